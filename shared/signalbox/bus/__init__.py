@@ -1,0 +1,1 @@
+"""The bus: Redis Streams, read by groups, acknowledged after the effect."""

@@ -1,0 +1,136 @@
+"""Reading a stream as one member of a consumer group: at least once, in batches, surviving a lost server.
+
+The rules: what a former life of this consumer left unacknowledged comes first; what a dead sibling left is
+claimed; an entry that keeps failing is buried with its reason; a group that vanished (FLUSHALL, an empty
+restart) is made again from the beginning of the stream, so that nothing published since is skipped.
+"""
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from signalbox.bus import names
+from signalbox.bus.connection import speaking
+
+#: Milliseconds to block for new entries; well below the socket's time-out.
+BLOCK_MS = 2000
+#: Entries that another consumer holds for longer than this, in milliseconds, are taken over.
+CLAIM_AFTER_MS = 30_000
+#: Deliveries after which an entry is buried.
+MAX_DELIVERIES = 5
+#: Entries kept on a dead-letter stream.
+DEAD_LENGTH = 10_000
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One entry of a stream."""
+
+    position: bytes
+    data: bytes
+    signature: bytes | None = None
+
+
+class Consumer:
+    """One member of a consumer group on one stream."""
+
+    def __init__(self, redis: Redis, stream: str, group: str, name: str, *, batch: int = 500) -> None:
+        self._redis = redis
+        self._stream = stream
+        self._group = group
+        self._name = name
+        self._batch = batch
+        self._backlog: bytes | None = b"0"
+
+    async def read(self, block_ms: int = BLOCK_MS) -> list[Entry]:
+        """The next entries, waiting up to `block_ms` for one; empty when none came.
+
+        Raises:
+            BusUnavailable: Redis is away; call again.
+        """
+        async with speaking():
+            try:
+                return await self._read(block_ms)
+            except ResponseError as error:
+                if not str(error).startswith(("NOGROUP", "UNBLOCKED")):
+                    raise
+                await self._create_group()
+                return []
+
+    async def _read(self, block_ms: int) -> list[Entry]:
+        if self._backlog is not None:
+            entries = await self._next(self._backlog, block_ms=None)
+            self._backlog = entries[-1].position if entries else None
+            if entries:
+                return entries
+        return await self._next(b">", block_ms)
+
+    async def _next(self, after: bytes, block_ms: int | None) -> list[Entry]:
+        reply = await self._redis.xreadgroup(
+            self._group, self._name, {self._stream: after}, count=self._batch, block=block_ms
+        )
+        return entries_of(reply)
+
+    async def _create_group(self) -> None:
+        try:
+            await self._redis.xgroup_create(self._stream, self._group, id="0", mkstream=True)
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+        self._backlog = b"0"
+
+    def rewind(self) -> None:
+        """Read again what was delivered to us and not acknowledged: its effect did not become durable."""
+        self._backlog = b"0"
+
+    async def claim(self) -> list[Entry]:
+        """Take over what a sibling has held for too long; for the reader to handle like any other batch."""
+        async with speaking():
+            try:
+                reply = await self._redis.xautoclaim(
+                    self._stream, self._group, self._name, min_idle_time=CLAIM_AFTER_MS, count=self._batch
+                )
+            except ResponseError as error:
+                if not str(error).startswith("NOGROUP"):
+                    raise
+                return []
+        return _rows(reply[1])
+
+    async def acknowledge(self, entries: list[Entry]) -> None:
+        """Say that the effect of these entries is durable."""
+        if entries:
+            async with speaking():
+                await self._redis.xack(self._stream, self._group, *(entry.position for entry in entries))
+
+    async def deliveries(self, entry: Entry) -> int:
+        """How often this entry has been handed out."""
+        async with speaking():
+            pending = await self._redis.xpending_range(
+                self._stream, self._group, min=entry.position, max=entry.position, count=1
+            )
+        return int(pending[0]["times_delivered"]) if pending else 0
+
+    async def bury(self, entry: Entry, reason: str) -> None:
+        """Move an entry that nobody can handle to the dead-letter stream, with the reason."""
+        fields = {b"data": entry.data, b"reason": reason.encode(), b"position": entry.position}
+        async with speaking(), self._redis.pipeline(transaction=True) as pipe:
+            pipe.xadd(names.dead(self._stream), fields, maxlen=DEAD_LENGTH, approximate=True)
+            pipe.xack(self._stream, self._group, entry.position)
+            await pipe.execute()
+
+
+def entries_of(reply: object) -> list[Entry]:
+    """Entries out of what XREADGROUP answers, in either form that redis-py gives it."""
+    if not reply:
+        return []
+    streams = reply.items() if isinstance(reply, dict) else reply
+    entries = []
+    for _, batches in streams:  # type: ignore[attr-defined]
+        rows = batches[0] if batches and isinstance(batches[0], list) else batches
+        entries += _rows(rows)
+    return entries
+
+
+def _rows(rows: list[tuple[bytes, dict[bytes, bytes] | None]]) -> list[Entry]:
+    return [
+        Entry(position, (fields or {}).get(b"data", b""), (fields or {}).get(b"sig")) for position, fields in rows
+    ]

@@ -1,0 +1,32 @@
+"""The names of everything that we keep in Redis, in one place."""
+
+COMMANDS = "signalbox:commands"
+EVENTS = "signalbox:events"
+CHANGES = "signalbox:changes"
+
+#: Consumer groups.
+RECONCILER_GROUP = "reconciler"
+
+
+def host_group(host: str) -> str:
+    """The group by which the controller of `host` reads commands."""
+    return f"host:{host}"
+
+
+def dead(stream: str) -> str:
+    """Where entries of `stream` go that nobody could read or carry out."""
+    return f"{stream}:dead"
+
+
+def receipts(command_id: str) -> str:
+    """The short-lived stream on which a command's answers arrive."""
+    return f"signalbox:receipts:{command_id}"
+
+
+def cancelling(task_id: str) -> str:
+    """Holds the id of the cancel of this task that is under way."""
+    return f"signalbox:cancelling:{task_id}"
+
+
+#: Sorted set of host names, scored by the epoch second at which each one's presence runs out.
+PRESENCE = "signalbox:presence"

@@ -1,0 +1,60 @@
+"""Writing to the streams."""
+
+from collections.abc import Iterable, Sequence
+
+from redis.asyncio import Redis
+
+from signalbox.bus import names
+from signalbox.bus.connection import speaking
+from signalbox.bus.signing import sign
+from signalbox.messages.codec import encode
+from signalbox.messages.commands import Command
+from signalbox.messages.events import Event
+from signalbox.messages.receipts import Receipt
+from signalbox.messages.views import Change
+
+import msgspec
+
+#: Entries that a stream holds at most, should nobody read it: a bound for Redis' memory, not a plan.
+EVENTS_LENGTH = 2_000_000
+COMMANDS_LENGTH = 100_000
+CHANGES_LENGTH = 50_000
+#: Seconds that receipts are kept for whoever gave the command.
+RECEIPTS_TTL = 300
+
+
+async def publish_command(redis: Redis, key: str, command: Command) -> None:
+    """Sign a command and put it on the bus.
+
+    Raises:
+        BusUnavailable: it is not certain that the command was published.
+    """
+    data = encode(command)
+    fields: dict[bytes, bytes] = {b"data": data, b"sig": sign(key, data)}
+    async with speaking():
+        await redis.xadd(names.COMMANDS, fields, maxlen=COMMANDS_LENGTH, approximate=True)  # type: ignore[arg-type]
+
+
+async def publish_events(redis: Redis, events: Iterable[Event], receipts: Sequence[Receipt] = ()) -> None:
+    """Put events on the bus in their order, and with them the receipts that rest on them, all or nothing.
+
+    Raises:
+        BusUnavailable: it is not certain that they were published; publish them again.
+    """
+    async with speaking(), redis.pipeline(transaction=True) as pipe:
+        for event in events:
+            pipe.xadd(names.EVENTS, {b"data": encode(event)}, maxlen=EVENTS_LENGTH, approximate=True)
+        for receipt in receipts:
+            stream = names.receipts(receipt.command_id)
+            pipe.xadd(stream, {b"data": encode(receipt)})
+            pipe.expire(stream, RECEIPTS_TTL)
+        await pipe.execute()
+
+
+async def publish_changes(redis: Redis, changes: Iterable[Change]) -> None:
+    """Tell every api replica what was committed; a lost change is repaired by the next list that is read."""
+    async with speaking(), redis.pipeline(transaction=False) as pipe:
+        for change in changes:
+            data = msgspec.json.encode(change)
+            pipe.xadd(names.CHANGES, {b"data": data}, maxlen=CHANGES_LENGTH, approximate=True)
+        await pipe.execute()

@@ -1,0 +1,73 @@
+"""Everything that can go wrong, as one tree.
+
+SignalboxError
+├── SettingsError          a setting is missing or makes no sense
+├── MessageError           bytes that are not a message of ours
+│   ├── UnreadableMessage      not JSON, or of no known type or shape
+│   ├── BadSignature           not signed with our key
+│   └── ExpiredCommand         issued too long ago to be carried out
+├── BusUnavailable         Redis does not answer
+├── DatabaseUnavailable    PostgreSQL does not answer
+└── CommandError           a command was given and did not succeed
+    ├── UnknownTask            no worker and no record knows the task
+    ├── TaskAlreadyFinished    it ended before it could be cancelled
+    ├── CannotCancel           the pool cannot kill a single task
+    ├── StillAlive             the process outlived SIGKILL
+    └── NotProven              no proof came within the wait
+"""
+
+
+class SignalboxError(Exception):
+    """Base of every error that Signalbox raises on purpose; its text is meant for a person."""
+
+
+class SettingsError(SignalboxError):
+    """A setting is missing or makes no sense; the text names it and says what to set."""
+
+
+class MessageError(SignalboxError):
+    """Bytes on the bus that are not an acceptable message."""
+
+
+class UnreadableMessage(MessageError):
+    """Not JSON, or of no known type, or with a field of the wrong shape."""
+
+
+class BadSignature(MessageError):
+    """The signature is missing or was not made with our key."""
+
+
+class ExpiredCommand(MessageError):
+    """The command's `expires_at` has passed; carrying it out now would surprise people."""
+
+
+class BusUnavailable(SignalboxError):
+    """Redis does not answer, so nothing can be published or heard."""
+
+
+class DatabaseUnavailable(SignalboxError):
+    """PostgreSQL does not answer, so the record can be neither read nor written."""
+
+
+class CommandError(SignalboxError):
+    """A command was given and did not succeed."""
+
+
+class UnknownTask(CommandError):
+    """No worker and no record knows a task of this id."""
+
+
+class TaskAlreadyFinished(CommandError):
+    """The task ended by itself before it could be cancelled; it keeps its result."""
+
+
+class CannotCancel(CommandError):
+    """The worker's pool cannot kill a single task; the process can be stopped instead."""
+
+
+class StillAlive(CommandError):
+    """A process outlived SIGKILL; it is still there, and so is its task."""
+
+
+class NotProven(CommandError):
+    """The command is under way, but no proof came within the wait."""

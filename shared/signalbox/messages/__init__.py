@@ -1,0 +1,1 @@
+"""The contract: every message that crosses the bus, and every view that crosses HTTP."""

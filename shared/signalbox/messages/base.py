@@ -1,0 +1,37 @@
+"""What all messages share: frozen structs, told apart on the wire by their `type`."""
+
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+#: The four statuses that people know.
+Status = Literal["pending", "running", "completed", "failed"]
+
+#: How a task came to its status, once it is final; none while it is not.
+Outcome = Literal[
+    "succeeded",  # returned a value
+    "ignored",  # raised Ignore: done, without a result
+    "error",  # raised
+    "cancelled",  # killed or dropped because a person or service asked
+    "stopped",  # killed because its worker was told to stop
+    "worker_lost",  # its process died under it
+    "time_limit",  # exceeded its hard time limit
+    "revoked",  # revoked by somebody else than Signalbox
+    "expired",  # waited longer than it was allowed to
+    "rejected",  # raised Reject without asking to be requeued
+]
+
+#: What a process can be in; `running` means that it consumes (or, for beat, ticks).
+ProcessState = Literal["stopped", "starting", "running", "draining", "stopping", "backoff", "fatal", "unknown"]
+
+ProcessKind = Literal["worker", "beat"]
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=True, omit_defaults=True):
+    """A message on the bus: immutable, named in the imperative (command) or the past tense (event)."""
+
+
+def utc_now() -> datetime:
+    """The present, with a time zone; the only clock that messages use."""
+    return datetime.now(UTC)

@@ -1,0 +1,51 @@
+"""Commands: what somebody wants done. Read by every controller, and by the reconciler for the audit trail."""
+
+from datetime import datetime
+from typing import Literal
+
+from signalbox.messages.base import Message
+
+#: Seconds between TERM and KILL when the caller does not say.
+DEFAULT_GRACE = 5.0
+
+
+class Command(Message, kw_only=True):
+    """Who wants what, why, and until when; carried out at most once, refused after `expires_at`."""
+
+    command_id: str
+    #: `user:alice`, `token:deploys`, `service:billing`.
+    issued_by: str
+    issued_at: datetime
+    expires_at: datetime
+    #: The network address that the request came from, where there is one.
+    issued_from: str = ""
+    reason: str = ""
+
+
+class CancelTask(Command, kw_only=True):
+    """End this task wherever it is, and never let it run (again)."""
+
+    task_id: str
+    #: Seconds from TERM to KILL.
+    grace: float = DEFAULT_GRACE
+
+
+class StopProcesses(Command, kw_only=True):
+    """Stop workers and beat; an empty target means all of them."""
+
+    hosts: tuple[str, ...] = ()
+    processes: tuple[str, ...] = ()
+    #: `graceful` lets running tasks finish until the time-out; `immediate` does not wait.
+    mode: Literal["graceful", "immediate"] = "graceful"
+    #: Seconds that a graceful stop may take; none means what the host's configuration says.
+    timeout: float | None = None
+
+
+class StartProcesses(Command, kw_only=True):
+    """Start workers and beat; an empty target means all that are configured."""
+
+    hosts: tuple[str, ...] = ()
+    processes: tuple[str, ...] = ()
+
+
+AnyCommand = CancelTask | StopProcesses | StartProcesses

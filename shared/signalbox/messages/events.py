@@ -1,0 +1,205 @@
+"""Events: what was seen to happen. Written by controllers, folded into the record by the reconciler."""
+
+from datetime import datetime
+
+from signalbox.messages.base import Message, Outcome, ProcessKind, ProcessState
+from signalbox.messages.receipts import ProcessReport, Verdict
+
+
+class Event(Message, kw_only=True):
+    """Something that happened, when, and on which host (the controller fills in `host`)."""
+
+    at: datetime
+    host: str = ""
+
+
+class TaskEvent(Event, kw_only=True):
+    """Something that happened to one attempt of a task.
+
+    `run` orders the attempts of a task: the zero-padded count of retries, and, once started, the start
+    time in milliseconds, the worker's instance and the child's pid, joined by dots. Of two facts about
+    a task the one with the greater `run` is the later one.
+    """
+
+    task_id: str
+    run: str
+    #: The task's name in Celery, such as `shop.orders.charge`.
+    celery_name: str
+    #: What people call it: its shadow name, or the last part of `celery_name`.
+    name: str
+    #: Celery's node name, such as `worker@web-07`.
+    worker: str
+    queue: str = ""
+    retries: int = 0
+
+
+class TaskReceived(TaskEvent, kw_only=True):
+    """A worker took the task from its queue; it waits for a free child, or for its time."""
+
+    args: str = ""
+    kwargs: str = ""
+    eta: datetime | None = None
+    root_id: str | None = None
+    parent_id: str | None = None
+
+
+class TaskStarted(TaskEvent, kw_only=True):
+    """A pool child began to run the task."""
+
+    #: The pool child's, not the worker's.
+    pid: int
+    args: str = ""
+    kwargs: str = ""
+
+
+class TaskSucceeded(TaskEvent, kw_only=True):
+    """The task returned; `outcome` is `ignored` when it raised Ignore."""
+
+    started_at: datetime | None = None
+    pid: int | None = None
+    #: Seconds.
+    runtime: float | None = None
+    result: str = ""
+    outcome: Outcome = "succeeded"
+
+
+class TaskFailed(TaskEvent, kw_only=True):
+    """The attempt is over, without success, and will not be retried."""
+
+    outcome: Outcome
+    error: str
+    traceback: str = ""
+    started_at: datetime | None = None
+    pid: int | None = None
+
+
+class TaskRetried(TaskEvent, kw_only=True):
+    """The attempt failed, and Celery will try again."""
+
+    error: str
+    traceback: str = ""
+    started_at: datetime | None = None
+    pid: int | None = None
+
+
+class TaskRequeued(TaskEvent, kw_only=True):
+    """The attempt gave the task back to its queue."""
+
+    started_at: datetime | None = None
+    pid: int | None = None
+
+
+class TaskDropped(TaskEvent, kw_only=True):
+    """The task was discarded before it ran: cancelled, revoked elsewhere, or expired."""
+
+    outcome: Outcome
+    error: str
+    command_id: str | None = None
+
+
+class TaskSignalled(TaskEvent, kw_only=True):
+    """A cancel sent a signal and waits for the process to die."""
+
+    command_id: str
+    signal: str
+    pid: int
+    #: When KILL follows; none once it was sent.
+    kill_at: datetime | None = None
+
+
+class TaskCancelled(TaskEvent, kw_only=True):
+    """The task's process and all that descended from it were seen dead after a cancel."""
+
+    command_id: str
+    pid: int
+    #: The signal that did it: TERM or KILL.
+    signal: str
+    started_at: datetime | None = None
+    #: Every process that was ended with it.
+    killed: tuple[int, ...] = ()
+    error: str = "Task cancelled manually"
+
+
+class EventsLost(Event, kw_only=True):
+    """A worker's agent had to drop events while its controller was away; snapshots repair the rest."""
+
+    worker: str
+    count: int
+
+
+class ProcessChanged(Event, kw_only=True):
+    """A supervised process changed state."""
+
+    name: str
+    kind: ProcessKind
+    state: ProcessState
+    desired: ProcessState
+    #: Unique to one launch of the process.
+    instance: str = ""
+    pid: int | None = None
+    node: str = ""
+    since: datetime | None = None
+    exit_code: int | None = None
+    #: In words: why it is so.
+    message: str = ""
+
+
+class HostSeen(Event, kw_only=True):
+    """A controller is alive; sent at start and as a heartbeat, with all that it supervises."""
+
+    processes: tuple[ProcessChanged, ...] = ()
+    #: The ids and runs of the tasks that its workers run at this moment.
+    running: tuple[tuple[str, str], ...] = ()
+    #: Seconds until the next one.
+    interval: float = 2.0
+
+
+class HostLeft(Event, kw_only=True):
+    """A controller ended on purpose; its processes may run on."""
+
+
+class CommandDone(Event, kw_only=True):
+    """A host did its part of a command, and this is what came of it."""
+
+    command_id: str
+    verdict: Verdict
+    detail: str = ""
+    task_id: str | None = None
+    processes: tuple[ProcessReport, ...] = ()
+
+
+class CommandRefused(Event, kw_only=True):
+    """A host would not carry the command out: expired, unsigned, or not addressed to it."""
+
+    command_id: str
+    reason: str
+
+
+AnyTaskEvent = (
+    TaskReceived
+    | TaskStarted
+    | TaskSucceeded
+    | TaskFailed
+    | TaskRetried
+    | TaskRequeued
+    | TaskDropped
+    | TaskSignalled
+    | TaskCancelled
+)
+AnyEvent = (
+    TaskReceived
+    | TaskStarted
+    | TaskSucceeded
+    | TaskFailed
+    | TaskRetried
+    | TaskRequeued
+    | TaskDropped
+    | TaskSignalled
+    | TaskCancelled
+    | EventsLost
+    | ProcessChanged
+    | HostSeen
+    | HostLeft
+    | CommandDone
+    | CommandRefused
+)

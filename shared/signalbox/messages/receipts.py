@@ -1,0 +1,69 @@
+"""Receipts: what whoever gave a command reads while waiting, on a short-lived stream of its own.
+
+A proof reaches the caller through its receipt even while PostgreSQL is down; `Recorded` tells that
+the record has it too.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from signalbox.messages.base import Message, ProcessKind, ProcessState
+
+#: What a host can say of a command.
+Verdict = Literal[
+    "cancelled",  # was running; it and its descendants were seen dead
+    "dropped",  # was waiting; it will not run
+    "finished",  # ended by itself before the signal
+    "unknown",  # not here; will be refused should it arrive
+    "unsupported",  # this pool cannot kill one task
+    "alive",  # outlived KILL
+    "unproven",  # the worker did not answer in time
+    "stopped",  # the processes are gone
+    "started",  # the processes consume
+    "incomplete",  # some processes are not as asked
+    "refused",  # expired, unsigned or replayed
+]
+
+#: Verdicts that say: the task no longer runs, because we ended it.
+CANCELLED: frozenset[str] = frozenset({"cancelled", "dropped"})
+
+
+class ProcessReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One process, as the controller saw it when it answered."""
+
+    name: str
+    kind: ProcessKind
+    state: ProcessState
+    host: str = ""
+    pid: int | None = None
+    message: str = ""
+
+
+class Receipt(Message, kw_only=True):
+    """One step on the way of a command."""
+
+    command_id: str
+    at: datetime
+    host: str = ""
+
+
+class Answered(Receipt, kw_only=True):
+    """A host's last word on a command."""
+
+    verdict: Verdict
+    detail: str = ""
+    task_id: str | None = None
+    #: The task's name, where the host knows it.
+    task_name: str = ""
+    processes: tuple[ProcessReport, ...] = ()
+    #: How many tasks were killed with the processes (stop only).
+    tasks_killed: int = 0
+
+
+class Recorded(Receipt, kw_only=True):
+    """The reconciler committed what a host did; `host` names whose part."""
+
+
+AnyReceipt = Answered | Recorded

@@ -1,0 +1,115 @@
+"""Views: rows of the record in the form that browsers and scripts see, on the wire and over HTTP alike.
+
+Times are RFC 3339 in UTC. Fields may be added, never removed or renamed: other people's scripts read them.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from signalbox.messages.base import Outcome, ProcessKind, ProcessState, Status
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """A row as it is shown; every field is always present."""
+
+
+class TaskView(View, kw_only=True):
+    """One Celery task."""
+
+    task_id: str
+    name: str
+    celery_name: str
+    status: Status
+    outcome: Outcome | None
+    #: Whether somebody saw it, or it was inferred from a silence.
+    confirmed: bool
+    error: str | None
+    queue: str
+    host: str | None
+    worker: str | None
+    #: The pool child that runs or ran it.
+    pid: int | None
+    attempt: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    #: Seconds from start to finish; none while it runs.
+    runtime: float | None
+    cancel_requested_at: datetime | None
+    cancel_signal: str | None
+    cancel_kill_at: datetime | None
+    args: str
+    kwargs: str
+
+
+class LogView(View, kw_only=True):
+    """One attempt at a task."""
+
+    log_id: int
+    task_id: str
+    attempt: int
+    status: Status
+    outcome: Outcome | None
+    error: str | None
+    traceback: str | None
+    host: str | None
+    worker: str | None
+    pid: int | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class ProcessView(View, kw_only=True):
+    """One supervised worker or beat."""
+
+    host: str
+    name: str
+    kind: ProcessKind
+    state: ProcessState
+    desired: ProcessState
+    pid: int | None
+    node: str
+    since: datetime | None
+    exit_code: int | None
+    message: str
+
+
+class HostView(View, kw_only=True):
+    """One host that has, or had, a controller."""
+
+    name: str
+    state: Literal["online", "unknown", "offline"]
+    seen_at: datetime
+
+
+class CommandView(View, kw_only=True):
+    """One line of the audit trail: who asked for what, and how it ended."""
+
+    command_id: str
+    command: str
+    target: str
+    issued_by: str
+    issued_from: str
+    reason: str
+    issued_at: datetime
+    expires_at: datetime
+    #: `issued` until a host answers, then the verdict.
+    state: str
+    detail: str
+    finished_at: datetime | None
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that changed, as published on `signalbox:changes` after the commit."""
+
+    kind: Literal["task", "log", "process", "host", "command"]
+    key: str
+    #: The view, already encoded: what passes it on need not understand it.
+    row: msgspec.Raw
+
+    @classmethod
+    def of(cls, kind: Literal["task", "log", "process", "host", "command"], key: str, row: View) -> "Change":
+        """The change that shows `row`."""
+        return cls(kind=kind, key=key, row=msgspec.Raw(msgspec.json.encode(row)))

@@ -1,0 +1,66 @@
+"""The skeleton that every service hangs on: start, run until told to stop, stop within a deadline."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from random import uniform
+
+log = logging.getLogger(__name__)
+
+
+async def run(service: AbstractAsyncContextManager[object]) -> None:
+    """Enter `service`, wait for SIGTERM or SIGINT, leave it.
+
+    A second signal while leaving is for whoever is impatient: it raises KeyboardInterrupt.
+    """
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with service:
+        await stop.wait()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def background(*loops: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Run endless loops beside a body; cancel and await them when it ends, or end it when one of them fails."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_awaited(loop), name=loop.__qualname__) for loop in loops]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+    except* asyncio.CancelledError:
+        raise asyncio.CancelledError from None
+
+
+async def _awaited(loop: Callable[[], Awaitable[None]]) -> None:
+    await loop()
+
+
+class Backoff:
+    """Growing pauses with jitter, for what must be tried again; durations in seconds."""
+
+    def __init__(self, first: float = 0.1, most: float = 5.0) -> None:
+        self._first, self._most = first, most
+        self._next = first
+
+    def reset(self) -> None:
+        """Begin again with the shortest pause: it worked."""
+        self._next = self._first
+
+    async def pause(self) -> None:
+        """Wait, between half and the whole of the present step, and make the next step longer."""
+        await asyncio.sleep(uniform(self._next / 2, self._next))  # noqa: S311 - jitter, not a secret
+        self._next = min(self._next * 2, self._most)
+
+
+def configure_logging(level: str) -> None:
+    """One line a record, to standard error, with the time and the logger's name."""
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")

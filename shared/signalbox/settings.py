@@ -1,0 +1,91 @@
+"""Settings: one frozen object, read from the environment once, in `__main__`."""
+
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from signalbox.errors import SettingsError
+
+MIN_KEY_LENGTH = 32
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What every service is told from outside; durations are in seconds.
+
+    `SIGNALBOX_REDIS_URL` and `SIGNALBOX_DATABASE_URL` win over the plain `REDIS_URL` and
+    `DATABASE_URL`, so that Signalbox can share an environment with the application it watches.
+    """
+
+    #: `SIGNALBOX_REDIS_URL`, else `REDIS_URL`: the bus.
+    redis_url: str
+    #: `SIGNALBOX_DATABASE_URL`, else `DATABASE_URL`: the record; empty where none is needed.
+    database_url: str = ""
+    #: `SIGNALBOX_KEY`: the secret that signs commands, at least 32 characters.
+    key: str
+    #: `SIGNALBOX_HOST`: the address that the api listens on.
+    host: str = "127.0.0.1"
+    #: `SIGNALBOX_PORT`: the port that the api listens on.
+    port: int = 8000
+    #: `SIGNALBOX_DATA`: the folder for state that must survive a restart.
+    data: Path = Path(".signalbox")
+    #: `SIGNALBOX_CONFIG`: the controller's list of processes.
+    config: Path = Path("signalbox.toml")
+    #: `SIGNALBOX_HOSTNAME`: how this host is called on the bus and in the record.
+    hostname: str = ""
+    #: `SIGNALBOX_ON_EXIT`: `leave` (default) lets Celery run on when its controller ends; `stop` ends it too.
+    on_exit: str = "leave"
+    #: `SIGNALBOX_LOG_LEVEL`: debug, info, warning or error.
+    log_level: str = "info"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Read and check the environment.
+
+        Raises:
+            SettingsError: one is missing or makes no sense.
+        """
+        return cls(
+            redis_url=_required(environ, "SIGNALBOX_REDIS_URL", "REDIS_URL"),
+            database_url=environ.get("SIGNALBOX_DATABASE_URL") or environ.get("DATABASE_URL", ""),
+            key=_key(environ),
+            host=environ.get("SIGNALBOX_HOST", "127.0.0.1"),
+            port=_port(environ.get("SIGNALBOX_PORT", "8000")),
+            data=Path(environ.get("SIGNALBOX_DATA", ".signalbox")),
+            config=Path(environ.get("SIGNALBOX_CONFIG", "signalbox.toml")),
+            hostname=environ.get("SIGNALBOX_HOSTNAME") or socket.gethostname(),
+            on_exit=_choice(environ, "SIGNALBOX_ON_EXIT", ("leave", "stop")),
+            log_level=environ.get("SIGNALBOX_LOG_LEVEL", "info"),
+        )
+
+
+def _required(environ: Mapping[str, str], *names: str) -> str:
+    for name in names:
+        if value := environ.get(name):
+            return value
+    raise SettingsError(f"{names[0]} is not set; set it to the address of Redis, as in redis://127.0.0.1:6379/0")
+
+
+def _key(environ: Mapping[str, str]) -> str:
+    key = environ.get("SIGNALBOX_KEY", "")
+    if len(key) < MIN_KEY_LENGTH:
+        raise SettingsError(
+            f"SIGNALBOX_KEY must be a secret of at least {MIN_KEY_LENGTH} characters, the same for every service;"
+            " make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
+    return key
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise SettingsError(f"SIGNALBOX_PORT is {text!r}; it must be a number from 1 to 65535")
+    return int(text)
+
+
+def _choice(environ: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    value = environ.get(name, choices[0])
+    if value not in choices:
+        raise SettingsError(f"{name} is {value!r}; it must be one of: {', '.join(choices)}")
+    return value
