@@ -1,0 +1,7 @@
+"""``python -m shop``: send tasks by hand."""
+
+import sys
+
+from shop.place import main
+
+sys.exit(main())

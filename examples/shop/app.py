@@ -1,0 +1,60 @@
+"""The Celery application and its settings.
+
+Environment:
+    SHOP_BROKER_URL: where tasks wait; ``redis://127.0.0.1:6379/0`` when unset.
+    SHOP_RESULT_BACKEND: where results are kept; the broker's address when unset.
+"""
+
+import os
+
+from celery import Celery
+
+from shop.schedule import SCHEDULE
+
+BROKER_URL = os.environ.get("SHOP_BROKER_URL") or "redis://127.0.0.1:6379/0"
+RESULT_BACKEND = os.environ.get("SHOP_RESULT_BACKEND") or BROKER_URL
+
+app = Celery(
+    "shop",
+    broker=BROKER_URL,
+    backend=RESULT_BACKEND,
+    include=["shop.orders", "shop.reports", "shop.stubborn"],
+)
+
+app.conf.update(
+    # A broker that is away, now or at the start, is waited for without end.
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    # Seconds. Without them a publish to a Redis that stopped answering hangs for ever.
+    broker_transport_options={
+        "socket_connect_timeout": 3.0,
+        "socket_timeout": 10.0,
+        "socket_keepalive": True,
+        "health_check_interval": 15,
+        # Longer than the longest task and countdown, or Redis hands them out a second time.
+        "visibility_timeout": 3600,
+    },
+    redis_socket_connect_timeout=3.0,
+    redis_socket_timeout=10.0,
+    redis_backend_health_check_interval=15,
+    # A publish that fails is tried three times within a second, then the caller is told.
+    task_publish_retry_policy={
+        "max_retries": 3,
+        "interval_start": 0.0,
+        "interval_step": 0.2,
+        "interval_max": 0.5,
+    },
+    # Long and short tasks share a queue: a child that is busy must not sit on waiting ones.
+    worker_prefetch_multiplier=1,
+    # Seconds. Nobody reads a result of the shop after an hour.
+    result_expires=3600,
+    task_serializer="json",
+    result_serializer="json",
+    accept_content=["json"],
+    timezone="UTC",
+    beat_schedule=SCHEDULE,
+    # All intervals are short, so nothing is lost by keeping them in memory; the default scheduler
+    # would leave a file in the folder that beat happens to be started from.
+    beat_scheduler="celery.beat:Scheduler",
+    beat_max_loop_interval=5,
+)

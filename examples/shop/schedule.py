@@ -1,0 +1,30 @@
+"""What beat sends, and how often (seconds), so that there is always something to look at."""
+
+from typing import Any
+
+SCHEDULE: dict[str, dict[str, Any]] = {
+    "customers-order": {
+        "task": "shop.orders.receive_orders",
+        "schedule": 5.0,
+        "kwargs": {"count": 3},
+    },
+    "sales-report": {
+        "task": "shop.reports.sales_report",
+        "schedule": 30.0,
+        # The next one is as good: after a long stop only the newest report runs.
+        "options": {"expires": 30.0},
+    },
+    "a-card-is-declined": {
+        "task": "shop.orders.charge_expired_card",
+        "schedule": 40.0,
+    },
+    "the-warehouse-is-slow": {
+        "task": "shop.orders.notify_warehouse",
+        "schedule": 55.0,
+    },
+    "stock-is-counted": {
+        "task": "shop.reports.count_stock",
+        "schedule": 60.0,
+        "kwargs": {"seconds": 20.0},
+    },
+}
