@@ -1,7 +1,4 @@
-"""Waiting for the answers to one command."""
-
-import asyncio
-from collections.abc import AsyncIterator
+"""Hearing the answers to one command."""
 
 from redis.asyncio import Redis
 
@@ -11,21 +8,27 @@ from signalbox.bus.consumer import entries_of
 from signalbox.messages.codec import decode_receipt
 from signalbox.messages.receipts import AnyReceipt
 
-#: Milliseconds for one blocking read; below the socket's time-out.
-STEP_MS = 2000
+#: Seconds for one blocking read; below the socket's time-out.
+STEP = 2.0
 
 
-async def follow(redis: Redis, command_id: str, wait: float) -> AsyncIterator[AnyReceipt]:
-    """Every receipt of a command from the first one on, until `wait` seconds have passed.
+class Receipts:
+    """The receipts of a command, from the first one on."""
 
-    Raises:
-        BusUnavailable: Redis went away while we waited.
-    """
-    stream, position = names.receipts(command_id), b"0"
-    deadline = asyncio.get_running_loop().time() + wait
-    while (left := deadline - asyncio.get_running_loop().time()) > 0:
+    def __init__(self, redis: Redis, command_id: str) -> None:
+        self._redis = redis
+        self._stream = names.receipts(command_id)
+        self._position = b"0"
+
+    async def next(self, wait: float) -> list[AnyReceipt]:
+        """What has arrived since the last call, waiting up to `wait` seconds (at most two) for something.
+
+        Raises:
+            BusUnavailable: Redis went away.
+        """
+        block = max(1, int(min(STEP, wait) * 1000))
         async with speaking():
-            reply = await redis.xread({stream: position}, block=max(1, min(STEP_MS, int(left * 1000))))
-        for entry in entries_of(reply):
-            position = entry.position
-            yield decode_receipt(entry.data)
+            entries = entries_of(await self._redis.xread({self._stream: self._position}, block=block))
+        if entries:
+            self._position = entries[-1].position
+        return [decode_receipt(entry.data) for entry in entries]

@@ -1,0 +1,179 @@
+"""Giving a command and waiting for what comes of it; the api, the clients and the tests all go through here."""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal, TypedDict, cast
+
+import msgspec
+from redis.asyncio import Redis
+
+from signalbox.bus import names
+from signalbox.bus.connection import speaking
+from signalbox.bus.presence import present
+from signalbox.bus.publisher import COMMANDS_LENGTH, publish_command
+from signalbox.bus.receipts import Receipts
+from signalbox.bus.signing import sign
+from signalbox.client.hearing import Hearing, Patience
+from signalbox.client.results import CancelResult, ProcessesResult
+from signalbox.messages.base import utc_now
+from signalbox.messages.codec import encode
+from signalbox.messages.commands import DEFAULT_GRACE, CancelTask, StartProcesses, StopProcesses
+
+#: Seconds after which a command that nobody carried out is refused.
+COMMAND_TTL = 60.0
+
+#: Publishes a cancel unless one of the same task is under way; answers the id of the one that is.
+_PUBLISH_ONCE = """
+local holder = redis.call('GET', KEYS[1])
+if holder then return holder end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'data', ARGV[4], 'sig', ARGV[5])
+return ARGV[1]
+"""
+
+
+class Issuer(msgspec.Struct, frozen=True, kw_only=True):
+    """Who gives a command, from where, and why: what the audit trail will say."""
+
+    #: `user:alice`, `token:deploys`, `service:billing`.
+    name: str
+    address: str = ""
+    reason: str = ""
+
+
+class _Heading(TypedDict):
+    command_id: str
+    issued_by: str
+    issued_from: str
+    reason: str
+    issued_at: datetime
+    expires_at: datetime
+
+
+class Commander:
+    """Gives commands on the bus, signed with the installation's key.
+
+    Every method raises BusUnavailable when Redis is away: nothing is then known to have been done.
+    """
+
+    def __init__(self, redis: Redis, key: str) -> None:
+        self._redis = redis
+        self._key = key
+
+    async def cancel(
+        self,
+        task_id: str,
+        issuer: Issuer,
+        *,
+        grace: float = DEFAULT_GRACE,
+        wait: float = 10.0,
+        record_wait: float = 0.0,
+    ) -> CancelResult:
+        """Cancel a task and wait up to `wait` seconds for the proof, then up to `record_wait` for the record.
+
+        A second cancel of a task joins the one that is under way and hears the same answers.
+        """
+        command = CancelTask(**_heading(issuer), task_id=task_id, grace=grace)
+        command_id, hosts = await self._publish_once(command)
+        heard = await self._hear(command_id, hosts, Patience(wait, record_wait))
+        result = _cancel_result(task_id, command_id, heard)
+        if result.verdict is not None and not result.verified:
+            async with speaking():
+                await self._redis.delete(names.cancelling(task_id))
+        return result
+
+    async def stop(
+        self,
+        issuer: Issuer,
+        *,
+        hosts: Sequence[str] = (),
+        processes: Sequence[str] = (),
+        mode: Literal["graceful", "immediate"] = "graceful",
+        timeout: float | None = None,
+        wait: float = 60.0,
+        record_wait: float = 0.0,
+    ) -> ProcessesResult:
+        """Stop workers and beat; empty targets mean all. Durations are in seconds."""
+        command = StopProcesses(
+            **_heading(issuer), hosts=tuple(hosts), processes=tuple(processes), mode=mode, timeout=timeout
+        )
+        return await self._steer(command, wait, record_wait)
+
+    async def start(
+        self,
+        issuer: Issuer,
+        *,
+        hosts: Sequence[str] = (),
+        processes: Sequence[str] = (),
+        wait: float = 60.0,
+        record_wait: float = 0.0,
+    ) -> ProcessesResult:
+        """Start workers and beat; empty targets mean all that are configured. Durations are in seconds."""
+        command = StartProcesses(**_heading(issuer), hosts=tuple(hosts), processes=tuple(processes))
+        return await self._steer(command, wait, record_wait)
+
+    async def _steer(self, command: StopProcesses | StartProcesses, wait: float, record_wait: float) -> ProcessesResult:
+        listening = await present(self._redis)
+        await publish_command(self._redis, self._key, command)
+        hosts = frozenset(command.hosts) or listening
+        heard = await self._hear(command.command_id, hosts, Patience(wait, record_wait, stragglers=wait))
+        return _processes_result(command.command_id, heard)
+
+    async def _publish_once(self, command: CancelTask) -> tuple[str, frozenset[str]]:
+        data = encode(command)
+        keys = (names.cancelling(command.task_id), names.COMMANDS)
+        arguments = (command.command_id, int(COMMAND_TTL * 1000), COMMANDS_LENGTH, data, sign(self._key, data))
+        async with speaking():
+            holder, hosts = await asyncio.gather(
+                self._redis.eval(_PUBLISH_ONCE, len(keys), *keys, *arguments),  # type: ignore[arg-type]
+                present(self._redis),
+            )
+        return cast("bytes", holder).decode(), hosts
+
+    async def _hear(self, command_id: str, hosts: frozenset[str], patience: Patience) -> Hearing:
+        clock = asyncio.get_running_loop().time
+        given, heard, receipts = clock(), Hearing(hosts), Receipts(self._redis, command_id)
+        while (left := heard.ends_at(patience) - (clock() - given)) > 0:
+            for receipt in await receipts.next(left):
+                heard.note(receipt, clock() - given)
+        return heard
+
+
+def _heading(issuer: Issuer) -> _Heading:
+    now = utc_now()
+    return _Heading(
+        command_id=str(uuid.uuid4()),
+        issued_by=issuer.name,
+        issued_from=issuer.address,
+        reason=issuer.reason,
+        issued_at=now,
+        expires_at=now + timedelta(seconds=COMMAND_TTL),
+    )
+
+
+def _cancel_result(task_id: str, command_id: str, heard: Hearing) -> CancelResult:
+    answer = heard.answer
+    return CancelResult(
+        task_id=task_id,
+        command_id=command_id,
+        verdict=answer.verdict if answer else None,
+        detail=answer.detail if answer else "",
+        task_name=next((a.task_name for a in heard.answers.values() if a.task_name), ""),
+        recorded=heard.all_recorded,
+        silent=heard.silent,
+    )
+
+
+def _processes_result(command_id: str, heard: Hearing) -> ProcessesResult:
+    answer = heard.answer if heard.complete else None
+    return ProcessesResult(
+        command_id=command_id,
+        verdict=answer.verdict if answer else None,
+        detail=answer.detail if answer else "",
+        processes=tuple(report for a in heard.answers.values() for report in a.processes),
+        tasks_killed=sum(a.tasks_killed for a in heard.answers.values()),
+        recorded=heard.all_recorded,
+        silent=heard.silent,
+    )

@@ -1,0 +1,40 @@
+"""What came of a command, as its caller sees it."""
+
+import msgspec
+
+from signalbox.messages.receipts import CANCELLED, ProcessReport, Verdict
+
+
+class CancelResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a cancel, or where it stands when the wait was over."""
+
+    task_id: str
+    command_id: str
+    #: None: no proof has come within the wait.
+    verdict: Verdict | None
+    detail: str = ""
+    #: Empty where no host knew the task.
+    task_name: str = ""
+    #: The record has it, too.
+    recorded: bool = False
+    #: Hosts that listen and have not answered.
+    silent: frozenset[str] = frozenset()
+
+    @property
+    def verified(self) -> bool:
+        """Somebody saw that the task no longer runs, or made sure that it never will."""
+        return self.verdict in CANCELLED
+
+
+class ProcessesResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a stop or start, or where it stands when the wait was over."""
+
+    command_id: str
+    #: None: not every host has answered within the wait.
+    verdict: Verdict | None
+    detail: str = ""
+    processes: tuple[ProcessReport, ...] = ()
+    #: How many running tasks ended with their processes.
+    tasks_killed: int = 0
+    recorded: bool = False
+    silent: frozenset[str] = frozenset()
