@@ -8,6 +8,7 @@ restart) is made again from the beginning of the stream, so that nothing publish
 import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
+from redis.typing import EncodableT, FieldT
 
 from signalbox.bus import names
 from signalbox.bus.connection import speaking
@@ -111,7 +112,7 @@ class Consumer:
 
     async def bury(self, entry: Entry, reason: str) -> None:
         """Move an entry that nobody can handle to the dead-letter stream, with the reason."""
-        fields = {b"data": entry.data, b"reason": reason.encode(), b"position": entry.position}
+        fields: dict[FieldT, EncodableT] = {"data": entry.data, "reason": reason, "position": entry.position}
         async with speaking(), self._redis.pipeline(transaction=True) as pipe:
             pipe.xadd(names.dead(self._stream), fields, maxlen=DEAD_LENGTH, approximate=True)
             pipe.xack(self._stream, self._group, entry.position)

@@ -1,6 +1,7 @@
 """Which hosts have a controller that listens at this moment, without asking the record."""
 
 import time
+from typing import cast
 
 from redis.asyncio import Redis
 
@@ -26,5 +27,5 @@ async def withdraw(redis: Redis, host: str) -> None:
 async def present(redis: Redis) -> frozenset[str]:
     """The hosts whose controllers listen."""
     async with speaking():
-        hosts = await redis.zrangebyscore(names.PRESENCE, time.time(), "+inf")
+        hosts = cast("list[bytes]", await redis.zrangebyscore(names.PRESENCE, time.time(), "+inf"))
     return frozenset(host.decode() for host in hosts)

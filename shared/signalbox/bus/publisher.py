@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
 from redis.asyncio import Redis
+from redis.typing import EncodableT, FieldT
 
 from signalbox.bus import names
 from signalbox.bus.connection import speaking
@@ -12,8 +14,6 @@ from signalbox.messages.commands import Command
 from signalbox.messages.events import Event
 from signalbox.messages.receipts import Receipt
 from signalbox.messages.views import Change
-
-import msgspec
 
 #: Entries that a stream holds at most, should nobody read it: a bound for Redis' memory, not a plan.
 EVENTS_LENGTH = 2_000_000
@@ -30,9 +30,9 @@ async def publish_command(redis: Redis, key: str, command: Command) -> None:
         BusUnavailable: it is not certain that the command was published.
     """
     data = encode(command)
-    fields: dict[bytes, bytes] = {b"data": data, b"sig": sign(key, data)}
+    fields: dict[FieldT, EncodableT] = {"data": data, "sig": sign(key, data)}
     async with speaking():
-        await redis.xadd(names.COMMANDS, fields, maxlen=COMMANDS_LENGTH, approximate=True)  # type: ignore[arg-type]
+        await redis.xadd(names.COMMANDS, fields, maxlen=COMMANDS_LENGTH, approximate=True)
 
 
 async def publish_events(redis: Redis, events: Iterable[Event], receipts: Sequence[Receipt] = ()) -> None:

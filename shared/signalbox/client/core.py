@@ -127,7 +127,7 @@ class Commander:
         arguments = (command.command_id, int(COMMAND_TTL * 1000), COMMANDS_LENGTH, data, sign(self._key, data))
         async with speaking():
             holder, hosts = await asyncio.gather(
-                self._redis.eval(_PUBLISH_ONCE, len(keys), *keys, *arguments),  # type: ignore[arg-type]
+                self._redis.eval(_PUBLISH_ONCE, len(keys), *keys, *arguments),
                 present(self._redis),
             )
         return cast("bytes", holder).decode(), hosts

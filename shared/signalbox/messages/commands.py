@@ -9,7 +9,7 @@ from signalbox.messages.base import Message
 DEFAULT_GRACE = 5.0
 
 
-class Command(Message, kw_only=True):
+class Command(Message, frozen=True, kw_only=True):
     """Who wants what, why, and until when; carried out at most once, refused after `expires_at`."""
 
     command_id: str
@@ -22,7 +22,7 @@ class Command(Message, kw_only=True):
     reason: str = ""
 
 
-class CancelTask(Command, kw_only=True):
+class CancelTask(Command, frozen=True, kw_only=True):
     """End this task wherever it is, and never let it run (again)."""
 
     task_id: str
@@ -30,7 +30,7 @@ class CancelTask(Command, kw_only=True):
     grace: float = DEFAULT_GRACE
 
 
-class StopProcesses(Command, kw_only=True):
+class StopProcesses(Command, frozen=True, kw_only=True):
     """Stop workers and beat; an empty target means all of them."""
 
     hosts: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class StopProcesses(Command, kw_only=True):
     timeout: float | None = None
 
 
-class StartProcesses(Command, kw_only=True):
+class StartProcesses(Command, frozen=True, kw_only=True):
     """Start workers and beat; an empty target means all that are configured."""
 
     hosts: tuple[str, ...] = ()

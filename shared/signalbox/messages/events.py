@@ -6,14 +6,14 @@ from signalbox.messages.base import Message, Outcome, ProcessKind, ProcessState
 from signalbox.messages.receipts import ProcessReport, Verdict
 
 
-class Event(Message, kw_only=True):
+class Event(Message, frozen=True, kw_only=True):
     """Something that happened, when, and on which host (the controller fills in `host`)."""
 
     at: datetime
     host: str = ""
 
 
-class TaskEvent(Event, kw_only=True):
+class TaskEvent(Event, frozen=True, kw_only=True):
     """Something that happened to one attempt of a task.
 
     `run` orders the attempts of a task: the zero-padded count of retries, and, once started, the start
@@ -33,7 +33,7 @@ class TaskEvent(Event, kw_only=True):
     retries: int = 0
 
 
-class TaskReceived(TaskEvent, kw_only=True):
+class TaskReceived(TaskEvent, frozen=True, kw_only=True):
     """A worker took the task from its queue; it waits for a free child, or for its time."""
 
     args: str = ""
@@ -43,7 +43,7 @@ class TaskReceived(TaskEvent, kw_only=True):
     parent_id: str | None = None
 
 
-class TaskStarted(TaskEvent, kw_only=True):
+class TaskStarted(TaskEvent, frozen=True, kw_only=True):
     """A pool child began to run the task."""
 
     #: The pool child's, not the worker's.
@@ -52,7 +52,7 @@ class TaskStarted(TaskEvent, kw_only=True):
     kwargs: str = ""
 
 
-class TaskSucceeded(TaskEvent, kw_only=True):
+class TaskSucceeded(TaskEvent, frozen=True, kw_only=True):
     """The task returned; `outcome` is `ignored` when it raised Ignore."""
 
     started_at: datetime | None = None
@@ -63,7 +63,7 @@ class TaskSucceeded(TaskEvent, kw_only=True):
     outcome: Outcome = "succeeded"
 
 
-class TaskFailed(TaskEvent, kw_only=True):
+class TaskFailed(TaskEvent, frozen=True, kw_only=True):
     """The attempt is over, without success, and will not be retried."""
 
     outcome: Outcome
@@ -73,7 +73,7 @@ class TaskFailed(TaskEvent, kw_only=True):
     pid: int | None = None
 
 
-class TaskRetried(TaskEvent, kw_only=True):
+class TaskRetried(TaskEvent, frozen=True, kw_only=True):
     """The attempt failed, and Celery will try again."""
 
     error: str
@@ -82,14 +82,14 @@ class TaskRetried(TaskEvent, kw_only=True):
     pid: int | None = None
 
 
-class TaskRequeued(TaskEvent, kw_only=True):
+class TaskRequeued(TaskEvent, frozen=True, kw_only=True):
     """The attempt gave the task back to its queue."""
 
     started_at: datetime | None = None
     pid: int | None = None
 
 
-class TaskDropped(TaskEvent, kw_only=True):
+class TaskDropped(TaskEvent, frozen=True, kw_only=True):
     """The task was discarded before it ran: cancelled, revoked elsewhere, or expired."""
 
     outcome: Outcome
@@ -97,7 +97,7 @@ class TaskDropped(TaskEvent, kw_only=True):
     command_id: str | None = None
 
 
-class TaskSignalled(TaskEvent, kw_only=True):
+class TaskSignalled(TaskEvent, frozen=True, kw_only=True):
     """A cancel sent a signal and waits for the process to die."""
 
     command_id: str
@@ -107,7 +107,7 @@ class TaskSignalled(TaskEvent, kw_only=True):
     kill_at: datetime | None = None
 
 
-class TaskCancelled(TaskEvent, kw_only=True):
+class TaskCancelled(TaskEvent, frozen=True, kw_only=True):
     """The task's process and all that descended from it were seen dead after a cancel."""
 
     command_id: str
@@ -120,14 +120,14 @@ class TaskCancelled(TaskEvent, kw_only=True):
     error: str = "Task cancelled manually"
 
 
-class EventsLost(Event, kw_only=True):
+class EventsLost(Event, frozen=True, kw_only=True):
     """A worker's agent had to drop events while its controller was away; snapshots repair the rest."""
 
     worker: str
     count: int
 
 
-class ProcessChanged(Event, kw_only=True):
+class ProcessChanged(Event, frozen=True, kw_only=True):
     """A supervised process changed state."""
 
     name: str
@@ -144,7 +144,7 @@ class ProcessChanged(Event, kw_only=True):
     message: str = ""
 
 
-class HostSeen(Event, kw_only=True):
+class HostSeen(Event, frozen=True, kw_only=True):
     """A controller is alive; sent at start and as a heartbeat, with all that it supervises."""
 
     processes: tuple[ProcessChanged, ...] = ()
@@ -154,11 +154,11 @@ class HostSeen(Event, kw_only=True):
     interval: float = 2.0
 
 
-class HostLeft(Event, kw_only=True):
+class HostLeft(Event, frozen=True, kw_only=True):
     """A controller ended on purpose; its processes may run on."""
 
 
-class CommandDone(Event, kw_only=True):
+class CommandDone(Event, frozen=True, kw_only=True):
     """A host did its part of a command, and this is what came of it."""
 
     command_id: str
@@ -168,7 +168,7 @@ class CommandDone(Event, kw_only=True):
     processes: tuple[ProcessReport, ...] = ()
 
 
-class CommandRefused(Event, kw_only=True):
+class CommandRefused(Event, frozen=True, kw_only=True):
     """A host would not carry the command out: expired, unsigned, or not addressed to it."""
 
     command_id: str

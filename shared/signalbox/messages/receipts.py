@@ -41,7 +41,7 @@ class ProcessReport(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
-class Receipt(Message, kw_only=True):
+class Receipt(Message, frozen=True, kw_only=True):
     """One step on the way of a command."""
 
     command_id: str
@@ -49,7 +49,7 @@ class Receipt(Message, kw_only=True):
     host: str = ""
 
 
-class Answered(Receipt, kw_only=True):
+class Answered(Receipt, frozen=True, kw_only=True):
     """A host's last word on a command."""
 
     verdict: Verdict
@@ -62,7 +62,7 @@ class Answered(Receipt, kw_only=True):
     tasks_killed: int = 0
 
 
-class Recorded(Receipt, kw_only=True):
+class Recorded(Receipt, frozen=True, kw_only=True):
     """The reconciler committed what a host did; `host` names whose part."""
 
 

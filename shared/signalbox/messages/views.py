@@ -15,7 +15,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """A row as it is shown; every field is always present."""
 
 
-class TaskView(View, kw_only=True):
+class TaskView(View, frozen=True, kw_only=True):
     """One Celery task."""
 
     task_id: str
@@ -44,7 +44,7 @@ class TaskView(View, kw_only=True):
     kwargs: str
 
 
-class LogView(View, kw_only=True):
+class LogView(View, frozen=True, kw_only=True):
     """One attempt at a task."""
 
     log_id: int
@@ -61,7 +61,7 @@ class LogView(View, kw_only=True):
     finished_at: datetime | None
 
 
-class ProcessView(View, kw_only=True):
+class ProcessView(View, frozen=True, kw_only=True):
     """One supervised worker or beat."""
 
     host: str
@@ -76,7 +76,7 @@ class ProcessView(View, kw_only=True):
     message: str
 
 
-class HostView(View, kw_only=True):
+class HostView(View, frozen=True, kw_only=True):
     """One host that has, or had, a controller."""
 
     name: str
@@ -84,7 +84,7 @@ class HostView(View, kw_only=True):
     seen_at: datetime
 
 
-class CommandView(View, kw_only=True):
+class CommandView(View, frozen=True, kw_only=True):
     """One line of the audit trail: who asked for what, and how it ended."""
 
     command_id: str
