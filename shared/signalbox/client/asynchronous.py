@@ -1,0 +1,82 @@
+"""The client of other services, awaited."""
+
+import os
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Literal, Self
+
+from signalbox.bus.connection import connect
+from signalbox.client.core import Commander, Issuer
+from signalbox.client.outcome import succeed_or_raise
+from signalbox.client.results import CancelResult, ProcessesResult
+from signalbox.messages.commands import DEFAULT_GRACE
+from signalbox.settings import Settings
+
+
+class AsyncClient:
+    """Gives commands on the bus on behalf of a service; durations are in seconds.
+
+    Every method raises BusUnavailable when Redis is away.
+    """
+
+    def __init__(self, redis_url: str, key: str, *, service: str = "client") -> None:
+        self._redis = connect(redis_url)
+        self._commander = Commander(self._redis, key)
+        self._service = f"service:{service}"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read `SIGNALBOX_REDIS_URL`, `SIGNALBOX_KEY` and, for the audit trail, `SIGNALBOX_SERVICE`.
+
+        Raises:
+            SettingsError: one is missing or makes no sense.
+        """
+        settings = Settings.from_env(environ)
+        return cls(settings.redis_url, settings.key, service=environ.get("SIGNALBOX_SERVICE", "client"))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._redis.aclose()
+
+    async def cancel(
+        self, task_id: str, *, reason: str = "", wait: float = 10.0, grace: float = DEFAULT_GRACE
+    ) -> CancelResult:
+        """End a task and return once it is proven; `grace` is the time from TERM to KILL.
+
+        Raises:
+            UnknownTask, TaskAlreadyFinished, CannotCancel, StillAlive, NotProven: see `signalbox.errors`.
+        """
+        result = await self._commander.cancel(task_id, self._issuer(reason), wait=wait, grace=grace)
+        return succeed_or_raise(result)
+
+    async def stop(
+        self,
+        *,
+        hosts: Sequence[str] = (),
+        processes: Sequence[str] = (),
+        mode: Literal["graceful", "immediate"] = "graceful",
+        timeout: float | None = None,
+        reason: str = "",
+        wait: float = 60.0,
+    ) -> ProcessesResult:
+        """Stop workers and beat; empty targets mean all."""
+        return await self._commander.stop(
+            self._issuer(reason), hosts=hosts, processes=processes, mode=mode, timeout=timeout, wait=wait
+        )
+
+    async def start(
+        self, *, hosts: Sequence[str] = (), processes: Sequence[str] = (), reason: str = "", wait: float = 60.0
+    ) -> ProcessesResult:
+        """Start workers and beat; empty targets mean all that are configured."""
+        return await self._commander.start(self._issuer(reason), hosts=hosts, processes=processes, wait=wait)
+
+    def _issuer(self, reason: str) -> Issuer:
+        return Issuer(name=self._service, reason=reason)

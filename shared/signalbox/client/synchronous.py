@@ -1,0 +1,78 @@
+"""The client of other services, for code that does not await."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+from signalbox.client.asynchronous import AsyncClient
+from signalbox.client.results import CancelResult, ProcessesResult
+from signalbox.messages.commands import DEFAULT_GRACE
+
+T = TypeVar("T")
+
+
+class Client:
+    """AsyncClient with an event loop of its own, in a thread: usable from any code, also inside another loop."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="signalbox-client", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """As AsyncClient.from_env."""
+        return cls(AsyncClient.from_env(environ))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back and end the thread; a second call does nothing."""
+        if self._loop.is_closed():
+            return
+        self._wait(self._client.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=5.0)
+        self._loop.close()
+
+    def cancel(
+        self, task_id: str, *, reason: str = "", wait: float = 10.0, grace: float = DEFAULT_GRACE
+    ) -> CancelResult:
+        """As AsyncClient.cancel."""
+        return self._wait(self._client.cancel(task_id, reason=reason, wait=wait, grace=grace))
+
+    def stop(
+        self,
+        *,
+        hosts: Sequence[str] = (),
+        processes: Sequence[str] = (),
+        mode: Literal["graceful", "immediate"] = "graceful",
+        timeout: float | None = None,
+        reason: str = "",
+        wait: float = 60.0,
+    ) -> ProcessesResult:
+        """As AsyncClient.stop."""
+        return self._wait(
+            self._client.stop(
+                hosts=hosts, processes=processes, mode=mode, timeout=timeout, reason=reason, wait=wait
+            )
+        )
+
+    def start(
+        self, *, hosts: Sequence[str] = (), processes: Sequence[str] = (), reason: str = "", wait: float = 60.0
+    ) -> ProcessesResult:
+        """As AsyncClient.start."""
+        return self._wait(self._client.start(hosts=hosts, processes=processes, reason=reason, wait=wait))
+
+    def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
