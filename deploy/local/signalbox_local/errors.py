@@ -1,0 +1,28 @@
+"""What can go wrong in a local run.
+
+LocalError
+├── MissingProgram     a program is neither in our packages nor on this machine
+├── FolderInUse        another run holds the data folder
+├── PortTaken          somebody else listens on the port
+└── DidNotStart        a server or service ended, or did not answer in time
+"""
+
+
+class LocalError(Exception):
+    """Base of the errors of a local run; the text is meant for the person at the terminal."""
+
+
+class MissingProgram(LocalError):
+    """A program is neither in our packages nor on this machine; the text says what to install."""
+
+
+class FolderInUse(LocalError):
+    """Another run holds the data folder; the text names its process."""
+
+
+class PortTaken(LocalError):
+    """Somebody else listens on the port that we were asked to use."""
+
+
+class DidNotStart(LocalError):
+    """A server or service ended early, or did not answer before its deadline; the text has its last lines."""

@@ -1,0 +1,86 @@
+"""An embedded PostgreSQL: its own cluster in the data folder, on 127.0.0.1 only."""
+
+import asyncio
+import signal
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg  # type: ignore[import-untyped]
+
+from signalbox_local import cluster, privileges
+from signalbox_local.child import Child
+from signalbox_local.errors import LocalError
+from signalbox_local.ports import HOST
+from signalbox_local.programs import postgres_programs
+from signalbox_local.secret import secret
+from signalbox_local.server import EmbeddedServer
+
+USER = "signalbox"
+#: Not durable across a power failure, and nothing else is given up: a kill -9 loses nothing that was committed.
+_NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
+
+
+class EmbeddedPostgres(EmbeddedServer):
+    """A PostgreSQL server with a generated password and a database named `signalbox`."""
+
+    name = "PostgreSQL"
+    #: Recovery after a crash takes its time.
+    start_deadline = 60.0
+    #: "Fast" shutdown: roll back, checkpoint, end; then "immediate" (PostgreSQL manual, Shutting Down the Server).
+    farewell = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0))
+
+    def __init__(self, data: Path, *, durable: bool = True) -> None:
+        """Of the data folder `data`; `durable=False` skips fsync, for tests."""
+        super().__init__(data, Child("postgres", data, death_signal=signal.SIGINT))
+        self._folder = data / "postgres"
+        self._durable = durable
+        self._command: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return self.url_of(USER)
+
+    def url_of(self, database: str) -> str:
+        """Where a database of this server is."""
+        return f"postgresql://{USER}:{quote(self._password)}@{HOST}:{self.port}/{quote(database)}"
+
+    async def prepare(self) -> None:
+        programs = postgres_programs()
+        if not cluster.exists(self._folder):
+            await asyncio.to_thread(cluster.create, self._folder, programs, USER, self._password, sync=self._durable)
+        cluster.forget_dead_postmaster(self._folder)
+        owner = privileges.own(self._folder)
+        self._command = [*privileges.prefix(owner, "INT"), str(programs / "postgres"), "-D", str(self._folder)]
+
+    def launch(self) -> None:
+        settings = {
+            "listen_addresses": HOST,
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            **({} if self._durable else _NOT_DURABLE),
+        }
+        self.child.start([*self._command, *(part for pair in settings.items() for part in ("-c", "=".join(pair)))])
+
+    async def answers(self) -> bool:
+        """Whether it lets us in; creates our database at the first time."""
+        try:
+            connection = await asyncpg.connect(self.url_of("postgres"), timeout=2.0)
+        except asyncpg.InvalidPasswordError as error:
+            raise LocalError(
+                f"PostgreSQL in {self._folder} does not take the password in {self.data / 'secrets'};"
+                " put the old file back, or move the folder away to begin with an empty record"
+            ) from error
+        except (OSError, TimeoutError, asyncpg.PostgresError):
+            return False
+        try:
+            if not await connection.fetchval("SELECT count(*) FROM pg_database WHERE datname = $1", USER):
+                await connection.execute(f'CREATE DATABASE "{USER}"')
+        finally:
+            await connection.close()
+        return True
+
+    @property
+    def _password(self) -> str:
+        return secret(self.data, "postgres")

@@ -1,0 +1,33 @@
+"""Generated passwords and keys, each in a file of its own that only its owner can read."""
+
+import os
+import secrets
+from pathlib import Path
+
+
+def secret(folder: Path, name: str) -> str:
+    """The secret called `name`; made at the first call, the same ever after.
+
+    Two callers at once agree on one: the file appears whole or not at all.
+    """
+    path = folder / "secrets" / name
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = path.with_name(f".{name}.{os.getpid()}")
+        write_private(draft, secrets.token_urlsafe(24))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text().strip()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that is 0600 from its first byte on, replacing what was there at once."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    draft.replace(path)

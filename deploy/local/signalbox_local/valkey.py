@@ -1,0 +1,68 @@
+"""An embedded Valkey (or Redis): in memory, kept in the data folder, on 127.0.0.1 only."""
+
+import signal
+from pathlib import Path
+from urllib.parse import quote
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from signalbox_local.child import Child
+from signalbox_local.ports import HOST
+from signalbox_local.programs import valkey_program
+from signalbox_local.secret import secret
+from signalbox_local.server import EmbeddedServer
+
+
+class EmbeddedValkey(EmbeddedServer):
+    """A Valkey server with a generated password."""
+
+    name = "Valkey"
+    #: Reading back a large append-only file takes its time.
+    start_deadline = 60.0
+    farewell = ((signal.SIGTERM, 10.0),)
+
+    def __init__(self, data: Path, *, durable: bool = True) -> None:
+        """Of the data folder `data`; with `durable=False` a kill -9 loses everything, a clean stop nothing."""
+        super().__init__(data, Child("valkey", data))
+        self._folder = data / "valkey"
+        self._durable = durable
+
+    @property
+    def url(self) -> str:
+        return self.url_of(0)
+
+    def url_of(self, database: int) -> str:
+        """Where a numbered database of this server is."""
+        return f"redis://:{quote(self._password)}@{HOST}:{self.port}/{database}"
+
+    async def prepare(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def launch(self) -> None:
+        # The settings come by standard input: on the command line everybody could read the password.
+        self.child.start([valkey_program(), "-"], stdin=self._settings())
+
+    async def answers(self) -> bool:
+        client = Redis.from_url(
+            self.url, socket_connect_timeout=1.0, socket_timeout=1.0, retry=Retry(NoBackoff(), 0), protocol=2
+        )
+        try:
+            return bool(await client.ping())
+        except (RedisError, OSError):
+            return False
+        finally:
+            await client.aclose()
+
+    @property
+    def _password(self) -> str:
+        return secret(self.data, "valkey")
+
+    def _settings(self) -> str:
+        # With any save point a clean stop writes a snapshot; this one is never reached by itself.
+        keep = ["appendonly yes", 'save ""'] if self._durable else ["appendonly no", "save 86400 2000000000"]
+        folder = str(self._folder.resolve()).replace("\\", "\\\\").replace('"', '\\"')
+        lines = [f"bind {HOST}", f"port {self.port}", f"requirepass {self._password}", f'dir "{folder}"']
+        return "\n".join([*lines, "daemonize no", 'logfile ""', *keep, ""])
