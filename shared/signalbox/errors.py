@@ -8,6 +8,7 @@ SignalboxError
 │   └── ExpiredCommand         issued too long ago to be carried out
 ├── BusUnavailable         Redis does not answer
 ├── DatabaseUnavailable    PostgreSQL does not answer
+├── MigrationError         the tables cannot be brought up to date
 └── CommandError           a command was given and did not succeed
     ├── UnknownTask            no worker and no record knows the task
     ├── TaskAlreadyFinished    it ended before it could be cancelled
@@ -47,6 +48,10 @@ class BusUnavailable(SignalboxError):
 
 class DatabaseUnavailable(SignalboxError):
     """PostgreSQL does not answer, so the record can be neither read nor written."""
+
+
+class MigrationError(SignalboxError):
+    """The tables cannot be brought up to date with the code; waiting does not heal it."""
 
 
 class CommandError(SignalboxError):

@@ -1,0 +1,1 @@
+"""PostgreSQL for the services that use it: a bounded pool, and plain numbered migrations."""

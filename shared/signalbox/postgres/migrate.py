@@ -1,0 +1,125 @@
+"""Plain numbered migrations: `NNNN_name.sql` in a package, forward only, each applied once.
+
+All that is outstanding is applied in one transaction under an advisory lock, so that several replicas that start
+at once are no problem, and a failure leaves nothing half done. The table `signalbox_migrations` remembers what was
+applied with its checksum: a file that was applied must not change any more.
+"""
+
+import hashlib
+import logging
+import re
+from importlib import resources
+
+import msgspec
+
+from signalbox.errors import DatabaseUnavailable, MigrationError
+from signalbox.postgres.pool import Connection, Database, querying
+
+log = logging.getLogger(__name__)
+
+#: Any number will do that no other application on the same database is likely to use.
+LOCK = 0x5167_6E61_6C62_6F78
+#: How long to wait for another replica that is migrating, and for tables that are in use.
+LOCK_WAIT = "60s"
+#: Seconds that one migration may take.
+MIGRATION_TIMEOUT = 900.0
+
+_FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS signalbox_migrations (
+    service text NOT NULL,
+    number integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (service, number)
+)
+"""
+
+
+class Migration(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of SQL."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the text, in hexadecimal; the same whatever line ends a checkout uses."""
+        return hashlib.sha256(self.sql.replace("\r\n", "\n").encode()).hexdigest()
+
+    def __str__(self) -> str:
+        return f"{self.number:04d}_{self.name}"
+
+
+def read_migrations(package: str) -> list[Migration]:
+    """The migrations in a package, in their order.
+
+    Raises:
+        MigrationError: a number is missing or used twice, or a file is misnamed.
+    """
+    migrations = []
+    for file in resources.files(package).iterdir():
+        if not file.name.endswith(".sql"):
+            continue
+        match = _FILE.fullmatch(file.name)
+        if match is None:
+            raise MigrationError(f"{package}: {file.name} must be named like 0001_what_it_does.sql")
+        migrations.append(Migration(number=int(match[1]), name=match[2], sql=file.read_text(encoding="utf-8")))
+    migrations.sort(key=lambda migration: migration.number)
+    if [migration.number for migration in migrations] != list(range(1, len(migrations) + 1)):
+        raise MigrationError(f"{package}: numbers must run from 0001 without a gap: {', '.join(map(str, migrations))}")
+    return migrations
+
+
+async def migrate(database: Database, service: str, package: str) -> list[Migration]:
+    """Bring the tables of `service` up to date with the files in `package`; answer what was applied now.
+
+    Raises:
+        MigrationError: a file was changed after it had been applied, or its SQL failed; nothing was applied.
+        DatabaseUnavailable: try again.
+    """
+    migrations = read_migrations(package)
+    async with database.transaction() as connection:
+        await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK, timeout=MIGRATION_TIMEOUT)
+        await connection.execute(_TABLE)
+        outstanding = migrations[await _applied(connection, service, migrations) :]
+        for migration in outstanding:
+            await _apply(connection, service, migration)
+    return outstanding
+
+
+async def _applied(connection: Connection, service: str, migrations: list[Migration]) -> int:
+    """How many of the files are applied already, after checking that they are the same."""
+    rows = await connection.fetch(
+        "SELECT number, name, checksum FROM signalbox_migrations WHERE service = $1 ORDER BY number", service
+    )
+    for row, migration in zip(rows, migrations, strict=False):
+        if row["checksum"] != migration.checksum:
+            raise MigrationError(
+                f"{service}: migration {migration} was changed after it had been applied to this database;"
+                " restore the file and put the change into a new one"
+            )
+    if len(rows) > len(migrations):
+        log.warning("the database has migrations of a newer release of %s: up to %s", service, rows[-1]["name"])
+    return len(rows)
+
+
+async def _apply(connection: Connection, service: str, migration: Migration) -> None:
+    try:
+        with querying():
+            await connection.execute(migration.sql, timeout=MIGRATION_TIMEOUT)
+    except DatabaseUnavailable:
+        raise
+    except Exception as error:
+        raise MigrationError(f"{service}: migration {migration} failed: {error}") from error
+    await connection.execute(
+        "INSERT INTO signalbox_migrations (service, number, name, checksum) VALUES ($1, $2, $3, $4)",
+        service,
+        migration.number,
+        migration.name,
+        migration.checksum,
+    )

@@ -1,0 +1,150 @@
+"""Connections to PostgreSQL that neither hang nor hide that the server is away.
+
+The driver has no types of its own, so this is the only module that imports it; everybody else sees `Database`
+and the `Connection` that it lends.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Protocol
+
+import asyncpg  # type: ignore[import-untyped]
+
+from signalbox.errors import DatabaseUnavailable, SettingsError
+
+#: Seconds until a server that does not accept a connection counts as away.
+CONNECT_TIMEOUT = 3.0
+#: Seconds that one statement may take unless its caller says otherwise.
+COMMAND_TIMEOUT = 10.0
+#: Seconds to wait for a connection of the pool to become free, and for a used one to be given back.
+ACQUIRE_TIMEOUT = 5.0
+#: Seconds that a polite goodbye may take before the sockets are simply closed.
+CLOSE_TIMEOUT = 3.0
+
+#: What a server raises that is away, goes away in the middle, comes up, has no room, became a replica, or
+#: broke a deadlock at our cost. Classes of SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html
+_UNAVAILABLE = (
+    OSError,  # TimeoutError is one of them
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,  # 08
+    asyncpg.InvalidAuthorizationSpecificationError,  # 28
+    asyncpg.InvalidCatalogNameError,  # 3D
+    asyncpg.ReadOnlySQLTransactionError,  # 25006
+    asyncpg.TransactionRollbackError,  # 40
+    asyncpg.InsufficientResourcesError,  # 53
+    asyncpg.LockNotAvailableError,  # 55P03
+    asyncpg.OperatorInterventionError,  # 57
+    asyncpg.PostgresSystemError,  # 58
+)
+
+#: The driver has one class for wrong use of it and for a connection or pool that was closed under us.
+_LOST = re.compile("clos(ed|ing)|released back to the pool")
+
+Row = Mapping[str, Any]
+
+
+class Connection(Protocol):
+    """A connection of the pool, for as long as it is lent; `timeout` is in seconds."""
+
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
+        """Run a statement (without arguments: several), answer its command tag."""
+
+    async def fetch(self, query: str, *args: object, timeout: float | None = None) -> list[Row]:
+        """All rows."""
+
+    async def fetchrow(self, query: str, *args: object, timeout: float | None = None) -> Row | None:
+        """The first row, or none."""
+
+    async def fetchval(self, query: str, *args: object, timeout: float | None = None) -> Any:  # noqa: ANN401
+        """The first column of the first row, or none."""
+
+
+@contextmanager
+def querying() -> Iterator[None]:
+    """Turn whatever an absent PostgreSQL raises into DatabaseUnavailable; mistakes of ours pass unchanged."""
+    try:
+        yield
+    except _UNAVAILABLE as error:
+        raise _unavailable(error) from error
+    except asyncpg.InterfaceError as error:
+        if not _LOST.search(str(error)):
+            raise
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> DatabaseUnavailable:
+    reason = "it did not answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+    return DatabaseUnavailable(f"PostgreSQL cannot be used: {reason}")
+
+
+class Database:
+    """A bounded pool on one database; made by `open_database`.
+
+    Every wait in it ends: see the time-outs of this module. A pool that was opened while the server was away
+    works as soon as the server does, and again after a restart of it.
+    """
+
+    def __init__(self, pool: Any) -> None:  # noqa: ANN401 - the driver's class has no types
+        self._pool = pool
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection; each statement commits by itself.
+
+        Raises:
+            DatabaseUnavailable: there is none, or it broke while it was lent.
+        """
+        with querying():
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection inside a transaction: committed at the end of the block, rolled back when it raises.
+
+        Raises:
+            DatabaseUnavailable: as above; whether the commit came through is then not known.
+        """
+        async with self.connection() as connection, connection.transaction():  # type: ignore[attr-defined]
+            yield connection
+
+    async def close(self) -> None:
+        """Give all connections back, politely if that is quick."""
+        try:
+            await asyncio.wait_for(self._pool.close(), CLOSE_TIMEOUT)
+        except Exception:  # noqa: BLE001 - whatever it is, we are leaving
+            self._pool.terminate()
+
+
+@asynccontextmanager
+async def open_database(
+    url: str, *, connections: int = 8, application: str = "signalbox", timeout: float = COMMAND_TIMEOUT
+) -> AsyncIterator[Database]:
+    """A pool of up to `connections`, which connects when it is first used.
+
+    Args:
+        url: as in postgresql://user:password@host:5432/signalbox
+        connections: the most that are open at a time; more callers wait, and give up after ACQUIRE_TIMEOUT.
+        application: the name under which `pg_stat_activity` shows us.
+        timeout: seconds that a statement may take.
+
+    Raises:
+        SettingsError: the address makes no sense.
+    """
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise SettingsError("SIGNALBOX_DATABASE_URL must look like postgresql://user:password@host:5432/signalbox")
+    pool = await asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=connections,
+        timeout=CONNECT_TIMEOUT,
+        command_timeout=timeout,
+        server_settings={"application_name": application, "timezone": "UTC"},
+    )
+    database = Database(pool)
+    try:
+        yield database
+    finally:
+        await database.close()
