@@ -17,7 +17,4 @@ def lines_of(number: str) -> list[tuple[str, int]]:
     """The articles and quantities of an order, chosen by its number (hexadecimal): two or three."""
     seed = int(number, 16)
     articles = list(PRICES)
-    return [
-        (articles[(seed + step) % len(articles)], 1 + (seed >> step) % 3)
-        for step in range(2 + seed % 2)
-    ]
+    return [(articles[(seed + step) % len(articles)], 1 + (seed >> step) % 3) for step in range(2 + seed % 2)]

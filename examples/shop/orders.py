@@ -75,7 +75,7 @@ def ask_for_review(number: str) -> str:
     return number
 
 
-@app.task
+@app.task(throws=(CardDeclinedError,))
 def charge_expired_card(number: str = "0badcard") -> None:
     """Fail: the card is no longer valid."""
     time.sleep(ANSWER_TIME)

@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 from kombu.exceptions import OperationalError
 
 from shop import orders, reports, stubborn
-from shop.app import BROKER_URL
+from shop.app import BROKER_URL, app
+
+#: Seconds that the broker has to answer before we give up.
+PATIENCE = 3.0
 
 
 class Choice(NamedTuple):
@@ -54,6 +57,9 @@ def parser() -> argparse.ArgumentParser:
 
 def send(command: str, seconds: float | None) -> str:
     """Send the task of a command; answers its id. Raises OperationalError without a broker."""
+    # First of all, because Celery's own answer to a dead Redis speaks of its result backend.
+    with app.connection_for_write() as broker:
+        broker.ensure_connection(max_retries=2, interval_start=0.2, timeout=PATIENCE)
     task = CHOICES[command].task
     if command == "later":
         sent = task.apply_async((uuid.uuid4().hex[:8],), countdown=seconds)
@@ -73,8 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(send(chosen.command, getattr(chosen, "seconds", None)))
     except OperationalError as error:
         print(
-            f"The broker at {BROKER_URL} did not take the task ({error}). "
-            "Is it running, and is SHOP_BROKER_URL right?",
+            f"The broker at {BROKER_URL} did not take the task ({error}). Is it running, and is SHOP_BROKER_URL right?",
             file=sys.stderr,
         )
         return 1
