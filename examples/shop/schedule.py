@@ -2,8 +2,8 @@
 
 from typing import Any
 
-# Nobody reads what these return. Without this, beat would subscribe to each result in the backend, and
-# stop sending for good after an outage of the backend that outlasts Celery's few tries.
+# Nobody reads what these return. Without this, beat would subscribe to each result in the backend for nothing,
+# and stand still during an outage of the backend while Celery retries the subscription.
 UNREAD: dict[str, Any] = {"ignore_result": True}
 
 SCHEDULE: dict[str, dict[str, Any]] = {
