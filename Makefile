@@ -1,0 +1,64 @@
+# Everything that people and machines run here; `make` alone lists it.
+# Only relative paths, so that it works wherever the clone lies, spaces included.
+
+PYTHON ?= python3
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+IN_VENV := PYTHONPATH=deploy/local .venv/bin/python
+#: What to hand to pytest, as in: make test ARGS='-k cancel -x'
+ARGS ?=
+
+help: ## list what can be made
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+
+python-is-new-enough:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Signalbox needs Python 3.11 or newer, and '$(PYTHON)' is not; name another one: make PYTHON=python3.12" >&2; \
+		exit 1; }
+
+install: python-is-new-enough ## set up what a run needs (.venv, front-end file)
+	@$(PYTHON) deploy/local/install.py run
+
+install-dev: python-is-new-enough
+	@$(PYTHON) deploy/local/install.py dev
+
+up: install ## run all of Signalbox with the example application; Ctrl-C stops it
+	@exec env PYTHONPATH=deploy/local .venv/bin/python -m signalbox_local up
+
+check: lint types test ## everything that must be green before a change lands
+
+lint: install-dev ## ruff: rules and formatting
+	@.venv/bin/python -m ruff check .
+	@.venv/bin/python -m ruff format --check .
+
+types: install-dev ## mypy --strict over all of our code, tests included
+	@.venv/bin/python -m mypy
+
+test: install-dev ## all tests, against real PostgreSQL, Redis and Celery
+	@$(IN_VENV) -m pytest $(ARGS)
+
+e2e: install-dev ## only the tests that use Signalbox as a person does, browser included
+	@$(IN_VENV) -m pytest tests/e2e $(ARGS)
+
+chaos: install-dev ## only the tests that take parts away while it runs
+	@$(IN_VENV) -m pytest tests/chaos $(ARGS)
+
+bench: install-dev ## measure, and print what was measured
+	@$(IN_VENV) -m pytest -m bench -s $(ARGS)
+
+lock: install-dev ## lock all packages anew, newest versions that fit
+	@for name in run dev node; do \
+		echo "  locking requirements/$$name.txt"; \
+		.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-header --no-annotate requirements/$$name.in -o requirements/$$name.txt || exit 1; \
+	done
+	@echo "  locking package-lock.json"
+	@PATH="$$PATH:$$PWD/.venv/bin" npm update --package-lock-only --ignore-scripts --no-audit --no-fund \
+		--omit-lockfile-registry-resolved --loglevel=error
+	@! grep -nE '://|--(extra-)?index-url|--find-links' requirements/*.txt package-lock.json || { \
+		echo "a lock names a registry; it must work with any" >&2; exit 1; }
+
+.PHONY: help python-is-new-enough install install-dev up check lint types test e2e chaos bench lock

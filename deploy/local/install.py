@@ -1,0 +1,191 @@
+"""Set up `.venv` and the dashboard's one front-end file: `python3 install.py run|dev`, from the repository's root.
+
+Runs before anything is installed, so it needs the standard library only. Each step remembers what it was made
+from, and does nothing while that stays the same.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+DISTRIBUTIONS = ("shared", "services/api", "services/controller", "services/reconciler")
+FRONT_END = Path("node_modules/htm/preact/standalone.module.js")
+VENDOR = ROOT / "services/api/signalbox_api/dashboard/vendor/htm-preact.js"
+PATIENCE = 900
+
+
+class InstallError(Exception):
+    """A step failed; the text says which, and what the tool said."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Install what `run` or `dev` needs; 0 when it is all there."""
+    wanted = arguments[0] if arguments else "run"
+    try:
+        with alone():
+            make_venv()
+            install_packages(wanted)
+            install_distributions()
+            install_front_end()
+    except (InstallError, OSError) as error:
+        print(f"signalbox: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def make_venv() -> None:
+    """An environment of this interpreter at this very place; made anew when either has changed."""
+    made_by_hand = not _stamp("venv").exists()
+    with unless_done("venv", sys.version, str(VENV)) as needed:
+        if not needed or (made_by_hand and _venv_fits()):
+            return
+        with step("Python environment"):
+            made = _run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=False)
+            if made.returncode != 0:
+                raise InstallError(
+                    f"{sys.executable} cannot make a virtual environment; on Debian install python3-venv, or name"
+                    f" another interpreter with: make PYTHON=python3.12\n{made.stdout.strip()}"
+                )
+
+
+def install_packages(wanted: str) -> None:
+    """The locked packages; those of `dev` contain those of `run`."""
+    locks = {name: _text(f"requirements/{name}.txt") for name in ("run", "dev")}
+    if wanted == "run" and is_done("packages", "dev", *locks.values()):
+        return
+    with unless_done("packages", wanted, *locks.values()) as needed:
+        if needed:
+            with step(f"Python packages (requirements/{wanted}.txt)"):
+                _pip("--require-hashes", "-r", f"requirements/{wanted}.txt")
+
+
+def install_distributions() -> None:
+    """Our own distributions, editable; their dependencies are in the locks."""
+    described = [_text(f"{folder}/pyproject.toml") for folder in DISTRIBUTIONS]
+    with unless_done("distributions", *described) as needed:
+        if needed:
+            with step("Signalbox itself"):
+                editables = (part for folder in DISTRIBUTIONS for part in ("-e", f"./{folder}"))
+                _pip("--no-deps", "--no-build-isolation", *editables)
+
+
+def install_front_end() -> None:
+    """The dashboard's one file from npm, put beside its own; npm comes by pip where it is missing."""
+    with unless_done("front-end", _text("package-lock.json")) as needed:
+        if not needed and VENDOR.exists():
+            return
+        npm = shutil.which("npm") or str(VENV / "bin" / "npm")
+        if not Path(npm).exists():
+            with step("npm (requirements/node.txt)"):
+                _pip("--require-hashes", "-r", "requirements/node.txt")
+        with step("Front-end packages"):
+            path = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+            _run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], environ={**os.environ, "PATH": path})
+            VENDOR.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / FRONT_END, VENDOR)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait for another installation in this clone to end: two `make up` must not install into each other."""
+    root = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(root, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(root)
+
+
+@contextmanager
+def unless_done(name: str, *made_from: str) -> Iterator[bool]:
+    """Whether the step `name` is needed; when the body ends well, it is remembered as done."""
+    if is_done(name, *made_from):
+        yield False
+        return
+    stamp = _stamp(name)
+    stamp.unlink(missing_ok=True)
+    yield True
+    stamp.write_text(_digest(made_from))
+
+
+def is_done(name: str, *made_from: str) -> bool:
+    """Whether the step `name` was done with exactly this."""
+    try:
+        return _stamp(name).read_text() == _digest(made_from)
+    except OSError:
+        return False
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Say what is being done, and how long it took."""
+    began = time.monotonic()
+    print(f"  {what} ...", end="", flush=True)
+    try:
+        yield
+    except BaseException:
+        print(" failed", flush=True)
+        raise
+    print(f" {time.monotonic() - began:.1f} s", flush=True)
+
+
+def _stamp(name: str) -> Path:
+    return VENV / f".signalbox-{name}"
+
+
+def _digest(made_from: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(made_from).encode()).hexdigest()
+
+
+def _text(path: str) -> str:
+    return (ROOT / path).read_text()
+
+
+def _venv_fits() -> bool:
+    """Whether the interpreter in `.venv` runs, has our version, and has pip."""
+    ask = "import pip, sys; print(sys.version, sys.prefix, sep='\\n')"
+    if not PYTHON.exists():
+        return False
+    said = _run([str(PYTHON), "-c", ask], check=False)
+    return said.returncode == 0 and said.stdout.strip() == f"{sys.version}\n{VENV}"
+
+
+def _pip(*arguments: str) -> None:
+    _run([str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-q", *arguments])
+
+
+def _run(
+    command: Sequence[str], *, check: bool = True, environ: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a tool in the root; what it says is shown only when it fails."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InstallError(f"gave up after {PATIENCE} s: {' '.join(command)}") from error
+    if check and done.returncode != 0:
+        raise InstallError(f"this failed: {' '.join(command)}\n{done.stdout.strip()}")
+    return done
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
