@@ -1,0 +1,51 @@
+"""`signalbox doctor`: looks at an installation step by step, and says what to do about each thing that is wrong."""
+
+import os
+
+import click
+
+from signalbox.cli.errors import Unreachable
+from signalbox.cli.examination import Check, examine
+from signalbox.cli.http import Api
+from signalbox.cli.options import show_json, with_connection_options
+from signalbox.cli.table import plain, say
+from signalbox.cli.target import find_target
+from signalbox.cli.waiting import waiting
+
+
+@click.command()
+@with_connection_options
+def doctor(url: str | None, token: str | None, as_json: bool) -> None:
+    """Check an installation step by step, and say what to do about what fails.
+
+    Looks whether the api is there, who the token is, whether Redis and PostgreSQL answer, which hosts
+    listen, and whether every process that should run does.
+    """
+    with waiting("examining"):
+        checks = _checks(url, token)
+    healthy = all(check.ok for check in checks)
+    if as_json:
+        show_json({"ok": healthy, "checks": checks})
+    else:
+        _print(checks)
+    if not healthy:
+        raise click.exceptions.Exit(1 if checks[0].ok and checks[1].ok else Unreachable.exit_code)
+
+
+def _checks(url: str | None, token: str | None) -> list[Check]:
+    try:
+        target = find_target(url, token, os.environ)
+        api = Api(target)
+    except Unreachable as error:
+        return [Check(check="address", ok=False, detail=error.message, advice="Start one with `make up`.")]
+    found = Check(check="address", ok=True, detail=f"{target.url} ({target.source})")
+    with api:
+        return [found, *examine(api)]
+
+
+def _print(checks: list[Check]) -> None:
+    for check in checks:
+        mark = click.style("ok  ", fg="green") if check.ok else click.style("FAIL", fg="red", bold=True)
+        say(f"{mark}  {check.check}: {plain(check.detail)}")
+        if check.advice and not check.ok:
+            say(f"      → {plain(check.advice)}")

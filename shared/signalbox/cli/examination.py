@@ -1,0 +1,106 @@
+"""What `signalbox doctor` looks at, one function a step; a step that cannot be reached is not guessed."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from signalbox.cli.errors import Refused, Unreachable
+from signalbox.cli.http import Api
+
+#: What to do about a part that `/readyz` finds wanting.
+_PARTS = {
+    "redis": "Nothing can be commanded without it: start Redis, or correct SIGNALBOX_REDIS_URL of the api.",
+    "bus": "Nothing can be commanded without it: start Redis, or correct SIGNALBOX_REDIS_URL of the api.",
+    "database": "Cancels still work, the record follows later: start PostgreSQL, or correct SIGNALBOX_DATABASE_URL.",
+    "postgresql": "Cancels still work, the record follows later: start PostgreSQL, or correct SIGNALBOX_DATABASE_URL.",
+}
+_WELL = frozenset({"ok", "up", "ready", "true"})
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was looked at."""
+
+    check: str
+    ok: bool
+    detail: str
+    #: What to do when it is not well.
+    advice: str = ""
+
+
+def examine(api: Api) -> Iterator[Check]:
+    """The steps after the address is known; ends where nothing further can be seen."""
+    try:
+        api.call("GET", "/healthz")
+    except (Refused, Unreachable) as error:
+        yield Check(check="api", ok=False, detail=error.message, advice="Start the api, or correct the address.")
+        return
+    yield Check(check="api", ok=True, detail="answers")
+    yield from _readiness(api)
+    token = _token(api)
+    yield token
+    if token.ok:
+        yield from _celery(api)
+
+
+def _token(api: Api) -> Check:
+    advice = "Make one with: signalbox token create --role operator NAME (as an admin), then set SIGNALBOX_TOKEN."
+    if not api.target.token:
+        return Check(check="token", ok=False, detail="none was given", advice=advice)
+    try:
+        user = api.get("/session").get("user") or {}
+    except (Refused, Unreachable) as error:
+        return Check(check="token", ok=False, detail=error.message, advice=advice)
+    return Check(check="token", ok=True, detail=f"{user.get('name', '?')}, role {user.get('role', '?')}")
+
+
+def _readiness(api: Api) -> Iterator[Check]:
+    try:
+        _, body = api.call("GET", "/readyz", accept=frozenset({503}))
+    except (Refused, Unreachable) as error:
+        yield Check(check="readiness", ok=False, detail=error.message, advice="Read the log of the api.")
+        return
+    for name, state in (body.get("parts") or {}).items():
+        ok, detail = _part(state)
+        yield Check(check=name, ok=ok, detail=detail, advice=_PARTS.get(name, "Read the log of the api."))
+
+
+def _part(state: object) -> tuple[bool, str]:
+    if isinstance(state, dict):
+        ok = bool(state.get("ok"))
+        return ok, str(state.get("detail") or state.get("message") or ("answers" if ok else "does not answer"))
+    text = str(state)
+    return text.lower() in _WELL, text
+
+
+def _celery(api: Api) -> Iterator[Check]:
+    try:
+        hosts: list[dict[str, Any]] = api.get("/scheduler/celery-status/").get("hosts", [])
+    except (Refused, Unreachable) as error:
+        yield Check(check="hosts", ok=False, detail=error.message, advice="Read the log of the api.")
+        return
+    if not hosts:
+        advice = "Start a controller on each host that runs Celery, with the same Redis and SIGNALBOX_KEY as the api."
+        yield Check(check="hosts", ok=False, detail="none has ever reported", advice=advice)
+    for host in hosts:
+        yield _host(host)
+        for process in host.get("processes", []):
+            yield _process(host, process)
+
+
+def _host(host: dict[str, Any]) -> Check:
+    state = str(host.get("state", "unknown"))
+    advice = f"Look at the controller on {host['name']}: is it running, does it reach Redis, is the clock right?"
+    return Check(check=f"host {host['name']}", ok=state == "online", detail=state, advice=advice)
+
+
+def _process(host: dict[str, Any], process: dict[str, Any]) -> Check:
+    state, desired = str(process.get("state", "unknown")), str(process.get("desired", "running"))
+    name = process.get("name", "?")
+    message = f": {process['message']}" if process.get("message") else ""
+    return Check(
+        check=f"process {name} on {host['name']}",
+        ok=state == desired,
+        detail=f"{state}{message}" if state == desired else f"{state}, should be {desired}{message}",
+        advice=f"Try: signalbox start --host {host['name']} --process {name}; then read its log on that host.",
+    )

@@ -1,0 +1,55 @@
+"""Small aligned tables, and the colours of the statuses that people know from the dashboard."""
+
+import os
+from collections.abc import Sequence
+
+import click
+
+_COLOURS = {
+    "running": "yellow",
+    "failed": "red",
+    "completed": "green",
+    "pending": "bright_black",
+    "online": "green",
+    "stopped": "red",
+    "fatal": "red",
+    "offline": "red",
+    "degraded": "yellow",
+    "unknown": "bright_black",
+}
+#: A process that runs is well; a task that runs is not over.
+_PROCESS_COLOURS = _COLOURS | {"running": "green"}
+
+_GAP = "  "
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """Print a line; click drops the colours where there is no terminal, we where NO_COLOR is set."""
+    click.echo(text, err=err, color=False if os.environ.get("NO_COLOR") else None)
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, process: bool = False) -> str:
+    """Rows under headings, as wide as their widest cell; known statuses are coloured."""
+    cells = [[plain(cell) for cell in row] for row in rows]
+    widths = [max(len(line[column]) for line in [list(headings), *cells]) for column in range(len(headings))]
+    head = _line([click.style(h.ljust(w), bold=True) for h, w in zip(headings, widths, strict=True)])
+    body = [_line([paint(c, w, process=process) for c, w in zip(row, widths, strict=True)]) for row in cells]
+    return "\n".join([head, *body])
+
+
+def paint(text: str, width: int = 0, *, process: bool = False) -> str:
+    """`text` padded to `width`, in the colour of the status that it is, if it is one."""
+    colour = (_PROCESS_COLOURS if process else _COLOURS).get(text)
+    padded = text.ljust(width)
+    return click.style(padded, fg=colour) if colour else padded
+
+
+def plain(value: object) -> str:
+    """A cell's text: a dash for nothing, and no control characters, which could take over the terminal."""
+    if value is None or value == "":
+        return "-"
+    return "".join(c if c.isprintable() else "·" for c in str(value))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return _GAP.join(cells).rstrip()
