@@ -120,7 +120,12 @@ class Database:
 
 @asynccontextmanager
 async def open_database(
-    url: str, *, connections: int = 8, application: str = "signalbox", timeout: float = COMMAND_TIMEOUT
+    url: str,
+    *,
+    connections: int = 8,
+    application: str = "signalbox",
+    timeout: float = COMMAND_TIMEOUT,
+    read_only: bool = False,
 ) -> AsyncIterator[Database]:
     """A pool of up to `connections`, which connects when it is first used.
 
@@ -129,19 +134,23 @@ async def open_database(
         connections: the most that are open at a time; more callers wait, and give up after ACQUIRE_TIMEOUT.
         application: the name under which `pg_stat_activity` shows us.
         timeout: seconds that a statement may take.
+        read_only: let PostgreSQL refuse whatever writes.
 
     Raises:
         SettingsError: the address makes no sense.
     """
     if not url.startswith(("postgresql://", "postgres://")):
         raise SettingsError("SIGNALBOX_DATABASE_URL must look like postgresql://user:password@host:5432/signalbox")
+    settings = {"application_name": application, "timezone": "UTC"}
+    if read_only:
+        settings["default_transaction_read_only"] = "on"
     pool = await asyncpg.create_pool(
         url,
         min_size=0,
         max_size=connections,
         timeout=CONNECT_TIMEOUT,
         command_timeout=timeout,
-        server_settings={"application_name": application, "timezone": "UTC"},
+        server_settings=settings,
     )
     database = Database(pool)
     try:
