@@ -42,6 +42,9 @@ class Child:
         if self.running:
             raise RuntimeError(f"{self.name} runs already")
         self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._process is None and self.log.exists():
+            # One log per run, and the one before it for whoever asks why it ended.
+            self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,

@@ -4,12 +4,8 @@ import signal
 from pathlib import Path
 from urllib.parse import quote
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-
 from signalbox_local.child import Child
+from signalbox_local.external import redis_answers
 from signalbox_local.ports import HOST
 from signalbox_local.programs import valkey_program
 from signalbox_local.secret import secret
@@ -46,15 +42,7 @@ class EmbeddedValkey(EmbeddedServer):
         self.child.start([valkey_program(), "-"], stdin=self._settings())
 
     async def answers(self) -> bool:
-        client = Redis.from_url(
-            self.url, socket_connect_timeout=1.0, socket_timeout=1.0, retry=Retry(NoBackoff(), 0), protocol=2
-        )
-        try:
-            return bool(await client.ping())
-        except (RedisError, OSError):
-            return False
-        finally:
-            await client.aclose()
+        return await redis_answers(self.url)
 
     @property
     def _password(self) -> str:

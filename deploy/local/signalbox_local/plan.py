@@ -1,0 +1,57 @@
+"""What to run, and where: read from the environment once."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from signalbox_local.errors import LocalError
+from signalbox_local.ports import HOST
+
+#: The root of the repository; the configuration of the example is there.
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A local run."""
+
+    #: Everything that it keeps: stores, logs, secrets. Absolute.
+    data: Path
+    #: Where the api listens, on 127.0.0.1.
+    port: int
+    #: What the controller runs.
+    config: Path = ROOT / "signalbox.example.toml"
+    #: PostgreSQL and Redis of somebody else's; embedded ones where empty.
+    database_url: str = ""
+    redis_url: str = ""
+    #: How this host is called; its own name where empty.
+    hostname: str = ""
+    #: Whether the embedded stores survive a power failure.
+    durable: bool = True
+    log_level: str = "info"
+
+    @property
+    def url(self) -> str:
+        """Where people find it."""
+        return f"http://{HOST}:{self.port}"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Plan":
+        """Read SIGNALBOX_PORT, SIGNALBOX_DATA, SIGNALBOX_CONFIG, DATABASE_URL and the like.
+
+        Raises:
+            LocalError: one of them makes no sense.
+        """
+        port = environ.get("SIGNALBOX_PORT") or "8000"
+        if not port.isdigit() or not 0 < int(port) < 65536:
+            raise LocalError(f"SIGNALBOX_PORT is {port!r}; it must be a number from 1 to 65535")
+        return cls(
+            data=Path(environ.get("SIGNALBOX_DATA") or ".signalbox").absolute(),
+            port=int(port),
+            config=Path(environ.get("SIGNALBOX_CONFIG") or ROOT / "signalbox.example.toml").absolute(),
+            database_url=environ.get("SIGNALBOX_DATABASE_URL") or environ.get("DATABASE_URL", ""),
+            redis_url=environ.get("SIGNALBOX_REDIS_URL") or environ.get("REDIS_URL", ""),
+            hostname=environ.get("SIGNALBOX_HOSTNAME", ""),
+            log_level=environ.get("SIGNALBOX_LOG_LEVEL") or "info",
+        )

@@ -1,0 +1,107 @@
+"""`up`: run everything until Ctrl-C or TERM, then stop it in order."""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from signalbox_local.descendants import adopt_orphans, end_descendants
+from signalbox_local.errors import LocalError
+from signalbox_local.lock import holding
+from signalbox_local.plan import Plan
+from signalbox_local.progress import to_terminal
+from signalbox_local.run import ADMIN, LocalRun
+
+T = TypeVar("T")
+
+
+class Interrupts:
+    """Ctrl-C, TERM and the closing of the terminal: the first asks to stop, the second does not ask."""
+
+    def __init__(self) -> None:
+        self._asked, self._forced = asyncio.Event(), asyncio.Event()
+
+    def listen(self) -> None:
+        """Take the signals over from Python's own handlers."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self._came)
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody asked us to stop."""
+        return self._asked.is_set()
+
+    async def unless_asked(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Do `work`, but drop it at the first interrupt."""
+        return await _unless(self._asked, work)
+
+    async def unless_forced(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Do `work`, but drop it at the second interrupt."""
+        return await _unless(self._forced, work)
+
+    @property
+    def forced(self) -> bool:
+        """Whether somebody lost patience while we stopped."""
+        return self._forced.is_set()
+
+    def _came(self) -> None:
+        (self._forced if self._asked.is_set() else self._asked).set()
+
+
+def up(plan: Plan) -> int:
+    """Run it in the foreground; the exit code: 0 when it was asked to stop, 1 when something failed."""
+    adopt_orphans()
+    try:
+        with holding(plan.data):
+            return asyncio.run(_up(plan))
+    except LocalError as error:
+        print(f"signalbox: {error}", file=sys.stderr)
+        return 1
+
+
+async def _up(plan: Plan) -> int:
+    began = time.monotonic()
+    run, interrupts = LocalRun(plan, to_terminal), Interrupts()
+    interrupts.listen()
+    failure: LocalError | None = None
+    try:
+        await interrupts.unless_asked(run.start())
+        if not interrupts.asked:
+            _welcome(run, time.monotonic() - began)
+            failure = await interrupts.unless_asked(run.broken())
+    except LocalError as error:
+        failure = error
+    if failure:
+        print(f"signalbox: {failure}", file=sys.stderr, flush=True)
+    if run.anything_runs:
+        to_terminal("Stopping; once more Ctrl-C kills at once")
+        await interrupts.unless_forced(run.stop())
+        if interrupts.forced:
+            await run.kill()
+        if left := end_descendants():
+            to_terminal(f"  killed what was left: {', '.join(map(str, left))}")
+        to_terminal("Signalbox is stopped")
+    return 1 if failure else 0
+
+
+def _welcome(run: LocalRun, took: float) -> None:
+    to_terminal(f"  ready after {took:.1f} s")
+    to_terminal(f"Signalbox is ready at {run.plan.url}")
+    to_terminal(f"Sign in as {ADMIN} with the password {run.admin_password}")
+    to_terminal(f"Logs are in {run.plan.data / 'logs'}. Ctrl-C stops everything.")
+
+
+async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """The result of `work`, or None when `event` was set first; `work` is then cancelled and awaited."""
+    task, stop = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        task.cancel()
+        await asyncio.wait({task})
+        return None
+    finally:
+        stop.cancel()
