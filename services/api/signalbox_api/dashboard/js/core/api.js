@@ -1,0 +1,123 @@
+/**
+ * Calls to the api: JSON both ways, the CSRF token, a time-out, and errors in the server's own words.
+ * @module
+ */
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+
+/** A call that did not do what was asked; `status` is 0 when no answer came. The message is for people. */
+export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {string} message
+   */
+  constructor(status, message) {
+    super(message);
+    this.name = "ApiError";
+    this.status = status;
+  }
+}
+
+/** The api as this page uses it; `onSignedOut` is called whenever it answers 401. */
+export class Api {
+  /** @param {() => void} onSignedOut */
+  constructor(onSignedOut) {
+    this.onSignedOut = onSignedOut;
+  }
+
+  /**
+   * @param {string} path
+   * @param {{timeout?: number}} [options]
+   */
+  get(path, options) {
+    return this.call("GET", path, undefined, options);
+  }
+
+  /**
+   * @param {string} path
+   * @param {object} body
+   * @param {{timeout?: number}} [options]
+   */
+  post(path, body, options) {
+    return this.call("POST", path, body, options);
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {object} [body]
+   * @param {{timeout?: number}} [options]  `timeout` in milliseconds.
+   * @returns {Promise<any>}  The decoded body; throws {@link ApiError}.
+   */
+  async call(method, path, body, { timeout = DEFAULT_TIMEOUT_MS } = {}) {
+    /** @type {Record<string, string>} */
+    const headers = { Accept: "application/json" };
+    if (method !== "GET") headers["X-CSRF-Token"] = csrfToken();
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    let response, text;
+    try {
+      response = await fetch(path, {
+        method,
+        headers,
+        body: body === undefined ? null : JSON.stringify(body),
+        credentials: "same-origin",
+        cache: "no-store",
+        signal: AbortSignal.timeout(timeout),
+      });
+      text = await response.text();
+    } catch (error) {
+      throw new ApiError(0, silence(error, timeout));
+    }
+    const answer = decoded(text);
+    if (response.ok) return answer;
+    if (response.status === 401) this.onSignedOut();
+    throw new ApiError(response.status, sentence(response, answer));
+  }
+}
+
+/** Whether an error is the api's 401. @param {unknown} error */
+export function isSignedOut(error) {
+  return error instanceof ApiError && error.status === 401;
+}
+
+/** What to tell people about any error. @param {unknown} error */
+export function words(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The token that proves a call came from this page; the server set it in a cookie that only this origin can read. */
+function csrfToken() {
+  const name = "signalbox_csrf=";
+  const found = document.cookie.split("; ").find((part) => part.startsWith(name));
+  return found ? decodeURIComponent(found.slice(name.length)) : "";
+}
+
+/** @param {string} text */
+function decoded(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * @param {unknown} error
+ * @param {number} timeout
+ */
+function silence(error, timeout) {
+  const late = error instanceof DOMException && error.name === "TimeoutError";
+  if (late) return `Signalbox did not answer within ${timeout / 1000} s. What you asked for may still happen: watch the badges.`;
+  return "Signalbox cannot be reached. Check that its api runs and that this machine is on the network.";
+}
+
+/**
+ * @param {Response} response
+ * @param {any} answer
+ */
+function sentence(response, answer) {
+  for (const words of [answer?.message, answer?.detail]) {
+    if (typeof words === "string" && words) return words;
+  }
+  return `Signalbox answered ${response.status} ${response.statusText} and gave no reason.`;
+}

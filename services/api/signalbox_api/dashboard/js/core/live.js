@@ -1,0 +1,138 @@
+/**
+ * The live connection: a websocket that resumes where it was cut, and says when it is not live.
+ *
+ * Every frame carries the position it leads to; after a cut the next connection asks for what came since. When the
+ * server no longer has that, or this is the first connection, it says `resync` and the page loads its lists again.
+ * @module
+ */
+
+/** @typedef {import("../types.js").Connection} Connection */
+/** @typedef {import("../types.js").Change} Change */
+
+/** The server sends a beat every 2 s; three missing ones mean that nobody is there. */
+const SILENCE_MS = 6000;
+const FIRST_RETRY_MS = 250;
+const LAST_RETRY_MS = 8000;
+
+/**
+ * @typedef {object} Listener
+ * @property {(connection: Connection) => void} state
+ * @property {(serverTime: number | string | undefined) => void} time
+ * @property {() => void} resync  The lists must be loaded again.
+ * @property {(changes: Change[]) => void} changes
+ * @property {() => void} refused  A connection ended before it said hello.
+ */
+
+export class Live {
+  /** When the last frame came, in milliseconds of this machine's clock. @type {number | null} */
+  lastNews = null;
+  /** @type {Connection} */
+  #connection = { phase: "stopped", retryAt: null, recordAge: null, why: "" };
+  /** @type {WebSocket | null} */
+  #socket = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  #retries = 0;
+  #position = "";
+  #greeted = false;
+
+  /**
+   * @param {string} url
+   * @param {Listener} listener
+   */
+  constructor(url, listener) {
+    this.url = url;
+    this.listener = listener;
+  }
+
+  start() {
+    if (this.#connection.phase !== "stopped") return;
+    this.#retries = 0;
+    this.#position = "";
+    this.lastNews = null;
+    this.#connect();
+  }
+
+  stop() {
+    this.#drop();
+    this.#say({ phase: "stopped", retryAt: null, recordAge: null, why: "" });
+  }
+
+  /** Does not wait for the next try: the network came back, or a person asked. */
+  retryNow() {
+    if (this.#connection.phase === "waiting") this.#connect();
+  }
+
+  #connect() {
+    this.#drop();
+    this.#say({ phase: "connecting", retryAt: null });
+    this.#greeted = false;
+    const since = this.#position ? `?since=${encodeURIComponent(this.#position)}` : "";
+    const socket = new WebSocket(this.url + since);
+    this.#socket = socket;
+    socket.onmessage = (event) => this.#receive(event.data);
+    socket.onclose = () => this.#lost("the connection was closed");
+    this.#watch();
+  }
+
+  /** @param {string} data */
+  #receive(data) {
+    this.lastNews = Date.now();
+    this.#watch();
+    let frame;
+    try {
+      frame = JSON.parse(data);
+    } catch {
+      this.#position = "";
+      this.#lost("a message could not be read");
+      return;
+    }
+    this.listener.time(frame.server_time);
+    if (frame.type === "hello") this.#hello(frame);
+    else this.#retries = 0;
+    if (frame.type === "changes") this.listener.changes(frame.changes);
+    if (frame.type === "beat") this.#say({ recordAge: frame.record_age ?? null });
+    if (frame.type !== "hello" && frame.position) this.#position = frame.position;
+  }
+
+  /** @param {{position: string, resync: boolean}} frame */
+  #hello(frame) {
+    this.#greeted = true;
+    const resync = frame.resync || !this.#position;
+    // On a resume the position stays where it was until the missed changes have come.
+    if (resync) this.#position = frame.position;
+    this.#say({ phase: "live", why: "" });
+    if (resync) this.listener.resync();
+  }
+
+  #watch() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#lost("nothing came for 6 s"), SILENCE_MS);
+  }
+
+  /** @param {string} why */
+  #lost(why) {
+    const refused = !this.#greeted;
+    this.#drop();
+    const ceiling = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#retries++);
+    const wait = ceiling * (0.5 + Math.random() / 2);
+    this.#timer = setTimeout(() => this.#connect(), wait);
+    this.#say({ phase: "waiting", retryAt: Date.now() + wait, why });
+    if (refused) this.listener.refused();
+  }
+
+  #drop() {
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    if (!socket) return;
+    socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  /** @param {Partial<Connection>} patch */
+  #say(patch) {
+    this.#connection = { ...this.#connection, ...patch };
+    this.listener.state(this.#connection);
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * The keyboard: what each key does, in one table that the help dialog shows too.
+ * @module
+ */
+
+import { listHash } from "./core/route.js";
+import { cancelRefusal } from "./model/tasks.js";
+
+/** @typedef {import("./main.js").App} App */
+
+/** For the help dialog. @type {readonly (readonly [string[], string])[]} */
+export const KEYS = [
+  [["/"], "Go to the filter"],
+  [["j", "↓"], "Next row"],
+  [["k", "↑"], "Previous row"],
+  [["Enter"], "Open the task; in a dialog, confirm"],
+  [["x"], "Cancel the task (asks first)"],
+  [["Esc"], "Close, or go back to the list"],
+  [["?"], "Show these keys"],
+];
+
+/** @param {App} app */
+export function listenToKeys(app) {
+  document.addEventListener("keydown", (event) => {
+    const { session, dialog } = app.store.state;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (session.phase !== "in" || dialog) return;
+    const acted = inField(event.target) ? onFieldKey(event) : onKey(app, event);
+    if (acted) event.preventDefault();
+  });
+}
+
+/** @param {App} app @param {KeyboardEvent} event @returns {boolean} Whether the key meant something. */
+function onKey(app, event) {
+  const row = focusedRow();
+  switch (event.key) {
+    case "/":
+      return focusFilter(app);
+    case "j":
+      return move(row, 1);
+    case "k":
+      return move(row, -1);
+    case "ArrowDown":
+      return row !== null && move(row, 1);
+    case "ArrowUp":
+      return row !== null && move(row, -1);
+    case "Enter":
+      if (row === null || row !== document.activeElement) return false;
+      app.tasks.go(row.dataset.taskId ?? "");
+      return true;
+    case "x":
+      return !event.repeat && cancel(app, row);
+    case "?":
+      app.store.update({ dialog: { kind: "help" } });
+      return true;
+    case "Escape":
+      return back(app, row);
+    default:
+      return false;
+  }
+}
+
+/** In a field only these keys are ours. @param {KeyboardEvent} event */
+function onFieldKey(event) {
+  const field = /** @type {HTMLElement} */ (event.target);
+  if (field.id !== "filter") return false;
+  if (event.key === "Escape") {
+    field.blur();
+    return true;
+  }
+  if (event.key === "ArrowDown" || event.key === "Enter") return move(null, 1);
+  return false;
+}
+
+/** @param {EventTarget | null} target */
+function inField(target) {
+  return target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable]") !== null;
+}
+
+/** @returns {HTMLElement | null} */
+function focusedRow() {
+  return document.activeElement?.closest("[data-task-id]") ?? null;
+}
+
+/** @param {HTMLElement | null} row @param {1 | -1} step */
+function move(row, step) {
+  /** @type {HTMLElement[]} */
+  const rows = [...document.querySelectorAll('[data-testid="task-row"]')].filter((one) => one instanceof HTMLElement);
+  const place = row === null ? (step > 0 ? 0 : rows.length - 1) : rows.indexOf(row) + step;
+  const next = rows[Math.max(0, Math.min(place, rows.length - 1))];
+  next?.focus();
+  next?.scrollIntoView({ block: "nearest" });
+  return next !== undefined;
+}
+
+/** @param {App} app */
+function focusFilter(app) {
+  const field = () => /** @type {HTMLInputElement | null} */ (document.getElementById("filter"));
+  if (field()) {
+    field()?.select();
+    return true;
+  }
+  location.hash = listHash(app.store.state.filter);
+  // The list is drawn two frames after the URL changed.
+  requestAnimationFrame(() => requestAnimationFrame(() => field()?.select()));
+  return true;
+}
+
+/** @param {App} app @param {HTMLElement | null} row */
+function cancel({ store, clock, toasts }, row) {
+  const { route, list, page, session, asked } = store.state;
+  const id = route.view === "task" ? route.id : row?.dataset.taskId;
+  const task = route.view === "task" ? page.task : list.rows.find((one) => one.task_id === id);
+  if (!task) return false;
+  const refusal = cancelRefusal(task, session.user, asked.has(task.task_id), clock.now());
+  if (refusal) toasts.show("plain", refusal);
+  else store.update({ dialog: { kind: "cancel", task } });
+  return true;
+}
+
+/** @param {App} app @param {HTMLElement | null} row */
+function back({ store }, row) {
+  if (store.state.route.view !== "tasks") {
+    location.hash = listHash(store.state.filter);
+    return true;
+  }
+  row?.blur();
+  return row !== null;
+}

@@ -1,0 +1,104 @@
+/**
+ * Where the dashboard is put together and started.
+ * @module
+ */
+
+import { ProcessActions } from "./actions/processes.js";
+import { SessionActions } from "./actions/session.js";
+import { TaskActions } from "./actions/tasks.js";
+import { Toasts } from "./actions/toasts.js";
+import { Api } from "./core/api.js";
+import { Clock } from "./core/clock.js";
+import { Feed } from "./core/feed.js";
+import { Hold } from "./core/hold.js";
+import { Live } from "./core/live.js";
+import { parseRoute } from "./core/route.js";
+import { AppContext, Store } from "./core/store.js";
+import { html, render } from "./core/ui.js";
+import { listenToKeys } from "./keys.js";
+import { initialState } from "./model/state.js";
+import { Shell } from "./views/shell.js";
+
+const SETTLE_MS = 500;
+
+/**
+ * @typedef {object} App
+ * @property {Store<import("./model/state.js").State>} store
+ * @property {Clock} clock
+ * @property {Hold} hold
+ * @property {Live} live
+ * @property {Toasts} toasts
+ * @property {SessionActions} session
+ * @property {TaskActions} tasks
+ * @property {ProcessActions} processes
+ */
+
+/** @returns {App} */
+function assembled() {
+  const store = new Store(initialState(parseRoute(location.hash)));
+  const [clock, hold, toasts] = [new Clock(), new Hold(), new Toasts(store)];
+  const api = new Api(() => session.expired());
+  const tasks = new TaskActions(store, api, hold, toasts);
+  const processes = new ProcessActions(store, api, toasts);
+  const feed = new Feed((changes) => {
+    tasks.receive(changes);
+    processes.receive(changes);
+  });
+  const load = (/** @type {boolean} */ quiet) => {
+    tasks.reload({ quiet });
+    processes.refresh();
+    const { route } = store.state;
+    if (route.view === "task") tasks.open(route.id);
+  };
+  const live = new Live(liveUrl(), {
+    state(connection) {
+      const news = live.lastNews;
+      clock.freeze(connection.phase === "live" || connection.phase === "stopped" ? null : news);
+      store.update({ connection });
+    },
+    time: (serverTime) => clock.observe(serverTime),
+    resync: () => load(true),
+    changes: (changes) => feed.push(changes),
+    refused: () => void session.check(),
+  });
+  const session = new SessionActions(store, api, {
+    entered() {
+      processes.start();
+      load(false);
+      live.start();
+    },
+    left() {
+      processes.stop();
+      live.stop();
+    },
+  });
+  return { store, clock, hold, live, toasts, session, tasks, processes };
+}
+
+function liveUrl() {
+  return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/scheduler/live/`;
+}
+
+/** Follows the URL. @param {App} app */
+function follow({ store, tasks }) {
+  const route = parseRoute(location.hash);
+  const before = store.state.filter;
+  const filter = route.view === "tasks" ? route.filter : before;
+  store.update({ route, filter, dialog: null });
+  if (store.state.session.phase !== "in") return;
+  if (route.view === "task") tasks.open(route.id);
+  if (filter.status !== before.status || filter.q !== before.q) tasks.reload();
+}
+
+function start() {
+  const app = assembled();
+  window.addEventListener("hashchange", () => follow(app));
+  window.addEventListener("online", () => app.live.retryNow());
+  document.addEventListener("visibilitychange", () => app.live.retryNow());
+  setInterval(() => app.tasks.settle(), SETTLE_MS);
+  listenToKeys(app);
+  render(html`<${AppContext.Provider} value=${app}><${Shell} /><//>`, /** @type {HTMLElement} */ (document.getElementById("app")));
+  app.session.check();
+}
+
+start();

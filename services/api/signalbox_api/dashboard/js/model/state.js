@@ -1,0 +1,63 @@
+/**
+ * What the page knows at one moment, and how that begins.
+ * @module
+ */
+
+import { emptyList } from "./task_list.js";
+
+/**
+ * @typedef {object} Session
+ * @property {"checking" | "unreachable" | "out" | "in"} phase
+ * @property {import("../types.js").User | null} user
+ * @property {string} message  Why the page asks to sign in, or cannot.
+ *
+ * @typedef {"loading" | "ready" | "failed"} Phase
+ *
+ * @typedef {object} Page  The task page.
+ * @property {string} id
+ * @property {Phase} phase
+ * @property {import("../types.js").Task | null} task
+ * @property {import("../types.js").Log[]} logs
+ * @property {string} error
+ *
+ * @typedef {{kind: "cancel", task: import("../types.js").Task} | {kind: "stop"} | {kind: "start"} | {kind: "help"}} Dialog
+ *
+ * @typedef {object} State
+ * @property {Session} session
+ * @property {import("../types.js").Route} route
+ * @property {import("../types.js").Filter} filter  Of the task list; it outlives a look at another view.
+ * @property {import("../types.js").Connection} connection
+ * @property {import("../types.js").TaskList} list
+ * @property {{phase: Phase, error: string, more: boolean}} listing  How the list's loading goes; `more` while a further page is.
+ * @property {Page} page
+ * @property {import("../types.js").CeleryStatus | null} status
+ * @property {string} statusError  Why the processes could not be looked at, or nothing.
+ * @property {Dialog | null} dialog
+ * @property {ReadonlySet<string>} asked  Ids whose cancel was sent and not answered yet.
+ * @property {boolean} powering  Whether a stop or start was sent and not answered yet.
+ * @property {readonly import("../types.js").Toast[]} toasts
+ */
+
+/** @param {import("../types.js").Route} route @returns {State} */
+export function initialState(route) {
+  return {
+    session: { phase: "checking", user: null, message: "" },
+    route,
+    filter: route.filter,
+    connection: { phase: "stopped", retryAt: null, recordAge: null, why: "" },
+    list: emptyList(),
+    listing: { phase: "loading", error: "", more: false },
+    page: emptyPage(route.id),
+    status: null,
+    statusError: "",
+    dialog: null,
+    asked: new Set(),
+    powering: false,
+    toasts: [],
+  };
+}
+
+/** @param {string} id @returns {Page} */
+export function emptyPage(id) {
+  return { id, phase: "loading", task: null, logs: [], error: "" };
+}

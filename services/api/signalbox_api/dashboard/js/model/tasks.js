@@ -1,0 +1,95 @@
+/**
+ * Facts about one task that several views need: which of two versions holds, where it stands in a list, what may be done.
+ * @module
+ */
+
+import { moment } from "../core/format.js";
+
+/** @typedef {import("../types.js").Task} Task */
+/** @typedef {import("../types.js").Filter} Filter */
+
+/** How long after the last thing that was to happen a cancel counts as under way; then it may be asked for again. */
+const CANCEL_PATIENCE_MS = 15_000;
+
+/** @param {{status: string}} task */
+export function isOver(task) {
+  return task.status === "failed" || task.status === "completed";
+}
+
+/** @param {Task} task */
+export function isCancelling(task) {
+  return !isOver(task) && Boolean(task.cancel_requested_at);
+}
+
+/**
+ * The version that holds of two. A change wins over what is shown, except one that was under way while the lists were
+ * loaded: a finish that somebody saw is not undone by older news of the same attempt.
+ * @param {Task} shown
+ * @param {Task} incoming
+ */
+export function newer(shown, incoming) {
+  const older =
+    isOver(shown) &&
+    shown.confirmed &&
+    !isOver(incoming) &&
+    (incoming.attempt ?? 0) <= (shown.attempt ?? 0) &&
+    (moment(incoming.started_at) ?? 0) <= (moment(shown.started_at) ?? 0);
+  return older ? shown : incoming;
+}
+
+/** Newest first, as the server lists them. @param {Task} a @param {Task} b */
+export function byAge(a, b) {
+  const difference = (moment(b.created_at) ?? 0) - (moment(a.created_at) ?? 0);
+  return difference || (a.task_id < b.task_id ? 1 : a.task_id > b.task_id ? -1 : 0);
+}
+
+/**
+ * Whether a task that came live belongs into the list; what the server finds beyond this comes with the next loading.
+ * @param {Task} task
+ * @param {Filter} filter
+ */
+export function matches(task, filter) {
+  if (filter.status && task.status !== filter.status) return false;
+  if (!filter.q) return true;
+  const wanted = filter.q.toLowerCase();
+  return [task.name, task.celery_name, task.task_id].some((text) => text?.toLowerCase().includes(wanted));
+}
+
+/** How long it has run or waited until `now`, or ran in all; in milliseconds. @param {Task} task @param {number} now */
+export function spanOf(task, now) {
+  if (task.runtime !== null && isOver(task)) return task.runtime * 1000;
+  const from = moment(task.status === "pending" ? task.created_at : task.started_at);
+  if (from === null) return null;
+  const until = isOver(task) ? moment(task.finished_at) : now;
+  return until === null ? null : Math.max(0, until - from);
+}
+
+/**
+ * Why this task cannot be cancelled now, in words; empty where it can.
+ * @param {Task} task
+ * @param {import("../types.js").User | null} user
+ * @param {boolean} asked
+ * @param {number} now
+ */
+export function cancelRefusal(task, user, asked, now) {
+  if (isOver(task)) return `It is over: ${task.status}.`;
+  if (user?.role === "viewer") return "Your role is viewer; cancelling takes an operator or an admin.";
+  if (asked) return "The cancel was sent; the answer is awaited.";
+  const last = Math.max(moment(task.cancel_requested_at) ?? 0, moment(task.cancel_kill_at) ?? 0);
+  if (last > 0 && now - last < CANCEL_PATIENCE_MS) return "A cancel is already under way.";
+  return "";
+}
+
+/**
+ * How far a cancel has come: `Cancelling… TERM, KILL in 4 s`.
+ * @param {Task} task
+ * @param {number} now
+ */
+export function cancelProgress(task, now) {
+  if (task.cancel_signal === "KILL") return "Cancelling… KILL sent, waiting for proof";
+  if (!task.cancel_signal) return "Cancelling…";
+  const killAt = moment(task.cancel_kill_at);
+  if (killAt === null) return `Cancelling… ${task.cancel_signal} sent`;
+  const left = Math.ceil((killAt - now) / 1000);
+  return left > 0 ? `Cancelling… ${task.cancel_signal}, KILL in ${left} s` : `Cancelling… ${task.cancel_signal}, KILL is due`;
+}

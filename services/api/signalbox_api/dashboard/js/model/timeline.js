@@ -1,0 +1,56 @@
+/**
+ * What happened to a task, in order, told from its row and its logs.
+ * @module
+ */
+
+import { moment, spoken } from "../core/format.js";
+import { isOver } from "./tasks.js";
+
+/** @typedef {import("../types.js").Task} Task */
+/** @typedef {import("../types.js").Log} Log */
+
+/**
+ * @typedef {object} Moment
+ * @property {string} at  RFC 3339.
+ * @property {string} tone  `pending`, `running`, `completed`, `failed` or `cancel`.
+ * @property {string} title
+ * @property {string} detail
+ */
+
+/** @param {Task} task @param {Log[]} logs @returns {Moment[]} */
+export function timelineOf(task, logs) {
+  const several = logs.length > 1;
+  const told = [
+    entry(task.created_at, "pending", "Created", task.queue ? `queue ${task.queue}` : ""),
+    entry(task.cancel_requested_at, "cancel", "Cancel requested", isOver(task) ? "" : (task.cancel_signal ?? "")),
+    ...(logs.length > 0 ? logs.flatMap((log) => attempt(log, several)) : attempt(task, false)),
+  ];
+  return told.filter((one) => one !== null).sort((a, b) => (moment(a.at) ?? 0) - (moment(b.at) ?? 0));
+}
+
+/** @param {Log | Task} one @param {boolean} several */
+function attempt(one, several) {
+  const which = several ? `Attempt ${one.attempt ?? "?"}` : "";
+  const place = [one.host, one.pid ? `pid ${one.pid}` : ""].filter(Boolean).join(" · ");
+  const outcome = one.outcome && one.outcome !== "succeeded" ? spoken(one.outcome) : "";
+  return [
+    entry(one.started_at, "running", which ? `${which} started` : "Started", place),
+    isOver(one) ? entry(one.finished_at, one.status, which ? `${which} ${one.status}` : finish(one.status), outcome) : null,
+  ];
+}
+
+/** @param {string} status */
+function finish(status) {
+  return status === "completed" ? "Completed" : "Failed";
+}
+
+/**
+ * @param {string | null} at
+ * @param {string} tone
+ * @param {string} title
+ * @param {string} detail
+ * @returns {Moment | null}
+ */
+function entry(at, tone, title, detail) {
+  return at ? { at, tone, title, detail } : null;
+}

@@ -1,0 +1,107 @@
+/**
+ * The shapes that the api speaks, and those the page keeps. Types only; nothing here runs.
+ * @module
+ */
+
+/**
+ * @typedef {"pending" | "running" | "completed" | "failed"} Status
+ * @typedef {"viewer" | "operator" | "admin"} Role
+ *
+ * @typedef {object} Task
+ * @property {string} task_id
+ * @property {string} name
+ * @property {string} [celery_name]
+ * @property {Status} status
+ * @property {string | null} outcome
+ * @property {boolean} confirmed  False when the status was inferred and nobody saw it.
+ * @property {string | null} error
+ * @property {string | null} queue
+ * @property {string | null} host
+ * @property {string | null} worker
+ * @property {number | null} pid
+ * @property {number | null} attempt
+ * @property {string | null} created_at
+ * @property {string | null} started_at
+ * @property {string | null} finished_at
+ * @property {number | null} runtime  Seconds.
+ * @property {string | null} cancel_requested_at
+ * @property {string | null} [cancel_signal]  The last signal that was sent: TERM or KILL.
+ * @property {string | null} [cancel_kill_at]  When KILL follows TERM.
+ * @property {unknown} args
+ * @property {unknown} kwargs
+ *
+ * @typedef {object} Log  One attempt of a task.
+ * @property {string | number} log_id
+ * @property {string} task_id
+ * @property {number | null} attempt
+ * @property {Status} status
+ * @property {string | null} [outcome]
+ * @property {boolean} [confirmed]
+ * @property {string | null} error
+ * @property {string | null} traceback
+ * @property {string | null} host
+ * @property {string | null} worker
+ * @property {number | null} pid
+ * @property {string | null} started_at
+ * @property {string | null} finished_at
+ *
+ * @typedef {object} Process
+ * @property {string} name
+ * @property {string} kind
+ * @property {string} state
+ * @property {string | null} desired
+ * @property {number | null} pid
+ * @property {string | null} since
+ * @property {string | null} [message]
+ *
+ * @typedef {object} Host
+ * @property {string} name
+ * @property {string} state
+ * @property {string | null} seen_at
+ * @property {Process[]} processes
+ *
+ * @typedef {object} CeleryStatus
+ * @property {string} celery
+ * @property {string} worker
+ * @property {string} beat
+ * @property {Host[]} hosts
+ *
+ * @typedef {object} Change
+ * @property {"task" | "log" | "process" | "host" | "command"} kind
+ * @property {string} key
+ * @property {any} row  The same JSON as the REST views give.
+ *
+ * @typedef {object} User
+ * @property {string} name
+ * @property {Role} role
+ *
+ * @typedef {object} Filter
+ * @property {Status | ""} status
+ * @property {string} q
+ *
+ * @typedef {object} Route
+ * @property {"tasks" | "task" | "processes"} view
+ * @property {string} id  The task's, on the task page.
+ * @property {Filter} filter
+ *
+ * @typedef {object} TaskList
+ * @property {Task[]} rows  As shown, newest first.
+ * @property {Map<string, Task>} waiting  New ones that are held back, so that rows do not jump.
+ * @property {Map<string, number>} leaving  Ids that match the filter no more, and when that was (ms).
+ * @property {string | null} next  The cursor of the page that follows.
+ * @property {number} cap  How many rows are kept at most.
+ * @property {boolean} trimmed  Whether the tail was dropped, so that `next` no longer joins on.
+ *
+ * @typedef {object} Connection
+ * @property {"connecting" | "live" | "waiting" | "stopped"} phase
+ * @property {number | null} retryAt  When the next try comes (ms of this machine's clock).
+ * @property {number | null} recordAge  How far the record lies behind, in seconds.
+ * @property {string} why  What ended the last connection.
+ *
+ * @typedef {object} Toast
+ * @property {number} id
+ * @property {"good" | "bad" | "plain"} kind
+ * @property {string} text
+ */
+
+export {};

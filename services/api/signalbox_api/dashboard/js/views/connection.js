@@ -1,0 +1,70 @@
+/**
+ * How old what the page shows is: the badge in the header, and a strip across the page when it is not live.
+ * @module
+ */
+
+import { useTicking } from "../core/clock.js";
+import { elapsed } from "../core/format.js";
+import { useApp, useStore } from "../core/store.js";
+import { html } from "../core/ui.js";
+
+/** Two beats of the server were missed. */
+const QUIET_MS = 4500;
+/** A record this far behind is worth a word, in seconds. */
+const BEHIND_S = 5;
+/** A short cut needs no strip. */
+const STRIP_MS = 3000;
+
+/** @typedef {import("../types.js").Connection} Connection */
+
+export function ConnectionBadge() {
+  const { live } = useApp();
+  const connection = useStore((state) => state.connection);
+  const text = useTicking(() => told(connection, live.lastNews));
+  const tone = toneOf(connection, text);
+  return html`<button
+    class="connection tone-${tone}"
+    data-testid="connection"
+    data-phase=${connection.phase}
+    data-tone=${tone}
+    title=${connection.why ? `Not live because ${connection.why}. Click to try now.` : "Changes arrive by themselves."}
+    onClick=${() => live.retryNow()}
+  ><span class="lamp"></span><span>${text}</span></button>`;
+}
+
+export function StaleStrip() {
+  const { live, clock } = useApp();
+  const connection = useStore((state) => state.connection);
+  const text = useTicking(() => {
+    const news = live.lastNews;
+    if (!clock.frozen || news === null || Date.now() - news < STRIP_MS) return "";
+    return `Not live. What you see is ${elapsed(Date.now() - news)} old; it may have changed.${untilRetry(connection)}`;
+  });
+  if (!text) return null;
+  return html`<div class="strip" data-testid="stale"><span>${text}</span><button class="button small" onClick=${() => live.retryNow()}>Try now</button></div>`;
+}
+
+/** @param {Connection} connection @param {number | null} news */
+function told({ phase, recordAge }, news) {
+  const age = news === null ? null : Date.now() - news;
+  if (phase === "live") {
+    if (age !== null && age > QUIET_MS) return `last news ${elapsed(age)} ago`;
+    if (recordAge !== null && recordAge > BEHIND_S) return `record is ${elapsed(recordAge * 1000)} behind`;
+    return "live";
+  }
+  if (phase === "stopped") return "not connected";
+  return age === null ? "connecting…" : `reconnecting… last news ${elapsed(age)} ago`;
+}
+
+/** @param {Connection} connection @param {string} text */
+function toneOf({ phase }, text) {
+  if (phase === "live") return text === "live" ? "good" : "busy";
+  return text === "connecting…" ? "unsure" : "bad";
+}
+
+/** @param {Connection} connection */
+function untilRetry({ phase, retryAt }) {
+  if (phase === "connecting") return " Trying now…";
+  const left = retryAt === null ? 0 : Math.ceil((retryAt - Date.now()) / 1000);
+  return left > 0 ? ` Next try in ${left} s.` : "";
+}

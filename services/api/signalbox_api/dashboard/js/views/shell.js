@@ -1,0 +1,71 @@
+/**
+ * The page's frame: what is shown before, during and after a session.
+ * @module
+ */
+
+import { useApp, useStore } from "../core/store.js";
+import { html, useEffect } from "../core/ui.js";
+import { CancelDialog } from "./cancel_dialog.js";
+import { StaleStrip } from "./connection.js";
+import { Header } from "./header.js";
+import { HelpDialog } from "./help_dialog.js";
+import { PowerDialog } from "./power_dialog.js";
+import { ProcessesView } from "./processes_view.js";
+import { SignIn, Unreachable } from "./sign_in.js";
+import { TaskPage } from "./task_page.js";
+import { TasksView } from "./tasks_view.js";
+import { ToastsView } from "./toasts_view.js";
+
+export function Shell() {
+  const session = useStore((state) => state.session);
+  return html`
+    ${session.phase === "in" && html`<${Signedin} />`}
+    ${session.phase === "out" && html`<${SignIn} message=${session.message} />`}
+    ${session.phase === "unreachable" && html`<${Unreachable} message=${session.message} />`}
+    <${ToastsView} />
+  `;
+}
+
+function Signedin() {
+  const route = useStore((state) => state.route);
+  useTitle();
+  return html`
+    <button class="skip" onClick=${() => document.getElementById("main")?.focus()}>Skip to the content</button>
+    <${Header} view=${route.view} />
+    <${StaleStrip} />
+    <main id="main" tabindex="-1">
+      ${route.view === "tasks" && html`<${TasksView} />`}
+      ${route.view === "task" && html`<${TaskPage} key=${route.id} />`}
+      ${route.view === "processes" && html`<${ProcessesView} />`}
+    </main>
+    <${OpenDialog} />
+  `;
+}
+
+function OpenDialog() {
+  const dialog = useStore((state) => state.dialog);
+  const { store } = useApp();
+  const close = () => store.update({ dialog: null });
+  switch (dialog?.kind) {
+    case "cancel":
+      return html`<${CancelDialog} task=${dialog.task} onClose=${close} />`;
+    case "stop":
+    case "start":
+      return html`<${PowerDialog} action=${dialog.kind} onClose=${close} />`;
+    case "help":
+      return html`<${HelpDialog} onClose=${close} />`;
+    default:
+      return null;
+  }
+}
+
+function useTitle() {
+  const title = useStore(({ route, page }) => {
+    if (route.view === "processes") return "Processes · Signalbox";
+    if (route.view === "task" && page.task) return `${page.task.name}: ${page.task.status} · Signalbox`;
+    return "Tasks · Signalbox";
+  });
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
+}

@@ -1,0 +1,102 @@
+/**
+ * Everything about one task: fields, what happened to it and when, and a log for each attempt.
+ * @module
+ */
+
+import { duration, fullTime, moment, pretty, time } from "../core/format.js";
+import { listHash } from "../core/route.js";
+import { useApp, useStore } from "../core/store.js";
+import { html } from "../core/ui.js";
+import { timelineOf } from "../model/timeline.js";
+import { BackIcon } from "./icons.js";
+import { LogView } from "./log_view.js";
+import { CancelButton, CancelProgress, CopyId, Outcome, Runtime, StatusBadge } from "./task_parts.js";
+
+/** @typedef {import("../types.js").Task} Task */
+/** @typedef {import("../types.js").Log} Log */
+
+export function TaskPage() {
+  const { tasks } = useApp();
+  const page = useStore((state) => state.page);
+  const filter = useStore((state) => state.filter);
+  const back = html`<a class="back" href=${listHash(filter)}><${BackIcon} />All tasks</a>`;
+  if (!page.task) {
+    return html`${back}<div class="empty" data-testid="task-missing">
+      ${page.phase === "failed" ? html`<p role="alert"><b>${page.error}</b></p><button class="button" onClick=${() => tasks.open(page.id)}>Try again</button>` : html`<p class="muted">Loading…</p>`}
+    </div>`;
+  }
+  const { task, logs } = page;
+  return html`${back}<article class="page" data-testid="task-page" data-task-id=${task.task_id} data-status=${task.status}>
+    <${Title} task=${task} />
+    ${page.phase === "failed" && html`<p class="problem" role="alert">${page.error}</p>`}
+    ${task.error && html`<p class="page-error" data-testid="task-error">${task.error}</p>`}
+    <div class="page-columns">
+      <section class="panel"><h2>Facts</h2><${Fields} task=${task} /></section>
+      <section class="panel"><h2>Timeline</h2><${Timeline} task=${task} logs=${logs} /></section>
+    </div>
+    <${Arguments} task=${task} />
+    <section><h2>Logs</h2><${Logs} logs=${logs} loading=${page.phase === "loading"} /></section>
+  </article>`;
+}
+
+/** @param {{task: Task}} props */
+function Title({ task }) {
+  return html`<div class="page-title">
+    <div class="page-name"><h1>${task.name}</h1><${CopyId} id=${task.task_id} full /></div>
+    <div class="page-state">
+      <${StatusBadge} of=${task} /><${Outcome} of=${task} /><${CancelProgress} task=${task} />
+      <span class="page-runtime"><${Runtime} task=${task} /></span>
+      <${CancelButton} task=${task} label="Cancel task" />
+    </div>
+  </div>`;
+}
+
+/** @param {{task: Task}} props */
+function Fields({ task }) {
+  /** @type {[string, unknown][]} */
+  const fields = [
+    ["Task", task.celery_name ?? task.name],
+    ["Queue", task.queue],
+    ["Host", task.host],
+    ["Worker", task.worker],
+    ["Process", task.pid && `pid ${task.pid}`],
+    ["Attempt", task.attempt],
+    ["Created", moment(task.created_at) && fullTime(task.created_at)],
+    ["Started", moment(task.started_at) && fullTime(task.started_at)],
+    ["Finished", moment(task.finished_at) && fullTime(task.finished_at)],
+    ["Cancel asked", moment(task.cancel_requested_at) && fullTime(task.cancel_requested_at)],
+  ];
+  return html`<dl class="fields">
+    ${fields.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value ?? html`<span class="none">–</span>`}</dd></div>`)}
+  </dl>`;
+}
+
+/** @param {{task: Task, logs: Log[]}} props */
+function Timeline({ task, logs }) {
+  const told = timelineOf(task, logs);
+  return html`<ol class="timeline" data-testid="timeline">
+    ${told.map((one, index) => {
+      const before = moment(told[index - 1]?.at);
+      const gap = before === null ? "" : `+${duration((moment(one.at) ?? before) - before)}`;
+      return html`<li class="tone-${one.tone}" key=${`${one.title} ${one.at}`}>
+        <span class="timeline-title">${one.title}${" "}<span class="muted">${one.detail}</span></span>
+        <span class="timeline-at"><time datetime=${one.at} title=${fullTime(one.at)}>${time(one.at)}</time><span class="muted">${gap}</span></span>
+      </li>`;
+    })}
+  </ol>`;
+}
+
+/** @param {{task: Task}} props */
+function Arguments({ task }) {
+  const [args, kwargs] = [pretty(task.args ?? []), pretty(task.kwargs ?? {})];
+  return html`<section class="panel"><h2>Arguments</h2>
+    <div class="arguments"><div><h3>args</h3><pre>${args}</pre></div><div><h3>kwargs</h3><pre>${kwargs}</pre></div></div>
+  </section>`;
+}
+
+/** @param {{logs: Log[], loading: boolean}} props */
+function Logs({ logs, loading }) {
+  if (logs.length === 0) return html`<p class="muted panel">${loading ? "Loading…" : "No attempt has started yet."}</p>`;
+  const newest = [...logs].sort((a, b) => (b.attempt ?? 0) - (a.attempt ?? 0) || (moment(b.started_at) ?? 0) - (moment(a.started_at) ?? 0));
+  return html`<div class="logs">${newest.map((log) => html`<${LogView} key=${log.log_id} log=${log} />`)}</div>`;
+}
