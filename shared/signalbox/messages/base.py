@@ -1,7 +1,7 @@
 """What all messages share: frozen structs, told apart on the wire by their `type`."""
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -26,6 +26,9 @@ Outcome = Literal[
 ProcessState = Literal["stopped", "starting", "running", "draining", "stopping", "backoff", "fatal", "unknown"]
 
 ProcessKind = Literal["worker", "beat"]
+
+#: A time with its zone (RFC 3339); one without is unreadable, because nobody could compare it with another.
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=True, omit_defaults=True):

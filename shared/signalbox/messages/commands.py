@@ -1,9 +1,8 @@
 """Commands: what somebody wants done. Read by every controller, and by the reconciler for the audit trail."""
 
-from datetime import datetime
 from typing import Literal
 
-from signalbox.messages.base import Message
+from signalbox.messages.base import Message, Moment
 
 #: Seconds between TERM and KILL when the caller does not say.
 DEFAULT_GRACE = 5.0
@@ -15,8 +14,8 @@ class Command(Message, frozen=True, kw_only=True):
     command_id: str
     #: `user:alice`, `token:deploys`, `service:billing`.
     issued_by: str
-    issued_at: datetime
-    expires_at: datetime
+    issued_at: Moment
+    expires_at: Moment
     #: The network address that the request came from, where there is one.
     issued_from: str = ""
     reason: str = ""

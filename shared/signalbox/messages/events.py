@@ -1,15 +1,13 @@
 """Events: what was seen to happen. Written by controllers, folded into the record by the reconciler."""
 
-from datetime import datetime
-
-from signalbox.messages.base import Message, Outcome, ProcessKind, ProcessState
+from signalbox.messages.base import Message, Moment, Outcome, ProcessKind, ProcessState
 from signalbox.messages.receipts import ProcessReport, Verdict
 
 
 class Event(Message, frozen=True, kw_only=True):
     """Something that happened, when, and on which host (the controller fills in `host`)."""
 
-    at: datetime
+    at: Moment
     host: str = ""
 
 
@@ -38,7 +36,7 @@ class TaskReceived(TaskEvent, frozen=True, kw_only=True):
 
     args: str = ""
     kwargs: str = ""
-    eta: datetime | None = None
+    eta: Moment | None = None
     root_id: str | None = None
     parent_id: str | None = None
 
@@ -55,7 +53,7 @@ class TaskStarted(TaskEvent, frozen=True, kw_only=True):
 class TaskSucceeded(TaskEvent, frozen=True, kw_only=True):
     """The task returned; `outcome` is `ignored` when it raised Ignore."""
 
-    started_at: datetime | None = None
+    started_at: Moment | None = None
     pid: int | None = None
     #: Seconds.
     runtime: float | None = None
@@ -69,7 +67,7 @@ class TaskFailed(TaskEvent, frozen=True, kw_only=True):
     outcome: Outcome
     error: str
     traceback: str = ""
-    started_at: datetime | None = None
+    started_at: Moment | None = None
     pid: int | None = None
 
 
@@ -78,14 +76,14 @@ class TaskRetried(TaskEvent, frozen=True, kw_only=True):
 
     error: str
     traceback: str = ""
-    started_at: datetime | None = None
+    started_at: Moment | None = None
     pid: int | None = None
 
 
 class TaskRequeued(TaskEvent, frozen=True, kw_only=True):
     """The attempt gave the task back to its queue."""
 
-    started_at: datetime | None = None
+    started_at: Moment | None = None
     pid: int | None = None
 
 
@@ -104,7 +102,7 @@ class TaskSignalled(TaskEvent, frozen=True, kw_only=True):
     signal: str
     pid: int
     #: When KILL follows; none once it was sent.
-    kill_at: datetime | None = None
+    kill_at: Moment | None = None
 
 
 class TaskCancelled(TaskEvent, frozen=True, kw_only=True):
@@ -114,7 +112,7 @@ class TaskCancelled(TaskEvent, frozen=True, kw_only=True):
     pid: int
     #: The signal that did it: TERM or KILL.
     signal: str
-    started_at: datetime | None = None
+    started_at: Moment | None = None
     #: Every process that was ended with it.
     killed: tuple[int, ...] = ()
     error: str = "Task cancelled manually"
@@ -138,7 +136,7 @@ class ProcessChanged(Event, frozen=True, kw_only=True):
     instance: str = ""
     pid: int | None = None
     node: str = ""
-    since: datetime | None = None
+    since: Moment | None = None
     exit_code: int | None = None
     #: In words: why it is so.
     message: str = ""

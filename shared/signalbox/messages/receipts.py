@@ -4,12 +4,11 @@ A proof reaches the caller through its receipt even while PostgreSQL is down; `R
 the record has it too.
 """
 
-from datetime import datetime
 from typing import Literal
 
 import msgspec
 
-from signalbox.messages.base import Message, ProcessKind, ProcessState
+from signalbox.messages.base import Message, Moment, ProcessKind, ProcessState
 
 #: What a host can say of a command.
 Verdict = Literal[
@@ -45,7 +44,7 @@ class Receipt(Message, frozen=True, kw_only=True):
     """One step on the way of a command."""
 
     command_id: str
-    at: datetime
+    at: Moment
     host: str = ""
 
 
