@@ -1,0 +1,55 @@
+"""Fixtures that every test can use: real stores, and a whole Signalbox."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from signalbox.postgres.pool import Database, open_database
+from support.stores.choose import a_postgres, a_redis
+from support.stores.databases import a_database, migrate_all
+from support.stores.server import Postgres, Redis
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Postgres]:
+    """One PostgreSQL for all tests. A test that stops it must start it again."""
+    async with a_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def migrated_template(postgres_server: Postgres) -> AsyncIterator[str]:
+    """The database that the others are copied from."""
+    async with a_database(postgres_server) as name:
+        await migrate_all(postgres_server.url_of(name))
+        yield name
+
+
+@pytest.fixture
+async def database_url(postgres_server: Postgres, migrated_template: str) -> AsyncIterator[str]:
+    """The address of a migrated database of the test's own."""
+    async with a_database(postgres_server, template=migrated_template) as name:
+        yield postgres_server.url_of(name)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """The same as a pool."""
+    async with open_database(database_url) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def empty_database_url(postgres_server: Postgres) -> AsyncIterator[str]:
+    """The address of a database of the test's own, without any table."""
+    async with a_database(postgres_server) as name:
+        yield postgres_server.url_of(name)
+
+
+@pytest.fixture
+async def valkey(tmp_path: Path) -> AsyncIterator[Redis]:
+    """A Redis or Valkey of the test's own, which it may stop, start and kill."""
+    async with a_redis(tmp_path / "redis") as server:
+        yield server

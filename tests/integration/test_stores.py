@@ -1,0 +1,44 @@
+"""The servers that tests and `make up` run on."""
+
+import asyncpg  # type: ignore[import-untyped]
+from redis.asyncio import Redis
+
+from signalbox.postgres.pool import Database
+from support.stores import server
+
+
+async def test_each_test_has_a_migrated_database_of_its_own(database: Database) -> None:
+    async with database.connection() as connection:
+        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        tasks = await connection.fetchval("SELECT count(*) FROM tasks")
+    assert {"signalbox_migrations", "tasks", "task_logs", "processes", "hosts", "commands", "users"} <= {
+        row["tablename"] for row in tables
+    }
+    assert tasks == 0
+
+
+async def test_postgres_comes_back_at_the_same_address_with_what_was_committed(
+    postgres_server: server.Postgres, database_url: str
+) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("CREATE TABLE kept (number int)")
+    await connection.execute("INSERT INTO kept VALUES (7)")
+    await connection.close()
+    for take_away in (postgres_server.stop, postgres_server.kill):
+        try:
+            await take_away()
+        finally:
+            await postgres_server.start()
+        connection = await asyncpg.connect(database_url)
+        assert await connection.fetchval("SELECT number FROM kept") == 7
+        await connection.close()
+
+
+async def test_valkey_comes_back_at_the_same_address_with_its_data(valkey: server.Redis) -> None:
+    async with Redis.from_url(valkey.url) as client:
+        assert await client.dbsize() == 0
+        await client.xadd("stream", {"field": "value"})
+    await valkey.stop()
+    await valkey.start()
+    async with Redis.from_url(valkey.url) as client:
+        assert await client.xlen("stream") == 1

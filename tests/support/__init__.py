@@ -1,0 +1,1 @@
+"""What the tests share: real stores, a whole Signalbox, and waiting with a deadline."""

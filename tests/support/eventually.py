@@ -1,0 +1,28 @@
+"""Await the thing, with a deadline; never sleep and hope."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+
+T = TypeVar("T")
+
+
+async def eventually(look: Callable[[], Awaitable[T | None]], what: str, *, within: float = 10.0) -> T:
+    """The first true thing that `look` sees; fails the test, saying `what` was waited for, after `within` seconds.
+
+    An AssertionError in `look` counts as "not yet", and is shown when the time is over.
+    """
+    end = time.monotonic() + within
+    last: AssertionError | None = None
+    while True:
+        try:
+            if seen := await look():
+                return seen
+        except AssertionError as error:
+            last = error
+        if time.monotonic() > end:
+            pytest.fail(f"{what}: not seen within {within:g} s" + (f"; last: {last}" if last else ""))
+        await asyncio.sleep(0.02)

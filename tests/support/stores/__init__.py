@@ -1,0 +1,1 @@
+"""Real PostgreSQL and Redis: those of the environment, else of Docker, else embedded ones."""
