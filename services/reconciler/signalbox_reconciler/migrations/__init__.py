@@ -1,0 +1,1 @@
+"""The record's tables as numbered SQL; see signalbox.postgres.migrate."""
