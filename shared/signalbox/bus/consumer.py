@@ -132,6 +132,4 @@ def entries_of(reply: object) -> list[Entry]:
 
 
 def _rows(rows: list[tuple[bytes, dict[bytes, bytes] | None]]) -> list[Entry]:
-    return [
-        Entry(position, (fields or {}).get(b"data", b""), (fields or {}).get(b"sig")) for position, fields in rows
-    ]
+    return [Entry(position, (fields or {}).get(b"data", b""), (fields or {}).get(b"sig")) for position, fields in rows]

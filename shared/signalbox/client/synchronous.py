@@ -63,9 +63,7 @@ class Client:
     ) -> ProcessesResult:
         """As AsyncClient.stop."""
         return self._wait(
-            self._client.stop(
-                hosts=hosts, processes=processes, mode=mode, timeout=timeout, reason=reason, wait=wait
-            )
+            self._client.stop(hosts=hosts, processes=processes, mode=mode, timeout=timeout, reason=reason, wait=wait)
         )
 
     def start(
