@@ -57,7 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             config=Path(environ.get("SIGNALBOX_CONFIG", "signalbox.toml")),
             hostname=environ.get("SIGNALBOX_HOSTNAME") or socket.gethostname(),
             on_exit=_choice(environ, "SIGNALBOX_ON_EXIT", ("leave", "stop")),
-            log_level=environ.get("SIGNALBOX_LOG_LEVEL", "info"),
+            log_level=_choice(environ, "SIGNALBOX_LOG_LEVEL", ("info", "debug", "warning", "error")),
         )
 
 
@@ -79,7 +79,7 @@ def _key(environ: Mapping[str, str]) -> str:
 
 
 def _port(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) < 65536:
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 65536:
         raise SettingsError(f"SIGNALBOX_PORT is {text!r}; it must be a number from 1 to 65535")
     return int(text)
 
