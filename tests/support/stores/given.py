@@ -42,7 +42,7 @@ class GivenRedis(ExternalRedis):
         for database in range(3):
             async with redis.asyncio.Redis.from_url(self.url_of(database)) as client:
                 if await client.dbsize():
-                    pytest.fail(f"REDIS_URL: database {client.get_connection_kwargs()['db']} there is not empty")
+                    pytest.fail(f"REDIS_URL: database number {database} from the one it names there is not empty")
 
     async def empty(self) -> None:
         """Remove what a test wrote."""
