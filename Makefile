@@ -28,7 +28,8 @@ install-dev: python-is-new-enough
 up: install ## run all of Signalbox with the example application; Ctrl-C stops it
 	@exec env PYTHONPATH=deploy/local .venv/bin/python -m signalbox_local up
 
-check: lint types test ## everything that must be green before a change lands
+check: lint types ## what must be green before a commit: lint, types, unit and contract tests
+	@$(IN_VENV) -m pytest tests/unit tests/contract $(ARGS)
 
 lint: install-dev ## ruff: rules and formatting
 	@.venv/bin/python -m ruff check .
@@ -47,7 +48,7 @@ chaos: install-dev ## only the tests that take parts away while it runs
 	@$(IN_VENV) -m pytest tests/chaos $(ARGS)
 
 bench: install-dev ## measure, and print what was measured
-	@$(IN_VENV) -m pytest -m bench -s $(ARGS)
+	@for file in benchmarks/*.py; do echo "== $$file"; $(IN_VENV) "$$file" $(ARGS) || exit 1; done
 
 lock: install-dev ## lock all packages anew, newest versions that fit
 	@for name in run dev node; do \
