@@ -1,0 +1,66 @@
+"""Events that the controller has not acknowledged: bounded, numbered, sent again after a reconnect."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+#: How many events are kept while nobody takes them; about 60 MB at worst.
+LIMIT = 100_000
+
+
+class Backlog:
+    """A queue with a memory: what was sent stays until it is acknowledged, the oldest go when it is full."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self._limit = limit
+        self._sent: deque[tuple[int, bytes]] = deque()
+        self._unsent: deque[tuple[int, bytes]] = deque()
+        self._acked = 0
+        #: The number up to which the peer of the present connection has heard.
+        self._reached = 0
+        #: The number of the latest event.
+        self.last = 0
+
+    def put(self, event: str) -> int:
+        """Take in an event (JSON) and answer its number."""
+        self.last += 1
+        line = f'{{"type":"event","seq":{self.last},"event":{event}}}\n'
+        self._unsent.append((self.last, line.encode()))
+        if len(self) > self._limit:
+            (self._sent or self._unsent).popleft()
+        return self.last
+
+    def __len__(self) -> int:
+        return len(self._sent) + len(self._unsent)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to send."""
+        return bool(self._unsent)
+
+    def take(self, size: int) -> Iterator[bytes]:
+        """Lines to send, about `size` bytes of them at most; each hole is told where it is."""
+        while self._unsent and size > 0:
+            number, line = self._unsent.popleft()
+            if (lost := number - self._reached - 1) > 0:
+                yield f'{{"type":"gap","lost":{lost}}}\n'.encode()
+            self._reached = number
+            self._sent.append((number, line))
+            size -= len(line)
+            yield line
+
+    def ack(self, number: int) -> None:
+        """Everything up to this number is safe."""
+        self._acked = max(self._acked, number)
+        for queue in (self._sent, self._unsent):
+            while queue and queue[0][0] <= number:
+                queue.popleft()
+
+    def rewind(self, number: int) -> None:
+        """A new connection: its peer has everything up to this number; send the rest again."""
+        self._unsent.extendleft(reversed(self._sent))
+        self._sent.clear()
+        # A controller that has forgotten what it acknowledged must not be told of a loss.
+        self._reached = max(self._acked, number)
+        self.ack(number)

@@ -1,0 +1,89 @@
+"""The agent in beat: says that it ticks. Beat has no event loop and sleeps between ticks, so this has a thread."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from time import monotonic, time
+from typing import Any
+
+import celery
+
+from signalbox_agent import PROTOCOL
+from signalbox_agent.link import Link
+from signalbox_agent.loop import Loop
+from signalbox_agent.safety import guarded
+
+#: Seconds between two `tick` messages at least.
+TICK_EVERY = 1.0
+#: Seconds that an ending beat may spend on its last words.
+LAST_WORDS = 0.5
+
+
+class BeatAgent:
+    """All of the agent in one beat."""
+
+    def __init__(self, service: Any, path: str, instance: str) -> None:
+        """`service` is Celery's beat Service, about to tick."""
+        self._service = service
+        self._instance = instance
+        self._ready = False
+        self._told = 0.0
+        self.loop = Loop()
+        self.link = Link(path, self.loop, self._hello, lambda _: None)
+
+    def install(self) -> None:
+        """Watch the scheduler, and connect."""
+        scheduler = self._service.scheduler
+        scheduler.tick = self._watched(scheduler.tick)
+        os.register_at_fork(after_in_child=guarded(self._abandon))
+        self.loop.start_thread()
+        with self.loop.lock:
+            self.link.connect()
+
+    def _watched(self, tick: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            pause = tick(*args, **kwargs)
+            self._ticked(pause)
+            return pause
+
+        return call
+
+    @guarded
+    def _ticked(self, pause: Any) -> None:
+        with self.loop.lock:
+            if not self._ready:
+                self._ready = True
+                self.link.say({"type": "ready"})
+            if monotonic() - self._told >= TICK_EVERY:
+                self._told = monotonic()
+                # `pause`: seconds until the next tick, as beat sleeps as long as its schedule lets it.
+                self.link.say({"type": "tick", "at": time(), "pause": pause})
+
+    def _hello(self) -> dict[str, Any]:
+        return {
+            "type": "hello",
+            "protocol": PROTOCOL,
+            "instance": self._instance,
+            "pid": os.getpid(),
+            "kind": "beat",
+            "node": "",
+            "pool": "",
+            "concurrency": None,
+            "celery": celery.__version__,
+            "python": platform.python_version(),
+            "ready": self._ready,
+            "last_seq": 0,
+        }
+
+    @guarded
+    def finish(self) -> None:
+        """The process ends."""
+        with self.loop.lock:
+            self.link.say({"type": "stopping"})
+            self.link.finish(LAST_WORDS)
+
+    def _abandon(self) -> None:
+        self.link.abandon()
+        self.loop.abandon()

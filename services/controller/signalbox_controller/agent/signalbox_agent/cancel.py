@@ -1,0 +1,112 @@
+"""How a cancel goes on: pure decisions, from what was seen to what is to be done."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+#: Seconds that a process may take to die of KILL until it is reported as alive.
+KILL_WITHIN = 2.0
+
+
+class Standing(enum.Enum):
+    """Where in its worker a task is."""
+
+    WAITING = "waiting for a free child, or for its time"
+    HANDED = "handed to the pool, not yet accepted by a child"
+    RUNNING = "running"
+
+
+class Way(enum.Enum):
+    """What a cancel does about it."""
+
+    DROP = "announce it as revoked; it will not run"
+    AWAIT = "kill it as soon as a child accepts it"
+    KILL = "signal its process"
+    REFUSE = "say that this pool cannot"
+
+
+def way(standing: Standing, *, can_kill: bool) -> Way:
+    """What to do about a task, in a pool that can or cannot end a single one."""
+    if standing is Standing.WAITING:
+        return Way.DROP
+    if standing is Standing.HANDED:
+        return Way.AWAIT if can_kill else Way.DROP
+    return Way.KILL if can_kill else Way.REFUSE
+
+
+class Stage(enum.Enum):
+    """How far a kill is."""
+
+    TERM = "asked to end"
+    KILL = "killed"
+    STUCK = "outlived KILL, and was reported"
+    DONE = "over"
+
+
+class Act(enum.Enum):
+    """What is to be done."""
+
+    TERM_CHILD = "TERM to the pool child"
+    TERM_REST = "TERM to the descendants that have not had it"
+    KILL_ALL = "KILL to all that is left and has not had it"
+    SAY_ALIVE = "report that something outlived KILL"
+    SAY_DEAD = "report the death of all"
+    SAY_FINISHED = "report that the task completed"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The state of one kill."""
+
+    stage: Stage
+    #: When the next stage begins, on the monotonic clock.
+    deadline: float
+    #: Whether the child was asked once more, after its task had ended in an error.
+    asked_again: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What one look found."""
+
+    now: float
+    #: Whether the pool child is gone: reaped, not a zombie.
+    child_gone: bool
+    #: What the child told of its task meanwhile: `completed`, `failed`, or nothing.
+    ended: str | None
+    #: How many descendants can still do something.
+    left: int
+    #: How many of child and descendants have not had the signal of this stage.
+    fresh: int
+
+
+def decide(plan: Plan, seen: Seen) -> tuple[Plan, tuple[Act, ...]]:
+    """The next plan, and what to do now.
+
+    A task that completed in spite of TERM has completed: its child may have another task by now, so it
+    is left alone. One that ended in an error after TERM is over too, but its child is ended for the
+    sake of the proof; it takes the TERM at once, as nothing of the task holds it up any more.
+    """
+    if plan.stage is Stage.DONE:
+        return plan, ()
+    if seen.ended == "completed":
+        return dataclasses.replace(plan, stage=Stage.DONE), (Act.SAY_FINISHED,)
+    if seen.child_gone and not seen.left:
+        return dataclasses.replace(plan, stage=Stage.DONE), (Act.SAY_DEAD,)
+    if plan.stage is Stage.TERM:
+        return _ask(plan, seen)
+    acts = (Act.KILL_ALL,) if seen.fresh else ()
+    if plan.stage is Stage.KILL and seen.now >= plan.deadline:
+        return dataclasses.replace(plan, stage=Stage.STUCK), (*acts, Act.SAY_ALIVE)
+    return plan, acts
+
+
+def _ask(plan: Plan, seen: Seen) -> tuple[Plan, tuple[Act, ...]]:
+    if seen.now >= plan.deadline:
+        return Plan(Stage.KILL, seen.now + KILL_WITHIN), (Act.KILL_ALL,)
+    if seen.child_gone:
+        return plan, (Act.TERM_REST,) if seen.fresh else ()
+    if seen.ended == "failed" and not plan.asked_again:
+        return dataclasses.replace(plan, asked_again=True), (Act.TERM_CHILD,)
+    return plan, ()

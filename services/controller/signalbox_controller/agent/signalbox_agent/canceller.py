@@ -1,0 +1,208 @@
+"""Cancels: finds the task, ends it or sees to it that it never runs, and answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from signalbox_agent import events
+from signalbox_agent.cancel import Standing, Way, way
+from signalbox_agent.children import Children
+from signalbox_agent.kill import Kill
+from signalbox_agent.link import Link
+from signalbox_agent.loop import Loop
+from signalbox_agent.prefork import TERM_SIGNAL, Prefork
+from signalbox_agent.runs import Run, Runs
+from signalbox_agent.safety import guarded
+
+#: Seconds between TERM and KILL for a cancelled task that came back to life, which nobody asks about.
+GRACE = 5.0
+#: Why it has no result; what people read.
+REASON = "Task cancelled manually"
+
+Answer = dict[str, Any]
+
+
+def standing(run: Run) -> Standing:
+    """Where it is, from Celery's own marks on its request."""
+    if run.started_at is not None:
+        return Standing.RUNNING
+    handed = getattr(run.request, "_apply_result", None) is not None
+    return Standing.HANDED if handed else Standing.WAITING
+
+
+class Canceller:
+    """Carries out what the controller asks."""
+
+    def __init__(
+        self,
+        runs: Runs,
+        link: Link,
+        loop: Loop,
+        children: Children,
+        prefork: Prefork | None,
+        pool: str,
+        revoked: Any,
+    ) -> None:
+        """`prefork` is None where no single task can be ended; `revoked` is Celery's set of refused ids."""
+        self._runs = runs
+        self._link = link
+        self._loop = loop
+        self._children = children
+        self._prefork = prefork
+        self._pool = pool
+        self._revoked = revoked
+
+    # What the controller asks
+
+    def cancel(self, command_id: str, task_id: str, grace: float) -> None:
+        """End the task, or see to it that it does not run here."""
+        live = self._runs.of(task_id)
+        if not live:
+            self._absent(command_id, task_id)
+            return
+        chosen = {way(standing(run), can_kill=self._prefork is not None): run for run in reversed(live)}
+        if Way.KILL in chosen:
+            self._hold(task_id, command_id)
+            self._kill(chosen[Way.KILL], [command_id], grace)
+        elif Way.REFUSE in chosen:
+            detail = f"The {self._pool} pool cannot end a single task; stop the worker to end it"
+            self._answer(command_id, task_id, {"state": "unsupported", "detail": detail})
+        elif Way.AWAIT in chosen:
+            chosen[Way.AWAIT].wanted.append((command_id, grace))
+        if Way.DROP in chosen:
+            self._drop(task_id, command_id)
+            if len(chosen) == 1:
+                self._absent(command_id, task_id)
+
+    def refuse(self, task_ids: list[str]) -> None:
+        """These were cancelled earlier, and elsewhere perhaps: they must not run here."""
+        for task_id in task_ids:
+            command_id = self._runs.held.get(task_id)
+            self._hold(task_id, command_id)
+            self._drop(task_id, command_id)
+            for run in self._runs.of(task_id):
+                choice = way(standing(run), can_kill=self._prefork is not None)
+                if choice is Way.KILL:
+                    self._kill(run, [], GRACE)
+                elif choice is Way.AWAIT:
+                    run.wanted.append((None, GRACE))
+
+    def _absent(self, command_id: str, task_id: str) -> None:
+        known = self._runs.ended.get(task_id)
+        if known is None:
+            self._hold(task_id, command_id)
+        self._answer(command_id, task_id, known or {"state": "unknown"})
+
+    def _hold(self, task_id: str, command_id: str | None) -> None:
+        self._runs.held[task_id] = command_id
+        self._revoked.add(task_id)
+
+    def _drop(self, task_id: str, command_id: str | None) -> None:
+        """Have Celery announce and acknowledge as revoked what waits here."""
+        for run in self._runs.of(task_id):
+            if way(standing(run), can_kill=self._prefork is not None) is Way.DROP:
+                self._hold(task_id, command_id)
+                run.request.revoked()
+
+    # Killing
+
+    def accepted(self, run: Run) -> None:
+        """A child began to run it: time to carry out what was asked meanwhile."""
+        wanted, run.wanted = run.wanted, []
+        for command_id, grace in wanted:
+            self._hold(run.task_id, command_id)
+            self._kill(run, [command_id] if command_id else [], grace)
+
+    def about_to_exit(self, pid: int) -> None:
+        """A child says that it is about to exit."""
+        for run in self._runs.all():
+            if run.kill is not None and run.pid == pid:
+                run.kill.before_exit()
+
+    def _kill(self, run: Run, commands: list[str], grace: float) -> None:
+        kill = run.kill
+        if kill is None:
+            child = self._prefork.child(run.pid) if self._prefork else None
+            if child is None or self._prefork is None:
+                self._gone_already(run, commands)
+                return
+            kill = Kill(run, child, grace, self._prefork, self._children, self._loop, self)
+            kill.commands.extend(commands)
+            run.kill = kill
+            kill.begin()
+            return
+        kill.commands.extend(commands)
+        for command_id in commands if kill.begun else ():
+            self._progress(command_id, kill)
+
+    def _gone_already(self, run: Run, commands: list[str]) -> None:
+        """Its child died by itself a moment ago; Celery is about to notice and to say what becomes of it."""
+        for command_id in commands:
+            detail = f"Its process {run.pid} died before it could be signalled"
+            self._answer(command_id, run.task_id, {"state": "finished", "status": "failed", "detail": detail})
+
+    # How a kill goes on
+
+    def signalled(self, kill: Kill, kill_at: float | None) -> None:
+        """See Herald."""
+        if kill.commands:
+            self._link.event(events.signalled(kill.run, kill.commands[0], kill.signal, kill_at))
+        for command_id in kill.commands:
+            self._progress(command_id, kill)
+
+    def _progress(self, command_id: str, kill: Kill) -> None:
+        self._answer(command_id, kill.run.task_id, {"state": "signalled", **_facts(kill)})
+
+    def dead(self, kill: Kill) -> None:
+        """Prove first, then tell Celery: that takes a while."""
+        run, request = kill.run, kill.run.request
+        answer = {"state": "dead", **_facts(kill), "killed": kill.killed(), "strays": kill.strays()}
+        if kill.commands:
+            self._link.event(events.cancelled(run, kill.commands[0], kill.signal, kill.killed()))
+        else:
+            self._link.event(events.failed(run, "cancelled", REASON))
+        self._close(kill, answer)
+        if self._loop.hub is not None and not request._already_revoked:  # Celery's own mark
+            self._announce(request, kill.signal)
+
+    def finished(self, kill: Kill) -> None:
+        """See Herald; the event was sent when the child told of its success."""
+        self._runs.held.drop(kill.run.task_id)
+        self._revoked.discard(kill.run.task_id)
+        self._close(kill, {"state": "finished", "status": "completed"})
+
+    def late(self, kill: Kill) -> None:
+        """See Herald."""
+        for command_id in kill.commands:
+            self._absent(command_id, kill.run.task_id)
+
+    def alive(self, kill: Kill) -> None:
+        """See Herald."""
+        detail = "It outlived KILL; it will be reported when it dies"
+        for command_id in kill.commands:
+            self._answer(command_id, kill.run.task_id, {"state": "alive", "detail": detail, **_facts(kill)})
+
+    def _close(self, kill: Kill, answer: Answer) -> None:
+        run = kill.run
+        run.over = True
+        self._runs.ended[run.task_id] = answer
+        self._runs.remove(run)
+        twin = next((other for other in self._runs.of(run.task_id) if other.started_at is not None), None)
+        if twin is not None:  # delivered twice: dead means that no run of it is left
+            self._kill(twin, kill.commands, GRACE)
+            return
+        for command_id in kill.commands:
+            self._answer(command_id, run.task_id, answer)
+        self._link.flush()
+
+    @guarded
+    def _announce(self, request: Any, signal: str) -> None:
+        number = int(TERM_SIGNAL) if signal == "TERM" else 9
+        request._announce_revoked("terminated", True, number, False)  # as its terminate() does
+
+    def _answer(self, command_id: str, task_id: str, answer: Answer) -> None:
+        self._link.say({"type": "cancel", "command_id": command_id, "task_id": task_id, **answer})
+
+
+def _facts(kill: Kill) -> Answer:
+    return {"pid": kill.child.who.pid, "signal": kill.signal}

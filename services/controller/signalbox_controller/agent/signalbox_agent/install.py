@@ -1,0 +1,37 @@
+"""Waits for Celery to say what this process is going to be, a worker or beat, and puts the agent in."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from typing import Any
+
+from celery import signals
+
+from signalbox_agent.safety import guarded
+
+
+def install(path: str, instance: str) -> None:
+    """`path` is the controller's socket; `instance` the id of this launch."""
+    here = os.getpid()
+
+    @guarded
+    def on_worker(sender: Any, **_: Any) -> None:
+        from signalbox_agent.worker import WorkerAgent
+
+        if os.getpid() == here:
+            agent = WorkerAgent(sender, path, instance)
+            agent.install()
+            atexit.register(agent.finish)
+
+    @guarded
+    def on_beat(sender: Any, **_: Any) -> None:
+        from signalbox_agent.beat import BeatAgent
+
+        if os.getpid() == here:  # not one that a worker has embedded (-B)
+            agent = BeatAgent(sender, path, instance)
+            agent.install()
+            atexit.register(agent.finish)
+
+    signals.worker_init.connect(on_worker, weak=False)
+    signals.beat_init.connect(on_beat, weak=False)

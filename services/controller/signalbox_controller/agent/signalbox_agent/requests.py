@@ -1,0 +1,110 @@
+"""A Request that tells of itself: mixed in over Celery's, or over whatever the user made of it.
+
+Celery's own work always comes first and never depends on ours.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from celery.exceptions import TaskRevokedError
+from celery.utils.imports import symbol_by_name
+from celery.worker import state
+
+from signalbox_agent.runs import Run
+from signalbox_agent.safety import guarded
+from signalbox_agent.tracker import Tracker
+
+
+def _telling(on_success: Callable[..., Any]) -> Callable[..., Any]:
+    """Have an `on_success` tell of the success; a failure that it is given ends up in `on_failure`."""
+
+    @functools.wraps(on_success)
+    def call(self: Any, failed__retval__runtime: tuple[Any, Any, Any], **kwargs: Any) -> Any:
+        answer = on_success(self, failed__retval__runtime, **kwargs)
+        failed, result, runtime = failed__retval__runtime
+        if not failed:
+            self._signalbox_tracker.succeeded(self, result, runtime)
+        return answer
+
+    return call
+
+
+class Watched:
+    """The mixin."""
+
+    __slots__ = ()
+
+    #: Set by `watched_class`.
+    _signalbox_tracker: Tracker
+    _signalbox: Run | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Celery generates a subclass for each task whose `on_success` does not call ours (`create_request_cls`)."""
+        super().__init_subclass__(**kwargs)
+        generated = cls.__dict__.get("on_success")
+        if generated is not None:
+            cls.on_success = _telling(generated)  # type: ignore[attr-defined]
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        if self._signalbox_tracker.refuses_to_start(self):
+            raise TaskRevokedError(self.id)  # type: ignore[attr-defined]
+        super().on_accepted(pid, time_accepted)  # type: ignore[misc]
+        self._signalbox_tracker.accepted(self, pid)
+
+    def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._signalbox_tracker.swallows(self, exc_info):
+            return None
+        self._signalbox_tracker.listen(self)
+        answer = super().on_failure(exc_info, *args, **kwargs)  # type: ignore[misc]
+        self._signalbox_tracker.failed(self, exc_info)
+        return answer
+
+    def on_timeout(self, soft: Any, timeout: Any) -> Any:
+        if not soft and self._signalbox_tracker.killing(self):
+            return None
+        return super().on_timeout(soft, timeout)  # type: ignore[misc]
+
+    def send_event(self, type: str, **fields: Any) -> Any:  # noqa: A002 - Celery's signature
+        self._signalbox_tracker.heard(self, type, fields)
+        return super().send_event(type, **fields)  # type: ignore[misc]
+
+    def revoked(self) -> bool:
+        announced = self._already_revoked  # type: ignore[attr-defined]
+        revoked: bool = super().revoked()  # type: ignore[misc]
+        if announced:
+            # It was announced while it waited, and its turn came: Celery has just taken it in again.
+            state.task_ready(self)
+        return revoked
+
+    def _announce_revoked(self, reason: Any, terminated: Any, signum: Any, expired: Any) -> Any:
+        answer = super()._announce_revoked(reason, terminated, signum, expired)  # type: ignore[misc]
+        self._signalbox_tracker.revoked(self, terminated=bool(terminated), expired=bool(expired))
+        return answer
+
+
+def watched_class(base: Any, tracker: Tracker) -> type:
+    """`base` with the mixin over it."""
+    body = {"_signalbox_tracker": tracker, "on_success": base.on_success, "__module__": base.__module__}
+    return type(base.__name__, (Watched, base), body)
+
+
+class Claims:
+    """Gives every task of an application a watched Request; the user's own Request goes on working below it."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._classes: dict[Any, type] = {}
+
+    @guarded
+    def claim(self, tasks: Any) -> None:
+        """To be called before strategies are built, as they keep the class."""
+        for task in tasks.values():
+            base = symbol_by_name(task.Request)
+            if issubclass(base, Watched):
+                continue
+            if base not in self._classes:
+                self._classes[base] = watched_class(base, self._tracker)
+            task.Request = self._classes[base]

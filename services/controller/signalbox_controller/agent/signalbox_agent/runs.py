@@ -1,0 +1,142 @@
+"""What this worker knows of tasks: those that wait or run here, and those that ended lately."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any, Generic, TypeVar
+
+V = TypeVar("V")
+
+#: How many ended runs are remembered, so that a late cancel gets a true answer.
+FINISHED = 10_000
+#: How many refused ids are remembered; as many as Celery itself remembers.
+HELD = 50_000
+
+
+def run_key(retries: int, since: float | None = None, instance: str = "", pid: int = 0) -> str:
+    """What orders the attempts of a task; texts, compared from left to right."""
+    if since is None:
+        return f"{retries:04d}"
+    key = f"{retries:04d}.{int(since * 1000):013d}"
+    return f"{key}.{instance[:8]}.{pid}" if pid else key
+
+
+class Run:
+    """One attempt of one task, as its worker sees it."""
+
+    __slots__ = (
+        "args",
+        "common",
+        "heard",
+        "key",
+        "kill",
+        "kwargs",
+        "over",
+        "pid",
+        "request",
+        "retries",
+        "started_at",
+        "task_id",
+        "told",
+        "wanted",
+    )
+
+    def __init__(self, request: Any, task_id: str, retries: int, common: dict[str, Any]) -> None:
+        self.request = request
+        self.task_id = task_id
+        self.retries = retries
+        self.key = run_key(retries)
+        #: The fields that all its events have.
+        self.common = common
+        self.args = ""
+        self.kwargs = ""
+        #: Epoch, in seconds.
+        self.started_at: float | None = None
+        self.pid: int | None = None
+        #: Whether TaskReceived was sent.
+        self.told = False
+        #: Whether its final event was sent.
+        self.over = False
+        #: The latest kill.
+        self.kill: Any = None
+        #: Cancels that came between the hand-over to the pool and the start: (command id, grace).
+        self.wanted: list[tuple[str | None, float]] = []
+        #: What Celery announced of it; None while nobody listens.
+        self.heard: list[tuple[str, dict[str, Any]]] | None = None
+
+    @property
+    def killing(self) -> bool:
+        """Whether a kill is under way: a signal was sent, and the last word not spoken."""
+        return self.kill is not None and self.kill.begun and not self.kill.over
+
+    def begin(self, started_at: float, pid: int, instance: str) -> None:
+        """A child accepted it."""
+        self.started_at = started_at
+        self.pid = pid
+        self.key = run_key(self.retries, started_at, instance, pid)
+
+
+class Recent(Generic[V]):
+    """A dictionary that forgets its oldest entry when it is full."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._entries: OrderedDict[str, V] = OrderedDict()
+
+    def __setitem__(self, key: str, value: V) -> None:
+        self._entries[key] = value
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._limit:
+            self._entries.popitem(last=False)
+
+    def get(self, key: str) -> V | None:
+        """The entry, or None."""
+        return self._entries.get(key)
+
+    def drop(self, key: str) -> None:
+        """Forget it, if it is there."""
+        self._entries.pop(key, None)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+class Runs:
+    """All runs of this worker; a task can have two at once when its broker delivered it twice."""
+
+    def __init__(self) -> None:
+        self._live: dict[str, list[Run]] = {}
+        #: How the tasks that ended here ended: the answer to a late cancel, without its command id.
+        self.ended: Recent[dict[str, Any]] = Recent(FINISHED)
+        #: The ids that Signalbox refuses here, with the command that asked for it.
+        self.held: Recent[str | None] = Recent(HELD)
+
+    def add(self, run: Run) -> None:
+        """It waits here."""
+        self._live.setdefault(run.task_id, []).append(run)
+
+    def remove(self, run: Run) -> None:
+        """It is over, or Celery has forgotten it."""
+        runs = self._live.get(run.task_id, [])
+        if run in runs:
+            runs.remove(run)
+        if not runs:
+            self._live.pop(run.task_id, None)
+        run.request = None  # they refer to each other; memory should not have to wait for the garbage collector
+
+    def of(self, task_id: str) -> list[Run]:
+        """Those of one task."""
+        return list(self._live.get(task_id, ()))
+
+    def all(self) -> list[Run]:
+        """Every one."""
+        return [run for runs in self._live.values() for run in runs]
+
+    def forget_waiting(self) -> None:
+        """Celery drops what waits when it loses its broker, which will deliver it anew."""
+        for run in self.all():
+            if run.started_at is None:
+                self.remove(run)

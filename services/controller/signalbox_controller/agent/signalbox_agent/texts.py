@@ -1,0 +1,51 @@
+"""Texts from tasks, made fit for the wire and the record: short, valid UTF-8, without NUL (PostgreSQL has none)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+#: Characters of arguments, results and errors.
+LIMIT = 1_000
+#: Characters of a traceback; its end tells most.
+TRACEBACK_LIMIT = 20_000
+
+# What billiard says of a dead child: `Worker exited prematurely: signal 9 (SIGKILL) Job: 3.`
+_HOW_IT_DIED = re.compile(r"(signal \d+(?: \(\w+\))?|exitcode -?\d+)")
+
+
+def clean(text: object, limit: int = LIMIT) -> str:
+    """At most `limit` characters of it."""
+    short = str(text or "")
+    if len(short) > limit:
+        short = short[: limit - 1] + "…"
+    return short if short.isascii() and "\0" not in short else _valid(short)
+
+
+def _valid(text: str) -> str:
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def traceback_of(einfo: Any) -> str:
+    """The traceback that billiard brought from the child; of a long one the end."""
+    text = str(getattr(einfo, "traceback", "") or "")
+    return _valid(text if len(text) <= TRACEBACK_LIMIT else "…" + text[1 - TRACEBACK_LIMIT :])
+
+
+def error_of(exception: Any) -> str:
+    """`ValueError: boom`, as Python itself would print it."""
+    if hasattr(exception, "exc_cls_name"):  # Celery's stand-in for what could not be pickled; its text names it
+        return clean(exception)
+    try:
+        text = str(exception)
+    except Exception:  # noqa: BLE001 - the user's __str__ may do anything
+        text = "(the error has no readable text)"
+    name = type(exception).__name__
+    return clean(f"{name}: {text}" if text else name)
+
+
+def lost(pid: int | None, exception: Any) -> str:
+    """Why a task has no result: in words, from billiard's WorkerLostError."""
+    how = _HOW_IT_DIED.search(str(exception))
+    by = f": {how.group(1)}" if how else ""
+    return f"The process {pid} that ran it died{by}"

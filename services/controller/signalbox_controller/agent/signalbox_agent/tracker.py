@@ -1,0 +1,236 @@
+"""From Celery's callbacks to events: each attempt gets one TaskReceived, one TaskStarted and one final event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import time
+from typing import Any
+
+from billiard.einfo import ExceptionWithTraceback
+from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
+from celery.exceptions import Ignore, Reject, Retry
+
+from signalbox_agent import events, texts
+from signalbox_agent.canceller import REASON
+from signalbox_agent.children import Children
+from signalbox_agent.events import Event
+from signalbox_agent.link import Link
+from signalbox_agent.loop import Loop
+from signalbox_agent.runs import Run, Runs, run_key
+from signalbox_agent.safety import guarded
+
+#: What a child that dies under its task is reported as; a kill that is under way has its own account of it.
+DEATHS = (Terminated, WorkerLostError, SystemExit, TimeLimitExceeded)
+
+
+def exception_of(einfo: Any) -> Any:
+    """What the task raised."""
+    exception = einfo.exception
+    return exception.exc if isinstance(exception, ExceptionWithTraceback) else exception
+
+
+class Tracker:
+    """Hears of every request of this worker; its methods are called by `requests.Watched`."""
+
+    def __init__(self, instance: str, node: str, runs: Runs, link: Link, loop: Loop, queue_of: Callable[[Any], str]) -> None:
+        """`node` is the worker's name; `queue_of` names the queue that a request came from."""
+        self._instance = instance
+        self._node = node
+        self._runs = runs
+        self._link = link
+        self._lock = loop.lock
+        self._queue_of = queue_of
+        #: None in pools whose tasks share the worker's process.
+        self.children: Children | None = None
+        #: Told of every start.
+        self.on_started: Callable[[Run], None] = lambda _: None
+
+    def run_of(self, request: Any) -> Run:
+        """The run that belongs to a request."""
+        run: Run | None = request._signalbox  # our own mark
+        if run is None:
+            run = request._signalbox = self._open(request)
+        return run
+
+    def _open(self, request: Any) -> Run:
+        headers = request.request_dict
+        celery_name = texts.clean(request.type)
+        retries = int(headers.get("retries") or 0)
+        common = {
+            "task_id": texts.clean(request.id),
+            "celery_name": celery_name,
+            "name": texts.clean(headers.get("shadow") or celery_name.rpartition(".")[2]),
+            "worker": self._node,
+            "queue": self._queue_of(request),
+            "retries": retries,
+        }
+        run = Run(request, request.id, retries, common)
+        run.args = texts.clean(request.argsrepr)
+        run.kwargs = texts.clean(request.kwargsrepr)
+        if request.delivery_info.get("redelivered"):
+            # It may have been started before; this wait is later than that start.
+            run.key = run_key(retries, time())
+        self._runs.add(run)
+        return run
+
+    # The steps of a life
+
+    @guarded
+    def received(self, request: Any) -> None:
+        """The worker took it from its queue."""
+        with self._lock:
+            run = self.run_of(request)
+            if not run.told:
+                run.told = True
+                self._link.event(events.received(run, request.eta, request.root_id, request.parent_id))
+
+    @guarded
+    def accepted(self, request: Any, pid: int) -> None:
+        """A child, or whatever the pool has, runs it."""
+        with self._lock:
+            run = self.run_of(request)
+            if run.over or (self.children is not None and not self.children.watch(pid)):
+                return  # the pool accepts in the parent's name what it is about to refuse
+            run.begin(request.time_start, pid, self._instance)
+            self._link.event(events.started(run))
+            self.on_started(run)
+
+    @guarded
+    def succeeded(self, request: Any, result: object, runtime: float | None) -> None:
+        """It returned."""
+        with self._lock:
+            run = self.run_of(request)
+            self._final(run, events.succeeded(run, result, runtime), "completed")
+            if run.killing:
+                run.kill.ended("completed")
+
+    @guarded
+    def listen(self, request: Any) -> None:
+        """Note what Celery announces from now on, until `failed`."""
+        self.run_of(request).heard = []
+
+    @guarded
+    def heard(self, request: Any, kind: str, fields: dict[str, Any]) -> None:
+        """Celery announced something of this kind (`task-retried` and so on)."""
+        run = request._signalbox  # our own mark
+        if run is not None and run.heard is not None:
+            run.heard.append((kind, fields))
+
+    @guarded
+    def failed(self, request: Any, einfo: Any) -> None:
+        """It raised, or its process is gone; Celery has dealt with it and announced what it made of it."""
+        with self._lock:
+            run = self.run_of(request)
+            heard, run.heard = dict(run.heard or ()), None
+            if run.over:
+                return
+            if run.killing:
+                run.kill.ended("failed")
+                return
+            exception = exception_of(einfo)
+            final, status = self._outcome(run, request, exception, einfo, heard)
+            if isinstance(exception, TimeLimitExceeded):
+                self._at_death(run, final, status)
+            else:
+                self._final(run, final, status)
+
+    def _outcome(
+        self, run: Run, request: Any, exception: Any, einfo: Any, heard: dict[str, dict[str, Any]]
+    ) -> tuple[Event, str | None]:
+        """The final event, and how a late cancel is answered; None when the task will go on elsewhere."""
+        if isinstance(exception, Terminated):
+            return self._terminated(run, request)
+        if heard.get("task-rejected", {}).get("requeue"):
+            return events.ended("TaskRequeued", run), None
+        if isinstance(exception, Retry) or "task-retried" in heard:
+            cause = getattr(exception, "exc", None) or exception
+            return events.retried(run, texts.error_of(cause), einfo), None
+        if isinstance(exception, Ignore):
+            return events.succeeded(run, "", None, "ignored"), "completed"
+        if "task-succeeded" in heard:  # the process died after the result was stored
+            return events.succeeded(run, heard["task-succeeded"].get("result"), None), "completed"
+        if isinstance(exception, Reject):
+            return events.failed(run, "rejected", texts.error_of(exception), einfo), "failed"
+        if isinstance(exception, TimeLimitExceeded):
+            return events.failed(run, "time_limit", texts.error_of(exception), einfo), "failed"
+        if isinstance(exception, WorkerLostError):
+            return events.failed(run, "worker_lost", texts.lost(run.pid, exception)), "failed"
+        if isinstance(exception, SystemExit):
+            return events.failed(run, "worker_lost", texts.error_of(exception), einfo), "failed"
+        return events.failed(run, "error", texts.error_of(exception), einfo), "failed"
+
+    def _terminated(self, run: Run, request: Any) -> tuple[Event, str | None]:
+        if run.started_at is None:
+            return self._refusal(run), "failed"
+        if not request._already_cancelled:  # Celery's own mark
+            return events.failed(run, "revoked", "Terminated by a revoke that did not come from Signalbox"), "failed"
+        if request.acknowledged:
+            return events.failed(run, "stopped", "Ended together with its worker"), "failed"
+        return events.ended("TaskRequeued", run), None
+
+    def _refusal(self, run: Run) -> Event:
+        if run.task_id in self._runs.held:
+            return events.dropped(run, "cancelled", REASON, self._runs.held.get(run.task_id))
+        return events.dropped(run, "revoked", "Revoked, but not by Signalbox")
+
+    @guarded
+    def revoked(self, request: Any, *, terminated: bool, expired: bool) -> None:
+        """Celery announced it as revoked."""
+        with self._lock:
+            run = self.run_of(request)
+            if run.over or run.killing:
+                return
+            if terminated:
+                # Announced when the signal was sent, which proves nothing yet.
+                self._at_death(run, *self._terminated(run, request))
+                return
+            self.received(request)
+            if expired:
+                self._final(run, events.dropped(run, "expired", "Expired before it could start"), "failed")
+                return
+            self._final(run, self._refusal(run), "failed")
+            if run.task_id in self._runs.held:
+                self._runs.ended[run.task_id] = {"state": "dropped", "detail": "It will not run"}
+
+    # Ends
+
+    def _final(self, run: Run, event: Event, status: str | None) -> None:
+        if run.over:
+            return
+        run.over = True
+        self._runs.remove(run)
+        if status is not None:
+            self._runs.ended[run.task_id] = {"state": "finished", "status": status}
+        self._link.event(event)
+
+    def _at_death(self, run: Run, event: Event, status: str | None) -> None:
+        """Its process has been signalled: the end is told when it is true."""
+        if self.children is None or run.pid is None:
+            self._final(run, event, status)
+            return
+
+        def end() -> None:
+            if not run.killing:
+                self._final(run, {**event, "at": events.instant(time())}, status)
+
+        self.children.when_dead(run.pid, end)
+
+    @guarded
+    def swallows(self, request: Any, einfo: Any) -> bool:
+        """Whether the failure is the death that a kill is about to bring, and nothing that Celery must act upon."""
+        with self._lock:
+            run = self.run_of(request)
+            if not run.killing or not isinstance(exception_of(einfo), DEATHS):
+                return False
+            run.kill.look()
+            return True
+
+    @guarded
+    def killing(self, request: Any) -> bool:
+        """Whether a kill is under way."""
+        return self.run_of(request).killing
+
+    @guarded
+    def refuses_to_start(self, request: Any) -> bool:
+        """Whether it was revoked after a pool had taken it that cannot give it back: threads, greenlets."""
+        return self.children is None and request._already_revoked  # Celery's own mark

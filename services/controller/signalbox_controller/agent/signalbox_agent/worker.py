@@ -1,0 +1,243 @@
+"""The agent in a worker: puts itself together, and into Celery's boot steps.
+
+Two of them: one of the worker's, which starts before anything is consumed, so that what was cancelled
+meanwhile is known by then; one of the consumer's, which begins anew with every connection to the broker.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from time import time
+from typing import Any
+
+import celery
+from celery import bootsteps, signals
+from celery.concurrency.prefork import TaskPool
+from celery.worker import state
+
+from signalbox_agent import PROTOCOL, child, events
+from signalbox_agent.canceller import Canceller
+from signalbox_agent.children import Children
+from signalbox_agent.link import Link
+from signalbox_agent.loop import Loop
+from signalbox_agent.prefork import Prefork
+from signalbox_agent.queues import Queues
+from signalbox_agent.requests import Claims
+from signalbox_agent.runs import Runs
+from signalbox_agent.safety import guarded
+from signalbox_agent.tracker import Tracker
+
+#: Seconds between snapshots.
+SNAPSHOT_EVERY = 10.0
+#: Seconds that a starting worker waits for the ids that it must refuse.
+WELCOME_WITHIN = 1.0
+#: Seconds that an ending worker may spend on its last events.
+LAST_WORDS = 0.5
+
+
+class WorkerAgent:
+    """All of the agent in one worker."""
+
+    def __init__(self, worker: Any, path: str, instance: str) -> None:
+        """`worker` is Celery's WorkController, about to be built."""
+        self._worker = worker
+        self._instance = instance
+        self._ready = False
+        self._canceller: Canceller | None = None
+        self._prefork: Prefork | None = None
+        self._refill = False
+        self.loop = Loop()
+        self.runs = Runs()
+        self.link = Link(path, self.loop, self._hello, self._heard)
+        queues = Queues(worker.app)
+        self.tracker = Tracker(instance, worker.hostname, self.runs, self.link, self.loop, queues.of)
+        self.claims = Claims(self.tracker)
+
+    def install(self) -> None:
+        """Hook into what Celery offers."""
+        signals.task_received.connect(self._on_received, weak=False)
+        signals.worker_ready.connect(self._on_ready, weak=False)
+        child.install(os.getpid())
+        os.register_at_fork(after_in_child=guarded(self._abandon))
+        self._worker.app.steps["worker"].add(worker_step(self))
+        self._worker.app.steps["consumer"].add(consumer_step(self))
+
+    # At the beats of Celery's life
+
+    @guarded
+    def start(self) -> None:
+        """The pool is up, nothing is consumed yet."""
+        pool = self._worker.pool
+        killable = isinstance(pool, TaskPool) and self._worker.hub is not None
+        if killable:
+            self._prefork = Prefork(pool)
+            self.tracker.children = children = Children(self.loop, self._prefork.has, self._child_died)
+        else:
+            children = Children(self.loop, lambda _: False, lambda _: None)
+        self._canceller = Canceller(
+            self.runs, self.link, self.loop, children, self._prefork, pool_name(pool), state.revoked
+        )
+        if self._prefork is not None:
+            self._prefork.before_exit(self._canceller.about_to_exit)
+        self.tracker.on_started = self._canceller.accepted
+        self.loop.start_thread()
+        with self.loop.lock:
+            self.loop.call_later(SNAPSHOT_EVERY, self._snapshot_again)
+            self.link.connect()
+        self.link.welcomed.wait(WELCOME_WITHIN)
+
+    @guarded
+    def turning(self, hub: Any) -> None:
+        """Celery's loop begins to turn."""
+        if self._prefork is None:
+            return  # where tasks share the process, the loop may stand still for as long as one runs
+        self.loop.attach(hub)
+        if self._refill:
+            self._refill = False
+            hub.call_soon(self._prefork.refill)
+
+    @guarded
+    def standing_still(self, *, for_good: bool) -> None:
+        """Celery's loop has stopped: until there is a broker again, or for good."""
+        with self.loop.lock:
+            if for_good:
+                self.link.say({"type": "stopping"})
+            else:
+                self.runs.forget_waiting()
+        self.loop.detach(for_good=for_good)
+
+    @guarded
+    def finish(self) -> None:
+        """The process ends."""
+        with self.loop.lock:
+            self.link.finish(LAST_WORDS)
+
+    def _abandon(self) -> None:
+        self.link.abandon()
+        self.loop.abandon()
+
+    @guarded
+    def _on_received(self, request: Any = None, **_: Any) -> None:
+        if hasattr(request, "_signalbox"):
+            self.tracker.received(request)
+
+    @guarded
+    def _on_ready(self, **_: Any) -> None:
+        with self.loop.lock:
+            self._ready = True
+            self.link.say({"type": "ready"})
+
+    def _child_died(self, _: int) -> None:
+        """Have its slot filled now; Celery's own look may be 5 s away."""
+        if self.loop.hub is not None and self._prefork is not None:
+            # Not from here: what Celery cannot bear, such as too many restarts, is for Celery to see.
+            self.loop.hub.call_soon(self._prefork.refill)
+        else:
+            self._refill = True
+
+    # What the controller hears and says
+
+    def _hello(self) -> dict[str, Any]:
+        pool = self._worker.pool
+        return {
+            "type": "hello",
+            "protocol": PROTOCOL,
+            "instance": self._instance,
+            "pid": os.getpid(),
+            "kind": "worker",
+            "node": self._worker.hostname,
+            "pool": pool_name(pool),
+            "concurrency": getattr(pool, "num_processes", None) or self._worker.concurrency,
+            "celery": celery.__version__,
+            "python": platform.python_version(),
+            "ready": self._ready,
+            "last_seq": self.link.backlog.last,
+        }
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        if self._canceller is None:
+            return
+        if message["type"] == "cancel":
+            self._canceller.cancel(message["command_id"], message["task_id"], float(message["grace"]))
+        elif message["type"] == "welcome":
+            self._canceller.refuse(message["cancelled"])
+            self._snapshot()
+
+    def _snapshot_again(self) -> None:
+        self.loop.call_later(SNAPSHOT_EVERY, self._snapshot_again)
+        self._snapshot()
+
+    def _snapshot(self) -> None:
+        runs = self.runs.all()
+        running = [
+            {
+                "task_id": run.common["task_id"],
+                "run": run.key,
+                "pid": run.pid,
+                "name": run.common["name"],
+                "celery_name": run.common["celery_name"],
+                "started_at": events.instant(run.started_at),
+            }
+            for run in runs
+            if run.started_at is not None
+        ]
+        reserved = [run.common["task_id"] for run in runs if run.started_at is None]
+        self.link.say({"type": "snapshot", "at": time(), "running": running, "reserved": reserved})
+
+
+def pool_name(pool: Any) -> str:
+    """What the pool is called on the command line."""
+    name = type(pool).__module__.rpartition(".")[2]
+    return "threads" if name == "thread" else name
+
+
+def worker_step(agent: WorkerAgent) -> type:
+    """The step of the worker; the consumer is the last one, so it comes before anything is consumed."""
+
+    class SignalboxStep(bootsteps.StartStopStep):
+        requires = ("celery.worker.components:Pool",)
+
+        def start(self, _worker: Any) -> None:
+            agent.start()
+
+        def stop(self, _worker: Any) -> None:
+            return
+
+        def terminate(self, _worker: Any) -> None:
+            return
+
+    return SignalboxStep
+
+
+def consumer_step(agent: WorkerAgent) -> type:
+    """The step of the consumer."""
+
+    class SignalboxConsumerStep(bootsteps.StartStopStep):
+        def __init__(self, consumer: Any, **kwargs: Any) -> None:
+            super().__init__(consumer, **kwargs)
+            consumer.update_strategies = claiming(agent, consumer, consumer.update_strategies)
+
+        def start(self, _consumer: Any) -> None:
+            return
+
+        def register_with_event_loop(self, _consumer: Any, hub: Any) -> None:
+            agent.turning(hub)
+
+        def stop(self, consumer: Any) -> None:
+            agent.standing_still(for_good=consumer.blueprint.state != bootsteps.RUN)
+
+        terminate = stop
+
+    return SignalboxConsumerStep
+
+
+def claiming(agent: WorkerAgent, consumer: Any, update_strategies: Callable[[], None]) -> Callable[[], None]:
+    """Strategies keep the Request class of their task, so it has to be set before each time they are built."""
+
+    def update() -> None:
+        agent.claims.claim(consumer.app.tasks)
+        update_strategies()
+
+    return update
