@@ -1,0 +1,55 @@
+"""`signalbox-api`, or `python -m signalbox_api`: serves until it is told to stop."""
+
+import argparse
+import sys
+
+import uvicorn
+
+from signalbox.errors import SettingsError
+from signalbox.service import configure_logging
+from signalbox.settings import Settings
+from signalbox_api.app import create_app
+
+#: Connections at a time, browsers among them; beyond that, 503 at once.
+CONNECTIONS = 2000
+#: Seconds for requests under way when we are told to stop.
+FAREWELL = 5
+#: Bytes of one message that a browser may send; we listen to none.
+MESSAGE = 4096
+
+_HELP = """Serves Signalbox's REST interface, live changes and dashboard.
+
+Everything is set by environment variables: SIGNALBOX_REDIS_URL (or REDIS_URL), SIGNALBOX_DATABASE_URL (or
+DATABASE_URL), SIGNALBOX_KEY; and where they should differ from 127.0.0.1, 8000 and info: SIGNALBOX_HOST,
+SIGNALBOX_PORT, SIGNALBOX_LOG_LEVEL. Behind a proxy, set FORWARDED_ALLOW_IPS to its address, so that its
+X-Forwarded-For and X-Forwarded-Proto are believed."""
+
+
+def main() -> None:
+    """Read the settings and serve; exit code 2 when they make no sense."""
+    parser = argparse.ArgumentParser(
+        prog="signalbox-api", description=_HELP, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.parse_args()
+    try:
+        settings = Settings.from_env()
+        app = create_app(settings)
+    except SettingsError as error:
+        sys.exit(f"signalbox-api: {error}")
+    configure_logging(settings.log_level)
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=settings.log_level.lower() == "debug",
+        server_header=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=FAREWELL,
+        ws_max_size=MESSAGE,
+        ws_per_message_deflate=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""The composition root: everything that the api is made of is put together here, and nowhere else."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+
+from signalbox.bus.connection import connect
+from signalbox.client.core import Commander
+from signalbox.errors import SettingsError
+from signalbox.postgres.pool import open_database
+from signalbox.service import background
+from signalbox.settings import Settings
+from signalbox_api import handlers
+from signalbox_api.auth.directory import Directory
+from signalbox_api.auth.mirror import Mirror
+from signalbox_api.auth.passwords import Passwords
+from signalbox_api.auth.throttle import Throttle
+from signalbox_api.database import Lane, Pulse
+from signalbox_api.live.hub import Hub
+from signalbox_api.live.tail import Tail
+from signalbox_api.metrics import Measure, Metrics
+from signalbox_api.routes import ROUTERS
+from signalbox_api.security import MAX_BODY, Deadlines, Headers
+from signalbox_api.services import Services
+from signalbox_api.static import read_folder
+
+#: Connections to Redis: each cancel that waits for its proof holds one.
+COMMAND_CONNECTIONS, QUICK_CONNECTIONS = 256, 32
+#: Seconds for a short question to Redis; a cancel must not wait longer to learn who asks.
+QUICK_TIMEOUT = 1.0
+#: Connections to PostgreSQL: for lists, for what a cancel must know (and the pulse), for users and tokens.
+RECORD_CONNECTIONS, URGENT_CONNECTIONS, ACCOUNT_CONNECTIONS = 8, 4, 4
+
+_DESCRIPTION = """The control plane of Celery: see tasks and processes, cancel, stop and start, with proof.
+
+Programs send `Authorization: Bearer <token>`. Browsers send the session cookie and, with everything that changes
+something, the header `X-CSRF-Token`. Times are RFC 3339 in UTC. Every error is `{"status": "error", "message": …}`.
+
+`WS /scheduler/live/?since=<position>` sends JSON frames. The first is `hello` with `position`, `server_time` and
+`resync` (load your lists again). Then come `changes`: `{"position", "changes": [{"kind", "key", "row"}]}`, rows as in
+the calls below, and every two seconds a `beat` with `position`, `server_time` and `record_age` in seconds. Close codes:
+4401 the session is over, 4408 you read too slowly; come back with the last `position`.
+"""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; connections are opened when it starts and closed when it ends.
+
+    Raises:
+        SettingsError: there is no database to read from.
+    """
+    if not settings.database_url:
+        raise SettingsError(
+            "SIGNALBOX_DATABASE_URL is not set; set it as in postgresql://user:password@host:5432/signalbox"
+        )
+    metrics = Metrics()
+    app = FastAPI(
+        title="Signalbox",
+        version="0.1.0",
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        max_body_size=MAX_BODY,
+        lifespan=_lifespan(settings, metrics),
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    handlers.install(app)
+    app.add_middleware(Deadlines)
+    app.add_middleware(Headers)
+    app.add_middleware(Measure, metrics=metrics)
+    return app
+
+
+def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            services = await _open(settings, metrics, stack)
+            app.state.services = services
+            await stack.enter_async_context(
+                background(
+                    services.urgent.pulse.watch,
+                    services.tail.follow,
+                    services.tail.beat,
+                    services.directory.keep_settled,
+                    services.directory.keep_tidy,
+                )
+            )
+            yield
+
+    return lifespan
+
+
+async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Services:
+    """Open every connection, to be closed by `stack`, and build the services on them."""
+    quick = connect(settings.redis_url, connections=QUICK_CONNECTIONS, timeout=QUICK_TIMEOUT)
+    commands = connect(settings.redis_url, connections=COMMAND_CONNECTIONS)
+    for redis in (quick, commands):
+        stack.push_async_callback(redis.aclose)
+    record, urgent, accounts = [
+        await stack.enter_async_context(
+            open_database(settings.database_url, connections=most, application=name, read_only=read_only)
+        )
+        for name, most, read_only in (
+            ("signalbox api: record", RECORD_CONNECTIONS, True),
+            ("signalbox api: urgent", URGENT_CONNECTIONS, True),
+            ("signalbox api: accounts", ACCOUNT_CONNECTIONS, False),
+        )
+    ]
+    pulse, hub, passwords = Pulse(urgent), Hub(), Passwords()
+    await passwords.prepare()
+    lane = Lane(accounts, pulse)
+    return Services(
+        redis=quick,
+        commander=Commander(commands, settings.key),
+        record=Lane(record, pulse),
+        urgent=Lane(urgent, pulse),
+        accounts=lane,
+        directory=Directory(Mirror(quick), lane),
+        passwords=passwords,
+        throttle=Throttle(quick),
+        tail=Tail(commands, hub),
+        hub=hub,
+        metrics=metrics,
+        dashboard=read_folder("signalbox_api", "dashboard"),
+        reference=read_folder("signalbox_api", "reference"),
+    )

@@ -1,0 +1,98 @@
+"""Who may call a route: bearer tokens, session cookies with their CSRF token, and roles."""
+
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from signalbox_api.auth.credential import Credential
+from signalbox_api.auth.roles import Role, allows
+from signalbox_api.auth.secret import read_secret
+from signalbox_api.errors import ForgedRequest, NotSignedIn, RoleLacking
+from signalbox_api.services import Wired
+
+SESSION_COOKIE = "signalbox_session"
+CSRF_COOKIE = "signalbox_csrf"
+CSRF_HEADER = "X-CSRF-Token"
+
+#: Methods that change nothing (RFC 9110, section 9.2.1).
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+async def identify(connection: HTTPConnection, services: Wired) -> Credential:
+    """Whoever asks.
+
+    Raises:
+        NotSignedIn: nobody that we know, or no longer.
+        ForgedRequest: a browser was made to ask this by somebody else's page.
+        CredentialsUnknown: it cannot be told.
+    """
+    bearer = _bearer(connection)
+    text = bearer or connection.cookies.get(SESSION_COOKIE)
+    if not text:
+        raise NotSignedIn("Sign in first, or send a token in the header Authorization: Bearer <token>")
+    secret = read_secret(text)
+    credential = await services.directory.find(secret) if secret else None
+    if credential is None:
+        what = "This token" if bearer else "Your session"
+        raise NotSignedIn(f"{what} is not valid: it is unknown, has expired or was revoked. Sign in again")
+    if not bearer:
+        _check_source(connection, credential)
+    return credential
+
+
+def require(needed: Role) -> Callable[..., Awaitable[Credential]]:
+    """A dependency that lets only callers pass who have at least this role."""
+
+    async def check(credential: Annotated[Credential, Depends(identify)]) -> Credential:
+        if not allows(credential.role, needed):
+            raise RoleLacking(
+                f"{credential.name} has the role {credential.role}; this needs the role {needed}. Ask an admin"
+            )
+        return credential
+
+    return check
+
+
+def client_address(connection: HTTPConnection) -> str:
+    """The network address that a request came from, as the audit trail shows it."""
+    return connection.client.host if connection.client else ""
+
+
+def same_origin(connection: HTTPConnection) -> bool:
+    """Whether the page that asks, if it is a page that does, came from where we are."""
+    origin = connection.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc.lower() == connection.headers.get("host", "").lower()
+
+
+def _bearer(connection: HTTPConnection) -> str | None:
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _check_source(connection: HTTPConnection, credential: Credential) -> None:
+    if not same_origin(connection):
+        raise ForgedRequest(f"This request came from another site, {connection.headers['origin']}; it was refused")
+    if connection.scope["type"] == "websocket":
+        if "origin" not in connection.headers:  # browsers always send it here, and it stands in for the CSRF token
+            raise ForgedRequest("A websocket with a session cookie must say its Origin; scripts use a token instead")
+        return
+    if connection.scope["method"] in _SAFE:
+        return
+    sent = connection.headers.get(CSRF_HEADER, "")
+    if not hmac.compare_digest(sent.encode(), credential.csrf.encode()):
+        raise ForgedRequest(
+            f"The header {CSRF_HEADER} is missing or wrong, so this request may be forged; reload the page"
+        )
+
+
+#: For routes that must know who asks.
+Operator = Annotated[Credential, Depends(require("operator"))]
+Admin = Annotated[Credential, Depends(require("admin"))]
+
+#: For routes that need not.
+VIEWERS = [Depends(require("viewer"))]
+ADMINS = [Depends(require("admin"))]

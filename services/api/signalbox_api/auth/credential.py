@@ -1,0 +1,33 @@
+"""What is known of whoever asks."""
+
+from datetime import datetime
+
+import msgspec
+
+from signalbox.messages.base import utc_now
+from signalbox_api.auth.roles import Role
+from signalbox_api.auth.secret import Kind
+
+
+class Credential(msgspec.Struct, frozen=True, kw_only=True):
+    """A live session or API token."""
+
+    kind: Kind
+    #: The public name of the secret.
+    id: str
+    #: The user's or the token's.
+    name: str
+    role: Role
+    #: What a browser must send along to change anything; empty for tokens.
+    csrf: str = ""
+    expires_at: datetime | None = None
+
+    @property
+    def issuer(self) -> str:
+        """How the audit trail names it."""
+        return f"{'user' if self.kind == 'session' else 'token'}:{self.name}"
+
+    @property
+    def expired(self) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= utc_now()

@@ -1,0 +1,13 @@
+"""The three roles, each of which may do all that the ones before it may."""
+
+from typing import Literal, get_args
+
+#: viewer: look. operator: also cancel, stop and start. admin: also users and tokens.
+Role = Literal["viewer", "operator", "admin"]
+
+_ORDER: tuple[Role, ...] = get_args(Role)
+
+
+def allows(role: Role, needed: Role) -> bool:
+    """Whether somebody with `role` may do what needs `needed`."""
+    return _ORDER.index(role) >= _ORDER.index(needed)

@@ -1,0 +1,94 @@
+"""Users and their sessions in PostgreSQL."""
+
+from datetime import datetime
+
+import msgspec
+
+from signalbox.postgres.pool import Connection
+from signalbox_api.auth.credential import Credential
+from signalbox_api.auth.roles import Role
+from signalbox_api.auth.secret import Secret
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who signs in with a password."""
+
+    user_id: int
+    name: str
+    role: Role
+    password_hash: str
+
+
+class UserView(msgspec.Struct, frozen=True, kw_only=True):
+    """A user as admins see it."""
+
+    name: str
+    role: Role
+    created_at: datetime
+    created_by: str
+
+
+async def find_user(connection: Connection, name: str) -> User | None:
+    """The user of that name."""
+    row = await connection.fetchrow("SELECT user_id, name, role, password_hash FROM users WHERE name = $1", name)
+    return msgspec.convert(dict(row), User) if row else None
+
+
+async def add_user(connection: Connection, name: str, password_hash: str, role: Role, by: str) -> UserView | None:
+    """Keep a new user; none when there is one of that name."""
+    row = await connection.fetchrow(
+        """
+        INSERT INTO users (name, password_hash, role, created_by) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (name) DO NOTHING RETURNING name, role, created_at, created_by
+        """,
+        name,
+        password_hash,
+        role,
+        by,
+    )
+    return msgspec.convert(dict(row), UserView) if row else None
+
+
+async def change_user(connection: Connection, name: str, password_hash: str, role: Role) -> None:
+    """Give a user another password and role."""
+    await connection.execute(
+        "UPDATE users SET password_hash = $2, role = $3 WHERE name = $1", name, password_hash, role
+    )
+
+
+async def delete_user(connection: Connection, name: str) -> None:
+    """Remove a user, and the user's sessions with it."""
+    await connection.execute("DELETE FROM users WHERE name = $1", name)
+
+
+async def list_users(connection: Connection, limit: int) -> list[UserView]:
+    """All users by name."""
+    rows = await connection.fetch("SELECT name, role, created_at, created_by FROM users ORDER BY name LIMIT $1", limit)
+    return [msgspec.convert(dict(row), UserView) for row in rows]
+
+
+async def add_session(connection: Connection, user: User, secret: Secret, credential: Credential, address: str) -> None:
+    """Keep a new session."""
+    await connection.execute(
+        """
+        INSERT INTO sessions (session_id, user_id, digest, csrf, address, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
+        """,
+        secret.id,
+        user.user_id,
+        secret.digest,
+        credential.csrf,
+        address,
+        credential.expires_at,
+    )
+
+
+async def live_session_ids(connection: Connection, name: str) -> list[str]:
+    """The ids of a user's sessions that are not over."""
+    rows = await connection.fetch(
+        """
+        SELECT session_id FROM sessions JOIN users USING (user_id)
+        WHERE users.name = $1 AND revoked_at IS NULL AND expires_at > now()
+        """,
+        name,
+    )
+    return [row["session_id"] for row in rows]

@@ -1,0 +1,101 @@
+"""`python -m signalbox_api.bootstrap --user admin`: makes the api's tables, the first admin and a token.
+
+Run by `make up` before the api, and harmless when run again: the admin gets the password of SIGNALBOX_ADMIN_PASSWORD,
+and the token, which is named "local", is replaced by a new one. Prints {"token": …} as JSON.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+
+from redis.asyncio import Redis
+
+from signalbox.bus.connection import connect
+from signalbox.errors import SettingsError, SignalboxError
+from signalbox.postgres.migrate import migrate
+from signalbox.postgres.pool import Connection, Database, open_database
+from signalbox.settings import Settings
+from signalbox_api.auth.directory import Directory
+from signalbox_api.auth.mirror import Mirror
+from signalbox_api.auth.passwords import SHORTEST, Passwords
+from signalbox_api.auth.secret import mint
+from signalbox_api.auth.tokens import add_token, live_token_ids
+from signalbox_api.auth.users import add_user, change_user, find_user, live_session_ids
+from signalbox_api.database import Lane, Pulse
+
+#: The name of the token that the command line on this machine uses.
+LOCAL = "local"
+_BY = "service:bootstrap"
+
+
+async def bootstrap(settings: Settings, user: str, password: str) -> str:
+    """Do all of it; answers the token.
+
+    Raises:
+        SignalboxError: PostgreSQL or Redis is away, or a migration failed.
+    """
+    redis = connect(settings.redis_url)
+    try:
+        async with open_database(settings.database_url, connections=2, application="signalbox bootstrap") as database:
+            await migrate(database, "api", "signalbox_api.migrations")
+            return await _fill(database, redis, user, password)
+    finally:
+        await redis.aclose()
+
+
+async def _fill(database: Database, redis: Redis, user: str, password: str) -> str:
+    directory = Directory(Mirror(redis), Lane(database, Pulse(database)))
+    secret = mint("token")
+    changed = await _admin(database, user, password)
+    async with database.connection() as connection:
+        over = await live_token_ids(connection, LOCAL)
+        if changed:
+            over += await live_session_ids(connection, user)
+        credential = await add_token(connection, secret, LOCAL, "admin", _BY)
+    await directory.introduce(secret, credential)
+    await directory.end(over)
+    return secret.text
+
+
+async def _admin(database: Database, user: str, password: str) -> bool:
+    """Make the admin, or give it this password; whether one was there that had another."""
+    passwords = Passwords()
+    async with database.connection() as connection:
+        known = await find_user(connection, user)
+        if known and known.role == "admin" and await passwords.matches(known.password_hash, password):
+            return False
+        hashed = await passwords.hash(password)
+        return not await _keep(connection, user, hashed)
+
+
+async def _keep(connection: Connection, user: str, hashed: str) -> bool:
+    if await add_user(connection, user, hashed, "admin", _BY):
+        return True
+    await change_user(connection, user, hashed, "admin")
+    return False
+
+
+def _password(environ: Mapping[str, str]) -> str:
+    password = environ.get("SIGNALBOX_ADMIN_PASSWORD", "")
+    if len(password) < SHORTEST:
+        raise SettingsError(f"SIGNALBOX_ADMIN_PASSWORD must be a password of at least {SHORTEST} characters")
+    return password
+
+
+def main() -> None:
+    """Read the settings, do it, print the token; exit code 1 with a sentence when it failed."""
+    parser = argparse.ArgumentParser(prog="signalbox_api.bootstrap", description=__doc__)
+    parser.add_argument("--user", default="admin", help="the name of the first admin (admin)")
+    user = parser.parse_args().user
+    try:
+        token = asyncio.run(bootstrap(Settings.from_env(), user, _password(os.environ)))
+    except SignalboxError as error:
+        sys.exit(f"bootstrap: {error}")
+    sys.stdout.write(json.dumps({"token": token}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

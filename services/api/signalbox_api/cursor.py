@@ -1,0 +1,38 @@
+"""Where a list goes on: an opaque text that names the last row that was shown."""
+
+import base64
+import binascii
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from signalbox_api.errors import BadCursor
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Cursor(NamedTuple):
+    """The row after which the next page begins, in the order of the list (newest first)."""
+
+    at: datetime
+    key: str
+
+    def __str__(self) -> str:
+        micros = (self.at - _EPOCH) // _MICROSECOND
+        return base64.urlsafe_b64encode(f"{micros}.{self.key}".encode()).decode().rstrip("=")
+
+
+def read_cursor(text: str) -> Cursor:
+    """The cursor that a caller gave back to us.
+
+    Raises:
+        BadCursor: it is not one of ours.
+    """
+    try:
+        decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
+        micros, key = decoded.split(".", maxsplit=1)
+        return Cursor(_EPOCH + int(micros) * _MICROSECOND, key)
+    except (ValueError, OverflowError, binascii.Error) as error:
+        raise BadCursor(
+            f"{text[:80]!r} is not a place in this list; leave `after` away, or take it from `next` of the page before"
+        ) from error

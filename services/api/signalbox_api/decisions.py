@@ -1,0 +1,195 @@
+"""What to answer to a cancel: pure, from what the record and the hosts say."""
+
+import re
+import uuid
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from signalbox.client.results import CancelResult
+from signalbox.messages.receipts import Verdict
+from signalbox.messages.views import TaskView
+from signalbox_api.views import KnownTask
+
+#: Celery lets callers choose ids; these are the characters that the ones we accept are made of.
+_CUSTOM_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,155}")
+
+
+class CancelAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a cancel."""
+
+    #: `success`: it does not run and never will. `accepted`: under way, not proven. `error`: it was not cancelled.
+    status: Literal["success", "accepted", "error"]
+    message: str
+    task_id: str
+    command_id: str | None
+    #: Somebody saw the process dead, or made sure that the task never starts.
+    verified: bool = False
+    #: The record shows it.
+    recorded: bool = False
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """An answer with its HTTP status."""
+
+    http: int
+    answer: CancelAnswer
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the api knows of a cancel."""
+
+    task_id: str
+    known: KnownTask | None
+    #: Whether the record could be asked; when not, `known` says nothing.
+    record_up: bool
+    #: The task's host, as the record has it, has a controller that listens.
+    host_present: bool = True
+
+    @property
+    def task(self) -> TaskView | None:
+        """The task, as the record has it."""
+        return self.known.task if self.known else None
+
+
+def is_uuid(text: str) -> bool:
+    """Whether it is a UUID in its usual form, as Celery makes them."""
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+def may_be_task_id(text: str) -> bool:
+    """Whether it could be the id of a task, so that the record is worth asking."""
+    return _CUSTOM_ID.fullmatch(text) is not None
+
+
+def over(task: TaskView) -> bool:
+    """Whether somebody saw it end; what was only inferred may still run."""
+    return task.finished_at is not None and task.confirmed
+
+
+def from_record(case: Case) -> Decision | None:
+    """The answer where the record alone can give it; none: the hosts must be asked."""
+    return _ended(case) if case.task and over(case.task) else None
+
+
+def from_hosts(case: Case, result: CancelResult) -> Decision:
+    """The answer after the hosts were asked."""
+    decide = _BY_VERDICT.get(result.verdict, _unproven) if result.verdict else _unproven
+    return decide(case, result)
+
+
+def _ended(case: Case) -> Decision:
+    known = case.known
+    if known is None:
+        raise AssertionError("only a known task can be known to have ended")
+    task = known.task
+    answer = CancelAnswer(
+        status="error", message="", task_id=case.task_id, command_id=known.cancel_command_id, recorded=True
+    )
+    if task.outcome == "cancelled":
+        message = f"Task {task.name} has been cancelled and marked as failed"
+        success = msgspec.structs.replace(answer, status="success", message=message, verified=task.confirmed)
+        return Decision(200, success)
+    how = f"completed at {task.finished_at:%Y-%m-%d %H:%M:%S} UTC"
+    if task.status == "failed":
+        how = f"failed: {task.error or task.outcome}"
+    message = f"Task {task.name} already finished: {how}"
+    return Decision(409, msgspec.structs.replace(answer, message=message, command_id=None))
+
+
+def _cancelled(case: Case, result: CancelResult) -> Decision:
+    title = _title(case, result)
+    message = f"{title} has been cancelled and marked as failed"
+    if not result.recorded:
+        end = "its process is dead" if result.verdict == "cancelled" else "it will not run"
+        when = "follow shortly" if case.record_up else "follow when the database is back"
+        message = f"{title} has been cancelled; {end}. The record will {when}"
+    return Decision(200, _answer(result, "success", message, verified=True))
+
+
+def _nobody_has_it(case: Case, result: CancelResult) -> Decision:
+    """Every host that listens says that the task is not there, and will refuse it from now on."""
+    task = case.task
+    refusal = "should it still be waiting in a broker's queue, it will be refused when it arrives"
+    if not case.record_up:
+        words = f"No connected worker knows task {case.task_id}, and the record cannot be asked now; {refusal}"
+        return Decision(202, _answer(result, "accepted", words))
+    if task is None:
+        return _error(404, result, f"No task {case.task_id} is known, neither to the record nor to a worker; {refusal}")
+    if task.finished_at:
+        return _ended(case)
+    if not case.host_present:
+        words = f"Task {task.name} is on {task.host}, which does not answer; the cancel awaits its return"
+        return Decision(202, _answer(result, "accepted", words))
+    if task.status == "pending":
+        return _cancelled(case, msgspec.structs.replace(result, verdict="dropped", recorded=False))
+    words = f"No worker has task {task.name} any more, although the record shows it as running; the record will follow"
+    return Decision(202, _answer(result, "accepted", words))
+
+
+def _finished(case: Case, result: CancelResult) -> Decision:
+    if case.task and case.task.finished_at:
+        return _ended(case)
+    return _error(409, result, f"{_title(case, result)} already finished: {result.detail or 'it ended by itself'}")
+
+
+def _unsupported(case: Case, result: CancelResult) -> Decision:
+    why = result.detail or "its pool cannot kill a single task"
+    return _error(409, result, f"{_title(case, result)} cannot be cancelled: {why}. Stop its process instead")
+
+
+def _alive(case: Case, result: CancelResult) -> Decision:
+    why = result.detail or "its process is stuck"
+    title = _title(case, result)
+    return _error(502, result, f"{title} outlived SIGKILL and still runs: {why}. Look at the process on its host")
+
+
+def _refused(case: Case, result: CancelResult) -> Decision:
+    return _error(502, result, f"A controller refused to cancel {_title(case, result, 'task')}: {result.detail}")
+
+
+def _unproven(case: Case, result: CancelResult) -> Decision:
+    if result.silent:
+        why = f"no answer has come yet from {', '.join(sorted(result.silent))}"
+    elif result.verdict is None:
+        why = "no controller is connected; one that connects within a minute will carry it out"
+    else:
+        why = result.detail or "the worker did not answer in time"
+    words = f"The cancel of {_title(case, result, 'task')} is under way and not proven: {why}"
+    return Decision(202, _answer(result, "accepted", words))
+
+
+def _title(case: Case, result: CancelResult, word: str = "Task") -> str:
+    return f"{word} {case.task.name if case.task else result.task_name or case.task_id}"
+
+
+def _error(http: int, result: CancelResult, message: str) -> Decision:
+    return Decision(http, _answer(result, "error", message))
+
+
+def _answer(
+    result: CancelResult, status: Literal["success", "accepted", "error"], message: str, *, verified: bool = False
+) -> CancelAnswer:
+    return CancelAnswer(
+        status=status,
+        message=message,
+        task_id=result.task_id,
+        command_id=result.command_id,
+        verified=verified,
+        recorded=result.recorded,
+    )
+
+
+_BY_VERDICT: dict[Verdict, Callable[[Case, CancelResult], Decision]] = {
+    "cancelled": _cancelled,
+    "dropped": _cancelled,
+    "unknown": _nobody_has_it,
+    "finished": _finished,
+    "unsupported": _unsupported,
+    "alive": _alive,
+    "refused": _refused,
+}

@@ -1,0 +1,106 @@
+"""What the api refuses, as one tree; each error knows its HTTP status, and its text is what the caller reads.
+
+SignalboxError
+└── ApiError               500
+    ├── BadCursor              422  the `after` of a list is not one that we gave
+    ├── Conflict               409  there already is one of that name
+    ├── CredentialsUnknown     503  neither Redis nor PostgreSQL can say who is asking
+    ├── Forbidden              403
+    │   ├── ForgedRequest          without the token that proves where it comes from
+    │   └── RoleLacking            the caller's role does not allow it
+    ├── Full                   503  too many browsers already
+    ├── NotATaskId             422  neither a UUID nor an id that the record knows
+    ├── NotFound               404
+    ├── NotSignedIn            401
+    └── TooManyTries           429  sign-in is throttled
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from signalbox.errors import SignalboxError
+
+
+class ApiError(SignalboxError):
+    """Base of what the api answers with an HTTP status of its own."""
+
+    status: ClassVar[int] = 500
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers that belong to the answer."""
+        return {}
+
+
+class BadCursor(ApiError):
+    """The `after` of a list is not one that we gave."""
+
+    status = 422
+
+
+class Conflict(ApiError):
+    """There already is one of that name."""
+
+    status = 409
+
+
+class CredentialsUnknown(ApiError):
+    """Neither Redis nor PostgreSQL can say who is asking."""
+
+    status = 503
+
+
+class Forbidden(ApiError):
+    """The caller is known and may not do this."""
+
+    status = 403
+
+
+class ForgedRequest(Forbidden):
+    """A browser's request without the token that proves that it comes from our own page."""
+
+
+class RoleLacking(Forbidden):
+    """The caller's role does not allow it."""
+
+
+class Full(ApiError):
+    """Too many browsers are connected already."""
+
+    status = 503
+
+
+class NotATaskId(ApiError):
+    """Neither a UUID nor an id that the record knows."""
+
+    status = 422
+
+
+class NotFound(ApiError):
+    """There is no such thing."""
+
+    status = 404
+
+
+class NotSignedIn(ApiError):
+    """No credential, or one that is wrong, expired or revoked."""
+
+    status = 401
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"WWW-Authenticate": "Bearer"}
+
+
+class TooManyTries(ApiError):
+    """Sign-in was tried too often; try again in `retry_after` seconds."""
+
+    status = 429
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Retry-After": str(self.retry_after)}

@@ -1,0 +1,1 @@
+"""Changes of the record on their way into browsers."""

@@ -1,0 +1,47 @@
+"""What is said over the live websocket: JSON texts, each with the position that it leads to.
+
+`hello` is the first, and comes again when changes may have been missed: with `resync` the page loads its lists anew.
+`changes` carries rows that changed. `beat` comes every two seconds, so that silence means a lost connection.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from signalbox.messages.base import utc_now
+
+_encoder = msgspec.json.Encoder()
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
+    """The first frame, and any that tells the page to load its lists again."""
+
+    position: str
+    server_time: datetime
+    resync: bool
+
+
+class Beat(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="beat"):
+    """Still here."""
+
+    position: str
+    server_time: datetime
+    #: Seconds since the record last told of anything; hosts make it tell every few seconds. None: never yet.
+    record_age: float | None
+
+
+def hello(position: str, *, resync: bool) -> str:
+    """The frame `hello`."""
+    return _encoder.encode(Hello(position=position, server_time=utc_now(), resync=resync)).decode()
+
+
+def beat(position: str, record_age: float | None) -> str:
+    """The frame `beat`."""
+    age = None if record_age is None else round(record_age, 3)
+    return _encoder.encode(Beat(position=position, server_time=utc_now(), record_age=age)).decode()
+
+
+def changes(position: str, rows: Iterable[bytes]) -> str:
+    """The frame `changes`; the rows are JSON already and pass through unread."""
+    return f'{{"type":"changes","position":"{position}","changes":[{b",".join(rows).decode()}]}}'

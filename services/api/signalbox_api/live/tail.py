@@ -1,0 +1,138 @@
+"""Reading `signalbox:changes` as it grows, once for all browsers, and again for one that was away."""
+
+import asyncio
+import logging
+import re
+import time
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from signalbox.bus import names
+from signalbox.bus.connection import speaking
+from signalbox.bus.consumer import Entry, entries_of
+from signalbox.errors import BusUnavailable
+from signalbox.service import Backoff
+from signalbox_api.live import frames
+from signalbox_api.live.hub import Hub
+
+log = logging.getLogger(__name__)
+
+#: Milliseconds to block for changes; after each such silence we look whether the stream is still the same.
+BLOCK_MS = 1000
+#: Changes in one frame.
+BATCH = 500
+#: Changes that a browser may catch up on; beyond that, loading the lists again is quicker.
+CATCH_UP = 5000
+#: Seconds between two beats.
+BEAT_EVERY = 2.0
+#: Where a stream begins that has no entries.
+START = "0-0"
+
+_POSITION = re.compile(r"\d{1,15}-\d{1,10}")
+
+
+class Tail:
+    """Follows the stream from now on; `position` is how far it has come."""
+
+    def __init__(self, redis: Redis, hub: Hub) -> None:
+        self._redis = redis
+        self._hub = hub
+        self._position: str | None = None
+        self._last_news: float | None = None
+        self.connected = False
+
+    @property
+    def position(self) -> str:
+        """The last change that was handed to the hub."""
+        return self._position or START
+
+    @property
+    def record_age(self) -> float | None:
+        """Seconds since the record last told of anything; none: never yet."""
+        return None if self._last_news is None else max(0.0, time.time() - self._last_news)
+
+    async def follow(self) -> None:
+        """Hand on changes, for ever; after a gap, tell all browsers to load their lists again."""
+        backoff = Backoff(first=0.05, most=2.0)
+        while True:
+            try:
+                await self._continue()
+                while True:
+                    await self._step()
+                    backoff.reset()
+            except (BusUnavailable, RedisError) as error:
+                if self.connected:
+                    log.warning("live changes stand still: %s", error)
+                self.connected = False
+                await backoff.pause()
+
+    async def beat(self) -> None:
+        """Give all browsers a sign of life, for ever."""
+        while True:
+            await asyncio.sleep(BEAT_EVERY)
+            self._hub.tell(frames.beat(self.position, self.record_age))
+
+    async def _continue(self) -> None:
+        """Go on where we were, or, if that place is gone, at the end."""
+        if self._position is None or not await self._still_there(self._position):
+            resync = self._position is not None or len(self._hub) > 0
+            self._move_to(await self._end())
+            if resync:
+                log.info("changes may have been missed: every browser loads its lists again")
+                self._hub.tell(frames.hello(self.position, resync=True))
+        self.connected = True
+
+    async def _step(self) -> None:
+        async with speaking():
+            try:
+                reply = await self._redis.xread({names.CHANGES: self.position}, count=BATCH, block=BLOCK_MS)
+            except ResponseError as error:  # the stream was deleted while we waited
+                if not str(error).startswith("UNBLOCKED"):
+                    raise
+                reply = None
+        entries = entries_of(reply)
+        if entries:
+            self._move_to(entries[-1].position.decode())
+            self._hub.tell(_frame(entries))
+        else:
+            await self._continue()
+
+    def _move_to(self, position: str) -> None:
+        self._position = position
+        if position != START:  # the first half of a position is when Redis took the change, in milliseconds
+            self._last_news = int(position.partition("-")[0]) / 1000
+
+    async def _end(self) -> str:
+        async with speaking():
+            last = entries_of([[names.CHANGES, await self._redis.xrevrange(names.CHANGES, count=1)]])
+        return last[0].position.decode() if last else START
+
+    async def _still_there(self, position: str) -> bool:
+        """Whether nothing that follows `position` can have been lost: a flush or a trim takes the entry itself, too."""
+        if position == START:
+            return True
+        async with speaking():
+            return bool(await self._redis.xrange(names.CHANGES, min=position, max=position, count=1))
+
+    async def since(self, position: str, until: str) -> list[str] | None:
+        """The frames that lead from `position` to `until`; none: not all of them can be told any more."""
+        if self._position is None or not _POSITION.fullmatch(position):
+            return None
+        if position == until:
+            return []
+        try:
+            if not await self._still_there(position):
+                return None
+            async with speaking():
+                rows = await self._redis.xrange(names.CHANGES, min=f"({position}", max=until, count=CATCH_UP + 1)
+        except BusUnavailable:
+            return None
+        entries = entries_of([[names.CHANGES, rows]])
+        if len(entries) > CATCH_UP:
+            return None
+        return [_frame(entries[first : first + BATCH]) for first in range(0, len(entries), BATCH)]
+
+
+def _frame(entries: list[Entry]) -> str:
+    return frames.changes(entries[-1].position.decode(), (entry.data for entry in entries if entry.data))

@@ -1,0 +1,88 @@
+"""Looking at Celery's processes, stopping and starting them."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from signalbox.client.core import Issuer
+from signalbox.messages.views import HostView, ProcessView
+from signalbox.postgres.pool import Connection
+from signalbox_api.auth.access import VIEWERS, Operator, client_address
+from signalbox_api.bodies import StartBody, StopBody
+from signalbox_api.cancelling import RECORD_WAIT
+from signalbox_api.documents import answers
+from signalbox_api.replies import reply
+from signalbox_api.services import Services, Wired
+from signalbox_api.status import CeleryStatus, celery_status
+from signalbox_api.steering import Order, ProcessesAnswer, outcome
+from signalbox_api.views import list_hosts, list_processes
+
+router = APIRouter(tags=["Processes"])
+
+#: Seconds to wait for the end of a stop or start when the caller does not say, and at most.
+DEFAULT_WAIT, LONGEST_WAIT = 60.0, 600.0
+
+_STOP, _START = StopBody(), StartBody()
+
+
+@router.get(
+    "/scheduler/celery-status/", summary="Whether Celery runs", responses=answers(CeleryStatus), dependencies=VIEWERS
+)
+async def status(services: Wired) -> Response:
+    """Overall, by kind, and for each process of each host."""
+    return reply(celery_status(*await services.record.ask(_hosts_and_processes)))
+
+
+@router.post(
+    "/scheduler/stop-celery/",
+    summary="Stop workers and beat",
+    responses=answers(ProcessesAnswer, 404, 422, 502, others={202: ProcessesAnswer}),
+)
+async def stop(caller: Operator, request: Request, services: Wired, body: StopBody | None = None) -> Response:
+    """Stop everything, or only the hosts and processes that are named.
+
+    `graceful` lets running tasks finish for `timeout` seconds; what runs on is then killed and marked as failed.
+    """
+    body = body or _STOP
+    patience = DEFAULT_WAIT + (body.timeout or 0.0) if body.wait is None else body.wait
+    issuer = Issuer(name=caller.issuer, address=client_address(request), reason=body.reason or "")
+    result = await services.commander.stop(
+        issuer,
+        hosts=body.hosts or (),
+        processes=body.processes or (),
+        mode=body.mode or "graceful",
+        timeout=body.timeout,
+        wait=min(patience, LONGEST_WAIT),
+        record_wait=_record_wait(services),
+    )
+    order = Order(verb="stop", chosen=bool(body.hosts or body.processes), record_up=services.urgent.pulse.up)
+    http, answer = outcome(order, result)
+    return reply(answer, http)
+
+
+@router.post(
+    "/scheduler/start-celery/",
+    summary="Start workers and beat",
+    responses=answers(ProcessesAnswer, 404, 422, 502, others={202: ProcessesAnswer}),
+)
+async def start(caller: Operator, request: Request, services: Wired, body: StartBody | None = None) -> Response:
+    """Start everything that is configured, or only what is named; 200 once each process really consumes."""
+    body = body or _START
+    issuer = Issuer(name=caller.issuer, address=client_address(request), reason=body.reason or "")
+    result = await services.commander.start(
+        issuer,
+        hosts=body.hosts or (),
+        processes=body.processes or (),
+        wait=DEFAULT_WAIT if body.wait is None else body.wait,
+        record_wait=_record_wait(services),
+    )
+    order = Order(verb="start", chosen=bool(body.hosts or body.processes), record_up=services.urgent.pulse.up)
+    http, answer = outcome(order, result)
+    return reply(answer, http)
+
+
+def _record_wait(services: Services) -> float:
+    return RECORD_WAIT if services.urgent.pulse.up else 0.0
+
+
+async def _hosts_and_processes(connection: Connection) -> tuple[list[HostView], list[ProcessView]]:
+    return await list_hosts(connection), await list_processes(connection)

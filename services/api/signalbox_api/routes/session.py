@@ -1,0 +1,106 @@
+"""Signing in and out."""
+
+import secrets
+from datetime import timedelta
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from signalbox.messages.base import utc_now
+from signalbox_api.auth.access import CSRF_COOKIE, SESSION_COOKIE, client_address, identify, same_origin
+from signalbox_api.auth.credential import Credential
+from signalbox_api.auth.roles import Role
+from signalbox_api.auth.secret import Secret, mint
+from signalbox_api.auth.users import User, add_session, find_user
+from signalbox_api.bodies import SignIn
+from signalbox_api.documents import answers
+from signalbox_api.errors import ForgedRequest, NotSignedIn
+from signalbox_api.replies import DoneAnswer, reply
+from signalbox_api.services import Services, Wired
+
+router = APIRouter(tags=["Session"])
+
+#: Hours until a browser must sign in again.
+SESSION_HOURS = 12
+_CSRF_BYTES = 32
+
+Anyone = Annotated[Credential, Depends(identify)]
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """A user, or a token."""
+
+    name: str
+    role: Role
+
+
+class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is signed in."""
+
+    user: Person
+    #: What to send as X-CSRF-Token with whatever changes something; empty for tokens.
+    csrf: str
+
+
+@router.post("/session", summary="Sign in", responses=answers(SessionAnswer, 422, 429))
+async def sign_in(body: SignIn, request: Request, services: Wired) -> Response:
+    """Exchange a name and a password for a session cookie, valid for twelve hours."""
+    if not same_origin(request):
+        raise ForgedRequest("This sign-in came from another site; it was refused")
+    address = client_address(request)
+    await services.throttle.admit(body.username, address)
+    user = await services.accounts.ask(lambda connection: find_user(connection, body.username))
+    right = await services.passwords.matches(user.password_hash if user else None, body.password)
+    if user is None or not right:
+        raise NotSignedIn("The name or the password is wrong")
+    await services.throttle.forgive(body.username, address)
+    secret, credential = await _begin(services, user, address)
+    answer = _answer(credential)
+    _set_cookies(answer, secret.text, credential.csrf, secure=request.url.scheme == "https")
+    return answer
+
+
+@router.get("/session", summary="Who is signed in", responses=answers(SessionAnswer))
+async def who(caller: Anyone) -> Response:
+    """The user or token that asks."""
+    return _answer(caller)
+
+
+@router.delete("/session", summary="Sign out", responses=answers(DoneAnswer))
+async def sign_out(caller: Anyone, request: Request, services: Wired) -> Response:
+    """End the session, everywhere and for ever."""
+    if caller.kind != "session":
+        raise NotSignedIn("A token has no session to end; an admin can revoke it")
+    await services.directory.end([caller.id])
+    answer = reply(DoneAnswer(message="You are signed out"))
+    for cookie in (SESSION_COOKIE, CSRF_COOKIE):
+        answer.delete_cookie(cookie, samesite="strict", secure=request.url.scheme == "https")
+    return answer
+
+
+async def _begin(services: Services, user: User, address: str) -> tuple[Secret, Credential]:
+    secret = mint("session")
+    credential = Credential(
+        kind="session",
+        id=secret.id,
+        name=user.name,
+        role=user.role,
+        csrf=secrets.token_urlsafe(_CSRF_BYTES),
+        expires_at=utc_now() + timedelta(hours=SESSION_HOURS),
+    )
+    await services.accounts.change(lambda connection: add_session(connection, user, secret, credential, address))
+    await services.directory.introduce(secret, credential)
+    return secret, credential
+
+
+def _answer(credential: Credential) -> Response:
+    person = Person(name=credential.name, role=credential.role)
+    return reply(SessionAnswer(user=person, csrf=credential.csrf))
+
+
+def _set_cookies(answer: Response, session: str, csrf: str, *, secure: bool) -> None:
+    age = SESSION_HOURS * 3600
+    answer.set_cookie(SESSION_COOKIE, session, max_age=age, httponly=True, samesite="strict", secure=secure)
+    answer.set_cookie(CSRF_COOKIE, csrf, max_age=age, httponly=False, samesite="strict", secure=secure)

@@ -1,0 +1,91 @@
+"""Looking at tasks and their logs."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from signalbox.messages.base import Outcome, Status
+from signalbox.messages.views import LogView, TaskView
+from signalbox_api.auth.access import VIEWERS
+from signalbox_api.bodies import PLAIN
+from signalbox_api.cursor import read_cursor
+from signalbox_api.decisions import may_be_task_id
+from signalbox_api.documents import answers
+from signalbox_api.errors import NotFound
+from signalbox_api.replies import reply
+from signalbox_api.services import Wired
+from signalbox_api.views import TaskFilter, find_task, list_logs, list_tasks
+
+router = APIRouter(tags=["Tasks"])
+
+#: Rows of one answer.
+Limit = Annotated[int, Query(ge=1, le=500)]
+After = Annotated[str | None, Query(max_length=500, description="`next` of the page before.")]
+_Text = Annotated[str | None, Query(max_length=255, pattern=PLAIN)]
+_Search = Annotated[str | None, Query(max_length=255, pattern=PLAIN, description="A part of the name or the id.")]
+
+
+class TaskList(msgspec.Struct, frozen=True, kw_only=True):
+    """Tasks, newest first."""
+
+    items: Sequence[TaskView]
+    #: What to give as `after` to get the next part; null: this was the last.
+    next: str | None
+
+
+class LogList(msgspec.Struct, frozen=True, kw_only=True):
+    """The attempts at a task, first to last."""
+
+    items: Sequence[LogView]
+    next: str | None = None
+
+
+@router.get("/scheduler/tasks/", summary="List tasks", responses=answers(TaskList, 422), dependencies=VIEWERS)
+async def tasks(
+    services: Wired,
+    *,
+    status: Status | None = None,
+    q: _Search = None,
+    name: _Text = None,
+    host: _Text = None,
+    queue: _Text = None,
+    outcome: Outcome | None = None,
+    limit: Limit = 50,
+    after: After = None,
+) -> Response:
+    """The newest tasks that match all that is given."""
+    wanted = TaskFilter(status=status, q=q, name=name, host=host, queue=queue, outcome=outcome)
+    place = read_cursor(after) if after else None
+    return reply(await services.record.ask(lambda connection: list_tasks(connection, wanted, limit, place)))
+
+
+@router.get(
+    "/scheduler/tasks/{task_id}/", summary="Look at one task", responses=answers(TaskView, 404), dependencies=VIEWERS
+)
+async def task(task_id: str, services: Wired) -> Response:
+    """One task, as the record has it."""
+    known = None
+    if may_be_task_id(task_id):
+        known = await services.record.ask(lambda connection: find_task(connection, task_id))
+    if known is None:
+        raise NotFound(f"The record knows no task {task_id[:200]!r}")
+    return reply(known.task)
+
+
+@router.get(
+    "/scheduler/tasks/{task_id}/logs/",
+    summary="Look at a task's logs",
+    responses=answers(LogList, 404),
+    dependencies=VIEWERS,
+)
+async def logs(task_id: str, services: Wired) -> Response:
+    """Each attempt at the task that was started: where, when, and how it ended."""
+    found: list[LogView] = []
+    if may_be_task_id(task_id):
+        found = await services.record.ask(lambda connection: list_logs(connection, task_id))
+    if not found:
+        await task(task_id, services)  # a task without logs is not the same as no task
+    return reply(LogList(items=found))

@@ -1,0 +1,50 @@
+"""What the routes work with; put together in `app`, and there only."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends
+from redis.asyncio import Redis
+from starlette.requests import HTTPConnection
+
+from signalbox.client.core import Commander
+from signalbox_api.auth.directory import Directory
+from signalbox_api.auth.passwords import Passwords
+from signalbox_api.auth.throttle import Throttle
+from signalbox_api.database import Lane
+from signalbox_api.live.hub import Hub
+from signalbox_api.live.tail import Tail
+from signalbox_api.metrics import Metrics
+from signalbox_api.static import File
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything that lives as long as the application does."""
+
+    #: For short questions to Redis: who is asking, is it there.
+    redis: Redis
+    commander: Commander
+    #: The record, read only, for lists that people look at.
+    record: Lane
+    #: The record, read only, for what a cancel must know.
+    urgent: Lane
+    #: The tables of users, sessions and tokens.
+    accounts: Lane
+    directory: Directory
+    passwords: Passwords
+    throttle: Throttle
+    tail: Tail
+    hub: Hub
+    metrics: Metrics
+    #: Files by their path: the dashboard, and the reference at /docs.
+    dashboard: dict[str, File]
+    reference: dict[str, File]
+
+
+async def services_of(connection: HTTPConnection) -> Services:
+    """The services of the application that handles this request."""
+    return cast("Services", connection.app.state.services)
+
+
+Wired = Annotated[Services, Depends(services_of)]

@@ -1,0 +1,71 @@
+"""Files that the api serves: read once, with type and fingerprint, so that a browser need not load them twice."""
+
+import gzip
+import hashlib
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+#: Only these are served; whatever else lies in a folder stays there.
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+    ".woff2": "font/woff2",
+    ".webmanifest": "application/manifest+json",
+}
+_COMPRESSIBLE = frozenset({".html", ".css", ".js", ".svg", ".webmanifest"})
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    """One file."""
+
+    content: bytes
+    #: Compressed; none where that gains nothing.
+    zipped: bytes | None
+    type: str
+    etag: str
+
+
+def read_folder(package: str, folder: str) -> dict[str, File]:
+    """Every file below a folder of a package, by its path in it."""
+    return dict(_walk(files(package).joinpath(folder), ""))
+
+
+def serve(file: File, request: Request) -> Response:
+    """The file, or 304 when the browser has it. It asks each time, so that a new release shows at once."""
+    headers = {"ETag": file.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    if file.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    content = file.content
+    if file.zipped and "gzip" in request.headers.get("accept-encoding", ""):
+        content = file.zipped
+        headers["Content-Encoding"] = "gzip"
+    return Response(content, headers=headers, media_type=file.type)
+
+
+def _walk(place: Traversable, path: str) -> list[tuple[str, File]]:
+    found: list[tuple[str, File]] = []
+    for entry in place.iterdir():
+        name = f"{path}{entry.name}"
+        if entry.is_dir():
+            found += _walk(entry, f"{name}/")
+        elif (suffix := f".{name.rpartition('.')[2]}") in _TYPES:
+            found.append((name, _file(entry.read_bytes(), suffix)))
+    return found
+
+
+def _file(content: bytes, suffix: str) -> File:
+    zipped = gzip.compress(content, mtime=0) if suffix in _COMPRESSIBLE else None
+    return File(
+        content=content,
+        zipped=zipped if zipped and len(zipped) < len(content) else None,
+        type=_TYPES[suffix],
+        etag=f'"{hashlib.sha256(content).hexdigest()[:20]}"',
+    )

@@ -1,0 +1,56 @@
+"""What many processes amount to: one word for Celery, one for the workers, one for beat."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from signalbox.messages.base import ProcessState
+from signalbox.messages.views import HostView, ProcessView
+
+Overall = Literal["running", "degraded", "stopped", "unknown"]
+
+
+class HostStatus(HostView, frozen=True, kw_only=True):
+    """A host with its processes."""
+
+    processes: tuple[ProcessView, ...]
+
+
+class CeleryStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether Celery runs: overall, by kind, and process by process."""
+
+    celery: Overall
+    worker: Overall
+    beat: Overall
+    hosts: tuple[HostStatus, ...]
+
+
+def celery_status(hosts: Sequence[HostView], processes: Sequence[ProcessView]) -> CeleryStatus:
+    """The whole picture; a process of a host that is silent counts as unknown, whatever it last was."""
+    online = {host.name for host in hosts if host.state == "online"}
+    states = [(process.kind, process.state if process.host in online else "unknown") for process in processes]
+    none: Overall = "stopped" if online else "unknown"
+    return CeleryStatus(
+        celery=overall([state for _, state in states], none),
+        worker=overall([state for kind, state in states if kind == "worker"], none),
+        beat=overall([state for kind, state in states if kind == "beat"], none),
+        hosts=tuple(_with_processes(host, processes) for host in hosts),
+    )
+
+
+def overall(states: Sequence[ProcessState], none: Overall) -> Overall:
+    """One word for several: all run, none does, some do, nobody knows; `none` where there are no processes."""
+    found = set(states)
+    if not found:
+        return none
+    if found == {"running"}:
+        return "running"
+    if found <= {"stopped", "fatal"}:
+        return "stopped"
+    return "unknown" if found <= {"unknown", "stopped", "fatal"} else "degraded"
+
+
+def _with_processes(host: HostView, processes: Sequence[ProcessView]) -> HostStatus:
+    own = tuple(process for process in processes if process.host == host.name)
+    return HostStatus(name=host.name, state=host.state, seen_at=host.seen_at, processes=own)

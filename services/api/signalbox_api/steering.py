@@ -1,0 +1,102 @@
+"""What to answer to a stop or a start: pure, from what the hosts say."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from signalbox.client.results import ProcessesResult
+from signalbox.messages.receipts import ProcessReport
+
+Verb = Literal["stop", "start"]
+
+_DONE: dict[Verb, str] = {"stop": "stopped", "start": "started"}
+
+
+class ProcessesAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a stop or a start."""
+
+    #: `success`: every process was seen to be as asked. `accepted`: under way. `error`: some are not as asked.
+    status: Literal["success", "accepted", "error"]
+    message: str
+    command_id: str
+    verified: bool
+    recorded: bool
+    #: How many running tasks ended with their processes.
+    tasks_killed: int
+    processes: Sequence[ProcessReport]
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for, and what matters for the wording of the answer."""
+
+    verb: Verb
+    #: Only some hosts or processes.
+    chosen: bool
+    record_up: bool
+
+    @property
+    def subject(self) -> str:
+        """What it is about, at the beginning of a sentence."""
+        return "The chosen processes have" if self.chosen else "Celery has"
+
+
+def outcome(order: Order, result: ProcessesResult) -> tuple[int, ProcessesAnswer]:
+    """The HTTP status and the answer."""
+    if result.verdict == _DONE[order.verb]:
+        return 200, _answer("success", _success(order, result), result, verified=True)
+    if result.verdict is None or result.verdict == "unproven":
+        return 202, _answer("accepted", _under_way(order, result), result)
+    if result.verdict == "unknown":
+        what = "No controller has such a host or process" if order.chosen else "No controller has any process"
+        return 404, _answer("error", f"{what} to {order.verb}; GET /scheduler/celery-status/ names them all", result)
+    if result.verdict == "refused":
+        return 502, _answer("error", f"A controller refused to {order.verb}: {result.detail}", result)
+    return 502, _answer("error", _failure(order, result), result)
+
+
+def _success(order: Order, result: ProcessesResult) -> str:
+    parts = [f"{order.subject} been {_DONE[order.verb]}"]
+    if order.verb == "stop":
+        tasks = f"{result.tasks_killed} running task{'' if result.tasks_killed == 1 else 's'}"
+        verb = "was" if result.tasks_killed == 1 else "were"
+        parts.append(f"{tasks} {verb} {'marked as failed' if result.recorded else 'ended with them'}")
+    if not result.recorded:
+        parts.append(f"the record will follow {'shortly' if order.record_up else 'when the database is back'}")
+    return "; ".join(parts)
+
+
+def _under_way(order: Order, result: ProcessesResult) -> str:
+    if result.silent:
+        why = f"no answer has come yet from {', '.join(sorted(result.silent))}"
+    elif result.verdict is None:
+        why = "no controller is connected; one that connects within a minute will carry it out"
+    else:
+        why = result.detail or "not everything could be seen in time"
+    return f"The {order.verb} is under way and not proven: {why}"
+
+
+def _failure(order: Order, result: ProcessesResult) -> str:
+    wanted = {"stop": "stopped", "start": "running"}[order.verb]
+    others = [_in_words(process) for process in result.processes if process.state != wanted]
+    why = "; ".join(others) or result.detail or "a controller could not do it"
+    return f"Not everything has been {_DONE[order.verb]}: {why}"
+
+
+def _in_words(process: ProcessReport) -> str:
+    place = f" on {process.host}" if process.host else ""
+    return f"{process.name}{place} is {process.state}" + (f" ({process.message})" if process.message else "")
+
+
+def _answer(
+    status: Literal["success", "accepted", "error"], message: str, result: ProcessesResult, *, verified: bool = False
+) -> ProcessesAnswer:
+    return ProcessesAnswer(
+        status=status,
+        message=message,
+        command_id=result.command_id,
+        verified=verified,
+        recorded=result.recorded,
+        tasks_killed=result.tasks_killed,
+        processes=result.processes,
+    )
