@@ -69,9 +69,9 @@ class System:
         answer.raise_for_status()
         return str(answer.json()["token"])
 
-    async def send(self, task: str, **arguments: Any) -> str:
+    async def send(self, task: str, *, countdown: float | None = None, **arguments: Any) -> str:
         """Send a task of the shop, as in `send("reports.count_stock", seconds=60.0)`; its id."""
-        return await asyncio.to_thread(self._send, f"shop.{task}", arguments)
+        return await asyncio.to_thread(self._send, f"shop.{task}", arguments, countdown)
 
     async def task(self, task_id: str) -> Json | None:
         """The task as the api shows it; None while it knows none of that id."""
@@ -124,10 +124,10 @@ class System:
                 service.start()
         await self.celery_when("running")
 
-    def _send(self, name: str, arguments: Json) -> str:
+    def _send(self, name: str, arguments: Json, countdown: float | None) -> str:
         shop = environment.shop(self.run.valkey.url)
         with Celery(broker=shop["SHOP_BROKER_URL"], backend=shop["SHOP_RESULT_BACKEND"], set_as_current=False) as app:
-            return str(app.send_task(name, kwargs=arguments).id)
+            return str(app.send_task(name, kwargs=arguments, countdown=countdown).id)
 
 
 @asynccontextmanager

@@ -1,0 +1,136 @@
+"""Mission, lines 1 and 2: cancel a running task, and know that it is dead."""
+
+import asyncio
+import time
+from datetime import datetime
+from pathlib import Path
+
+import psutil
+import pytest
+
+from support.eventually import eventually
+from support.system import Json, System
+
+MESSAGE = "Task cancelled manually"
+
+
+def _exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+async def _cancel(system: System, task: Json, **body: object) -> Json:
+    """Cancel with a token; the answer's body, after looking that the process was gone when it came."""
+    async with system.client() as client:
+        answer = await client.post(f"/scheduler/cancel-task/{task['task_id']}/", json=body)
+    gone = not _exists(task["pid"])
+    assert answer.status_code == 200, answer.text
+    assert gone, f"the answer came while pid {task['pid']} was there"
+    return dict(answer.json())
+
+
+async def test_the_answer_is_the_documented_one_and_comes_after_the_death(system: System) -> None:
+    task = await system.running()
+    answer = await _cancel(system, task, reason="customer closed the account")
+    assert answer["status"] == "success"
+    assert answer["message"] == "Task count_stock has been cancelled and marked as failed"
+    assert answer["task_id"] == task["task_id"]
+    assert answer["verified"] is True
+    assert answer["command_id"]
+
+
+async def test_the_record_and_the_running_log_say_so_when_the_answer_comes(system: System) -> None:
+    task = await system.running()
+    await _cancel(system, task)
+    [row] = await system.record("select * from tasks where task_id = $1", task["task_id"])
+    [log] = await system.record("select * from task_logs where task_id = $1", task["task_id"])
+    for place in (row, log):
+        assert (place["status"], place["error"]) == ("failed", MESSAGE)
+        assert place["finished_at"] >= place["started_at"]
+    assert row["outcome"] == "cancelled"
+    assert row["confirmed"] is True
+
+
+async def test_the_audit_trail_names_who_asked_why_and_how_it_ended(system: System) -> None:
+    task = await system.running()
+    answer = await _cancel(system, task, reason="ran away")
+    async with system.client() as client:
+        commands = (await client.get("/scheduler/commands/")).json()["items"]
+    [command] = [line for line in commands if line["command_id"] == answer["command_id"]]
+    assert command["command"] == "CancelTask"
+    assert command["target"] == task["task_id"]
+    assert command["issued_by"] == "token:local"
+    assert command["reason"] == "ran away"
+    assert command["state"] == "cancelled"
+
+
+async def test_a_task_that_ignores_term_is_killed_at_the_deadline(system: System) -> None:
+    task = await system.running("stubborn.ignore_term", seconds=120.0)
+    began = time.monotonic()
+    await _cancel(system, task, grace=1.0)
+    assert 0.9 < time.monotonic() - began < 3.0
+    assert (await system.task_when(task["task_id"], "failed"))["error"] == MESSAGE
+
+
+@pytest.mark.parametrize("name", ["run_subprocess", "run_detached_subprocess"])
+async def test_the_program_that_a_task_started_is_gone_too(system: System, name: str) -> None:
+    task = await system.running(f"stubborn.{name}", seconds=120.0)
+
+    async def look() -> psutil.Process | None:
+        return next(iter(psutil.Process(task["pid"]).children()), None)
+
+    program = await eventually(look, "the program that the task starts")
+    await _cancel(system, task)
+    assert not _exists(program.pid)
+
+
+async def test_a_slow_clean_up_is_waited_for_within_the_deadline(system: System) -> None:
+    task = await system.running("stubborn.slow_cleanup", seconds=120.0, cleanup=1.0)
+    began = time.monotonic()
+    await _cancel(system, task, grace=10.0)
+    assert 0.9 < time.monotonic() - began < 5.0
+
+
+async def test_two_at_once_both_succeed_and_leave_one_cancel(system: System) -> None:
+    task = await system.running("stubborn.slow_cleanup", seconds=120.0, cleanup=0.5)
+    first, second = await asyncio.gather(_cancel(system, task), _cancel(system, task))
+    assert first["status"] == second["status"] == "success"
+    commands = await system.record("select * from commands where target = $1", task["task_id"])
+    logs = await system.record("select * from task_logs where task_id = $1", task["task_id"])
+    assert (len(commands), len(logs)) == (1, 1)
+
+
+async def test_a_second_cancel_later_gets_the_same_answer(system: System) -> None:
+    task = await system.running()
+    first = await _cancel(system, task)
+    assert await _cancel(system, task) == first
+
+
+async def test_the_next_task_starts_within_300_ms(fresh_system: System) -> None:
+    """Every slot is taken, so the next task can only run in the one that the cancel frees."""
+    system = fresh_system
+    busy = [await system.running() for _ in range(4)]
+    following = await system.send("reports.count_stock", seconds=120.0)
+    await system.task_when(following, "pending")
+    await _cancel(system, busy[0])
+    started = (await system.task_when(following, "running"))["started_at"]
+    finished = (await system.task_when(busy[0]["task_id"], "failed"))["finished_at"]
+    assert (datetime.fromisoformat(started) - datetime.fromisoformat(finished)).total_seconds() < 0.3
+
+
+async def test_a_cancelled_task_does_not_keep_its_worker_from_working(system: System) -> None:
+    for _ in range(6):
+        await _cancel(system, await system.running())
+    quick = await system.send("reports.count_stock", seconds=0.1)
+    await system.task_when(quick, "completed")
+
+
+async def test_a_task_that_waits_for_its_time_is_dropped_and_never_runs(system: System) -> None:
+    waiting = await system.send("reports.count_stock", seconds=0.1, countdown=2.0)
+    twin = await system.send("reports.count_stock", seconds=0.1, countdown=2.0)
+    await system.task_when(waiting, "pending")
+    async with system.client() as client:
+        answer = await client.post(f"/scheduler/cancel-task/{waiting}/")
+    assert answer.status_code == 200, answer.text
+    await system.task_when(twin, "completed")
+    assert (await system.task_when(waiting, "failed"))["error"] == MESSAGE
+    assert await system.record("select * from task_logs where task_id = $1", waiting) == []

@@ -1,0 +1,56 @@
+"""Mission, line 6: what still works, and what is still true, while a part is away."""
+
+import time
+from pathlib import Path
+
+from support.eventually import eventually
+from support.system import Json, System
+
+MESSAGE = "Task cancelled manually"
+
+
+async def test_without_the_database_a_cancel_still_kills_and_the_record_follows(system: System) -> None:
+    task = await system.running()
+    await system.postgres.stop()
+    async with system.client() as client:
+        answer = await client.post(f"/scheduler/cancel-task/{task['task_id']}/")
+    gone = not Path(f"/proc/{task['pid']}").exists()
+    assert answer.status_code == 200, answer.text
+    assert gone
+    assert "will follow" in answer.json()["message"]
+    assert answer.json()["verified"] is True
+
+    await system.postgres.start()
+    began = time.monotonic()
+
+    async def look() -> Json | None:
+        rows = await system.record("select * from tasks where task_id = $1 and status = 'failed'", task["task_id"])
+        return rows[0] if rows else None
+
+    row = await eventually(look, "the record is right again", within=5.0)
+    assert time.monotonic() - began < 5.0
+    assert (row["outcome"], row["error"], row["confirmed"]) == ("cancelled", MESSAGE, True)
+    [log] = await system.record("select * from task_logs where task_id = $1", task["task_id"])
+    assert (log["status"], log["error"]) == ("failed", MESSAGE)
+    [command] = await system.record("select * from commands where target = $1", task["task_id"])
+    assert command["state"] == "cancelled"
+
+
+async def test_what_ran_while_the_database_was_away_is_in_the_record_afterwards(system: System) -> None:
+    await system.postgres.stop()
+    sent = [await system.send("reports.count_stock", seconds=0.1) for _ in range(5)]
+    await system.postgres.start()
+    for task_id in sent:
+        await system.task_when(task_id, "completed")
+
+
+async def test_without_the_bus_a_cancel_says_so_and_the_task_runs_on(system: System) -> None:
+    task = await system.running()
+    await system.redis.stop()
+    async with system.client() as client:
+        answer = await client.post(f"/scheduler/cancel-task/{task['task_id']}/")
+    assert answer.status_code == 503, answer.text
+    assert answer.json()["status"] == "error"
+    assert "Redis" in answer.json()["message"]
+    await system.redis.start()
+    await system.make_whole()
