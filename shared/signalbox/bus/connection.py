@@ -34,7 +34,8 @@ def connect(url: str, *, connections: int = 32, timeout: float = SOCKET_TIMEOUT)
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
     )
-    return Redis(connection_pool=pool)
+    # from_pool, not Redis(connection_pool=…): only then does aclose() end the connections, too.
+    return Redis.from_pool(pool)
 
 
 @asynccontextmanager

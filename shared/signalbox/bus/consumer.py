@@ -12,6 +12,7 @@ from redis.typing import EncodableT, FieldT
 
 from signalbox.bus import names
 from signalbox.bus.connection import speaking
+from signalbox.errors import BusUnavailable
 
 #: Milliseconds to block for new entries; well below the socket's time-out.
 BLOCK_MS = 2000
@@ -32,14 +33,29 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Consumer:
-    """One member of a consumer group on one stream."""
+    """One member of a consumer group on one stream.
 
-    def __init__(self, redis: Redis, stream: str, group: str, name: str, *, batch: int = 500) -> None:
+    What was read must be handled or given up before the next `read`; after an outage, and in `claim`, entries
+    that were not acknowledged come again.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        stream: str,
+        group: str,
+        name: str,
+        *,
+        batch: int = 500,
+        claim_after_ms: int = CLAIM_AFTER_MS,
+    ) -> None:
         self._redis = redis
         self._stream = stream
         self._group = group
         self._name = name
         self._batch = batch
+        self._claim_after_ms = claim_after_ms
+        self._claim_from: bytes = b"0-0"
         self._backlog: bytes | None = b"0"
 
     async def read(self, block_ms: int = BLOCK_MS) -> list[Entry]:
@@ -48,14 +64,19 @@ class Consumer:
         Raises:
             BusUnavailable: Redis is away; call again.
         """
-        async with speaking():
-            try:
+        try:
+            async with speaking():
                 return await self._read(block_ms)
-            except ResponseError as error:
-                if not str(error).startswith(("NOGROUP", "UNBLOCKED")):
-                    raise
+        except BusUnavailable:
+            # It may have handed us entries in an answer that we never got.
+            self.rewind()
+            raise
+        except ResponseError as error:
+            if not _group_is_gone(error):
+                raise
+            async with speaking():
                 await self._create_group()
-                return []
+            return []
 
     async def _read(self, block_ms: int) -> list[Entry]:
         if self._backlog is not None:
@@ -85,15 +106,21 @@ class Consumer:
 
     async def claim(self) -> list[Entry]:
         """Take over what a sibling has held for too long; for the reader to handle like any other batch."""
-        async with speaking():
-            try:
+        try:
+            async with speaking():
                 reply = await self._redis.xautoclaim(
-                    self._stream, self._group, self._name, min_idle_time=CLAIM_AFTER_MS, count=self._batch
+                    self._stream,
+                    self._group,
+                    self._name,
+                    min_idle_time=self._claim_after_ms,
+                    start_id=self._claim_from,
+                    count=self._batch,
                 )
-            except ResponseError as error:
-                if not str(error).startswith("NOGROUP"):
-                    raise
-                return []
+        except ResponseError as error:
+            if not _group_is_gone(error):
+                raise
+            return []
+        self._claim_from = reply[0]
         return _rows(reply[1])
 
     async def acknowledge(self, entries: list[Entry]) -> None:
@@ -103,11 +130,16 @@ class Consumer:
                 await self._redis.xack(self._stream, self._group, *(entry.position for entry in entries))
 
     async def deliveries(self, entry: Entry) -> int:
-        """How often this entry has been handed out."""
-        async with speaking():
-            pending = await self._redis.xpending_range(
-                self._stream, self._group, min=entry.position, max=entry.position, count=1
-            )
+        """How often this entry has been handed out; 0 when nobody holds it any more."""
+        try:
+            async with speaking():
+                pending = await self._redis.xpending_range(
+                    self._stream, self._group, min=entry.position, max=entry.position, count=1
+                )
+        except ResponseError as error:
+            if not _group_is_gone(error):
+                raise
+            return 0
         return int(pending[0]["times_delivered"]) if pending else 0
 
     async def bury(self, entry: Entry, reason: str) -> None:
@@ -117,6 +149,11 @@ class Consumer:
             pipe.xadd(names.dead(self._stream), fields, maxlen=DEAD_LENGTH, approximate=True)
             pipe.xack(self._stream, self._group, entry.position)
             await pipe.execute()
+
+
+def _group_is_gone(error: ResponseError) -> bool:
+    # UNBLOCKED: the stream was deleted under a blocked read.
+    return str(error).startswith(("NOGROUP", "UNBLOCKED"))
 
 
 def entries_of(reply: object) -> list[Entry]:

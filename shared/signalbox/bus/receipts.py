@@ -1,12 +1,17 @@
 """Hearing the answers to one command."""
 
+import logging
+
 from redis.asyncio import Redis
 
 from signalbox.bus import names
 from signalbox.bus.connection import speaking
-from signalbox.bus.consumer import entries_of
+from signalbox.bus.consumer import Entry, entries_of
+from signalbox.errors import UnreadableMessage
 from signalbox.messages.codec import decode_receipt
 from signalbox.messages.receipts import AnyReceipt
+
+log = logging.getLogger(__name__)
 
 #: Seconds for one blocking read; below the socket's time-out.
 STEP = 2.0
@@ -31,4 +36,14 @@ class Receipts:
             entries = entries_of(await self._redis.xread({self._stream: self._position}, block=block))
         if entries:
             self._position = entries[-1].position
-        return [decode_receipt(entry.data) for entry in entries]
+        return [receipt for entry in entries if (receipt := _readable(entry)) is not None]
+
+
+def _readable(entry: Entry) -> AnyReceipt | None:
+    # A controller that is newer than this caller may say things that mean nothing here yet.
+    try:
+        receipt: AnyReceipt = decode_receipt(entry.data)
+    except UnreadableMessage as error:
+        log.warning("passed over a receipt: %s", error)
+        return None
+    return receipt

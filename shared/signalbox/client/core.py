@@ -33,6 +33,12 @@ redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'data', ARGV[4], 'sig',
 return ARGV[1]
 """
 
+#: Lets the next cancel of the task through, unless that is already under way.
+_GIVE_UP = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+"""
+
 
 class Issuer(msgspec.Struct, frozen=True, kw_only=True):
     """Who gives a command, from where, and why: what the audit trail will say."""
@@ -81,7 +87,7 @@ class Commander:
         result = _cancel_result(task_id, command_id, heard)
         if result.verdict is not None and not result.verified:
             async with speaking():
-                await self._redis.delete(names.cancelling(task_id))
+                await self._redis.eval(_GIVE_UP, 1, names.cancelling(task_id), command_id)
         return result
 
     async def stop(
