@@ -1,0 +1,50 @@
+"""`python -m signalbox_controller`: supervise the Celery processes of this host."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+
+from signalbox.errors import SignalboxError
+from signalbox.service import configure_logging, run
+from signalbox.settings import Settings
+from signalbox_controller.config import Configuration, load
+from signalbox_controller.service import controller, host_name
+
+_DESCRIPTION = """
+Supervises the Celery workers and beat of this host, as its configuration file says, and carries out what
+is asked of it on the bus. It is told what it needs by environment variables: SIGNALBOX_REDIS_URL,
+SIGNALBOX_KEY, SIGNALBOX_CONFIG (signalbox.toml), SIGNALBOX_DATA (.signalbox), SIGNALBOX_HOSTNAME,
+SIGNALBOX_ON_EXIT (leave or stop: what becomes of Celery when the controller ends), SIGNALBOX_LOG_LEVEL.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until told to stop; the answer is the exit code."""
+    parser = argparse.ArgumentParser("signalbox-controller", description=_DESCRIPTION)
+    parser.add_argument("--check", action="store_true", help="check settings and configuration, and do nothing else")
+    options = parser.parse_args(arguments)
+    try:
+        settings = Settings.from_env()
+        configuration = load(settings.config)
+        if options.check:
+            _show(configuration, host_name(configuration, settings, os.environ))
+            return 0
+        configure_logging(settings.log_level)
+        asyncio.run(run(controller(settings, configuration, dict(os.environ))))
+    except SignalboxError as error:
+        sys.stderr.write(f"signalbox-controller: {error}\n")
+        return 2
+    return 0
+
+
+def _show(configuration: Configuration, host: str) -> None:
+    sys.stdout.write(f"{host}: {len(configuration.processes)} processes\n")
+    for spec in configuration.processes:
+        consumes = f" consumes {', '.join(spec.queues)} with {spec.concurrency} × {spec.pool}" if spec.queues else ""
+        sys.stdout.write(f"  {spec.name} ({spec.kind} of {spec.app}){consumes}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

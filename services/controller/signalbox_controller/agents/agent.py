@@ -1,0 +1,180 @@
+"""What we know of, and owe to, the agent of one launched process; it outlives any single connection."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from signalbox.errors import UnreadableMessage
+from signalbox.messages.base import utc_now
+from signalbox.messages.events import EventsLost, TaskCancelled
+from signalbox_controller.agents import protocol
+from signalbox_controller.agents.connection import Connection
+from signalbox_controller.agents.inquiry import Held, Inquiry
+from signalbox_controller.agents.ledger import Ledger
+from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered
+from signalbox_controller.agents.runs import Run, RunTable
+from signalbox_controller.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+
+class Supervisor(Protocol):
+    """Who is told what concerns the process and not its tasks."""
+
+    def greeted(self, *, ready: bool) -> None:
+        """Its agent connected, for the first time or again."""
+
+    def ready(self) -> None:
+        """It consumes, or ticks."""
+
+    def leaving(self) -> None:
+        """It began to shut down."""
+
+
+class Agent:
+    """One launch of a worker or beat, seen through its agent."""
+
+    def __init__(self, host: str, name: str, outbox: Outbox, supervisor: Supervisor, *, adopted: bool) -> None:
+        """`adopted` tells that it was launched by a former life of this controller: it will connect."""
+        self.runs = RunTable()
+        self.name = name
+        self._host = host
+        self._outbox = outbox
+        self._supervisor = supervisor
+        self._ledger = Ledger()
+        self._acked = 0
+        self._connection: Connection | None = None
+        self._inquiries: dict[str, Inquiry] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        #: Its orphans go to pid 1 and not to us.
+        self.adopted = adopted
+        #: Whether `runs` is all that it runs: an adopted one has to tell us first.
+        self.complete = not adopted
+        #: Whether it has to be asked about a task: it did connect, or will.
+        self.answers = adopted
+
+    def greet(self, connection: Connection, hello: Hello, cancelled: list[str]) -> None:
+        """Take a new connection, which replaces an older one, and ask again what it has not answered."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = connection
+        self._idle.clear()
+        self.answers = hello.kind == "worker"
+        self.complete = self.complete or not self.answers
+        self.runs.node = hello.node
+        connection.send(protocol.Welcome(acked=self._ledger.acked, cancelled=cancelled))
+        self._acked = self._ledger.acked
+        for inquiry in self._inquiries.values():
+            connection.send(inquiry.line)
+        self._supervisor.greeted(ready=hello.ready)
+
+    def hung_up(self, connection: Connection) -> None:
+        if connection is self._connection:
+            self._connection = None
+            self._idle.set()
+
+    async def quiet(self, seconds: float) -> None:
+        """Wait until the connection is gone and all that was sent on it is read, for at most so long."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), seconds)
+        except TimeoutError:
+            log.info("The socket of %s is still held open, by something that it left behind", self.name)
+
+    def hold(self, paused: bool) -> None:
+        """Stop or go on reading; see `Outbox.on_full`."""
+        if self._connection is not None:
+            self._connection.hold(paused)
+
+    def close(self) -> None:
+        """Hang up; the agent keeps its events for the next controller."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def ask(self, line: protocol.Cancel) -> Inquiry:
+        """Ask it to end a task; the same command is asked once."""
+        inquiry = self._inquiries.get(line.command_id)
+        if inquiry is None:
+            inquiry = Inquiry(line, self.runs.running.get(line.task_id), self.runs.name(line.task_id))
+            self._inquiries[line.command_id] = inquiry
+            if self._connection is not None:
+                self._connection.send(line)
+        return inquiry
+
+    def release(self, inquiry: Inquiry, *, keep_proof: bool) -> Held | None:
+        """Close a question; a proof that was kept back is answered, or goes out as it is."""
+        self._inquiries.pop(inquiry.line.command_id, None)
+        held, inquiry.held = inquiry.held, None
+        if held is None or keep_proof:
+            return held
+        self._outbox.put(held.event, published=self.publishing(held.seq))
+        return None
+
+    def publishing(self, seq: int) -> Callable[[], None]:
+        """What the outbox has to call when it published the event of this number."""
+
+        def published() -> None:
+            self._ledger.publish(seq)
+            asyncio.get_running_loop().call_soon(self._acknowledge)
+
+        return published
+
+    def bury(self) -> list[Run]:
+        """Its process is gone: settle every question, and answer the runs that went with it unasked."""
+        lost = dict(self.runs.running)
+        for inquiry in self._inquiries.values():
+            run = lost.pop(inquiry.line.task_id, None)
+            inquiry.run = inquiry.run or run
+            inquiry.settle("dead" if run else "unknown")
+        self.runs.running.clear()
+        self.answers = False
+        self.close()
+        return list(lost.values())
+
+    def heard(self, line: AgentLine) -> None:
+        match line:
+            case Numbered():
+                self._event(line)
+            case CancelReport():
+                if (inquiry := self._inquiries.get(line.command_id)) is not None:
+                    inquiry.heard(line)
+            case protocol.Snapshot():
+                self.runs.repair(line)
+                self.complete = True
+            case protocol.Ready():
+                self._supervisor.ready()
+            case protocol.Stopping():
+                self._supervisor.leaving()
+            case protocol.Gap():
+                node = self.runs.node or self.name
+                self._outbox.put(EventsLost(at=utc_now(), host=self._host, worker=node, count=line.lost))
+            case _:
+                pass
+
+    def _event(self, line: Numbered) -> None:
+        if not self._ledger.take(line.seq):
+            return
+        published = self.publishing(line.seq)
+        try:
+            event = msgspec.structs.replace(protocol.decode_event(line.event), host=self._host)
+        except UnreadableMessage as error:
+            log.error(  # noqa: TRY400 - the text says it all
+                "An event of %s is unreadable and lost: %s", self.name, error
+            )
+            published()
+            return
+        self.runs.note(event)
+        for inquiry in self._inquiries.values():
+            if inquiry.line.task_id == event.task_id:
+                inquiry.name = event.name
+                if isinstance(event, TaskCancelled) and inquiry.keep(Held(event, line.seq)):
+                    return
+        self._outbox.put(event, published=published)
+
+    def _acknowledge(self) -> None:
+        if self._acked != self._ledger.acked and self._connection is not None:
+            self._acked = self._ledger.acked
+            self._connection.send(protocol.Ack(seq=self._acked))

@@ -1,0 +1,79 @@
+"""One cancel as asked of one agent."""
+
+import asyncio
+from typing import Literal
+
+import msgspec
+
+from signalbox.messages.events import TaskCancelled
+from signalbox_controller import procfs
+from signalbox_controller.agents.protocol import Cancel, CancelReport
+from signalbox_controller.agents.runs import Run
+from signalbox_controller.procfs import Proc
+
+#: What became of the question.
+Finding = Literal["dead", "finished", "dropped", "unknown", "unsupported", "alive", "silent"]
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A proof of the agent, kept back until the controller has looked for itself."""
+
+    event: TaskCancelled
+    seq: int
+
+
+class Inquiry:
+    """A question that stays open across reconnects, until the agent's last word or our patience ends."""
+
+    def __init__(self, line: Cancel, run: Run | None, name: str) -> None:
+        self.line = line
+        #: What we knew of the task before we asked.
+        self.run = run
+        self.name = name
+        self.held: Held | None = None
+        self.report: CancelReport | None = None
+        self._child = procfs.identify(run.pid) if run else None
+        self._asked_at = procfs.ticks_now()
+        self.done: asyncio.Future[Finding] = asyncio.get_running_loop().create_future()
+
+    def heard(self, report: CancelReport) -> None:
+        """The agent told how far it is."""
+        self.report = report
+        if report.state == "signalled":
+            if report.pid is not None and (self._child is None or self._child.pid != report.pid):
+                self._child = procfs.identify(report.pid)
+        else:
+            self.settle(report.state)
+
+    def keep(self, held: Held) -> bool:
+        """Keep a proof back; answers whether it is the one that answers this question."""
+        if self.held is not None or held.event.command_id != self.line.command_id:
+            return False
+        self.held = held
+        return True
+
+    def settle(self, finding: Finding) -> None:
+        """The last word; a later one changes nothing."""
+        if not self.done.done():
+            self.done.set_result(finding)
+
+    @property
+    def finding(self) -> Finding:
+        """What is known now."""
+        return self.done.result() if self.done.done() else "silent"
+
+    def child(self) -> Proc | None:
+        """The task's process if it is still there; None when it is gone.
+
+        A process that has its pid and was started after we asked is another one.
+        """
+        pid = self.report.pid if self.report and self.report.pid is not None else None
+        if self._child is not None and pid in {None, self._child.pid}:
+            return self._child if procfs.present(self._child) else None
+        seen = procfs.identify(pid) if pid is not None else None
+        return seen if seen is not None and seen.started <= self._asked_at else None
+
+    def strays(self) -> list[Proc]:
+        """What the agent saw below the task's process, and what is still there of it."""
+        listed = self.report.strays if self.report else []
+        return [proc for pid, ticks in listed if procfs.present(proc := Proc(pid, ticks))]

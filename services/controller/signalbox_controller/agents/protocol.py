@@ -1,0 +1,166 @@
+"""What an agent and its controller say to each other: JSON, one object a line, told apart by `type`.
+
+The agent's side has no msgspec and no types; the two are held together by the integration tests.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from signalbox.errors import UnreadableMessage
+from signalbox.messages.base import ProcessKind
+from signalbox.messages.events import AnyTaskEvent
+
+PROTOCOL = 1
+
+#: What an agent can say of a task that is to be cancelled; all but `signalled` are its last word.
+CancelState = Literal["signalled", "dead", "finished", "dropped", "unknown", "unsupported", "alive"]
+
+
+class _Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
+    """One line, either way."""
+
+
+class Hello(_Line, frozen=True, kw_only=True):
+    """The first line of a connection: which launch this is, and how far it is."""
+
+    instance: str
+    pid: int
+    kind: ProcessKind
+    protocol: int = PROTOCOL
+    node: str = ""
+    pool: str = ""
+    concurrency: int | None = None
+    celery: str = ""
+    python: str = ""
+    ready: bool = False
+    #: The number of its latest event.
+    last_seq: int = 0
+
+
+class Ready(_Line, frozen=True, kw_only=True):
+    """The worker consumes, or beat ticked for the first time."""
+
+
+class Tick(_Line, frozen=True, kw_only=True):
+    """Beat lives; `at` is an epoch in seconds."""
+
+    at: float
+
+
+class Stopping(_Line, frozen=True, kw_only=True):
+    """The process began to shut down."""
+
+
+class Numbered(_Line, frozen=True, kw_only=True, tag="event"):
+    """A task event; numbered so that it can be acknowledged, and sent again until it is."""
+
+    seq: int
+    event: msgspec.Raw
+
+
+class SnapshotRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One task that a child runs at this moment."""
+
+    task_id: str
+    run: str
+    pid: int
+    name: str = ""
+    celery_name: str = ""
+    started_at: datetime | float | None = None
+
+
+class Snapshot(_Line, frozen=True, kw_only=True):
+    """All that the worker holds at this moment; repairs what lost events left wrong."""
+
+    running: list[SnapshotRun]
+    reserved: list[str] = []
+
+
+class CancelReport(_Line, frozen=True, kw_only=True, tag="cancel"):
+    """How far the agent is with a cancel."""
+
+    command_id: str
+    task_id: str
+    state: CancelState
+    pid: int | None = None
+    #: The signal that did it, or the latest one sent: TERM or KILL.
+    signal: str | None = None
+    #: Every process that it saw dead.
+    killed: list[int] = []
+    #: Pids and start times (in clock ticks) of what descended from the child and may live on.
+    strays: list[tuple[int, int]] = []
+    #: How the task ended, when it is `finished`.
+    status: str | None = None
+    detail: str | None = None
+
+
+class Gap(_Line, frozen=True, kw_only=True):
+    """Events were lost while we were away."""
+
+    lost: int
+
+
+class Pong(_Line, frozen=True, kw_only=True):
+    """The answer to a ping."""
+
+
+AgentLine = Hello | Ready | Tick | Stopping | Numbered | Snapshot | CancelReport | Gap | Pong
+
+
+class Welcome(_Line, frozen=True, kw_only=True):
+    """The answer to a hello; the ids must never run, and events above `acked` are to be sent again."""
+
+    acked: int
+    cancelled: list[str]
+
+
+class Ack(_Line, frozen=True, kw_only=True):
+    """Every event up to `seq` is safe; the agent may forget it."""
+
+    seq: int
+
+
+class Cancel(_Line, frozen=True, kw_only=True):
+    """End this task; `grace` is the time from TERM to KILL in seconds."""
+
+    command_id: str
+    task_id: str
+    grace: float
+
+
+ControllerLine = Welcome | Ack | Cancel
+
+_encoder = msgspec.json.Encoder()
+_lines: msgspec.json.Decoder[AgentLine] = msgspec.json.Decoder(AgentLine)
+_events: msgspec.json.Decoder[AnyTaskEvent] = msgspec.json.Decoder(AnyTaskEvent)
+
+
+def encode(line: ControllerLine) -> bytes:
+    """The wire form, with its newline."""
+    return _encoder.encode(line) + b"\n"
+
+
+def decode(line: bytes) -> AgentLine:
+    """What an agent said.
+
+    Raises:
+        UnreadableMessage: not a line of this protocol.
+    """
+    try:
+        return _lines.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnreadableMessage(f"{error} in {line[:200]!r}") from error
+
+
+def decode_event(data: msgspec.Raw) -> AnyTaskEvent:
+    """The task event of a numbered line.
+
+    Raises:
+        UnreadableMessage: not a task event.
+    """
+    try:
+        return _events.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnreadableMessage(f"{error} in {bytes(data)[:200]!r}") from error

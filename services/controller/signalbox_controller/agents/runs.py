@@ -1,0 +1,109 @@
+"""What one worker runs at this moment, as told by its agent; kept here because a dead worker cannot be asked."""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from signalbox.messages.base import Outcome, utc_now
+from signalbox.messages.events import (
+    AnyTaskEvent,
+    TaskCancelled,
+    TaskFailed,
+    TaskReceived,
+    TaskSignalled,
+    TaskStarted,
+)
+from signalbox_controller.agents.protocol import Snapshot, SnapshotRun
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One started attempt of a task."""
+
+    task_id: str
+    run: str
+    pid: int
+    celery_name: str
+    name: str
+    worker: str
+    queue: str = ""
+    retries: int = 0
+    started_at: datetime | None = None
+
+    def failed(self, host: str, outcome: Outcome, error: str) -> TaskFailed:
+        """The event that says that it ended with its worker."""
+        return TaskFailed(at=utc_now(), host=host, outcome=outcome, error=error, **msgspec.structs.asdict(self))
+
+    def cancelled(self, host: str, command_id: str, signal: str) -> TaskCancelled:
+        """The event that says that it was ended by a cancel."""
+        fields = msgspec.structs.asdict(self)
+        return TaskCancelled(at=utc_now(), host=host, command_id=command_id, signal=signal, **fields)
+
+
+class RunTable:
+    """The runs of one launch of a worker, and the names of what it has taken from the queue."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, Run] = {}
+        self.node = ""
+        self._names: dict[str, str] = {}
+
+    def name(self, task_id: str) -> str:
+        """What people call the task; empty when this worker does not know it."""
+        return self._names.get(task_id, "")
+
+    def note(self, event: AnyTaskEvent) -> None:
+        """Take in what happened to a task."""
+        if isinstance(event, TaskStarted):
+            self._names[event.task_id] = event.name
+            self.running[event.task_id] = _run_of(event)
+        elif isinstance(event, TaskReceived):
+            self._names[event.task_id] = event.name
+        elif not isinstance(event, TaskSignalled):
+            known = self.running.get(event.task_id)
+            if known is None or known.run <= event.run:
+                self.running.pop(event.task_id, None)
+                self._names.pop(event.task_id, None)
+
+    def repair(self, snapshot: Snapshot) -> None:
+        """Bring the table in line with what the worker really holds."""
+        runs = {seen.task_id: self._seen(seen) for seen in snapshot.running}
+        held = {*runs, *snapshot.reserved}
+        self.running = runs
+        self._names = {task_id: name for task_id, name in self._names.items() if task_id in held}
+        self._names |= {run.task_id: run.name for run in runs.values()}
+
+    def _seen(self, seen: SnapshotRun) -> Run:
+        known = self.running.get(seen.task_id)
+        if known is not None and known.run == seen.run:
+            return known
+        at = seen.started_at
+        return Run(
+            task_id=seen.task_id,
+            run=seen.run,
+            pid=seen.pid,
+            celery_name=seen.celery_name or seen.name,
+            name=seen.name,
+            worker=self.node,
+            retries=_retries(seen.run),
+            started_at=datetime.fromtimestamp(at, UTC) if isinstance(at, (int, float)) else at,
+        )
+
+
+def _run_of(event: TaskStarted) -> Run:
+    return Run(
+        task_id=event.task_id,
+        run=event.run,
+        pid=event.pid,
+        celery_name=event.celery_name,
+        name=event.name,
+        worker=event.worker,
+        queue=event.queue,
+        retries=event.retries,
+        started_at=event.at,
+    )
+
+
+def _retries(run: str) -> int:
+    """The count with which a run begins; see `TaskEvent`."""
+    head = run.partition(".")[0]
+    return int(head) if head.isdigit() else 0

@@ -1,0 +1,71 @@
+"""The socket that the agents of this host connect to, and who may speak on it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from signalbox_controller.agents.agent import Agent, Supervisor
+from signalbox_controller.agents.connection import Connection, Listener
+from signalbox_controller.agents.protocol import PROTOCOL, Hello
+from signalbox_controller.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+
+class Agents:
+    """The agents of all processes that we launched, by instance."""
+
+    def __init__(self, host: str, outbox: Outbox, cancelled: Callable[[], list[str]]) -> None:
+        """`cancelled` answers the ids that must never run."""
+        self._host = host
+        self._outbox = outbox
+        self._cancelled = cancelled
+        self._agents: dict[str, Agent] = {}
+        outbox.on_full(self._hold)
+        self._full = False
+
+    def expect(self, instance: str, name: str, supervisor: Supervisor, *, adopted: bool = False) -> Agent:
+        """Let the agent of this launch in when it comes; see `Agent` for `adopted`."""
+        agent = Agent(self._host, name, self._outbox, supervisor, adopted=adopted)
+        self._agents[instance] = agent
+        return agent
+
+    def retire(self, instance: str) -> None:
+        """The process is gone; nobody may speak in its name any more."""
+        self._agents.pop(instance, None)
+
+    def workers(self) -> list[Agent]:
+        """Those who have to be asked about a task: connected, or expected back."""
+        return [agent for agent in self._agents.values() if agent.answers]
+
+    @asynccontextmanager
+    async def listening(self, path: Path) -> AsyncIterator[None]:
+        """Take connections until the body ends; the path stays, for agents to find the next controller at."""
+        path.unlink(missing_ok=True)  # noqa: ASYNC240 - before anything else runs
+        loop = asyncio.get_running_loop()
+        server = await loop.create_unix_server(lambda: Connection(self._admit), path, backlog=128)
+        try:
+            yield
+        finally:
+            server.close()
+            for agent in self._agents.values():
+                agent.close()
+
+    def _admit(self, connection: Connection, hello: Hello) -> Listener | None:
+        agent = self._agents.get(hello.instance)
+        if agent is None:
+            log.warning("Pid %d says it is instance %s, which we did not launch: refused", hello.pid, hello.instance)
+            return None
+        if hello.protocol != PROTOCOL:
+            log.error("The agent of %s speaks protocol %d, we %d: refused", agent.name, hello.protocol, PROTOCOL)
+            return None
+        agent.greet(connection, hello, self._cancelled())
+        connection.hold(self._full)
+        return agent
+
+    def _hold(self, full: bool) -> None:
+        self._full = full
+        for agent in self._agents.values():
+            agent.hold(full)

@@ -1,0 +1,128 @@
+"""CancelTask: asks every worker of the host at once, looks for itself, and only then says that it is done."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from signalbox.messages.base import utc_now
+from signalbox.messages.commands import DEFAULT_GRACE, CancelTask
+from signalbox.messages.events import TaskCancelled
+from signalbox_controller.agents.agent import Agent
+from signalbox_controller.agents.inquiry import Finding, Inquiry
+from signalbox_controller.agents.protocol import Cancel
+from signalbox_controller.commands.ports import Ports, Result
+from signalbox_controller.commands.proof import Proof, prove
+from signalbox_controller.commands.verdict import DECISIVE, combine
+
+#: Seconds beyond the grace after which an agent that has not answered is silent.
+PATIENCE = 3.0
+#: Seconds that the other agents get once one has settled the question.
+SETTLE = 0.5
+#: Seconds for which a cancelled task is refused, should it arrive: Celery's own memory of revoked tasks.
+REMEMBER = 3 * 3600.0
+
+
+class Answer(msgspec.Struct):
+    """What came of asking one agent."""
+
+    agent: Agent
+    inquiry: Inquiry
+    finding: Finding = "silent"
+    proof: Proof | None = None
+
+
+async def cancel_task(command: CancelTask, ports: Ports) -> Result:
+    """End the task wherever it is on this host; refuse it here from now on, in any case."""
+    ports.cancelled.add(command.task_id, REMEMBER)
+    answers = [Answer(agent, agent.ask(_line(command, ports, agent))) for agent in ports.agents.workers()]
+    await _settle([asyncio.ensure_future(_pursue(answer, ports)) for answer in answers])
+    return _conclude(command, ports, answers)
+
+
+def _line(command: CancelTask, ports: Ports, agent: Agent) -> Cancel:
+    """A caller who leaves the grace at its default leaves it to the worker's configuration."""
+    grace = ports.fleet.grace(agent.name) if command.grace == DEFAULT_GRACE else command.grace
+    return Cancel(command_id=command.command_id, task_id=command.task_id, grace=grace)
+
+
+async def _pursue(answer: Answer, ports: Ports) -> Finding:
+    """Wait for the agent's last word, and prove it."""
+    inquiry = answer.inquiry
+    kill_at = asyncio.get_running_loop().time() + inquiry.line.grace
+    deadline = kill_at + PATIENCE
+    try:
+        async with asyncio.timeout_at(deadline):
+            finding = await asyncio.shield(inquiry.done)
+    except TimeoutError:
+        return "silent"
+    if finding == "dead":
+        answer.proof = await prove(inquiry, ports.reaper, kill_at, deadline, ours=not answer.agent.adopted)
+        finding = "alive" if answer.proof.survivors else "dead"
+    answer.finding = finding
+    return finding
+
+
+async def _settle(pursuits: list[asyncio.Future[Finding]]) -> None:
+    """Wait for all of them, but no longer than a little after one has settled the question."""
+    waiting = set(pursuits)
+    while waiting:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if any(pursuit.result() in DECISIVE for pursuit in done):
+            break
+    if waiting:
+        _, waiting = await asyncio.wait(waiting, timeout=SETTLE)
+    for pursuit in waiting:
+        pursuit.cancel()
+
+
+def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> Result:
+    events: list[TaskCancelled] = []
+    published = []
+    for answer in answers:
+        held = answer.agent.release(answer.inquiry, keep_proof=answer.finding == "dead")
+        if held is not None:
+            published.append(answer.agent.publishing(held.seq))
+        if answer.finding == "dead" and (event := _event(command, ports, answer, held.event if held else None)):
+            events.append(event)
+    return Result(
+        verdict=combine([answer.finding for answer in answers]),
+        detail=" ".join(filter(None, map(_detail, answers))),
+        task_id=command.task_id,
+        task_name=next((answer.inquiry.name for answer in answers if answer.inquiry.name), ""),
+        events=tuple(events),
+        published=tuple(published),
+    )
+
+
+def _event(command: CancelTask, ports: Ports, answer: Answer, told: TaskCancelled | None) -> TaskCancelled | None:
+    """The proof as an event: the agent's, with what we ended besides; ours, when the agent died with its worker."""
+    ended = {proc.pid for proc in answer.proof.ended} if answer.proof else set()
+    if told is not None:
+        killed = tuple(sorted({*told.killed, *ended}))
+        return msgspec.structs.replace(told, killed=killed, at=utc_now() if ended else told.at)
+    report, run = answer.inquiry.report, answer.inquiry.run
+    if run is None or (report is not None and report.state == "dead"):
+        return None
+    event = run.cancelled(ports.host, command.command_id, "KILL")
+    return msgspec.structs.replace(event, killed=tuple(sorted({run.pid, *ended})))
+
+
+def _detail(answer: Answer) -> str:
+    """What a person should know beyond the verdict."""
+    report, name = answer.inquiry.report, answer.agent.name
+    match answer.finding:
+        case "alive":
+            left = answer.proof.survivors if answer.proof else []
+            pids = [proc.pid for proc in left] or ([report.pid] if report and report.pid else [])
+            return f"Pid {', '.join(map(str, pids)) or 'unknown'} of {name} outlived KILL."
+        case "silent":
+            return f"{name} did not answer in time."
+        case "unsupported":
+            return f"The pool of {name} cannot end a single task; stop the process instead."
+        case "finished":
+            return f"It ended by itself ({(report.status if report else None) or 'how is not known'})."
+        case "dead" if answer.proof and answer.proof.ended:
+            return f"{len(answer.proof.ended)} processes that it had left behind were ended with it."
+        case _:
+            return ""

@@ -1,0 +1,39 @@
+"""What the handlers of commands work with, and what they answer."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from signalbox.messages.events import Event
+from signalbox.messages.receipts import ProcessReport, Verdict
+from signalbox_controller.agents.server import Agents
+from signalbox_controller.fleet import Fleet
+from signalbox_controller.journal import Journal
+from signalbox_controller.reaper import Reaper
+
+
+class Ports(msgspec.Struct, frozen=True, kw_only=True):
+    """The host, as the handlers see it."""
+
+    host: str
+    fleet: Fleet
+    agents: Agents
+    reaper: Reaper
+    #: The ids of tasks that must never run.
+    cancelled: Journal
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a command; becomes a CommandDone and an Answered, published together with `events`."""
+
+    verdict: Verdict
+    detail: str = ""
+    #: Cancels only.
+    task_id: str | None = None
+    task_name: str = ""
+    processes: tuple[ProcessReport, ...] = ()
+    tasks_killed: int = 0
+    #: What was seen, and must be told in the same breath as the result.
+    events: tuple[Event, ...] = ()
+    #: To be called when Redis has it.
+    published: tuple[Callable[[], None], ...] = ()

@@ -1,0 +1,78 @@
+"""Reads commands and brings them to the desk: many at once, so that a slow stop delays no cancel."""
+
+import asyncio
+import logging
+
+from redis.exceptions import RedisError
+
+from signalbox.bus.consumer import Consumer, Entry
+from signalbox.errors import BusUnavailable
+from signalbox.service import Backoff
+from signalbox_controller.commands.desk import Desk, Unacceptable
+
+log = logging.getLogger(__name__)
+
+#: Commands that are carried out at once; more wait in Redis.
+AT_ONCE = 512
+
+
+class Reader:
+    """One loop that reads, and a task for each command."""
+
+    def __init__(self, consumer: Consumer, desk: Desk, *, at_once: int = AT_ONCE) -> None:
+        self._consumer = consumer
+        self._desk = desk
+        self._slots = asyncio.Semaphore(at_once)
+        #: Entries that are being carried out: Redis hands them out again after each trouble.
+        self._open: set[bytes] = set()
+        self._listening = True
+
+    async def run(self) -> None:
+        """Read for ever; whatever is not finished when this is cancelled stays unacknowledged, and comes again."""
+        backoff = Backoff(first=0.05, most=2.0)
+        async with asyncio.TaskGroup() as handling:
+            while True:
+                try:
+                    entries = await self._consumer.read()
+                except (BusUnavailable, RedisError) as error:
+                    self._note(listening=False, why=error)
+                    # A read that failed may have handed something out all the same.
+                    self._consumer.rewind()
+                    await backoff.pause()
+                    continue
+                self._note(listening=True)
+                backoff.reset()
+                for entry in entries:
+                    if entry.position not in self._open:
+                        await self._slots.acquire()
+                        self._open.add(entry.position)
+                        handling.create_task(self._handle(entry))
+
+    async def _handle(self, entry: Entry) -> None:
+        try:
+            await self._take(entry)
+        except (BusUnavailable, RedisError) as error:
+            log.info("Entry %s could not be acknowledged (%s); it will come again", entry.position.decode(), error)
+            self._consumer.rewind()
+        finally:
+            self._open.discard(entry.position)
+            self._slots.release()
+
+    async def _take(self, entry: Entry) -> None:
+        try:
+            await self._desk.take(entry)
+        except Unacceptable as reason:
+            await self._consumer.bury(entry, str(reason))
+        except Exception as error:
+            log.exception("Entry %s: our own code failed", entry.position.decode())
+            await self._consumer.bury(entry, f"the controller failed at it: {error!r}")
+        else:
+            await self._consumer.acknowledge([entry])
+
+    def _note(self, *, listening: bool, why: Exception | None = None) -> None:
+        if listening != self._listening:
+            self._listening = listening
+            if listening:
+                log.info("Commands are heard again")
+            else:
+                log.warning("No command can be heard: %s; supervision goes on", why)

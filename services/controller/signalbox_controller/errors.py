@@ -1,0 +1,27 @@
+"""What can go wrong in a controller, as a branch of the common tree.
+
+SignalboxError
+├── SettingsError
+│   └── ConfigurationError     signalbox.toml is missing, unreadable or makes no sense
+└── ControllerError
+    ├── StateUnreadable            a file in the data folder is not what we wrote
+    └── AlreadyRunning             another controller holds this data folder
+"""
+
+from signalbox.errors import SettingsError, SignalboxError
+
+
+class ConfigurationError(SettingsError):
+    """The configuration file is missing or makes no sense; the text names file, key and remedy."""
+
+
+class ControllerError(SignalboxError):
+    """A controller cannot do its work."""
+
+
+class StateUnreadable(ControllerError):
+    """A file in the data folder is damaged; the text says which, and what deleting it would mean."""
+
+
+class AlreadyRunning(ControllerError):
+    """Another controller uses the same data folder; two would fight over the same processes."""

@@ -1,0 +1,113 @@
+"""All supervised processes of the host, and what people want of them."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from signalbox.messages.events import ProcessChanged
+from signalbox.messages.receipts import ProcessReport
+from signalbox_controller.desired import Desired, Wish
+from signalbox_controller.machine import ALIVE
+from signalbox_controller.specs import ProcessSpec
+from signalbox_controller.supervisor import Mode, Site, Supervised
+from signalbox_controller.wording import Order
+
+log = logging.getLogger(__name__)
+
+#: Seconds that a stop may take beyond its time-out: KILL, and seeing that all is gone.
+BEYOND = 6.0
+#: Seconds that a process has to become ready, before a start is answered without it.
+READY_WITHIN = 30.0
+
+
+class Fleet:
+    """The processes by name."""
+
+    def __init__(self, specs: Iterable[ProcessSpec], site: Site, desired: Desired) -> None:
+        self._site = site
+        self._desired = desired
+        self._writing = asyncio.Lock()
+        self._processes = {spec.name: Supervised(spec, site, desired.of(spec.name)) for spec in specs}
+
+    def open(self) -> None:
+        """Adopt what still runs, launch what should run, stop what should not."""
+        survivors = self._site.instances.survivors()
+        for name, launch in survivors.items():
+            if name in self._processes and launch.proc is not None:
+                self._processes[name].adopt(launch.instance, launch.proc)
+            elif launch.proc is not None:
+                pid = launch.proc.pid
+                log.warning("%s (pid %d) still runs, and is no longer configured; stop it by hand", name, pid)
+        for name, process in self._processes.items():
+            process.standing.tell()
+            if process.standing.wish == "running" and name not in survivors:
+                process.start()
+            elif process.standing.wish == "stopped" and name in survivors:
+                process.stop(Order(by="an earlier command"))
+
+    def leave(self) -> None:
+        """Let everything run on without us."""
+        for process in self._processes.values():
+            process.leave()
+
+    def select(self, names: Sequence[str]) -> list[Supervised]:
+        """The processes of these names that there are; all of them when no name is given."""
+        return [process for name, process in self._processes.items() if not names or name in names]
+
+    async def want(self, processes: Sequence[Supervised], wish: Wish) -> None:
+        """Note on disk what people want, so that it survives us."""
+        names = [process.spec.name for process in processes]
+        async with self._writing:
+            await asyncio.to_thread(self._desired.want, names, wish)
+
+    async def stop(
+        self, processes: Sequence[Supervised], order: Order, mode: Mode, timeout: float | None = None
+    ) -> list[ProcessReport]:
+        """Stop them all at once and report once each is gone, or outlived its time-out (seconds) and KILL."""
+        patience = [process.spec.stop_timeout if timeout is None else timeout for process in processes]
+        seconds = BEYOND + (max(patience, default=0.0) if mode == "graceful" else 0.0)
+        for process in processes:
+            process.stop(order, mode, timeout)
+        await _all(processes, _absent, seconds)
+        return [process.standing.report() for process in processes]
+
+    async def start(self, processes: Sequence[Supervised]) -> list[ProcessReport]:
+        """Start them all at once and report once each consumes, or is known not to."""
+        for process in processes:
+            process.start()
+        await _all(processes, _decided, READY_WITHIN)
+        return [process.standing.report() for process in processes]
+
+    def standing(self) -> tuple[ProcessChanged, ...]:
+        """How everything is."""
+        return tuple(process.standing.event() for process in self._processes.values())
+
+    @property
+    def complete(self) -> bool:
+        """Whether `running` is all: every adopted worker has told what it runs."""
+        return all(process.life is None or process.life.agent.complete for process in self._processes.values())
+
+    def running(self) -> tuple[tuple[str, str], ...]:
+        """The tasks that run at this moment, with their runs."""
+        lives = (process.life for process in self._processes.values())
+        runs = (run for life in lives if life for run in life.agent.runs.running.values())
+        return tuple((run.task_id, run.run) for run in runs)
+
+    def grace(self, name: str) -> float:
+        """Seconds between TERM and KILL for a cancelled task of this process."""
+        return self._processes[name].spec.kill_after
+
+
+def _absent(process: Supervised) -> bool:
+    """Gone, or wanted again by a later command."""
+    return process.standing.state not in ALIVE or process.standing.wish == "running"
+
+
+def _decided(process: Supervised) -> bool:
+    """Consumes, failed, or is no longer wanted."""
+    return process.standing.state in {"running", "backoff", "fatal", "stopped"} or process.standing.wish == "stopped"
+
+
+async def _all(processes: Sequence[Supervised], met: Callable[[Supervised], bool], seconds: float) -> None:
+    await asyncio.gather(*(process.standing.until(partial(met, process), seconds) for process in processes))

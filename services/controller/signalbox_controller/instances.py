@@ -1,0 +1,64 @@
+"""What was launched and not yet seen to end, on disk, so that a restarted controller starts nothing twice.
+
+The instance is noted *before* the launch: a controller that is killed between the two finds the process by
+its environment. The notes need no fsync: whatever makes the disk forget them ends the processes, too.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from signalbox_controller import procfs, statefile
+from signalbox_controller.procfs import Proc
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """One launch of a process; `proc` is missing between its note and the launch."""
+
+    instance: str
+    #: The boot of the machine in which it was launched.
+    boot: str
+    proc: Proc | None = None
+
+
+class Instances:
+    """The launches that are, as far as we know, still alive; by the name of the process."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file, where there is one.
+
+        Raises:
+            StateUnreadable: it is damaged.
+        """
+        self._path = path
+        self._launches = statefile.read(path, dict[str, Launch], {}, "which processes were left running")
+
+    def note(self, name: str, launch: Launch) -> None:
+        """Note a launch, or that it succeeded."""
+        self._launches[name] = launch
+        self._save()
+
+    def forget(self, name: str) -> None:
+        """It was seen dead."""
+        if self._launches.pop(name, None) is not None:
+            self._save()
+
+    def _save(self) -> None:
+        statefile.write(self._path, self._launches, durable=False)
+
+    def survivors(self) -> dict[str, Launch]:
+        """The launches whose process still lives; the others are forgotten."""
+        boot = procfs.boot_id()
+        found = {name: _survivor(launch) for name, launch in self._launches.items() if launch.boot == boot}
+        self._launches = {name: launch for name, launch in found.items() if launch is not None}
+        self._save()
+        return dict(self._launches)
+
+
+def _survivor(launch: Launch) -> Launch | None:
+    if launch.proc is not None:
+        return launch if procfs.alive(launch.proc) else None
+    bearers = procfs.bearing(procfs.INSTANCE_VARIABLE, launch.instance)
+    # The oldest is the main process: its children were forked from it and show the same environment.
+    main = min(bearers, key=lambda proc: (proc.started, proc.pid), default=None)
+    return msgspec.structs.replace(launch, proc=main) if main else None

@@ -1,0 +1,146 @@
+"""The life of one supervised process, as a table: state and input → state and actions.
+
+Pure: nothing here touches a process or a clock, so the whole can be read, and tested, row by row.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from signalbox.messages.base import ProcessState
+
+
+class Input(StrEnum):
+    """What can happen to a process; the text completes "because …"."""
+
+    START = "a start was asked for"
+    #: Stop, and let running tasks finish.
+    DRAIN = "a stop was asked for"
+    #: Stop where there is nothing to let finish: beat, or a worker that was not ready yet.
+    HALT = "a stop was asked for at once"
+    #: Stop without waiting for anything.
+    KILL = "a kill was asked for"
+    #: A controller that came back found it alive.
+    ADOPTED = "it was found running"
+    #: Its agent speaks to us, and it does not consume (or tick) yet.
+    GREETED = "its agent greeted us"
+    READY = "it consumes"
+    #: Its agent says that it began to shut down, whoever told it to.
+    LEAVING = "it is shutting down"
+    DEADLINE = "its time to stop ran out"
+    BACKOFF_ELAPSED = "its pause is over"
+    #: Gone, as it was asked to.
+    EXITED = "it exited"
+    #: Gone as asked, and a start has been asked for since.
+    EXITED_TO_RESTART = "it exited to be started again"
+    #: Gone unasked; another try after a pause.
+    EXITED_TO_RETRY = "it failed"
+    #: Gone unasked, too often.
+    EXITED_TOO_OFTEN = "it keeps failing"
+    #: Gone unasked, and its restart policy leaves it.
+    EXITED_FOR_GOOD = "it ended by itself"
+
+
+class Action(StrEnum):
+    """What the supervisor does about a transition, in the order given."""
+
+    SPAWN = "launch it"
+    TERMINATE = "TERM to the main process"
+    KILL_TREE = "KILL to it and to all that descends from it"
+    ARM_DEADLINE = "start the clock after which it is killed"
+    ARM_BACKOFF = "start the pause before the next try"
+    DISARM = "stop every clock"
+
+
+class Transition(msgspec.Struct, frozen=True):
+    """Where an input leads, and what has to be done for it."""
+
+    state: ProcessState
+    actions: tuple[Action, ...] = ()
+
+
+def _to(state: ProcessState, *actions: Action) -> Transition:
+    return Transition(state, actions)
+
+
+_SPAWN = _to("starting", Action.DISARM, Action.SPAWN)
+_DRAIN = _to("draining", Action.TERMINATE, Action.ARM_DEADLINE)
+_HALT = _to("stopping", Action.TERMINATE, Action.ARM_DEADLINE)
+_KILL = _to("stopping", Action.DISARM, Action.KILL_TREE)
+_DOWN = _to("stopped", Action.DISARM)
+_RETRY = _to("backoff", Action.DISARM, Action.ARM_BACKOFF)
+_GIVE_UP = _to("fatal", Action.DISARM)
+
+#: However it comes, an exit leads out of every state in which there is a process.
+_EXITS: Final = {
+    Input.EXITED: _DOWN,
+    Input.EXITED_TO_RESTART: _SPAWN,
+    Input.EXITED_TO_RETRY: _RETRY,
+    Input.EXITED_TOO_OFTEN: _GIVE_UP,
+    Input.EXITED_FOR_GOOD: _DOWN,
+}
+
+#: Where there is no process, a stop only takes back what was planned.
+_ABSENT: Final = {
+    Input.START: _SPAWN,
+    Input.DRAIN: _DOWN,
+    Input.HALT: _DOWN,
+    Input.KILL: _DOWN,
+}
+
+TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
+    "stopped": {**_ABSENT, Input.ADOPTED: _to("unknown")},
+    "fatal": _ABSENT,
+    "backoff": {**_ABSENT, Input.BACKOFF_ELAPSED: _SPAWN},
+    "starting": {
+        **_EXITS,
+        Input.READY: _to("running"),
+        Input.DRAIN: _HALT,
+        Input.HALT: _HALT,
+        Input.KILL: _KILL,
+        Input.LEAVING: _to("stopping"),
+    },
+    "running": {
+        **_EXITS,
+        Input.DRAIN: _DRAIN,
+        Input.HALT: _HALT,
+        Input.KILL: _KILL,
+        Input.LEAVING: _to("draining"),
+    },
+    "unknown": {
+        **_EXITS,
+        Input.GREETED: _to("starting"),
+        Input.READY: _to("running"),
+        Input.DRAIN: _DRAIN,
+        Input.HALT: _HALT,
+        Input.KILL: _KILL,
+        Input.LEAVING: _to("draining"),
+    },
+    # A second stop may shorten the time that is left; Celery ignores a second TERM (measured on 5.7).
+    "draining": {
+        **_EXITS,
+        Input.DRAIN: _to("draining", Action.ARM_DEADLINE),
+        Input.HALT: _to("stopping", Action.ARM_DEADLINE),
+        Input.KILL: _KILL,
+        Input.DEADLINE: _KILL,
+    },
+    "stopping": {
+        **_EXITS,
+        Input.DRAIN: _to("stopping", Action.ARM_DEADLINE),
+        Input.HALT: _to("stopping", Action.ARM_DEADLINE),
+        Input.KILL: _KILL,
+        Input.DEADLINE: _KILL,
+    },
+}
+
+#: The states in which there is, or may be, a process.
+ALIVE: Final[frozenset[ProcessState]] = frozenset({"starting", "running", "draining", "stopping", "unknown"})
+
+#: Inputs that say that the process is gone.
+EXITS: Final = frozenset(_EXITS)
+
+
+def step(state: ProcessState, event: Input) -> Transition:
+    """Where `event` leads from `state`; an input that means nothing there changes nothing."""
+    return TABLE[state].get(event, Transition(state))

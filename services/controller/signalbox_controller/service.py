@@ -1,0 +1,136 @@
+"""The composition root: every part of a controller is made and put together here, and nowhere else."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from datetime import timedelta
+
+from redis.asyncio import Redis
+
+from signalbox.bus import names
+from signalbox.bus.connection import connect
+from signalbox.bus.consumer import Consumer
+from signalbox.messages.base import utc_now
+from signalbox.service import background
+from signalbox.settings import Settings
+from signalbox_controller.agents.server import Agents
+from signalbox_controller.commands.desk import Desk
+from signalbox_controller.commands.memory import LIMIT as COMMANDS_LIMIT
+from signalbox_controller.commands.memory import Memory
+from signalbox_controller.commands.ports import Ports
+from signalbox_controller.commands.reader import Reader
+from signalbox_controller.config import Configuration
+from signalbox_controller.desired import Desired
+from signalbox_controller.fleet import Fleet
+from signalbox_controller.folders import Folders, lock, prepare
+from signalbox_controller.heartbeat import Heartbeat
+from signalbox_controller.instances import Instances
+from signalbox_controller.journal import Journal
+from signalbox_controller.outbox import Outbox
+from signalbox_controller.reaper import Reaper, become_subreaper
+from signalbox_controller.spawn import Launcher, inheritable
+from signalbox_controller.supervisor import Site
+from signalbox_controller.wording import Order
+
+log = logging.getLogger(__name__)
+
+#: Tasks that are remembered as cancelled.
+CANCELLED_LIMIT = 50_000
+#: Seconds for the last events to reach Redis when the controller ends.
+FAREWELL = 2.0
+#: Seconds that running tasks have to finish when Celery is stopped because its controller ends.
+STOP_ON_EXIT = 10.0
+#: How far back a host that was away tells that a command came too late for it.
+AWAY = timedelta(days=1)
+
+
+def host_name(configuration: Configuration, settings: Settings, environ: Mapping[str, str]) -> str:
+    """How this host is called: the environment wins over the file, the file over the machine's own name."""
+    return environ.get("SIGNALBOX_HOSTNAME") or configuration.host or settings.hostname
+
+
+@asynccontextmanager
+async def controller(
+    settings: Settings, configuration: Configuration, environ: Mapping[str, str]
+) -> AsyncIterator[None]:
+    """A controller at work, with or without Redis; when it ends, Celery runs on, or is stopped, as the settings say.
+
+    Raises:
+        ControllerError: the data folder is in use, or damaged.
+    """
+    folders = prepare(settings.data)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(lock(folders))
+        fresh = not (folders.state / "commands").exists()
+        cancelled = stack.enter_context(closing(Journal(folders.state / "cancelled", CANCELLED_LIMIT)))
+        carried_out = stack.enter_context(closing(Journal(folders.state / "commands", COMMANDS_LIMIT)))
+        redis = connect(settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+
+        host = host_name(configuration, settings, environ)
+        outbox = Outbox(redis)
+        agents = Agents(host, outbox, cancelled.keys)
+        reaper = stack.enter_context(_reaping())
+        site = _site(host, folders, settings, environ, reaper, agents, outbox)
+        fleet = Fleet(configuration.processes, site, Desired(folders.state / "desired.json"))
+        ports = Ports(host=host, fleet=fleet, agents=agents, reaper=reaper, cancelled=cancelled)
+        since = utc_now() - (timedelta() if fresh else AWAY)
+        desk = Desk(ports, Memory(carried_out), outbox, settings.key, since)
+        reader = Reader(_commands(redis, host), desk)
+        heartbeat = Heartbeat(host, redis, outbox, fleet)
+
+        await stack.enter_async_context(agents.listening(folders.socket))
+        fleet.open()
+        stack.callback(fleet.leave)
+        await stack.enter_async_context(background(outbox.run, reader.run, heartbeat.run))
+        log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
+        yield
+        if settings.on_exit == "stop":
+            order = Order(by=f"the controller of {host}", reason="it was stopped itself")
+            await fleet.stop(fleet.select(()), order, "graceful", STOP_ON_EXIT)
+        await heartbeat.leave()
+        if not await outbox.drain(FAREWELL):
+            log.warning("Redis is away: what happened last is not told; the agents tell it to the next controller")
+
+
+@contextmanager
+def _reaping() -> Iterator[Reaper]:
+    """Adopt orphans, and reap them as soon as they die."""
+    become_subreaper()
+    reaper, loop = Reaper(), asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGCHLD, reaper.reap)
+    try:
+        yield reaper
+    finally:
+        loop.remove_signal_handler(signal.SIGCHLD)
+
+
+def _site(
+    host: str,
+    folders: Folders,
+    settings: Settings,
+    environ: Mapping[str, str],
+    reaper: Reaper,
+    agents: Agents,
+    outbox: Outbox,
+) -> Site:
+    return Site(
+        host=host,
+        launcher=Launcher(
+            host=host,
+            logs=folders.logs,
+            state=folders.state,
+            socket=folders.socket,
+            environ=inheritable(environ, settings),
+        ),
+        reaper=reaper,
+        agents=agents,
+        instances=Instances(folders.state / "instances.json"),
+        tell=outbox.put,
+    )
+
+
+def _commands(redis: Redis, host: str) -> Consumer:
+    return Consumer(redis, names.COMMANDS, names.host_group(host), host, batch=100)

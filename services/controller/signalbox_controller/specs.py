@@ -1,0 +1,42 @@
+"""What one supervised process is, as configured: everything that is needed to launch and to stop it."""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from signalbox.messages.base import ProcessKind
+
+#: What to do about an exit that nobody asked for.
+RestartPolicy = Literal["on-failure", "always", "never"]
+
+
+class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker or beat of one application; durations are in seconds."""
+
+    #: Unique on the host; also the first half of Celery's node name.
+    name: str
+    kind: ProcessKind
+    #: What follows `celery -A`.
+    app: str
+    #: The application's name in the file.
+    label: str
+    directory: Path
+    #: The interpreter of the user's environment.
+    python: str
+    #: The user's variables, resolved.
+    environment: dict[str, str]
+    #: More arguments for Celery.
+    options: list[str]
+    #: From TERM to KILL, when the process is told to stop.
+    stop_timeout: float
+    restart: RestartPolicy = "on-failure"
+    #: From TERM to KILL for one cancelled task, when the caller does not say.
+    kill_after: float = 5.0
+    queues: list[str] = []
+    concurrency: int = 1
+    pool: str = ""
+
+    def node(self, host: str) -> str:
+        """Celery's name for it; beat has none."""
+        return f"{self.name}@{host}" if self.kind == "worker" else ""
