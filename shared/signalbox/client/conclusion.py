@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from signalbox.messages.receipts import Answered, Verdict
 
 #: The worst news wins: a task that is dead on one host and alive on another is alive.
-_GRAVITY: tuple[Verdict, ...] = (
+GRAVITY: tuple[Verdict, ...] = (
     "unknown",
     "refused",
     "finished",
@@ -22,7 +22,7 @@ _GRAVITY: tuple[Verdict, ...] = (
 
 def gravest(answers: Iterable[Answered]) -> Answered | None:
     """The answer that the caller must hear first; none when there is no answer."""
-    return max(answers, key=lambda answer: _GRAVITY.index(answer.verdict), default=None)
+    return max(answers, key=lambda answer: GRAVITY.index(answer.verdict), default=None)
 
 
 def decisive(answer: Answered | None) -> bool:

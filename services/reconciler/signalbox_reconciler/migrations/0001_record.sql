@@ -50,8 +50,6 @@ CREATE TABLE tasks (
     cancel_requested_at timestamptz,
     cancel_command_id text,
 
-    -- Since when its host's heartbeats do not list it although it should be running there.
-    missing_since timestamptz,
     updated_at timestamptz NOT NULL DEFAULT now(),
 
     CONSTRAINT tasks_outcome_when_final CHECK ((outcome IS NULL) = (status IN ('pending', 'running'))),
@@ -61,7 +59,6 @@ CREATE TABLE tasks (
 CREATE INDEX tasks_newest ON tasks (created_at DESC, task_id DESC);
 CREATE INDEX tasks_by_status ON tasks (status, created_at DESC, task_id DESC);
 CREATE INDEX tasks_by_name ON tasks (name, created_at DESC, task_id DESC);
-CREATE INDEX tasks_running ON tasks (host) WHERE status = 'running';
 
 -- One row for each run that was started.
 CREATE TABLE task_logs (
@@ -85,10 +82,14 @@ CREATE TABLE task_logs (
     pid integer,
     started_at timestamptz,
     finished_at timestamptz,
+    -- Since when its host's heartbeats do not list it although it should be running there.
+    missing_since timestamptz,
     PRIMARY KEY (task_id, run),
     CONSTRAINT task_logs_outcome_when_final CHECK ((outcome IS NULL) = (status = 'running')),
     CONSTRAINT task_logs_finish_when_final CHECK ((finished_at IS NULL) = (status = 'running'))
 ) WITH (fillfactor = 80);
+
+CREATE INDEX task_logs_running ON task_logs (host) WHERE status = 'running';
 
 CREATE TABLE hosts (
     name text PRIMARY KEY,

@@ -1,0 +1,53 @@
+"""Pure: a batch of events becomes the rows that they amount to."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from signalbox.messages.events import (
+    AnyEvent,
+    CommandDone,
+    CommandRefused,
+    Event,
+    EventsLost,
+    HostLeft,
+    HostSeen,
+    ProcessChanged,
+    TaskCancelled,
+    TaskDropped,
+    TaskFailed,
+    TaskReceived,
+    TaskRequeued,
+    TaskRetried,
+    TaskSignalled,
+    TaskStarted,
+    TaskSucceeded,
+)
+from signalbox_reconciler.fold import answers, hosts, tasks
+from signalbox_reconciler.fold.batch import Batch
+
+#: Exactly one for each event; a test sees to it.
+EVENT_HANDLERS: dict[type[Event], Callable[[Any, Batch], None]] = {
+    TaskReceived: tasks.received,
+    TaskStarted: tasks.started,
+    TaskSucceeded: tasks.succeeded,
+    TaskFailed: tasks.failed,
+    TaskRetried: tasks.retried,
+    TaskRequeued: tasks.requeued,
+    TaskDropped: tasks.dropped,
+    TaskSignalled: tasks.signalled,
+    TaskCancelled: tasks.cancelled,
+    EventsLost: hosts.events_lost,
+    ProcessChanged: hosts.process_changed,
+    HostSeen: hosts.host_seen,
+    HostLeft: hosts.host_left,
+    CommandDone: answers.command_done,
+    CommandRefused: answers.command_refused,
+}
+
+
+def fold(events: Iterable[AnyEvent]) -> Batch:
+    """What the events amount to, whatever their order."""
+    batch = Batch()
+    for event in events:
+        EVENT_HANDLERS[type(event)](event, batch)
+    return batch

@@ -1,0 +1,55 @@
+"""The sum of a batch of events: at most one row for each key."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from signalbox_reconciler.fold.merge import latest, merge_answer, merge_log, merge_task
+from signalbox_reconciler.fold.rows import AnswerRow, HostRow, LogRow, ProcessRow, SnapshotRow, TaskRow
+
+K = TypeVar("K")
+R = TypeVar("R")
+
+
+class Batch(msgspec.Struct):
+    """Rows by their keys; the upserts rely on there being one of each."""
+
+    tasks: dict[str, TaskRow] = {}
+    #: By task id and run.
+    logs: dict[tuple[str, str], LogRow] = {}
+    #: By host and name.
+    processes: dict[tuple[str, str], ProcessRow] = {}
+    hosts: dict[str, HostRow] = {}
+    snapshots: dict[str, SnapshotRow] = {}
+    #: By command id and host.
+    answers: dict[tuple[str, str], AnswerRow] = {}
+
+    def add_task(self, row: TaskRow) -> None:
+        """Merge a task."""
+        _add(self.tasks, row.task_id, row, merge_task)
+
+    def add_log(self, row: LogRow) -> None:
+        """Merge a run of a task."""
+        _add(self.logs, (row.task_id, row.run), row, merge_log)
+
+    def add_process(self, row: ProcessRow) -> None:
+        """Merge a process."""
+        _add(self.processes, (row.host, row.name), row, latest)
+
+    def add_host(self, row: HostRow) -> None:
+        """Merge a host."""
+        _add(self.hosts, row.name, row, latest)
+
+    def add_snapshot(self, row: SnapshotRow) -> None:
+        """Merge a snapshot."""
+        _add(self.snapshots, row.host, row, latest)
+
+    def add_answer(self, row: AnswerRow) -> None:
+        """Merge an answer."""
+        _add(self.answers, (row.command_id, row.host), row, merge_answer)
+
+
+def _add(rows: dict[K, R], key: K, row: R, merge: Callable[[R, R], R]) -> None:
+    present = rows.get(key)
+    rows[key] = row if present is None else merge(present, row)

@@ -1,0 +1,78 @@
+"""Pure: a command from the bus as a line of the audit trail."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from signalbox.messages.commands import AnyCommand, CancelTask, StartProcesses, StopProcesses
+
+#: Seconds that a command may take beyond its deadlines until we no longer wait for an answer.
+SLACK = 5.0
+#: Seconds that a graceful stop whose time-out only the hosts know, or a start, may take.
+UNTOLD = 60.0
+
+FORGED = "It is not signed with this installation's key, so no host obeys it; it claimed to be command {}"
+
+
+class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `commands`."""
+
+    command_id: str
+    command: str
+    target: str
+    #: Of a properly signed cancel.
+    task_id: str | None
+    issued_by: str
+    issued_from: str
+    reason: str
+    issued_at: datetime
+    expires_at: datetime
+    answer_by: datetime
+    state: str = "issued"
+    detail: str = ""
+    finished_at: datetime | None = None
+
+
+def audit(command: AnyCommand) -> CommandRow:
+    """The line of a properly signed command."""
+    return CommandRow(
+        command_id=command.command_id,
+        command=type(command).__name__,
+        target=_target(command),
+        task_id=command.task_id if isinstance(command, CancelTask) else None,
+        issued_by=command.issued_by,
+        issued_from=command.issued_from,
+        reason=command.reason,
+        issued_at=command.issued_at,
+        expires_at=command.expires_at,
+        answer_by=command.expires_at + timedelta(seconds=_duration(command) + SLACK),
+    )
+
+
+def audit_forged(command: AnyCommand, position: str) -> CommandRow:
+    """The line of a command without a valid signature: under an id of its own, for the one it bears may be stolen."""
+    changes = {
+        "command_id": f"forged:{position}",
+        "task_id": None,
+        "state": "refused",
+        "detail": FORGED.format(command.command_id),
+        "finished_at": command.issued_at,
+    }
+    return msgspec.structs.replace(audit(command), **changes)
+
+
+def _target(command: AnyCommand) -> str:
+    if isinstance(command, CancelTask):
+        return command.task_id
+    what = ", ".join(command.processes) or "all processes"
+    return f"{what} on {', '.join(command.hosts) or 'all hosts'}"
+
+
+def _duration(command: AnyCommand) -> float:
+    match command:
+        case CancelTask():
+            return command.grace
+        case StopProcesses():
+            return UNTOLD if command.timeout is None else command.timeout
+        case StartProcesses():
+            return UNTOLD

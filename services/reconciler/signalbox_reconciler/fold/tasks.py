@@ -1,0 +1,161 @@
+"""What each event about a task says of its row, and of the row of its run."""
+
+from datetime import datetime
+from typing import TypedDict
+
+from signalbox.messages.base import Outcome, Status
+from signalbox.messages.events import (
+    TaskCancelled,
+    TaskDropped,
+    TaskEvent,
+    TaskFailed,
+    TaskReceived,
+    TaskRequeued,
+    TaskRetried,
+    TaskSignalled,
+    TaskStarted,
+    TaskSucceeded,
+)
+from signalbox_reconciler.fold.batch import Batch
+from signalbox_reconciler.fold.rows import LogRow, Phase, TaskRow, microseconds, precedence
+
+#: What the log of a run says that gave its task back to the queue.
+REQUEUED = "Given back to its queue, to be run again"
+
+
+def received(event: TaskReceived, batch: Batch) -> None:
+    """Pending: a worker holds it."""
+    row = _task(event, Phase.RECEIVED, "pending", knows=2)
+    row.args, row.kwargs, row.eta = event.args, event.kwargs, event.eta
+    row.root_id, row.parent_id = event.root_id, event.parent_id
+    batch.add_task(row)
+
+
+def started(event: TaskStarted, batch: Batch) -> None:
+    """Running."""
+    row = _task(event, Phase.STARTED, "running", knows=1)
+    row.args, row.kwargs = event.args, event.kwargs
+    batch.add_task(row)
+    batch.add_log(_log(event, Phase.STARTED))
+
+
+def signalled(event: TaskSignalled, batch: Batch) -> None:
+    """Still running, but a signal was sent."""
+    row = _task(event, Phase.STARTED, "running")
+    row.cancel_signal, row.cancel_kill_at = event.signal, event.kill_at
+    batch.add_task(row)
+    batch.add_log(_log(event, Phase.STARTED))
+
+
+def retried(event: TaskRetried, batch: Batch) -> None:
+    """The run failed; the task is pending again."""
+    row = _task(event, Phase.WAITING, "pending")
+    row.error = event.error
+    batch.add_task(row)
+    _end_log(event, Phase.WAITING, batch, "failed", "error", event.error, event.traceback)
+
+
+def requeued(event: TaskRequeued, batch: Batch) -> None:
+    """The run gave up its task, which is pending again."""
+    batch.add_task(_task(event, Phase.WAITING, "pending"))
+    _end_log(event, Phase.WAITING, batch, "failed", "rejected", REQUEUED)
+
+
+def succeeded(event: TaskSucceeded, batch: Batch) -> None:
+    """Completed."""
+    _end_task(event, batch, "completed", event.outcome)
+    _end_log(event, Phase.FINISHED, batch, "completed", event.outcome)
+
+
+def failed(event: TaskFailed, batch: Batch) -> None:
+    """Failed, and no more runs."""
+    _end_task(event, batch, "failed", event.outcome, event.error)
+    _end_log(event, Phase.FINISHED, batch, "failed", event.outcome, event.error, event.traceback)
+
+
+def dropped(event: TaskDropped, batch: Batch) -> None:
+    """Failed before it ran, so there is no log."""
+    _end_task(event, batch, "failed", event.outcome, event.error)
+
+
+def cancelled(event: TaskCancelled, batch: Batch) -> None:
+    """Failed, because its process was ended on purpose and seen dead."""
+    _end_task(event, batch, "failed", "cancelled", event.error, signal=event.signal)
+    _end_log(event, Phase.FINISHED, batch, "failed", "cancelled", event.error)
+
+
+def _end_task(
+    event: TaskEvent,
+    batch: Batch,
+    status: Status,
+    outcome: Outcome,
+    error: str | None = None,
+    *,
+    signal: str | None = None,
+) -> None:
+    row = _task(event, Phase.FINISHED, status)
+    row.outcome, row.error, row.finished_at, row.cancel_signal = outcome, error, event.at, signal
+    batch.add_task(row)
+
+
+def _end_log(
+    event: TaskEvent,
+    phase: Phase,
+    batch: Batch,
+    status: Status,
+    outcome: Outcome,
+    error: str | None = None,
+    traceback: str = "",
+) -> None:
+    if "." not in event.run:
+        return  # no child ran it: the key holds nothing but the count of retries
+    row = _log(event, phase)
+    row.status, row.outcome, row.error, row.traceback = status, outcome, error, traceback or None
+    row.finished_at = event.at
+    batch.add_log(row)
+
+
+class _Common(TypedDict):
+    task_id: str
+    run: str
+    phase: int
+    precedence: int
+    retries: int
+    host: str | None
+    worker: str | None
+    started_at: datetime | None
+    pid: int | None
+
+
+def _common(event: TaskEvent, phase: Phase) -> _Common:
+    return _Common(
+        task_id=event.task_id,
+        run=event.run,
+        phase=phase,
+        precedence=precedence(phase, event.at),
+        retries=event.retries,
+        host=event.host or None,
+        worker=event.worker or None,
+        started_at=event.at if isinstance(event, TaskStarted) else getattr(event, "started_at", None),
+        pid=getattr(event, "pid", None),
+    )
+
+
+def _task(event: TaskEvent, phase: Phase, status: Status, *, knows: int = 0) -> TaskRow:
+    """The row of an event; `knows` tells how much such an event says of the task itself."""
+    common = _common(event, phase)
+    started_at = common["started_at"]
+    return TaskRow(
+        **common,
+        status=status,
+        # The blank sorts before all that a run is made of, so that a longer run counts as the later one.
+        details_key=f"{knows}{event.run} {microseconds(event.at):017d}",
+        name=event.name,
+        celery_name=event.celery_name,
+        queue=event.queue,
+        created_at=event.at if started_at is None else min(event.at, started_at),
+    )
+
+
+def _log(event: TaskEvent, phase: Phase) -> LogRow:
+    return LogRow(**_common(event, phase), status="running")

@@ -1,0 +1,27 @@
+"""Rows of Python as arrays that PostgreSQL unfolds: one statement and one round trip for any number of rows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+
+#: The names of columns and their types, in the order of the arrays.
+Columns = Mapping[str, str]
+
+
+def unnest(columns: Columns) -> str:
+    """The table function that unfolds the arrays."""
+    return f"unnest({', '.join(f'${place}::{kind}[]' for place, kind in enumerate(columns.values(), 1))})"
+
+
+def arrays(columns: Columns, rows: Iterable[object]) -> Sequence[Sequence[object]]:
+    """One array for each column; `rows` have attributes of those names, and there is at least one."""
+    return list(zip(*map(attrgetter(*columns), rows), strict=True))
+
+
+def names(columns: Iterable[str], prefix: str = "") -> str:
+    """The columns as a list in SQL."""
+    return ", ".join(prefix + name for name in columns)
+
+
+def assignments(columns: Iterable[str], value: str) -> str:
+    """Assign to each column an expression, in which `{}` stands for its name."""
+    return ",\n    ".join(f"{name} = {value.replace('{}', name)}" for name in columns)

@@ -1,0 +1,121 @@
+"""The tables `commands` and `command_answers`, and what they mean for tasks."""
+
+from collections import defaultdict
+from collections.abc import Collection
+
+from signalbox.postgres.pool import Connection
+from signalbox_reconciler.fold.commands import CommandRow
+from signalbox_reconciler.fold.conclude import Conclusion, conclude
+from signalbox_reconciler.fold.rows import AnswerRow
+from signalbox_reconciler.store import shown
+from signalbox_reconciler.store.columns import arrays, assignments, names, unnest
+
+#: A command and its first answer are often recorded at the same moment, by different hands. Whoever comes second
+#: must see what the first one wrote; held until the commit.
+_LOCK = """
+SELECT pg_advisory_xact_lock(1397310296, key)
+FROM (SELECT DISTINCT hashtext(id) AS key FROM unnest($1::text[]) AS id ORDER BY key) AS keys
+"""
+
+_COMMANDS = {
+    "command_id": "text",
+    "command": "text",
+    "target": "text",
+    "task_id": "text",
+    "issued_by": "text",
+    "issued_from": "text",
+    "reason": "text",
+    "issued_at": "timestamptz",
+    "expires_at": "timestamptz",
+    "answer_by": "timestamptz",
+    "state": "text",
+    "detail": "text",
+    "finished_at": "timestamptz",
+}
+
+_INSERT = f"""
+INSERT INTO commands ({names(_COMMANDS)}) SELECT * FROM {unnest(_COMMANDS)}
+ON CONFLICT (command_id) DO NOTHING
+RETURNING {shown.columns("command")}
+"""  # noqa: S608 - names of our own columns
+
+_ANSWERS = {
+    "command_id": "text",
+    "host": "text",
+    "verdict": "text",
+    "weight": "smallint",
+    "detail": "text",
+    "at": "timestamptz",
+}
+
+_UPSERT_ANSWERS = f"""
+INSERT INTO command_answers AS a ({names(_ANSWERS)}) SELECT * FROM {unnest(_ANSWERS)}
+ON CONFLICT (command_id, host) DO UPDATE SET {assignments(("verdict", "weight", "detail", "at"), "EXCLUDED.{}")}
+WHERE (EXCLUDED.weight, EXCLUDED.at) > (a.weight, a.at)
+"""  # noqa: S608
+
+_ASKED = """
+SELECT c.command_id, c.task_id, t.status, ARRAY(SELECT name FROM hosts WHERE state = 'online') AS online
+FROM commands AS c LEFT JOIN tasks AS t USING (task_id)
+WHERE c.command_id = ANY($1::text[])
+"""
+
+_ANSWERED = f"""
+SELECT {names(_ANSWERS)} FROM command_answers WHERE command_id = ANY($1::text[]) ORDER BY host
+"""  # noqa: S608
+
+_CONCLUDED = {"command_id": "text", "state": "text", "detail": "text", "finished_at": "timestamptz"}
+
+_CONCLUDE = f"""
+UPDATE commands AS c SET state = n.state, detail = n.detail, finished_at = n.finished_at
+FROM {unnest(_CONCLUDED)} AS n ({names(_CONCLUDED)})
+WHERE c.command_id = n.command_id
+    AND (c.state, c.detail, c.finished_at) IS DISTINCT FROM (n.state, n.detail, n.finished_at)
+RETURNING {shown.columns("command", "c.")}
+"""  # noqa: S608
+
+_SELECT = f"SELECT {shown.columns('command')} FROM commands WHERE command_id = ANY($1::text[])"  # noqa: S608
+
+
+async def lock_commands(connection: Connection, command_ids: Collection[str]) -> None:
+    """Wait for whoever records something about these commands at this moment; before any other lock is taken."""
+    await connection.execute(_LOCK, list(command_ids))
+
+
+async def insert_commands(connection: Connection, rows: Collection[CommandRow], seen: shown.Shown) -> None:
+    """Put commands on the trail; what is there already stays as it is."""
+    seen.add("command", await connection.fetch(_INSERT, *arrays(_COMMANDS, rows)))
+
+
+async def upsert_answers(connection: Connection, rows: Collection[AnswerRow]) -> None:
+    """Keep the strongest answer of each host."""
+    await connection.execute(_UPSERT_ANSWERS, *arrays(_ANSWERS, rows))
+
+
+async def conclude_commands(
+    connection: Connection, command_ids: Collection[str], seen: shown.Shown, *, final: bool = False
+) -> list[str]:
+    """Bring the state of commands up to date with their answers; answer the ids of the tasks that they were about.
+
+    With `final`, no more answers are expected.
+    """
+    asked = await connection.fetch(_ASKED, list(command_ids))
+    if not asked:
+        return []
+    answers: dict[str, list[AnswerRow]] = defaultdict(list)
+    for row in await connection.fetch(_ANSWERED, list(command_ids)):
+        answers[row["command_id"]].append(AnswerRow(**row))
+    concluded: list[tuple[str, Conclusion]] = []
+    for row in asked:
+        waits = row["status"] == "pending"
+        if conclusion := conclude(answers[row["command_id"]], row["online"], task_waits=waits, final=final):
+            concluded.append((row["command_id"], conclusion))
+    if concluded:
+        columns = [(name, c.state, c.detail, c.finished_at) for name, c in sorted(concluded, key=lambda pair: pair[0])]
+        seen.add("command", await connection.fetch(_CONCLUDE, *zip(*columns, strict=True)))
+    return [row["task_id"] for row in asked if row["task_id"]]
+
+
+async def select_commands(connection: Connection, command_ids: Collection[str], seen: shown.Shown) -> None:
+    """The commands as they are."""
+    seen.add("command", await connection.fetch(_SELECT, list(command_ids)))

@@ -1,0 +1,78 @@
+"""The table `task_logs`: one row for each run that was started."""
+
+from collections.abc import Collection
+
+from signalbox.postgres.pool import Connection, Row
+from signalbox_reconciler.fold.rows import LogRow
+from signalbox_reconciler.store import shown
+from signalbox_reconciler.store.columns import arrays, assignments, names, unnest
+
+_KEY = {"task_id": "text", "run": "text"}
+_FACT = {
+    "phase": "smallint",
+    "confirmed": "boolean",
+    "precedence": "bigint",
+    "status": "text",
+    "outcome": "text",
+    "error": "text",
+    "traceback": "text",
+    "retries": "integer",
+    "host": "text",
+    "worker": "text",
+    "finished_at": "timestamptz",
+}
+_SUMS = {"started_at": "timestamptz", "pid": "integer"}
+_COLUMNS = {**_KEY, **_FACT, **_SUMS}
+
+_NEWER = """(EXCLUDED.phase, EXCLUDED.confirmed, EXCLUDED.precedence) > (l.phase, l.confirmed, l.precedence)"""
+
+#: `again`: the task had another run before.
+_UPSERT = f"""
+INSERT INTO task_logs AS l ({names(_COLUMNS)}, attempt)
+SELECT {names(_COLUMNS)}, retries + 1 FROM {unnest(_COLUMNS)} AS new ({names(_COLUMNS)})
+ON CONFLICT (task_id, run) DO UPDATE SET
+    {assignments(_FACT, f"CASE WHEN {_NEWER} THEN EXCLUDED.{{}} ELSE l.{{}} END")},
+    started_at = LEAST(l.started_at, EXCLUDED.started_at),
+    pid = COALESCE(l.pid, EXCLUDED.pid)
+WHERE {_NEWER}
+    OR (l.started_at, l.pid)
+        IS DISTINCT FROM (LEAST(l.started_at, EXCLUDED.started_at), COALESCE(l.pid, EXCLUDED.pid))
+RETURNING {shown.columns("log")},
+    xmax = 0 AND EXISTS (SELECT FROM task_logs AS o WHERE o.task_id = l.task_id AND o.run <> l.run) AS again
+"""  # noqa: S608 - names of our own columns
+
+_SELECT = f"""
+SELECT {shown.columns("log")} FROM task_logs
+JOIN unnest($1::text[], $2::text[]) AS wanted (task_id, run) USING (task_id, run)
+"""  # noqa: S608
+
+#: The attempt of a run is its count of retries plus one, or one more than the attempt before where that is
+#: greater: the same retry was delivered again. Of a = max(r + 1, a before + 1) this is the closed form.
+_NUMBER = f"""
+UPDATE task_logs AS l SET attempt = numbered.attempt
+FROM (
+    SELECT task_id, run, place + max(retries + 1 - place) OVER (PARTITION BY task_id ORDER BY run) AS attempt
+    FROM (
+        SELECT task_id, run, retries, row_number() OVER (PARTITION BY task_id ORDER BY run) AS place
+        FROM task_logs WHERE task_id = ANY($1::text[])
+    ) AS placed
+) AS numbered
+WHERE l.task_id = numbered.task_id AND l.run = numbered.run AND l.attempt <> numbered.attempt
+RETURNING {shown.columns("log", "l.")}
+"""  # noqa: S608
+
+
+async def upsert_logs(connection: Connection, rows: Collection[LogRow]) -> list[Row]:
+    """Merge rows of distinct runs; answer what really changed, with `again`."""
+    ordered = sorted(rows, key=lambda row: (row.task_id, row.run))
+    return await connection.fetch(_UPSERT, *arrays(_COLUMNS, ordered))
+
+
+async def number_attempts(connection: Connection, task_ids: Collection[str]) -> list[Row]:
+    """Number the runs of tasks that have several; answer what changed."""
+    return await connection.fetch(_NUMBER, list(task_ids))
+
+
+async def select_logs(connection: Connection, keys: Collection[tuple[str, str]]) -> list[Row]:
+    """The runs as they are, by task id and run."""
+    return await connection.fetch(_SELECT, [key[0] for key in keys], [key[1] for key in keys])
