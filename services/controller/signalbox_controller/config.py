@@ -35,10 +35,10 @@ class Worker(_Table, frozen=True, kw_only=True):
     """`[[apps.<app>.workers]]`; durations are in seconds."""
 
     name: Name
-    queues: Annotated[list[Queue], msgspec.Meta(min_length=1)] = ["celery"]
+    queues: Annotated[tuple[Queue, ...], msgspec.Meta(min_length=1)] = ("celery",)
     concurrency: Annotated[int, msgspec.Meta(ge=1)] = 4
     pool: Literal["prefork", "threads", "solo", "gevent", "eventlet"] = "prefork"
-    options: list[str] = []
+    options: tuple[str, ...] = ()
     environment: dict[str, str] = {}
     stop_timeout: Seconds = 30.0
     kill_after: Seconds = 5.0
@@ -49,7 +49,7 @@ class Beat(_Table, frozen=True, kw_only=True):
     """`[apps.<app>.beat]`; durations are in seconds."""
 
     name: Name = "beat"
-    options: list[str] = []
+    options: tuple[str, ...] = ()
     environment: dict[str, str] = {}
     stop_timeout: Seconds = 30.0
 

@@ -27,13 +27,13 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
     #: The user's variables, resolved.
     environment: dict[str, str]
     #: More arguments for Celery.
-    options: list[str]
+    options: tuple[str, ...]
     #: From TERM to KILL, when the process is told to stop.
     stop_timeout: float
     restart: RestartPolicy = "on-failure"
     #: From TERM to KILL for one cancelled task, when the caller does not say.
     kill_after: float = 5.0
-    queues: list[str] = []
+    queues: tuple[str, ...] = ()
     concurrency: int = 1
     pool: str = ""
 

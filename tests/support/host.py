@@ -1,0 +1,170 @@
+"""One host with a controller as a process, and hands for a test to use it: commands in, events and receipts out."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from celery import Celery
+
+from signalbox.bus import names
+from signalbox.bus.connection import connect
+from signalbox.bus.consumer import entries_of
+from signalbox.client.core import Commander, Issuer
+from signalbox.messages.codec import decode_event
+from signalbox.messages.events import AnyEvent, Event, ProcessChanged, TaskStarted
+from support.eventually import eventually
+from support.stores.server import Redis
+
+ROOT = Path(__file__).parents[2]
+#: Seconds for Celery to import, connect and consume on a busy machine.
+CELERY_DEADLINE = 30.0
+KEY = "a key for tests that is long enough to be one"
+NAME = "web-01"
+ALICE = Issuer(name="user:alice", reason="maintenance")
+
+E = TypeVar("E", bound=Event)
+
+SHOP = """
+[apps.shop]
+app = "shop"
+directory = "{examples}"
+[apps.shop.environment]
+SHOP_BROKER_URL = "${{SHOP_BROKER_URL}}"
+[[apps.shop.workers]]
+name = "worker"
+concurrency = 2
+stop_timeout = 10.0
+"""
+BEAT = """
+[apps.shop.beat]
+"""
+
+
+class Host:
+    """A controller that a test starts, stops and kills; what it launched is ended with the test."""
+
+    def __init__(self, folder: Path, redis: Redis, configuration: str = SHOP, **environ: str) -> None:
+        self.data = folder / "data"
+        self.redis = connect(redis.url)
+        self.commander = Commander(self.redis, KEY)
+        self.broker = redis.url_of(1)
+        self.celery = Celery(broker=self.broker, backend=self.broker, set_as_current=False)
+        self.process: subprocess.Popen[bytes] | None = None
+        self._file = folder / "signalbox.toml"
+        self._file.write_text(configuration.format(examples=ROOT / "examples"), encoding="utf-8")
+        self._log = folder / "controller.log"
+        self._environ = environ
+        self._url = redis.url
+        self._seen: list[AnyEvent] = []
+        self._position = b"0"
+
+    def start(self) -> None:
+        """Start the controller; it is not ready yet when this returns."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("SIGNALBOX_")}
+        ours = {
+            "SIGNALBOX_REDIS_URL": self._url,
+            "SIGNALBOX_KEY": KEY,
+            "SIGNALBOX_DATA": str(self.data),
+            "SIGNALBOX_CONFIG": str(self._file),
+            "SIGNALBOX_HOSTNAME": NAME,
+            "SHOP_BROKER_URL": self.broker,
+        }
+        with self._log.open("ab") as log:
+            command = [sys.executable, "-m", "signalbox_controller"]
+            self.process = subprocess.Popen(command, env=clean | ours | self._environ, stdout=log, stderr=log)
+
+    async def end(self, number: signal.Signals) -> int:
+        """Signal the controller, and wait for its end; its exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return await asyncio.to_thread(self.process.wait, 30.0)
+
+    @property
+    def log(self) -> str:
+        """What the controller said."""
+        return self._log.read_text(encoding="utf-8")
+
+    async def events(self) -> list[AnyEvent]:
+        """Everything that was published so far."""
+        rows = entries_of(await self.redis.xread({names.EVENTS: self._position}))
+        if rows:
+            self._position = rows[-1].position
+        self._seen += [decode_event(row.data) for row in rows]
+        return self._seen
+
+    async def of(self, kind: type[E], **fields: Any) -> list[E]:
+        """The events of one kind, with these values in their fields."""
+        return [
+            event
+            for event in await self.events()
+            if isinstance(event, kind) and all(getattr(event, name) == value for name, value in fields.items())
+        ]
+
+    async def seen(self, kind: type[E], *, within: float = 10.0, **fields: Any) -> E:
+        """The latest event of this kind and with these fields, as soon as there is one."""
+
+        async def look() -> E | None:
+            found = await self.of(kind, **fields)
+            return found[-1] if found else None
+
+        try:
+            return await eventually(look, f"{kind.__name__} {fields}", within=within)
+        except BaseException:
+            print(self.log, "\n".join(map(str, self._seen[-20:])))  # noqa: T201 - pytest shows it
+            raise
+
+    async def process_is(self, name: str, state: str, *, within: float = CELERY_DEADLINE) -> ProcessChanged:
+        """What was told of a process, as soon as the latest word on it is `state`."""
+
+        async def look() -> ProcessChanged | None:
+            told = await self.of(ProcessChanged, name=name)
+            return told[-1] if told and told[-1].state == state else None
+
+        try:
+            return await eventually(look, f"{name} {state}", within=within)
+        except BaseException:
+            print(self.log, *(await self.of(ProcessChanged, name=name)), sep="\n")  # noqa: T201 - pytest shows it
+            raise
+
+    async def send(self, task: str, **arguments: Any) -> str:
+        """Send a task of the shop, as in `send("reports.count_stock", seconds=60.0)`; its id."""
+        return str((await asyncio.to_thread(self.celery.send_task, f"shop.{task}", kwargs=arguments)).id)
+
+    async def running(self, task: str = "reports.count_stock", **arguments: Any) -> TaskStarted:
+        """Send a long task, and wait until a child runs it."""
+        task_id = await self.send(task, **(arguments or {"seconds": 120.0}))
+        return await self.seen(TaskStarted, task_id=task_id)
+
+
+@asynccontextmanager
+async def a_host(folder: Path, redis: Redis, configuration: str = SHOP, **environ: str) -> AsyncIterator[Host]:
+    """A host whose controller is started; at the end all of it is gone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    host = Host(folder, redis, configuration, **environ)
+    try:
+        host.start()
+        yield host
+    finally:
+        if host.process is not None and host.process.poll() is None:
+            host.process.kill()
+            await asyncio.to_thread(host.process.wait, 10.0)
+        _end_all_below(host.data)
+        host.celery.close()
+        await host.redis.aclose()
+
+
+def _end_all_below(data: Path) -> None:
+    """KILL to whatever a controller of this data folder has launched and left."""
+    socket = f"SIGNALBOX_AGENT_SOCKET={data / 'run' / 'agents.sock'}".encode()
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and socket in (entry / "environ").read_bytes().split(b"\0"):
+                os.kill(int(entry.name), signal.SIGKILL)
+        except OSError:
+            continue
