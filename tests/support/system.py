@@ -30,6 +30,7 @@ class System:
         self.run = run
         #: Stop and start them to see what an outage does.
         self.postgres, self.redis = postgres, redis
+        self._sent: list[str] = []
 
     @property
     def url(self) -> str:
@@ -114,7 +115,7 @@ class System:
         return await eventually(look, f"Celery {state}", within=within)
 
     async def make_whole(self) -> None:
-        """Start again what a test took away, and wait until Celery consumes."""
+        """Start again what a test took away, wait until Celery consumes, and free it of what tests left running."""
         for store in (self.postgres, self.redis):
             child = getattr(store, "child", None)
             if child is not None and not child.running:
@@ -123,6 +124,9 @@ class System:
             if not service.child.running:
                 service.start()
         await self.celery_when("running")
+        left, self._sent = self._sent, []
+        async with self.client() as client:
+            await asyncio.gather(*(client.post(f"/scheduler/cancel-task/{task_id}/") for task_id in left))
 
     def _send(self, name: str, arguments: Json, countdown: float | None) -> str:
         shop = environment.shop(self.run.valkey.url)

@@ -69,12 +69,12 @@ class LocalRun:
             await service.end_leftover()
         # The controller needs no record, and its workers take their time: it goes first.
         self.services["controller"].start()
-        with step(self._report, "Reconciler, and the tables of the record"):
-            self.services["reconciler"].start()
-            await self._ready("reconciler", lambda: is_migrated(self.postgres.url))
+        self.services["reconciler"].start()
         with step(self._report, "First user"):
             api = environment.for_api(self._common(), self.postgres.url, self.plan)
             self.token = await first_user(ADMIN, self.admin_password, api)
+        with step(self._report, "Reconciler, and the tables of the record"):
+            await self._ready("reconciler", lambda: is_migrated(self.postgres.url))
         with step(self._report, "Controller, api and dashboard"):
             self.services["api"].start()
             await self._ready("api", lambda: is_serving(self.plan.url, self.token))
