@@ -15,7 +15,7 @@ from signalbox_agent.prefork import TERM_SIGNAL, Child, Prefork
 from signalbox_agent.proc import Who
 from signalbox_agent.runs import Run
 
-#: Seconds between looks while all deaths are told by descriptors; while Celery's loop stands still; without descriptors.
+#: Seconds between looks: while descriptors tell of all deaths; while Celery's loop stands still; without descriptors.
 CALM, ALONE, BLIND = 0.25, 0.05, 0.005
 #: Rounds of looking for what was started while the rest was being stopped.
 ROUNDS = 5
@@ -46,7 +46,14 @@ class Kill:
     """From the first signal to the proof of death."""
 
     def __init__(
-        self, run: Run, child: Child, grace: float, prefork: Prefork, children: Children, loop: Loop, herald: Herald
+        self,
+        run: Run,
+        child: Child,
+        grace: float,
+        prefork: Prefork,
+        children: Children,
+        loop: Loop,
+        herald: Herald,
     ) -> None:
         self.run = run
         self.child = child
@@ -184,7 +191,7 @@ class Kill:
             if act is Act.SAY_DEAD:
                 self._herald.dead(self)
             else:
-                self.child.absolve()
+                self._prefork.retire(self.child)
                 self._herald.finished(self)
 
     def _kill_all(self) -> None:

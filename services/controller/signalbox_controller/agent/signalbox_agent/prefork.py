@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import select
+import signal
 import types
 from collections.abc import Callable
 from typing import Any
 
 from billiard.common import TERM_SIGNAL
 from billiard.pool import DEATH
+from celery.concurrency.asynpool import SCHED_STRATEGY_FAIR
 
 from signalbox_agent import proc
 from signalbox_agent.proc import Who
@@ -31,10 +33,6 @@ class Child:
         """Whether it is dead and reaped. Asking reaps it: a zombie still exists."""
         # None also when somebody else reaped it; what the kernel says counts.
         return self.process.exitcode is not None or not proc.present(self.who)
-
-    def absolve(self) -> None:
-        """It survived: should it die later, of something else, its task then is not one that we ended."""
-        self.process._job_terminated = False  # set by terminate_job
 
 
 class Prefork:
@@ -61,6 +59,17 @@ class Prefork:
         """Send it a signal, marked as deliberate; nothing happens when it has left the pool."""
         if child.process.exitcode is None:
             self._pool.terminate_job(child.who.pid, number)
+
+    def retire(self, child: Child) -> None:
+        """Replace a child that outlived a TERM, now that it has told of the end of its task and has no other yet.
+
+        Billiard handles one TERM in the life of a process: it would die of the next one on the spot, and
+        the task that it has by then could not clean up.
+        """
+        if getattr(self._billiard, "sched_strategy", None) == SCHED_STRATEGY_FAIR:
+            self.signal(child, signal.SIGKILL)
+        else:  # it may have another task in its pipe (-O fast); whose death, should it come, is not by our hand
+            child.process._job_terminated = False  # set by terminate_job
 
     def refill(self) -> None:
         """Reap what died and start what is missing: about 40 ms for each, so not before a proof is out."""

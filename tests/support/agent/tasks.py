@@ -1,0 +1,179 @@
+"""Tasks that do what tests of the agent need done to them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from celery import Celery, current_task
+from celery.exceptions import Ignore, Reject
+from celery.worker.request import Request
+
+URL = os.environ["TASKS_URL"]
+
+app = Celery("tasks", broker=URL, backend=URL)
+app.conf.update(
+    worker_prefetch_multiplier=4,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={"socket_timeout": 5.0},
+    beat_scheduler="celery.beat:Scheduler",
+    beat_max_loop_interval=0.2,
+    beat_schedule={"often": {"task": "tasks.empty", "schedule": 0.2}},
+)
+
+
+def there() -> None:
+    """Tell the test that the task is where it is to be hit."""
+    app.backend.set(f"there:{current_task.request.id}", "yes")
+
+
+@app.task
+def empty() -> None:
+    """Do nothing."""
+
+
+@app.task
+def nap(seconds: float = 60.0) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+@app.task
+def boom() -> None:
+    raise ValueError("boom")
+
+
+@app.task
+def ignored() -> None:
+    raise Ignore
+
+
+@app.task
+def rejected() -> None:
+    raise Reject("not for me", requeue=False)
+
+
+@app.task(bind=True, acks_late=True)
+def given_back(self: Any) -> str:
+    """Give the task back to its queue the first time."""
+    if self.request.delivery_info.get("redelivered"):
+        return "second time"
+    raise Reject("not now", requeue=True)
+
+
+@app.task(bind=True, max_retries=1)
+def retried(self: Any) -> str:
+    if self.request.retries:
+        return "second attempt"
+    raise self.retry(exc=ConnectionError("away"), countdown=0)
+
+
+@app.task(time_limit=1)
+def limited() -> None:
+    time.sleep(60)
+
+
+@app.task
+def dies() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(acks_late=True, reject_on_worker_lost=True)
+def late(mark: str, seconds: float = 60.0) -> None:
+    """One that Celery runs again when its process dies; each start leaves a line in the file `mark`."""
+    with Path(mark).open("a") as file:
+        file.write("started\n")
+    time.sleep(seconds)
+
+
+@app.task
+def stubborn(seconds: float = 60.0) -> str:
+    """Ignore TERM."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        there()
+        time.sleep(seconds)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return "outlived"
+
+
+@app.task
+def swallows(seconds: float) -> str:
+    """Catch what a TERM raises, go on for a while, and return."""
+    try:
+        there()
+        time.sleep(60)
+    except SystemExit:
+        time.sleep(seconds)
+    return "completed"
+
+
+@app.task
+def cleans_up(seconds: float) -> None:
+    try:
+        there()
+        time.sleep(60)
+    finally:
+        time.sleep(seconds)
+
+
+@app.task
+def fails_on_term() -> None:
+    """Turn the exit into an error, as careless code does."""
+    try:
+        there()
+        time.sleep(60)
+    except SystemExit:
+        raise RuntimeError("interrupted") from None
+
+
+@app.task(bind=True)
+def retries_on_term(self: Any) -> str:
+    if self.request.retries:
+        return "came back"
+    try:
+        there()
+        time.sleep(60)
+    except SystemExit:
+        raise self.retry(countdown=0.2) from None
+    return "never asked"
+
+
+@app.task
+def launches(detached: bool = False, ignoring: bool = False) -> int:
+    """Run a program and wait for it."""
+    prologue = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);" if ignoring else ""
+    code = prologue + "import time; print('there', flush=True); time.sleep(60)"
+    program = subprocess.Popen([sys.executable, "-c", code], start_new_session=detached, stdout=subprocess.PIPE)
+    assert program.stdout is not None
+    program.stdout.readline()
+    there()
+    return program.wait()
+
+
+@app.task
+def environment() -> dict[str, str | None]:
+    """What a program that the task launches can see of us."""
+    code = "import json, os; print(json.dumps(dict(os.environ)))"
+    return {"text": subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout}
+
+
+class Counting(Request):
+    """A user's own Request, which must go on working."""
+
+    def on_success(self, failed__retval__runtime: Any, **kwargs: Any) -> Any:
+        return super().on_success(failed__retval__runtime, **kwargs)
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        super().on_accepted(pid, time_accepted)
+        app.backend.set(f"accepted:{self.id}", "yes")
+
+
+@app.task(Request="tasks:Counting")
+def own_request() -> str:
+    return "done"

@@ -1,0 +1,108 @@
+"""Real Celery processes with the agent inside, launched as a controller launches them."""
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from celery import Celery
+
+from support.agent.peer import DEADLINE, Peer
+
+AGENT = Path(__file__).parents[3] / "services/controller/signalbox_controller/agent"
+#: Where the tasks are.
+APP = Path(__file__).parent
+#: What a controller gives to every worker.
+QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+
+
+class Worker:
+    """A worker (or beat), the peer that its agent talks to, and a client that knows nothing but names."""
+
+    def __init__(self, process: psutil.Popen, peer: Peer, url: str, log: Path) -> None:
+        self.process = process
+        self.peer = peer
+        self.url = url
+        self._log = log
+        self.client = Celery(broker=url, backend=url, set_as_current=False)
+
+    def send(self, task: str, *arguments: Any, **options: Any) -> str:
+        """Send one of the tasks in `tasks.py`, and answer its id."""
+        return str(self.client.send_task(f"tasks.{task}", arguments, **options).id)
+
+    def running(self, task: str, *arguments: Any, **options: Any) -> tuple[str, int]:
+        """Send a task and wait until it runs; its id and the pid of the child."""
+        task_id = self.send(task, *arguments, **options)
+        return task_id, self.peer.event("TaskStarted", task_id).pid
+
+    def there(self, task: str, *arguments: Any, **options: Any) -> tuple[str, int]:
+        """The same, and wait until the task says that it is where it is to be hit."""
+        task_id, pid = self.running(task, *arguments, **options)
+        self.is_there(task_id)
+        return task_id, pid
+
+    def is_there(self, task_id: str) -> None:
+        """Wait until the task says so."""
+        end = time.monotonic() + DEADLINE
+        while self.client.backend.get(f"there:{task_id}") is None:
+            assert time.monotonic() < end, f"{task_id} does not say that it is there"
+            time.sleep(0.005)
+
+    def result(self, task_id: str) -> Any:
+        """What a task returned, or what it raised."""
+        return self.client.AsyncResult(task_id).get(timeout=DEADLINE, interval=0.02)
+
+    def log(self) -> str:
+        """All that it logged."""
+        return self._log.read_text()
+
+
+@contextmanager
+def a_worker(peer: Peer, url: str, log: Path, *options: str, command: str = "worker") -> Iterator[Worker]:
+    """Launch one and wait until it is ready; nothing of it is left afterwards."""
+    environment = {
+        **os.environ,
+        "TASKS_URL": url,
+        "PYTHONPATH": str(AGENT),
+        "SIGNALBOX_AGENT_SOCKET": str(peer.path),
+        "SIGNALBOX_INSTANCE": uuid.uuid4().hex,
+    }
+    quiet = QUIET if command == "worker" else ()
+    line = [sys.executable, "-m", "signalbox_agent", "-A", "tasks", command, *quiet, "-l", "info", *options]
+    with log.open("w") as output:
+        process = psutil.Popen(line, cwd=APP, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    family: list[psutil.Process] = []
+    try:
+        if peer.reading:
+            peer.line("ready")
+        yield Worker(process, peer, url, log)
+        family = process.children(recursive=True) if process.is_running() else []
+    finally:
+        process.terminate()
+        try:
+            process.wait(DEADLINE)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(DEADLINE)
+        for one in family:
+            if one.is_running():
+                one.kill()
+
+
+def gone(pid: int) -> bool:
+    """Whether nothing has this pid, not even a zombie."""
+    return not Path(f"/proc/{pid}").exists()
+
+
+def dead(pid: int) -> bool:
+    """Whether a process cannot do anything any more: an orphan may wait as a zombie for pid 1 to reap it."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
