@@ -27,6 +27,7 @@ const SETTLE_MS = 500;
  * @property {Clock} clock
  * @property {Hold} hold
  * @property {Live} live
+ * @property {Feed} feed
  * @property {Toasts} toasts
  * @property {SessionActions} session
  * @property {TaskActions} tasks
@@ -72,7 +73,7 @@ function assembled() {
       live.stop();
     },
   });
-  return { store, clock, hold, live, toasts, session, tasks, processes };
+  return { store, clock, hold, live, feed, toasts, session, tasks, processes };
 }
 
 function liveUrl() {
@@ -94,7 +95,11 @@ function start() {
   const app = assembled();
   window.addEventListener("hashchange", () => follow(app));
   window.addEventListener("online", () => app.live.retryNow());
-  document.addEventListener("visibilitychange", () => app.live.retryNow());
+  document.addEventListener("visibilitychange", () => {
+    app.live.retryNow();
+    // A frame that was waited for does not come in a page that was hidden since.
+    app.feed.flush();
+  });
   setInterval(() => app.tasks.settle(), SETTLE_MS);
   listenToKeys(app);
   render(html`<${AppContext.Provider} value=${app}><${Shell} /><//>`, /** @type {HTMLElement} */ (document.getElementById("app")));

@@ -9,7 +9,7 @@ import { changedStatus } from "../model/processes.js";
 /** No more often than this is the overall state asked for, however many changes come. */
 const REFRESH_GAP_MS = 500;
 /** Nobody publishes that nobody publishes; so look once in a while. */
-const REFRESH_EVERY_MS = 15_000;
+const REFRESH_EVERY_MS = 5_000;
 /** A graceful stop waits for tasks; the server answers 202 before this. */
 const POWER_TIMEOUT_MS = 90_000;
 

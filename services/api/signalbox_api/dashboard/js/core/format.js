@@ -5,7 +5,17 @@
 
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+const FULL = new Intl.DateTimeFormat(undefined, {
+  year: "numeric",
+  month: "short",
+  day: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  fractionalSecondDigits: 3,
+  hourCycle: "h23",
+  timeZoneName: "short",
+});
 
 /** A span in whole seconds, for what still counts: `0 s`, `3 m 04 s`, `1 h 02 m`, `3 d 4 h`. @param {number} ms */
 export function elapsed(ms) {
@@ -31,6 +41,12 @@ export function time(iso) {
   const date = new Date(at);
   const today = date.toDateString() === new Date().toDateString();
   return today ? TIME.format(date) : `${DAY.format(date)} ${TIME.format(date)}`;
+}
+
+/** Day, time to the millisecond and zone. @param {string | null | undefined} iso */
+export function preciseTime(iso) {
+  const at = moment(iso);
+  return at === null ? "" : FULL.format(at);
 }
 
 /** The whole truth about a moment, for a tooltip: here and in UTC. @param {string | null | undefined} iso */

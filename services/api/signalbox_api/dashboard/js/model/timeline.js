@@ -32,7 +32,7 @@ export function timelineOf(task, logs) {
 function attempt(one, several) {
   const which = several ? `Attempt ${one.attempt ?? "?"}` : "";
   const place = [one.host, one.pid ? `pid ${one.pid}` : ""].filter(Boolean).join(" · ");
-  const outcome = one.outcome && one.outcome !== "succeeded" ? spoken(one.outcome) : "";
+  const outcome = one.outcome && !["succeeded", "error"].includes(one.outcome) ? spoken(one.outcome) : "";
   return [
     entry(one.started_at, "running", which ? `${which} started` : "Started", place),
     isOver(one) ? entry(one.finished_at, one.status, which ? `${which} ${one.status}` : finish(one.status), outcome) : null,

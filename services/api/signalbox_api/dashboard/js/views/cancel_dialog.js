@@ -31,7 +31,7 @@ export function CancelDialog({ task, onClose }) {
   return html`<${Dialog} title="Cancel this task?" testid="confirm" onClose=${onClose} onConfirm=${kill}>
     <${Hit} task=${task} />
     <p class="dialog-note" role="status" data-testid="confirm-note">${refusal ? (over ? finished(task) : refusal) : consequence(task)}</p>
-    ${!over && html`<label class="field">Reason <span class="muted">(optional, goes on the audit trail)</span>
+    ${!over && html`<label class="field"><span>Reason <span class="muted">(optional, goes on the audit trail)</span></span>
       <input name="reason" maxlength="500" value=${reason} autocomplete="off" data-testid="confirm-reason"
         onInput=${(/** @type {InputEvent} */ event) => setReason(/** @type {HTMLInputElement} */ (event.currentTarget).value)} />
     </label>`}

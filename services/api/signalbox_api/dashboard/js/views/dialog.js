@@ -18,9 +18,14 @@ import { html, useLayoutEffect, useRef } from "../core/ui.js";
 export function Dialog({ title, testid, onClose, onConfirm, children }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
   useLayoutEffect(() => {
-    const opener = document.activeElement;
-    dialog.current?.showModal();
-    return () => giveBack(opener);
+    const [element, opener] = [dialog.current, document.activeElement];
+    const row = opener?.closest("[data-task-id]") ?? null;
+    element?.showModal();
+    return () => {
+      // While it is modal nothing outside it can take the focus.
+      element?.close();
+      giveBack(opener, row);
+    };
   }, []);
   /** @param {Event} event */
   const submit = (event) => {
@@ -45,10 +50,8 @@ function calm(event) {
   if (event.repeat && event.key === "Enter") event.preventDefault();
 }
 
-/** @param {Element | null} opener */
-function giveBack(opener) {
-  if (!(opener instanceof HTMLElement)) return;
-  const row = opener.closest("[data-task-id]");
-  if (opener.isConnected && opener !== document.body) opener.focus();
-  else if (row instanceof HTMLElement && row.isConnected) row.focus();
+/** The focus goes back to where it was, or to the row that this was in. @param {Element | null} opener @param {Element | null} row */
+function giveBack(opener, row) {
+  const there = [opener, row].find((one) => one instanceof HTMLElement && one.isConnected && one !== document.body);
+  if (there instanceof HTMLElement) there.focus();
 }

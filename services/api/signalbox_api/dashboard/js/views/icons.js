@@ -22,13 +22,13 @@ export function StatusGlyph({ status }) {
 /** @type {Record<string, any>} */
 const GLYPHS = {
   pending: html`<circle class="stroke" cx="6" cy="6" r="3.5" />`,
-  running: html`<circle class="fill pulse" cx="6" cy="6" r="4" />`,
+  running: html`<circle class="fill" cx="6" cy="6" r="4" />`,
   completed: html`<path class="stroke" d="M2.5 6.5 5 9l4.5-5.5" />`,
   failed: html`<path class="stroke" d="m3.2 3.2 5.6 5.6m0-5.6L3.2 8.8" />`,
 };
 
 export function CrossIcon() {
-  return html`<svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path class="stroke" d="m4.5 4.5 7 7m0-7-7 7" /></svg>`;
+  return html`<svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path class="stroke" d="m4 4 8 8m0-8-8 8" /></svg>`;
 }
 
 export function CopyIcon() {

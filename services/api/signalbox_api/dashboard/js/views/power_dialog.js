@@ -31,7 +31,7 @@ export function PowerDialog({ action, onClose }) {
     <p>${none ? (stop ? "Nothing runs any more." : "Everything is started already.") : stop ? "This stops:" : "This starts:"}</p>
     <${Hit} hosts=${hit} />
     ${stop && html`<${RunningTasks} /><${Modes} mode=${mode} onChoose=${setMode} />`}
-    <label class="field">Reason <span class="muted">(optional, goes on the audit trail)</span>
+    <label class="field"><span>Reason <span class="muted">(optional, goes on the audit trail)</span></span>
       <input ref=${field} name="reason" maxlength="500" value=${reason} autocomplete="off" data-testid="power-reason"
         onInput=${(/** @type {InputEvent} */ event) => setReason(/** @type {HTMLInputElement} */ (event.currentTarget).value)} />
     </label>

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { duration, fullTime, moment, pretty, time } from "../core/format.js";
+import { duration, fullTime, moment, preciseTime, pretty, time } from "../core/format.js";
 import { listHash } from "../core/route.js";
 import { useApp, useStore } from "../core/store.js";
 import { html } from "../core/ui.js";
@@ -61,14 +61,19 @@ function Fields({ task }) {
     ["Worker", task.worker],
     ["Process", task.pid && `pid ${task.pid}`],
     ["Attempt", task.attempt],
-    ["Created", moment(task.created_at) && fullTime(task.created_at)],
-    ["Started", moment(task.started_at) && fullTime(task.started_at)],
-    ["Finished", moment(task.finished_at) && fullTime(task.finished_at)],
-    ["Cancel asked", moment(task.cancel_requested_at) && fullTime(task.cancel_requested_at)],
+    ["Created", exact(task.created_at)],
+    ["Started", exact(task.started_at)],
+    ["Finished", exact(task.finished_at)],
+    ["Cancel asked", exact(task.cancel_requested_at)],
   ];
   return html`<dl class="fields">
     ${fields.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value ?? html`<span class="none">–</span>`}</dd></div>`)}
   </dl>`;
+}
+
+/** @param {string | null} at */
+function exact(at) {
+  return at && html`<time datetime=${at} title=${fullTime(at)}>${preciseTime(at)}</time>`;
 }
 
 /** @param {{task: Task, logs: Log[]}} props */

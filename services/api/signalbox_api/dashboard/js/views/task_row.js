@@ -43,7 +43,7 @@ export class TaskRow extends Component {
       data-testid="task-row"
       data-task-id=${task.task_id}
       data-status=${task.status}
-      onFocusIn=${() => onFocus(task.task_id)}
+      onfocusin=${() => onFocus(task.task_id)}
     >
       <td role="cell" class="c-status"><${StatusBadge} of=${task} /><${Outcome} of=${task} /></td>
       <td role="cell" class="c-task">

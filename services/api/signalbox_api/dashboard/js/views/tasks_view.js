@@ -6,7 +6,7 @@
 import { counted } from "../core/format.js";
 import { listHash } from "../core/route.js";
 import { useApp, useStore } from "../core/store.js";
-import { html, useLayoutEffect, useRef } from "../core/ui.js";
+import { html, useLayoutEffect, useRef, useState } from "../core/ui.js";
 import { hasMore } from "../model/task_list.js";
 import { Filters } from "./filters.js";
 import { TaskRow } from "./task_row.js";
@@ -37,9 +37,10 @@ function Rows({ list, loading }) {
     if (table.current) return remember(hold.watch(table.current), table.current);
     return undefined;
   }, [hold]);
-  const known = list.rows.some((task) => task.task_id === place.focused);
-  const tabbable = known ? place.focused : list.rows[0]?.task_id;
-  const onFocus = (/** @type {string} */ id) => (place.focused = id);
+  const [focused, setFocused] = useState(place.focused);
+  const known = list.rows.some((task) => task.task_id === focused);
+  const tabbable = known ? focused : list.rows[0]?.task_id;
+  const onFocus = (/** @type {string} */ id) => setFocused((place.focused = id));
   return html`<table ref=${table} class="rows ${loading ? "rows-old" : ""}" role="table" aria-label="Tasks, newest first" aria-busy=${String(loading)}>
     <thead role="rowgroup"><tr role="row">
       <th role="columnheader" class="c-status">Status</th>
