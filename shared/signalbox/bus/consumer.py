@@ -5,8 +5,11 @@ claimed; an entry that keeps failing is buried with its reason; a group that van
 restart) is made again from the beginning of the stream, so that nothing published since is skipped.
 """
 
+from collections.abc import Callable
+
 import msgspec
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.exceptions import ResponseError
 from redis.typing import EncodableT, FieldT
 
@@ -57,6 +60,8 @@ class Consumer:
         self._claim_after_ms = claim_after_ms
         self._claim_from: bytes = b"0-0"
         self._backlog: bytes | None = b"0"
+        #: Whether what was read or claimed last may have been handled before.
+        self.again = False
 
     async def read(self, block_ms: int = BLOCK_MS) -> list[Entry]:
         """The next entries, waiting up to `block_ms` for one; empty when none came.
@@ -83,7 +88,9 @@ class Consumer:
             entries = await self._next(self._backlog, block_ms=None)
             self._backlog = entries[-1].position if entries else None
             if entries:
+                self.again = True
                 return entries
+        self.again = False
         return await self._next(b">", block_ms)
 
     async def _next(self, after: bytes, block_ms: int | None) -> list[Entry]:
@@ -121,13 +128,18 @@ class Consumer:
                 raise
             return []
         self._claim_from = reply[0]
+        self.again = True
         return _rows(reply[1])
 
-    async def acknowledge(self, entries: list[Entry]) -> None:
-        """Say that the effect of these entries is durable."""
-        if entries:
-            async with speaking():
-                await self._redis.xack(self._stream, self._group, *(entry.position for entry in entries))
+    async def acknowledge(self, entries: list[Entry], also: Callable[[Pipeline], None] | None = None) -> None:
+        """Say that the effect of these entries is durable; what `also` queues happens with it or not at all."""
+        if not entries:
+            return
+        async with speaking(), self._redis.pipeline(transaction=True) as pipe:
+            pipe.xack(self._stream, self._group, *(entry.position for entry in entries))
+            if also:
+                also(pipe)
+            await pipe.execute()
 
     async def deliveries(self, entry: Entry) -> int:
         """How often this entry has been handed out; 0 when nobody holds it any more."""

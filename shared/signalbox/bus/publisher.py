@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.typing import EncodableT, FieldT
 
 from signalbox.bus import names
@@ -44,17 +45,27 @@ async def publish_events(redis: Redis, events: Iterable[Event], receipts: Sequen
     async with speaking(), redis.pipeline(transaction=True) as pipe:
         for event in events:
             pipe.xadd(names.EVENTS, {b"data": encode(event)}, maxlen=EVENTS_LENGTH, approximate=True)
-        for receipt in receipts:
-            stream = names.receipts(receipt.command_id)
-            pipe.xadd(stream, {b"data": encode(receipt)})
-            pipe.expire(stream, RECEIPTS_TTL)
+        queue_receipts(pipe, receipts)
         await pipe.execute()
+
+
+def queue_receipts(pipe: Pipeline, receipts: Iterable[Receipt]) -> None:
+    """Put receipts into a pipeline that somebody else executes."""
+    for receipt in receipts:
+        stream = names.receipts(receipt.command_id)
+        pipe.xadd(stream, {b"data": encode(receipt)})
+        pipe.expire(stream, RECEIPTS_TTL)
 
 
 async def publish_changes(redis: Redis, changes: Iterable[Change]) -> None:
     """Tell every api replica what was committed; a lost change is repaired by the next list that is read."""
     async with speaking(), redis.pipeline(transaction=False) as pipe:
-        for change in changes:
-            data = msgspec.json.encode(change)
-            pipe.xadd(names.CHANGES, {b"data": data}, maxlen=CHANGES_LENGTH, approximate=True)
+        queue_changes(pipe, changes)
         await pipe.execute()
+
+
+def queue_changes(pipe: Pipeline, changes: Iterable[Change]) -> None:
+    """Put changes into a pipeline that somebody else executes."""
+    for change in changes:
+        data = msgspec.json.encode(change)
+        pipe.xadd(names.CHANGES, {b"data": data}, maxlen=CHANGES_LENGTH, approximate=True)
