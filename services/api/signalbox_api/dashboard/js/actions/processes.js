@@ -56,7 +56,7 @@ export class ProcessActions {
     const { status } = this.store.state;
     if (ours.length === 0) return;
     if (status) this.store.update({ status: changedStatus(status, ours) });
-    this.#later(REFRESH_GAP_MS);
+    if (ours.some((change) => !isHeartbeat(status, change))) this.#later(REFRESH_GAP_MS);
   }
 
   /**
@@ -98,4 +98,9 @@ export class ProcessActions {
     clearTimeout(this.#timer);
     this.#due = Infinity;
   }
+}
+
+/** Whether a host only says that it is still there. @param {import("../types.js").CeleryStatus | null} status @param {import("../types.js").Change} change */
+function isHeartbeat(status, { kind, row }) {
+  return kind === "host" && Boolean(status?.hosts.some((host) => host.name === row.name && host.state === row.state));
 }

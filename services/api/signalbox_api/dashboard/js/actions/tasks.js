@@ -14,6 +14,8 @@ import { newer } from "../model/tasks.js";
 
 /** The server waits up to 10 s for the proof; a little more lets its answer come through. */
 const CANCEL_TIMEOUT_MS = 20_000;
+/** Rows that the server gives in one answer at most. */
+const MOST_AT_ONCE = 500;
 
 export class TaskActions {
   /** Changes that come while something is loaded, by loading: the answer may be older than they are. @type {Set<Change[]>} */
@@ -164,7 +166,7 @@ export class TaskActions {
     let next = after;
     do {
       const query = new URLSearchParams(queryOf(filter));
-      query.set("limit", String(PAGE_SIZE));
+      query.set("limit", String(Math.max(PAGE_SIZE, Math.min(MOST_AT_ONCE, wanted - items.length))));
       if (next) query.set("after", next);
       const page = await this.api.get(`/scheduler/tasks/?${query}`);
       items.push(...page.items);

@@ -101,7 +101,8 @@ export class Live {
     const resync = frame.resync || !this.#position;
     // On a resume the position stays where it was until the missed changes have come.
     if (resync) this.#position = frame.position;
-    this.#say({ phase: "live", why: "" });
+    // How old the record is comes with the first beat.
+    this.#say({ phase: "live", why: "", recordAge: 0 });
     if (resync) this.listener.resync();
   }
 

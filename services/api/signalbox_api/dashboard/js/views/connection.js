@@ -10,8 +10,8 @@ import { html } from "../core/ui.js";
 
 /** Two beats of the server were missed. */
 const QUIET_MS = 4500;
-/** A record this far behind is worth a word, in seconds. */
-const BEHIND_S = 5;
+/** Every host makes the record tell something every 2 s; a longer silence than this is worth a word, in seconds. */
+const BEHIND_S = 7;
 /** A short cut needs no strip. */
 const STRIP_MS = 3000;
 
@@ -32,15 +32,21 @@ export function ConnectionBadge() {
   ><span class="lamp"></span><span>${text}</span></button>`;
 }
 
+/** Whether what is shown may no longer be true, for want of news. */
+export function useStale() {
+  const { live } = useApp();
+  return useTicking((clock) => clock.frozen && live.lastNews !== null && Date.now() - live.lastNews >= STRIP_MS);
+}
+
 export function StaleStrip() {
-  const { live, clock } = useApp();
+  const { live } = useApp();
+  const stale = useStale();
   const connection = useStore((state) => state.connection);
   const text = useTicking(() => {
-    const news = live.lastNews;
-    if (!clock.frozen || news === null || Date.now() - news < STRIP_MS) return "";
-    return `Not live. What you see is ${elapsed(Date.now() - news)} old; it may have changed.${untilRetry(connection)}`;
+    const age = elapsed(Date.now() - (live.lastNews ?? 0));
+    return stale ? `Not live. What you see is ${age} old; it may have changed.${untilRetry(connection)}` : "";
   });
-  if (!text) return null;
+  if (!stale) return null;
   return html`<div class="strip" data-testid="stale"><span>${text}</span><button class="button small" onClick=${() => live.retryNow()}>Try now</button></div>`;
 }
 
@@ -49,7 +55,8 @@ function told({ phase, recordAge }, news) {
   const age = news === null ? null : Date.now() - news;
   if (phase === "live") {
     if (age !== null && age > QUIET_MS) return `last news ${elapsed(age)} ago`;
-    if (recordAge !== null && recordAge > BEHIND_S) return `record is ${elapsed(recordAge * 1000)} behind`;
+    if (recordAge === null) return "no news of the record yet";
+    if (recordAge > BEHIND_S) return `record is ${elapsed(recordAge * 1000)} behind`;
     return "live";
   }
   if (phase === "stopped") return "not connected";

@@ -34,10 +34,18 @@ function Search({ q }) {
   const { store } = useApp();
   const [typed, setTyped] = useState(q);
   const timer = useRef(/** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined));
-  useEffect(() => setTyped(q), [q]);
+  const looked = useRef(q);
+  useEffect(() => {
+    // What was typed here stays as it was typed; what the URL says otherwise is taken over.
+    if (q !== looked.current) setTyped(q);
+    looked.current = q;
+  }, [q]);
   useEffect(() => () => clearTimeout(timer.current), []);
   /** @param {string} text */
-  const look = (text) => location.replace(listHash({ ...store.state.filter, q: text.trim() }));
+  const look = (text) => {
+    looked.current = text.trim();
+    location.replace(listHash({ ...store.state.filter, q: looked.current }));
+  };
   /** @param {InputEvent} event */
   const input = (event) => {
     const text = /** @type {HTMLInputElement} */ (event.currentTarget).value;

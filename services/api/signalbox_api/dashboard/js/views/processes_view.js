@@ -19,7 +19,7 @@ export function ProcessesView() {
     ${error && html`<p class="problem panel" role="alert" data-testid="status-failed">${error}${status ? " What follows may be out of date." : ""}</p>`}
     ${!status && !error && html`<p class="empty muted">Loading…</p>`}
     ${status?.hosts.length === 0 && html`<div class="empty"><p><b>No hosts yet.</b></p><p class="muted">A host appears here as soon as its controller reports.</p></div>`}
-    <div class="hosts">${status?.hosts.map((host) => html`<${HostCard} key=${host.name} host=${host} />`)}</div>
+    <div class="hosts ${error ? "stale" : ""}">${status?.hosts.map((host) => html`<${HostCard} key=${host.name} host=${host} />`)}</div>
   `;
 }
 

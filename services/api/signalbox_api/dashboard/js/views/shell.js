@@ -6,7 +6,7 @@
 import { useApp, useStore } from "../core/store.js";
 import { html, useEffect } from "../core/ui.js";
 import { CancelDialog } from "./cancel_dialog.js";
-import { StaleStrip } from "./connection.js";
+import { StaleStrip, useStale } from "./connection.js";
 import { Header } from "./header.js";
 import { HelpDialog } from "./help_dialog.js";
 import { PowerDialog } from "./power_dialog.js";
@@ -28,12 +28,13 @@ export function Shell() {
 
 function Signedin() {
   const route = useStore((state) => state.route);
+  const stale = useStale();
   useTitle();
   return html`
     <button class="skip" onClick=${() => document.getElementById("main")?.focus()}>Skip to the content</button>
     <${Header} view=${route.view} />
     <${StaleStrip} />
-    <main id="main" tabindex="-1">
+    <main id="main" tabindex="-1" class=${stale ? "stale" : ""}>
       ${route.view === "tasks" && html`<${TasksView} />`}
       ${route.view === "task" && html`<${TaskPage} key=${route.id} />`}
       ${route.view === "processes" && html`<${ProcessesView} />`}
