@@ -32,17 +32,17 @@ async def write_batch(connection: Connection, batch: Batch, *, again: bool = Fal
     command_ids = {row.command_id for row in batch.answers.values()}
     if command_ids:
         await lock_commands(connection, command_ids)
-    unsettled = await _write_tasks(connection, batch, seen)
+    task_ids = await _write_tasks(connection, batch, seen)
     await _write_hosts(connection, batch, seen)
     if command_ids:
         answers = batch.answers.values()
         await upsert_answers(connection, answers)
         await end_cancelled(connection, answers, seen)
-        unsettled.update(await conclude_commands(connection, command_ids, seen))
-    if unsettled:
-        await settle_cancels(connection, unsettled, seen)
+        task_ids.update(await conclude_commands(connection, command_ids, seen))
+    if task_ids:
+        await settle_cancels(connection, task_ids, seen)
     if again:
-        await _touch(connection, batch, unsettled, seen)
+        await _touch(connection, batch, task_ids, seen)
     return seen
 
 
@@ -63,11 +63,11 @@ async def write_commands(connection: Connection, rows: Collection[CommandRow], *
 
 async def _write_tasks(connection: Connection, batch: Batch, seen: Shown) -> set[str]:
     """Answer the ids of the tasks to which a cancel may apply that was asked for earlier."""
-    unsettled: set[str] = set()
+    concerned: set[str] = set()
     if batch.tasks:
         tasks = await upsert_tasks(connection, batch.tasks.values())
         seen.add("task", tasks)
-        unsettled.update(row["task_id"] for row in tasks if row["wanted"] and _may_be_cancelled(row))
+        concerned.update(row["task_id"] for row in tasks if row["wanted"] and _may_be_cancelled(row))
     if batch.logs:
         logs = await upsert_logs(connection, batch.logs.values())
         seen.add("log", logs)
@@ -75,7 +75,7 @@ async def _write_tasks(connection: Connection, batch: Batch, seen: Shown) -> set
         if several and (numbered := await number_attempts(connection, several)):
             seen.add("log", numbered)
             seen.add("task", await count_attempts(connection, several))
-    return unsettled
+    return concerned
 
 
 def _may_be_cancelled(row: Row) -> bool:

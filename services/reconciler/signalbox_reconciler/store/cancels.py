@@ -52,6 +52,16 @@ RETURNING {shown.columns("log", "l.")}
 """  # noqa: S608
 
 
+#: A task and the cancel of it that were recorded at the same moment, by different hands.
+_UNSETTLED = """
+SELECT DISTINCT c.task_id FROM commands AS c JOIN tasks AS t USING (task_id)
+WHERE c.issued_at > now() - interval '10 minutes' AND c.state NOT IN ('refused', 'unsupported', 'expired')
+    AND (c.state <> 'unknown' OR t.status <> 'running')
+    AND (t.cancel_command_id IS NULL OR (t.status = 'pending' AND c.state IN ('cancelled', 'dropped')))
+LIMIT 500
+"""
+
+
 async def end_cancelled(connection: Connection, answers: Collection[AnswerRow], seen: shown.Shown) -> None:
     """Make sure that tasks have ended of which a host says that it ended them, should their own event be missing."""
     ended = sorted((a.ended, a.at, a.verdict == "cancelled") for a in answers if a.ended is not None)
@@ -70,3 +80,8 @@ async def settle_cancels(connection: Connection, task_ids: Collection[str], seen
     """
     seen.add("task", await connection.fetch(_INTENTS, list(task_ids)))
     seen.add("task", await connection.fetch(_END_WAITING, list(task_ids)))
+
+
+async def unsettled(connection: Connection) -> list[str]:
+    """The ids of tasks that do not show what their cancels mean for them."""
+    return [row["task_id"] for row in await connection.fetch(_UNSETTLED)]

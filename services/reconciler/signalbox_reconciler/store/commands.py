@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from signalbox.postgres.pool import Connection
 from signalbox_reconciler.fold.commands import CommandRow
-from signalbox_reconciler.fold.conclude import Conclusion, conclude
+from signalbox_reconciler.fold.conclude import EXPIRED, Conclusion, conclude
 from signalbox_reconciler.fold.rows import AnswerRow
 from signalbox_reconciler.store import shown
 from signalbox_reconciler.store.columns import arrays, assignments, names, unnest
@@ -74,6 +74,21 @@ WHERE c.command_id = n.command_id
 RETURNING {shown.columns("command", "c.")}
 """  # noqa: S608
 
+#: Answered while somebody else looked, or by hosts of which the last one has left.
+_UNCONCLUDED = """
+SELECT command_id FROM commands AS c
+WHERE state = 'issued' AND EXISTS (SELECT FROM command_answers AS a WHERE a.command_id = c.command_id)
+ORDER BY answer_by LIMIT 500
+"""
+
+_OVERDUE = "SELECT command_id FROM commands WHERE state = 'issued' AND answer_by < now() ORDER BY answer_by LIMIT 500"
+
+_EXPIRE = f"""
+UPDATE commands SET state = 'expired', detail = '{EXPIRED}', finished_at = expires_at
+WHERE command_id = ANY($1::text[]) AND state = 'issued'
+RETURNING {shown.columns("command")}
+"""  # noqa: S608
+
 _SELECT = f"SELECT {shown.columns('command')} FROM commands WHERE command_id = ANY($1::text[])"  # noqa: S608
 
 
@@ -119,3 +134,21 @@ async def conclude_commands(
 async def select_commands(connection: Connection, command_ids: Collection[str], seen: shown.Shown) -> None:
     """The commands as they are."""
     seen.add("command", await connection.fetch(_SELECT, list(command_ids)))
+
+
+async def conclude_answered(connection: Connection, seen: shown.Shown) -> list[str]:
+    """Conclude what was answered in full by now; answer the ids of the tasks that it was about."""
+    rows = await connection.fetch(_UNCONCLUDED)
+    return await conclude_commands(connection, [row["command_id"] for row in rows], seen) if rows else []
+
+
+async def expire_commands(connection: Connection, seen: shown.Shown) -> list[str]:
+    """Give up commands to which no more answers will come; answer the ids of the tasks that they were about."""
+    rows = await connection.fetch(_OVERDUE)
+    if not rows:
+        return []
+    overdue = [row["command_id"] for row in rows]
+    await lock_commands(connection, overdue)
+    task_ids = await conclude_commands(connection, overdue, seen, final=True)
+    seen.add("command", await connection.fetch(_EXPIRE, overdue))
+    return task_ids

@@ -18,8 +18,11 @@ WITH new AS (
     SELECT name, state FROM hosts WHERE name IN (SELECT name FROM new)
 ), done AS (
     INSERT INTO hosts AS h (name, state, seen_at, at) SELECT name, state, at, at FROM new
-    ON CONFLICT (name) DO UPDATE SET state = EXCLUDED.state, seen_at = EXCLUDED.at, at = EXCLUDED.at, heard_at = now()
-    WHERE EXCLUDED.at > h.at
+    ON CONFLICT (name) DO UPDATE SET
+        state = CASE WHEN EXCLUDED.at > h.at THEN EXCLUDED.state ELSE h.state END,
+        seen_at = GREATEST(EXCLUDED.at, h.at),
+        at = GREATEST(EXCLUDED.at, h.at),
+        heard_at = now()
     RETURNING {shown.columns("host")}
 )
 SELECT done.* FROM done LEFT JOIN old USING (name) WHERE old.state IS DISTINCT FROM done.state
@@ -83,10 +86,18 @@ _DOUBT_LOGS = """
 UPDATE task_logs SET confirmed = false WHERE host = ANY($1::text[]) AND status = 'running' AND confirmed
 """
 
+#: By our clock: the hosts' own may be wrong.
+_SILENCE = f"""
+UPDATE hosts SET state = 'unknown'
+WHERE state = 'online' AND heard_at < now() - make_interval(secs => $1)
+RETURNING {shown.columns("host")}
+"""  # noqa: S608
+
 _SELECT_HOSTS = f"SELECT {shown.columns('host')} FROM hosts WHERE name = ANY($1::text[])"  # noqa: S608
 _SELECT_PROCESSES = f"SELECT {shown.columns('process')} FROM processes WHERE host = ANY($1::text[])"  # noqa: S608
 
 LEFT = "Its controller has left; it may run on"
+SILENT = "Nothing is heard from its host"
 RETIRED = "It is no longer in the configuration of its host"
 
 
@@ -107,6 +118,14 @@ async def hide(connection: Connection, hosts: Collection[str], why: str, seen: s
     seen.add("process", await connection.fetch(_HIDE_PROCESSES, list(hosts), why))
     seen.add("task", await connection.fetch(_DOUBT_TASKS, list(hosts)))
     await connection.execute(_DOUBT_LOGS, list(hosts))
+
+
+async def silence_hosts(connection: Connection, after: float, seen: shown.Shown) -> None:
+    """Show hosts of which nothing was heard for `after` seconds, and what runs on them, as unknown."""
+    silent = await connection.fetch(_SILENCE, after)
+    if silent:
+        seen.add("host", silent)
+        await hide(connection, [row["name"] for row in silent], SILENT, seen)
 
 
 async def retire(connection: Connection, snapshot: SnapshotRow) -> list[Row]:

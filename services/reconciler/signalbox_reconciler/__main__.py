@@ -1,0 +1,45 @@
+"""`python -m signalbox_reconciler`: write the record."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Iterator, Sequence
+
+from signalbox.errors import SignalboxError
+from signalbox.service import configure_logging, run
+from signalbox.settings import Settings
+from signalbox_reconciler.service import migrate_only, reconciler
+
+_DESCRIPTION = """
+Reads events and commands from the bus and writes the record; the only one that does. Several may run side by side.
+It is told what it needs by environment variables: SIGNALBOX_REDIS_URL, SIGNALBOX_DATABASE_URL, SIGNALBOX_KEY,
+SIGNALBOX_HOSTNAME, SIGNALBOX_LOG_LEVEL.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until told to stop; the answer is the exit code."""
+    parser = argparse.ArgumentParser("signalbox-reconciler", description=_DESCRIPTION)
+    parser.add_argument("--migrate-only", action="store_true", help="bring the tables up to date, and do nothing else")
+    options = parser.parse_args(arguments)
+    try:
+        settings = Settings.from_env()
+        configure_logging(settings.log_level)
+        asyncio.run(migrate_only(settings) if options.migrate_only else run(reconciler(settings)))
+    except* SignalboxError as errors:
+        for error in _leaves(errors):
+            sys.stderr.write(f"signalbox-reconciler: {error}\n")
+        sys.exit(2)
+    return 0
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _leaves(part)
+    else:
+        yield error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Commands into the record: who asked for what is written down before, or while, the hosts do it."""
+
+from collections.abc import Callable, Sequence
+
+from redis.asyncio import Redis
+
+from signalbox.bus import names
+from signalbox.bus.consumer import Consumer, Entry
+from signalbox.bus.signing import verify
+from signalbox.errors import BadSignature
+from signalbox.messages.codec import decode_command
+from signalbox.postgres.pool import Connection, Database
+from signalbox_reconciler.feed import CLAIM_AFTER_MS, Feed, Told
+from signalbox_reconciler.fold.commands import CommandRow, audit, audit_forged
+from signalbox_reconciler.store import write_commands
+from signalbox_reconciler.text import without_nul
+
+BATCH = 100
+
+
+def auditing(redis: Redis, database: Database, member: str, key: str) -> Feed[CommandRow]:
+    """The feed of commands; `key` tells which ones are genuine."""
+    consumer = Consumer(
+        redis, names.COMMANDS, names.RECONCILER_GROUP, member, batch=BATCH, claim_after_ms=CLAIM_AFTER_MS
+    )
+    return Feed("commands", consumer, database, _decoding(key), _write)
+
+
+def _decoding(key: str) -> Callable[[Entry], CommandRow]:
+    def decode(entry: Entry) -> CommandRow:
+        command = decode_command(without_nul(entry.data))
+        try:
+            verify(key, entry.data, entry.signature)
+        except BadSignature:
+            return audit_forged(command, entry.position.decode())
+        return audit(command)
+
+    return decode
+
+
+async def _write(connection: Connection, messages: Sequence[CommandRow], *, again: bool) -> Told:
+    shown = await write_commands(connection, messages, again=again)
+    return Told(shown.changes())

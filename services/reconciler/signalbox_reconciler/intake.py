@@ -1,0 +1,42 @@
+"""Events into the record: the feed that everything else waits for."""
+
+from collections.abc import Sequence
+
+from redis.asyncio import Redis
+
+from signalbox.bus import names
+from signalbox.bus.consumer import Consumer, Entry
+from signalbox.messages.base import utc_now
+from signalbox.messages.codec import decode_event
+from signalbox.messages.events import AnyEvent, CommandDone
+from signalbox.messages.receipts import Recorded
+from signalbox.postgres.pool import Connection, Database
+from signalbox_reconciler.feed import CLAIM_AFTER_MS, Feed, Told
+from signalbox_reconciler.fold import fold
+from signalbox_reconciler.store import write_batch
+from signalbox_reconciler.text import without_nul
+
+#: Events in one transaction at most; more are hardly faster, and keep others waiting.
+BATCH = 1000
+
+
+def intake(redis: Redis, database: Database, member: str) -> Feed[AnyEvent]:
+    """The feed of events; `member` names this reconciler in the group."""
+    consumer = Consumer(redis, names.EVENTS, names.RECONCILER_GROUP, member, batch=BATCH, claim_after_ms=CLAIM_AFTER_MS)
+    return Feed("events", consumer, database, _decode, _write)
+
+
+def _decode(entry: Entry) -> AnyEvent:
+    event: AnyEvent = decode_event(without_nul(entry.data))
+    return event
+
+
+async def _write(connection: Connection, messages: Sequence[AnyEvent], *, again: bool) -> Told:
+    shown = await write_batch(connection, fold(messages), again=again)
+    now = utc_now()
+    receipts = [
+        Recorded(command_id=event.command_id, at=now, host=event.host)
+        for event in messages
+        if isinstance(event, CommandDone)
+    ]
+    return Told(shown.changes(), receipts)

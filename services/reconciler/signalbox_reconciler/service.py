@@ -1,0 +1,101 @@
+"""The composition root: what a reconciler is made of."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+from redis.asyncio import Redis
+
+from signalbox.bus.connection import connect
+from signalbox.errors import DatabaseUnavailable, SettingsError
+from signalbox.postgres.migrate import migrate
+from signalbox.postgres.pool import Database, open_database
+from signalbox.service import Backoff, background
+from signalbox.settings import Settings
+from signalbox_reconciler.audit import auditing
+from signalbox_reconciler.intake import intake
+from signalbox_reconciler.sweep import Sweep
+
+log = logging.getLogger(__name__)
+
+#: The name under which our migrations are remembered, and the package that holds them.
+SERVICE, MIGRATIONS = "reconciler", "signalbox_reconciler.migrations"
+#: Intake, audit and sweep, and one to spare.
+CONNECTIONS = 4
+#: Seconds for which `--migrate-only` waits for PostgreSQL.
+MIGRATE_WAIT = 60.0
+
+
+@asynccontextmanager
+async def reconciler(settings: Settings) -> AsyncIterator[None]:
+    """A reconciler that runs for as long as the block; PostgreSQL and Redis may come later, and go.
+
+    Raises:
+        SettingsError: there is no address of PostgreSQL.
+        MigrationError: the tables cannot be brought up to date.
+    """
+    async with open_record(settings) as database, aclosing(connect(settings.redis_url)) as redis:
+
+        async def work() -> None:
+            await _migrate(database)
+            await _reconcile(settings, redis, database)
+
+        async with background(work):
+            yield
+
+
+async def migrate_only(settings: Settings) -> None:
+    """Bring the tables up to date, waiting for PostgreSQL if need be.
+
+    Raises:
+        DatabaseUnavailable: it did not come within a minute.
+        MigrationError: the tables cannot be brought up to date.
+    """
+    async with open_record(settings) as database:
+        try:
+            async with asyncio.timeout(MIGRATE_WAIT):
+                await _migrate(database)
+        except TimeoutError as error:
+            raise DatabaseUnavailable(f"PostgreSQL did not answer for {MIGRATE_WAIT:.0f} seconds") from error
+
+
+@asynccontextmanager
+async def open_record(settings: Settings) -> AsyncIterator[Database]:
+    """The pool on the record."""
+    if not settings.database_url:
+        raise SettingsError(
+            "SIGNALBOX_DATABASE_URL is not set; set it to the address of PostgreSQL,"
+            " as in postgresql://user:password@host:5432/signalbox"
+        )
+    async with open_database(
+        settings.database_url, connections=CONNECTIONS, application="signalbox-reconciler"
+    ) as database:
+        yield database
+
+
+async def _migrate(database: Database) -> None:
+    backoff, told = Backoff(0.1, 1.0), False
+    while True:
+        try:
+            applied = await migrate(database, SERVICE, MIGRATIONS)
+        except DatabaseUnavailable as error:
+            if not told:
+                log.warning("waiting for PostgreSQL: %s", error)
+            told = True
+            await backoff.pause()
+        else:
+            log.info("the tables are up to date; applied now: %s", ", ".join(map(str, applied)) or "nothing")
+            return
+
+
+async def _reconcile(settings: Settings, redis: Redis, database: Database) -> None:
+    member = f"{settings.hostname}-{os.getpid()}"
+    events = intake(redis, database, member)
+    commands = auditing(redis, database, member, settings.key)
+    sweep = Sweep(redis, database, lambda: events.abreast_since)
+    log.info("ready: %s writes the record", member)
+    async with asyncio.TaskGroup() as group:
+        for run in (events.run, commands.run, sweep.run):
+            group.create_task(run())
