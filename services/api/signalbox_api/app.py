@@ -21,7 +21,7 @@ from signalbox_api.live.hub import Hub
 from signalbox_api.live.tail import Tail
 from signalbox_api.metrics import Measure, Metrics
 from signalbox_api.routes import ROUTERS
-from signalbox_api.security import MAX_BODY, Deadlines, Headers
+from signalbox_api.security import Headers, Limits
 from signalbox_api.services import Services
 from signalbox_api.static import read_folder
 
@@ -62,13 +62,12 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        max_body_size=MAX_BODY,
         lifespan=_lifespan(settings, metrics),
     )
     for router in ROUTERS:
         app.include_router(router)
     handlers.install(app)
-    app.add_middleware(Deadlines)
+    app.add_middleware(Limits)
     app.add_middleware(Headers)
     app.add_middleware(Measure, metrics=metrics)
     return app

@@ -14,7 +14,6 @@ from starlette.responses import Response
 from signalbox.errors import BusUnavailable, DatabaseUnavailable
 from signalbox_api.errors import ApiError
 from signalbox_api.replies import refusal
-from signalbox_api.security import MAX_BODY
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +21,6 @@ log = logging.getLogger(__name__)
 _WORDS = {
     404: "There is nothing at this address; /docs lists all that there is",
     405: "This address does not know the method {method}; /docs lists what it knows",
-    413: f"The body of the request is larger than {MAX_BODY // 1024} KiB; send less",
 }
 
 

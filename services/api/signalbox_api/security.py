@@ -53,11 +53,14 @@ class Headers:
         await self._app(scope, receive, adding)
 
 
-class Deadlines:
-    """Gives up on requests whose body trickles in, and on those that take longer than anything we do."""
+class Limits:
+    """Gives up on requests whose body is too large or trickles in, or that take longer than anything we do."""
 
-    def __init__(self, app: ASGIApp, *, body: float = BODY_WAIT, whole: float = REQUEST_WAIT) -> None:
+    def __init__(
+        self, app: ASGIApp, *, size: int = MAX_BODY, body: float = BODY_WAIT, whole: float = REQUEST_WAIT
+    ) -> None:
         self._app = app
+        self._size = size
         self._body = body
         self._whole = whole
 
@@ -65,7 +68,7 @@ class Deadlines:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        arrival = _Arrival(receive, self._body)
+        arrival = _Arrival(receive, self._size, self._body)
         started = False
 
         async def noting(message: Message) -> None:
@@ -84,10 +87,15 @@ class Deadlines:
 
 
 class _Arrival:
-    """The parts of a request's body, all within one time limit."""
+    """The parts of a request's body: so much at most, within one time limit.
 
-    def __init__(self, receive: Receive, wait: float) -> None:
+    What goes wrong is raised as HTTPException, the only kind that FastAPI lets through from here.
+    """
+
+    def __init__(self, receive: Receive, size: int, wait: float) -> None:
         self._receive = receive
+        self._left = size
+        self._size = size
         self._wait = wait
         self._until: float | None = None
         self._complete = False
@@ -102,6 +110,9 @@ class _Arrival:
                 message = await self._receive()
         except TimeoutError as error:
             words = f"The body of the request did not arrive within {self._wait:g} s; send it again"
-            raise HTTPException(408, words) from error  # the only kind that FastAPI lets through from here
+            raise HTTPException(408, words) from error
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise HTTPException(413, f"The body of the request is larger than {self._size // 1024} KiB; send less")
         self._complete = not message.get("more_body", False)
         return message
