@@ -1,11 +1,22 @@
 """Connections to Redis that neither hang nor retry behind our back."""
 
+import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import (
+    ClusterDownError,
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -15,9 +26,21 @@ from signalbox.errors import BusUnavailable
 SOCKET_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 2.0
 
-#: What a Redis that is away raises; redis-py's own retries stay off, because a repeated XADD or
-#: XREADGROUP is not the same as a single one.
-UNAVAILABLE = (RedisConnectionError, RedisTimeoutError, OSError)
+#: What a Redis raises that is away, is full, or must not be written to; redis-py's own retries stay off, because
+#: a repeated XADD or XREADGROUP is not the same as a single one.
+UNAVAILABLE = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    OSError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    MasterDownError,
+    ClusterDownError,
+    TryAgainError,
+)
+
+#: Codes for which redis-py has no class: it cannot write to its disk, or to enough replicas.
+_UNABLE = re.compile(r"\b(MISCONF|NOREPLICAS)\b")
 
 
 def connect(url: str, *, connections: int = 32, timeout: float = SOCKET_TIMEOUT) -> Redis:
@@ -34,8 +57,30 @@ def connect(url: str, *, connections: int = 32, timeout: float = SOCKET_TIMEOUT)
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
     )
+    pool.connection_class = _cancellable(pool.connection_class)
     # from_pool, not Redis(connection_pool=…): only then does aclose() end the connections, too.
     return Redis.from_pool(pool)
+
+
+def _cancellable(kind: type[AbstractConnection]) -> type[AbstractConnection]:
+    """A connection (plain, TLS or Unix) that can be cancelled at any moment.
+
+    redis-py writes under `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that arrives as the
+    write ends: a loop that should end then runs on, and the service does not stop.
+    """
+
+    class Cancellable(kind):  # type: ignore[misc, valid-type]
+        socket_timeout: float | None
+
+        async def send_packed_command(self, *args: object, **options: object) -> None:
+            limit, self.socket_timeout = self.socket_timeout, None  # nothing to wait_for
+            try:
+                async with asyncio.timeout(limit):
+                    await super().send_packed_command(*args, **options)
+            finally:
+                self.socket_timeout = limit
+
+    return Cancellable
 
 
 @asynccontextmanager
@@ -45,3 +90,7 @@ async def speaking() -> AsyncIterator[None]:
         yield
     except UNAVAILABLE as error:
         raise BusUnavailable(f"Redis does not answer: {error}") from error
+    except ResponseError as error:
+        if not _UNABLE.search(str(error)):
+            raise
+        raise BusUnavailable(f"Redis cannot do its work: {error}") from error
