@@ -1,19 +1,21 @@
 """One host with a controller as a process, and hands for a test to use it: commands in, events and receipts out."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 from celery import Celery
 
 from signalbox.bus import names
-from signalbox.bus.connection import connect
+from signalbox.bus.connection import UNAVAILABLE, connect
 from signalbox.bus.consumer import entries_of
 from signalbox.client.core import Commander, Issuer
 from signalbox.messages.codec import decode_event
@@ -29,6 +31,7 @@ NAME = "web-01"
 ALICE = Issuer(name="user:alice", reason="maintenance")
 
 E = TypeVar("E", bound=Event)
+R = TypeVar("R")
 
 SHOP = """
 [apps.shop]
@@ -91,8 +94,11 @@ class Host:
         return self._log.read_text(encoding="utf-8")
 
     async def events(self) -> list[AnyEvent]:
-        """Everything that was published so far."""
-        rows = entries_of(await self.redis.xread({names.EVENTS: self._position}))
+        """Everything that was published so far; what was known before, while Redis is away."""
+        try:
+            rows = entries_of(await self.redis.xread({names.EVENTS: self._position}))
+        except UNAVAILABLE:
+            rows = []
         if rows:
             self._position = rows[-1].position
         self._seen += [decode_event(row.data) for row in rows]
@@ -116,8 +122,18 @@ class Host:
         try:
             return await eventually(look, f"{kind.__name__} {fields}", within=within)
         except BaseException:
-            print(self.log, "\n".join(map(str, self._seen[-20:])))  # noqa: T201 - pytest shows it
+            self._explain(self._seen[-20:])
             raise
+
+    async def seen_again(self, kind: type[E], *, within: float = 10.0, **fields: Any) -> E:
+        """The same, of what is published from now on."""
+        self._seen = []
+        self._position = await self._last_position()
+        return await self.seen(kind, within=within, **fields)
+
+    async def _last_position(self) -> bytes:
+        last = await self.redis.xrevrange(names.EVENTS, count=1)
+        return bytes(last[0][0]) if last else b"0"
 
     async def process_is(self, name: str, state: str, *, within: float = CELERY_DEADLINE) -> ProcessChanged:
         """What was told of a process, as soon as the latest word on it is `state`."""
@@ -129,8 +145,35 @@ class Host:
         try:
             return await eventually(look, f"{name} {state}", within=within)
         except BaseException:
-            print(self.log, *(await self.of(ProcessChanged, name=name)), sep="\n")  # noqa: T201 - pytest shows it
+            self._explain(await self.of(ProcessChanged, name=name))
             raise
+
+    def _explain(self, events: Sequence[Event]) -> None:
+        """What pytest shows when something was not seen."""
+        logs = [path.read_text(encoding="utf-8")[-3000:] for path in (self.data / "logs").glob("*.log")]
+        print(self.log, *events, *logs, sep="\n")  # noqa: T201
+
+    async def pid(self, name: str) -> int:
+        """The process' pid, as it was last told; 0 when it has none."""
+        told = await self.of(ProcessChanged, name=name)
+        return (told[-1].pid if told else None) or 0
+
+    async def only_child_of(self, pid: int) -> int:
+        """The one process that this one has started, as soon as there is one."""
+
+        async def look() -> int | None:
+            children = psutil.Process(pid).children()
+            return children[0].pid if children else None
+
+        return await eventually(look, f"a child of {pid}")
+
+    def workers(self) -> list[int]:
+        """The main processes that run on this host, by whomever they were launched."""
+        return [pid for pid in _launched_from(self.data) if psutil.Process(pid).ppid() not in _launched_from(self.data)]
+
+    def begin(self, work: Coroutine[Any, Any, R]) -> "asyncio.Task[R]":
+        """Do something beside the rest."""
+        return asyncio.get_running_loop().create_task(work)
 
     async def send(self, task: str, **arguments: Any) -> str:
         """Send a task of the shop, as in `send("reports.count_stock", seconds=60.0)`; its id."""
@@ -159,12 +202,23 @@ async def a_host(folder: Path, redis: Redis, configuration: str = SHOP, **enviro
         await host.redis.aclose()
 
 
+def exists(pid: int) -> bool:
+    """Whether there is a process of this pid, dead or alive."""
+    return Path(f"/proc/{pid}").exists()
+
+
 def _end_all_below(data: Path) -> None:
-    """KILL to whatever a controller of this data folder has launched and left."""
+    for pid in _launched_from(data):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _launched_from(data: Path) -> list[int]:
+    """Every process that a controller of this data folder has launched, and the pool children of those."""
     socket = f"SIGNALBOX_AGENT_SOCKET={data / 'run' / 'agents.sock'}".encode()
+    found = []
     for entry in Path("/proc").iterdir():
-        try:
+        with contextlib.suppress(OSError):
             if entry.name.isdigit() and socket in (entry / "environ").read_bytes().split(b"\0"):
-                os.kill(int(entry.name), signal.SIGKILL)
-        except OSError:
-            continue
+                found.append(int(entry.name))
+    return found
