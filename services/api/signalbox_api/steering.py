@@ -58,9 +58,9 @@ def outcome(order: Order, result: ProcessesResult) -> tuple[int, ProcessesAnswer
 def _success(order: Order, result: ProcessesResult) -> str:
     parts = [f"{order.subject} been {_DONE[order.verb]}"]
     if order.verb == "stop":
-        tasks = f"{result.tasks_killed} running task{'' if result.tasks_killed == 1 else 's'}"
-        verb = "was" if result.tasks_killed == 1 else "were"
-        parts.append(f"{tasks} {verb} {'marked as failed' if result.recorded else 'ended with them'}")
+        one = result.tasks_killed == 1
+        end = f"{'was' if one else 'were'} marked as failed" if result.recorded else "ended with them"
+        parts.append(f"{result.tasks_killed} running task{'' if one else 's'} {end}")
     if not result.recorded:
         parts.append(f"the record will follow {'shortly' if order.record_up else 'when the database is back'}")
     return "; ".join(parts)

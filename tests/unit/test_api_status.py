@@ -1,0 +1,97 @@
+"""One word for many processes, and for many hosts' answers."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from signalbox.client.results import ProcessesResult
+from signalbox.messages.receipts import ProcessReport
+from signalbox.messages.views import HostView, ProcessView
+from signalbox_api.status import celery_status, overall
+from signalbox_api.steering import Order, Verb, outcome
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def process(host: str, kind: Any, state: Any) -> ProcessView:
+    shown: dict[str, Any] = {**dict.fromkeys(ProcessView.__struct_fields__), "node": "", "message": "", "name": kind}
+    return ProcessView(**{**shown, "host": host, "kind": kind, "state": state, "desired": "running"})
+
+
+def host(name: str, state: Any = "online") -> HostView:
+    return HostView(name=name, state=state, seen_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("states", "word"),
+    [
+        (["running", "running"], "running"),
+        (["running", "starting"], "degraded"),
+        (["running", "stopped"], "degraded"),
+        (["running", "unknown"], "degraded"),
+        (["stopping"], "degraded"),
+        (["stopped", "fatal"], "stopped"),
+        (["stopped", "unknown"], "unknown"),
+        (["unknown"], "unknown"),
+    ],
+)
+def test_running_is_said_only_when_everything_runs(states: list[Any], word: str) -> None:
+    assert overall(states, "stopped") == word
+
+
+def test_workers_and_beat_have_a_word_of_their_own() -> None:
+    status = celery_status([host("a")], [process("a", "worker", "running"), process("a", "beat", "stopped")])
+    assert (status.celery, status.worker, status.beat) == ("degraded", "running", "stopped")
+    assert [one.kind for one in status.hosts[0].processes] == ["worker", "beat"]
+
+
+def test_the_processes_of_a_silent_host_are_unknown_whatever_they_last_were() -> None:
+    status = celery_status([host("a", "unknown")], [process("a", "worker", "running")])
+    assert (status.celery, status.worker) == ("unknown", "unknown")
+
+
+def test_where_no_host_ever_reported_nothing_is_known() -> None:
+    assert celery_status([], []).celery == "unknown"
+
+
+def heard(verdict: Any, **fields: Any) -> ProcessesResult:
+    return ProcessesResult(command_id="a command", verdict=verdict, **fields)
+
+
+STUCK = ProcessReport(name="worker", kind="worker", state="stopping", host="web-01", message="pid 7 in state D")
+
+
+@pytest.mark.parametrize(
+    ("verb", "result", "http", "words"),
+    [
+        (
+            *("stop", heard("stopped", recorded=True, tasks_killed=2), 200),
+            "Celery has been stopped; 2 running tasks were marked as failed",
+        ),
+        (
+            *("stop", heard("stopped", recorded=True, tasks_killed=1), 200),
+            "Celery has been stopped; 1 running task was marked as failed",
+        ),
+        ("start", heard("started", recorded=True), 200, "Celery has been started"),
+        ("start", heard("started"), 200, "Celery has been started; the record will follow shortly"),
+        ("stop", heard("incomplete", processes=(STUCK,)), 502, "worker on web-01 is stopping (pid 7 in state D)"),
+        ("stop", heard("unknown"), 404, "No controller has any process to stop"),
+        ("stop", heard("refused", detail="expired"), 502, "A controller refused to stop: expired"),
+        ("stop", heard(None, silent=frozenset({"web-02"})), 202, "no answer has come yet from web-02"),
+        ("start", heard(None), 202, "no controller is connected"),
+    ],
+)
+def test_a_stop_or_start_is_answered_in_words(verb: Verb, result: ProcessesResult, http: int, words: str) -> None:
+    status, answer = outcome(Order(verb=verb, chosen=False, record_up=True), result)
+    assert status == http
+    assert words in answer.message
+    assert answer.verified == (http == 200)
+
+
+def test_an_answer_does_not_claim_that_all_of_celery_was_stopped_when_some_was() -> None:
+    _, answer = outcome(Order(verb="stop", chosen=True, record_up=False), heard("stopped", tasks_killed=3))
+    assert answer.message == (
+        "The chosen processes have been stopped; 3 running tasks ended with them;"
+        " the record will follow when the database is back"
+    )
