@@ -95,7 +95,7 @@
  * @typedef {object} Connection
  * @property {"connecting" | "live" | "waiting" | "stopped"} phase
  * @property {number | null} retryAt  When the next try comes (ms of this machine's clock).
- * @property {number | null} recordAge  How far the record lies behind, in seconds.
+ * @property {number | null} recordAge  Seconds since the record last told of a change; null: never yet.
  * @property {string} why  What ended the last connection.
  *
  * @typedef {object} Toast

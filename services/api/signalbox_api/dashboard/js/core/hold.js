@@ -6,7 +6,7 @@
 /** A pointer that rests is nobody aiming. */
 const POINTER_MS = 3000;
 /** Further down than this, rows coming in above would push away what is being read. */
-const SCROLLED_PX = 160;
+const SCROLLED_PX = 8;
 
 export class Hold {
   /** @type {HTMLElement | null} */

@@ -3,6 +3,8 @@
  * @module
  */
 
+import { moment } from "../core/format.js";
+
 /** @typedef {import("../types.js").CeleryStatus} CeleryStatus */
 /** @typedef {import("../types.js").Host} Host */
 /** @typedef {import("../types.js").Process} Process */
@@ -35,6 +37,20 @@ export function targets(status, action) {
   return (status?.hosts ?? [])
     .map((host) => ({ ...host, processes: host.processes.filter(hit) }))
     .filter((host) => host.processes.length > 0);
+}
+
+/**
+ * How many seconds the record lies behind, as far as can be told. It is as young as its last change or the last sign of
+ * life that it took from a host; where no host is online nothing is to be told, and silence means nothing.
+ * @param {number | null} lastChange  Seconds since the last change, or null when there was none yet.
+ * @param {CeleryStatus | null} status
+ * @param {number} now
+ */
+export function recordLag(lastChange, status, now) {
+  const online = (status?.hosts ?? []).filter((host) => host.state === "online");
+  if (online.length === 0) return 0;
+  const seen = Math.max(...online.map((host) => moment(host.seen_at) ?? 0));
+  return Math.max(0, Math.min(lastChange ?? Infinity, (now - seen) / 1000));
 }
 
 /**

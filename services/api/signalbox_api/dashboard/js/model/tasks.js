@@ -57,7 +57,6 @@ export function matches(task, filter) {
 
 /** How long it has run or waited until `now`, or ran in all; in milliseconds. @param {Task} task @param {number} now */
 export function spanOf(task, now) {
-  if (task.runtime !== null && isOver(task)) return task.runtime * 1000;
   const from = moment(task.status === "pending" ? task.created_at : task.started_at);
   if (from === null) return null;
   const until = isOver(task) ? moment(task.finished_at) : now;

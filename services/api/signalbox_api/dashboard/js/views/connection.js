@@ -7,11 +7,12 @@ import { useTicking } from "../core/clock.js";
 import { elapsed } from "../core/format.js";
 import { useApp, useStore } from "../core/store.js";
 import { html } from "../core/ui.js";
+import { recordLag } from "../model/processes.js";
 
 /** Two beats of the server were missed. */
 const QUIET_MS = 4500;
-/** Every host makes the record tell something every 2 s; a longer silence than this is worth a word, in seconds. */
-const BEHIND_S = 7;
+/** Hosts give a sign of life every 2 s and the page looks every 5 s; a record older than this, in seconds, is worth a word. */
+const BEHIND_S = 12;
 /** A short cut needs no strip. */
 const STRIP_MS = 3000;
 
@@ -20,7 +21,8 @@ const STRIP_MS = 3000;
 export function ConnectionBadge() {
   const { live } = useApp();
   const connection = useStore((state) => state.connection);
-  const text = useTicking(() => told(connection, live.lastNews));
+  const status = useStore((state) => state.status);
+  const text = useTicking((clock) => told(connection, live.lastNews, recordLag(connection.recordAge, status, clock.now())));
   const tone = toneOf(connection, text);
   return html`<button
     class="connection tone-${tone}"
@@ -50,13 +52,12 @@ export function StaleStrip() {
   return html`<div class="strip" data-testid="stale"><span>${text}</span><button class="button small" onClick=${() => live.retryNow()}>Try now</button></div>`;
 }
 
-/** @param {Connection} connection @param {number | null} news */
-function told({ phase, recordAge }, news) {
+/** @param {Connection} connection @param {number | null} news @param {number} lag */
+function told({ phase }, news, lag) {
   const age = news === null ? null : Date.now() - news;
   if (phase === "live") {
     if (age !== null && age > QUIET_MS) return `last news ${elapsed(age)} ago`;
-    if (recordAge === null) return "no news of the record yet";
-    if (recordAge > BEHIND_S) return `record is ${elapsed(recordAge * 1000)} behind`;
+    if (lag > BEHIND_S) return `record is ${elapsed(lag * 1000)} behind`;
     return "live";
   }
   if (phase === "stopped") return "not connected";
