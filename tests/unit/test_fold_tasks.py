@@ -1,0 +1,194 @@
+"""What a task's row says after the events of its life, in whatever order they came."""
+
+from collections.abc import Iterable
+from itertools import permutations
+from typing import get_args
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signalbox.messages.base import Message
+from signalbox.messages.events import AnyEvent, AnyTaskEvent, TaskReceived
+from signalbox_reconciler.fold import EVENT_HANDLERS, fold
+from signalbox_reconciler.fold.batch import Batch
+from signalbox_reconciler.fold.rows import LogRow, TaskRow
+from support.history import KILLED, WORKER, Life, after, deliveries, lives
+
+LIFE = Life()
+RUN = LIFE.run(2)
+
+
+def the_task(*events: AnyTaskEvent) -> TaskRow:
+    return fold(events).tasks["t1"]
+
+
+def the_log(*events: AnyTaskEvent) -> LogRow:
+    [log] = fold(events).logs.values()
+    return log
+
+
+def orders(*events: AnyTaskEvent) -> list[tuple[AnyTaskEvent, ...]]:
+    return list(permutations(events))
+
+
+def rows_of(batch: Batch) -> object:
+    return msgspec.to_builtins([batch.tasks, {"/".join(key): row for key, row in batch.logs.items()}])
+
+
+def merged(batches: Iterable[list[AnyTaskEvent]]) -> Batch:
+    """What the table holds after these batches, if its SQL merges as the fold does."""
+    table = Batch()
+    for batch in map(fold, batches):
+        for task in batch.tasks.values():
+            table.add_task(task)
+        for log in batch.logs.values():
+            table.add_log(log)
+    return table
+
+
+def test_each_event_has_exactly_one_handler() -> None:
+    assert set(EVENT_HANDLERS) == set(get_args(AnyEvent))
+    assert all(issubclass(kind, Message) for kind in EVENT_HANDLERS)
+
+
+def test_a_received_task_is_pending_on_its_worker() -> None:
+    task = the_task(LIFE.received(1))
+    assert (task.status, task.outcome, task.worker, task.queue) == ("pending", None, WORKER, "orders")
+    assert fold([LIFE.received(1)]).logs == {}
+
+
+def test_a_started_task_is_running_with_the_pid_of_its_child() -> None:
+    task = the_task(LIFE.received(1), RUN.started())
+    assert (task.status, task.pid, task.started_at, task.created_at) == ("running", 100, after(2), after(1))
+
+
+@pytest.mark.parametrize("events", orders(LIFE.received(1), RUN.started(), RUN.succeeded(3)))
+def test_a_completed_task_is_completed_in_whatever_order_its_events_come(events: tuple[AnyTaskEvent, ...]) -> None:
+    task = the_task(*events)
+    assert (task.status, task.outcome, task.confirmed) == ("completed", "succeeded", True)
+    assert (task.created_at, task.started_at, task.finished_at) == (after(1), after(2), after(3))
+    assert (task.pid, task.queue, task.args) == (100, "orders", "(1,)")
+
+
+def test_an_end_that_does_not_tell_the_start_keeps_the_one_that_was_told() -> None:
+    for events in orders(RUN.started(), RUN.failed(3)):
+        assert the_task(*events).started_at == the_log(*events).started_at == after(2)
+
+
+def test_a_failed_task_shows_its_error_and_its_log_the_traceback() -> None:
+    events = (RUN.started(), RUN.failed(3))
+    assert (the_task(*events).status, the_task(*events).error) == ("failed", "ValueError('no')")
+    assert (the_log(*events).status, the_log(*events).traceback) == ("failed", "Traceback")
+
+
+def test_a_cancelled_task_and_its_log_say_so_with_a_finish_time() -> None:
+    for events in orders(RUN.started(), RUN.signalled(3), RUN.cancelled(4)):
+        for row in (the_task(*events), the_log(*events)):
+            assert (row.status, row.outcome, row.error, row.finished_at) == ("failed", "cancelled", KILLED, after(4))
+        assert (the_task(*events).cancel_signal, the_task(*events).cancel_kill_at) == ("TERM", None)
+
+
+def test_a_signal_shows_when_kill_follows_until_kill_was_sent() -> None:
+    term, kill = RUN.signalled(3), RUN.signalled(8, "KILL", None)
+    assert (the_task(term).cancel_signal, the_task(term).cancel_kill_at) == ("TERM", after(8))
+    for events in orders(RUN.started(), term, kill):
+        task = the_task(*events)
+        assert (task.status, task.cancel_signal, task.cancel_kill_at) == ("running", "KILL", None)
+
+
+def test_a_dropped_task_is_cancelled_without_a_log() -> None:
+    batch = fold([LIFE.received(1), LIFE.dropped(2)])
+    assert (batch.tasks["t1"].status, batch.tasks["t1"].outcome, batch.logs) == ("failed", "cancelled", {})
+
+
+def test_a_retried_task_is_pending_and_its_attempt_failed() -> None:
+    events = (RUN.started(), RUN.retried(3))
+    assert (the_task(*events).status, the_task(*events).error) == ("pending", "Busy()")
+    assert (the_log(*events).status, the_log(*events).outcome, the_log(*events).error) == ("failed", "error", "Busy()")
+
+
+def test_a_requeued_task_is_pending_and_its_attempt_over() -> None:
+    events = (RUN.started(), RUN.requeued(3))
+    assert the_task(*events).status == "pending"
+    assert (the_log(*events).status, the_log(*events).outcome) == ("failed", "rejected")
+
+
+def test_a_later_run_wins_over_an_earlier_one_that_is_told_later() -> None:
+    second = LIFE.run(12, retries=1, pid=101)
+    task = the_task(second.started(), RUN.started(), RUN.retried(3), LIFE.received(1))
+    assert (task.status, task.pid, task.started_at, task.retries) == ("running", 101, after(12), 1)
+    assert task.created_at == after(1)
+
+
+def test_a_redelivered_task_that_runs_again_is_running_again() -> None:
+    task = the_task(RUN.started(), RUN.failed(3), LIFE.run(9, pid=101).started())
+    assert (task.status, task.outcome, task.error, task.finished_at) == ("running", None, None, None)
+
+
+def test_of_two_ends_of_one_run_the_first_one_stays() -> None:
+    for events in orders(RUN.succeeded(3), RUN.cancelled(4)):
+        assert the_task(*events).outcome == the_log(*events).outcome == "succeeded"
+
+
+def test_a_task_keeps_the_arguments_of_its_latest_delivery() -> None:
+    first, second = LIFE.received(1, args="(1,)"), LIFE.received(9, retries=1, args="(2,)")
+    for events in orders(first, RUN.started(), RUN.retried(3), second):
+        assert the_task(*events).args == "(2,)"
+
+
+@given(deliveries())
+def test_no_order_no_repetition_and_no_batching_changes_the_result(
+    delivery: tuple[list[AnyTaskEvent], list[list[AnyTaskEvent]]],
+) -> None:
+    events, batches = delivery
+    expected = rows_of(fold(events))
+    assert rows_of(fold(event for batch in batches for event in batch)) == expected
+    assert rows_of(merged(batches)) == expected
+
+
+@given(lives(), st.data())
+def test_an_end_never_goes_back_within_a_run(events: list[AnyTaskEvent], data: st.DataObject) -> None:
+    table = Batch()
+    ended: dict[str, str | None] = {}
+    for event in data.draw(st.permutations(events)):
+        table = merged([[event]]) if not table.tasks else _add(table, event)
+        task = table.tasks["t1"]
+        if task.run in ended and ended[task.run] is not None:
+            assert task.outcome is not None, f"{task.run} had ended as {ended[task.run]}"
+        ended[task.run] = task.outcome
+
+
+@given(lives())
+def test_what_was_inferred_never_beats_what_was_seen(events: list[AnyTaskEvent]) -> None:
+    table = fold(events)
+    seen = msgspec.structs.asdict(table.tasks["t1"])
+    for phase in range(1, table.tasks["t1"].phase + 1):
+        inferred = fold(events).tasks["t1"]
+        inferred.confirmed, inferred.phase, inferred.precedence = False, phase, 2**62
+        inferred.status, inferred.outcome, inferred.error = "failed", "worker_lost", "nobody knows"
+        table.add_task(inferred)
+        assert msgspec.structs.asdict(table.tasks["t1"]) == seen
+
+
+@given(lives())
+def test_a_task_was_created_when_anybody_first_saw_anything_of_it(events: list[AnyTaskEvent]) -> None:
+    first = min(min(event.at, getattr(event, "started_at", None) or event.at) for event in events)
+    assert fold(events).tasks["t1"].created_at == first
+
+
+@given(lives())
+def test_only_runs_that_were_started_have_a_log(events: list[AnyTaskEvent]) -> None:
+    runs = {event.run for event in events if "." in event.run}
+    assert {run for _, run in fold(events).logs} == runs
+    assert not any(isinstance(event, TaskReceived) and event.run in runs for event in events)
+
+
+def _add(table: Batch, event: AnyTaskEvent) -> Batch:
+    batch = fold([event])
+    for task in batch.tasks.values():
+        table.add_task(task)
+    for log in batch.logs.values():
+        table.add_log(log)
+    return table
