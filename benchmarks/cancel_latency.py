@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Cancel:
     """One cancel, as its caller saw it; times in milliseconds."""
 
     answer: float
+    #: From the request to the death of the task.
+    death: float
     #: From the death of the task to the start of the one behind it.
     next_start: float
     dead_at_answer: bool
@@ -73,7 +75,7 @@ def _send(celery: Celery) -> str:
 
 
 async def _cancel(api: httpx.AsyncClient, task: dict[str, Any], following: str) -> Cancel:
-    began = time.perf_counter()
+    asked, began = datetime.now(UTC), time.perf_counter()
     answer = await api.post(f"/scheduler/cancel-task/{task['task_id']}/", json={"reason": "benchmark"})
     took = time.perf_counter() - began
     dead = not _exists(task["pid"])
@@ -84,6 +86,7 @@ async def _cancel(api: httpx.AsyncClient, task: dict[str, Any], following: str) 
     finished = datetime.fromisoformat(row["finished_at"])
     return Cancel(
         answer=took * 1000,
+        death=(finished - asked).total_seconds() * 1000,
         next_start=(started - finished).total_seconds() * 1000,
         dead_at_answer=dead,
         recorded=row["status"] == "failed" and row["error"] == "Task cancelled manually",
@@ -117,6 +120,7 @@ def percentile(values: Sequence[float], percent: int) -> float:
 def report(cancels: Sequence[Cancel]) -> str:
     """The figures, a line each."""
     answers = [cancel.answer for cancel in cancels]
+    deaths = [cancel.death for cancel in cancels]
     starts = [cancel.next_start for cancel in cancels]
     return "\n".join(
         (
@@ -124,6 +128,7 @@ def report(cancels: Sequence[Cancel]) -> str:
             f"answers before death          {sum(not cancel.dead_at_answer for cancel in cancels)}",
             f"answers before the record     {sum(not cancel.recorded for cancel in cancels)}",
             f"request to answer    p50 {percentile(answers, 50):7.1f} ms   p99 {percentile(answers, 99):7.1f} ms",
+            f"request to death     p50 {percentile(deaths, 50):7.1f} ms   p99 {percentile(deaths, 99):7.1f} ms",
             f"death to next start  p50 {percentile(starts, 50):7.1f} ms   max {max(starts):7.1f} ms",
         )
     )
