@@ -33,7 +33,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 @click.command()
 @click.argument("task_ids", nargs=-1, required=True, metavar="ID...")
 @click.option("--reason", metavar="TEXT", help="Why, for the audit trail.")
-@click.option("--wait", type=click.FloatRange(0, 300), metavar="SECONDS", help="How long to wait for proof (10).")
+@click.option("--wait", type=click.FloatRange(0, 60), metavar="SECONDS", help="How long to wait for proof (10).")
 @connected
 def cancel(api: Api, *, as_json: bool, task_ids: tuple[str, ...], reason: str | None, wait: float | None) -> None:
     """Cancel tasks and wait for the proof that they are dead.

@@ -11,11 +11,10 @@ from signalbox.cli.http import Api
 #: What to do about a part that `/readyz` finds wanting.
 _PARTS = {
     "redis": "Nothing can be commanded without it: start Redis, or correct SIGNALBOX_REDIS_URL of the api.",
-    "bus": "Nothing can be commanded without it: start Redis, or correct SIGNALBOX_REDIS_URL of the api.",
     "database": "Cancels still work, the record follows later: start PostgreSQL, or correct SIGNALBOX_DATABASE_URL.",
-    "postgresql": "Cancels still work, the record follows later: start PostgreSQL, or correct SIGNALBOX_DATABASE_URL.",
+    "live": "Browsers see no changes until it is well: it needs Redis, and the reconciler.",
 }
-_WELL = frozenset({"ok", "up", "ready", "true"})
+_LOG = "Read the log of the api."
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,10 +35,10 @@ def examine(api: Api) -> Iterator[Check]:
         yield Check(check="api", ok=False, detail=error.message, advice="Start the api, or correct the address.")
         return
     yield Check(check="api", ok=True, detail="answers")
-    yield from _readiness(api)
     token = _token(api)
     yield token
     if token.ok:
+        yield from _readiness(api)
         yield from _celery(api)
 
 
@@ -49,8 +48,10 @@ def _token(api: Api) -> Check:
         return Check(check="token", ok=False, detail="none was given", advice=advice)
     try:
         user = api.get("/session").get("user") or {}
-    except (Refused, Unreachable) as error:
-        return Check(check="token", ok=False, detail=error.message, advice=advice)
+    except Refused as error:
+        return Check(check="token", ok=False, detail=error.message, advice=advice if error.status == 401 else _LOG)
+    except Unreachable as error:
+        return Check(check="token", ok=False, detail=error.message, advice=_LOG)
     return Check(check="token", ok=True, detail=f"{user.get('name', '?')}, role {user.get('role', '?')}")
 
 
@@ -58,26 +59,17 @@ def _readiness(api: Api) -> Iterator[Check]:
     try:
         _, body = api.call("GET", "/readyz", accept=frozenset({503}))
     except (Refused, Unreachable) as error:
-        yield Check(check="readiness", ok=False, detail=error.message, advice="Read the log of the api.")
+        yield Check(check="readiness", ok=False, detail=error.message, advice=_LOG)
         return
-    for name, state in (body.get("parts") or {}).items():
-        ok, detail = _part(state)
-        yield Check(check=name, ok=ok, detail=detail, advice=_PARTS.get(name, "Read the log of the api."))
-
-
-def _part(state: object) -> tuple[bool, str]:
-    if isinstance(state, dict):
-        ok = bool(state.get("ok"))
-        return ok, str(state.get("detail") or state.get("message") or ("answers" if ok else "does not answer"))
-    text = str(state)
-    return text.lower() in _WELL, text
+    for name, part in (body.get("parts") or {}).items():
+        yield Check(check=name, ok=bool(part.get("ok")), detail=part.get("detail", ""), advice=_PARTS.get(name, _LOG))
 
 
 def _celery(api: Api) -> Iterator[Check]:
     try:
         hosts: list[dict[str, Any]] = api.get("/scheduler/celery-status/").get("hosts", [])
     except (Refused, Unreachable) as error:
-        yield Check(check="hosts", ok=False, detail=error.message, advice="Read the log of the api.")
+        yield Check(check="hosts", ok=False, detail=error.message, advice=_LOG)
         return
     if not hosts:
         advice = "Start a controller on each host that runs Celery, with the same Redis and SIGNALBOX_KEY as the api."

@@ -21,6 +21,7 @@ _COLOURS = {
 _PROCESS_COLOURS = _COLOURS | {"running": "green"}
 
 _GAP = "  "
+_NOTHING = (None, "")
 
 
 def say(text: str = "", *, err: bool = False) -> None:
@@ -29,12 +30,20 @@ def say(text: str = "", *, err: bool = False) -> None:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, process: bool = False) -> str:
-    """Rows under headings, as wide as their widest cell; known statuses are coloured."""
-    cells = [[plain(cell) for cell in row] for row in rows]
-    widths = [max(len(line[column]) for line in [list(headings), *cells]) for column in range(len(headings))]
-    head = _line([click.style(h.ljust(w), bold=True) for h, w in zip(headings, widths, strict=True)])
-    body = [_line([paint(c, w, process=process) for c, w in zip(row, widths, strict=True)]) for row in cells]
-    return "\n".join([head, *body])
+    """Rows under headings, as wide as their widest cell; known statuses are coloured, empty columns left out."""
+    columns = [
+        [heading, *(plain(row[number]) for row in rows)]
+        for number, heading in enumerate(headings)
+        if any(row[number] not in _NOTHING for row in rows)
+    ]
+    widths = [max(map(len, column)) for column in columns]
+    widths[-1:] = [0]  # nothing follows it that would have to be aligned
+    head, *body = zip(*columns, strict=True)
+    lines = [_GAP.join(click.style(cell.ljust(width), bold=True) for cell, width in zip(head, widths, strict=True))]
+    lines += [
+        _GAP.join(paint(cell, width, process=process) for cell, width in zip(row, widths, strict=True)) for row in body
+    ]
+    return "\n".join(lines)
 
 
 def paint(text: str, width: int = 0, *, process: bool = False) -> str:
@@ -46,10 +55,6 @@ def paint(text: str, width: int = 0, *, process: bool = False) -> str:
 
 def plain(value: object) -> str:
     """A cell's text: a dash for nothing, and no control characters, which could take over the terminal."""
-    if value is None or value == "":
+    if value in _NOTHING:
         return "-"
     return "".join(c if c.isprintable() else "·" for c in str(value))
-
-
-def _line(cells: Sequence[str]) -> str:
-    return _GAP.join(cells).rstrip()
