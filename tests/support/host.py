@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import psutil
 from celery import Celery
@@ -18,8 +18,9 @@ from signalbox.bus import names
 from signalbox.bus.connection import UNAVAILABLE, connect
 from signalbox.bus.consumer import entries_of
 from signalbox.client.core import Commander, Issuer
-from signalbox.messages.codec import decode_event
+from signalbox.messages.codec import decode_event, decode_receipt
 from signalbox.messages.events import AnyEvent, Event, ProcessChanged, TaskStarted
+from signalbox.messages.receipts import AnyReceipt
 from support.eventually import eventually
 from support.stores.server import Redis
 
@@ -53,6 +54,7 @@ class Host:
     """A controller that a test starts, stops and kills; what it launched is ended with the test."""
 
     def __init__(self, folder: Path, redis: Redis, configuration: str = SHOP, **environ: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self.data = folder / "data"
         self.redis = connect(redis.url)
         self.commander = Commander(self.redis, KEY)
@@ -87,6 +89,10 @@ class Host:
         assert self.process is not None
         self.process.send_signal(number)
         return await asyncio.to_thread(self.process.wait, 30.0)
+
+    async def end_hard(self) -> None:
+        """Kill the controller as the kernel does when memory runs out."""
+        await self.end(signal.SIGKILL)
 
     @property
     def log(self) -> str:
@@ -133,7 +139,7 @@ class Host:
 
     async def _last_position(self) -> bytes:
         last = await self.redis.xrevrange(names.EVENTS, count=1)
-        return bytes(last[0][0]) if last else b"0"
+        return cast("bytes", last[0][0]) if last else b"0"
 
     async def process_is(self, name: str, state: str, *, within: float = CELERY_DEADLINE) -> ProcessChanged:
         """What was told of a process, as soon as the latest word on it is `state`."""
@@ -179,6 +185,29 @@ class Host:
         """Send a task of the shop, as in `send("reports.count_stock", seconds=60.0)`; its id."""
         return str((await asyncio.to_thread(self.celery.send_task, f"shop.{task}", kwargs=arguments)).id)
 
+    async def send_to(self, queue: str, task: str, **arguments: Any) -> str:
+        """The same, to another queue than the usual one."""
+        send = self.celery.send_task
+        return str((await asyncio.to_thread(send, f"shop.{task}", kwargs=arguments, queue=queue)).id)
+
+    async def receipts(self, command_id: str, count: int) -> list[AnyReceipt]:
+        """The receipts of a command, as soon as there are so many."""
+
+        async def look() -> list[AnyReceipt] | None:
+            rows = entries_of(await self.redis.xread({names.receipts(command_id): b"0"}))
+            return [decode_receipt(row.data) for row in rows] if len(rows) >= count else None
+
+        return await eventually(look, f"{count} receipts", within=15.0)
+
+    async def buried(self, data: bytes) -> None:
+        """Wait until a command is on the dead-letter stream."""
+
+        async def look() -> bool:
+            rows = entries_of(await self.redis.xread({names.dead(names.COMMANDS): b"0"}))
+            return any(row.data == data for row in rows)
+
+        await eventually(look, f"{data!r} among the dead letters")
+
     async def running(self, task: str = "reports.count_stock", **arguments: Any) -> TaskStarted:
         """Send a long task, and wait until a child runs it."""
         task_id = await self.send(task, **(arguments or {"seconds": 120.0}))
@@ -188,7 +217,6 @@ class Host:
 @asynccontextmanager
 async def a_host(folder: Path, redis: Redis, configuration: str = SHOP, **environ: str) -> AsyncIterator[Host]:
     """A host whose controller is started; at the end all of it is gone."""
-    folder.mkdir(parents=True, exist_ok=True)
     host = Host(folder, redis, configuration, **environ)
     try:
         host.start()

@@ -95,7 +95,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Configuration:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path} is not TOML: {error}; correct that place") from error
+        raise ConfigurationError(f"{path}: not TOML: {error}; correct that place") from error
     top = _convert(path, "", document, _File)
     apps = {label: _convert(path, f"apps.{label}", table, App) for label, table in top.apps.items()}
     drafts = [spec for label, app in apps.items() for spec in _specs(path, label, app, environ)]
@@ -184,12 +184,15 @@ def _resolved(path: Path, key: str, values: Mapping[str, str], environ: Mapping[
 
 def _uniquely_named(path: Path, drafts: list[ProcessSpec]) -> tuple[ProcessSpec, ...]:
     """Give a name that two applications use the application's name in front; node names are unique then, too."""
+    for (label, name), count in Counter((spec.label, spec.name) for spec in drafts).items():
+        if count > 1:
+            raise ConfigurationError(f"{path}: apps.{label}: two processes are called {name!r}; give one another name")
     uses = Counter(spec.name for spec in drafts)
     specs = tuple(
         msgspec.structs.replace(spec, name=f"{spec.label}-{spec.name}") if uses[spec.name] > 1 else spec
         for spec in drafts
     )
-    twice = [name for name, count in Counter(spec.name for spec in specs).items() if count > 1]
-    if twice:
-        raise ConfigurationError(f"{path}: two processes are called {twice[0]!r}; give one of them another name")
+    for name, count in Counter(spec.name for spec in specs).items():
+        if count > 1:
+            raise ConfigurationError(f"{path}: two processes come to be called {name!r}; give one another name")
     return specs

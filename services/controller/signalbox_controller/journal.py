@@ -48,7 +48,11 @@ class Journal:
 
     async def sync(self) -> None:
         """Return when the disk has all that was added."""
-        await asyncio.to_thread(os.fsync, self._handle)
+        handle = os.dup(self._handle)  # ours may be replaced or closed while we wait
+        try:
+            await asyncio.to_thread(os.fsync, handle)
+        finally:
+            os.close(handle)
 
     def close(self) -> None:
         """Give the file back."""

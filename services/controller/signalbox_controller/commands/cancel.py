@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from signalbox.messages.base import utc_now
-from signalbox.messages.commands import DEFAULT_GRACE, CancelTask
+from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import TaskCancelled
 from signalbox_controller.agents.agent import Agent
 from signalbox_controller.agents.inquiry import Finding, Inquiry
@@ -41,8 +41,7 @@ async def cancel_task(command: CancelTask, ports: Ports) -> Result:
 
 
 def _line(command: CancelTask, ports: Ports, agent: Agent) -> Cancel:
-    """A caller who leaves the grace at its default leaves it to the worker's configuration."""
-    grace = ports.fleet.grace(agent.name) if command.grace == DEFAULT_GRACE else command.grace
+    grace = ports.fleet.grace(agent.name) if command.grace is None else command.grace
     return Cancel(command_id=command.command_id, task_id=command.task_id, grace=grace)
 
 

@@ -1,0 +1,212 @@
+"""Cancels as a host carries them out: dead before answered, with all that the task had started, once for all."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from signalbox.bus import names
+from signalbox.bus.publisher import publish_command
+from signalbox.messages.base import utc_now
+from signalbox.messages.codec import encode
+from signalbox.messages.commands import CancelTask
+from signalbox.messages.events import (
+    CommandDone,
+    CommandRefused,
+    TaskCancelled,
+    TaskDropped,
+    TaskSignalled,
+    TaskStarted,
+    TaskSucceeded,
+)
+from signalbox.messages.receipts import Answered
+from support.host import ALICE, KEY, SHOP, Host, a_host, exists
+from support.stores.choose import a_redis
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+TWO_WORKERS = (
+    SHOP
+    + """
+[[apps.shop.workers]]
+name = "other"
+queues = ["other"]
+concurrency = 1
+"""
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def host(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Host]:
+    folder = tmp_path_factory.mktemp("cancels")
+    async with a_redis(folder / "redis") as redis, a_host(folder / "host", redis, TWO_WORKERS) as one:
+        await one.process_is("worker", "running")
+        await one.process_is("other", "running")
+        yield one
+
+
+def a_cancel(task_id: str, *, lifetime: float = 60.0) -> CancelTask:
+    now = utc_now()
+    return CancelTask(
+        command_id=str(uuid.uuid4()),
+        issued_by="user:alice",
+        issued_at=now,
+        expires_at=now + timedelta(seconds=lifetime),
+        task_id=task_id,
+    )
+
+
+async def test_a_running_task_is_dead_before_its_cancel_is_answered(host: Host) -> None:
+    started = await host.running()
+    result = await host.commander.cancel(started.task_id, ALICE)
+    assert not exists(started.pid)
+    assert result.verdict == "cancelled"
+    assert result.task_name == "count_stock"
+    cancelled = await host.seen(TaskCancelled, task_id=started.task_id)
+    assert (cancelled.host, cancelled.pid, cancelled.run) == ("web-01", started.pid, started.run)
+    assert cancelled.command_id == result.command_id
+    assert started.pid in cancelled.killed
+    done = await host.seen(CommandDone, command_id=result.command_id)
+    assert (done.verdict, done.task_id) == ("cancelled", started.task_id)
+    events = await host.events()
+    assert events.index(cancelled) < events.index(done)
+
+
+async def test_a_task_that_ignores_term_is_killed_at_the_deadline(host: Host) -> None:
+    started = await host.running("stubborn.ignore_term", seconds=120.0)
+    asked = time.monotonic()
+    result = await host.commander.cancel(started.task_id, ALICE, grace=1.0)
+    assert not exists(started.pid)
+    assert result.verdict == "cancelled"
+    assert 1.0 <= time.monotonic() - asked < 2.0
+    assert (await host.seen(TaskCancelled, task_id=started.task_id)).signal == "KILL"
+    assert [one.signal for one in await host.of(TaskSignalled, task_id=started.task_id)] == ["TERM", "KILL"]
+
+
+@pytest.mark.parametrize("task", ["run_subprocess", "run_detached_subprocess"])
+async def test_what_a_task_had_started_is_gone_with_it(host: Host, task: str) -> None:
+    started = await host.running(f"stubborn.{task}", seconds=120.0)
+    grandchild = await host.only_child_of(started.pid)
+    result = await host.commander.cancel(started.task_id, ALICE)
+    assert not exists(started.pid)
+    assert not exists(grandchild)
+    assert result.verdict == "cancelled"
+    assert {started.pid, grandchild} <= set((await host.seen(TaskCancelled, task_id=started.task_id)).killed)
+
+
+async def test_a_finished_task_stays_finished(host: Host) -> None:
+    started = await host.running(seconds=0.1)
+    await host.seen(TaskSucceeded, task_id=started.task_id)
+    result = await host.commander.cancel(started.task_id, ALICE)
+    assert result.verdict == "finished"
+    assert "completed" in result.detail
+
+
+async def test_an_unknown_task_is_answered_at_once_and_refused_should_it_arrive(host: Host) -> None:
+    task_id = str(uuid.uuid4())
+    asked = time.monotonic()
+    result = await host.commander.cancel(task_id, ALICE)
+    assert result.verdict == "unknown"
+    assert time.monotonic() - asked < 1.0
+    await asyncio.to_thread(host.celery.send_task, "shop.reports.count_stock", task_id=task_id)
+    dropped = await host.seen(TaskDropped, task_id=task_id)
+    assert dropped.outcome == "cancelled"
+    assert not await host.of(TaskStarted, task_id=task_id)
+
+
+async def test_the_same_command_again_gets_the_same_answer_and_has_no_second_effect(host: Host) -> None:
+    started = await host.running()
+    command = a_cancel(started.task_id)
+    await publish_command(host.redis, KEY, command)
+    first = (await host.receipts(command.command_id, 1))[0]
+    assert isinstance(first, Answered)
+    assert first.verdict == "cancelled"
+    await publish_command(host.redis, KEY, command)
+    assert await host.receipts(command.command_id, 2) == [first, first]
+    assert len(await host.of(CommandDone, command_id=command.command_id)) == 1
+    assert len(await host.of(TaskCancelled, task_id=started.task_id)) == 1
+
+
+async def test_two_cancels_of_one_task_both_hear_that_it_is_dead(host: Host) -> None:
+    started = await host.running("stubborn.ignore_term", seconds=120.0)
+    first, second = a_cancel(started.task_id), a_cancel(started.task_id)
+    await asyncio.gather(*(publish_command(host.redis, KEY, command) for command in (first, second)))
+    for command in (first, second):
+        answer = (await host.receipts(command.command_id, 1))[0]
+        assert isinstance(answer, Answered)
+        assert answer.verdict == "cancelled"
+    assert not exists(started.pid)
+    assert len(await host.of(TaskCancelled, task_id=started.task_id)) == 1
+
+
+async def test_an_expired_command_is_refused_and_touches_nothing(host: Host) -> None:
+    started = await host.running()
+    command = a_cancel(started.task_id, lifetime=-1.0)
+    await publish_command(host.redis, KEY, command)
+    answer = (await host.receipts(command.command_id, 1))[0]
+    assert isinstance(answer, Answered)
+    assert answer.verdict == "refused"
+    assert "expired" in answer.detail
+    assert "expired" in (await host.seen(CommandRefused, command_id=command.command_id)).reason
+    assert exists(started.pid)
+    await host.commander.cancel(started.task_id, ALICE)
+
+
+async def test_an_unsigned_command_is_refused_and_kept_for_people_to_see(host: Host) -> None:
+    started = await host.running()
+    command = a_cancel(started.task_id)
+    await publish_command(host.redis, "somebody else's key, which is not ours", command)
+    assert "not signed" in (await host.seen(CommandRefused, command_id=command.command_id)).reason
+    await host.buried(encode(command))
+    assert exists(started.pid)
+    await host.commander.cancel(started.task_id, ALICE)
+
+
+async def test_an_unreadable_command_is_buried_and_the_next_one_carried_out(host: Host) -> None:
+    await host.redis.xadd(names.COMMANDS, {b"data": b"nonsense"})
+    started = await host.running()
+    assert (await host.commander.cancel(started.task_id, ALICE)).verdict == "cancelled"
+    await host.buried(b"nonsense")
+
+
+async def test_a_slow_stop_delays_no_cancel(host: Host) -> None:
+    other = await host.send_to("other", "stubborn.ignore_term", seconds=120.0)
+    busy = await host.seen(TaskStarted, task_id=other)
+    started = await host.running()
+    stopping = host.begin(host.commander.stop(ALICE, processes=["other"], timeout=2.0))
+    await host.process_is("other", "draining")
+    assert (await host.commander.cancel(started.task_id, ALICE)).verdict == "cancelled"
+    assert not stopping.done()
+    assert (await stopping).tasks_killed == 1
+    assert not exists(busy.pid)
+    assert (await host.commander.start(ALICE, processes=["other"])).verdict == "started"
+
+
+async def test_the_next_task_starts_at_once_after_a_cancel(host: Host) -> None:
+    blockers = [await host.running() for _ in range(2)]
+    waiting = await host.send("reports.count_stock", seconds=60.0)
+    await host.commander.cancel(blockers[0].task_id, ALICE)
+    cancelled = await host.seen(TaskCancelled, task_id=blockers[0].task_id)
+    following = await host.seen(TaskStarted, task_id=waiting)
+    assert following.at - cancelled.at < timedelta(seconds=1)
+    for started in (blockers[1], following):
+        await host.commander.cancel(started.task_id, ALICE)
+
+
+async def test_a_cancelled_task_is_refused_after_a_restart_of_everything(tmp_path: Path) -> None:
+    task_id = str(uuid.uuid4())
+    async with a_redis(tmp_path / "redis") as redis, a_host(tmp_path / "host", redis) as host:
+        await host.process_is("worker", "running")
+        await host.commander.cancel(task_id, ALICE)
+        await host.commander.stop(ALICE, mode="immediate")
+        await host.end_hard()
+        await asyncio.to_thread(host.celery.send_task, "shop.reports.count_stock", task_id=task_id)
+        host.start()
+        await host.commander.start(ALICE)
+        await host.seen(TaskDropped, task_id=task_id, outcome="cancelled")
+        assert not await host.of(TaskStarted, task_id=task_id)

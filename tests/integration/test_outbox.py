@@ -1,0 +1,115 @@
+"""What the controller has to tell arrives in order, whole, and at once, however long Redis was away."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.asyncio import Redis as Client
+
+from signalbox.bus import names
+from signalbox.bus.connection import UNAVAILABLE, connect
+from signalbox.bus.consumer import entries_of
+from signalbox.messages.base import utc_now
+from signalbox.messages.codec import decode_event
+from signalbox.messages.events import EventsLost
+from signalbox.messages.receipts import Answered
+from signalbox.service import background
+from signalbox_controller.outbox import Outbox
+from support.eventually import eventually
+from support.stores.server import Redis
+
+
+@pytest.fixture
+async def redis(valkey: Redis) -> AsyncIterator[Client]:
+    client = connect(valkey.url)
+    yield client
+    await client.aclose()
+
+
+@asynccontextmanager
+async def publishing(outbox: Outbox) -> AsyncIterator[None]:
+    async with background(outbox.run):
+        yield
+
+
+def an_event(number: int) -> EventsLost:
+    return EventsLost(at=utc_now(), worker="w@h", count=number)
+
+
+async def numbers(redis: Client) -> list[int]:
+    rows = entries_of(await redis.xread({names.EVENTS: b"0"}))
+    events = [decode_event(row.data) for row in rows]
+    return [event.count for event in events if isinstance(event, EventsLost)]
+
+
+async def test_events_arrive_in_order_and_their_receipt_with_them(redis: Client) -> None:
+    outbox = Outbox(redis)
+    async with publishing(outbox):
+        for number in range(1200):
+            outbox.put(an_event(number))
+        receipt = Answered(command_id="c", at=utc_now(), verdict="cancelled")
+        await outbox.published(an_event(1200), receipts=[receipt])
+    assert await numbers(redis) == list(range(1201))
+    assert await redis.xlen(names.receipts("c")) == 1
+    assert await redis.ttl(names.receipts("c")) > 0
+
+
+async def test_what_is_said_to_be_published_is_in_redis(redis: Client) -> None:
+    outbox, lengths = Outbox(redis), []
+    async with publishing(outbox):
+        for number in range(20):
+            await outbox.published(an_event(number))
+            lengths.append(len(await numbers(redis)))
+    assert lengths == list(range(1, 21))
+
+
+async def test_nothing_waits_for_a_tick(redis: Client) -> None:
+    outbox, waits = Outbox(redis), []
+    async with publishing(outbox):
+        for number in range(50):
+            begun = time.perf_counter()
+            await outbox.published(an_event(number))
+            waits.append(time.perf_counter() - begun)
+    assert sorted(waits)[25] < 0.01
+
+
+async def test_an_outage_loses_nothing_and_changes_no_order(valkey: Redis, redis: Client) -> None:
+    outbox = Outbox(redis)
+    async with publishing(outbox):
+        await outbox.published(an_event(0))
+        await valkey.stop()
+        for number in range(1, 1000):
+            outbox.put(an_event(number))
+        last = asyncio.ensure_future(outbox.published(an_event(1000)))
+
+        async def noticed() -> bool:
+            return not outbox.connected
+
+        await eventually(noticed, "the outage")
+        assert not last.done()
+        await valkey.start()
+        await asyncio.wait_for(last, 10.0)
+        assert outbox.connected
+
+    async def read() -> list[int] | None:
+        try:
+            return await numbers(redis)
+        except UNAVAILABLE:
+            return None
+
+    assert await eventually(read, "the events") == list(range(1001))
+
+
+async def test_when_it_is_full_the_agents_have_to_keep_theirs_until_there_is_room(redis: Client) -> None:
+    told: list[bool] = []
+    outbox = Outbox(redis, limit=100)
+    outbox.on_full(told.append)
+    for number in range(120):
+        outbox.put(an_event(number))
+    assert told == [True]
+    async with publishing(outbox):
+        assert await outbox.drain(5.0)
+    assert told == [True, False]
+    assert await numbers(redis) == list(range(120))

@@ -1,0 +1,38 @@
+"""What a host says of a cancelled task, from what each of its workers says."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from signalbox.messages.receipts import Verdict
+from signalbox_controller.agents.inquiry import Finding
+from signalbox_controller.commands.verdict import combine
+
+
+@pytest.mark.parametrize(
+    ("findings", "verdict"),
+    [
+        ([], "unknown"),
+        (["unknown", "unknown"], "unknown"),
+        (["unknown", "dead"], "cancelled"),
+        (["unknown", "dropped"], "dropped"),
+        (["unknown", "finished"], "finished"),
+        (["unsupported", "unknown"], "unsupported"),
+        (["alive"], "alive"),
+        # A worker that says nothing may be the one that runs it …
+        (["unknown", "silent"], "unproven"),
+        (["silent"], "unproven"),
+        # … unless another one has settled the question.
+        (["dead", "silent"], "cancelled"),
+        (["dropped", "silent"], "dropped"),
+        (["finished", "silent"], "finished"),
+        # Delivered twice: the worse news is the true one.
+        (["dead", "alive"], "alive"),
+        (["dead", "unsupported"], "unsupported"),
+        (["finished", "dead"], "cancelled"),
+        (["dropped", "dead"], "cancelled"),
+    ],
+)
+def test_the_gravest_finding_is_the_hosts_verdict(findings: Sequence[Finding], verdict: Verdict) -> None:
+    assert combine(findings) == verdict
+    assert combine(list(reversed(findings))) == verdict

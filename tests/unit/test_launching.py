@@ -1,0 +1,78 @@
+"""How a Celery process is launched: its command line, and what it inherits."""
+
+from pathlib import Path
+
+from signalbox.settings import Settings
+from signalbox_controller.folders import SOCKET_PATH_LIMIT, prepare
+from signalbox_controller.spawn import AGENT_FOLDER, command_line, environment, inheritable
+from signalbox_controller.specs import ProcessSpec
+
+SETTINGS = Settings(redis_url="redis://:secret@bus/0", database_url="postgresql://record", key="k" * 40)
+
+
+def a_worker(**fields: object) -> ProcessSpec:
+    usual: dict[str, object] = {
+        "name": "worker",
+        "kind": "worker",
+        "app": "shop",
+        "label": "shop",
+        "directory": Path("/srv/shop"),
+        "python": "/srv/venv/bin/python",
+        "environment": {},
+        "options": ("--max-tasks-per-child=9",),
+        "stop_timeout": 30.0,
+        "queues": ("mail", "celery"),
+        "concurrency": 3,
+        "pool": "prefork",
+    }
+    return ProcessSpec(**(usual | fields))  # type: ignore[arg-type]
+
+
+def test_a_worker_is_launched_with_the_agent_and_without_what_it_replaces() -> None:
+    assert command_line(a_worker(), "web-01", Path("/data")) == (
+        *("/srv/venv/bin/python", "-m", "signalbox_agent", "-A", "shop", "worker", "-n", "worker@web-01"),
+        *("-Q", "mail,celery", "-c", "3", "-P", "prefork"),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "INFO"),
+        "--max-tasks-per-child=9",
+    )
+
+
+def test_beat_keeps_its_schedule_with_us_and_leaves_no_pidfile() -> None:
+    beat = a_worker(name="beat", kind="beat", options=("--max-interval=5",))
+    assert command_line(beat, "web-01", Path("/data")) == (
+        *("/srv/venv/bin/python", "-m", "signalbox_agent", "-A", "shop", "beat"),
+        *("-s", "/data/beat.schedule", "--pidfile=", "-l", "INFO", "--max-interval=5"),
+    )
+
+
+def test_celery_inherits_none_of_our_secrets_under_whatever_name() -> None:
+    environ = {
+        "PATH": "/bin",
+        "SIGNALBOX_KEY": SETTINGS.key,
+        "REDIS_URL": SETTINGS.redis_url,
+        "MY_DATABASE": SETTINGS.database_url,
+        "EMPTY": "",
+        "SHOP_BROKER_URL": "redis://elsewhere",
+    }
+    assert inheritable(environ, SETTINGS) == {"PATH": "/bin", "EMPTY": "", "SHOP_BROKER_URL": "redis://elsewhere"}
+
+
+def test_what_the_file_gives_on_purpose_is_given() -> None:
+    told = environment(a_worker(environment={"A": "2", "PYTHONPATH": "lib"}), "id", Path("/s"), {"A": "1", "B": "1"})
+    assert told == {
+        "A": "2",
+        "B": "1",
+        "PYTHONPATH": f"{AGENT_FOLDER}:lib",
+        "SIGNALBOX_AGENT_SOCKET": "/s",
+        "SIGNALBOX_INSTANCE": "id",
+    }
+
+
+def test_the_socket_lies_where_nobody_else_may_look_and_its_path_is_short_enough(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    for data in (tmp_path, deep):
+        folders = prepare(data)
+        assert len(str(folders.socket).encode()) <= SOCKET_PATH_LIMIT
+        assert folders.run.stat().st_mode & 0o777 == 0o700
+        assert prepare(data) == folders
+    prepare(deep).run.rmdir()

@@ -1,0 +1,90 @@
+"""The life of a supervised process, row by row."""
+
+from typing import get_args
+
+import pytest
+
+from signalbox.messages.base import ProcessState
+from signalbox_controller.machine import ALIVE, EXITS, TABLE, Action, Input, step
+
+SPAWN, TERM, KILL = Action.SPAWN, Action.TERMINATE, Action.KILL_TREE
+DEADLINE, BACKOFF, DISARM = Action.ARM_DEADLINE, Action.ARM_BACKOFF, Action.DISARM
+
+ROWS: list[tuple[ProcessState, Input, ProcessState, tuple[Action, ...]]] = [
+    # Starting.
+    ("stopped", Input.START, "starting", (DISARM, SPAWN)),
+    ("fatal", Input.START, "starting", (DISARM, SPAWN)),
+    ("backoff", Input.START, "starting", (DISARM, SPAWN)),
+    ("backoff", Input.BACKOFF_ELAPSED, "starting", (DISARM, SPAWN)),
+    ("starting", Input.READY, "running", ()),
+    ("starting", Input.START, "starting", ()),
+    ("running", Input.START, "running", ()),
+    # Stopping, with and without patience.
+    ("running", Input.DRAIN, "draining", (TERM, DEADLINE)),
+    ("running", Input.HALT, "stopping", (TERM, DEADLINE)),
+    ("running", Input.KILL, "stopping", (DISARM, KILL)),
+    ("draining", Input.DEADLINE, "stopping", (DISARM, KILL)),
+    ("draining", Input.KILL, "stopping", (DISARM, KILL)),
+    ("stopping", Input.DEADLINE, "stopping", (DISARM, KILL)),
+    # Twice, and in the middle of something else.
+    ("draining", Input.DRAIN, "draining", (DEADLINE,)),
+    ("stopping", Input.DRAIN, "stopping", (DEADLINE,)),
+    ("starting", Input.DRAIN, "stopping", (TERM, DEADLINE)),
+    ("starting", Input.KILL, "stopping", (DISARM, KILL)),
+    ("draining", Input.START, "draining", ()),
+    ("draining", Input.EXITED_TO_RESTART, "starting", (DISARM, SPAWN)),
+    ("stopping", Input.EXITED_TO_RESTART, "starting", (DISARM, SPAWN)),
+    ("backoff", Input.DRAIN, "stopped", (DISARM,)),
+    ("fatal", Input.KILL, "stopped", (DISARM,)),
+    ("stopped", Input.DRAIN, "stopped", (DISARM,)),
+    # Exits.
+    ("draining", Input.EXITED, "stopped", (DISARM,)),
+    ("stopping", Input.EXITED, "stopped", (DISARM,)),
+    ("running", Input.EXITED_TO_RETRY, "backoff", (DISARM, BACKOFF)),
+    ("starting", Input.EXITED_TO_RETRY, "backoff", (DISARM, BACKOFF)),
+    ("running", Input.EXITED_TOO_OFTEN, "fatal", (DISARM,)),
+    ("running", Input.EXITED_FOR_GOOD, "stopped", (DISARM,)),
+    # Told to shut down by somebody else: no clock of ours runs.
+    ("running", Input.LEAVING, "draining", ()),
+    # Adopted.
+    ("stopped", Input.ADOPTED, "unknown", ()),
+    ("unknown", Input.READY, "running", ()),
+    ("unknown", Input.GREETED, "starting", ()),
+    ("unknown", Input.DRAIN, "draining", (TERM, DEADLINE)),
+    ("unknown", Input.KILL, "stopping", (DISARM, KILL)),
+    # Late words of an agent change nothing.
+    ("draining", Input.READY, "draining", ()),
+    ("stopping", Input.READY, "stopping", ()),
+    ("stopped", Input.READY, "stopped", ()),
+    ("running", Input.DEADLINE, "running", ()),
+]
+
+
+@pytest.mark.parametrize(("state", "event", "then", "actions"), ROWS, ids=lambda value: getattr(value, "name", None))
+def test_row(state: ProcessState, event: Input, then: ProcessState, actions: tuple[Action, ...]) -> None:
+    transition = step(state, event)
+    assert (transition.state, transition.actions) == (then, actions)
+
+
+def test_every_state_has_its_rows() -> None:
+    assert set(TABLE) == set(get_args(ProcessState))
+
+
+@pytest.mark.parametrize("state", sorted(ALIVE))
+def test_no_second_process_is_ever_launched_beside_a_living_one(state: ProcessState) -> None:
+    for event in set(Input) - EXITS:
+        assert SPAWN not in step(state, event).actions
+
+
+@pytest.mark.parametrize("state", sorted(ALIVE))
+def test_every_living_process_can_be_killed_and_every_exit_is_taken_note_of(state: ProcessState) -> None:
+    assert KILL in step(state, Input.KILL).actions
+    for event in EXITS:
+        after = step(state, event)
+        assert after.state not in ALIVE or SPAWN in after.actions
+
+
+def test_a_process_that_is_told_to_stop_always_has_a_deadline() -> None:
+    for state in sorted(ALIVE):
+        for event in (Input.DRAIN, Input.HALT):
+            assert DEADLINE in step(state, event).actions

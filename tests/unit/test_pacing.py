@@ -1,0 +1,67 @@
+"""Whether a process that exited is started again, and after how long."""
+
+import pytest
+
+from signalbox_controller.machine import Input
+from signalbox_controller.pacing import Exit, Pacing, Strikes, judge
+from signalbox_controller.specs import RestartPolicy
+
+PACING = Pacing(first=1.0, most=10.0, limit=4, quiet=60.0)
+
+
+def longest(_least: float, most: float) -> float:
+    return most
+
+
+def an_exit(*, wanted: bool = True, asked: bool = False, code: int | None = 1, ran: float = 0.0) -> Exit:
+    return Exit(wanted=wanted, asked=asked, code=code, ran=ran)
+
+
+@pytest.mark.parametrize(
+    ("exit_", "policy", "event"),
+    [
+        (an_exit(wanted=False, asked=True, code=0), "always", Input.EXITED),
+        (an_exit(wanted=False), "always", Input.EXITED),
+        (an_exit(asked=True, code=-9), "never", Input.EXITED_TO_RESTART),
+        (an_exit(code=1), "on-failure", Input.EXITED_TO_RETRY),
+        (an_exit(code=-9), "on-failure", Input.EXITED_TO_RETRY),
+        (an_exit(code=None), "on-failure", Input.EXITED_TO_RETRY),
+        (an_exit(code=0), "on-failure", Input.EXITED_FOR_GOOD),
+        (an_exit(code=0), "always", Input.EXITED_TO_RETRY),
+        (an_exit(code=1), "never", Input.EXITED_FOR_GOOD),
+    ],
+)
+def test_an_exit_is_judged_by_what_was_asked_and_by_the_policy(
+    exit_: Exit, policy: RestartPolicy, event: Input
+) -> None:
+    assert judge(exit_, policy, Strikes(PACING)) is event
+
+
+def test_a_process_that_flaps_is_given_up_after_growing_pauses() -> None:
+    strikes, pauses = Strikes(PACING, jitter=longest), []
+    while judge(an_exit(), "on-failure", strikes) is Input.EXITED_TO_RETRY:
+        pauses.append(strikes.pause())
+    assert pauses == [1.0, 2.0, 4.0]
+
+
+def test_pauses_have_a_most() -> None:
+    strikes = Strikes(Pacing(first=1.0, most=5.0, limit=100), jitter=longest)
+    for _ in range(10):
+        strikes.add(0.0)
+    assert strikes.pause() == 5.0
+
+
+def test_pauses_differ_so_that_siblings_do_not_come_back_in_step() -> None:
+    strikes = Strikes(PACING)
+    strikes.add(0.0)
+    pauses = {strikes.pause() for _ in range(20)}
+    assert len(pauses) > 1
+    assert all(0.5 <= pause <= 1.0 for pause in pauses)
+
+
+def test_a_quiet_time_makes_good_for_earlier_failures() -> None:
+    strikes = Strikes(PACING)
+    for _ in range(3):
+        strikes.add(0.0)
+    assert judge(an_exit(ran=61.0), "on-failure", strikes) is Input.EXITED_TO_RETRY
+    assert strikes.count == 1
