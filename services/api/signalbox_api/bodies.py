@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from signalbox.messages.commands import DEFAULT_GRACE
 from signalbox_api.auth.passwords import LONGEST, SHORTEST
 from signalbox_api.auth.roles import Role
 
@@ -30,7 +29,9 @@ class CancelBody(Body):
 
     reason: Reason | None = None
     wait: Annotated[float | None, Field(ge=0, le=60, description="Seconds to wait for the proof.")] = None
-    grace: Annotated[float, Field(ge=0, le=60, description="Seconds from TERM to KILL.")] = DEFAULT_GRACE
+    grace: Annotated[
+        float | None, Field(ge=0, le=60, description="Seconds from TERM to KILL; by default the worker's own.")
+    ] = None
 
 
 class StartBody(Body):

@@ -37,7 +37,7 @@ async def cancel(services: Services, task_id: str, issuer: Issuer, body: CancelB
         task_id,
         issuer,
         grace=body.grace,
-        wait=max(PROOF_WAIT, body.grace + BEYOND_GRACE) if body.wait is None else body.wait,
+        wait=max(PROOF_WAIT, (body.grace or 0.0) + BEYOND_GRACE) if body.wait is None else body.wait,
         record_wait=RECORD_WAIT if case.record_up else 0.0,
     )
     if result.verdict in {"unknown", "finished"}:

@@ -9,7 +9,6 @@ from signalbox.bus.connection import connect
 from signalbox.client.core import Commander, Issuer
 from signalbox.client.outcome import succeed_or_raise
 from signalbox.client.results import CancelResult, ProcessesResult
-from signalbox.messages.commands import DEFAULT_GRACE
 from signalbox.settings import Settings
 
 
@@ -47,9 +46,9 @@ class AsyncClient:
         await self._redis.aclose()
 
     async def cancel(
-        self, task_id: str, *, reason: str = "", wait: float = 10.0, grace: float = DEFAULT_GRACE
+        self, task_id: str, *, reason: str = "", wait: float = 10.0, grace: float | None = None
     ) -> CancelResult:
-        """End a task and return once it is proven; `grace` is the time from TERM to KILL.
+        """End a task and return once it is proven; `grace`, from TERM to KILL, is by default the worker's own.
 
         Raises:
             UnknownTask, TaskAlreadyFinished, CannotCancel, StillAlive, NotProven: see `signalbox.errors`.

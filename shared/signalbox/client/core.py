@@ -19,7 +19,7 @@ from signalbox.client.hearing import Hearing, Patience
 from signalbox.client.results import CancelResult, ProcessesResult
 from signalbox.messages.base import utc_now
 from signalbox.messages.codec import encode
-from signalbox.messages.commands import DEFAULT_GRACE, CancelTask, StartProcesses, StopProcesses
+from signalbox.messages.commands import CancelTask, StartProcesses, StopProcesses
 
 #: Seconds after which a command that nobody carried out is refused.
 COMMAND_TTL = 60.0
@@ -73,7 +73,7 @@ class Commander:
         task_id: str,
         issuer: Issuer,
         *,
-        grace: float = DEFAULT_GRACE,
+        grace: float | None = None,
         wait: float = 10.0,
         record_wait: float = 0.0,
     ) -> CancelResult:

@@ -9,7 +9,6 @@ from typing import Any, Literal, Self, TypeVar
 
 from signalbox.client.asynchronous import AsyncClient
 from signalbox.client.results import CancelResult, ProcessesResult
-from signalbox.messages.commands import DEFAULT_GRACE
 
 T = TypeVar("T")
 
@@ -45,9 +44,7 @@ class Client:
         self._thread.join(timeout=5.0)
         self._loop.close()
 
-    def cancel(
-        self, task_id: str, *, reason: str = "", wait: float = 10.0, grace: float = DEFAULT_GRACE
-    ) -> CancelResult:
+    def cancel(self, task_id: str, *, reason: str = "", wait: float = 10.0, grace: float | None = None) -> CancelResult:
         """As AsyncClient.cancel."""
         return self._wait(self._client.cancel(task_id, reason=reason, wait=wait, grace=grace))
 

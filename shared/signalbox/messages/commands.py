@@ -4,7 +4,7 @@ from typing import Literal
 
 from signalbox.messages.base import Message, Moment
 
-#: Seconds between TERM and KILL when the caller does not say.
+#: Seconds between TERM and KILL when neither the caller nor the worker's configuration says.
 DEFAULT_GRACE = 5.0
 
 
@@ -25,8 +25,8 @@ class CancelTask(Command, frozen=True, kw_only=True):
     """End this task wherever it is, and never let it run (again)."""
 
     task_id: str
-    #: Seconds from TERM to KILL.
-    grace: float = DEFAULT_GRACE
+    #: Seconds from TERM to KILL; none means what the worker's configuration says.
+    grace: float | None = None
 
 
 class StopProcesses(Command, frozen=True, kw_only=True):

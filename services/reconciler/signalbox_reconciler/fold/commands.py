@@ -8,7 +8,7 @@ from signalbox.messages.commands import AnyCommand, CancelTask, StartProcesses, 
 
 #: Seconds that a command may take beyond its deadlines until we no longer wait for an answer.
 SLACK = 5.0
-#: Seconds that a graceful stop whose time-out only the hosts know, or a start, may take.
+#: Seconds that a start, or what only the hosts know the time-out of, may take.
 UNTOLD = 60.0
 
 FORGED = "It is not signed with this installation's key, so no host obeys it; it claimed to be command {}"
@@ -71,7 +71,7 @@ def _target(command: AnyCommand) -> str:
 def _duration(command: AnyCommand) -> float:
     match command:
         case CancelTask():
-            return command.grace
+            return UNTOLD if command.grace is None else command.grace
         case StopProcesses():
             return UNTOLD if command.timeout is None else command.timeout
         case StartProcesses():
