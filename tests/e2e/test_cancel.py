@@ -29,6 +29,7 @@ async def _cancel(system: System, task: Json, **body: object) -> Json:
 
 async def test_the_answer_is_the_documented_one_and_comes_after_the_death(system: System) -> None:
     task = await system.running()
+    assert task["runtime"] is None
     answer = await _cancel(system, task, reason="customer closed the account")
     assert answer["status"] == "success"
     assert answer["message"] == "Task count_stock has been cancelled and marked as failed"

@@ -27,8 +27,9 @@ CREATE TABLE tasks (
     pid integer,
     cancel_signal text CHECK (cancel_signal IN ('TERM', 'KILL')),
     cancel_kill_at timestamptz,
+    -- GREATEST alone would make a zero of what is not known yet.
     runtime double precision GENERATED ALWAYS AS (
-        GREATEST(EXTRACT(EPOCH FROM finished_at - started_at), 0)::double precision
+        CASE WHEN finished_at < started_at THEN 0 ELSE EXTRACT(EPOCH FROM finished_at - started_at) END
     ) STORED,
 
     -- What the best informed fact says of the task itself, whatever its run.
