@@ -53,6 +53,12 @@ class Peer:
         self._listener.listen(4)
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
+    def come_back(self) -> Line:
+        """Listen again, and answer the snapshot with which the agent begins."""
+        heard = len(self.lines)
+        self.open()
+        return self.line("snapshot", after=heard)
+
     def close(self) -> None:
         """Be away: hang up, and stop listening."""
         self.path.unlink(missing_ok=True)
@@ -72,7 +78,7 @@ class Peer:
                     threading.Thread(target=self._read, args=(connection,), daemon=True).start()
 
     def _read(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection.makefile("rb") as file:
+        with contextlib.suppress(OSError), connection, connection.makefile("rb") as file:
             for line in file:
                 self._take(connection, line)
 
@@ -122,8 +128,9 @@ class Peer:
     def event(self, kind: str, task_id: str, *, within: float = DEADLINE) -> Any:
         """The first event of this type about this task, as the contract's own message."""
         line = self.wait(
-            lambda line: line["type"] == "event"
-            and (line["event"]["type"], line["event"]["task_id"]) == (kind, task_id),
+            lambda line: (
+                line["type"] == "event" and (line["event"]["type"], line["event"]["task_id"]) == (kind, task_id)
+            ),
             f"{kind} of {task_id}",
             within=within,
         )

@@ -1,5 +1,7 @@
 """Real Celery processes with the agent inside, launched as a controller launches them."""
 
+import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import redis
 from celery import Celery
 
 from support.agent.peer import DEADLINE, Peer
@@ -30,7 +33,14 @@ class Worker:
         self.peer = peer
         self.url = url
         self._log = log
-        self.client = Celery(broker=url, backend=url, set_as_current=False)
+        self.client = Celery(broker=url, set_as_current=False)
+        #: Where results are.
+        self.store = redis.Redis.from_url(url)
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self.client.close()
+        self.store.close()
 
     def send(self, task: str, *arguments: Any, **options: Any) -> str:
         """Send one of the tasks in `tasks.py`, and answer its id."""
@@ -49,14 +59,26 @@ class Worker:
 
     def is_there(self, task_id: str) -> None:
         """Wait until the task says so."""
-        end = time.monotonic() + DEADLINE
-        while self.client.backend.get(f"there:{task_id}") is None:
-            assert time.monotonic() < end, f"{task_id} does not say that it is there"
-            time.sleep(0.005)
+        self._wait_for(f"there:{task_id}")
 
     def result(self, task_id: str) -> Any:
-        """What a task returned, or what it raised."""
-        return self.client.AsyncResult(task_id).get(timeout=DEADLINE, interval=0.02)
+        """What a task returned.
+
+        Raises:
+            RuntimeError: it did not, and this is why.
+        """
+        stored = json.loads(self._wait_for(f"celery-task-meta-{task_id}"))
+        if stored["status"] != "SUCCESS":
+            raise RuntimeError(f"{stored['status']}: {stored['result']}")
+        return stored["result"]
+
+    def _wait_for(self, key: str) -> bytes:
+        end = time.monotonic() + DEADLINE
+        while (value := self.store.get(key)) is None:
+            assert time.monotonic() < end, f"nobody wrote {key}"
+            time.sleep(0.005)
+        assert isinstance(value, bytes)
+        return value
 
     def log(self) -> str:
         """All that it logged."""
@@ -81,15 +103,13 @@ def a_worker(peer: Peer, url: str, log: Path, *options: str, command: str = "wor
     try:
         if peer.reading:
             peer.line("ready")
-        yield Worker(process, peer, url, log)
+        with contextlib.closing(Worker(process, peer, url, log)) as worker:
+            yield worker
         family = process.children(recursive=True) if process.is_running() else []
     finally:
-        process.terminate()
-        try:
-            process.wait(DEADLINE)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(DEADLINE)
+        if process.poll() is None:
+            process.kill()  # a warm shutdown takes 2 s, and has tests of its own
+        process.wait(DEADLINE)
         for one in family:
             if one.is_running():
                 one.kill()

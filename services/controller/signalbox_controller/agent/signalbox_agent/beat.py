@@ -31,7 +31,7 @@ class BeatAgent:
         self._ready = False
         self._told = 0.0
         self.loop = Loop()
-        self.link = Link(path, self.loop, self._hello, lambda _: None)
+        self.link = Link(path, self.loop, self._hello, self._heard)
 
     def install(self) -> None:
         """Watch the scheduler, and connect."""
@@ -59,7 +59,11 @@ class BeatAgent:
             if monotonic() - self._told >= TICK_EVERY:
                 self._told = monotonic()
                 # `pause`: seconds until the next tick, as beat sleeps as long as its schedule lets it.
-                self.link.say({"type": "tick", "at": time(), "pause": pause})
+                self.link.say({"type": "tick", "at": time(), "pause": max(0.0, pause or 0.0)})
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        if message["type"] == "welcome" and self._ready:  # it may have become so since the hello
+            self.link.say({"type": "ready"})
 
     def _hello(self) -> dict[str, Any]:
         return {

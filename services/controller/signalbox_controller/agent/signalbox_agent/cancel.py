@@ -84,8 +84,9 @@ class Seen:
 def decide(plan: Plan, seen: Seen) -> tuple[Plan, tuple[Act, ...]]:
     """The next plan, and what to do now.
 
-    A task that completed in spite of TERM has completed. One that ended in an error after TERM is over too, but its child is ended for the
-    sake of the proof; it takes the TERM at once, as nothing of the task holds it up any more.
+    A task that completed in spite of TERM has completed. One that ended in an error after TERM is over
+    too, but its child is ended for the sake of the proof; it takes the TERM at once, as nothing of the
+    task holds it up any more.
     """
     if plan.stage is Stage.DONE:
         return plan, ()

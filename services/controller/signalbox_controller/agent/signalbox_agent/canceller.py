@@ -51,6 +51,8 @@ class Canceller:
         self._prefork = prefork
         self._pool = pool
         self._revoked = revoked
+        #: Killed while the broker was away: Celery is told when it is back.
+        self._unannounced: list[tuple[Any, str]] = []
 
     # What the controller asks
 
@@ -113,6 +115,13 @@ class Canceller:
             self._hold(run.task_id, command_id)
             self._kill(run, [command_id] if command_id else [], grace)
 
+    def unstarted(self, run: Run) -> None:
+        """It was over before a child began to run it."""
+        wanted, run.wanted = run.wanted, []
+        for command_id, _ in wanted:
+            if command_id:
+                self._absent(command_id, run.task_id)
+
     def about_to_exit(self, pid: int) -> None:
         """A child says that it is about to exit."""
         for run in self._runs.all():
@@ -162,7 +171,9 @@ class Canceller:
         else:
             self._link.event(events.failed(run, "cancelled", REASON))
         self._close(kill, answer)
-        if self._loop.hub is not None and not request._already_revoked:  # Celery's own mark
+        if self._loop.hub is None and self._loop.last_hub is not None:
+            self._unannounced.append((request, kill.signal))
+        else:
             self._announce(request, kill.signal)
 
     def finished(self, kill: Kill) -> None:
@@ -195,8 +206,17 @@ class Canceller:
             self._answer(command_id, run.task_id, answer)
         self._link.flush()
 
+    def resume(self) -> None:
+        """The broker is back."""
+        unannounced, self._unannounced = self._unannounced, []
+        for request, signal in unannounced:
+            self._announce(request, signal)
+
     @guarded
     def _announce(self, request: Any, signal: str) -> None:
+        """Have Celery store the result, acknowledge the message and send its signals: all of it is true now."""
+        if request._already_revoked:  # Celery's own mark
+            return
         number = int(TERM_SIGNAL) if signal == "TERM" else 9
         request._announce_revoked("terminated", True, number, False)  # as its terminate() does
 

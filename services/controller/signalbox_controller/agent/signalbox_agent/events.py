@@ -63,9 +63,7 @@ def dropped(run: Run, outcome: str, error: str, command_id: str | None = None) -
 
 def signalled(run: Run, command_id: str, signal: str, kill_at: float | None) -> Event:
     """A cancel sent a signal to its process."""
-    return event(
-        "TaskSignalled", run, command_id=command_id, signal=signal, pid=run.pid, kill_at=instant(kill_at)
-    )
+    return event("TaskSignalled", run, command_id=command_id, signal=signal, pid=run.pid, kill_at=instant(kill_at))
 
 
 def cancelled(run: Run, command_id: str, signal: str, killed: list[int]) -> Event:

@@ -37,9 +37,7 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 class Link:
     """Connects, says hello, sends what there is once a turn, hands over what comes."""
 
-    def __init__(
-        self, path: str, loop: Loop, hello: Callable[[], Message], heard: Callable[[Message], None]
-    ) -> None:
+    def __init__(self, path: str, loop: Loop, hello: Callable[[], Message], heard: Callable[[Message], None]) -> None:
         self._path = path
         self._loop = loop
         self._hello = hello

@@ -5,6 +5,7 @@ A pid is given to somebody else later; a pid with its start time in clock ticks 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -82,11 +83,9 @@ def _kernel_lists_children() -> bool:
 
 def _children(pid: int) -> Iterator[int]:
     for thread in _threads(pid):
-        try:
-            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
-                yield from map(int, file.read().split())
-        except OSError:  # the thread went away meanwhile
-            continue
+        path = f"/proc/{pid}/task/{thread}/children"
+        with contextlib.suppress(OSError), open(path, "rb") as file:  # the thread may have gone meanwhile
+            yield from map(int, file.read().split())
 
 
 def _below(roots: Iterable[int]) -> list[Stat]:

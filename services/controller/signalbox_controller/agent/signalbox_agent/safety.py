@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -31,4 +32,5 @@ def complain(where: str) -> None:
     """Log the present exception, once for each place: a fault in every task must not fill the user's log."""
     if where not in _told:
         _told.add(where)
-        logger.exception("Signalbox: error in %s; tasks are not affected, further ones are not logged", where)
+        text = "Signalbox: error in %s; tasks are not affected, further ones are not logged"
+        logger.error(text, where, exc_info=sys.exc_info())

@@ -21,6 +21,8 @@ from signalbox_agent.safety import guarded
 
 #: What a child that dies under its task is reported as; a kill that is under way has its own account of it.
 DEATHS = (Terminated, WorkerLostError, SystemExit, TimeLimitExceeded)
+#: What a failure with one of these is called; all others are errors.
+OUTCOMES = {Reject: "rejected", TimeLimitExceeded: "time_limit", SystemExit: "worker_lost"}
 
 
 def exception_of(einfo: Any) -> Any:
@@ -32,7 +34,9 @@ def exception_of(einfo: Any) -> Any:
 class Tracker:
     """Hears of every request of this worker; its methods are called by `requests.Watched`."""
 
-    def __init__(self, instance: str, node: str, runs: Runs, link: Link, loop: Loop, queue_of: Callable[[Any], str]) -> None:
+    def __init__(
+        self, instance: str, node: str, runs: Runs, link: Link, loop: Loop, queue_of: Callable[[Any], str]
+    ) -> None:
         """`node` is the worker's name; `queue_of` names the queue that a request came from."""
         self._instance = instance
         self._node = node
@@ -44,6 +48,8 @@ class Tracker:
         self.children: Children | None = None
         #: Told of every start.
         self.on_started: Callable[[Run], None] = lambda _: None
+        #: Told of every end that somebody has asked for before the start.
+        self.on_unstarted: Callable[[Run], None] = lambda _: None
 
     def run_of(self, request: Any) -> Run:
         """The run that belongs to a request."""
@@ -138,8 +144,8 @@ class Tracker:
         self, run: Run, request: Any, exception: Any, einfo: Any, heard: dict[str, dict[str, Any]]
     ) -> tuple[Event, str | None]:
         """The final event, and how a late cancel is answered; None when the task will go on elsewhere."""
-        if isinstance(exception, Terminated):
-            return self._terminated(run, request)
+        if "task-succeeded" in heard:  # the process died after the result was stored
+            return events.succeeded(run, heard["task-succeeded"].get("result"), None), "completed"
         if heard.get("task-rejected", {}).get("requeue"):
             return events.ended("TaskRequeued", run), None
         if isinstance(exception, Retry) or "task-retried" in heard:
@@ -147,17 +153,15 @@ class Tracker:
             return events.retried(run, texts.error_of(cause), einfo), None
         if isinstance(exception, Ignore):
             return events.succeeded(run, "", None, "ignored"), "completed"
-        if "task-succeeded" in heard:  # the process died after the result was stored
-            return events.succeeded(run, heard["task-succeeded"].get("result"), None), "completed"
-        if isinstance(exception, Reject):
-            return events.failed(run, "rejected", texts.error_of(exception), einfo), "failed"
-        if isinstance(exception, TimeLimitExceeded):
-            return events.failed(run, "time_limit", texts.error_of(exception), einfo), "failed"
+        return self._failure(run, request, exception, einfo)
+
+    def _failure(self, run: Run, request: Any, exception: Any, einfo: Any) -> tuple[Event, str | None]:
+        if isinstance(exception, Terminated):
+            return self._terminated(run, request)
         if isinstance(exception, WorkerLostError):
             return events.failed(run, "worker_lost", texts.lost(run.pid, exception)), "failed"
-        if isinstance(exception, SystemExit):
-            return events.failed(run, "worker_lost", texts.error_of(exception), einfo), "failed"
-        return events.failed(run, "error", texts.error_of(exception), einfo), "failed"
+        outcome = next((name for kind, name in OUTCOMES.items() if isinstance(exception, kind)), "error")
+        return events.failed(run, outcome, texts.error_of(exception), einfo), "failed"
 
     def _terminated(self, run: Run, request: Any) -> tuple[Event, str | None]:
         if run.started_at is None:
@@ -202,6 +206,8 @@ class Tracker:
         if status is not None:
             self._runs.ended[run.task_id] = {"state": "finished", "status": status}
         self._link.event(event)
+        if run.wanted:
+            self.on_unstarted(run)
 
     def _at_death(self, run: Run, event: Event, status: str | None) -> None:
         """Its process has been signalled: the end is told when it is true."""

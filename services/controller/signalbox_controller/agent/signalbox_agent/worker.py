@@ -82,6 +82,7 @@ class WorkerAgent:
         if self._prefork is not None:
             self._prefork.before_exit(self._canceller.about_to_exit)
         self.tracker.on_started = self._canceller.accepted
+        self.tracker.on_unstarted = self._canceller.unstarted
         self.loop.start_thread()
         with self.loop.lock:
             self.loop.call_later(SNAPSHOT_EVERY, self._snapshot_again)
@@ -91,9 +92,10 @@ class WorkerAgent:
     @guarded
     def turning(self, hub: Any) -> None:
         """Celery's loop begins to turn."""
-        if self._prefork is None:
+        if self._prefork is None or self._canceller is None:
             return  # where tasks share the process, the loop may stand still for as long as one runs
         self.loop.attach(hub)
+        self._canceller.resume()
         if self._refill:
             self._refill = False
             hub.call_soon(self._prefork.refill)
@@ -163,6 +165,8 @@ class WorkerAgent:
             self._canceller.cancel(message["command_id"], message["task_id"], float(message["grace"]))
         elif message["type"] == "welcome":
             self._canceller.refuse(message["cancelled"])
+            if self._ready:  # it may have become so since the hello
+                self.link.say({"type": "ready"})
             self._snapshot()
 
     def _snapshot_again(self) -> None:
