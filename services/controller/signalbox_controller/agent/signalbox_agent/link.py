@@ -110,6 +110,7 @@ class Link:
         """Send the rest before the process ends; waits so many seconds at most."""
         end = monotonic() + within
         while self._socket is not None and monotonic() < end:
+            self._readable()  # a peer that waits for us to take its acknowledgements would not read on
             self._stalled_until = 0.0
             self.flush()
             if not (self._output or self._answers or (self._online and self.backlog.waiting)):

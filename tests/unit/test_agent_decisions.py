@@ -1,0 +1,93 @@
+"""What a cancel does next, row by row; nothing here runs a process."""
+
+import dataclasses
+
+import pytest
+
+from signalbox_agent.cancel import KILL_WITHIN, Act, Plan, Seen, Stage, Standing, Way, decide, way
+
+#: Seconds on a monotonic clock.
+NOW = 100.0
+TERM = Plan(Stage.TERM, NOW + 5)
+OVERDUE = Plan(Stage.TERM, NOW)
+KILL = Plan(Stage.KILL, NOW + KILL_WITHIN)
+STUCK = Plan(Stage.STUCK, NOW)
+NOTHING = Seen(now=NOW, child_gone=False, ended=None, left=0, fresh=0)
+
+
+def seen(**what: object) -> Seen:
+    return dataclasses.replace(NOTHING, **what)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("plan", "look", "stage", "acts"),
+    [
+        pytest.param(TERM, seen(), Stage.TERM, (), id="it may clean up until the deadline"),
+        pytest.param(TERM, seen(left=2, fresh=2), Stage.TERM, (), id="what it launched is left to it meanwhile"),
+        pytest.param(TERM, seen(child_gone=True), Stage.DONE, (Act.SAY_DEAD,), id="it died and left nothing"),
+        pytest.param(
+            TERM, seen(child_gone=True, left=2, fresh=2), Stage.TERM, (Act.TERM_REST,), id="it died and left something"
+        ),
+        pytest.param(TERM, seen(child_gone=True, left=2), Stage.TERM, (), id="what it left has had its TERM"),
+        pytest.param(
+            TERM, seen(ended="completed"), Stage.DONE, (Act.SAY_FINISHED,), id="it completed in spite of the TERM"
+        ),
+        pytest.param(
+            OVERDUE, seen(ended="completed"), Stage.DONE, (Act.SAY_FINISHED,), id="it completed at the last moment"
+        ),
+        pytest.param(
+            TERM,
+            seen(ended="completed", child_gone=True),
+            Stage.DONE,
+            (Act.SAY_FINISHED,),
+            id="it completed, and its child died of the TERM",
+        ),
+        pytest.param(TERM, seen(ended="failed"), Stage.TERM, (Act.TERM_CHILD,), id="it made an error of the TERM"),
+        pytest.param(
+            dataclasses.replace(TERM, asked_again=True), seen(ended="failed"), Stage.TERM, (), id="it was asked twice"
+        ),
+        pytest.param(OVERDUE, seen(fresh=1), Stage.KILL, (Act.KILL_ALL,), id="it ignored the TERM"),
+        pytest.param(
+            OVERDUE, seen(child_gone=True, left=1), Stage.KILL, (Act.KILL_ALL,), id="what it left ignored the TERM"
+        ),
+        pytest.param(
+            OVERDUE,
+            seen(child_gone=True),
+            Stage.DONE,
+            (Act.SAY_DEAD,),
+            id="it died at the deadline: no KILL for nobody",
+        ),
+        pytest.param(KILL, seen(), Stage.KILL, (), id="a KILL takes a moment"),
+        pytest.param(KILL, seen(child_gone=True), Stage.DONE, (Act.SAY_DEAD,), id="the KILL did it"),
+        pytest.param(KILL, seen(fresh=1), Stage.KILL, (Act.KILL_ALL,), id="one that was overlooked is killed too"),
+        pytest.param(
+            dataclasses.replace(KILL, deadline=NOW), seen(), Stage.STUCK, (Act.SAY_ALIVE,), id="it outlived the KILL"
+        ),
+        pytest.param(STUCK, seen(), Stage.STUCK, (), id="that is said once"),
+        pytest.param(STUCK, seen(child_gone=True), Stage.DONE, (Act.SAY_DEAD,), id="it died in the end"),
+        pytest.param(Plan(Stage.DONE, NOW), seen(child_gone=True), Stage.DONE, (), id="the last word is the last"),
+    ],
+)
+def test_a_kill_goes_on(plan: Plan, look: Seen, stage: Stage, acts: tuple[Act, ...]) -> None:
+    after, done = decide(plan, look)
+    assert (after.stage, done) == (stage, acts)
+
+
+def test_the_time_for_a_kill_begins_with_it() -> None:
+    after, _ = decide(Plan(Stage.TERM, NOW - 1), seen(fresh=1))
+    assert after.deadline == NOW + KILL_WITHIN
+
+
+@pytest.mark.parametrize(
+    ("standing", "can_kill", "expected"),
+    [
+        (Standing.WAITING, True, Way.DROP),
+        (Standing.WAITING, False, Way.DROP),
+        (Standing.HANDED, True, Way.AWAIT),
+        (Standing.HANDED, False, Way.DROP),
+        (Standing.RUNNING, True, Way.KILL),
+        (Standing.RUNNING, False, Way.REFUSE),
+    ],
+)
+def test_what_a_cancel_does_depends_on_where_the_task_is(standing: Standing, can_kill: bool, expected: Way) -> None:
+    assert way(standing, can_kill=can_kill) is expected
