@@ -133,7 +133,7 @@ def test_a_message_says_which_one_it_is_and_what_it_means(cls: type[Message]) ->
 
 
 def test_a_comment_on_a_field_reaches_the_readers_of_the_schema() -> None:
-    assert SCHEMA["$defs"]["CancelTask"]["properties"]["grace"]["description"] == "Seconds from TERM to KILL."
+    assert SCHEMA["$defs"]["TaskStarted"]["properties"]["pid"]["description"] == "The pool child's, not the worker's."
 
 
 @pytest.mark.parametrize(
