@@ -1,0 +1,121 @@
+"""What the audit trail says of a command, and what the hosts' answers amount to."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import permutations
+from typing import TypedDict
+
+import pytest
+
+from signalbox.messages.commands import AnyCommand, CancelTask, StartProcesses, StopProcesses
+from signalbox.messages.events import CommandDone, CommandRefused
+from signalbox.messages.receipts import Verdict
+from signalbox_reconciler.fold import fold
+from signalbox_reconciler.fold.commands import audit, audit_forged
+from signalbox_reconciler.fold.conclude import REFUSED_EVERYWHERE, Conclusion, conclude
+from signalbox_reconciler.fold.rows import AnswerRow
+from support.history import after
+
+
+class _Issue(TypedDict):
+    command_id: str
+    issued_by: str
+    issued_at: datetime
+    expires_at: datetime
+
+
+ISSUE = _Issue(command_id="c1", issued_by="user:alice", issued_at=after(0), expires_at=after(60))
+
+
+def done(host: str, verdict: Verdict, seconds: float = 1, detail: str = "") -> CommandDone:
+    return CommandDone(at=after(seconds), host=host, command_id="c1", verdict=verdict, detail=detail, task_id="t1")
+
+
+def conclusion(*events: CommandDone | CommandRefused, online: Sequence[str] = (), **more: bool) -> Conclusion | None:
+    return conclude(list(fold(events).answers.values()), online, **more)
+
+
+def state(*events: CommandDone | CommandRefused, online: Sequence[str] = (), **more: bool) -> str:
+    concluded = conclusion(*events, online=online, **more)
+    return concluded.state if concluded else "issued"
+
+
+@pytest.mark.parametrize(
+    ("command", "target"),
+    [
+        (CancelTask(**ISSUE, task_id="t1"), "t1"),
+        (StopProcesses(**ISSUE), "all processes on all hosts"),
+        (StopProcesses(**ISSUE, hosts=("web-07", "web-08")), "all processes on web-07, web-08"),
+        (StartProcesses(**ISSUE, hosts=("web-07",), processes=("beat",)), "beat on web-07"),
+    ],
+)
+def test_the_trail_names_who_wants_what_of_whom(command: AnyCommand, target: str) -> None:
+    row = audit(command)
+    assert (row.command, row.target, row.issued_by) == (type(command).__name__, target, "user:alice")
+    assert (row.state, row.finished_at) == ("issued", None)
+
+
+def test_an_answer_may_come_as_late_as_the_command_may_take() -> None:
+    assert audit(CancelTask(**ISSUE, task_id="t1", grace=20)).answer_by == after(60) + timedelta(seconds=25)
+    assert audit(StopProcesses(**ISSUE, timeout=600)).answer_by == after(60) + timedelta(seconds=605)
+
+
+def test_a_forged_command_is_refused_on_the_trail_and_touches_no_task() -> None:
+    row = audit_forged(CancelTask(**ISSUE, task_id="t1"), "5-0")
+    assert (row.command_id, row.state, row.issued_by, row.task_id) == ("forged:5-0", "refused", "user:alice", None)
+    assert "c1" in row.detail
+
+
+def test_nothing_is_concluded_before_anybody_answered() -> None:
+    assert conclude([], ["web-07"], final=True) is None
+
+
+def test_a_decisive_answer_needs_no_other_and_beats_not_here() -> None:
+    for order in permutations([done("a", "unknown"), done("b", "cancelled", 2), done("c", "unknown", 3)]):
+        assert state(*order, online=["a", "b", "c", "d"]) == "cancelled"
+
+
+def test_a_task_that_outlived_its_kill_on_one_host_is_not_cancelled() -> None:
+    assert state(done("a", "cancelled"), done("b", "alive")) == "alive"
+
+
+def test_not_here_is_no_end_until_every_host_that_is_there_has_said_so() -> None:
+    assert state(done("a", "unknown"), online=["a", "b"]) == "issued"
+    assert state(done("a", "unknown"), done("b", "unknown"), online=["a", "b"]) == "unknown"
+
+
+def test_a_waiting_task_that_no_host_holds_is_dropped_because_all_refuse_it_now() -> None:
+    concluded = conclusion(done("a", "unknown"), online=["a"], task_waits=True)
+    assert concluded == Conclusion(state="dropped", detail=REFUSED_EVERYWHERE, finished_at=after(1))
+
+
+def test_a_waiting_task_is_not_dropped_when_a_host_never_answered() -> None:
+    assert state(done("a", "unknown"), online=["a", "b"], task_waits=True, final=True) == "unknown"
+
+
+def test_a_host_that_answers_twice_is_taken_by_its_stronger_word() -> None:
+    for order in permutations([done("a", "cancelled", 1), done("a", "unknown", 2)]):
+        [answer] = fold(order).answers.values()
+        assert (answer.verdict, answer.ended) == ("cancelled", "t1")
+
+
+def test_a_refusal_is_shown_with_its_reason() -> None:
+    refusal = CommandRefused(at=after(2), host="a", command_id="c1", reason="it had expired")
+    assert conclusion(refusal) == Conclusion(state="refused", detail="it had expired", finished_at=after(2))
+    assert state(refusal, done("b", "cancelled")) == "cancelled"
+
+
+def test_what_several_hosts_say_is_told_with_their_names() -> None:
+    concluded = conclusion(done("b", "stopped", 2), done("a", "incomplete", 1, "beat runs on"))
+    assert concluded is not None
+    assert (concluded.state, concluded.detail) == ("incomplete", "a: beat runs on; b: stopped")
+    assert concluded.finished_at == after(2)
+
+
+def test_only_an_end_by_our_hand_makes_sure_of_the_task() -> None:
+    def ended(verdict: Verdict) -> str | None:
+        [answer] = fold([done("a", verdict)]).answers.values()
+        assert isinstance(answer, AnswerRow)
+        return answer.ended
+
+    assert [ended(verdict) for verdict in ("cancelled", "dropped", "finished", "alive")] == ["t1", "t1", None, None]

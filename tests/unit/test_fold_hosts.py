@@ -1,0 +1,85 @@
+"""What a heartbeat says of the processes and tasks of its host."""
+
+from datetime import datetime
+from itertools import permutations
+
+from signalbox.messages.base import ProcessState
+from signalbox.messages.events import HostLeft, HostSeen, ProcessChanged
+from signalbox_reconciler.fold import fold
+from signalbox_reconciler.fold.judge import Judgement, RunningLog, judge
+from signalbox_reconciler.fold.rows import SnapshotRow
+from support.history import HOST, Life, after
+
+RUN = Life().run(0)
+KEY = ("t1", RUN.key)
+
+
+def worker(state: ProcessState, seconds: float) -> ProcessChanged:
+    return ProcessChanged(at=after(seconds), host=HOST, name="worker", kind="worker", state=state, desired="running")
+
+
+def snapshot(seconds: float, *running: tuple[str, str]) -> SnapshotRow:
+    return SnapshotRow(host=HOST, at=after(seconds), interval=2.0, processes=("worker",), running=running)
+
+
+def running(*, missing_since: datetime | None = None, confirmed: bool = True) -> RunningLog:
+    return RunningLog(
+        task_id="t1",
+        run=RUN.key,
+        host=HOST,
+        started_at=after(0),
+        confirmed=confirmed,
+        missing_since=missing_since,
+    )
+
+
+def test_the_latest_state_of_a_process_is_shown_in_whatever_order_it_is_told() -> None:
+    for order in permutations([worker("starting", 1), worker("running", 2), worker("stopped", 3)]):
+        assert fold(order).processes[HOST, "worker"].state == "stopped"
+
+
+def test_a_heartbeat_says_how_processes_are_now_although_they_changed_long_ago() -> None:
+    beat = HostSeen(at=after(10), host=HOST, processes=(worker("running", 1),))
+    assert fold([worker("starting", 5), beat]).processes[HOST, "worker"].state == "running"
+
+
+def test_a_host_that_left_is_offline_until_it_is_seen_again() -> None:
+    seen, left, back = (
+        HostSeen(at=after(1), host=HOST),
+        HostLeft(at=after(2), host=HOST),
+        HostSeen(at=after(3), host=HOST),
+    )
+    for order in permutations([seen, left]):
+        assert not fold(order).hosts[HOST].online
+    for order in permutations([seen, left, back]):
+        assert fold(order).hosts[HOST].online
+
+
+def test_only_the_latest_heartbeat_of_a_batch_counts() -> None:
+    late, early = HostSeen(at=after(9), host=HOST, running=(KEY,)), HostSeen(at=after(1), host=HOST)
+    assert fold([late, early]).snapshots[HOST].running == (KEY,)
+
+
+def test_a_task_that_its_host_lists_is_left_alone() -> None:
+    assert judge([snapshot(60, KEY)], [running()]) == Judgement()
+
+
+def test_a_young_task_may_be_missing_for_its_start_is_still_under_way() -> None:
+    assert judge([snapshot(5.9)], [running()]) == Judgement()
+
+
+def test_an_old_task_that_its_host_does_not_list_is_missing_before_it_is_lost() -> None:
+    assert judge([snapshot(60)], [running()]) == Judgement(missing={KEY: after(60)})
+    assert judge([snapshot(65.9)], [running(missing_since=after(60))]) == Judgement()
+    assert judge([snapshot(66)], [running(missing_since=after(60))]) == Judgement(lost={KEY: after(66)})
+
+
+def test_a_missing_or_doubted_task_that_is_listed_again_is_well() -> None:
+    for log in (running(missing_since=after(60)), running(confirmed=False)):
+        assert judge([snapshot(66, KEY)], [log]) == Judgement(well={KEY: after(66)})
+
+
+def test_a_listed_run_that_the_record_does_not_have_is_read_from_its_key() -> None:
+    [seen] = judge([snapshot(60, KEY, ("t2", "nonsense"))], []).unknown
+    assert (seen.task_id, seen.run, seen.host, seen.pid, seen.retries) == ("t1", RUN.key, HOST, 100, 0)
+    assert seen.started_at == after(0)
