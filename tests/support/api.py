@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 import msgspec
 import uvicorn
+from fastapi import FastAPI
 
 from signalbox.bus import names
 from signalbox.bus.connection import connect
@@ -39,6 +40,8 @@ class Api:
     settings: Settings
     #: An admin's.
     token: str
+    #: For tests that look inside.
+    app: FastAPI
 
     def client(self, token: str | None = None) -> httpx.AsyncClient:
         """A program that shows a token: the admin's unless another is given, none if it is ""."""
@@ -67,15 +70,14 @@ async def an_api(redis_url: str, database_url: str) -> AsyncIterator[Api]:
         port = listener.getsockname()[1]
         settings = Settings(redis_url=redis_url, database_url=database_url, key=KEY, port=port)
         token = await bootstrap(settings, ADMIN, PASSWORD)
-        server = uvicorn.Server(
-            uvicorn.Config(create_app(settings), log_config=None, ws_per_message_deflate=False, lifespan="on")
-        )
+        app = create_app(settings)
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws_per_message_deflate=False, lifespan="on"))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             while not server.started:
                 assert not serving.done(), "the api did not start"
                 await asyncio.sleep(0.01)
-            yield Api(f"http://127.0.0.1:{port}", settings, token)
+            yield Api(f"http://127.0.0.1:{port}", settings, token, app)
         finally:
             server.should_exit = True
             await asyncio.wait_for(serving, 15)

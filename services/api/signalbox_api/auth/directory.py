@@ -109,8 +109,9 @@ class Directory:
             await self._mirror.bury(self._untold)  # Redis has forgotten
         await self._tell()
         if run := await self._mirror.incomplete():
+            known = await self._mirror.known()
             live = await self._lane.ask(live_credentials)
-            await self._mirror.complete({d: c for d, c in live.items() if c.id not in self._ended}, run)
+            await self._mirror.complete(known, live, run)
             log.info("Redis knows the %d credentials that may act", len(live))
 
     async def keep_settled(self) -> None:

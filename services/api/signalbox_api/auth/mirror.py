@@ -84,15 +84,17 @@ class Mirror:
             mirrored = await self._redis.get(_MIRRORED)
         return None if mirrored == run.encode() else run
 
-    async def complete(self, live: Mapping[str, Credential], run: str) -> None:
+    async def known(self) -> set[str]:
+        """The digests that Redis knows."""
+        async with speaking():
+            keys = [key async for key in self._redis.scan_iter(match=_CREDENTIAL + "*", count=_BATCH)]
+        return {cast("bytes", key).decode().removeprefix(_CREDENTIAL) for key in keys}
+
+    async def complete(self, known: set[str], live: Mapping[str, Credential], run: str) -> None:
         """Make what Redis knows the same as `live`: what it forgot comes back, what came back from the dead goes.
 
-        Whoever signs in at this very moment may be removed, and is found in PostgreSQL instead.
+        `known` must be older than `live`, or whoever signs in between the two is taken for dead.
         """
-        known = set()
-        async with speaking():
-            async for key in self._redis.scan_iter(match=_CREDENTIAL + "*", count=_BATCH):
-                known.add(cast("bytes", key).decode().removeprefix(_CREDENTIAL))
         await self.settle((), known - live.keys())
         await self.put(live)
         async with speaking():

@@ -1,0 +1,192 @@
+"""The live websocket: what a browser sees that stays, leaves, comes back, reads slowly or loses its session."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis as Client
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from signalbox.bus import names
+from signalbox_api.live import hub, tail
+from signalbox_api.routes import live
+from support.api import Api, Json, an_api
+from support.stores.server import Redis
+
+
+@pytest.fixture
+async def api(valkey: Redis, database_url: str) -> AsyncIterator[Api]:
+    async with an_api(valkey.url, database_url) as running:
+        yield running
+
+
+@asynccontextmanager
+async def browser(api: Api, since: str = "", **headers: str) -> AsyncIterator[ClientConnection]:
+    headers = headers or {"Authorization": f"Bearer {api.token}"}
+    url = f"{api.url.replace('http', 'ws')}/scheduler/live/" + (f"?since={since}" if since else "")
+    async with connect(url, additional_headers=headers, proxy=None, open_timeout=10) as socket:
+        yield socket
+
+
+async def frame(socket: ClientConnection, kind: str) -> Json:
+    """The next frame of a kind, whatever comes before it."""
+    async with asyncio.timeout(10):
+        while True:
+            found: Json = json.loads(await socket.recv())
+            if found["type"] == kind:
+                return found
+
+
+async def publish(redis: Any, *keys: str) -> list[str]:
+    """Changes, as the reconciler publishes them; their positions."""
+    positions = []
+    for key in keys:
+        change = {"kind": "task", "key": key, "row": {"task_id": key, "status": "running"}}
+        positions.append((await redis.xadd(names.CHANGES, {"data": json.dumps(change)})).decode())
+    return positions
+
+
+@pytest.fixture
+async def redis(valkey: Redis) -> AsyncIterator[Any]:
+    async with Client.from_url(valkey.url) as client:
+        yield client
+
+
+async def keys_of(socket: ClientConnection, count: int) -> list[str]:
+    """The keys of the next changes."""
+    found: list[str] = []
+    while len(found) < count:
+        found += [change["key"] for change in (await frame(socket, "changes"))["changes"]]
+    return found
+
+
+async def test_a_change_arrives_with_its_row_and_position(api: Api, redis: Any) -> None:
+    async with browser(api) as socket:
+        hello = await frame(socket, "hello")
+        assert hello["resync"] is True
+        [position] = await publish(redis, "a")
+        changes = await frame(socket, "changes")
+    assert changes == {
+        "type": "changes",
+        "position": position,
+        "changes": [{"kind": "task", "key": "a", "row": {"task_id": "a", "status": "running"}}],
+    }
+
+
+async def test_a_beat_tells_how_old_the_news_are(api: Api, redis: Any) -> None:
+    async with browser(api) as socket:
+        assert (await frame(socket, "beat"))["record_age"] is None
+        [position] = await publish(redis, "a")
+        beat = await frame(socket, "beat")
+    assert beat["position"] == position
+    assert 0 <= beat["record_age"] < 3
+
+
+async def test_a_browser_that_was_away_gets_what_it_missed_and_nothing_twice(api: Api, redis: Any) -> None:
+    async with browser(api) as socket:
+        await frame(socket, "hello")
+        await publish(redis, "a")
+        position = (await frame(socket, "changes"))["position"]
+    await publish(redis, "b", "c")
+    async with browser(api, position) as socket:
+        hello = await frame(socket, "hello")
+        assert (hello["resync"], hello["position"]) == (False, position)
+        await publish(redis, "d")
+        assert await keys_of(socket, 3) == ["b", "c", "d"]
+
+
+@pytest.mark.parametrize("since", ["1-1", "nonsense", "99999999999999999999999-1", "%20"])
+async def test_a_browser_that_was_away_for_too_long_loads_its_lists_again(api: Api, redis: Any, since: str) -> None:
+    await publish(redis, "a")
+    async with browser(api, since) as socket:
+        assert (await frame(socket, "hello"))["resync"] is True
+
+
+async def test_a_browser_that_missed_too_much_loads_its_lists_again(
+    api: Api, redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "CATCH_UP", 3)
+    async with browser(api) as socket:
+        [position, *_] = await publish(redis, *"abcde")
+        assert await keys_of(socket, 5) == list("abcde")
+    async with browser(api, position) as socket:
+        assert (await frame(socket, "hello"))["resync"] is True
+
+
+async def test_after_redis_lost_its_memory_every_browser_loads_its_lists_again(api: Api, redis: Any) -> None:
+    async with browser(api) as socket:
+        await frame(socket, "hello")
+        await publish(redis, "a")
+        await frame(socket, "changes")
+        await redis.flushall()
+        assert (await frame(socket, "hello"))["resync"] is True
+        await publish(redis, "b")
+        assert await keys_of(socket, 1) == ["b"]
+
+
+async def test_changes_go_on_after_redis_was_away(api: Api, valkey: Redis) -> None:
+    async with browser(api) as socket:
+        async with Client.from_url(valkey.url) as before:
+            await publish(before, "a")
+        assert await keys_of(socket, 1) == ["a"]
+        await valkey.stop()
+        await frame(socket, "beat")  # the connection itself does not depend on Redis
+        await valkey.start()
+        async with Client.from_url(valkey.url) as after:
+            await publish(after, "b")
+        assert "b" in await keys_of(socket, 1)
+
+
+async def test_a_browser_that_reads_too_slowly_is_cut_off_and_resumes(
+    api: Api, redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with browser(api) as socket:
+        await frame(socket, "hello")
+        [position] = await publish(redis, "a")
+        await frame(socket, "changes")
+        monkeypatch.setattr(hub, "QUEUE_FRAMES", 0)
+        await publish(redis, "b")
+        with pytest.raises(ConnectionClosed) as closed:
+            await frame(socket, "changes")
+    assert closed.value.rcvd
+    assert closed.value.rcvd.code == live.CLOSE_TOO_SLOW
+    monkeypatch.setattr(hub, "QUEUE_FRAMES", 10)
+    async with browser(api, position) as socket:
+        assert await keys_of(socket, 1) == ["b"]
+
+
+async def test_a_browser_whose_session_is_over_is_told_so(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "CHECK_EVERY", 0.05)
+    made = await api.make_token("viewer")
+    async with browser(api, Authorization=f"Bearer {made['token']}") as socket, api.client() as admin:
+        await frame(socket, "hello")
+        await admin.delete(f"/scheduler/tokens/{made['token_id']}/")
+        with pytest.raises(ConnectionClosed) as closed:
+            await frame(socket, "changes")
+    assert closed.value.rcvd
+    assert closed.value.rcvd.code == live.CLOSE_SIGNED_OUT
+
+
+async def test_strangers_and_other_sites_see_nothing(api: Api) -> None:
+    async with api.client("") as client:
+        await api.sign_in(client)
+        cookie = f"signalbox_session={client.cookies['signalbox_session']}"
+    host = api.url.removeprefix("http://")
+    refused = [
+        ({"X-Nothing": "at all"}, 401),
+        ({"Authorization": "Bearer nonsense"}, 401),
+        ({"Cookie": cookie}, 403),
+        ({"Cookie": cookie, "Origin": "https://evil.example"}, 403),
+    ]
+    for headers, status in refused:
+        with pytest.raises(InvalidStatus) as refusal:
+            async with browser(api, **headers):
+                pass
+        assert refusal.value.response.status_code == status
+        assert json.loads(refusal.value.response.body)["status"] == "error"
+    async with browser(api, Cookie=cookie, Origin=f"http://{host}") as socket:
+        await frame(socket, "hello")
