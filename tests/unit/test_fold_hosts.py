@@ -44,14 +44,10 @@ def test_a_heartbeat_says_how_processes_are_now_although_they_changed_long_ago()
 
 
 def test_a_host_that_left_is_offline_until_it_is_seen_again() -> None:
-    seen, left, back = (
-        HostSeen(at=after(1), host=HOST),
-        HostLeft(at=after(2), host=HOST),
-        HostSeen(at=after(3), host=HOST),
-    )
-    for order in permutations([seen, left]):
+    goodbye: list[AnyEvent] = [HostSeen(at=after(1), host=HOST), HostLeft(at=after(2), host=HOST)]
+    for order in permutations(goodbye):
         assert not fold(order).hosts[HOST].online
-    for order in permutations([seen, left, back]):
+    for order in permutations([*goodbye, HostSeen(at=after(3), host=HOST)]):
         assert fold(order).hosts[HOST].online
 
 
