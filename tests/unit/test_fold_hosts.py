@@ -4,7 +4,7 @@ from datetime import datetime
 from itertools import permutations
 
 from signalbox.messages.base import ProcessState
-from signalbox.messages.events import HostLeft, HostSeen, ProcessChanged
+from signalbox.messages.events import AnyEvent, HostLeft, HostSeen, ProcessChanged
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.judge import Judgement, RunningLog, judge
 from signalbox_reconciler.fold.rows import SnapshotRow
