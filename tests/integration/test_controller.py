@@ -10,7 +10,7 @@ import pytest
 
 from signalbox.messages.events import HostLeft, HostSeen, ProcessChanged, TaskFailed, TaskStarted, TaskSucceeded
 from support.eventually import eventually
-from support.host import ALICE, BEAT, SHOP, Host, a_host, exists
+from support.host import ALICE, BEAT, SHOP, Host, a_host, exists, lives
 from support.stores.server import Redis
 
 
@@ -155,11 +155,11 @@ async def test_a_killed_controller_leaves_celery_running_and_its_successor_adopt
     result = await host.commander.cancel(program.task_id, ALICE)
     assert result.verdict == "cancelled"
     assert not exists(program.pid)
-    assert not exists(grandchild)
+    assert not lives(grandchild)
     assert len(host.workers()) == 1
     await host.commander.stop(ALICE, mode="immediate")
-    assert not exists(worker)
-    assert not exists(away.pid)
+    assert not lives(worker)
+    assert not lives(away.pid)
 
 
 async def test_an_adopted_worker_that_dies_is_seen_and_replaced(host: Host) -> None:

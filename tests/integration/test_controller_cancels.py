@@ -1,6 +1,8 @@
 """Cancels as a host carries them out: dead before answered, with all that the task had started, once for all."""
 
 import asyncio
+import os
+import signal
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -210,3 +212,18 @@ async def test_a_cancelled_task_is_refused_after_a_restart_of_everything(tmp_pat
         await host.commander.start(ALICE)
         await host.seen(TaskDropped, task_id=task_id, outcome="cancelled")
         assert not await host.of(TaskStarted, task_id=task_id)
+
+
+async def test_a_worker_that_does_not_answer_leaves_the_cancel_unproven_and_is_named(host: Host) -> None:
+    frozen = await host.pid("other")
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        unknown = await host.commander.cancel(str(uuid.uuid4()), ALICE, grace=0.1)
+        assert (unknown.verdict, unknown.detail) == ("unproven", "other did not answer in time.")
+        # A task that is known to be dead elsewhere does not wait for it.
+        started = await host.running()
+        asked = time.monotonic()
+        assert (await host.commander.cancel(started.task_id, ALICE)).verdict == "cancelled"
+        assert time.monotonic() - asked < 2.0
+    finally:
+        os.kill(frozen, signal.SIGCONT)

@@ -235,6 +235,14 @@ def exists(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
+def lives(pid: int) -> bool:
+    """Whether the process can still do anything. An orphan that fell to pid 1 shows until that reaps it."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _end_all_below(data: Path) -> None:
     for pid in _launched_from(data):
         with contextlib.suppress(ProcessLookupError):

@@ -16,6 +16,8 @@ from signalbox_controller.reaper import Reaper
 
 #: Seconds within which whatever was sent KILL has to be gone; longer only in uninterruptible sleep.
 KILL_DEADLINE = 3.0
+#: Seconds that a zombie is waited for which is not ours to reap: it does no harm, but its pid still shows.
+UNREAPED = 0.1
 #: Seconds between looks for who has been forked meanwhile, or reaped by its own parent.
 LOOK = 0.002
 LOOK_MOST = 0.05
@@ -39,7 +41,9 @@ def send(proc: Proc, number: signal.Signals) -> bool:
 
 
 async def gone(procs: Iterable[Proc], deadline: float, reaper: Reaper) -> list[Proc]:
-    """Wait until all of them have left the process table; answer those that have not.
+    """Wait until all of them have left the process table; answer those that could still do something then.
+
+    A zombie that its parent does not reap is waited for, too: while it is there, its pid can be looked up.
 
     Args:
         procs: whom to wait for.
@@ -52,7 +56,7 @@ async def gone(procs: Iterable[Proc], deadline: float, reaper: Reaper) -> list[P
         reaper.reap()
         left = [proc for proc in left if procfs.present(proc)]
         if not left or loop.time() >= deadline:
-            return left
+            return [proc for proc in left if procfs.alive(proc)]
         await _death(left[0], min(pause, deadline - loop.time()))
         pause = min(pause * 2, LOOK_MOST)
 
@@ -97,13 +101,12 @@ async def kill_all(find: Callable[[], Iterable[Proc]], reaper: Reaper, seconds: 
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
-    while True:
-        reaper.reap()
-        found = list(find())
-        if not found:
-            return []
+    seen: set[Proc] = set()
+    while found := list(find()):
+        seen.update(found)
         for proc in found:
             send(proc, signal.SIGKILL)
         if loop.time() >= deadline:
             return found
         await gone(found, min(deadline, loop.time() + LOOK_MOST), reaper)
+    return await gone(seen, loop.time() + UNREAPED, reaper)

@@ -56,10 +56,13 @@ class Fleet:
         return [process for name, process in self._processes.items() if not names or name in names]
 
     async def want(self, processes: Sequence[Supervised], wish: Wish) -> None:
-        """Note on disk what people want, so that it survives us."""
+        """Note on disk what people want, so that it survives us; a full disk keeps nobody from stopping."""
         names = [process.spec.name for process in processes]
-        async with self._writing:
-            await asyncio.to_thread(self._desired.want, names, wish)
+        try:
+            async with self._writing:
+                await asyncio.to_thread(self._desired.want, names, wish)
+        except OSError as error:
+            log.error("A restart may forget that %s is wanted %s: %s", names, wish, error)  # noqa: TRY400
 
     async def stop(
         self, processes: Sequence[Supervised], order: Order, mode: Mode, timeout: float | None = None

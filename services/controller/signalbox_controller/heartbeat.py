@@ -27,12 +27,13 @@ class Heartbeat:
         self._redis = redis
         self._outbox = outbox
         self._fleet = fleet
+        self._leaving = False
 
     async def run(self) -> None:
-        """Beat for ever."""
+        """Beat until the controller leaves."""
         loop = asyncio.get_running_loop()
         adopted_by = loop.time() + ADOPTION
-        while True:
+        while not self._leaving:
             with contextlib.suppress(BusUnavailable, RedisError):  # the outbox says so in the log
                 await announce(self._redis, self._host)
             # While Redis is away old signs of life are of no use to anybody: they are not kept.
@@ -51,6 +52,7 @@ class Heartbeat:
 
     async def leave(self) -> None:
         """Say that the host's controller ends on purpose; as far as Redis listens."""
+        self._leaving = True
         self._outbox.put(HostLeft(at=utc_now(), host=self._host))
         with contextlib.suppress(BusUnavailable, RedisError):
             await withdraw(self._redis, self._host)

@@ -4,12 +4,15 @@ The instance is noted *before* the launch: a controller that is killed between t
 its environment. The notes need no fsync: whatever makes the disk forget them ends the processes, too.
 """
 
+import logging
 from pathlib import Path
 
 import msgspec
 
 from signalbox_controller import procfs, statefile
 from signalbox_controller.procfs import Proc
+
+log = logging.getLogger(__name__)
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +47,10 @@ class Instances:
             self._save()
 
     def _save(self) -> None:
-        statefile.write(self._path, self._launches, durable=False)
+        try:
+            statefile.write(self._path, self._launches, durable=False)
+        except OSError as error:  # better a process that a restarted controller does not know than none
+            log.error("%s cannot be written: %s", self._path, error)  # noqa: TRY400 - the text says it all
 
     def survivors(self) -> dict[str, Launch]:
         """The launches whose process still lives; the others are forgotten."""

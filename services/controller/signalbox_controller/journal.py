@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from signalbox_controller.statefile import sync_folder
+
+log = logging.getLogger(__name__)
 
 
 class Journal:
@@ -38,19 +41,27 @@ class Journal:
         until = self._clock() + seconds
         self._keys.pop(key, None)
         self._keys[key] = until
-        os.write(self._handle, f"{until:.0f} {key}\n".encode())
-        self._appended += 1
+        self._append(f"{until:.0f} {key}\n")
         while len(self._keys) > self._limit:
             del self._keys[next(iter(self._keys))]
         if self._appended > 2 * self._limit:
             os.close(self._handle)
             self._handle = self._compact()
 
+    def _append(self, line: str) -> None:
+        try:
+            os.write(self._handle, line.encode())
+        except OSError as error:  # a full disk must not keep anybody from cancelling
+            log.error("%s cannot be written: %s; a restart may forget it", self._path, error)  # noqa: TRY400
+        self._appended += 1
+
     async def sync(self) -> None:
         """Return when the disk has all that was added."""
         handle = os.dup(self._handle)  # ours may be replaced or closed while we wait
         try:
             await asyncio.to_thread(os.fsync, handle)
+        except OSError as error:
+            log.error("%s cannot be written: %s", self._path, error)  # noqa: TRY400 - the text says it all
         finally:
             os.close(handle)
 

@@ -14,12 +14,12 @@ class Kin:
         self._known: dict[Proc, None] = {}
 
     def look(self, roots: Iterable[Proc] = ()) -> list[Proc]:
-        """Everyone that still is in the process table, in the order of acquaintance."""
+        """Everyone that still can do something, in the order of acquaintance."""
         for root in (*roots, *self._known):
-            if procfs.present(root):
+            if procfs.alive(root):
                 self._known[root] = None
                 self._known.update(dict.fromkeys(procfs.descendants(root.pid)))
-        self._known = {proc: None for proc in self._known if procfs.present(proc)}
+        self._known = {proc: None for proc in self._known if procfs.alive(proc)}
         return list(self._known)
 
 
@@ -34,7 +34,7 @@ class Tree:
         self._kin = Kin()
 
     def look(self) -> list[Proc]:
-        """Everything of the tree that still is in the process table, the main process first."""
+        """Everything of the tree that still lives, the main process first."""
         return self._kin.look([self.main, *self._of_the_session()])
 
     def rest(self, tasks: Iterable[str] = ()) -> list[Proc]:

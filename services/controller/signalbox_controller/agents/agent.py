@@ -79,6 +79,7 @@ class Agent:
 
     async def quiet(self, seconds: float) -> None:
         """Wait until the connection is gone and all that was sent on it is read, for at most so long."""
+        self.hold(paused=False)  # a dead process cannot keep its events for later
         try:
             await asyncio.wait_for(self._idle.wait(), seconds)
         except TimeoutError:

@@ -4,8 +4,9 @@ import asyncio
 
 import msgspec
 
+from signalbox_controller import procfs
 from signalbox_controller.agents.inquiry import Inquiry
-from signalbox_controller.ending import gone, kill_all, terminate_all
+from signalbox_controller.ending import UNREAPED, gone, kill_all, terminate_all
 from signalbox_controller.procfs import Proc
 from signalbox_controller.reaper import Reaper
 from signalbox_controller.trees import Kin, launched_by
@@ -43,6 +44,8 @@ async def prove(inquiry: Inquiry, reaper: Reaper, kill_at: float, deadline: floa
         await terminate_all(left, reaper, kill_at)
     survivors = await kill_all(left, reaper, max(0.1, deadline - asyncio.get_running_loop().time()))
     child = inquiry.child()
-    if child is not None:
+    if child is not None and procfs.alive(child):
         survivors += await gone([child], deadline, reaper)
+    unreaped = [*ended, *inquiry.strays(), *([child] if child else [])]
+    await gone(unreaped, asyncio.get_running_loop().time() + UNREAPED, reaper)
     return Proof([proc for proc in ended if proc not in survivors], survivors)

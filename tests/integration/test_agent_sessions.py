@@ -1,0 +1,236 @@
+"""What a controller makes of its agents' words: whom it lets in, what it acknowledges when, and whom it believes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis as Client
+
+from signalbox.bus import names
+from signalbox.bus.connection import connect
+from signalbox.bus.consumer import entries_of
+from signalbox.messages.codec import decode_event
+from signalbox.messages.events import AnyEvent, EventsLost, TaskCancelled, TaskStarted
+from signalbox.service import background
+from signalbox_controller.agents.agent import Agent
+from signalbox_controller.agents.connection import LINE_LIMIT
+from signalbox_controller.agents.protocol import Cancel
+from signalbox_controller.agents.server import Agents
+from signalbox_controller.outbox import Outbox
+from support.agent_side import an_agent
+from support.eventually import eventually
+from support.stores.server import Redis
+
+RUN = "0000.1700000000000.abcdef01.42"
+
+
+class Told:
+    """A supervisor that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def greeted(self, *, ready: bool) -> None:
+        self.words.append("greeted, ready" if ready else "greeted")
+
+    def ready(self) -> None:
+        self.words.append("ready")
+
+    def leaving(self) -> None:
+        self.words.append("leaving")
+
+
+class Desk:
+    """The controller's side: a socket, an outbox, one worker that was launched."""
+
+    def __init__(self, redis: Client, path: Path) -> None:
+        self.redis = redis
+        self.path = path
+        self.outbox = Outbox(redis, limit=50)
+        self.agents = Agents("web-01", self.outbox, lambda: ["cancelled before"])
+        self.told = Told()
+        self.agent: Agent = self.agents.expect("ours", "worker", self.told)
+
+    async def events(self) -> list[AnyEvent]:
+        rows = entries_of(await self.redis.xread({names.EVENTS: b"0"}))
+        return [decode_event(row.data) for row in rows]
+
+
+@pytest.fixture
+async def desk(valkey: Redis, tmp_path: Path) -> AsyncIterator[Desk]:
+    redis = connect(valkey.url)
+    one = Desk(redis, tmp_path / "agents.sock")
+    async with one.agents.listening(one.path):
+        yield one
+    await redis.aclose()
+
+
+def an_event(kind: str = "TaskStarted", **more: object) -> dict[str, Any]:
+    common = {"at": "2026-01-01T00:00:00+00:00", "task_id": "t", "run": RUN, "celery_name": "shop.charge"}
+    return {"type": kind, **common, "name": "charge", "worker": "w@h", "pid": 42, **more}
+
+
+def a_proof(command_id: str) -> dict[str, Any]:
+    return an_event("TaskCancelled", command_id=command_id, signal="TERM", killed=[42])
+
+
+async def test_a_launched_worker_is_let_in_and_told_what_must_never_run(desk: Desk) -> None:
+    async with an_agent(desk.path) as agent:
+        welcome = await agent.greet("ours")
+        assert welcome == {"type": "welcome", "acked": 0, "cancelled": ["cancelled before"]}
+        assert desk.told.words == ["greeted, ready"]
+        assert desk.agents.workers() == [desk.agent]
+
+
+async def test_whoever_we_did_not_launch_is_turned_away(desk: Desk) -> None:
+    async with an_agent(desk.path) as agent:
+        await agent.say(type="hello", instance="theirs", pid=1, kind="worker", protocol=1)
+        assert await agent.is_hung_up_on()
+    assert desk.told.words == []
+
+
+async def test_an_agent_of_another_protocol_is_turned_away(desk: Desk) -> None:
+    async with an_agent(desk.path) as agent:
+        await agent.say(type="hello", instance="ours", pid=1, kind="worker", protocol=2)
+        assert await agent.is_hung_up_on()
+
+
+async def test_events_get_the_host_and_are_acknowledged_once_redis_has_them(desk: Desk) -> None:
+    async with an_agent(desk.path) as agent:
+        await agent.greet("ours")
+        await agent.say(type="event", seq=1, event=an_event())
+        await agent.say(type="event", seq=2, event=an_event("TaskSucceeded"))
+
+        async def taken() -> bool:
+            return desk.agent.runs.running == {} and desk.agent.runs.name("t") == ""
+
+        await eventually(taken, "both events")
+        assert await desk.events() == []
+        async with background(desk.outbox.run):
+            assert (await agent.hears("ack"))["seq"] == 2
+        assert [type(event).__name__ for event in await desk.events()] == ["TaskStarted", "TaskSucceeded"]
+        assert {event.host for event in await desk.events()} == {"web-01"}
+
+
+async def test_what_an_agent_sends_again_is_told_once(desk: Desk) -> None:
+    async with background(desk.outbox.run):
+        async with an_agent(desk.path) as agent:
+            await agent.greet("ours")
+            await agent.say(type="event", seq=1, event=an_event())
+            await agent.hears("ack")
+        async with an_agent(desk.path) as agent:
+            assert (await agent.greet("ours"))["acked"] == 1
+            await agent.say(type="event", seq=1, event=an_event())
+            await agent.say(type="event", seq=2, event=an_event(run=RUN + "1"))
+            assert (await agent.hears("ack"))["seq"] == 2
+    assert [event.run for event in await desk.events() if isinstance(event, TaskStarted)] == [RUN, RUN + "1"]
+
+
+async def test_nonsense_and_endless_lines_spoil_nothing_but_themselves(desk: Desk) -> None:
+    async with background(desk.outbox.run), an_agent(desk.path) as agent:
+        await agent.greet("ours")
+        await agent.write(b"nonsense\n{}\n\n" + b"x" * (LINE_LIMIT + 70_000) + b"\n")
+        await agent.say(type="event", seq=1, event={"type": "TaskStarted", "run": 7})
+        assert (await agent.hears("ack"))["seq"] == 1
+        await agent.say(type="event", seq=2, event=an_event())
+        assert (await agent.hears("ack"))["seq"] == 2
+    assert len(await desk.events()) == 1
+
+
+async def test_lost_events_are_told(desk: Desk) -> None:
+    async with background(desk.outbox.run), an_agent(desk.path) as agent:
+        await agent.greet("ours")
+        await agent.say(type="gap", lost=7)
+
+        async def lost() -> EventsLost | None:
+            return next((event for event in await desk.events() if isinstance(event, EventsLost)), None)
+
+        event = await eventually(lost, "the loss")
+        assert (event.worker, event.count, event.host) == ("w@h", 7, "web-01")
+
+
+async def test_when_redis_is_away_for_long_the_agent_keeps_its_events(desk: Desk) -> None:
+    async with an_agent(desk.path) as agent:
+        await agent.greet("ours")
+        for seq in range(1, 51):
+            await agent.say(type="event", seq=seq, event=an_event(task_id=str(seq)))
+
+        async def full() -> bool:
+            return len(desk.agent.runs.running) == 50
+
+        await eventually(full, "fifty events")
+        await agent.say(type="event", seq=51, event=an_event(task_id="51"))
+        await agent.say(type="stopping")
+        async with background(desk.outbox.run):
+            while (await agent.hears("ack"))["seq"] < 51:
+                pass
+        # Not a word was heard out of turn.
+        assert [event.task_id for event in await desk.events() if isinstance(event, TaskStarted)][-1] == "51"
+
+
+async def test_a_proof_is_kept_back_until_the_controller_has_looked_itself(desk: Desk) -> None:
+    async with background(desk.outbox.run), an_agent(desk.path) as agent:
+        await agent.greet("ours")
+        inquiry = desk.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
+        assert (await agent.hears("cancel"))["grace"] == 5.0
+        await agent.say(type="event", seq=1, event=a_proof("c"))
+        await agent.say(type="event", seq=2, event=an_event(task_id="another"))
+        await agent.say(type="cancel", command_id="c", task_id="t", state="dead", pid=42, signal="TERM")
+        assert await asyncio.wait_for(inquiry.done, 5.0) == "dead"
+
+        async def another() -> bool:
+            return len(await desk.events()) == 1
+
+        await eventually(another, "the other event")
+        held = desk.agent.release(inquiry, keep_proof=True)
+        assert held is not None
+        desk.outbox.put(held.event, published=desk.agent.publishing(held.seq))
+        # Only now: an agent that had forgotten it earlier could not tell it to our successor.
+        assert (await agent.hears("ack"))["seq"] == 2
+    assert isinstance((await desk.events())[-1], TaskCancelled)
+
+
+async def test_a_proof_that_nobody_waits_for_any_more_is_told_all_the_same(desk: Desk) -> None:
+    async with background(desk.outbox.run), an_agent(desk.path) as agent:
+        await agent.greet("ours")
+        inquiry = desk.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
+        await agent.hears("cancel")
+        await agent.say(type="event", seq=1, event=a_proof("c"))
+        await agent.say(type="cancel", command_id="c", task_id="t", state="alive", pid=42)
+        await asyncio.wait_for(inquiry.done, 5.0)
+        assert desk.agent.release(inquiry, keep_proof=False) is None
+        assert (await agent.hears("ack"))["seq"] == 1
+    assert len(await desk.events()) == 1
+
+
+async def test_a_question_is_asked_again_after_a_reconnect(desk: Desk) -> None:
+    async with an_agent(desk.path) as agent:
+        await agent.greet("ours")
+        inquiry = desk.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
+        await agent.hears("cancel")
+    async with an_agent(desk.path) as agent:
+        await agent.greet("ours")
+        assert (await agent.hears("cancel"))["command_id"] == "c"
+        await agent.say(type="cancel", command_id="c", task_id="t", state="unknown")
+        assert await asyncio.wait_for(inquiry.done, 5.0) == "unknown"
+
+
+async def test_a_dead_workers_runs_are_known_and_its_questions_answered(desk: Desk) -> None:
+    async with an_agent(desk.path) as agent:
+        await agent.greet("ours")
+        await agent.say(type="event", seq=1, event=an_event())
+        await agent.say(type="event", seq=2, event=an_event(task_id="u"))
+        await agent.say(type="stopping")
+
+        async def heard() -> bool:
+            return desk.told.words[-1] == "leaving"
+
+        await eventually(heard, "all of it")
+        asked = desk.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
+        elsewhere = desk.agent.ask(Cancel(command_id="d", task_id="v", grace=5.0))
+    await desk.agent.quiet(5.0)
+    assert [run.task_id for run in desk.agent.bury()] == ["u"]
+    assert (asked.finding, elsewhere.finding) == ("dead", "unknown")
+    assert desk.agents.workers() == []
