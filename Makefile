@@ -62,4 +62,4 @@ lock: install-dev ## lock all packages anew, newest versions that fit
 	@! grep -nE '://|--(extra-)?index-url|--find-links' requirements/*.txt package-lock.json || { \
 		echo "a lock names a registry; it must work with any" >&2; exit 1; }
 
-.PHONY: help python-is-new-enough install install-dev up check lint types test e2e chaos bench lock
+.PHONY: help python-is-new-enough install install-dev up check lint types test e2e chaos bench protocol lock
