@@ -72,7 +72,9 @@ class System:
 
     async def send(self, task: str, *, countdown: float | None = None, **arguments: Any) -> str:
         """Send a task of the shop, as in `send("reports.count_stock", seconds=60.0)`; its id."""
-        return await asyncio.to_thread(self._send, f"shop.{task}", arguments, countdown)
+        task_id = await asyncio.to_thread(self._send, f"shop.{task}", arguments, countdown)
+        self._sent.append(task_id)
+        return task_id
 
     async def task(self, task_id: str) -> Json | None:
         """The task as the api shows it; None while it knows none of that id."""
