@@ -50,6 +50,9 @@ chaos: install-dev ## only the tests that take parts away while it runs
 bench: install-dev ## measure, and print what was measured
 	@for file in benchmarks/*.py; do echo "== $$file"; $(IN_VENV) "$$file" $(ARGS) || exit 1; done
 
+protocol: install-dev ## publish the messages anew, as JSON Schema and AsyncAPI
+	@.venv/bin/python -m signalbox.messages.schema docs/protocol
+
 lock: install-dev ## lock all packages anew, newest versions that fit
 	@for name in run dev node; do \
 		echo "  locking requirements/$$name.txt"; \
