@@ -122,7 +122,7 @@ async def test_the_next_task_starts_within_300_ms(fresh_system: System) -> None:
             """,
             busy[0]["task_id"],
         ) or [{"pause": None}]
-        return row["pause"]
+        return None if row["pause"] is None else float(row["pause"])
 
     assert await eventually(look, "the next task") < 0.3
 
