@@ -7,8 +7,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from signalbox.messages.commands import CancelTask, Command
+from signalbox.messages.commands import CancelTask, Command, StopProcesses
+from signalbox.messages.receipts import ProcessReport
 from signalbox.postgres.pool import Database
+from signalbox_api.database import URGENT_WAIT
 from support.api import Api, Json, a_host, an_api, ended, put_task, says
 from support.eventually import eventually
 from support.stores.server import Postgres, Redis
@@ -253,3 +255,43 @@ async def test_without_redis_it_is_503_and_nothing_was_cancelled(api: Api, datab
         async with a_host(valkey.url, says("cancelled")):
             status, _ = await cancel(client, task_id)
         assert status == 200
+
+
+async def test_a_record_that_hangs_holds_a_cancel_up_for_a_second_at_most(
+    client: httpx.AsyncClient, database: Database, valkey: Redis
+) -> None:
+    task_id = await put_task(database)
+    async with a_host(valkey.url, says("cancelled", recorded=False)), database.transaction() as connection:
+        await connection.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
+        async with asyncio.timeout(URGENT_WAIT + 1.0):
+            status, answer = await cancel(client, task_id)
+    assert (status, answer["verified"], answer["recorded"]) == (200, True, False)
+
+
+async def test_many_callers_can_wait_for_their_proof_at_once(
+    client: httpx.AsyncClient, database: Database, valkey: Redis
+) -> None:
+    tasks = [await put_task(database) for _ in range(60)]
+    async with a_host(valkey.url, lambda _: []):
+        waiting = [asyncio.create_task(cancel(client, task_id, wait=2.0)) for task_id in tasks]
+        quick = await client.get("/scheduler/tasks/")
+        answers = await asyncio.gather(*waiting)
+    assert quick.status_code == 200
+    assert {status for status, _ in answers} == {202}
+
+
+async def test_celery_is_stopped_and_started_with_the_documented_words(
+    client: httpx.AsyncClient, valkey: Redis
+) -> None:
+    report = ProcessReport(name="worker", kind="worker", state="stopped", host="somehost")
+    async with a_host(valkey.url, says("stopped", tasks_killed=2, processes=(report,))) as heard:
+        stopped = await client.post("/scheduler/stop-celery/", json={"mode": "immediate", "reason": "maintenance"})
+    [command] = heard
+    assert isinstance(command, StopProcesses)
+    assert (command.mode, command.reason, command.hosts, command.processes) == ("immediate", "maintenance", (), ())
+    assert stopped.status_code == 200
+    assert stopped.json()["message"] == "Celery has been stopped; 2 running tasks were marked as failed"
+    assert [process["state"] for process in stopped.json()["processes"]] == ["stopped"]
+    async with a_host(valkey.url, lambda command: says("started")(command) if command is not heard[0] else []):
+        started = await client.post("/scheduler/start-celery/")
+    assert (started.status_code, started.json()["message"]) == (200, "Celery has been started")

@@ -8,10 +8,11 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from signalbox.errors import BusUnavailable, DatabaseUnavailable
+from signalbox_api.auth.access import client_address
 from signalbox_api.errors import ApiError
 from signalbox_api.replies import refusal
 
@@ -24,8 +25,9 @@ _WORDS = {
 }
 
 
-async def _on_api_error(_: Request, error: Exception) -> Response:
+async def _on_api_error(request: Request, error: Exception) -> Response:
     known = cast("ApiError", error)
+    note_refusal(request, known)
     return refusal(str(known), known.status, known.headers)
 
 
@@ -61,6 +63,13 @@ async def _on_invalid(_: Request, error: Exception) -> Response:
 async def _on_mistake(request: Request, error: Exception) -> Response:
     log.error("%s %s failed: %r", request.method, request.url.path, error)
     return refusal("Signalbox made a mistake; the log of the api says which", 500)
+
+
+def note_refusal(connection: HTTPConnection, error: ApiError) -> None:
+    """Log who was refused what; a browser that is not signed in yet is nothing to warn of."""
+    if error.status in {401, 403, 429}:
+        level = logging.INFO if error.status == 401 else logging.WARNING
+        log.log(level, "refused %r to %s: %s", connection.url.path, client_address(connection), error)
 
 
 def in_words(problems: Iterable[Mapping[str, Any]]) -> str:

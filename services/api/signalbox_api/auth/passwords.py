@@ -51,10 +51,6 @@ class Passwords:
             self._busy -= 1
         return right and stored is not None
 
-    def outdated(self, stored: str) -> bool:
-        """Whether the hash was made with weaker parameters than today's."""
-        return self._hasher.check_needs_rehash(stored)
-
     def _verify(self, stored: str, password: str) -> bool:
         try:
             return self._hasher.verify(stored, password)

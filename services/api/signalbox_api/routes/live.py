@@ -9,6 +9,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from signalbox_api.auth.access import identify
 from signalbox_api.errors import ApiError, CredentialsUnknown, Forbidden, NotSignedIn
+from signalbox_api.handlers import note_refusal
 from signalbox_api.live import frames
 from signalbox_api.live.hub import Overrun, Watcher
 from signalbox_api.replies import refusal
@@ -38,6 +39,7 @@ async def live(socket: WebSocket, since: str = "") -> None:
                 _until_signed_out(socket, services),
             )
     except ApiError as error:
+        note_refusal(socket, error)
         await socket.send_denial_response(refusal(str(error), error.status, error.headers))
         return
     if code:
