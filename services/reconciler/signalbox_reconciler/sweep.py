@@ -55,7 +55,8 @@ class Sweep:
         if self._untold:
             await publish_changes(self._redis, self._untold.values())
             self._untold.clear()
-        await trim(self._redis, names.EVENTS)
+        trimmed = await trim(self._redis, names.EVENTS)
+        log.debug("swept; events that everybody has handled, removed from the bus: %d", trimmed)
         for stream in (names.EVENTS, names.COMMANDS):
             await forget_members(self._redis, stream, names.RECONCILER_GROUP)
 
