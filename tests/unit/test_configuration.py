@@ -82,6 +82,7 @@ def test_a_name_that_two_applications_use_gets_the_applications_in_front(tmp_pat
     [
         ("", ["the top level", "`apps`"]),
         ("[apps]\n", ["apps"]),
+        ('[apps."../shop"]\napp = "shop"\n', ["apps", "regex"]),
         ("nonsense", ["not TOML"]),
         ("[apps.shop]\n", ["apps.shop", "`app`"]),
         (SMALLEST + "coler = 1\n", ["apps.shop.workers[0]", "'coler'", "concurrency"]),

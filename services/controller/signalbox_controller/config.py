@@ -69,7 +69,7 @@ class _File(_Table, frozen=True, kw_only=True):
     """The top level; each application is read by itself, so that a complaint can name it."""
 
     host: Name = ""
-    apps: Annotated[dict[str, dict[str, Any]], msgspec.Meta(min_length=1)]
+    apps: Annotated[dict[Name, dict[str, Any]], msgspec.Meta(min_length=1)]
 
 
 class Configuration(msgspec.Struct, frozen=True):
