@@ -40,7 +40,3 @@ def leave_no_trace() -> None:
 
 if __name__ == "__main__":
     main()
-elif __name__ == "__mp_main__":  # a pool child that was spawned rather than forked
-    from signalbox_agent.child import install as label_tasks
-
-    label_tasks(parent=None)

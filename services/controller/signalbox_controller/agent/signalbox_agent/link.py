@@ -24,6 +24,8 @@ Message = dict[str, Any]
 FIRST_RETRY, LAST_RETRY = 0.2, 2.0
 #: Seconds until a controller that does not answer to hello is tried anew.
 WELCOME_WITHIN = 5.0
+#: Seconds between two writes of events: each wakes the controller, and costs as much as making the events.
+PACE = 0.005
 #: Seconds before a full socket is tried again.
 STALL = 0.02
 #: Bytes: of one write, of all writes of one turn, and of a line from the controller.
@@ -51,9 +53,11 @@ class Link:
         self._output = b""
         self._answers: list[bytes] = []
         self._stalled_until = 0.0
+        self._paced_until = 0.0
+        self._pacing = False
         self._tries = 0
         self._flushing = False
-        loop.on_turn = self.flush
+        loop.on_turn = self._turn
 
     # What the rest of the agent uses
 
@@ -88,10 +92,8 @@ class Link:
         self.flush()
 
     def flush(self) -> None:
-        """Send what there is, as far as the socket takes it."""
-        if self._flushing or not (self._output or self._answers or (self._online and self.backlog.waiting)):
-            return
-        if self._socket is None or monotonic() < self._stalled_until:
+        """Send what there is now, as far as the socket takes it."""
+        if self._flushing or self._socket is None or not self._pending or monotonic() < self._stalled_until:
             return
         self._flushing = True  # a signal handler of Celery's may come back here
         try:
@@ -113,7 +115,7 @@ class Link:
             self._readable()  # a peer that waits for us to take its acknowledgements would not read on
             self._stalled_until = 0.0
             self.flush()
-            if not (self._output or self._answers or (self._online and self.backlog.waiting)):
+            if not self._pending:
                 return
             sleep(STALL)
 
@@ -125,6 +127,28 @@ class Link:
             self._socket = None
 
     # Inside
+
+    @property
+    def _pending(self) -> bool:
+        return bool(self._output or self._answers or (self._online and self.backlog.waiting))
+
+    def _turn(self) -> None:
+        """Answers go at once, events a few milliseconds after those before them."""
+        if self._answers:
+            self.flush()
+        if self._pacing or not self._pending:
+            return
+        wait = self._paced_until - monotonic()
+        if wait > 0:
+            self._pacing = True
+            self._loop.call_later(wait, self._paced)
+        else:
+            self._paced_until = monotonic() + PACE
+            self.flush()
+
+    def _paced(self) -> None:
+        self._pacing = False
+        self._turn()
 
     def _send(self, peer: socket.socket) -> None:
         sent = 0

@@ -61,6 +61,9 @@ class WorkerAgent:
         signals.worker_ready.connect(self._on_ready, weak=False)
         child.install(os.getpid())
         os.register_at_fork(after_in_child=guarded(self._abandon))
+        if getattr(self._worker, "pool_start_method", "fork") == "spawn":  # new in Celery 5.7
+            # What is included is imported by spawned children; this process has done its imports.
+            self._worker.app.conf.include = (*self._worker.app.conf.include, "signalbox_agent.spawned")
         self._worker.app.steps["worker"].add(worker_step(self))
         self._worker.app.steps["consumer"].add(consumer_step(self))
 
