@@ -175,7 +175,12 @@ class Host:
 
     def workers(self) -> list[int]:
         """The main processes that run on this host, by whomever they were launched."""
-        return [pid for pid in _launched_from(self.data) if psutil.Process(pid).ppid() not in _launched_from(self.data)]
+        launched = _launched_from(self.data)
+        mains = []
+        for pid in launched:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                mains += [pid] if psutil.Process(pid).ppid() not in launched else []
+        return mains
 
     def begin(self, work: Coroutine[Any, Any, R]) -> "asyncio.Task[R]":
         """Do something beside the rest."""
