@@ -185,26 +185,33 @@ async def test_a_token_that_was_revoked_without_the_database_stays_revoked(
     api: Api, valkey: Redis, database_url: str, database: Database, postgres_server: Postgres
 ) -> None:
     made = await api.make_token("viewer")
-    await postgres_server.stop()
-    try:
-        async with api.client(made["token"]) as client, api.client() as admin:
-            assert (await client.get("/session")).status_code == 200
-            answer = await admin.delete(f"/scheduler/tokens/{made['token_id']}/")
+    async with (
+        an_api(valkey.url, database_url) as another,
+        api.client(made["token"]) as here,
+        another.client(made["token"]) as there,
+    ):
+        assert (await there.get("/session")).status_code == 200
+        await postgres_server.stop()
+        try:
+            assert (await here.get("/session")).status_code == 200
+            async with another.client() as admin:
+                answer = await admin.delete(f"/scheduler/tokens/{made['token_id']}/")
             assert answer.status_code == 200
-            assert (await client.get("/session")).status_code == 401
-    finally:
-        await postgres_server.start()
+            assert (await here.get("/session")).status_code == 401
+            assert (await there.get("/session")).status_code == 401
+        finally:
+            await postgres_server.start()
 
-    async def recorded() -> bool:
-        async with database.connection() as connection:
-            query = "SELECT revoked_at IS NOT NULL FROM api_tokens WHERE token_id = $1"
-            return bool(await connection.fetchval(query, made["token_id"]))
+        async def recorded() -> bool:
+            async with database.connection() as connection:
+                query = "SELECT revoked_at IS NOT NULL FROM api_tokens WHERE token_id = $1"
+                return bool(await connection.fetchval(query, made["token_id"]))
 
-    await eventually(recorded, "PostgreSQL knows of the end")
-    async with Client.from_url(valkey.url) as redis:
-        await redis.flushall()
-    async with an_api(valkey.url, database_url) as another, another.client(made["token"]) as client:
-        assert (await client.get("/session")).status_code == 401
+        await eventually(recorded, "PostgreSQL knows of the end")
+        async with Client.from_url(valkey.url) as redis:
+            await redis.flushall()
+        assert (await here.get("/session")).status_code == 401
+        assert (await there.get("/session")).status_code == 401
 
 
 async def test_a_redis_that_comes_back_with_an_old_memory_revives_nobody(

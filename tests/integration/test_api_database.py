@@ -1,0 +1,52 @@
+"""Questions to PostgreSQL: each has a deadline, and none waits while the server is known to be away."""
+
+import asyncio
+
+import pytest
+
+from signalbox.errors import DatabaseUnavailable
+from signalbox.postgres.pool import Connection, Database
+from signalbox_api.database import Lane, Pulse
+
+
+async def test_nothing_is_asked_while_postgres_is_known_to_be_away(database: Database) -> None:
+    pulse = Pulse(database)
+    lane = Lane(database, pulse)
+    asked: list[str] = []
+
+    async def question(connection: Connection) -> int:
+        asked.append("asked")
+        return int(await connection.fetchval("SELECT 7"))
+
+    assert await lane.ask(question) == 7
+    pulse.lost(DatabaseUnavailable("somebody failed"))
+    with pytest.raises(DatabaseUnavailable, match="somebody failed"):
+        await lane.ask(question)
+    assert asked == ["asked"]
+    await pulse.look()
+    assert await lane.ask(question) == 7
+
+
+async def test_a_slow_question_is_given_up_and_holds_up_nobody_else(database: Database) -> None:
+    pulse = Pulse(database)
+    lane = Lane(database, pulse)
+    with pytest.raises(DatabaseUnavailable, match=r"did not answer within 0\.1 s"):
+        await lane.ask(lambda connection: connection.fetchval("SELECT pg_sleep(30)"), 0.1)
+    assert pulse.up
+    async with asyncio.timeout(2.0):
+        assert await lane.ask(lambda connection: connection.fetchval("SELECT 7")) == 7
+
+
+async def test_work_that_is_given_up_leaves_nothing_behind(database: Database) -> None:
+    lane = Lane(database, Pulse(database))
+
+    async def work(connection: Connection) -> None:
+        await connection.execute(
+            "INSERT INTO users (name, password_hash, role, created_by) VALUES ('a', 'b', 'admin', 'c')"
+        )
+        await connection.execute("SELECT pg_sleep(30)")
+
+    with pytest.raises(DatabaseUnavailable):
+        await lane.change(work, 0.1)
+    async with asyncio.timeout(2.0):
+        assert await lane.ask(lambda connection: connection.fetchval("SELECT count(*) FROM users")) == 0
