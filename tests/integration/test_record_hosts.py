@@ -1,0 +1,184 @@
+"""What heartbeats, goodbyes and silence make of hosts, processes and tasks in the record."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from signalbox.messages.base import ProcessState
+from signalbox.messages.events import AnyEvent, HostLeft, HostSeen, ProcessChanged
+from signalbox.messages.views import Change
+from signalbox.postgres.pool import Database
+from signalbox_reconciler.fold import fold
+from signalbox_reconciler.store import Shown, write_batch
+from signalbox_reconciler.store.silence import look_at_hosts
+from support.history import HOST, Life, Run, after
+
+LIFE = Life()
+RUN = LIFE.run(2)
+
+
+class Record:
+    """The record, written as intake and sweep do."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def events(self, *events: AnyEvent) -> Sequence[Change]:
+        async with self._database.transaction() as connection:
+            return (await write_batch(connection, fold(events))).changes()
+
+    async def silence(self) -> Sequence[Change]:
+        """A look after eleven seconds in which nothing was heard."""
+        seen = Shown()
+        async with self._database.transaction() as connection:
+            await connection.execute("UPDATE hosts SET heard_at = heard_at - interval '11 seconds'")
+            await look_at_hosts(connection, seen)
+        return seen.changes()
+
+    async def one(self, table: str) -> dict[str, Any]:
+        async with self._database.connection() as connection:
+            [row] = await connection.fetch(f"SELECT * FROM {table}")  # noqa: S608 - our own names
+        return dict(row)
+
+
+@pytest.fixture
+def record(database: Database) -> Record:
+    return Record(database)
+
+
+def worker(state: ProcessState, seconds: float) -> ProcessChanged:
+    return ProcessChanged(at=after(seconds), host=HOST, name="worker", kind="worker", state=state, desired="running")
+
+
+def beat(seconds: float, *runs: Run, processes: Sequence[ProcessChanged] = ()) -> HostSeen:
+    running = tuple(("t1", run.key) for run in runs)
+    return HostSeen(at=after(seconds), host=HOST, running=running, processes=tuple(processes))
+
+
+def kinds(changes: Sequence[Change]) -> set[str]:
+    return {change.kind for change in changes}
+
+
+async def test_a_host_and_its_processes_are_shown_as_soon_as_they_are_seen(record: Record) -> None:
+    changes = await record.events(beat(1, processes=[worker("running", 0)]))
+    assert sorted(change.key for change in changes) == [HOST, f"{HOST}/worker"]
+    assert (await record.one("hosts"))["state"] == "online"
+
+
+async def test_a_heartbeat_that_says_nothing_new_is_not_told_to_anybody(record: Record) -> None:
+    await record.events(beat(1, processes=[worker("running", 0)]))
+    assert await record.events(beat(3, processes=[worker("running", 0)])) == []
+    assert (await record.one("hosts"))["seen_at"] == after(3)
+
+
+async def test_an_old_state_of_a_process_does_not_replace_a_newer_one(record: Record) -> None:
+    await record.events(worker("running", 2))
+    assert await record.events(worker("starting", 1)) == []
+    assert (await record.one("processes"))["state"] == "running"
+
+
+async def test_a_silent_host_is_unknown_and_so_is_all_that_runs_on_it(record: Record) -> None:
+    await record.events(beat(1, processes=[worker("running", 0)]), RUN.started())
+    changes = await record.silence()
+    assert kinds(changes) == {"host", "process", "task"}
+    assert (await record.one("hosts"))["state"] == "unknown"
+    assert (await record.one("processes"))["state"] == "unknown"
+    task = await record.one("tasks")
+    assert (task["status"], task["confirmed"]) == ("running", False)
+    assert await record.silence() == []
+
+
+async def test_a_host_that_is_heard_again_is_what_it_says(record: Record) -> None:
+    await record.events(beat(1, processes=[worker("running", 0)]), RUN.started())
+    await record.silence()
+    changes = await record.events(beat(20, RUN, processes=[worker("running", 0)]))
+    assert kinds(changes) == {"host", "process", "task"}
+    assert (await record.one("processes"))["state"] == "running"
+    assert (await record.one("tasks"))["confirmed"] is True
+
+
+async def test_a_host_that_is_heard_is_not_silent_whatever_its_clock_says(record: Record) -> None:
+    await record.events(beat(-86400))
+    assert (await record.one("hosts"))["state"] == "online"
+    async with record._database.transaction() as connection:
+        seen = Shown()
+        await look_at_hosts(connection, seen)
+    assert seen.changes() == []
+
+
+async def test_what_a_controller_that_left_has_stopped_is_stopped_and_the_rest_unknown(record: Record) -> None:
+    ended = msgspec.structs.replace(worker("stopped", 0), name="ended")
+    await record.events(beat(1, processes=[worker("running", 0), ended]))
+    changes = await record.events(HostLeft(at=after(2), host=HOST))
+    assert sorted(change.key for change in changes) == [HOST, f"{HOST}/worker"]
+    states = {change.key: msgspec.json.decode(change.row)["state"] for change in changes}
+    assert states == {HOST: "offline", f"{HOST}/worker": "unknown"}
+
+
+async def test_a_process_that_was_taken_out_of_the_configuration_is_shown_as_stopped(record: Record) -> None:
+    other = msgspec.structs.replace(worker("running", 0), name="renamed")
+    await record.events(beat(1, processes=[worker("running", 0)]))
+    await record.events(beat(3, processes=[other]))
+    async with record._database.connection() as connection:
+        rows = await connection.fetch("SELECT name, state FROM processes")
+    assert {row["name"]: row["state"] for row in rows} == {"renamed": "running", "worker": "stopped"}
+
+
+async def test_a_task_that_its_host_no_longer_runs_is_lost_after_some_heartbeats_but_not_confirmed(
+    record: Record,
+) -> None:
+    await record.events(RUN.started(), beat(4))
+    assert await record.events(beat(10)) == []
+    assert await record.events(beat(14)) == []
+    assert kinds(await record.events(beat(16))) == {"task", "log"}
+    for table in ("tasks", "task_logs"):
+        row = await record.one(table)
+        assert (row["status"], row["outcome"], row["confirmed"]) == ("failed", "worker_lost", False)
+
+
+async def test_the_truth_corrects_what_was_inferred(record: Record) -> None:
+    await record.events(RUN.started(), beat(10))
+    await record.events(beat(16))
+    await record.events(RUN.succeeded(9))
+    for table in ("tasks", "task_logs"):
+        row = await record.one(table)
+        assert (row["status"], row["confirmed"], row["finished_at"]) == ("completed", True, after(9))
+
+
+async def test_a_task_that_was_given_up_too_early_runs_again(record: Record) -> None:
+    await record.events(RUN.started(), beat(10))
+    await record.events(beat(16))
+    assert kinds(await record.events(beat(18, RUN))) == {"task", "log"}
+    for table in ("tasks", "task_logs"):
+        row = await record.one(table)
+        assert (row["status"], row["outcome"], row["error"], row["finished_at"], row["confirmed"]) == (
+            "running",
+            None,
+            None,
+            None,
+            True,
+        )
+
+
+async def test_a_heartbeat_never_revives_what_was_seen_to_end(record: Record) -> None:
+    await record.events(beat(1), RUN.started(), RUN.cancelled(4))
+    assert await record.events(beat(3, RUN)) == []
+    assert await record.events(beat(5, RUN)) == []
+    assert (await record.one("tasks"))["status"] == "failed"
+
+
+async def test_a_task_whose_start_was_lost_is_running_as_its_host_says(record: Record) -> None:
+    await record.events(beat(1), LIFE.received(1))
+    assert kinds(await record.events(beat(5, RUN))) == {"task", "log"}
+    task, log = await record.one("tasks"), await record.one("task_logs")
+    assert (task["status"], task["pid"], task["started_at"], task["run"]) == ("running", 100, after(2), RUN.key)
+    assert (log["status"], log["pid"], log["run"], log["attempt"]) == ("running", 100, RUN.key, 1)
+
+
+async def test_a_task_that_went_missing_and_is_listed_again_starts_afresh(record: Record) -> None:
+    await record.events(RUN.started(), beat(10))
+    await record.events(beat(14, RUN))
+    await record.events(beat(16))
+    assert (await record.one("tasks"))["status"] == "running"
