@@ -12,7 +12,7 @@ from signalbox.cli.tasks import tasks
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="celery-signalbox", message="signalbox %(version)s")
 def cli() -> None:
-    r"""See every Celery task and process, and stop the one that must stop.
+    """See every Celery task and process, and stop the one that must stop.
 
     Finds a running `make up` by itself: it reads client.json in the data folder that SIGNALBOX_DATA
     names (.signalbox by default). For any other installation give --url and --token, or set
@@ -21,7 +21,7 @@ def cli() -> None:
     \b
     Exit codes: 0 done · 1 refused or failed, with the server's sentence on standard error
                 2 the command line makes no sense · 3 Signalbox cannot be reached
-    """
+    """  # noqa: D301 - click wants the character itself
 
 
 for command in (cancel, stop, start, status, tasks, token, user, doctor):
