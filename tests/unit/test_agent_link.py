@@ -48,10 +48,9 @@ def connect(link: Link) -> None:
 
 
 def tell(link: Link, count: int, text: str = "") -> None:
-    common = {"task_id": "a", "celery_name": "shop.a", "name": "a", "worker": "worker@here", "queue": "q", "retries": 0}
+    run = Run(None, "a", "shop.a", "a")
+    run.describe("worker@here", "q", text, "{}")
     for _ in range(count):
-        run = Run(None, "a", 0, common)
-        run.args = text
         with link._loop.lock:
             link.event(events.received(run, None, None, None))
 

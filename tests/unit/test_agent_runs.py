@@ -7,7 +7,7 @@ from signalbox_agent.runs import Recent, Run, Runs, run_key
 
 
 def a_run(task_id: str = "a") -> Run:
-    return Run(SimpleNamespace(), task_id, 0, {})
+    return Run(SimpleNamespace(), task_id, "shop.a", "a")
 
 
 def test_the_keys_of_runs_sort_as_they_happened() -> None:

@@ -61,9 +61,9 @@ class Link:
 
     # What the rest of the agent uses
 
-    def event(self, event: Message) -> None:
-        """Tell what happened; kept until the controller has it."""
-        self.backlog.put(_encode(event))
+    def event(self, event: str) -> None:
+        """Tell what happened (JSON); kept until the controller has it."""
+        self.backlog.put(event)
         self._loop.wake()
 
     def say(self, message: Message) -> None:

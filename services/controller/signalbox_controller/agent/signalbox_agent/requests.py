@@ -49,7 +49,7 @@ class Watched:
             cls.on_success = _telling(generated)  # type: ignore[attr-defined]
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        if self._signalbox_tracker.refuses_to_start(self):
+        if self._already_revoked and self._signalbox_tracker.refuses_to_start():  # type: ignore[attr-defined]
             raise TaskRevokedError(self.id)  # type: ignore[attr-defined]
         super().on_accepted(pid, time_accepted)  # type: ignore[misc]
         self._signalbox_tracker.accepted(self, pid)
@@ -68,7 +68,9 @@ class Watched:
         return super().on_timeout(soft, timeout)  # type: ignore[misc]
 
     def send_event(self, type: str, **fields: Any) -> Any:  # noqa: A002 - Celery's signature
-        self._signalbox_tracker.heard(self, type, fields)
+        run = self._signalbox
+        if run is not None and run.heard is not None:
+            run.heard.append((type, fields))
         return super().send_event(type, **fields)  # type: ignore[misc]
 
     def revoked(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from json.encoder import encode_basestring_ascii as quote
 from typing import Any, Generic, TypeVar
 
 V = TypeVar("V")
@@ -25,12 +26,13 @@ class Run:
     """One attempt of one task, as its worker sees it."""
 
     __slots__ = (
-        "args",
-        "common",
+        "arguments",
+        "celery_name",
         "heard",
+        "identity",
         "key",
         "kill",
-        "kwargs",
+        "name",
         "over",
         "pid",
         "request",
@@ -41,15 +43,16 @@ class Run:
         "wanted",
     )
 
-    def __init__(self, request: Any, task_id: str, retries: int, common: dict[str, Any]) -> None:
+    def __init__(self, request: Any, task_id: str, celery_name: str, name: str, retries: int = 0) -> None:
         self.request = request
         self.task_id = task_id
+        self.celery_name = celery_name
+        self.name = name
         self.retries = retries
         self.key = run_key(retries)
-        #: The fields that all its events have.
-        self.common = common
-        self.args = ""
-        self.kwargs = ""
+        #: The fields that all its events have, and those of the arguments; JSON without the braces.
+        self.identity = ""
+        self.arguments = ""
         #: Epoch, in seconds.
         self.started_at: float | None = None
         self.pid: int | None = None
@@ -68,6 +71,14 @@ class Run:
     def killing(self) -> bool:
         """Whether a kill is under way: a signal was sent, and the last word not spoken."""
         return self.kill is not None and self.kill.begun and not self.kill.over
+
+    def describe(self, worker: str, queue: str, args: str, kwargs: str) -> None:
+        """Fill in what its events tell."""
+        self.identity = (
+            f'"task_id":{quote(self.task_id)},"celery_name":{quote(self.celery_name)},"name":{quote(self.name)},'
+            f'"worker":{quote(worker)},"queue":{quote(queue)},"retries":{self.retries}'
+        )
+        self.arguments = f'"args":{quote(args)},"kwargs":{quote(kwargs)}'
 
     def begin(self, started_at: float, pid: int, instance: str) -> None:
         """A child accepted it."""

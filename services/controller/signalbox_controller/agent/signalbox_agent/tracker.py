@@ -10,7 +10,7 @@ from billiard.einfo import ExceptionWithTraceback
 from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
 from celery.exceptions import Ignore, Reject, Retry
 
-from signalbox_agent import events, texts
+from signalbox_agent import events
 from signalbox_agent.canceller import REASON
 from signalbox_agent.children import Children
 from signalbox_agent.events import Event
@@ -18,6 +18,7 @@ from signalbox_agent.link import Link
 from signalbox_agent.loop import Loop
 from signalbox_agent.runs import Run, Runs, run_key
 from signalbox_agent.safety import guarded
+from signalbox_agent.texts import clean, error_of, lost
 
 #: What a child that dies under its task is reported as; a kill that is under way has its own account of it.
 DEATHS = (Terminated, WorkerLostError, SystemExit, TimeLimitExceeded)
@@ -60,22 +61,13 @@ class Tracker:
 
     def _open(self, request: Any) -> Run:
         headers = request.request_dict
-        celery_name = texts.clean(request.type)
-        retries = int(headers.get("retries") or 0)
-        common = {
-            "task_id": texts.clean(request.id),
-            "celery_name": celery_name,
-            "name": texts.clean(headers.get("shadow") or celery_name.rpartition(".")[2]),
-            "worker": self._node,
-            "queue": self._queue_of(request),
-            "retries": retries,
-        }
-        run = Run(request, request.id, retries, common)
-        run.args = texts.clean(request.argsrepr)
-        run.kwargs = texts.clean(request.kwargsrepr)
+        celery_name = clean(request.type)
+        name = clean(headers.get("shadow") or celery_name.rpartition(".")[2])
+        run = Run(request, clean(request.id), celery_name, name, int(headers.get("retries") or 0))
+        run.describe(self._node, self._queue_of(request), clean(request.argsrepr), clean(request.kwargsrepr))
         if request.delivery_info.get("redelivered"):
             # It may have been started before; this wait is later than that start.
-            run.key = run_key(retries, time())
+            run.key = run_key(run.retries, time())
         self._runs.add(run)
         return run
 
@@ -112,15 +104,8 @@ class Tracker:
 
     @guarded
     def listen(self, request: Any) -> None:
-        """Note what Celery announces from now on, until `failed`."""
+        """Have what Celery announces from now on noted (by `Watched.send_event`), until `failed`."""
         self.run_of(request).heard = []
-
-    @guarded
-    def heard(self, request: Any, kind: str, fields: dict[str, Any]) -> None:
-        """Celery announced something of this kind (`task-retried` and so on)."""
-        run = request._signalbox  # our own mark
-        if run is not None and run.heard is not None:
-            run.heard.append((kind, fields))
 
     @guarded
     def failed(self, request: Any, einfo: Any) -> None:
@@ -134,11 +119,10 @@ class Tracker:
                 run.kill.ended("failed")
                 return
             exception = exception_of(einfo)
-            final, status = self._outcome(run, request, exception, einfo, heard)
             if isinstance(exception, TimeLimitExceeded):
-                self._at_death(run, final, status)
+                self._at_death(run, lambda: self._outcome(run, request, exception, einfo, heard))
             else:
-                self._final(run, final, status)
+                self._final(run, *self._outcome(run, request, exception, einfo, heard))
 
     def _outcome(
         self, run: Run, request: Any, exception: Any, einfo: Any, heard: dict[str, dict[str, Any]]
@@ -147,10 +131,10 @@ class Tracker:
         if "task-succeeded" in heard:  # the process died after the result was stored
             return events.succeeded(run, heard["task-succeeded"].get("result"), None), "completed"
         if heard.get("task-rejected", {}).get("requeue"):
-            return events.ended("TaskRequeued", run), None
+            return events.requeued(run), None
         if isinstance(exception, Retry) or "task-retried" in heard:
             cause = getattr(exception, "exc", None) or exception
-            return events.retried(run, texts.error_of(cause), einfo), None
+            return events.retried(run, error_of(cause), einfo), None
         if isinstance(exception, Ignore):
             return events.succeeded(run, "", None, "ignored"), "completed"
         return self._failure(run, request, exception, einfo)
@@ -159,9 +143,9 @@ class Tracker:
         if isinstance(exception, Terminated):
             return self._terminated(run, request)
         if isinstance(exception, WorkerLostError):
-            return events.failed(run, "worker_lost", texts.lost(run.pid, exception)), "failed"
+            return events.failed(run, "worker_lost", lost(run.pid, exception)), "failed"
         outcome = next((name for kind, name in OUTCOMES.items() if isinstance(exception, kind)), "error")
-        return events.failed(run, outcome, texts.error_of(exception), einfo), "failed"
+        return events.failed(run, outcome, error_of(exception), einfo), "failed"
 
     def _terminated(self, run: Run, request: Any) -> tuple[Event, str | None]:
         if run.started_at is None:
@@ -170,7 +154,7 @@ class Tracker:
             return events.failed(run, "revoked", "Terminated by a revoke that did not come from Signalbox"), "failed"
         if request.acknowledged:
             return events.failed(run, "stopped", "Ended together with its worker"), "failed"
-        return events.ended("TaskRequeued", run), None
+        return events.requeued(run), None
 
     def _refusal(self, run: Run) -> Event:
         if run.task_id in self._runs.held:
@@ -186,7 +170,7 @@ class Tracker:
                 return
             if terminated:
                 # Announced when the signal was sent, which proves nothing yet.
-                self._at_death(run, *self._terminated(run, request))
+                self._at_death(run, lambda: self._terminated(run, request))
                 return
             self.received(request)
             if expired:
@@ -209,17 +193,17 @@ class Tracker:
         if run.wanted:
             self.on_unstarted(run)
 
-    def _at_death(self, run: Run, event: Event, status: str | None) -> None:
+    def _at_death(self, run: Run, outcome: Callable[[], tuple[Event, str | None]]) -> None:
         """Its process has been signalled: the end is told when it is true."""
-        if self.children is None or run.pid is None:
-            self._final(run, event, status)
-            return
 
         def end() -> None:
-            if not run.killing:
-                self._final(run, {**event, "at": events.instant(time())}, status)
+            if not run.over and not run.killing:
+                self._final(run, *outcome())
 
-        self.children.when_dead(run.pid, end)
+        if self.children is None or run.pid is None:
+            end()
+        else:
+            self.children.when_dead(run.pid, end)
 
     @guarded
     def swallows(self, request: Any, einfo: Any) -> bool:
@@ -236,7 +220,6 @@ class Tracker:
         """Whether a kill is under way."""
         return self.run_of(request).killing
 
-    @guarded
-    def refuses_to_start(self, request: Any) -> bool:
-        """Whether it was revoked after a pool had taken it that cannot give it back: threads, greenlets."""
-        return self.children is None and request._already_revoked  # Celery's own mark
+    def refuses_to_start(self) -> bool:
+        """Whether a revoked task must be stopped at its start: threads and greenlets cannot give back what waits."""
+        return self.children is None

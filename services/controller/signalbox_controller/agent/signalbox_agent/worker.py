@@ -180,17 +180,17 @@ class WorkerAgent:
         runs = self.runs.all()
         running = [
             {
-                "task_id": run.common["task_id"],
+                "task_id": run.task_id,
                 "run": run.key,
                 "pid": run.pid,
-                "name": run.common["name"],
-                "celery_name": run.common["celery_name"],
+                "name": run.name,
+                "celery_name": run.celery_name,
                 "started_at": events.instant(run.started_at),
             }
             for run in runs
             if run.started_at is not None
         ]
-        reserved = [run.common["task_id"] for run in runs if run.started_at is None]
+        reserved = [run.task_id for run in runs if run.started_at is None]
         self.link.say({"type": "snapshot", "at": time(), "running": running, "reserved": reserved})
 
 
