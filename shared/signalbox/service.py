@@ -13,7 +13,8 @@ log = logging.getLogger(__name__)
 async def run(service: AbstractAsyncContextManager[object]) -> None:
     """Enter `service`, wait for SIGTERM or SIGINT, leave it.
 
-    A second signal while leaving is for whoever is impatient: it raises KeyboardInterrupt.
+    While leaving, a second Ctrl-C is for whoever is impatient: it raises KeyboardInterrupt. A second SIGTERM says
+    nothing new: the kernel sends one per thread of a parent that was killed (prctl(2), PR_SET_PDEATHSIG).
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -21,8 +22,7 @@ async def run(service: AbstractAsyncContextManager[object]) -> None:
         loop.add_signal_handler(number, stop.set)
     async with service:
         await stop.wait()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 @asynccontextmanager
