@@ -95,9 +95,8 @@ class Run:
         return TaskSucceeded(**self._heading(seconds), started_at=after(self.at), pid=self.pid, runtime=0.5)
 
     def failed(self, seconds: float) -> TaskFailed:
-        """It raises."""
-        heading = self._heading(seconds)
-        return TaskFailed(**heading, outcome="error", error="ValueError('no')", traceback="Traceback", pid=self.pid)
+        """It raises; whoever tells of it does not know which child it was."""
+        return TaskFailed(**self._heading(seconds), outcome="error", error="ValueError('no')", traceback="Traceback")
 
     def retried(self, seconds: float) -> TaskRetried:
         """It raises Retry."""

@@ -72,9 +72,10 @@ def test_a_completed_task_is_completed_in_whatever_order_its_events_come(events:
     assert (task.pid, task.queue, task.args) == (100, "orders", "(1,)")
 
 
-def test_an_end_that_does_not_tell_the_start_keeps_the_one_that_was_told() -> None:
+def test_an_end_that_does_not_tell_of_the_start_keeps_what_was_told() -> None:
     for events in orders(RUN.started(), RUN.failed(3)):
-        assert the_task(*events).started_at == the_log(*events).started_at == after(2)
+        for row in (the_task(*events), the_log(*events)):
+            assert (row.started_at, row.pid) == (after(2), 100)
 
 
 def test_a_failed_task_shows_its_error_and_its_log_the_traceback() -> None:
@@ -96,6 +97,12 @@ def test_a_signal_shows_when_kill_follows_until_kill_was_sent() -> None:
     for events in orders(RUN.started(), term, kill):
         task = the_task(*events)
         assert (task.status, task.cancel_signal, task.cancel_kill_at) == ("running", "KILL", None)
+
+
+def test_a_task_that_ended_by_itself_after_a_signal_still_shows_the_signal() -> None:
+    for events in orders(RUN.started(), RUN.signalled(3), RUN.succeeded(4)):
+        task = the_task(*events)
+        assert (task.status, task.cancel_signal, task.cancel_kill_at) == ("completed", "TERM", None)
 
 
 def test_a_dropped_task_is_cancelled_without_a_log() -> None:
