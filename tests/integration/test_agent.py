@@ -213,6 +213,16 @@ def test_a_program_that_ignores_term_is_killed_at_the_deadline(worker: Worker) -
     assert answer["signal"] == "KILL"
 
 
+def test_what_the_task_launches_after_the_term_dies_too(worker: Worker, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    task_id, pid = worker.there("launches_at_the_end", str(mark))
+    answer = worker.peer.answer(worker.peer.cancel(task_id))
+    program = int(mark.read_text())
+    assert dead(program)
+    assert gone(pid)
+    assert sorted(answer["killed"]) == sorted([pid, program])
+
+
 def test_two_cancels_of_one_task_get_the_same_answer_and_leave_one_in_the_record(worker: Worker) -> None:
     task_id, _ = worker.there("cleans_up", 0.3)
     commands = [worker.peer.cancel(task_id), worker.peer.cancel(task_id)]
@@ -254,14 +264,28 @@ def test_a_task_that_ends_otherwise_after_term_is_cancelled_and_does_not_come_ba
     assert not {"TaskFailed", "TaskRetried", "TaskSucceeded"} & set(worker.peer.kinds(task_id))
 
 
-def test_a_cancelled_task_is_not_delivered_again(worker: Worker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("task", ["late", "late_with_handler"])
+def test_a_cancelled_task_is_not_delivered_again(worker: Worker, tmp_path: Path, task: str) -> None:
     mark = tmp_path / "mark"
-    task_id, _ = worker.running("late", str(mark))
+    task_id, _ = worker.there(task, str(mark))
     assert worker.peer.answer(worker.peer.cancel(task_id))["state"] == "dead"
     for _ in range(4):  # as many as are taken from the queue at once, so a redelivered one would be among them
         worker.peer.event("TaskSucceeded", worker.send("empty"))
     assert mark.read_text() == "started\n"
     assert worker.peer.kinds(task_id) == ["TaskReceived", "TaskStarted", "TaskSignalled", "TaskCancelled"]
+    with pytest.raises(RuntimeError, match="REVOKED"):
+        worker.result(task_id)
+
+
+def test_a_time_limit_that_comes_in_the_midst_of_a_cancel_changes_nothing(worker: Worker) -> None:
+    task_id, pid = worker.there("limited_and_stubborn")
+    answer = worker.peer.answer(worker.peer.cancel(task_id, grace=5.0))
+    assert answer["state"] == "dead"
+    assert gone(pid)
+    worker.peer.event("TaskSucceeded", worker.send("empty"))
+    assert worker.peer.kinds(task_id) == ["TaskReceived", "TaskStarted", "TaskSignalled", "TaskCancelled"]
+    with pytest.raises(RuntimeError, match="REVOKED"):
+        worker.result(task_id)
 
 
 def test_after_each_of_a_hundred_cancels_the_next_task_starts_soon(lone_worker: Worker) -> None:

@@ -1,5 +1,6 @@
 """The agent when something is away: its controller, the broker, Celery's loop, or the pool that it would need."""
 
+import json
 import os
 import subprocess
 import sys
@@ -234,6 +235,16 @@ def test_a_task_that_waits_for_a_thread_is_dropped(peer: Peer, redis: Redis, tmp
         peer.event("TaskSucceeded", blocker)
         peer.event("TaskSucceeded", worker.send("empty"))
         assert peer.kinds(task_id) == ["TaskReceived", "TaskDropped"]
+
+
+def test_children_that_are_spawned_and_not_forked_are_served_too(peer: Peer, redis: Redis, tmp_path: Path) -> None:
+    options = ("-c", "1", "--pool-start-method", "spawn", "--purge")
+    with a_worker(peer, redis.url_of(1), tmp_path / "log", *options) as worker:
+        task_id, pid = worker.running("nap")
+        assert peer.answer(peer.cancel(task_id))["state"] == "dead"
+        assert gone(pid)
+        labelled = worker.send("environment")
+        assert json.loads(worker.result(labelled)["text"])["SIGNALBOX_TASK_ID"] == labelled
 
 
 def test_beat_says_that_it_ticks(peer: Peer, redis: Redis, tmp_path: Path) -> None:

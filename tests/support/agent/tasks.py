@@ -87,7 +87,26 @@ def late(mark: str, seconds: float = 60.0) -> None:
     """One that Celery runs again when its process dies; each start leaves a line in the file `mark`."""
     with Path(mark).open("a") as file:
         file.write("started\n")
+    there()
     time.sleep(seconds)
+
+
+@app.task(acks_late=True, reject_on_worker_lost=True, retry_on_worker_lost=True)
+def late_with_handler(mark: str) -> None:
+    """The same, with a handler of its own for TERM: Celery takes its exit for a lost process."""
+    with Path(mark).open("a") as file:
+        file.write("started\n")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+    there()
+    time.sleep(60)
+
+
+@app.task(time_limit=1)
+def limited_and_stubborn() -> None:
+    """Exceed the time limit while a cancel waits for the end."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    there()
+    time.sleep(60)
 
 
 @app.task
@@ -154,6 +173,17 @@ def launches(detached: bool = False, ignoring: bool = False) -> int:
     program.stdout.readline()
     there()
     return program.wait()
+
+
+@app.task
+def launches_at_the_end(mark: str) -> None:
+    """Start a program after the TERM has come, and do not wait for it."""
+    try:
+        there()
+        time.sleep(60)
+    finally:
+        program = subprocess.Popen(["sleep", "60"], start_new_session=True)
+        Path(mark).write_text(str(program.pid))
 
 
 @app.task
