@@ -151,6 +151,24 @@ async def test_what_the_record_cannot_take_goes_to_the_dead_letters_and_stops_no
     assert "failed 5 times" in failed
 
 
+async def test_events_that_redis_had_to_drop_are_reported_and_stop_nobody(
+    recording: Recording, postgres_server: Postgres
+) -> None:
+    reconciler = await recording.start()
+    await postgres_server.stop()
+    try:
+        await recording.tell(*a_life(0))
+        await reconciler.says("events: waiting, nothing is lost")
+        await recording.redis.xtrim(names.EVENTS, maxlen=0, approximate=False)
+        await recording.tell(*a_life(1))
+    finally:
+        await postgres_server.start()
+    await reconciler.says("3 entries were dropped from the bus before they were recorded")
+    await recording.task("completed", "task-1")
+    await recording.nothing_pending()
+    assert await recording.dead() == {}
+
+
 async def test_a_character_that_postgresql_cannot_store_is_replaced(recording: Recording) -> None:
     await recording.start()
     await recording.tell(Life().received(1, args="('a\x00b',)"))

@@ -23,7 +23,7 @@ def auditing(redis: Redis, database: Database, member: str, key: str) -> Feed[Co
     consumer = Consumer(
         redis, names.COMMANDS, names.RECONCILER_GROUP, member, batch=BATCH, claim_after_ms=CLAIM_AFTER_MS
     )
-    return Feed("commands", consumer, database, _decoding(key), _write)
+    return Feed("commands", consumer, database, _decoding(key), _write, batch=BATCH)
 
 
 def _decoding(key: str) -> Callable[[Entry], CommandRow]:

@@ -64,9 +64,17 @@ class Feed(Generic[M]):
     """One stream, read by one member of a group, written by one writer."""
 
     def __init__(
-        self, name: str, consumer: Consumer, database: Database, decode: Callable[[Entry], M], write: Writer[M]
+        self,
+        name: str,
+        consumer: Consumer,
+        database: Database,
+        decode: Callable[[Entry], M],
+        write: Writer[M],
+        *,
+        batch: int,
     ) -> None:
         self._name = name
+        self._batch = batch
         self._consumer = consumer
         self._database = database
         self._decode = decode
@@ -91,16 +99,17 @@ class Feed(Generic[M]):
                 backoff.reset()
 
     async def _step(self) -> None:
-        entries = await self._left_behind() or await self._consumer.read(BLOCK_MS)
-        self._note_lag(entries)
+        entries = await self._left_behind()
+        if not entries:
+            entries = await self._consumer.read(BLOCK_MS)
+            self._note_lag(entries)
+        entries = await self._without_gaps(entries)
         readable = [(entry, message) for entry in entries if (message := await self._readable(entry)) is not None]
         if readable:
             await self._handle(readable, again=self._consumer.again)
 
     def _note_lag(self, entries: list[Entry]) -> None:
-        # A position begins with the milliseconds at which Redis took the entry.
-        lag = time.time() - int(entries[-1].position.split(b"-")[0]) / 1000 if entries else 0.0
-        if lag > ABREAST:
+        if len(entries) >= self._batch and _age(entries[-1]) > ABREAST:
             self.abreast_since = None
         elif self.abreast_since is None:
             self.abreast_since = time.monotonic()
@@ -111,6 +120,14 @@ class Feed(Generic[M]):
             return []
         self._claimed_at = now
         return await self._consumer.claim()
+
+    async def _without_gaps(self, entries: list[Entry]) -> list[Entry]:
+        """Give up what Redis had to drop, because its bound was reached, before we could write it."""
+        gone = [entry for entry in entries if not entry.data]
+        if gone:
+            log.error("%s: %d entries were dropped from the bus before they were recorded", self._name, len(gone))
+            await self._consumer.acknowledge(gone)
+        return [entry for entry in entries if entry.data]
 
     async def _readable(self, entry: Entry) -> M | None:
         try:
@@ -161,3 +178,8 @@ class Feed(Generic[M]):
         if self._trouble:
             log.info("%s: going on", self._name)
         self._trouble = ""
+
+
+def _age(entry: Entry) -> float:
+    """Seconds; a position begins with the milliseconds at which Redis took the entry, by its own clock."""
+    return time.time() - int(entry.position.split(b"-")[0]) / 1000

@@ -23,7 +23,7 @@ BATCH = 1000
 def intake(redis: Redis, database: Database, member: str) -> Feed[AnyEvent]:
     """The feed of events; `member` names this reconciler in the group."""
     consumer = Consumer(redis, names.EVENTS, names.RECONCILER_GROUP, member, batch=BATCH, claim_after_ms=CLAIM_AFTER_MS)
-    return Feed("events", consumer, database, _decode, _write)
+    return Feed("events", consumer, database, _decode, _write, batch=BATCH)
 
 
 def _decode(entry: Entry) -> AnyEvent:

@@ -32,13 +32,13 @@ async def write_batch(connection: Connection, batch: Batch, *, again: bool = Fal
     command_ids = {row.command_id for row in batch.answers.values()}
     if command_ids:
         await lock_commands(connection, command_ids)
-    task_ids = await _write_tasks(connection, batch, seen)
+    task_ids, ended = await _write_tasks(connection, batch, seen)
     await _write_hosts(connection, batch, seen)
     if command_ids:
         answers = batch.answers.values()
         await upsert_answers(connection, answers)
-        await end_cancelled(connection, answers, seen)
-        task_ids.update(await conclude_commands(connection, command_ids, seen))
+        await end_cancelled(connection, [answer for answer in answers if answer.ended not in ended], seen)
+        task_ids |= await conclude_commands(connection, command_ids, seen) - ended
     if task_ids:
         await settle_cancels(connection, task_ids, seen)
     if again:
@@ -61,13 +61,15 @@ async def write_commands(connection: Connection, rows: Collection[CommandRow], *
     return seen
 
 
-async def _write_tasks(connection: Connection, batch: Batch, seen: Shown) -> set[str]:
-    """Answer the ids of the tasks to which a cancel may apply that was asked for earlier."""
+async def _write_tasks(connection: Connection, batch: Batch, seen: Shown) -> tuple[set[str], set[str]]:
+    """Answer the ids of the tasks to which a cancel may apply that was asked for earlier, and of those that ended."""
     concerned: set[str] = set()
+    ended: set[str] = set()
     if batch.tasks:
         tasks = await upsert_tasks(connection, batch.tasks.values())
         seen.add("task", tasks)
         concerned.update(row["task_id"] for row in tasks if row["wanted"] and _may_be_cancelled(row))
+        ended.update(row["task_id"] for row in tasks if row["outcome"])
     if batch.logs:
         logs = await upsert_logs(connection, batch.logs.values())
         seen.add("log", logs)
@@ -75,7 +77,7 @@ async def _write_tasks(connection: Connection, batch: Batch, seen: Shown) -> set
         if several and (numbered := await number_attempts(connection, several)):
             seen.add("log", numbered)
             seen.add("task", await count_attempts(connection, several))
-    return concerned
+    return concerned, ended
 
 
 def _may_be_cancelled(row: Row) -> bool:

@@ -1,7 +1,8 @@
 """The tables `commands` and `command_answers`, and what they mean for tasks."""
 
-from collections import defaultdict
 from collections.abc import Collection
+from itertools import groupby
+from operator import itemgetter
 
 from signalbox.postgres.pool import Connection
 from signalbox_reconciler.fold.commands import CommandRow
@@ -54,15 +55,14 @@ ON CONFLICT (command_id, host) DO UPDATE SET {assignments(("verdict", "weight", 
 WHERE (EXCLUDED.weight, EXCLUDED.at) > (a.weight, a.at)
 """  # noqa: S608
 
+#: One row for each answer, or one without any.
 _ASKED = """
-SELECT c.command_id, c.task_id, t.status, ARRAY(SELECT name FROM hosts WHERE state = 'online') AS online
-FROM commands AS c LEFT JOIN tasks AS t USING (task_id)
+SELECT c.command_id, c.task_id, t.status, a.host, a.verdict, a.weight, a.detail, a.at,
+    ARRAY(SELECT name FROM hosts WHERE state = 'online') AS online
+FROM commands AS c LEFT JOIN tasks AS t USING (task_id) LEFT JOIN command_answers AS a USING (command_id)
 WHERE c.command_id = ANY($1::text[])
+ORDER BY c.command_id, a.host
 """
-
-_ANSWERED = f"""
-SELECT {names(_ANSWERS)} FROM command_answers WHERE command_id = ANY($1::text[]) ORDER BY host
-"""  # noqa: S608
 
 _CONCLUDED = {"command_id": "text", "state": "text", "detail": "text", "finished_at": "timestamptz"}
 
@@ -109,26 +109,23 @@ async def upsert_answers(connection: Connection, rows: Collection[AnswerRow]) ->
 
 async def conclude_commands(
     connection: Connection, command_ids: Collection[str], seen: shown.Shown, *, final: bool = False
-) -> list[str]:
+) -> set[str]:
     """Bring the state of commands up to date with their answers; answer the ids of the tasks that they were about.
 
     With `final`, no more answers are expected.
     """
-    asked = await connection.fetch(_ASKED, list(command_ids))
-    if not asked:
-        return []
-    answers: dict[str, list[AnswerRow]] = defaultdict(list)
-    for row in await connection.fetch(_ANSWERED, list(command_ids)):
-        answers[row["command_id"]].append(AnswerRow(**row))
+    rows = await connection.fetch(_ASKED, list(command_ids))
     concluded: list[tuple[str, Conclusion]] = []
-    for row in asked:
-        waits = row["status"] == "pending"
-        if conclusion := conclude(answers[row["command_id"]], row["online"], task_waits=waits, final=final):
-            concluded.append((row["command_id"], conclusion))
+    for command_id, asked in groupby(rows, key=itemgetter("command_id")):
+        first, *others = asked
+        answers = [AnswerRow(**{name: row[name] for name in _ANSWERS}) for row in (first, *others) if row["host"]]
+        waits = first["status"] == "pending"
+        if conclusion := conclude(answers, first["online"], task_waits=waits, final=final):
+            concluded.append((command_id, conclusion))
     if concluded:
-        columns = [(name, c.state, c.detail, c.finished_at) for name, c in sorted(concluded, key=lambda pair: pair[0])]
+        columns = [(command_id, c.state, c.detail, c.finished_at) for command_id, c in concluded]
         seen.add("command", await connection.fetch(_CONCLUDE, *zip(*columns, strict=True)))
-    return [row["task_id"] for row in asked if row["task_id"]]
+    return {row["task_id"] for row in rows if row["task_id"]}
 
 
 async def select_commands(connection: Connection, command_ids: Collection[str], seen: shown.Shown) -> None:
@@ -136,17 +133,17 @@ async def select_commands(connection: Connection, command_ids: Collection[str], 
     seen.add("command", await connection.fetch(_SELECT, list(command_ids)))
 
 
-async def conclude_answered(connection: Connection, seen: shown.Shown) -> list[str]:
+async def conclude_answered(connection: Connection, seen: shown.Shown) -> set[str]:
     """Conclude what was answered in full by now; answer the ids of the tasks that it was about."""
     rows = await connection.fetch(_UNCONCLUDED)
-    return await conclude_commands(connection, [row["command_id"] for row in rows], seen) if rows else []
+    return await conclude_commands(connection, [row["command_id"] for row in rows], seen) if rows else set()
 
 
-async def expire_commands(connection: Connection, seen: shown.Shown) -> list[str]:
+async def expire_commands(connection: Connection, seen: shown.Shown) -> set[str]:
     """Give up commands to which no more answers will come; answer the ids of the tasks that they were about."""
     rows = await connection.fetch(_OVERDUE)
     if not rows:
-        return []
+        return set()
     overdue = [row["command_id"] for row in rows]
     await lock_commands(connection, overdue)
     task_ids = await conclude_commands(connection, overdue, seen, final=True)

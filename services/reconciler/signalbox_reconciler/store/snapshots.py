@@ -15,8 +15,9 @@ from signalbox_reconciler.store.tasks import count_attempts
 #: The error of a run that its host no longer lists.
 LOST = "The host no longer runs it, and nobody saw how it ended"
 
+#: The start of time counts as 1970: asyncpg hands it over without its zone, and the look at the host would fail.
 _RUNNING = """
-SELECT task_id, run, host, started_at, confirmed, missing_since FROM task_logs
+SELECT task_id, run, host, GREATEST(started_at, 'epoch') AS started_at, confirmed, missing_since FROM task_logs
 WHERE host = ANY($1::text[]) AND status = 'running'
 """
 
