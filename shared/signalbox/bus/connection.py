@@ -1,9 +1,11 @@
 """Connections to Redis that neither hang nor retry behind our back."""
 
 import asyncio
+import importlib.util
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
@@ -56,10 +58,20 @@ def connect(url: str, *, connections: int = 32, timeout: float = SOCKET_TIMEOUT)
         socket_connect_timeout=CONNECT_TIMEOUT,
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
+        **_no_maintenance_notifications(),
     )
     pool.connection_class = _cancellable(pool.connection_class)
     # from_pool, not Redis(connection_pool=…): only then does aclose() end the connections, too.
     return Redis.from_pool(pool)
+
+
+def _no_maintenance_notifications() -> dict[str, Any]:
+    """With them, redis-py 8 hands out connections that a restarted Redis has closed, and each fails once."""
+    if importlib.util.find_spec("redis.asyncio.maint_notifications") is None:
+        return {}  # an older one, which has none
+    from redis.maint_notifications import MaintNotificationsConfig
+
+    return {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
 
 
 def _cancellable(kind: type[AbstractConnection]) -> type[AbstractConnection]:
