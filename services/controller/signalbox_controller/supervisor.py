@@ -52,7 +52,7 @@ class Supervised:
         self.spec = spec
         self.standing = Standing(spec, site.host, wish, site.tell)
         self.life: Life | None = None
-        #: How many running tasks its latest end took with it.
+        #: How many running tasks went with it since it was last told to stop.
         self.tasks_killed = 0
         self._site = site
         self._order: Order | None = None
@@ -84,8 +84,8 @@ class Supervised:
         self._order = order
         self._timeout = self.spec.stop_timeout if timeout is None else timeout
         message = f"stopped by {order.words}"
+        self.tasks_killed = 0  # those of an earlier end are not told again
         if self.standing.state in ALIVE:
-            self.tasks_killed = 0
             message += "" if mode == "immediate" else f"; killed in at most {wording.seconds(self._timeout)}"
         if self.life is not None:
             self.life.asked = True
