@@ -40,6 +40,8 @@ async def identify(connection: HTTPConnection, services: Wired) -> Credential:
         what = "This token" if bearer else "Your session"
         raise NotSignedIn(f"{what} is not valid: it is unknown, has expired or was revoked. Sign in again")
     if not bearer:
+        if credential.kind != "session":  # it has no CSRF token that could be asked for
+            raise NotSignedIn("A token is sent in the header Authorization: Bearer <token>, not in a cookie")
         _check_source(connection, credential)
     return credential
 
