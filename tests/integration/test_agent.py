@@ -36,6 +36,9 @@ def lone_worker(redis: Redis, tmp_path: Path) -> Iterator[Worker]:
         yield worker
 
 
+#: The events after which nothing more is told of a run.
+ENDS = ("TaskSucceeded", "TaskFailed", "TaskCancelled", "TaskDropped")
+
 # What it tells
 
 
@@ -306,6 +309,23 @@ def test_after_each_of_a_hundred_cancels_the_next_task_starts_soon(lone_worker: 
     assert peer.answer(peer.cancel(task_id))["state"] == "dead"
 
 
+def test_cancels_at_the_moment_of_completion_hit_no_other_task(worker: Worker) -> None:
+    others, ends = [], []
+    for number in range(60):
+        others.append(worker.send("nap", 0.005))
+        task_id, _ = worker.running("nap", 0.001 * number)
+        others.append(worker.send("nap", 0.005))
+        state = worker.peer.answer(worker.peer.cancel(task_id))["state"]
+        end = {"dead": "TaskCancelled", "finished": "TaskSucceeded"}[state]
+        worker.peer.event(end, task_id)
+        ends.append(end)
+        assert [kind for kind in worker.peer.kinds(task_id) if kind in ENDS] == [end]
+    for task_id in others:
+        worker.peer.event("TaskSucceeded", task_id)
+        assert worker.peer.kinds(task_id) == ["TaskReceived", "TaskStarted", "TaskSucceeded"]
+    assert len(set(ends)) == 2, "the cancels were all too late, or all in time: nothing was tested"
+
+
 # Cancels of what does not run
 
 
@@ -345,6 +365,9 @@ def test_a_task_that_waits_is_dropped_at_once(worker: Worker, options: dict[str,
     assert task_id not in str(waiting)
 
 
-def test_nothing_of_the_agent_has_gone_wrong(worker: Worker) -> None:
+def test_nothing_of_the_agent_has_gone_wrong_and_nothing_is_left(worker: Worker) -> None:
+    worker.peer.close()
+    snapshot = worker.peer.come_back()
+    assert (snapshot["running"], snapshot["reserved"]) == ([], [])
     assert "Signalbox" not in worker.log()
     assert "Unrecoverable" not in worker.log()
