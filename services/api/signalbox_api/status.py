@@ -52,5 +52,9 @@ def overall(states: Sequence[ProcessState], none: Overall) -> Overall:
 
 
 def _with_processes(host: HostView, processes: Sequence[ProcessView]) -> HostStatus:
-    own = tuple(process for process in processes if process.host == host.name)
+    own = tuple(
+        process if host.state == "online" else msgspec.structs.replace(process, state="unknown")
+        for process in processes
+        if process.host == host.name
+    )
     return HostStatus(name=host.name, state=host.state, seen_at=host.seen_at, processes=own)

@@ -47,7 +47,15 @@ _TASK = f"SELECT {_columns(TaskView)} FROM tasks"  # noqa: S608 - our own names
 _KNOWN_TASK = f"SELECT {_columns(TaskView)}, cancel_command_id FROM tasks WHERE task_id = $1"  # noqa: S608
 _LOGS = f"SELECT {_columns(LogView)} FROM task_logs WHERE task_id = $1 ORDER BY run LIMIT $2"  # noqa: S608
 _COMMANDS = f"SELECT {_columns(CommandView)} FROM commands"  # noqa: S608
-_HOSTS = f"SELECT {_columns(HostView)} FROM hosts ORDER BY name LIMIT $1"  # noqa: S608
+#: Seconds without a sign of life from a host, as far as the record has heard, after which nothing is sure there.
+SILENT = 10
+
+#: The reconciler doubts a silent host, too; but it may be what is silent, or be cut off from the bus itself.
+_HOSTS = f"""
+SELECT name, seen_at, CASE
+    WHEN state = 'online' AND heard_at < now() - interval '{SILENT} seconds' THEN 'unknown' ELSE state END AS state
+FROM hosts ORDER BY name LIMIT $1
+"""  # noqa: S608
 _PROCESSES = f"SELECT {_columns(ProcessView)} FROM processes ORDER BY host, kind DESC, name LIMIT $1"  # noqa: S608
 
 #: More hosts, processes or attempts than this are not shown.
