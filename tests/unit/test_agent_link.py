@@ -112,3 +112,11 @@ def test_the_last_words_of_a_process_are_sent_before_it_ends(link: Link, peer: P
         link.finish(5.0)
         assert not link.backlog.waiting
     peer.wait(lambda _: len(numbers(peer)) == 500, "all of it")
+
+
+def test_a_process_that_ends_before_it_is_welcome_waits_a_moment_for_that(link: Link, peer: Peer) -> None:
+    tell(link, 3)
+    with link._loop.lock:  # so that the thread cannot take the welcome in
+        link.connect()
+        link.finish(5.0)
+    peer.wait(lambda _: numbers(peer) == [1, 2, 3], "all three", within=1.0)

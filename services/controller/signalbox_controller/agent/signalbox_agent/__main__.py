@@ -12,6 +12,8 @@ def main() -> None:
     path = os.environ.pop("SIGNALBOX_AGENT_SOCKET", "")
     instance = os.environ.pop("SIGNALBOX_INSTANCE", "")
     leave_no_trace()
+    # Messages, process titles and a restart by HUP are to read as without us.
+    sys.modules["__main__"].__package__ = ""
     script = Path(sys.executable).with_name("celery")
     sys.argv[0] = str(script) if script.exists() else "celery"
     if path and instance:

@@ -29,6 +29,7 @@ class BeatAgent:
         self._service = service
         self._instance = instance
         self._ready = False
+        self._stopping = False
         self._told = 0.0
         self.loop = Loop()
         self.link = Link(path, self.loop, self._hello, self._heard)
@@ -62,8 +63,11 @@ class BeatAgent:
                 self.link.say({"type": "tick", "at": time(), "pause": max(0.0, pause or 0.0)})
 
     def _heard(self, message: dict[str, Any]) -> None:
-        if message["type"] == "welcome" and self._ready:  # it may have become so since the hello
-            self.link.say({"type": "ready"})
+        if message["type"] == "welcome":  # both may have come since the hello
+            if self._ready:
+                self.link.say({"type": "ready"})
+            if self._stopping:
+                self.link.say({"type": "stopping"})
 
     def _hello(self) -> dict[str, Any]:
         return {
@@ -85,6 +89,7 @@ class BeatAgent:
     def finish(self) -> None:
         """The process ends."""
         with self.loop.lock:
+            self._stopping = True
             self.link.say({"type": "stopping"})
             self.link.finish(LAST_WORDS)
 

@@ -115,7 +115,7 @@ class Link:
             self._readable()  # a peer that waits for us to take its acknowledgements would not read on
             self._stalled_until = 0.0
             self.flush()
-            if not self._pending:
+            if self._online and not self._pending:
                 return
             sleep(STALL)
 
@@ -200,7 +200,7 @@ class Link:
             if message["type"] == "welcome":
                 self.welcomed.set()
         except Exception:  # noqa: BLE001 - see safety
-            complain(f"a line from the controller: {line[:200]!r}")
+            complain("a line from the controller")  # one place: what it said is in the error
 
     def _welcome(self, message: Message) -> None:
         self._tries = 0

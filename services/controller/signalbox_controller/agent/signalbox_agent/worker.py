@@ -45,6 +45,7 @@ class WorkerAgent:
         self._worker = worker
         self._instance = instance
         self._ready = False
+        self._stopping = False
         self._canceller: Canceller | None = None
         self._prefork: Prefork | None = None
         self._refill = False
@@ -108,6 +109,7 @@ class WorkerAgent:
         """Celery's loop has stopped: until there is a broker again, or for good."""
         with self.loop.lock:
             if for_good:
+                self._stopping = True
                 self.link.say({"type": "stopping"})
             else:
                 self.runs.forget_waiting()
@@ -168,8 +170,10 @@ class WorkerAgent:
             self._canceller.cancel(message["command_id"], message["task_id"], float(message["grace"]))
         elif message["type"] == "welcome":
             self._canceller.refuse(message["cancelled"])
-            if self._ready:  # it may have become so since the hello
+            if self._ready:  # both may have come since the hello
                 self.link.say({"type": "ready"})
+            if self._stopping:
+                self.link.say({"type": "stopping"})
             self._snapshot()
 
     def _snapshot_again(self) -> None:
