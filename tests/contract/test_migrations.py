@@ -106,13 +106,21 @@ async def test_other_line_ends_are_no_change(empty_database_url: str, folder: Fo
         assert await migrate(database, "x", folder.name) == []
 
 
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ("CREATE NONSENSE;", 'syntax error at or near "NONSENSE"'),
+        ("ALTER TABLE three ADD COLUMN b int;", 'relation "three" does not exist'),
+        ("INSERT INTO two VALUES ('x');", "invalid input syntax for type integer"),
+    ],
+)
 async def test_a_migration_that_fails_leaves_nothing_behind_and_is_named(
-    empty_database_url: str, folder: Folder
+    empty_database_url: str, folder: Folder, wrong: str, why: str
 ) -> None:
     folder.write("0001_first.sql", "CREATE TABLE one (a int);")
-    folder.write("0002_second.sql", "CREATE TABLE two (a int); CREATE NONSENSE;")
+    folder.write("0002_second.sql", f"CREATE TABLE two (a int); {wrong}")
     async with open_database(empty_database_url) as database:
-        with pytest.raises(MigrationError, match='x: migration 0002_second failed: syntax error at or near "NONSENSE"'):
+        with pytest.raises(MigrationError, match=f"x: migration 0002_second failed: {why}"):
             await migrate(database, "x", folder.name)
         assert await tables(database) == set()
 

@@ -13,6 +13,7 @@ import pytest
 from signalbox.bus import names
 from signalbox.messages.events import AnyTaskEvent, CommandDone, HostSeen
 from signalbox.messages.receipts import Recorded
+from signalbox.postgres.pool import Database
 from support.eventually import eventually
 from support.history import HOST, KILLED, Life, after
 from support.reconciler import Recording, a_recording
@@ -227,6 +228,27 @@ def test_without_a_database_it_says_what_to_set(valkey: Redis) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("signalbox-reconciler: SIGNALBOX_DATABASE_URL is not set")
     assert "Traceback" not in done.stderr
+
+
+async def test_tables_that_do_not_fit_are_said_and_nothing_is_written(recording: Recording, database: Database) -> None:
+    async with database.connection() as connection:
+        await connection.execute("UPDATE signalbox_migrations SET checksum = 'another' WHERE service = 'reconciler'")
+    reconciler = recording.launch()
+    assert await reconciler.ended() == 2
+    assert "0001_record was changed after it had been applied" in reconciler.log
+    assert "Traceback" not in reconciler.log
+
+
+async def test_tables_that_are_away_for_a_while_cost_no_event(recording: Recording, database: Database) -> None:
+    reconciler = await recording.start()
+    async with database.connection() as connection:
+        await connection.execute("ALTER TABLE tasks RENAME TO hidden")
+    await recording.tell(*a_life(0))
+    await reconciler.says('relation "tasks" does not exist')
+    async with database.connection() as connection:
+        await connection.execute("ALTER TABLE hidden RENAME TO tasks")
+    await everything_is_recorded(recording, 1)
+    assert await recording.dead() == {}
 
 
 async def test_it_can_bring_the_tables_up_to_date_and_do_nothing_else(

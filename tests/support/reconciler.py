@@ -60,6 +60,10 @@ class Reconciler:
     async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Signal it, and wait for its end; its exit code."""
         self._process.send_signal(number)
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Wait for its end; its exit code."""
         return await asyncio.to_thread(self._process.wait, 10.0)
 
 

@@ -1,5 +1,8 @@
 """Keeping Redis small: what every group has handled may go, and nothing else."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
@@ -12,32 +15,31 @@ FORGET_AFTER_MS = 3_600_000
 
 async def trim(redis: Redis, stream: str) -> int:
     """Remove the entries of `stream` that lie behind every group; answer how many."""
-    async with speaking():
-        groups = await _groups(redis, stream)
-        if not groups:
-            return 0
-        kept_from = min([await _first_needed(redis, stream, group) for group in groups], key=_order)
-        # In whole blocks, and without Redis' limit on the work: it is not much, and we must keep up.
-        return int(await redis.xtrim(stream, minid=kept_from, approximate=True, limit=0))
+    async with speaking(), _looking_again_later():
+        groups = await redis.xinfo_groups(stream)
+        if groups:
+            kept_from = min([await _first_needed(redis, stream, group) for group in groups], key=_order)
+            # In whole blocks, and without Redis' limit on the work: it is not much, and we must keep up.
+            return int(await redis.xtrim(stream, minid=kept_from, approximate=True, limit=0))
+    return 0
 
 
 async def forget_members(redis: Redis, stream: str, group: str) -> None:
     """Remove the members of a group that are long gone and hold nothing."""
-    async with speaking():
-        try:
-            members = await redis.xinfo_consumers(stream, group)
-        except ResponseError:
-            return
-        for member in members:
+    async with speaking(), _looking_again_later():
+        for member in await redis.xinfo_consumers(stream, group):
             if member["pending"] == 0 and member["idle"] > FORGET_AFTER_MS:
                 await redis.xgroup_delconsumer(stream, group, member["name"])
 
 
-async def _groups(redis: Redis, stream: str) -> list[dict[str, bytes]]:
+@asynccontextmanager
+async def _looking_again_later() -> AsyncIterator[None]:
+    """Let the stream or its group be missing: not made yet, or Redis was emptied while we looked."""
     try:
-        return list(await redis.xinfo_groups(stream))
-    except ResponseError:
-        return []  # there is no such stream (yet, or any more)
+        yield
+    except ResponseError as error:
+        if not str(error).lower().startswith(("no such key", "nogroup")):
+            raise
 
 
 async def _first_needed(redis: Redis, stream: str, group: dict[str, bytes]) -> bytes:

@@ -13,7 +13,7 @@ from importlib import resources
 import msgspec
 
 from signalbox.errors import DatabaseUnavailable, MigrationError
-from signalbox.postgres.pool import Connection, Database, querying
+from signalbox.postgres.pool import MISFITS, Connection, Database, querying
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,9 @@ async def _apply(connection: Connection, service: str, migration: Migration) -> 
     try:
         with querying():
             await connection.execute(migration.sql, timeout=MIGRATION_TIMEOUT)
-    except DatabaseUnavailable:
+    except DatabaseUnavailable as error:
+        if isinstance(error.__cause__, MISFITS):
+            raise MigrationError(f"{service}: migration {migration} failed: {error.__cause__}") from error
         raise
     except Exception as error:
         raise MigrationError(f"{service}: migration {migration} failed: {error}") from error

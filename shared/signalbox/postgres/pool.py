@@ -39,6 +39,10 @@ _UNAVAILABLE = (
     asyncpg.PostgresSystemError,  # 58
 )
 
+#: The tables are not (or no longer, or not yet all) there, or not for us: somebody has to bring the database and
+#: the services together, and until then it is as good as away. Class 42.
+MISFITS = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InsufficientPrivilegeError)
+
 #: The driver has one class for wrong use of it and for a connection or pool that was closed under us.
 _LOST = re.compile("clos(ed|ing)|released back to the pool")
 
@@ -66,7 +70,7 @@ def querying() -> Iterator[None]:
     """Turn whatever an absent PostgreSQL raises into DatabaseUnavailable; mistakes of ours pass unchanged."""
     try:
         yield
-    except _UNAVAILABLE as error:
+    except (*_UNAVAILABLE, *MISFITS) as error:
         raise _unavailable(error) from error
     except asyncpg.InterfaceError as error:
         if not _LOST.search(str(error)):
