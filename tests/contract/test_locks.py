@@ -1,0 +1,50 @@
+"""The locks: complete, hashed, alike, and free of any registry's address."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LOCKS = [ROOT / "requirements" / f"{name}.txt" for name in ("run", "dev", "node")]
+DISTRIBUTIONS = ["shared", "services/api", "services/controller", "services/reconciler"]
+OURS = "celery-signalbox"
+
+
+def normal(requirement: str) -> str:
+    """The normalised name in a requirement such as ``Redis[hiredis]>=6 ; marker`` (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[\s\[<>=!~;]", requirement.strip())[0]).lower()
+
+
+def locked(lock: Path) -> dict[str, str]:
+    """Name and version of each package in a lock."""
+    found = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", lock.read_text(), re.MULTILINE)
+    return {normal(name): version for name, version in found}
+
+
+@pytest.mark.parametrize("lock", [*LOCKS, ROOT / "package-lock.json"], ids=lambda lock: lock.name)
+def test_no_lock_names_a_registry(lock: Path) -> None:
+    assert not re.findall(r".*(?:://|--extra-index-url|--index-url|--find-links|\"resolved\").*", lock.read_text())
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_every_locked_package_has_a_hash(lock: Path) -> None:
+    entries = re.split(r"\n(?=\S)", lock.read_text().strip())
+    assert entries
+    assert not [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry]
+
+
+def test_tests_run_on_the_versions_that_people_run() -> None:
+    run, dev = locked(LOCKS[0]), locked(LOCKS[1])
+    assert run.items() <= dev.items()
+
+
+@pytest.mark.parametrize("folder", DISTRIBUTIONS)
+def test_whatever_a_distribution_needs_is_locked(folder: str) -> None:
+    project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text())["project"]
+    needed = [
+        *project["dependencies"],
+        *(name for extra in project.get("optional-dependencies", {}).values() for name in extra),
+    ]
+    assert {normal(name) for name in needed} - {OURS} <= locked(LOCKS[0]).keys()
