@@ -42,7 +42,7 @@ async def test_what_ran_while_the_database_was_away_is_in_the_record_afterwards(
     sent = [await system.send("reports.count_stock", seconds=0.1) for _ in range(5)]
     await system.postgres.start()
     for task_id in sent:
-        await system.task_when(task_id, "completed")
+        assert (await system.task_when(task_id, "completed"))["outcome"] == "succeeded"
 
 
 async def test_without_the_bus_a_cancel_says_so_and_no_light_claims_to_know(system: System) -> None:

@@ -131,7 +131,7 @@ async def test_a_cancelled_task_does_not_keep_its_worker_from_working(system: Sy
     for _ in range(6):
         await _cancel(system, await system.running())
     quick = await system.send("reports.count_stock", seconds=0.1)
-    await system.task_when(quick, "completed")
+    assert (await system.task_when(quick, "completed"))["outcome"] == "succeeded"
 
 
 async def test_a_task_that_waits_for_its_time_is_dropped_and_never_runs(system: System) -> None:
