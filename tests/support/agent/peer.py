@@ -73,7 +73,12 @@ class Peer:
         with contextlib.suppress(OSError):  # closed
             while True:
                 connection, _ = listener.accept()
-                self._connection = connection
+                if self._listener is not listener:  # we hung up while it came in
+                    connection.close()
+                    return
+                before, self._connection = self._connection, connection
+                if before is not None and not self.reading:  # nobody else would close it
+                    before.close()
                 if self.reading:
                     threading.Thread(target=self._read, args=(connection,), daemon=True).start()
 
