@@ -80,6 +80,7 @@ class System:
         """The task as the api shows it; None while it knows none of that id."""
         async with self.client() as client:
             answer = await client.get(f"/scheduler/tasks/{task_id}/")
+        assert answer.status_code != 503, answer.text  # right after an outage the api knows of it a moment longer
         return None if answer.status_code == 404 else answer.raise_for_status().json()
 
     async def task_when(self, task_id: str, status: str, *, within: float = 10.0) -> Json:
@@ -110,7 +111,9 @@ class System:
 
         async def look() -> Json | None:
             async with self.client() as client:
-                status: Json = (await client.get("/scheduler/celery-status/")).raise_for_status().json()
+                answer = await client.get("/scheduler/celery-status/")
+            assert answer.status_code != 503, answer.text  # as in `task`
+            status: Json = answer.raise_for_status().json()
             assert status["celery"] == state, f"it says {status}"
             return status
 
