@@ -103,6 +103,7 @@ def test_a_controller_that_never_reads_holds_up_no_task(worker: Worker) -> None:
     peer.close()
     peer.reading = False
     peer.open()
+    assert peer.connected.wait(DEADLINE)
     begin = time.monotonic()
     results = [worker.send("empty") for _ in range(500)]
     for task_id in results:

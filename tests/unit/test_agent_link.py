@@ -86,6 +86,7 @@ def test_a_controller_that_does_not_read_costs_no_time_and_gets_all_of_it_later(
     peer.reading = False
     with link._loop.lock:
         link.connect()
+    assert peer.connected.wait(5.0)
     begin = time.monotonic()
     tell(link, 600, "x" * 900)
     assert time.monotonic() - begin < 2.0

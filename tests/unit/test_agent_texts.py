@@ -1,9 +1,12 @@
 """Texts that come from tasks are made fit for the wire, whatever they hold."""
 
+from datetime import datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from signalbox_agent.events import instant
 from signalbox_agent.texts import LIMIT, TRACEBACK_LIMIT, clean, error_of, lost, traceback_of
 
 
@@ -59,3 +62,8 @@ def test_an_error_whose_text_cannot_be_had_still_has_a_name() -> None:
 )
 def test_a_lost_process_is_told_in_words(said: str, told: str) -> None:
     assert lost(41, Exception(said)) == f"The process 41 that ran it died{told}"
+
+
+@given(st.floats(0, 4e9))
+def test_an_instant_reads_back_as_what_it_was(epoch: float) -> None:
+    assert abs(datetime.fromisoformat(instant(epoch)).timestamp() - epoch) < 2e-6

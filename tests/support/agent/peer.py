@@ -39,6 +39,8 @@ class Peer:
         self.acking = True
         #: Whether anything is read at all, hello included.
         self.reading = True
+        #: Set while an agent is connected.
+        self.connected = threading.Event()
         self._changed = threading.Condition()
         self._numbers = itertools.count(1)
         self._listener: socket.socket | None = None
@@ -68,6 +70,7 @@ class Peer:
                     one.shutdown(socket.SHUT_RDWR)
                 one.close()
         self._listener = self._connection = None
+        self.connected.clear()
 
     def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):  # closed
@@ -77,6 +80,7 @@ class Peer:
                     connection.close()
                     return
                 before, self._connection = self._connection, connection
+                self.connected.set()
                 if before is not None and not self.reading:  # nobody else would close it
                     before.close()
                 if self.reading:

@@ -16,6 +16,8 @@ from signalbox_agent.safety import guarded
 
 #: Seconds between TERM and KILL for a cancelled task that came back to life, which nobody asks about.
 GRACE = 5.0
+#: Seconds after which a kill is worth an event of its own; sooner, to write it down only delays the proof.
+SWIFT = 0.05
 #: Why it has no result; what people read.
 REASON = "Task cancelled manually"
 
@@ -154,10 +156,14 @@ class Canceller:
 
     def signalled(self, kill: Kill, kill_at: float | None) -> None:
         """See Herald."""
-        if kill.commands:
-            self._link.event(events.signalled(kill.run, kill.commands[0], kill.signal, kill_at))
+        self._loop.call_later(SWIFT, lambda: self._record(kill, kill_at))
         for command_id in kill.commands:
             self._progress(command_id, kill)
+
+    def _record(self, kill: Kill, kill_at: float | None) -> None:
+        """Tell those who look on, unless there is nothing to see any more."""
+        if kill.commands and not kill.over:
+            self._link.event(events.signalled(kill.run, kill.commands[0], kill.signal, kill_at))
 
     def _progress(self, command_id: str, kill: Kill) -> None:
         self._answer(command_id, kill.run.task_id, {"state": "signalled", **_facts(kill)})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
 from time import time
 from typing import Any
@@ -21,9 +22,15 @@ Event = str
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
+@lru_cache(maxsize=64)
+def _second(epoch: int) -> str:
+    return datetime.fromtimestamp(epoch, timezone.utc).isoformat()[:19]
+
+
 def instant(epoch: float) -> str:
-    """RFC 3339, UTC."""
-    return datetime.fromtimestamp(epoch, timezone.utc).isoformat()
+    """RFC 3339, UTC, in microseconds."""
+    whole = int(epoch)
+    return f"{_second(whole)}.{int((epoch - whole) * 1_000_000):06d}+00:00"
 
 
 def _fields(**more: Any) -> str:

@@ -25,7 +25,7 @@ FIRST_RETRY, LAST_RETRY = 0.2, 2.0
 #: Seconds until a controller that does not answer to hello is tried anew.
 WELCOME_WITHIN = 5.0
 #: Seconds between two writes of events: each wakes the controller, and costs as much as making the events.
-PACE = 0.005
+PACE = 0.01
 #: Seconds before a full socket is tried again.
 STALL = 0.02
 #: Bytes: of one write, of all writes of one turn, and of a line from the controller.

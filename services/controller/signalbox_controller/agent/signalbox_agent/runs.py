@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any, Generic, TypeVar
 
@@ -20,6 +21,12 @@ def run_key(retries: int, since: float | None = None, instance: str = "", pid: i
         return f"{retries:04d}"
     key = f"{retries:04d}.{int(since * 1000):013d}"
     return f"{key}.{instance[:8]}.{pid}" if pid else key
+
+
+@lru_cache(maxsize=1_000)
+def _kind(celery_name: str, name: str, worker: str, queue: str) -> str:
+    """What most tasks of a worker have in common."""
+    return f'"celery_name":{quote(celery_name)},"name":{quote(name)},"worker":{quote(worker)},"queue":{quote(queue)}'
 
 
 class Run:
@@ -74,10 +81,8 @@ class Run:
 
     def describe(self, worker: str, queue: str, args: str, kwargs: str) -> None:
         """Fill in what its events tell."""
-        self.identity = (
-            f'"task_id":{quote(self.task_id)},"celery_name":{quote(self.celery_name)},"name":{quote(self.name)},'
-            f'"worker":{quote(worker)},"queue":{quote(queue)},"retries":{self.retries}'
-        )
+        kind = _kind(self.celery_name, self.name, worker, queue)
+        self.identity = f'"task_id":{quote(self.task_id)},"retries":{self.retries},{kind}'
         self.arguments = f'"args":{quote(args)},"kwargs":{quote(kwargs)}'
 
     def begin(self, started_at: float, pid: int, instance: str) -> None:
