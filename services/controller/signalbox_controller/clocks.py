@@ -2,6 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from signalbox.messages.base import utc_now
 
 
 class Clocks:
@@ -10,6 +13,8 @@ class Clocks:
     def __init__(self) -> None:
         self._deadline: asyncio.TimerHandle | None = None
         self._pause: asyncio.TimerHandle | None = None
+        #: When the deadline comes, as people write times; none while it does not run.
+        self.kill_at: datetime | None = None
 
     def deadline(self, seconds: float, passed: Callable[[], None]) -> None:
         """Start the deadline, or bring it forward; it is never put off."""
@@ -19,6 +24,7 @@ class Clocks:
             if self._deadline is not None:
                 self._deadline.cancel()
             self._deadline = loop.call_at(when, passed)
+            self.kill_at = utc_now() + timedelta(seconds=seconds)
 
     def pause(self, seconds: float, elapsed: Callable[[], None]) -> None:
         """Start the pause."""
@@ -29,4 +35,4 @@ class Clocks:
         for timer in (self._deadline, self._pause):
             if timer is not None:
                 timer.cancel()
-        self._deadline = self._pause = None
+        self._deadline = self._pause = self.kill_at = None

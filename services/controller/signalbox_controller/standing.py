@@ -23,6 +23,8 @@ class Standing:
         self.instance = ""
         self.pid: int | None = None
         self.exit_code: int | None = None
+        #: When it will be killed, while it has time to stop.
+        self.kill_at: datetime | None = None
         self._since: datetime = utc_now()
         self._spec = spec
         self._host = host
@@ -69,6 +71,7 @@ class Standing:
             since=self._since,
             exit_code=self.exit_code,
             message=self.message,
+            kill_at=self.kill_at,
         )
 
     def report(self) -> ProcessReport:

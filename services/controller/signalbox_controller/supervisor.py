@@ -133,6 +133,7 @@ class Supervised:
             standing.message = message or standing.message
         for action in transition.actions:
             self._actions[action]()
+        standing.kill_at = self._clocks.kill_at
         standing.tell()
 
     def _begin(self, job: Coroutine[None, None, None]) -> None:

@@ -140,6 +140,8 @@ class ProcessChanged(Event, frozen=True, kw_only=True):
     exit_code: int | None = None
     #: In words: why it is so.
     message: str = ""
+    #: When it is killed, if it has not stopped by then; none while nothing is to be waited for.
+    kill_at: Moment | None = None
 
 
 class HostSeen(Event, frozen=True, kw_only=True):

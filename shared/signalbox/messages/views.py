@@ -74,6 +74,8 @@ class ProcessView(View, frozen=True, kw_only=True):
     since: datetime | None
     exit_code: int | None
     message: str
+    #: While it is being stopped: when it will be killed.
+    kill_at: datetime | None
 
 
 class HostView(View, frozen=True, kw_only=True):

@@ -55,5 +55,6 @@ def _process(event: ProcessChanged, host: str, at: datetime) -> ProcessRow:
         since=event.since,
         exit_code=event.exit_code,
         message=event.message,
+        kill_at=event.kill_at,
         at=at,
     )

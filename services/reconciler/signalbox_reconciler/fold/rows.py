@@ -93,6 +93,7 @@ class ProcessRow(msgspec.Struct, kw_only=True):
     since: datetime | None
     exit_code: int | None
     message: str
+    kill_at: datetime | None = None
     at: datetime
 
 

@@ -40,6 +40,7 @@ _PROCESSES = {
     "since": "timestamptz",
     "exit_code": "integer",
     "message": "text",
+    "kill_at": "timestamptz",
     "at": "timestamptz",
 }
 _PROCESS_VALUES = [name for name in _PROCESSES if name not in {"host", "name"}]
@@ -62,14 +63,14 @@ WHERE ({names(_VISIBLE, "done.")}) IS DISTINCT FROM ({names(_VISIBLE, "old.")})
 
 #: A process that nobody can see is not known to be in any state, unless it had ended.
 _HIDE_PROCESSES = f"""
-UPDATE processes SET state = 'unknown', message = $2
+UPDATE processes SET state = 'unknown', kill_at = NULL, message = $2
 WHERE host = ANY($1::text[]) AND state NOT IN ('stopped', 'fatal', 'unknown')
 RETURNING {shown.columns("process")}
 """  # noqa: S608
 
 #: What a host no longer lists was taken out of its configuration.
 _RETIRE_PROCESSES = f"""
-UPDATE processes SET state = 'stopped', desired = 'stopped', pid = NULL, message = $4, at = $3
+UPDATE processes SET state = 'stopped', desired = 'stopped', pid = NULL, kill_at = NULL, message = $4, at = $3
 WHERE host = $1 AND name <> ALL($2::text[]) AND at < $3 AND state <> 'stopped'
 RETURNING {shown.columns("process")}
 """  # noqa: S608
