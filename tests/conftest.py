@@ -8,8 +8,9 @@ import pytest
 import pytest_asyncio
 
 from signalbox.postgres.pool import Database, open_database
-from support.stores.choose import a_postgres, a_redis
+from support.stores.choose import a_postgres, a_rabbit, a_redis
 from support.stores.databases import a_database, migrate_all
+from support.stores.rabbit import RabbitMQ
 from support.stores.server import Postgres, Redis
 from support.system import System, a_system
 
@@ -55,6 +56,21 @@ async def valkey(tmp_path: Path) -> AsyncIterator[Redis]:
     """A Redis or Valkey of the test's own, which it may stop, start and kill."""
     async with a_redis(tmp_path / "redis") as server:
         yield server
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def rabbit_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RabbitMQ]:
+    """For the fixture `rabbit` only."""
+    async with a_rabbit(tmp_path_factory.mktemp("rabbit")) as server:
+        yield server
+
+
+@pytest.fixture
+async def rabbit(rabbit_server: RabbitMQ) -> RabbitMQ:
+    """One RabbitMQ for all tests, each on a place of its own (`next_place`); it may stop, start and kill it."""
+    if not rabbit_server.child.running:
+        await rabbit_server.start()
+    return rabbit_server
 
 
 @asynccontextmanager

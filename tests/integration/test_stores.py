@@ -1,10 +1,16 @@
 """The servers that tests and `make up` run on."""
 
+import os
+
+import amqp
 import asyncpg  # type: ignore[import-untyped]
+import psutil
+import pytest
 from redis.asyncio import Redis
 
 from signalbox.postgres.pool import Database
 from support.stores import server
+from support.stores.rabbit import RabbitMQ
 
 
 async def test_each_test_has_a_migrated_database_of_its_own(database: Database) -> None:
@@ -42,3 +48,24 @@ async def test_valkey_comes_back_at_the_same_address_with_its_data(valkey: serve
     await valkey.start()
     async with Redis.from_url(valkey.url) as client:
         assert await client.xlen("stream") == 1
+
+
+async def test_rabbitmq_comes_back_from_a_kill_at_the_same_address_with_its_durable_queues(rabbit: RabbitMQ) -> None:
+    place, elsewhere = rabbit.next_place(), rabbit.next_place()
+    with rabbit.connect(place) as connection:
+        channel = connection.channel()
+        channel.queue_declare("kept", durable=True, auto_delete=False)
+    await rabbit.kill()
+    await rabbit.start()
+    with rabbit.connect(place) as connection:
+        connection.channel().queue_declare("kept", passive=True)
+    with rabbit.connect(elsewhere) as connection, pytest.raises(amqp.NotFound):
+        connection.channel().queue_declare("kept", passive=True)
+
+
+@pytest.mark.usefixtures("rabbit")
+async def test_rabbitmq_listens_to_this_machine_only() -> None:
+    servers = [child for child in psutil.Process(os.getpid()).children() if child.name() in {"beam.smp", "epmd"}]
+    heard = {one.laddr.ip for child in servers for one in child.net_connections("tcp") if one.status == "LISTEN"}
+    assert len(servers) == 2
+    assert heard <= {"127.0.0.1", "::1"}

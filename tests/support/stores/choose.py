@@ -12,6 +12,7 @@ from signalbox_local.valkey import EmbeddedValkey
 from support.requirement import missing
 from support.stores import docker
 from support.stores.given import GivenPostgres, GivenRedis
+from support.stores.rabbit import RabbitMQ
 from support.stores.server import Postgres, Redis
 
 #: Asked once: the answer takes seconds where the engine hangs.
@@ -70,3 +71,16 @@ async def a_redis(folder: Path) -> AsyncIterator[Redis]:
             missing(str(error))
         finally:
             await embedded.stop()
+
+
+@asynccontextmanager
+async def a_rabbit(folder: Path) -> AsyncIterator[RabbitMQ]:
+    """A RabbitMQ server with its data in `folder`."""
+    server = RabbitMQ(folder)
+    try:
+        await server.start()
+        yield server
+    except MissingProgram as error:
+        missing(str(error))
+    finally:
+        await server.remove()
