@@ -8,8 +8,10 @@ SignalboxError
 │   └── ExpiredCommand         issued too long ago to be carried out
 ├── BusUnavailable         Redis does not answer
 ├── DatabaseUnavailable    PostgreSQL does not answer
+├── ControllerUnreachable  no controller answers on this host's own socket
 ├── MigrationError         the tables cannot be brought up to date
 └── CommandError           a command was given and did not succeed
+    ├── UnknownHost            no controller of that name has been heard of
     ├── UnknownTask            no worker and no record knows the task
     ├── TaskAlreadyFinished    it ended before it could be cancelled
     ├── CannotCancel           the pool cannot kill a single task
@@ -50,12 +52,20 @@ class DatabaseUnavailable(SignalboxError):
     """PostgreSQL does not answer, so the record can be neither read nor written."""
 
 
+class ControllerUnreachable(SignalboxError):
+    """The controller of this host cannot be asked through its own socket."""
+
+
 class MigrationError(SignalboxError):
     """The tables cannot be brought up to date with the code; waiting does not heal it."""
 
 
 class CommandError(SignalboxError):
     """A command was given and did not succeed."""
+
+
+class UnknownHost(CommandError):
+    """It is meant for a host of which nobody has heard; nothing was done anywhere."""
 
 
 class UnknownTask(CommandError):

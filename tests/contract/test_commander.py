@@ -11,11 +11,11 @@ from signalbox import AsyncClient, Client
 from signalbox.bus import names
 from signalbox.bus.connection import connect
 from signalbox.bus.consumer import Consumer
-from signalbox.bus.presence import announce
+from signalbox.bus.presence import KNOWN_FOR, announce, roll_call, withdraw
 from signalbox.bus.publisher import publish_events
 from signalbox.bus.signing import verify
 from signalbox.client.core import COMMAND_TTL, Commander, Issuer
-from signalbox.errors import BusUnavailable, NotProven, UnknownTask
+from signalbox.errors import BusUnavailable, NotProven, UnknownHost, UnknownTask
 from signalbox.messages.base import utc_now
 from signalbox.messages.codec import decode_command
 from signalbox.messages.commands import AnyCommand, CancelTask, StopProcesses
@@ -196,6 +196,65 @@ async def test_a_stop_that_one_host_did_not_answer_is_not_called_done(redis: Red
         result = await Commander(redis, KEY).stop(ALICE, wait=0.3)
 
     assert (result.verdict, result.silent) == (None, frozenset({"mute"}))
+
+
+async def test_a_stop_does_not_wait_for_a_host_that_is_away_and_is_not_called_done_without_it(redis: Redis) -> None:
+    await announce(redis, "gone", ttl=0.0)
+    async with a_host(redis, "a", says("a", "stopped")):
+        result = await asyncio.wait_for(Commander(redis, KEY).stop(ALICE, wait=30.0), 5.0)
+
+    assert (result.verdict, result.tasks_killed) == (None, 2)
+    assert result.silent == result.away == {"gone"}
+
+
+async def test_a_failure_is_told_also_when_another_host_is_away(redis: Redis) -> None:
+    await announce(redis, "gone", ttl=0.0)
+    async with a_host(redis, "a", says("a", "incomplete")):
+        result = await Commander(redis, KEY).stop(ALICE, wait=30.0)
+
+    assert (result.verdict, result.away) == ("incomplete", frozenset({"gone"}))
+
+
+async def test_a_stop_of_a_host_that_is_away_is_answered_soon_and_waits_for_it_on_the_bus(redis: Redis) -> None:
+    await announce(redis, "gone", ttl=0.0)
+    result = await asyncio.wait_for(Commander(redis, KEY).stop(ALICE, hosts=["gone"], wait=30.0), 5.0)
+
+    assert (result.verdict, result.away) == (None, frozenset({"gone"}))
+    assert len(await published(redis)) == 1
+
+
+async def test_a_host_that_lost_sight_of_redis_for_a_moment_is_heard(redis: Redis) -> None:
+    async with a_host(redis, "a", says("a", "stopped")):
+        await announce(redis, "a", ttl=0.0)
+        result = await Commander(redis, KEY).stop(ALICE, wait=30.0)
+
+    assert (result.verdict, result.silent) == ("stopped", frozenset())
+
+
+async def test_a_host_that_nobody_has_heard_of_is_refused_at_once_and_nothing_is_done(redis: Redis) -> None:
+    await announce(redis, "web-01")
+    await announce(redis, "web-02", ttl=0.0)
+    for call in (Commander(redis, KEY).stop, Commander(redis, KEY).start):
+        with pytest.raises(UnknownHost, match="no host 'nowhere'; known are: web-01, web-02"):
+            await asyncio.wait_for(call(ALICE, hosts=["web-01", "nowhere"], wait=30.0), 2.0)
+
+    assert not await published(redis)
+
+
+async def test_a_controller_that_left_is_known_for_as_long_as_it_left_something_running(redis: Redis) -> None:
+    for host in ("full", "empty"):
+        await announce(redis, host)
+        await withdraw(redis, host, empty=host == "empty")
+    hosts = await roll_call(redis)
+
+    assert (hosts.present, hosts.away) == (frozenset(), frozenset({"full"}))
+
+
+async def test_a_host_of_which_nothing_was_heard_for_a_week_is_forgotten(redis: Redis) -> None:
+    await announce(redis, "old", ttl=-KNOWN_FOR - 1)
+    await announce(redis, "a")
+
+    assert (await roll_call(redis)).known == {"a"}
 
 
 async def test_a_bus_that_is_away_is_an_error_of_its_own(unused_tcp_port: int) -> None:

@@ -80,6 +80,10 @@ STUCK = ProcessReport(name="worker", kind="worker", state="stopping", host="web-
         ("stop", heard("refused", detail="expired"), 502, "A controller refused to stop: expired"),
         ("stop", heard(None, silent=frozenset({"web-02"})), 202, "no answer has come yet from web-02"),
         ("start", heard(None), 202, "no controller is connected"),
+        (
+            *("stop", heard(None, silent=frozenset({"a", "b"}), away=frozenset({"b"})), 202),
+            "no answer has come yet from a; nothing is heard from b: stop it again when it is back",
+        ),
     ],
 )
 def test_a_stop_or_start_is_answered_in_words(verb: Verb, result: ProcessesResult, http: int, words: str) -> None:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from signalbox.errors import BusUnavailable, DatabaseUnavailable
+from signalbox.errors import BusUnavailable, DatabaseUnavailable, UnknownHost
 from signalbox_api.auth.access import client_address
 from signalbox_api.errors import ApiError
 from signalbox_api.replies import refusal
@@ -48,6 +48,10 @@ async def _on_database(_: Request, error: Exception) -> Response:
         " Tasks can still be cancelled and processes stopped and started; the record follows later",
         503,
     )
+
+
+async def _on_stranger(_: Request, error: Exception) -> Response:
+    return refusal(str(error), 404)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -98,6 +102,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(BusUnavailable, _on_bus)
     app.add_exception_handler(RedisError, _on_redis)
     app.add_exception_handler(DatabaseUnavailable, _on_database)
+    app.add_exception_handler(UnknownHost, _on_stranger)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(Exception, _on_mistake)

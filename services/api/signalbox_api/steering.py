@@ -1,4 +1,4 @@
-"""What to answer to a stop or a start: pure, from what the hosts say."""
+"""What to answer to a stop, a start or a restart: pure, from what the hosts say."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -6,15 +6,18 @@ from typing import Literal
 import msgspec
 
 from signalbox.client.results import ProcessesResult
-from signalbox.messages.receipts import ProcessReport
+from signalbox.messages.receipts import ProcessReport, Verdict
 
-Verb = Literal["stop", "start"]
+Verb = Literal["stop", "start", "restart"]
 
-_DONE: dict[Verb, str] = {"stop": "stopped", "start": "started"}
+_DONE: dict[Verb, str] = {"stop": "stopped", "start": "started", "restart": "restarted"}
+
+#: What the hosts say when it is done.
+_VERDICT: dict[Verb, Verdict] = {"stop": "stopped", "start": "started", "restart": "started"}
 
 
 class ProcessesAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a stop or a start."""
+    """What came of a stop, a start or a restart."""
 
     #: `success`: every process was seen to be as asked. `accepted`: under way. `error`: some are not as asked.
     status: Literal["success", "accepted", "error"]
@@ -43,7 +46,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 def outcome(order: Order, result: ProcessesResult) -> tuple[int, ProcessesAnswer]:
     """The HTTP status and the answer."""
-    if result.verdict == _DONE[order.verb]:
+    if result.verdict == _VERDICT[order.verb]:
         return 200, _answer("success", _success(order, result), result, verified=True)
     if result.verdict is None or result.verdict == "unproven":
         return 202, _answer("accepted", _under_way(order, result), result)
@@ -57,7 +60,7 @@ def outcome(order: Order, result: ProcessesResult) -> tuple[int, ProcessesAnswer
 
 def _success(order: Order, result: ProcessesResult) -> str:
     parts = [f"{order.subject} been {_DONE[order.verb]}"]
-    if order.verb == "stop":
+    if order.verb == "stop" or result.tasks_killed:
         one = result.tasks_killed == 1
         end = f"{'was' if one else 'were'} marked as failed" if result.recorded else "ended with them"
         parts.append(f"{result.tasks_killed} running task{'' if one else 's'} {end}")
@@ -67,17 +70,22 @@ def _success(order: Order, result: ProcessesResult) -> str:
 
 
 def _under_way(order: Order, result: ProcessesResult) -> str:
-    if result.silent:
-        why = f"no answer has come yet from {', '.join(sorted(result.silent))}"
-    elif result.verdict is None:
-        why = "no controller is connected; one that connects within a minute will carry it out"
-    else:
-        why = result.detail or "not everything could be seen in time"
+    reasons = []
+    if slow := result.silent - result.away:
+        reasons.append(f"no answer has come yet from {', '.join(sorted(slow))}")
+    if result.away:
+        reasons.append(
+            f"nothing is heard from {', '.join(sorted(result.away))}: {order.verb} it again when it is back,"
+            " unless that is within a minute, when it still carries this out"
+        )
+    if not reasons and result.verdict is None:
+        reasons.append("no controller is connected; one that connects within a minute will carry it out")
+    why = "; ".join(reasons) or result.detail or "not everything could be seen in time"
     return f"The {order.verb} is under way and not proven: {why}"
 
 
 def _failure(order: Order, result: ProcessesResult) -> str:
-    wanted = {"stop": "stopped", "start": "running"}[order.verb]
+    wanted = "stopped" if order.verb == "stop" else "running"
     others = [_in_words(process) for process in result.processes if process.state != wanted]
     why = "; ".join(others) or result.detail or "a controller could not do it"
     return f"Not everything has been {_DONE[order.verb]}: {why}"

@@ -87,6 +87,11 @@ class Fleet:
         return tuple(process.standing.event() for process in self._processes.values())
 
     @property
+    def empty(self) -> bool:
+        """Whether nothing runs."""
+        return all(process.life is None for process in self._processes.values())
+
+    @property
     def complete(self) -> bool:
         """Whether `running` is all: every adopted worker has told what it runs."""
         return all(process.life is None or process.life.agent.complete for process in self._processes.values())

@@ -38,10 +38,11 @@ class Heartbeat:
                 await announce(self._redis, self._host)
             # While Redis is away old signs of life are of no use to anybody: they are not kept.
             if self._outbox.connected and (self._fleet.complete or loop.time() > adopted_by):
-                self._outbox.put(self._seen())
+                self._outbox.put(self.seen())
             await asyncio.sleep(INTERVAL)
 
-    def _seen(self) -> HostSeen:
+    def seen(self) -> HostSeen:
+        """How everything on this host is."""
         return HostSeen(
             at=utc_now(),
             host=self._host,
@@ -55,4 +56,4 @@ class Heartbeat:
         self._leaving = True
         self._outbox.put(HostLeft(at=utc_now(), host=self._host))
         with contextlib.suppress(BusUnavailable, RedisError):
-            await withdraw(self._redis, self._host)
+            await withdraw(self._redis, self._host, empty=self._fleet.empty)

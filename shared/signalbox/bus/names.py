@@ -28,5 +28,6 @@ def cancelling(task_id: str) -> str:
     return f"signalbox:cancelling:{task_id}"
 
 
-#: Sorted set of host names, scored by the epoch second (of the server's clock) at which each one's presence runs out.
+#: Sorted set of host names, scored by the epoch second (of the server's clock) at which each one's presence runs, or
+#: ran, out.
 PRESENCE = "signalbox:presence"

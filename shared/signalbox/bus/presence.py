@@ -1,7 +1,8 @@
-"""Which hosts have a controller that listens at this moment, without asking the record."""
+"""Which hosts have a controller that listens at this moment, and which had one, without asking the record."""
 
 from typing import cast
 
+import msgspec
 from redis.asyncio import Redis
 
 from signalbox.bus import names
@@ -9,32 +10,59 @@ from signalbox.bus.connection import speaking
 
 #: Seconds after its last sign of life for which a controller counts as present.
 PRESENCE_TTL = 6.0
+#: Seconds for which a host is still known of which nothing is heard: a week.
+KNOWN_FOR = 7 * 86400.0
 
 #: One clock for all: the server's. A host whose own clock is wrong must not look absent.
 _ANNOUNCE = """
 local now = redis.call('TIME')
-return redis.call('ZADD', KEYS[1], now[1] + now[2] / 1e6 + ARGV[2], ARGV[1])
+local at = now[1] + now[2] / 1e6
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', at - ARGV[3])
+return redis.call('ZADD', KEYS[1], at + ARGV[2], ARGV[1])
 """
-_PRESENT = """
+_ROLL_CALL = """
 local now = redis.call('TIME')
-return redis.call('ZRANGEBYSCORE', KEYS[1], now[1] + now[2] / 1e6, '+inf')
+local at = now[1] + now[2] / 1e6
+return {redis.call('ZRANGEBYSCORE', KEYS[1], at, '+inf'), redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. at)}
 """
+
+
+class RollCall(msgspec.Struct, frozen=True):
+    """The hosts on which there is something to command."""
+
+    #: Their controllers listen.
+    present: frozenset[str]
+    #: Nothing is heard of their controllers, and their processes may run on.
+    away: frozenset[str]
+
+    @property
+    def known(self) -> frozenset[str]:
+        """All of them."""
+        return self.present | self.away
 
 
 async def announce(redis: Redis, host: str, ttl: float = PRESENCE_TTL) -> None:
     """Say that the controller of `host` listens, and will for `ttl` seconds."""
     async with speaking():
-        await redis.eval(_ANNOUNCE, 1, names.PRESENCE, host, ttl)
+        await redis.eval(_ANNOUNCE, 1, names.PRESENCE, host, ttl, KNOWN_FOR)
 
 
-async def withdraw(redis: Redis, host: str) -> None:
-    """Say that the controller of `host` no longer listens."""
+async def withdraw(redis: Redis, host: str, *, empty: bool) -> None:
+    """Say that the controller of `host` no longer listens; with `empty`, that nothing of it runs there, either."""
+    if not empty:
+        return await announce(redis, host, ttl=0.0)
     async with speaking():
         await redis.zrem(names.PRESENCE, host)
+    return None
+
+
+async def roll_call(redis: Redis) -> RollCall:
+    """The hosts that are known at this moment."""
+    async with speaking():
+        answer = cast("list[list[bytes]]", await redis.eval(_ROLL_CALL, 1, names.PRESENCE))
+    return RollCall(*(frozenset(host.decode() for host in hosts) for hosts in answer))
 
 
 async def present(redis: Redis) -> frozenset[str]:
     """The hosts whose controllers listen."""
-    async with speaking():
-        hosts = cast("list[bytes]", await redis.eval(_PRESENT, 1, names.PRESENCE))
-    return frozenset(host.decode() for host in hosts)
+    return (await roll_call(redis)).present

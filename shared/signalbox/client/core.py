@@ -11,18 +11,23 @@ from redis.asyncio import Redis
 
 from signalbox.bus import names
 from signalbox.bus.connection import speaking
-from signalbox.bus.presence import present
+from signalbox.bus.presence import RollCall, present, roll_call
 from signalbox.bus.publisher import COMMANDS_LENGTH, publish_command
 from signalbox.bus.receipts import Receipts
 from signalbox.bus.signing import sign
 from signalbox.client.hearing import Hearing, Patience
 from signalbox.client.results import CancelResult, ProcessesResult
+from signalbox.errors import UnknownHost
 from signalbox.messages.base import utc_now
 from signalbox.messages.codec import encode
-from signalbox.messages.commands import CancelTask, StartProcesses, StopProcesses
+from signalbox.messages.commands import CancelTask, RestartProcesses, StartProcesses, StopProcesses
 
 #: Seconds after which a command that nobody carried out is refused.
 COMMAND_TTL = 60.0
+#: Seconds for hosts of which nothing is heard to answer all the same: they may only have lost sight of Redis.
+BLINK = 3.0
+#: What is not yet so everywhere while a host that was asked is away.
+_UNPROVEN_ALONE = frozenset({"stopped", "started", "unknown"})
 
 #: Publishes a cancel unless one of the same task is under way; answers the id of the one that is.
 _PUBLISH_ONCE = """
@@ -101,7 +106,11 @@ class Commander:
         wait: float = 60.0,
         record_wait: float = 0.0,
     ) -> ProcessesResult:
-        """Stop workers and beat; empty targets mean all. Durations are in seconds."""
+        """Stop workers and beat; empty targets mean all. Durations are in seconds.
+
+        Raises:
+            UnknownHost: nobody has heard of one of the hosts; nothing was done.
+        """
         command = StopProcesses(
             **_heading(issuer), hosts=tuple(hosts), processes=tuple(processes), mode=mode, timeout=timeout
         )
@@ -116,16 +125,41 @@ class Commander:
         wait: float = 60.0,
         record_wait: float = 0.0,
     ) -> ProcessesResult:
-        """Start workers and beat; empty targets mean all that are configured. Durations are in seconds."""
+        """Start workers and beat; empty targets mean all that are configured. Durations are in seconds.
+
+        Raises:
+            UnknownHost: nobody has heard of one of the hosts; nothing was done.
+        """
         command = StartProcesses(**_heading(issuer), hosts=tuple(hosts), processes=tuple(processes))
         return await self._steer(command, wait, record_wait)
 
-    async def _steer(self, command: StopProcesses | StartProcesses, wait: float, record_wait: float) -> ProcessesResult:
-        listening = await present(self._redis)
+    async def restart(
+        self,
+        issuer: Issuer,
+        *,
+        hosts: Sequence[str] = (),
+        processes: Sequence[str] = (),
+        mode: Literal["graceful", "immediate"] = "graceful",
+        timeout: float | None = None,
+        wait: float = 600.0,
+        record_wait: float = 0.0,
+    ) -> ProcessesResult:
+        """Restart workers and beat, one after the other; empty targets mean all that run. Durations are in seconds."""
+        command = RestartProcesses(
+            **_heading(issuer), hosts=tuple(hosts), processes=tuple(processes), mode=mode, timeout=timeout
+        )
+        return await self._steer(command, wait, record_wait)
+
+    async def _steer(
+        self, command: StopProcesses | StartProcesses | RestartProcesses, wait: float, record_wait: float
+    ) -> ProcessesResult:
+        hosts = await roll_call(self._redis)
+        asked = _asked(command.hosts, hosts)
         await publish_command(self._redis, self._key, command)
-        hosts = frozenset(command.hosts) or listening
-        heard = await self._hear(command.command_id, hosts, Patience(wait, record_wait, stragglers=wait))
-        return _processes_result(command.command_id, heard)
+        listening = asked & hosts.present
+        wait = wait if listening or not asked else min(wait, BLINK)
+        heard = await self._hear(command.command_id, listening or asked, Patience(wait, record_wait, stragglers=wait))
+        return _processes_result(command.command_id, heard, asked, hosts.away)
 
     async def _publish_once(self, command: CancelTask) -> tuple[str, frozenset[str]]:
         data = encode(command)
@@ -172,8 +206,20 @@ def _cancel_result(task_id: str, command_id: str, heard: Hearing) -> CancelResul
     )
 
 
-def _processes_result(command_id: str, heard: Hearing) -> ProcessesResult:
+def _asked(chosen: Sequence[str], hosts: RollCall) -> frozenset[str]:
+    """The hosts that a command is meant for; nobody is known for a moment after Redis was emptied."""
+    strangers = frozenset(chosen) - hosts.known if hosts.known else frozenset()
+    if strangers:
+        listed = ", ".join(sorted(hosts.known))
+        raise UnknownHost(f"There is no host {' or '.join(map(repr, sorted(strangers)))}; known are: {listed}")
+    return frozenset(chosen) or hosts.known
+
+
+def _processes_result(command_id: str, heard: Hearing, asked: frozenset[str], away: frozenset[str]) -> ProcessesResult:
     answer = heard.answer if heard.complete else None
+    silent = asked - heard.answers.keys()
+    if answer is not None and silent and answer.verdict in _UNPROVEN_ALONE:
+        answer = None
     return ProcessesResult(
         command_id=command_id,
         verdict=answer.verdict if answer else None,
@@ -181,5 +227,6 @@ def _processes_result(command_id: str, heard: Hearing) -> ProcessesResult:
         processes=tuple(report for a in heard.answers.values() for report in a.processes),
         tasks_killed=sum(a.tasks_killed for a in heard.answers.values()),
         recorded=heard.all_recorded,
-        silent=heard.silent,
+        silent=silent,
+        away=silent & away,
     )

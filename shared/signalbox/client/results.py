@@ -27,7 +27,7 @@ class CancelResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessesResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of a stop or start, or where it stands when the wait was over."""
+    """The end of a stop, start or restart, or where it stands when the wait was over."""
 
     command_id: str
     #: None: not every host has answered within the wait.
@@ -37,4 +37,7 @@ class ProcessesResult(msgspec.Struct, frozen=True, kw_only=True):
     #: How many running tasks ended with their processes.
     tasks_killed: int = 0
     recorded: bool = False
+    #: Hosts that were asked and have not answered.
     silent: frozenset[str] = frozenset()
+    #: Those of them of which nothing is heard: they may do it until the command expires, and refuse it later.
+    away: frozenset[str] = frozenset()
