@@ -1,46 +1,15 @@
 """The command line against a whole Signalbox, as a person or a script would use it."""
 
-import asyncio
 import json
-import os
-import sys
 from pathlib import Path
 
-import msgspec
 import psutil
 import pytest
 
+from support.cli import Ended, run
 from support.system import System
 
 UNKNOWN = "8f8b3c1e-5a64-4d0c-9a52-0d6c3f4a7f10"
-#: Seconds for one command; a stop of everything is the slowest.
-DEADLINE = 80.0
-
-
-class Ended(msgspec.Struct, frozen=True):
-    """How a command ended, and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-
-async def run(*arguments: str, data: Path, typed: str = "", **environ: str) -> Ended:
-    """Run `signalbox` with a data folder, as from a script: no terminal."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("SIGNALBOX_")}
-    process = await asyncio.create_subprocess_exec(
-        *(str(Path(sys.executable).with_name("signalbox")), *arguments),
-        env=clean | {"SIGNALBOX_DATA": str(data)} | environ,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        out, err = await asyncio.wait_for(process.communicate(typed.encode()), DEADLINE)
-    finally:
-        if process.returncode is None:
-            process.kill()
-    return Ended(process.returncode or 0, out.decode(), err.decode())
 
 
 async def test_a_task_is_cancelled_by_its_id(system: System) -> None:

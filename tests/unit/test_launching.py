@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from signalbox.local.places import SOCKET_PATH_LIMIT, operator_socket
 from signalbox.settings import Settings
-from signalbox_controller.folders import SOCKET_PATH_LIMIT, prepare
+from signalbox_controller.folders import prepare
 from signalbox_controller.spawn import AGENT_FOLDER, command_line, environment, inheritable
 from signalbox_controller.specs import ProcessSpec
 
@@ -68,11 +69,12 @@ def test_what_the_file_gives_on_purpose_is_given() -> None:
     }
 
 
-def test_the_socket_lies_where_nobody_else_may_look_and_its_path_is_short_enough(tmp_path: Path) -> None:
+def test_the_sockets_lie_where_nobody_else_may_look_and_their_paths_are_short_enough(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     for data in (tmp_path, deep):
         folders = prepare(data)
-        assert len(str(folders.socket).encode()) <= SOCKET_PATH_LIMIT
+        assert max(len(str(path).encode()) for path in (folders.socket, folders.operator)) <= SOCKET_PATH_LIMIT
+        assert folders.operator == operator_socket(data)
         assert folders.run.stat().st_mode & 0o777 == 0o700
         assert prepare(data) == folders
     prepare(deep).run.rmdir()

@@ -1,18 +1,14 @@
 """Where a controller keeps its things, below its data folder."""
 
 import fcntl
-import hashlib
 import os
-import tempfile
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
+from signalbox.local.places import AGENTS, OPERATOR, run_folder
 from signalbox_controller.errors import AlreadyRunning, ControllerError
-
-#: Bytes that a socket's path may have (unix(7): 108 with the final zero).
-SOCKET_PATH_LIMIT = 107
 
 
 class Folders(msgspec.Struct, frozen=True):
@@ -22,37 +18,34 @@ class Folders(msgspec.Struct, frozen=True):
     logs: Path
     #: What has to survive a restart.
     state: Path
-    #: For the socket; nobody else may look into it.
+    #: For the sockets; nobody else may look into it.
     run: Path
 
     @property
     def socket(self) -> Path:
         """Where the agents find us: the same across restarts, so that they find the next controller, too."""
-        return self.run / "agents.sock"
+        return self.run / AGENTS
+
+    @property
+    def operator(self) -> Path:
+        """Where people on this host find us when the bus is away."""
+        return self.run / OPERATOR
 
 
 def prepare(data: Path) -> Folders:
     """Make the folders.
 
     Raises:
-        ControllerError: the folder for the socket belongs to somebody else.
+        ControllerError: the folder for the sockets belongs to somebody else.
     """
     data = data.absolute()
-    folders = Folders(data / "logs", data / "controller", _run_folder(data))
+    folders = Folders(data / "logs", data / "controller", run_folder(data))
     for folder in (data, folders.logs, folders.state, folders.run):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folders.run.is_symlink() or folders.run.stat().st_uid != os.getuid():
         raise ControllerError(f"{folders.run} belongs to somebody else; remove it or set SIGNALBOX_DATA elsewhere")
     folders.run.chmod(0o700)
     return folders
-
-
-def _run_folder(data: Path) -> Path:
-    run = data / "run"
-    if len(os.fsencode(run / "agents.sock")) <= SOCKET_PATH_LIMIT:
-        return run
-    short = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"signalbox-{os.getuid()}-{short}"
 
 
 def lock(folders: Folders) -> IO[str]:

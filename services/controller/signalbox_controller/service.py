@@ -28,6 +28,7 @@ from signalbox_controller.folders import Folders, lock, prepare
 from signalbox_controller.heartbeat import Heartbeat
 from signalbox_controller.instances import Instances
 from signalbox_controller.journal import Journal
+from signalbox_controller.operator import Operator
 from signalbox_controller.outbox import Outbox
 from signalbox_controller.reaper import Reaper, become_subreaper
 from signalbox_controller.spawn import Launcher, inheritable
@@ -84,6 +85,7 @@ async def controller(
         await stack.enter_async_context(agents.listening(folders.socket))
         fleet.open()
         stack.callback(fleet.leave)
+        await stack.enter_async_context(Operator(host, desk, heartbeat).listening(folders.operator))
         await stack.enter_async_context(background(outbox.run, reader.run, heartbeat.run))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
         yield

@@ -4,6 +4,8 @@ import signal
 
 import msgspec
 
+from signalbox.local.protocol import ISSUER
+
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Who told a process to stop, and why."""
@@ -18,8 +20,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def person(issued_by: str) -> str:
-    """`user:alice` is alice; a token or a service is called what it is."""
+    """`user:alice` is alice, `local:root@web-07` root on web-07; a token or a service is called what it is."""
     kind, _, name = issued_by.partition(":")
+    if kind == ISSUER and name:
+        return name.replace("@", " on ", 1)
     return name if kind == "user" and name else issued_by.replace(":", " ", 1)
 
 

@@ -9,8 +9,7 @@ import click
 import msgspec
 
 from signalbox.cli.errors import Refused
-from signalbox.cli.http import Api
-from signalbox.cli.options import connected, show_json
+from signalbox.cli.options import Asked, connected_or_local, show_json
 from signalbox.cli.table import say, table
 from signalbox.cli.waiting import waiting
 
@@ -34,8 +33,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 @click.argument("task_ids", nargs=-1, required=True, metavar="ID...")
 @click.option("--reason", metavar="TEXT", help="Why, for the audit trail.")
 @click.option("--wait", type=click.FloatRange(0, 60), metavar="SECONDS", help="How long to wait for proof (10).")
-@connected
-def cancel(api: Api, *, as_json: bool, task_ids: tuple[str, ...], reason: str | None, wait: float | None) -> None:
+@connected_or_local
+def cancel(api: Asked, *, as_json: bool, task_ids: tuple[str, ...], reason: str | None, wait: float | None) -> None:
     """Cancel tasks and wait for the proof that they are dead.
 
     With several IDs each has an outcome of its own, and the exit code is 0 only when all succeeded.
@@ -64,7 +63,7 @@ def _fail(outcomes: Sequence[Outcome], failures: Sequence[Outcome]) -> None:
     raise click.exceptions.Exit(1)
 
 
-def cancel_all(api: Api, ids: Sequence[str], reason: str | None, wait: float | None) -> list[Outcome]:
+def cancel_all(api: Asked, ids: Sequence[str], reason: str | None, wait: float | None) -> list[Outcome]:
     """Cancel several tasks side by side; the outcomes come in the order of the ids.
 
     Raises:
@@ -74,7 +73,7 @@ def cancel_all(api: Api, ids: Sequence[str], reason: str | None, wait: float | N
         return list(pool.map(lambda task_id: _cancel(api, task_id, reason, wait), ids))
 
 
-def _cancel(api: Api, task_id: str, reason: str | None, wait: float | None) -> Outcome:
+def _cancel(api: Asked, task_id: str, reason: str | None, wait: float | None) -> Outcome:
     path = f"/scheduler/cancel-task/{quote(task_id, safe='')}/"
     try:
         status, body = api.post(path, {"reason": reason, "wait": wait}, wait=10.0 if wait is None else wait)

@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from signalbox.cli.errors import Refused
-from signalbox.cli.http import Api
-from signalbox.cli.options import connected, show_json
+from signalbox.cli.options import Asked, connected_or_local, show_json
 from signalbox.cli.table import paint, plain, say, table
 from signalbox.cli.waiting import waiting
 
@@ -28,8 +27,8 @@ _wait = click.option("--wait", type=click.FloatRange(0, 600), metavar="SECONDS",
 @click.option("--timeout", type=click.FloatRange(0, 3600), metavar="SECONDS", help="How long a graceful stop may take.")
 @_reason
 @_wait
-@connected
-def stop(api: Api, *, as_json: bool, timeout: float | None, wait: float | None, **body: object) -> None:
+@connected_or_local
+def stop(api: Asked, *, as_json: bool, timeout: float | None, wait: float | None, **body: object) -> None:
     """Stop Celery: every worker and beat, or only those named.
 
     Tasks that still run at the end of the time-out are killed and marked as failed.
@@ -43,13 +42,13 @@ def stop(api: Api, *, as_json: bool, timeout: float | None, wait: float | None, 
 @_process
 @_reason
 @_wait
-@connected
-def start(api: Api, *, as_json: bool, wait: float | None, **body: object) -> None:
+@connected_or_local
+def start(api: Asked, *, as_json: bool, wait: float | None, **body: object) -> None:
     """Start Celery: every configured worker and beat, or only those named; done when each really consumes."""
     _steer(api, "start", {**body, "wait": wait}, _WAIT if wait is None else wait, as_json=as_json)
 
 
-def _steer(api: Api, verb: str, body: dict[str, Any], patience: float, *, as_json: bool) -> None:
+def _steer(api: Asked, verb: str, body: dict[str, Any], patience: float, *, as_json: bool) -> None:
     body = {key: value for key, value in body.items() if value != ()}
     with waiting(f"waiting for every process to {verb}"):
         status, answer = api.post(f"/scheduler/{verb}-celery/", body, wait=patience)
@@ -64,15 +63,17 @@ def _steer(api: Api, verb: str, body: dict[str, Any], patience: float, *, as_jso
 
 
 @click.command()
-@connected
-def status(api: Api, *, as_json: bool) -> None:
+@connected_or_local
+def status(api: Asked, *, as_json: bool) -> None:
     """Show whether Celery runs: overall, and process by process."""
     answer = api.get("/scheduler/celery-status/")
     if as_json:
         show_json(answer)
         return
-    states = {name.title(): plain(answer.get(name)) for name in ("celery", "worker", "beat")}
-    say("   ".join(f"{name}: {paint(state, process=True)}" for name, state in states.items()))
+    # A single host, asked by --local, cannot speak for all of them.
+    states = {name.title(): plain(answer[name]) for name in ("celery", "worker", "beat") if name in answer}
+    if states:
+        say("   ".join(f"{name}: {paint(state, process=True)}" for name, state in states.items()))
     rows = list(_rows(answer.get("hosts", [])))
     say(table(_HEADINGS, rows, process=True) if rows else "No host has reported yet; is a controller running?")
 

@@ -1,6 +1,7 @@
 """Events: what was seen to happen. Written by controllers, folded into the record by the reconciler."""
 
 from signalbox.messages.base import Message, Moment, Outcome, ProcessKind, ProcessState
+from signalbox.messages.commands import AnyCommand
 from signalbox.messages.receipts import ProcessReport, Verdict
 
 
@@ -103,6 +104,8 @@ class TaskSignalled(TaskEvent, frozen=True, kw_only=True):
     pid: int
     #: When KILL follows; none once it was sent.
     kill_at: Moment | None = None
+    #: A beat that is wanted and does not run, because another host's does.
+    standby: bool = False
 
 
 class TaskCancelled(TaskEvent, frozen=True, kw_only=True):
@@ -175,6 +178,12 @@ class CommandRefused(Event, frozen=True, kw_only=True):
     reason: str
 
 
+class CommandGiven(Event, frozen=True, kw_only=True):
+    """An operator on the host itself gave a command, through the controller's own socket; for the audit trail."""
+
+    command: AnyCommand
+
+
 AnyTaskEvent = (
     TaskReceived
     | TaskStarted
@@ -202,4 +211,5 @@ AnyEvent = (
     | HostLeft
     | CommandDone
     | CommandRefused
+    | CommandGiven
 )

@@ -12,7 +12,7 @@ from signalbox.errors import BadSignature, UnreadableMessage
 from signalbox.messages.base import utc_now
 from signalbox.messages.codec import decode_command
 from signalbox.messages.commands import AnyCommand, CancelTask, Command, StartProcesses, StopProcesses
-from signalbox.messages.events import CommandDone, CommandRefused
+from signalbox.messages.events import CommandDone, CommandGiven, CommandRefused
 from signalbox.messages.receipts import Answered
 from signalbox_controller.commands.cancel import cancel_task
 from signalbox_controller.commands.memory import Memory
@@ -91,32 +91,32 @@ class Desk:
         event = CommandRefused(at=utc_now(), host=self._ports.host, command_id=command.command_id, reason=reason)
         await self._outbox.published(event, receipts=[self._answer(command, Result(verdict="refused", detail=reason))])
 
+    async def take_here(self, command: AnyCommand) -> Answered:
+        """Do what somebody on this host asks, and answer at once; the world is told as soon as Redis takes it."""
+        self._outbox.put(CommandGiven(at=utc_now(), host=self._ports.host, command=command))
+        result = await self._do(command)
+        answer = self._answer(command, result)
+        self._outbox.put(*result.events, _done(result, answer), receipts=[answer], published=result.published_all)
+        await self._ports.cancelled.sync()
+        return answer
+
     async def _carry_out(self, command: AnyCommand) -> None:
         self._memory.begin(command.command_id, command.expires_at)
+        result = await self._do(command)
+        answer = self._answer(command, result)
+        await self._outbox.published(*result.events, _done(result, answer), receipts=[answer])
+        result.published_all()
+        self._memory.finish(answer)
+        await asyncio.gather(self._memory.sync(), self._ports.cancelled.sync())
+
+    async def _do(self, command: AnyCommand) -> Result:
         try:
             result = await COMMAND_HANDLERS[type(command)](command, self._ports)
         except Exception:
             log.exception("%s %s: our own code failed", _name(command), command.command_id)
             result = _broken(command)
-        answer = self._answer(command, result)
-        await self._publish(result, answer)
         log.info("%s %s by %s: %s", _name(command), command.command_id, command.issued_by, result.verdict)
-        self._memory.finish(answer)
-        await asyncio.gather(self._memory.sync(), self._ports.cancelled.sync())
-
-    async def _publish(self, result: Result, answer: Answered) -> None:
-        done = CommandDone(
-            at=answer.at,
-            host=answer.host,
-            command_id=answer.command_id,
-            verdict=result.verdict,
-            detail=result.detail,
-            task_id=result.task_id,
-            processes=result.processes,
-        )
-        await self._outbox.published(*result.events, done, receipts=[answer])
-        for published in result.published:
-            published()
+        return result
 
     def _answer(self, command: AnyCommand, result: Result) -> Answered:
         return Answered(
@@ -130,6 +130,18 @@ class Desk:
             processes=result.processes,
             tasks_killed=result.tasks_killed,
         )
+
+
+def _done(result: Result, answer: Answered) -> CommandDone:
+    return CommandDone(
+        at=answer.at,
+        host=answer.host,
+        command_id=answer.command_id,
+        verdict=result.verdict,
+        detail=result.detail,
+        task_id=result.task_id,
+        processes=result.processes,
+    )
 
 
 def _broken(command: AnyCommand) -> Result:

@@ -37,3 +37,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[Event, ...] = ()
     #: To be called when Redis has it.
     published: tuple[Callable[[], None], ...] = ()
+
+    def published_all(self) -> None:
+        """Redis has it: tell whoever waits for that."""
+        for published in self.published:
+            published()

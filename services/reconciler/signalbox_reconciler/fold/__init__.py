@@ -6,6 +6,7 @@ from typing import Any
 from signalbox.messages.events import (
     AnyEvent,
     CommandDone,
+    CommandGiven,
     CommandRefused,
     Event,
     EventsLost,
@@ -42,6 +43,7 @@ EVENT_HANDLERS: dict[type[Event], Callable[[Any, Batch], None]] = {
     HostLeft: hosts.host_left,
     CommandDone: answers.command_done,
     CommandRefused: answers.command_refused,
+    CommandGiven: answers.command_given,
 }
 
 

@@ -1,9 +1,10 @@
 """What events say of commands."""
 
 from signalbox.client.conclusion import GRAVITY
-from signalbox.messages.events import CommandDone, CommandRefused
+from signalbox.messages.events import CommandDone, CommandGiven, CommandRefused
 from signalbox.messages.receipts import CANCELLED
 from signalbox_reconciler.fold.batch import Batch
+from signalbox_reconciler.fold.commands import audit
 from signalbox_reconciler.fold.rows import AnswerRow
 
 
@@ -34,3 +35,8 @@ def command_refused(event: CommandRefused, batch: Batch) -> None:
             at=event.at,
         )
     )
+
+
+def command_given(event: CommandGiven, batch: Batch) -> None:
+    """Somebody on a host gave a command there; it did not come over the bus."""
+    batch.add_command(audit(event.command))

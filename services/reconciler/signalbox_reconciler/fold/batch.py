@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
+from signalbox_reconciler.fold.commands import CommandRow
 from signalbox_reconciler.fold.merge import latest, merge_answer, merge_log, merge_task
 from signalbox_reconciler.fold.rows import AnswerRow, HostRow, LogRow, ProcessRow, SnapshotRow, TaskRow
 
@@ -24,6 +25,8 @@ class Batch(msgspec.Struct):
     snapshots: dict[str, SnapshotRow] = {}
     #: By command id and host.
     answers: dict[tuple[str, str], AnswerRow] = {}
+    #: Those that were given on a host itself.
+    commands: dict[str, CommandRow] = {}
 
     def add_task(self, row: TaskRow) -> None:
         """Merge a task."""
@@ -48,6 +51,10 @@ class Batch(msgspec.Struct):
     def add_answer(self, row: AnswerRow) -> None:
         """Merge an answer."""
         _add(self.answers, (row.command_id, row.host), row, merge_answer)
+
+    def add_command(self, row: CommandRow) -> None:
+        """Take in a command; the same one again says nothing new."""
+        self.commands[row.command_id] = row
 
 
 def _add(rows: dict[K, R], key: K, row: R, merge: Callable[[R, R], R]) -> None:

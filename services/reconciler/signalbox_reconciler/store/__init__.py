@@ -29,9 +29,11 @@ async def write_batch(connection: Connection, batch: Batch, *, again: bool = Fal
     it touches count as changed.
     """
     seen = Shown()
-    command_ids = {row.command_id for row in batch.answers.values()}
+    command_ids = {row.command_id for row in batch.answers.values()} | batch.commands.keys()
     if command_ids:
         await lock_commands(connection, command_ids)
+    if batch.commands:
+        await insert_commands(connection, batch.commands.values(), seen)
     task_ids, ended = await _write_tasks(connection, batch, seen)
     await _write_hosts(connection, batch, seen)
     if command_ids:
@@ -113,5 +115,5 @@ async def _touch(connection: Connection, batch: Batch, task_ids: Collection[str]
         seen.add("log", await select_logs(connection, batch.logs.keys()))
     if hosts := {*batch.hosts, *(host for host, _ in batch.processes)}:
         await select_hosts(connection, hosts, seen)
-    if batch.answers:
-        await select_commands(connection, {row.command_id for row in batch.answers.values()}, seen)
+    if command_ids := {*batch.commands, *(row.command_id for row in batch.answers.values())}:
+        await select_commands(connection, command_ids, seen)

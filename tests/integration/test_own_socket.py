@@ -1,0 +1,107 @@
+"""The controller's own socket: what an operator on the host does when the bus is away."""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from signalbox.local.places import operator_socket
+from signalbox.local.protocol import NotDone, decode_reply
+from signalbox.messages.events import CommandDone, CommandGiven, ProcessChanged, TaskCancelled, TaskFailed
+from support.cli import Ended, run
+from support.host import Host, a_host, exists
+from support.stores.server import Redis
+
+
+@pytest.fixture
+async def host(tmp_path: Path, valkey: Redis) -> AsyncIterator[Host]:
+    async with a_host(tmp_path / "host", valkey) as one:
+        await one.process_is("worker", "running")
+        yield one
+
+
+def said(host: Host, line: bytes) -> str:
+    """What the controller answers to a line that makes no sense to it."""
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(10.0)
+        peer.connect(str(operator_socket(host.data)))
+        peer.sendall(line)
+        reply = decode_reply(peer.recv(65_536))
+    assert isinstance(reply, NotDone)
+    return reply.message
+
+
+async def test_without_redis_celery_is_stopped_on_its_host_and_the_world_hears_of_it_later(
+    host: Host, valkey: Redis
+) -> None:
+    stubborn = await host.running("stubborn.ignore_term", seconds=120.0)
+    worker = await host.pid("worker")
+    await valkey.stop()
+    began = time.monotonic()
+    ended = await run("stop", "--local", "--mode", "immediate", "--reason", "Redis is away", data=host.data)
+    assert time.monotonic() - began < 5.0
+    assert not [pid for pid in (worker, stubborn.pid) if exists(pid)]
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("web-01 has been stopped; 1 running task ended with it; the record follows")
+    await valkey.start()
+    failed = await host.seen(TaskFailed, task_id=stubborn.task_id)
+    assert (failed.outcome, failed.error) == ("stopped", "Celery was stopped by root on web-01: Redis is away")
+    given = await host.seen(CommandGiven)
+    assert (given.command.issued_by, given.command.reason) == ("local:root@web-01", "Redis is away")
+    assert (await host.seen(CommandDone, command_id=given.command.command_id)).verdict == "stopped"
+    assert (await host.of(ProcessChanged, name="worker"))[-1].desired == "stopped"
+
+
+async def test_without_redis_celery_is_shown_and_started_and_a_task_cancelled(host: Host, valkey: Redis) -> None:
+    task = await host.running()
+    await valkey.stop()
+    shown = json.loads((await run("status", "--local", "--json", data=host.data)).out)
+    cancelled = await run("cancel", task.task_id, "--local", data=host.data)
+    assert not exists(task.pid)
+    assert cancelled.code == 0, cancelled.err
+    assert cancelled.out.startswith("Task count_stock has been cancelled; the record follows")
+    [process] = shown["hosts"][0]["processes"]
+    assert (process["name"], process["state"], process["pid"]) == ("worker", "running", await host.pid("worker"))
+    await run("stop", "--local", "--mode", "immediate", data=host.data)
+    table = (await run("status", "--local", data=host.data)).out.splitlines()
+    assert table[1].split()[:5] == ["web-01", "worker", "worker", "stopped", "stopped"]
+    starting = asyncio.create_task(run("start", "--local", data=host.data))
+    await valkey.start()  # a worker consumes only with its broker, which is the same Redis here
+    started = await starting
+    assert started.code == 0, started.err
+    assert (await host.seen(TaskCancelled, task_id=task.task_id)).pid == task.pid
+    await host.process_is("worker", "running")
+
+
+async def test_only_its_own_host_is_reached(host: Host) -> None:
+    elsewhere = await run("stop", "--local", "--host", "web-02", data=host.data)
+    unknown = await run("stop", "--local", "--process", "other", data=host.data)
+    assert elsewhere == Ended(1, "", "This is web-01; its own socket reaches no other host.\n")
+    assert (unknown.code, unknown.out) == (1, "")
+    assert "No process of that name" in unknown.err
+    assert exists(await host.pid("worker"))
+
+
+async def test_what_is_not_a_request_is_refused_with_the_reason(host: Host) -> None:
+    assert "not a request" in await asyncio.to_thread(said, host, b"nonsense\n")
+    assert "not a request" in await asyncio.to_thread(said, host, b'{"type":"RunCommand","argv":["sh"]}\n')
+    assert "not a request" in await asyncio.to_thread(said, host, b"x" * 100_000 + b"\n")
+    assert (await run("status", "--local", data=host.data)).code == 0
+
+
+async def test_only_its_owner_can_open_the_socket(host: Host) -> None:
+    path = operator_socket(host.data)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+async def test_without_a_controller_it_says_where_it_looked(tmp_path: Path) -> None:
+    ended = await run("stop", "--local", data=tmp_path)
+    assert ended.code == 3
+    assert str(operator_socket(tmp_path)) in ended.err
+    nonsense = await run("stop", "--local", "--url", "http://127.0.0.1:1", data=tmp_path)
+    assert nonsense.code == 2
