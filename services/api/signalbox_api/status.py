@@ -29,7 +29,7 @@ class CeleryStatus(msgspec.Struct, frozen=True, kw_only=True):
 def celery_status(hosts: Sequence[HostView], processes: Sequence[ProcessView]) -> CeleryStatus:
     """The whole picture; a process of a host that is silent counts as unknown, whatever it last was."""
     online = {host.name for host in hosts if host.state == "online"}
-    states = [(process.kind, process.state if process.host in online else "unknown") for process in processes]
+    states = [(process.kind, _state(process, online)) for process in _counting(processes)]
     none: Overall = "stopped" if online else "unknown"
     return CeleryStatus(
         celery=overall([state for _, state in states], none),
@@ -37,6 +37,16 @@ def celery_status(hosts: Sequence[HostView], processes: Sequence[ProcessView]) -
         beat=overall([state for kind, state in states if kind == "beat"], none),
         hosts=tuple(_with_processes(host, processes) for host in hosts),
     )
+
+
+def _counting(processes: Sequence[ProcessView]) -> Sequence[ProcessView]:
+    """Those that should run; a beat on standby should not, unless none does that it could stand by for."""
+    counting = [process for process in processes if not process.standby]
+    return counting if any(process.kind == "beat" for process in counting) else processes
+
+
+def _state(process: ProcessView, online: set[str]) -> ProcessState:
+    return process.state if process.host in online else "unknown"
 
 
 def overall(states: Sequence[ProcessState], none: Overall) -> Overall:

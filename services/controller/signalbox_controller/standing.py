@@ -23,6 +23,8 @@ class Standing:
         self.instance = ""
         self.pid: int | None = None
         self.exit_code: int | None = None
+        #: A beat that does not run because another host's does.
+        self.standby = False
         #: When it will be killed, while it has time to stop.
         self.kill_at: datetime | None = None
         self._since: datetime = utc_now()
@@ -71,6 +73,7 @@ class Standing:
             since=self._since,
             exit_code=self.exit_code,
             message=self.message,
+            standby=self.standby,
             kill_at=self.kill_at,
         )
 
@@ -83,4 +86,5 @@ class Standing:
             host=self._host,
             pid=self.pid,
             message=self.message,
+            standby=self.standby,
         )

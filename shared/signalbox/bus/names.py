@@ -31,3 +31,22 @@ def cancelling(task_id: str) -> str:
 #: Sorted set of host names, scored by the epoch second (of the server's clock) at which each one's presence runs, or
 #: ran, out.
 PRESENCE = "signalbox:presence"
+
+
+def beat_lease(label: str) -> str:
+    """A hash: which controller may run the beat of this application; kept by the controllers alone."""
+    return f"signalbox:beat:{label}:lease"
+
+
+def beat_runs(label: str) -> str:
+    """A hash: when each entry of this application's schedule was last sent, in seconds of the epoch."""
+    return f"signalbox:beat:{label}:runs"
+
+
+#: Names the host and the command whose turn it is to restart processes.
+RESTARTING = "signalbox:restarting"
+
+
+def restart_called_off(command_id: str) -> str:
+    """Tells why no further host begins with this restart."""
+    return f"signalbox:restart-called-off:{command_id}"

@@ -104,8 +104,6 @@ class TaskSignalled(TaskEvent, frozen=True, kw_only=True):
     pid: int
     #: When KILL follows; none once it was sent.
     kill_at: Moment | None = None
-    #: A beat that is wanted and does not run, because another host's does.
-    standby: bool = False
 
 
 class TaskCancelled(TaskEvent, frozen=True, kw_only=True):
@@ -145,6 +143,8 @@ class ProcessChanged(Event, frozen=True, kw_only=True):
     message: str = ""
     #: When it is killed, if it has not stopped by then; none while nothing is to be waited for.
     kill_at: Moment | None = None
+    #: A beat that is wanted and does not run, because another host's does.
+    standby: bool = False
 
 
 class HostSeen(Event, frozen=True, kw_only=True):

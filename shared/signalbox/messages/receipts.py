@@ -38,6 +38,8 @@ class ProcessReport(msgspec.Struct, frozen=True, kw_only=True):
     host: str = ""
     pid: int | None = None
     message: str = ""
+    #: A beat that is as it was asked to be, although it does not run: another host's does.
+    standby: bool = False
 
 
 class Receipt(Message, frozen=True, kw_only=True):

@@ -76,6 +76,8 @@ class ProcessView(View, frozen=True, kw_only=True):
     message: str
     #: While it is being stopped: when it will be killed.
     kill_at: datetime | None
+    #: A beat that is wanted and does not run, because another host's does: as it should be.
+    standby: bool
 
 
 class HostView(View, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -39,6 +39,16 @@ class Agent:
 
     def __init__(self, host: str, name: str, outbox: Outbox, supervisor: Supervisor, *, adopted: bool) -> None:
         """`adopted` tells that it was launched by a former life of this controller: it will connect."""
+    @property
+    def leased(self) -> bool:
+        """Whether it has to ask before it sends anything."""
+
+    def claims(self, claim: protocol.Claim) -> None:
+        """It asks."""
+
+    def begins(self, fence: int, runs: Mapping[str, float]) -> None:
+        """It tells from when on its entries count."""
+
         self.runs = RunTable()
         self.name = name
         self._host = host
@@ -57,6 +67,7 @@ class Agent:
         #: Whether it has to be asked about a task: it did connect, or will.
         self.answers = adopted
 
+        self._heard_since = True
     def greet(self, connection: Connection, hello: Hello, cancelled: list[str]) -> None:
         """Take a new connection, which replaces an older one, and ask again what it has not answered."""
         if self._connection is not None:
@@ -65,8 +76,15 @@ class Agent:
         self._idle.clear()
         self.answers = hello.kind == "worker"
         self.complete = self.complete or not self.answers
+        #: Whether what it holds of its broker has to be given back by us when it dies.
+        self.custody = adopted
+        #: How many tasks it has ended because it was told to stop.
+        self.stopped = 0
+        self._stop: protocol.Stop | None = None
+        self._released = asyncio.Event()
         self.runs.node = hello.node
-        connection.send(protocol.Welcome(acked=self._ledger.acked, cancelled=cancelled))
+        leased = self._supervisor.leased
+        connection.send(protocol.Welcome(acked=self._ledger.acked, cancelled=cancelled, leased=leased))
         self._acked = self._ledger.acked
         for inquiry in self._inquiries.values():
             connection.send(inquiry.line)
@@ -83,6 +101,33 @@ class Agent:
         try:
             await asyncio.wait_for(self._idle.wait(), seconds)
         except TimeoutError:
+    def end(self, stop: protocol.Stop) -> None:
+        """Let it know what a stop means for its tasks, before any signal does."""
+        self._stop = stop
+        if self._connection is not None:
+            self._connection.send(stop)
+
+    async def release(self) -> None:
+        """A KILL is next: have it let go of its broker, if it was told of a stop and is able to."""
+        if self._stop is None or self._connection is None or not self.answers:
+            return
+        self._released.clear()
+        self._connection.send(msgspec.structs.replace(self._stop, kill=True))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._released.wait(), RELEASE_WITHIN)
+
+    def say(self, line: protocol.Lease | protocol.Claimed) -> None:
+        """Tell it, if it is connected; one that connects later has to be told then."""
+        if self._connection is not None:
+            self._connection.send(line)
+
+    def ping(self) -> bool:
+        """Ask for a sign of life; false when none came since the last time, or it is not connected."""
+        heard, self._heard_since = self._heard_since, False
+        if self._connection is not None:
+            self._connection.send(protocol.Ping())
+        return heard
+
             log.info("The socket of %s is still held open, by something that it left behind", self.name)
 
     def hold(self, paused: bool) -> None:
@@ -147,6 +192,7 @@ class Agent:
                 self.complete = True
             case protocol.Ready():
                 self._supervisor.ready()
+        self._heard_since = True
             case protocol.Stopping():
                 self._supervisor.leaving()
             case protocol.Gap():
@@ -158,8 +204,16 @@ class Agent:
     def _event(self, line: Numbered) -> None:
         if not self._ledger.take(line.seq):
             return
+            case protocol.Claim():
+                self._supervisor.claims(line)
+            case protocol.Begin():
+                self._supervisor.begins(line.fence, line.runs)
         published = self.publishing(line.seq)
         try:
+            case protocol.Custody():
+                self.custody = line.ours
+            case protocol.Released():
+                self._released.set()
             event = msgspec.structs.replace(protocol.decode_event(line.event), host=self._host)
         except UnreadableMessage as error:
             log.error(  # noqa: TRY400 - the text says it all

@@ -49,6 +49,27 @@ class Tick(_Line, frozen=True, kw_only=True):
     at: float
 
 
+class Claim(_Line, frozen=True, kw_only=True):
+    """A leased beat is about to send an entry of its schedule, and waits for leave to do so."""
+
+    #: Answered with the same number.
+    number: int
+    #: That of the lease in whose runs it believes.
+    fence: int
+    entry: str
+    #: What it notes as the entry's latest run, in seconds of the epoch.
+    at: float
+    #: When it asked, in seconds of CLOCK_BOOTTIME; all processes of a host share that clock.
+    asked: float
+
+
+class Begin(_Line, frozen=True, kw_only=True):
+    """The latest runs of a leased beat's entries as it begins; of those never sent, from when on they count."""
+
+    fence: int
+    runs: dict[str, float]
+
+
 class Stopping(_Line, frozen=True, kw_only=True):
     """The process began to shut down."""
 
@@ -103,10 +124,34 @@ class Gap(_Line, frozen=True, kw_only=True):
 
 
 class Pong(_Line, frozen=True, kw_only=True):
+class Custody(_Line, frozen=True, kw_only=True):
+    """Whether messages that the worker holds stay with it when it dies, and have to be given back by somebody."""
+
+    ours: bool
+
+
+class Released(_Line, frozen=True, kw_only=True):
+    """The answer to a stop with a kill: nothing is on its way to or from the broker any more."""
+
+
     """The answer to a ping."""
 
 
-AgentLine = Hello | Ready | Tick | Stopping | Numbered | Snapshot | CancelReport | Gap | Pong
+AgentLine = (
+    Hello
+    | Ready
+    | Tick
+    | Claim
+    | Begin
+    | Stopping
+    | Numbered
+    | Snapshot
+    | CancelReport
+    | Gap
+    | Custody
+    | Released
+    | Pong
+)
 
 
 class Welcome(_Line, frozen=True, kw_only=True):
@@ -115,6 +160,8 @@ class Welcome(_Line, frozen=True, kw_only=True):
     acked: int
     cancelled: list[str]
 
+    #: Whether it is a beat that must hold a lease, and ask before it sends anything.
+    leased: bool = False
 
 class Ack(_Line, frozen=True, kw_only=True):
     """Every event up to `seq` is safe; the agent may forget it."""
@@ -130,7 +177,37 @@ class Cancel(_Line, frozen=True, kw_only=True):
     grace: float
 
 
-ControllerLine = Welcome | Ack | Cancel
+class Stop(_Line, frozen=True, kw_only=True):
+    """A stop of the worker is under way; TERM, QUIT and KILL come as signals."""
+
+    #: What tasks that end with the worker will have failed of.
+    error: str
+    #: Whether tasks that are acknowledged late are to run again.
+    redeliver: bool
+    #: Whether a KILL follows as soon as this is answered.
+    kill: bool = False
+
+
+class Lease(_Line, frozen=True, kw_only=True):
+    """A beat may run under this fence, after these runs; with fence 0 it must hold back."""
+
+    fence: int
+    #: When each entry was last sent by whomever, in seconds of the epoch.
+    runs: dict[str, float] = {}
+
+
+class Claimed(_Line, frozen=True, kw_only=True):
+    """The answer to a claim."""
+
+    number: int
+    granted: bool
+
+
+class Ping(_Line, frozen=True, kw_only=True):
+    """To be answered with a pong."""
+
+
+ControllerLine = Welcome | Ack | Cancel | Stop | Lease | Claimed | Ping
 
 _encoder = msgspec.json.Encoder()
 _lines: msgspec.json.Decoder[AgentLine] = msgspec.json.Decoder(AgentLine)

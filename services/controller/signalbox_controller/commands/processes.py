@@ -35,7 +35,7 @@ async def start_processes(command: StartProcesses, ports: Ports) -> Result:
 def _result(
     verdict: Literal["stopped", "started"], wanted: ProcessState, reports: Sequence[ProcessReport], killed: int = 0
 ) -> Result:
-    amiss = [report for report in reports if report.state != wanted]
+    amiss = [report for report in reports if report.state != wanted and not report.standby]
     return Result(
         verdict="incomplete" if amiss else verdict,
         detail=" ".join(f"{report.name} is {report.state}: {report.message}." for report in amiss),

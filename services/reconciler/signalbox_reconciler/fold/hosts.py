@@ -56,5 +56,6 @@ def _process(event: ProcessChanged, host: str, at: datetime) -> ProcessRow:
         exit_code=event.exit_code,
         message=event.message,
         kill_at=event.kill_at,
+        standby=event.standby,
         at=at,
     )

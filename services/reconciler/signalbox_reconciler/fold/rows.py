@@ -94,6 +94,7 @@ class ProcessRow(msgspec.Struct, kw_only=True):
     exit_code: int | None
     message: str
     kill_at: datetime | None = None
+    standby: bool = False
     at: datetime
 
 

@@ -41,6 +41,7 @@ _PROCESSES = {
     "exit_code": "integer",
     "message": "text",
     "kill_at": "timestamptz",
+    "standby": "boolean",
     "at": "timestamptz",
 }
 _PROCESS_VALUES = [name for name in _PROCESSES if name not in {"host", "name"}]
@@ -70,7 +71,8 @@ RETURNING {shown.columns("process")}
 
 #: What a host no longer lists was taken out of its configuration.
 _RETIRE_PROCESSES = f"""
-UPDATE processes SET state = 'stopped', desired = 'stopped', pid = NULL, kill_at = NULL, message = $4, at = $3
+UPDATE processes SET
+    state = 'stopped', desired = 'stopped', pid = NULL, kill_at = NULL, standby = false, message = $4, at = $3
 WHERE host = $1 AND name <> ALL($2::text[]) AND at < $3 AND state <> 'stopped'
 RETURNING {shown.columns("process")}
 """  # noqa: S608
