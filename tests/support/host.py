@@ -53,13 +53,13 @@ BEAT = """
 class Host:
     """A controller that a test starts, stops and kills; what it launched is ended with the test."""
 
-    def __init__(self, folder: Path, redis: Redis, configuration: str = SHOP, **environ: str) -> None:
+    def __init__(self, folder: Path, redis: Redis, configuration: str = SHOP, broker: str = "", **environ: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.data = folder / "data"
         self.redis = connect(redis.url)
         self.commander = Commander(self.redis, KEY)
-        self.broker = redis.url_of(1)
-        self.celery = Celery(broker=self.broker, backend=self.broker, set_as_current=False)
+        self.broker, self._results = broker or redis.url_of(1), redis.url_of(1)
+        self.celery = Celery(broker=self.broker, backend=self._results, set_as_current=False)
         self.process: subprocess.Popen[bytes] | None = None
         self._file = folder / "signalbox.toml"
         self._file.write_text(configuration.format(examples=ROOT / "examples"), encoding="utf-8")
@@ -79,6 +79,7 @@ class Host:
             "SIGNALBOX_CONFIG": str(self._file),
             "SIGNALBOX_HOSTNAME": NAME,
             "SHOP_BROKER_URL": self.broker,
+            "SHOP_RESULT_BACKEND": self._results,
         }
         with self._log.open("ab") as log:
             command = [sys.executable, "-m", "signalbox_controller"]
@@ -220,9 +221,11 @@ class Host:
 
 
 @asynccontextmanager
-async def a_host(folder: Path, redis: Redis, configuration: str = SHOP, **environ: str) -> AsyncIterator[Host]:
-    """A host whose controller is started; at the end all of it is gone."""
-    host = Host(folder, redis, configuration, **environ)
+async def a_host(
+    folder: Path, redis: Redis, configuration: str = SHOP, broker: str = "", **environ: str
+) -> AsyncIterator[Host]:
+    """A host whose controller is started; at the end all of it is gone. Celery's broker is this Redis, or `broker`."""
+    host = Host(folder, redis, configuration, broker, **environ)
     try:
         host.start()
         yield host

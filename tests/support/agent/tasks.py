@@ -14,7 +14,7 @@ from celery.worker.request import Request
 
 URL = os.environ["TASKS_URL"]
 
-app = Celery("tasks", broker=URL, backend=URL)
+app = Celery("tasks", broker=URL, backend=os.environ.get("TASKS_STORE", URL))
 app.conf.update(
     worker_prefetch_multiplier=4,
     broker_connection_retry_on_startup=True,

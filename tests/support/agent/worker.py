@@ -28,14 +28,14 @@ QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 class Worker:
     """A worker (or beat), the peer that its agent talks to, and a client that knows nothing but names."""
 
-    def __init__(self, process: psutil.Popen, peer: Peer, url: str, log: Path) -> None:
+    def __init__(self, process: psutil.Popen, peer: Peer, url: str, store: str, log: Path) -> None:
         self.process = process
         self.peer = peer
         self.url = url
         self._log = log
         self.client = Celery(broker=url, set_as_current=False)
         #: Where results are.
-        self.store = redis.Redis.from_url(url)
+        self.store = redis.Redis.from_url(store)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -86,11 +86,18 @@ class Worker:
 
 
 @contextmanager
-def a_worker(peer: Peer, url: str, log: Path, *options: str, command: str = "worker") -> Iterator[Worker]:
-    """Launch one and wait until it is ready; nothing of it is left afterwards."""
+def a_worker(
+    peer: Peer, url: str, log: Path, *options: str, command: str = "worker", store: str = ""
+) -> Iterator[Worker]:
+    """Launch one and wait until it is ready; nothing of it is left afterwards.
+
+    `url` is its broker's; `store` the Redis for results, where the broker cannot keep them.
+    """
+    store = store or url
     environment = {
         **os.environ,
         "TASKS_URL": url,
+        "TASKS_STORE": store,
         "PYTHONPATH": str(AGENT),
         "SIGNALBOX_AGENT_SOCKET": str(peer.path),
         "SIGNALBOX_INSTANCE": uuid.uuid4().hex,
@@ -103,7 +110,7 @@ def a_worker(peer: Peer, url: str, log: Path, *options: str, command: str = "wor
     try:
         if peer.reading:
             peer.line("ready")
-        with contextlib.closing(Worker(process, peer, url, log)) as worker:
+        with contextlib.closing(Worker(process, peer, url, store, log)) as worker:
             yield worker
         family = process.children(recursive=True) if process.is_running() else []
     finally:
