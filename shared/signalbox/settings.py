@@ -1,5 +1,6 @@
 """Settings: one frozen object, read from the environment once, in `__main__`."""
 
+import math
 import os
 import socket
 from collections.abc import Mapping
@@ -37,6 +38,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hostname: str = ""
     #: `SIGNALBOX_ON_EXIT`: `leave` (default) lets Celery run on when its controller ends; `stop` ends it too.
     on_exit: str = "leave"
+    #: `SIGNALBOX_LOST_AFTER`: seconds of a host's silence after which the tasks that ran on it count as failed.
+    lost_after: float = 300.0
     #: `SIGNALBOX_LOG_LEVEL`: debug, info, warning or error.
     log_level: str = "info"
 
@@ -57,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             config=Path(environ.get("SIGNALBOX_CONFIG", "signalbox.toml")),
             hostname=environ.get("SIGNALBOX_HOSTNAME") or socket.gethostname(),
             on_exit=_choice(environ, "SIGNALBOX_ON_EXIT", ("leave", "stop")),
+            lost_after=_seconds(environ, "SIGNALBOX_LOST_AFTER", 300.0),
             log_level=_choice(environ, "SIGNALBOX_LOG_LEVEL", ("info", "debug", "warning", "error")),
         )
 
@@ -82,6 +86,17 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 65536:
         raise SettingsError(f"SIGNALBOX_PORT is {text!r}; it must be a number from 1 to 65535")
     return int(text)
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name) or str(default)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise SettingsError(f"{name} is {text!r}; it must be a number of seconds, more than 0")
+    return seconds
 
 
 def _choice(environ: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:

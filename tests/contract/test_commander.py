@@ -215,6 +215,14 @@ async def test_a_failure_is_told_also_when_another_host_is_away(redis: Redis) ->
     assert (result.verdict, result.away) == ("incomplete", frozenset({"gone"}))
 
 
+async def test_a_stop_that_one_of_the_hosts_refused_is_not_done(redis: Redis) -> None:
+    async with a_host(redis, "a", says("a", "stopped")), a_host(redis, "b", says("b", "refused")):
+        result = await Commander(redis, KEY).stop(ALICE, wait=5.0)
+
+    assert result.verdict == "incomplete"
+    assert result.detail.startswith("b refused")
+
+
 async def test_a_stop_of_a_host_that_is_away_is_answered_soon_and_waits_for_it_on_the_bus(redis: Redis) -> None:
     await announce(redis, "gone", ttl=0.0)
     result = await asyncio.wait_for(Commander(redis, KEY).stop(ALICE, hosts=["gone"], wait=30.0), 5.0)

@@ -15,7 +15,7 @@ from signalbox.postgres.pool import Database
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.commands import audit
 from signalbox_reconciler.store import Shown, write_batch, write_commands
-from signalbox_reconciler.store.silence import LOOKS
+from signalbox_reconciler.store.silence import looks
 from support.history import HOST, KILLED, Life, after
 
 LIFE = Life()
@@ -38,7 +38,7 @@ class Record:
 
     async def sweep(self) -> Sequence[Change]:
         seen = Shown()
-        for look in LOOKS:
+        for look in looks(lost_after=300.0):
             async with self._database.transaction() as connection:
                 await look(connection, seen)
         return seen.changes()

@@ -12,7 +12,8 @@ from signalbox.messages.views import Change
 from signalbox.postgres.pool import Database
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.store import Shown, write_batch
-from signalbox_reconciler.store.silence import look_at_hosts
+from signalbox_reconciler.store.lost import NOT_HEARD
+from signalbox_reconciler.store.silence import look_at_hosts, looks
 from support.history import HOST, Life, Run, after
 
 LIFE = Life()
@@ -29,12 +30,13 @@ class Record:
         async with self._database.transaction() as connection:
             return (await write_batch(connection, fold(events))).changes()
 
-    async def silence(self) -> Sequence[Change]:
-        """A look after eleven seconds in which nothing was heard."""
+    async def silence(self, seconds: int = 11) -> Sequence[Change]:
+        """What is looked at after so many seconds in which nothing was heard."""
         seen = Shown()
         async with self._database.transaction() as connection:
-            await connection.execute("UPDATE hosts SET heard_at = heard_at - interval '11 seconds'")
-            await look_at_hosts(connection, seen)
+            await connection.execute("UPDATE hosts SET heard_at = heard_at - make_interval(secs => $1)", seconds)
+            for look in looks(lost_after=60.0):
+                await look(connection, seen)
         return seen.changes()
 
     async def one(self, table: str) -> dict[str, Any]:
@@ -182,3 +184,38 @@ async def test_a_task_that_went_missing_and_is_listed_again_starts_afresh(record
     await record.events(beat(14, RUN))
     await record.events(beat(16))
     assert (await record.one("tasks"))["status"] == "running"
+
+
+@pytest.mark.parametrize("ahead", [0, 3600, -3600])
+async def test_what_ran_on_a_host_that_stays_silent_is_given_up_and_taken_back_when_the_host_says_so(
+    record: Record, ahead: int
+) -> None:
+    """Whatever the host's clock says."""
+    run = LIFE.run(ahead + 2)
+    await record.events(run.started(), beat(ahead + 4, run))
+    assert kinds(await record.silence()) == {"host", "task"}
+    assert kinds(await record.silence(60)) == {"task", "log"}
+    for table in ("tasks", "task_logs"):
+        row = await record.one(table)
+        assert (row["status"], row["outcome"], row["confirmed"]) == ("failed", "worker_lost", False)
+        assert (row["error"], row["finished_at"]) == (NOT_HEARD, after(ahead + 4))
+    assert await record.silence(60) == []
+    assert kinds(await record.events(beat(ahead + 80, run))) == {"host", "task", "log"}
+    task = await record.one("tasks")
+    assert (task["status"], task["confirmed"], task["error"], task["finished_at"]) == ("running", True, None, None)
+
+
+async def test_what_ended_while_its_host_was_silent_ended_when_the_host_says(record: Record) -> None:
+    await record.events(RUN.started(), beat(4, RUN))
+    await record.silence(90)
+    await record.events(beat(100), RUN.succeeded(9))
+    for table in ("tasks", "task_logs"):
+        row = await record.one(table)
+        assert (row["status"], row["confirmed"], row["finished_at"]) == ("completed", True, after(9))
+
+
+async def test_what_a_controller_left_running_is_given_up_likewise(record: Record) -> None:
+    await record.events(RUN.started(), beat(4, RUN), HostLeft(at=after(5), host=HOST))
+    assert kinds(await record.silence(90)) == {"task", "log"}
+    assert (await record.one("hosts"))["state"] == "offline"
+    assert (await record.one("tasks"))["confirmed"] is False

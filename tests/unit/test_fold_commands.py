@@ -12,7 +12,7 @@ from signalbox.messages.events import CommandDone, CommandRefused
 from signalbox.messages.receipts import Verdict
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.commands import audit, audit_forged
-from signalbox_reconciler.fold.conclude import REFUSED_EVERYWHERE, Conclusion, conclude
+from signalbox_reconciler.fold.conclude import REFUSED_EVERYWHERE, Conclusion, conclude, conclude_everywhere
 from signalbox_reconciler.fold.rows import AnswerRow
 from support.history import after
 
@@ -105,8 +105,39 @@ def test_a_refusal_is_shown_with_its_reason() -> None:
     assert state(refusal, done("b", "cancelled")) == "cancelled"
 
 
+def everywhere(*events: CommandDone | CommandRefused, expected: str, final: bool = False) -> Conclusion | None:
+    return conclude_everywhere(list(fold(events).answers.values()), expected.split(), final=final)
+
+
+REFUSED = CommandRefused(at=after(70), host="b", command_id="c1", reason="it expired")
+
+
+@pytest.mark.parametrize(
+    ("events", "expected", "final", "state", "detail"),
+    [
+        ([done("a", "stopped")], "a", False, "stopped", ""),
+        ([done("a", "stopped")], "a b", False, None, ""),
+        ([done("a", "stopped"), done("b", "started")], "a b", False, "started", "a: stopped; b: started"),
+        ([done("a", "stopped"), done("b", "unknown")], "a b", False, "stopped", ""),
+        ([done("a", "stopped")], "a b c", True, "incomplete", "no answer from b, c"),
+        ([done("a", "unknown")], "a b", True, "incomplete", "no answer from b"),
+        ([done("a", "alive", 1, "pid 7")], "a b", True, "alive", "pid 7; no answer from b"),
+        ([], "a", True, None, ""),
+        ([done("a", "stopped"), REFUSED], "a b", False, "incomplete", "a: stopped; b: it expired"),
+        ([REFUSED], "b", False, "refused", "it expired"),
+        ([done("a", "stopped")], "", False, "stopped", ""),
+    ],
+)
+def test_a_stop_is_done_when_every_host_has_done_it(
+    events: list[CommandDone | CommandRefused], expected: str, final: bool, state: str | None, detail: str
+) -> None:
+    concluded = everywhere(*events, expected=expected, final=final)
+    assert (concluded.state if concluded else None) == state
+    assert (concluded.detail if concluded else "") == detail
+
+
 def test_what_several_hosts_say_is_told_with_their_names() -> None:
-    concluded = conclusion(done("b", "stopped", 2), done("a", "incomplete", 1, "beat runs on"))
+    concluded = everywhere(done("b", "stopped", 2), done("a", "incomplete", 1, "beat runs on"), expected="a b")
     assert concluded is not None
     assert (concluded.state, concluded.detail) == ("incomplete", "a: beat runs on; b: stopped")
     assert concluded.finished_at == after(2)

@@ -78,6 +78,7 @@ def test_each_variable_arrives_in_its_field() -> None:
         "SIGNALBOX_CONFIG": "/etc/signalbox.toml",
         "SIGNALBOX_HOSTNAME": "web-07",
         "SIGNALBOX_ON_EXIT": "stop",
+        "SIGNALBOX_LOST_AFTER": "90",
         "SIGNALBOX_LOG_LEVEL": "debug",
     }
 
@@ -91,6 +92,7 @@ def test_each_variable_arrives_in_its_field() -> None:
         "config": Path("/etc/signalbox.toml"),
         "hostname": "web-07",
         "on_exit": "stop",
+        "lost_after": 90.0,
         "log_level": "debug",
     }
 
@@ -118,6 +120,9 @@ def test_the_prefixed_name_wins_over_the_plain_one() -> None:
         ({"SIGNALBOX_PORT": "-1"}, "SIGNALBOX_PORT is '-1'"),
         ({"SIGNALBOX_PORT": "\u00b2"}, "SIGNALBOX_PORT is"),
         ({"SIGNALBOX_ON_EXIT": "explode"}, "SIGNALBOX_ON_EXIT is 'explode'; it must be one of: leave, stop"),
+        ({"SIGNALBOX_LOST_AFTER": "0"}, "SIGNALBOX_LOST_AFTER is '0'; it must be a number of seconds"),
+        ({"SIGNALBOX_LOST_AFTER": "never"}, "SIGNALBOX_LOST_AFTER is 'never'"),
+        ({"SIGNALBOX_LOST_AFTER": "inf"}, "SIGNALBOX_LOST_AFTER is 'inf'"),
         ({"SIGNALBOX_LOG_LEVEL": "loud"}, "SIGNALBOX_LOG_LEVEL is 'loud'"),
     ],
 )
@@ -167,6 +172,7 @@ def test_the_documented_defaults_are_the_real_ones() -> None:
 
     assert {name: documented[name] for name in plain} == {name: str(real[name]) for name in plain}
     assert documented["SIGNALBOX_LOG_LEVEL"] == settings.log_level
+    assert float(documented["SIGNALBOX_LOST_AFTER"]) == settings.lost_after
     assert {name for name, default in documented.items() if default == "required"} == ENOUGH.keys()
 
 

@@ -94,7 +94,7 @@ async def _reconcile(settings: Settings, redis: Redis, database: Database) -> No
     member = f"{settings.hostname}-{os.getpid()}"
     events = intake(redis, database, member)
     commands = auditing(redis, database, member, settings.key)
-    sweep = Sweep(redis, database, lambda: events.abreast_since)
+    sweep = Sweep(redis, database, lambda: events.abreast_since, lost_after=settings.lost_after)
     log.info("ready: %s writes the record", member)
     async with asyncio.TaskGroup() as group:
         for run in (events.run, commands.run, sweep.run):

@@ -13,7 +13,7 @@ from signalbox.errors import BusUnavailable, DatabaseUnavailable
 from signalbox.messages.views import Change
 from signalbox.postgres.pool import Database
 from signalbox_reconciler.store import Shown
-from signalbox_reconciler.store.silence import LOOKS, SILENCE
+from signalbox_reconciler.store.silence import SILENCE, looks
 from signalbox_reconciler.trim import forget_members, trim
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,11 @@ class Sweep:
     we do not listen ourselves, nobody else is silent.
     """
 
-    def __init__(self, redis: Redis, database: Database, abreast_since: Callable[[], float | None]) -> None:
+    def __init__(
+        self, redis: Redis, database: Database, abreast_since: Callable[[], float | None], *, lost_after: float
+    ) -> None:
+        """What runs on a host that is silent for `lost_after` seconds is given up."""
+        self._looks = looks(lost_after)
         self._redis = redis
         self._database = database
         self._abreast_since = abreast_since
@@ -47,7 +51,7 @@ class Sweep:
     async def round(self) -> None:
         """Look once."""
         if self._listening():
-            for look in LOOKS:
+            for look in self._looks:
                 seen = Shown()
                 async with self._database.transaction() as connection:
                     await look(connection, seen)

@@ -1,6 +1,6 @@
 """What several hosts' answers amount to: pure, and the same for every caller."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from signalbox.messages.receipts import Answered, Verdict
 
@@ -23,6 +23,12 @@ GRAVITY: tuple[Verdict, ...] = (
 def gravest(answers: Iterable[Answered]) -> Answered | None:
     """The answer that the caller must hear first; none when there is no answer."""
     return max(answers, key=lambda answer: GRAVITY.index(answer.verdict), default=None)
+
+
+def together(verdicts: Collection[Verdict]) -> Verdict:
+    """What a stop or a start came to on several hosts; where one of them refused it, it is not done."""
+    worst = max(verdicts, key=GRAVITY.index)
+    return "incomplete" if worst in {"stopped", "started"} and "refused" in verdicts else worst
 
 
 def decisive(answer: Answered | None) -> bool:

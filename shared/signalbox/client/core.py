@@ -15,6 +15,7 @@ from signalbox.bus.presence import RollCall, present, roll_call
 from signalbox.bus.publisher import COMMANDS_LENGTH, publish_command
 from signalbox.bus.receipts import Receipts
 from signalbox.bus.signing import sign
+from signalbox.client.conclusion import together
 from signalbox.client.hearing import Hearing, Patience
 from signalbox.client.results import CancelResult, ProcessesResult
 from signalbox.errors import UnknownHost
@@ -103,16 +104,24 @@ class Commander:
         processes: Sequence[str] = (),
         mode: Literal["graceful", "immediate"] = "graceful",
         timeout: float | None = None,
+        redeliver: bool = False,
         wait: float = 60.0,
         record_wait: float = 0.0,
     ) -> ProcessesResult:
         """Stop workers and beat; empty targets mean all. Durations are in seconds.
 
+        With `redeliver`, tasks that are acknowledged late and do not finish in time go back to their queue.
+
         Raises:
             UnknownHost: nobody has heard of one of the hosts; nothing was done.
         """
         command = StopProcesses(
-            **_heading(issuer), hosts=tuple(hosts), processes=tuple(processes), mode=mode, timeout=timeout
+            **_heading(issuer),
+            hosts=tuple(hosts),
+            processes=tuple(processes),
+            mode=mode,
+            timeout=timeout,
+            redeliver=redeliver,
         )
         return await self._steer(command, wait, record_wait)
 
@@ -141,12 +150,18 @@ class Commander:
         processes: Sequence[str] = (),
         mode: Literal["graceful", "immediate"] = "graceful",
         timeout: float | None = None,
+        redeliver: bool = False,
         wait: float = 600.0,
         record_wait: float = 0.0,
     ) -> ProcessesResult:
         """Restart workers and beat, one after the other; empty targets mean all that run. Durations are in seconds."""
         command = RestartProcesses(
-            **_heading(issuer), hosts=tuple(hosts), processes=tuple(processes), mode=mode, timeout=timeout
+            **_heading(issuer),
+            hosts=tuple(hosts),
+            processes=tuple(processes),
+            mode=mode,
+            timeout=timeout,
+            redeliver=redeliver,
         )
         return await self._steer(command, wait, record_wait)
 
@@ -215,15 +230,19 @@ def _asked(chosen: Sequence[str], hosts: RollCall) -> frozenset[str]:
     return frozenset(chosen) or hosts.known
 
 
+def _refusals(heard: Hearing) -> str:
+    refused = sorted((host, a.detail) for host, a in heard.answers.items() if a.verdict == "refused")
+    return "; ".join(f"{host} refused: {why}" for host, why in refused)
+
+
 def _processes_result(command_id: str, heard: Hearing, asked: frozenset[str], away: frozenset[str]) -> ProcessesResult:
     answer = heard.answer if heard.complete else None
+    verdict = together([a.verdict for a in heard.answers.values()]) if answer else None
     silent = asked - heard.answers.keys()
-    if answer is not None and silent and answer.verdict in _UNPROVEN_ALONE:
-        answer = None
     return ProcessesResult(
         command_id=command_id,
-        verdict=answer.verdict if answer else None,
-        detail=answer.detail if answer else "",
+        verdict=None if silent and verdict in _UNPROVEN_ALONE else verdict,
+        detail=(answer.detail if verdict == answer.verdict else _refusals(heard)) if answer else "",
         processes=tuple(report for a in heard.answers.values() for report in a.processes),
         tasks_killed=sum(a.tasks_killed for a in heard.answers.values()),
         recorded=heard.all_recorded,

@@ -4,12 +4,14 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from signalbox.messages.commands import AnyCommand, CancelTask, StartProcesses, StopProcesses
+from signalbox.messages.commands import AnyCommand, CancelTask, RestartProcesses, StartProcesses, StopProcesses
 
 #: Seconds that a command may take beyond its deadlines until we no longer wait for an answer.
 SLACK = 5.0
 #: Seconds that a start, or what only the hosts know the time-out of, may take.
 UNTOLD = 60.0
+#: Seconds that a restart of everything, one process after the other, may take.
+RESTART = 3600.0
 
 FORGED = "It is not signed with this installation's key, so no host obeys it; it claimed to be command {}"
 
@@ -22,6 +24,8 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     #: Of a properly signed cancel.
     task_id: str | None
+    #: Those that it names, one a line.
+    hosts: str = ""
     issued_by: str
     issued_from: str
     reason: str
@@ -40,6 +44,7 @@ def audit(command: AnyCommand) -> CommandRow:
         command=type(command).__name__,
         target=_target(command),
         task_id=command.task_id if isinstance(command, CancelTask) else None,
+        hosts="" if isinstance(command, CancelTask) else "\n".join(command.hosts),
         issued_by=command.issued_by,
         issued_from=command.issued_from,
         reason=command.reason,
@@ -76,3 +81,5 @@ def _duration(command: AnyCommand) -> float:
             return UNTOLD if command.timeout is None else command.timeout
         case StartProcesses():
             return UNTOLD
+        case RestartProcesses():
+            return RESTART

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from signalbox.client.conclusion import GRAVITY
+from signalbox.client.conclusion import GRAVITY, together
 from signalbox_reconciler.fold.rows import AnswerRow
 
 #: What the trail says of a cancel that no worker knew anything of, while the record shows the task as waiting.
@@ -24,7 +24,7 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
 def conclude(
     answers: Sequence[AnswerRow], online: Collection[str], *, task_waits: bool = False, final: bool = False
 ) -> Conclusion | None:
-    """The gravest answer; none while all that came is "not here", and some host has yet to say even that.
+    """What a cancel came to: the gravest answer; none while all that came is "not here" and some host has yet to speak.
 
     Args:
         answers: at most one of each host.
@@ -44,6 +44,27 @@ def conclude(
     if complete and task_waits:
         return Conclusion(state="dropped", detail=REFUSED_EVERYWHERE, finished_at=finished_at)
     return Conclusion(state="unknown", detail=_detail(answers), finished_at=finished_at)
+
+
+def conclude_everywhere(
+    answers: Sequence[AnswerRow], expected: Collection[str], *, final: bool = False
+) -> Conclusion | None:
+    """What a stop or a start came to; none until every host that is expected to has answered.
+
+    Args:
+        answers: at most one of each host.
+        expected: the hosts that must have done it.
+        final: whether it is too late for more answers.
+    """
+    missing = sorted(set(expected) - {answer.host for answer in answers})
+    if not answers or (missing and not final):
+        return None
+    verdict = together([answer.verdict for answer in answers])
+    detail = _detail(answers)
+    if missing:
+        verdict = "incomplete" if verdict in {"stopped", "started", "unknown"} else verdict
+        detail = "; ".join(filter(None, (detail, f"no answer from {', '.join(missing)}")))
+    return Conclusion(state=verdict, detail=detail, finished_at=max(answer.at for answer in answers))
 
 
 def _detail(answers: Sequence[AnswerRow]) -> str:

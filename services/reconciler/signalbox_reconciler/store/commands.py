@@ -6,7 +6,7 @@ from operator import itemgetter
 
 from signalbox.postgres.pool import Connection
 from signalbox_reconciler.fold.commands import CommandRow
-from signalbox_reconciler.fold.conclude import EXPIRED, Conclusion, conclude
+from signalbox_reconciler.fold.conclude import EXPIRED, Conclusion, conclude, conclude_everywhere
 from signalbox_reconciler.fold.rows import AnswerRow
 from signalbox_reconciler.store import shown
 from signalbox_reconciler.store.columns import arrays, assignments, names, unnest
@@ -23,6 +23,7 @@ _COMMANDS = {
     "command": "text",
     "target": "text",
     "task_id": "text",
+    "hosts": "text",
     "issued_by": "text",
     "issued_from": "text",
     "reason": "text",
@@ -55,10 +56,15 @@ ON CONFLICT (command_id, host) DO UPDATE SET {assignments(("verdict", "weight", 
 WHERE (EXCLUDED.weight, EXCLUDED.at) > (a.weight, a.at)
 """  # noqa: S608
 
-#: One row for each answer, or one without any.
+#: One row for each answer, or one without any. Of a stop or start, hosts are expected to answer that are silent, too,
+#: if anything may run there.
 _ASKED = """
-SELECT c.command_id, c.task_id, t.status, a.host, a.verdict, a.weight, a.detail, a.at,
-    ARRAY(SELECT name FROM hosts WHERE state = 'online') AS online
+SELECT c.command_id, c.command <> 'CancelTask' AS every, c.task_id, t.status, a.host, a.verdict, a.weight, a.detail,
+    a.at,
+    CASE WHEN c.hosts <> '' THEN string_to_array(c.hosts, E'\\n') ELSE ARRAY(
+        SELECT name FROM hosts AS h WHERE state = 'online' OR (c.command <> 'CancelTask' AND EXISTS (
+            SELECT FROM processes AS p WHERE p.host = h.name AND p.state NOT IN ('stopped', 'fatal')))
+    ) END AS expected
 FROM commands AS c LEFT JOIN tasks AS t USING (task_id) LEFT JOIN command_answers AS a USING (command_id)
 WHERE c.command_id = ANY($1::text[])
 ORDER BY c.command_id, a.host
@@ -119,8 +125,11 @@ async def conclude_commands(
     for command_id, asked in groupby(rows, key=itemgetter("command_id")):
         first, *others = asked
         answers = [AnswerRow(**{name: row[name] for name in _ANSWERS}) for row in (first, *others) if row["host"]]
-        waits = first["status"] == "pending"
-        if conclusion := conclude(answers, first["online"], task_waits=waits, final=final):
+        if first["every"]:
+            conclusion = conclude_everywhere(answers, first["expected"], final=final)
+        else:
+            conclusion = conclude(answers, first["expected"], task_waits=first["status"] == "pending", final=final)
+        if conclusion:
             concluded.append((command_id, conclusion))
     if concluded:
         columns = [(command_id, c.state, c.detail, c.finished_at) for command_id, c in concluded]

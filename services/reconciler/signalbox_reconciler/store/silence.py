@@ -6,10 +6,15 @@ from signalbox.postgres.pool import Connection
 from signalbox_reconciler.store.cancels import settle_cancels, unsettled
 from signalbox_reconciler.store.commands import conclude_answered, expire_commands
 from signalbox_reconciler.store.hosts import silence_hosts
+from signalbox_reconciler.store.lost import lose_unheard
 from signalbox_reconciler.store.shown import Shown
 
-#: Seconds without a word after which a host is unknown: five of its heartbeats.
-SILENCE = 10.0
+#: A look at the record as it is; what it changes goes to the second argument.
+Look = Callable[[Connection, Shown], Awaitable[None]]
+
+#: Seconds without a word after which a host is unknown: four of its heartbeats. With a round of the sweep it takes
+#: less than ten seconds from the last word.
+SILENCE = 8.0
 
 
 async def look_at_hosts(connection: Connection, seen: Shown) -> None:
@@ -35,9 +40,10 @@ async def look_at_tasks(connection: Connection, seen: Shown) -> None:
         await settle_cancels(connection, task_ids, seen)
 
 
-LOOKS: tuple[Callable[[Connection, Shown], Awaitable[None]], ...] = (
-    look_at_hosts,
-    look_at_answers,
-    look_at_deadlines,
-    look_at_tasks,
-)
+def looks(lost_after: float) -> tuple[Look, ...]:
+    """All of them, in order; what ran on a host that is silent for `lost_after` seconds is given up."""
+
+    async def look_at_lost(connection: Connection, seen: Shown) -> None:
+        await lose_unheard(connection, lost_after, seen)
+
+    return look_at_hosts, look_at_lost, look_at_answers, look_at_deadlines, look_at_tasks

@@ -1,7 +1,6 @@
 """Repair: make the record agree with what hosts list as running."""
 
-from collections.abc import Collection, Mapping
-from datetime import datetime
+from collections.abc import Collection
 
 from signalbox.postgres.pool import Connection
 from signalbox_reconciler.fold.judge import RunningLog, SeenRun, judge
@@ -10,10 +9,8 @@ from signalbox_reconciler.store import shown
 from signalbox_reconciler.store.columns import arrays, names, unnest
 from signalbox_reconciler.store.hosts import retire
 from signalbox_reconciler.store.logs import number_attempts
+from signalbox_reconciler.store.lost import KEYS, NOT_LISTED, columns_of, lose
 from signalbox_reconciler.store.tasks import count_attempts
-
-#: The error of a run that its host no longer lists.
-LOST = "The host no longer runs it, and nobody saw how it ended"
 
 #: The start of time counts as 1970: asyncpg hands it over without its zone, and the look at the host would fail.
 _RUNNING = """
@@ -21,30 +18,17 @@ SELECT task_id, run, host, GREATEST(started_at, 'epoch') AS started_at, confirme
 WHERE host = ANY($1::text[]) AND status = 'running'
 """
 
-_KEYS = "unnest($1::text[], $2::text[], $3::timestamptz[]) AS k (task_id, run, at)"
-
 _MISS = f"""
-UPDATE task_logs AS l SET missing_since = k.at FROM {_KEYS}
+UPDATE task_logs AS l SET missing_since = k.at FROM {KEYS}
 WHERE l.task_id = k.task_id AND l.run = k.run AND l.status = 'running' AND l.missing_since IS NULL
 """  # noqa: S608 - names of our own
 
-#: A run that was inferred to be over; what somebody saw overrules it.
-_LOSE = f"""
-UPDATE {{table}} AS t SET phase = 4, confirmed = false, precedence = -(EXTRACT(EPOCH FROM k.at) * 1000000)::bigint,
-    status = 'failed', outcome = 'worker_lost', error = '{LOST}', finished_at = k.at
-FROM {_KEYS}
-WHERE t.task_id = k.task_id AND t.run = k.run AND t.status = 'running'
-RETURNING {{returning}}
-"""  # noqa: S608
-_LOSE_LOGS = _LOSE.format(table="task_logs", returning=shown.columns("log", "t."))
-_LOSE_TASKS = _LOSE.format(table="tasks", returning=shown.columns("task", "t."))
-
 _TRUST_LOGS = f"""
-UPDATE task_logs AS l SET missing_since = NULL, confirmed = true FROM {_KEYS}
+UPDATE task_logs AS l SET missing_since = NULL, confirmed = true FROM {KEYS}
 WHERE l.task_id = k.task_id AND l.run = k.run AND l.status = 'running'
 """  # noqa: S608
 _TRUST_TASKS = f"""
-UPDATE tasks AS t SET confirmed = true, updated_at = now() FROM {_KEYS}
+UPDATE tasks AS t SET confirmed = true, updated_at = now() FROM {KEYS}
 WHERE t.task_id = k.task_id AND t.run = k.run AND t.status = 'running' AND NOT t.confirmed
 RETURNING {shown.columns("task", "t.")}
 """  # noqa: S608
@@ -98,13 +82,11 @@ async def repair(connection: Connection, snapshots: Collection[SnapshotRow], see
     rows = await connection.fetch(_RUNNING, [snapshot.host for snapshot in snapshots])
     judgement = judge(snapshots, (RunningLog(**row) for row in rows))
     if judgement.missing:
-        await connection.execute(_MISS, *_columns(judgement.missing))
+        await connection.execute(_MISS, *columns_of(judgement.missing))
     if judgement.lost:
-        lost = _columns(judgement.lost)
-        seen.add("task", await connection.fetch(_LOSE_TASKS, *lost))
-        seen.add("log", await connection.fetch(_LOSE_LOGS, *lost))
+        await lose(connection, judgement.lost, NOT_LISTED, seen)
     if judgement.well:
-        well = _columns(judgement.well)
+        well = columns_of(judgement.well)
         seen.add("task", await connection.fetch(_TRUST_TASKS, *well))
         await connection.execute(_TRUST_LOGS, *well)
     if judgement.unknown:
@@ -123,8 +105,3 @@ async def _revive(connection: Connection, runs: list[SeenRun], seen: shown.Shown
     if numbered := await number_attempts(connection, task_ids):
         seen.add("log", numbered)
         seen.add("task", await count_attempts(connection, task_ids))
-
-
-def _columns(runs: Mapping[tuple[str, str], datetime]) -> list[tuple[object, ...]]:
-    """Task ids, runs and times."""
-    return list(zip(*((*key, at) for key, at in sorted(runs.items())), strict=True))
