@@ -5,7 +5,7 @@ import click
 from signalbox.cli.access import token, user
 from signalbox.cli.cancel import cancel
 from signalbox.cli.doctor import doctor
-from signalbox.cli.processes import start, status, stop
+from signalbox.cli.processes import restart, start, status, stop
 from signalbox.cli.tasks import tasks
 
 
@@ -24,5 +24,5 @@ def cli() -> None:
     """  # noqa: D301 - click wants the character itself
 
 
-for command in (cancel, stop, start, status, tasks, token, user, doctor):
+for command in (cancel, stop, start, restart, status, tasks, token, user, doctor):
     cli.add_command(command)

@@ -1,4 +1,4 @@
-"""`signalbox stop`, `start` and `status`: the workers and beat of every host."""
+"""`signalbox stop`, `start`, `restart` and `status`: the workers and beat of every host."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,11 +11,19 @@ from signalbox.cli.options import Asked, connected_or_local, show_json
 from signalbox.cli.table import paint, plain, say, table
 from signalbox.cli.waiting import waiting
 
-#: Seconds that a stop or start may take where nothing else is said.
+#: Seconds that a stop or start, and a restart of everything in turn, may take where nothing else is said.
 _WAIT = 60.0
+_RESTART_WAIT = 600.0
 
 _host = click.option("--host", "hosts", multiple=True, metavar="NAME", help="Only on this host; may be repeated.")
 _process = click.option("--process", "processes", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+_mode = click.option("--mode", type=click.Choice(["graceful", "immediate"]), help="Let tasks finish (default), or not.")
+_timeout = click.option(
+    "--timeout", type=click.FloatRange(0, 3600), metavar="SECONDS", help="How long a graceful stop may take."
+)
+_redeliver = click.option(
+    "--redeliver", is_flag=True, help="Let the tasks that it ends run again, where Celery acknowledges them late."
+)
 _reason = click.option("--reason", metavar="TEXT", help="Why, for the audit trail.")
 _wait = click.option("--wait", type=click.FloatRange(0, 600), metavar="SECONDS", help="How long to wait for the end.")
 
@@ -23,8 +31,9 @@ _wait = click.option("--wait", type=click.FloatRange(0, 600), metavar="SECONDS",
 @click.command()
 @_host
 @_process
-@click.option("--mode", type=click.Choice(["graceful", "immediate"]), help="Let tasks finish (default), or not.")
-@click.option("--timeout", type=click.FloatRange(0, 3600), metavar="SECONDS", help="How long a graceful stop may take.")
+@_mode
+@_timeout
+@_redeliver
 @_reason
 @_wait
 @connected_or_local
@@ -46,6 +55,24 @@ def stop(api: Asked, *, as_json: bool, timeout: float | None, wait: float | None
 def start(api: Asked, *, as_json: bool, wait: float | None, **body: object) -> None:
     """Start Celery: every configured worker and beat, or only those named; done when each really consumes."""
     _steer(api, "start", {**body, "wait": wait}, _WAIT if wait is None else wait, as_json=as_json)
+
+
+@click.command()
+@_host
+@_process
+@_mode
+@_timeout
+@_redeliver
+@_reason
+@_wait
+@connected_or_local
+def restart(api: Asked, *, as_json: bool, wait: float | None, **body: object) -> None:
+    """Restart Celery: one worker or beat after the other, over all hosts; each consumes before the next one stops.
+
+    What was stopped by a person stays so, unless it is named. The first that does not come back ends the restart.
+    """
+    patience = _RESTART_WAIT if wait is None else wait
+    _steer(api, "restart", {**body, "wait": patience}, patience, as_json=as_json)
 
 
 def _steer(api: Asked, verb: str, body: dict[str, Any], patience: float, *, as_json: bool) -> None:

@@ -63,12 +63,19 @@ class AsyncClient:
         processes: Sequence[str] = (),
         mode: Literal["graceful", "immediate"] = "graceful",
         timeout: float | None = None,
+        redeliver: bool = False,
         reason: str = "",
         wait: float = 60.0,
     ) -> ProcessesResult:
         """Stop workers and beat; empty targets mean all."""
         return await self._commander.stop(
-            self._issuer(reason), hosts=hosts, processes=processes, mode=mode, timeout=timeout, wait=wait
+            self._issuer(reason),
+            hosts=hosts,
+            processes=processes,
+            mode=mode,
+            timeout=timeout,
+            redeliver=redeliver,
+            wait=wait,
         )
 
     async def start(
@@ -76,6 +83,31 @@ class AsyncClient:
     ) -> ProcessesResult:
         """Start workers and beat; empty targets mean all that are configured."""
         return await self._commander.start(self._issuer(reason), hosts=hosts, processes=processes, wait=wait)
+
+    async def restart(
+        self,
+        *,
+        hosts: Sequence[str] = (),
+        processes: Sequence[str] = (),
+        mode: Literal["graceful", "immediate"] = "graceful",
+        timeout: float | None = None,
+        redeliver: bool = False,
+        reason: str = "",
+        wait: float = 600.0,
+    ) -> ProcessesResult:
+        """Restart workers and beat, one after the other over all hosts; empty targets mean all that run.
+
+        `timeout` is what each process may take to stop; the first one that does not come back ends the restart.
+        """
+        return await self._commander.restart(
+            self._issuer(reason),
+            hosts=hosts,
+            processes=processes,
+            mode=mode,
+            timeout=timeout,
+            redeliver=redeliver,
+            wait=wait,
+        )
 
     def _issuer(self, reason: str) -> Issuer:
         return Issuer(name=self._service, reason=reason)

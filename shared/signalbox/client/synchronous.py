@@ -55,12 +55,21 @@ class Client:
         processes: Sequence[str] = (),
         mode: Literal["graceful", "immediate"] = "graceful",
         timeout: float | None = None,
+        redeliver: bool = False,
         reason: str = "",
         wait: float = 60.0,
     ) -> ProcessesResult:
         """As AsyncClient.stop."""
         return self._wait(
-            self._client.stop(hosts=hosts, processes=processes, mode=mode, timeout=timeout, reason=reason, wait=wait)
+            self._client.stop(
+                hosts=hosts,
+                processes=processes,
+                mode=mode,
+                timeout=timeout,
+                redeliver=redeliver,
+                reason=reason,
+                wait=wait,
+            )
         )
 
     def start(
@@ -68,6 +77,30 @@ class Client:
     ) -> ProcessesResult:
         """As AsyncClient.start."""
         return self._wait(self._client.start(hosts=hosts, processes=processes, reason=reason, wait=wait))
+
+    def restart(
+        self,
+        *,
+        hosts: Sequence[str] = (),
+        processes: Sequence[str] = (),
+        mode: Literal["graceful", "immediate"] = "graceful",
+        timeout: float | None = None,
+        redeliver: bool = False,
+        reason: str = "",
+        wait: float = 600.0,
+    ) -> ProcessesResult:
+        """As AsyncClient.restart."""
+        return self._wait(
+            self._client.restart(
+                hosts=hosts,
+                processes=processes,
+                mode=mode,
+                timeout=timeout,
+                redeliver=redeliver,
+                reason=reason,
+                wait=wait,
+            )
+        )
 
     def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

@@ -38,6 +38,8 @@ class StopProcesses(Command, frozen=True, kw_only=True):
     mode: Literal["graceful", "immediate"] = "graceful"
     #: Seconds that a graceful stop may take; none means what the host's configuration says.
     timeout: float | None = None
+    #: Whether a task that the stop ends may run again, if Celery acknowledges it late; else it has failed for good.
+    redeliver: bool = False
 
 
 class StartProcesses(Command, frozen=True, kw_only=True):
@@ -47,4 +49,18 @@ class StartProcesses(Command, frozen=True, kw_only=True):
     processes: tuple[str, ...] = ()
 
 
-AnyCommand = CancelTask | StopProcesses | StartProcesses
+class RestartProcesses(Command, frozen=True, kw_only=True):
+    """Stop workers and beat and start them again, one after the other over all hosts; an empty target means all.
+
+    What a person stopped stays stopped, unless it is named. The first process that does not come back ends it.
+    """
+
+    hosts: tuple[str, ...] = ()
+    processes: tuple[str, ...] = ()
+    #: As in StopProcesses, for each process.
+    mode: Literal["graceful", "immediate"] = "graceful"
+    timeout: float | None = None
+    redeliver: bool = False
+
+
+AnyCommand = CancelTask | StopProcesses | StartProcesses | RestartProcesses

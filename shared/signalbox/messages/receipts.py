@@ -20,7 +20,7 @@ Verdict = Literal[
     "alive",  # outlived KILL
     "unproven",  # the worker did not answer in time
     "stopped",  # the processes are gone
-    "started",  # the processes consume
+    "started",  # the processes consume; the answer to a restart, too
     "incomplete",  # some processes are not as asked
     "refused",  # expired, unsigned or replayed
 ]

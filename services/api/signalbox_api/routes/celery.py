@@ -1,19 +1,21 @@
-"""Looking at Celery's processes, stopping and starting them."""
+"""Looking at Celery's processes, stopping, starting and restarting them."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from signalbox.client.core import Issuer
+from signalbox.client.results import ProcessesResult
 from signalbox.messages.views import HostView, ProcessView
 from signalbox.postgres.pool import Connection
 from signalbox_api.auth.access import VIEWERS, Operator, client_address
+from signalbox_api.auth.credential import Credential
 from signalbox_api.bodies import StartBody, StopBody
 from signalbox_api.cancelling import RECORD_WAIT
 from signalbox_api.documents import answers
 from signalbox_api.replies import reply
 from signalbox_api.services import Services, Wired
 from signalbox_api.status import CeleryStatus, celery_status
-from signalbox_api.steering import Order, ProcessesAnswer, outcome
+from signalbox_api.steering import Order, ProcessesAnswer, Verb, outcome
 from signalbox_api.views import list_hosts, list_processes
 
 router = APIRouter(tags=["Processes"])
@@ -44,19 +46,17 @@ async def stop(caller: Operator, request: Request, services: Wired, body: StopBo
     """
     body = body or _STOP
     patience = DEFAULT_WAIT + (body.timeout or 0.0) if body.wait is None else body.wait
-    issuer = Issuer(name=caller.issuer, address=client_address(request), reason=body.reason or "")
     result = await services.commander.stop(
-        issuer,
+        _issuer(caller, request, body),
         hosts=body.hosts or (),
         processes=body.processes or (),
         mode=body.mode or "graceful",
         timeout=body.timeout,
+        redeliver=body.redeliver,
         wait=min(patience, LONGEST_WAIT),
         record_wait=_record_wait(services),
     )
-    order = Order(verb="stop", chosen=bool(body.hosts or body.processes), record_up=services.urgent.pulse.up)
-    http, answer = outcome(order, result)
-    return reply(answer, http)
+    return _answer(services, "stop", body, result)
 
 
 @router.post(
@@ -67,15 +67,47 @@ async def stop(caller: Operator, request: Request, services: Wired, body: StopBo
 async def start(caller: Operator, request: Request, services: Wired, body: StartBody | None = None) -> Response:
     """Start everything that is configured, or only what is named; 200 once each process really consumes."""
     body = body or _START
-    issuer = Issuer(name=caller.issuer, address=client_address(request), reason=body.reason or "")
     result = await services.commander.start(
-        issuer,
+        _issuer(caller, request, body),
         hosts=body.hosts or (),
         processes=body.processes or (),
         wait=DEFAULT_WAIT if body.wait is None else body.wait,
         record_wait=_record_wait(services),
     )
-    order = Order(verb="start", chosen=bool(body.hosts or body.processes), record_up=services.urgent.pulse.up)
+    return _answer(services, "start", body, result)
+
+
+@router.post(
+    "/scheduler/restart-celery/",
+    summary="Restart workers and beat, one after the other",
+    responses=answers(ProcessesAnswer, 404, 422, 502, others={202: ProcessesAnswer}),
+)
+async def restart(caller: Operator, request: Request, services: Wired, body: StopBody | None = None) -> Response:
+    """Restart everything that runs, or what is named: one process after the other, over all hosts.
+
+    The next one is stopped only when the one before consumes again; the first that does not come back ends the
+    restart. `mode` and `timeout` say, as for a stop, what each process' running tasks may take.
+    """
+    body = body or _STOP
+    result = await services.commander.restart(
+        _issuer(caller, request, body),
+        hosts=body.hosts or (),
+        processes=body.processes or (),
+        mode=body.mode or "graceful",
+        timeout=body.timeout,
+        redeliver=body.redeliver,
+        wait=DEFAULT_WAIT if body.wait is None else body.wait,
+        record_wait=_record_wait(services),
+    )
+    return _answer(services, "restart", body, result)
+
+
+def _issuer(caller: Credential, request: Request, body: StartBody) -> Issuer:
+    return Issuer(name=caller.issuer, address=client_address(request), reason=body.reason or "")
+
+
+def _answer(services: Services, verb: Verb, body: StartBody, result: ProcessesResult) -> Response:
+    order = Order(verb=verb, chosen=bool(body.hosts or body.processes), record_up=services.urgent.pulse.up)
     http, answer = outcome(order, result)
     return reply(answer, http)
 
