@@ -7,33 +7,40 @@ import pytest
 from signalbox.messages.base import ProcessState
 from signalbox_controller.machine import ALIVE, EXITS, TABLE, Action, Input, step
 
-SPAWN, TERM, KILL = Action.SPAWN, Action.TERMINATE, Action.KILL_TREE
-DEADLINE, BACKOFF, DISARM = Action.ARM_DEADLINE, Action.ARM_BACKOFF, Action.DISARM
+SPAWN, TERM, QUIT, KILL = Action.SPAWN, Action.TERMINATE, Action.QUIT, Action.KILL_TREE
+DEADLINE, READY, BACKOFF, DISARM = Action.ARM_DEADLINE, Action.ARM_READY, Action.ARM_BACKOFF, Action.DISARM
 
 ROWS: list[tuple[ProcessState, Input, ProcessState, tuple[Action, ...]]] = [
     # Starting.
-    ("stopped", Input.START, "starting", (DISARM, SPAWN)),
-    ("fatal", Input.START, "starting", (DISARM, SPAWN)),
-    ("backoff", Input.START, "starting", (DISARM, SPAWN)),
-    ("backoff", Input.BACKOFF_ELAPSED, "starting", (DISARM, SPAWN)),
-    ("starting", Input.READY, "running", ()),
+    ("stopped", Input.START, "starting", (DISARM, SPAWN, READY)),
+    ("fatal", Input.START, "starting", (DISARM, SPAWN, READY)),
+    ("backoff", Input.START, "starting", (DISARM, SPAWN, READY)),
+    ("backoff", Input.BACKOFF_ELAPSED, "starting", (DISARM, SPAWN, READY)),
+    ("starting", Input.GREETED, "starting", (READY,)),
+    ("starting", Input.READY, "running", (DISARM,)),
+    ("starting", Input.UNREADY, "stopping", (DISARM, KILL)),
     ("starting", Input.START, "starting", ()),
     ("running", Input.START, "running", ()),
     # Stopping, with and without patience.
     ("running", Input.DRAIN, "draining", (TERM, DEADLINE)),
-    ("running", Input.HALT, "stopping", (TERM, DEADLINE)),
+    ("running", Input.HALT, "stopping", (DISARM, TERM, DEADLINE)),
     ("running", Input.KILL, "stopping", (DISARM, KILL)),
+    ("draining", Input.LAST_CALL, "stopping", (QUIT,)),
     ("draining", Input.DEADLINE, "stopping", (DISARM, KILL)),
     ("draining", Input.KILL, "stopping", (DISARM, KILL)),
     ("stopping", Input.DEADLINE, "stopping", (DISARM, KILL)),
     # Twice, and in the middle of something else.
     ("draining", Input.DRAIN, "draining", (DEADLINE,)),
+    ("draining", Input.HALT, "stopping", (DEADLINE,)),
     ("stopping", Input.DRAIN, "stopping", (DEADLINE,)),
-    ("starting", Input.DRAIN, "stopping", (TERM, DEADLINE)),
+    ("stopping", Input.KILL, "stopping", (DISARM, KILL)),
+    ("stopping", Input.LAST_CALL, "stopping", ()),
+    ("stopping", Input.START, "stopping", ()),
+    ("starting", Input.DRAIN, "stopping", (DISARM, TERM, DEADLINE)),
     ("starting", Input.KILL, "stopping", (DISARM, KILL)),
     ("draining", Input.START, "draining", ()),
-    ("draining", Input.EXITED_TO_RESTART, "starting", (DISARM, SPAWN)),
-    ("stopping", Input.EXITED_TO_RESTART, "starting", (DISARM, SPAWN)),
+    ("draining", Input.EXITED_TO_RESTART, "starting", (DISARM, SPAWN, READY)),
+    ("stopping", Input.EXITED_TO_RESTART, "starting", (DISARM, SPAWN, READY)),
     ("backoff", Input.DRAIN, "stopped", (DISARM,)),
     ("fatal", Input.KILL, "stopped", (DISARM,)),
     ("stopped", Input.DRAIN, "stopped", (DISARM,)),
@@ -42,6 +49,8 @@ ROWS: list[tuple[ProcessState, Input, ProcessState, tuple[Action, ...]]] = [
     ("stopping", Input.EXITED, "stopped", (DISARM,)),
     ("running", Input.EXITED_TO_RETRY, "backoff", (DISARM, BACKOFF)),
     ("starting", Input.EXITED_TO_RETRY, "backoff", (DISARM, BACKOFF)),
+    ("starting", Input.EXITED_TO_WAIT, "backoff", (DISARM, BACKOFF)),
+    ("stopping", Input.EXITED_TO_WAIT, "backoff", (DISARM, BACKOFF)),
     ("running", Input.EXITED_TOO_OFTEN, "fatal", (DISARM,)),
     ("running", Input.EXITED_FOR_GOOD, "stopped", (DISARM,)),
     # Told to shut down by somebody else: no clock of ours runs.
@@ -49,7 +58,7 @@ ROWS: list[tuple[ProcessState, Input, ProcessState, tuple[Action, ...]]] = [
     # Adopted.
     ("stopped", Input.ADOPTED, "unknown", ()),
     ("unknown", Input.READY, "running", ()),
-    ("unknown", Input.GREETED, "starting", ()),
+    ("unknown", Input.GREETED, "starting", (READY,)),
     ("unknown", Input.DRAIN, "draining", (TERM, DEADLINE)),
     ("unknown", Input.KILL, "stopping", (DISARM, KILL)),
     # Late words of an agent change nothing.
@@ -57,6 +66,8 @@ ROWS: list[tuple[ProcessState, Input, ProcessState, tuple[Action, ...]]] = [
     ("stopping", Input.READY, "stopping", ()),
     ("stopped", Input.READY, "stopped", ()),
     ("running", Input.DEADLINE, "running", ()),
+    ("running", Input.UNREADY, "running", ()),
+    ("running", Input.LAST_CALL, "running", ()),
 ]
 
 

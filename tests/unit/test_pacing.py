@@ -13,8 +13,10 @@ def longest(_least: float, most: float) -> float:
     return most
 
 
-def an_exit(*, wanted: bool = True, asked: bool = False, code: int | None = 1, ran: float = 0.0) -> Exit:
-    return Exit(wanted=wanted, asked=asked, code=code, ran=ran)
+def an_exit(
+    *, wanted: bool = True, asked: bool = False, code: int | None = 1, ran: float = 0.0, outside: bool = False
+) -> Exit:
+    return Exit(wanted=wanted, asked=asked, code=code, ran=ran, outside=outside)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,9 @@ def an_exit(*, wanted: bool = True, asked: bool = False, code: int | None = 1, r
         (an_exit(code=0), "on-failure", Input.EXITED_FOR_GOOD),
         (an_exit(code=0), "always", Input.EXITED_TO_RETRY),
         (an_exit(code=1), "never", Input.EXITED_FOR_GOOD),
+        (an_exit(outside=True), "on-failure", Input.EXITED_TO_WAIT),
+        (an_exit(outside=True), "never", Input.EXITED_FOR_GOOD),
+        (an_exit(outside=True, wanted=False), "always", Input.EXITED),
     ],
 )
 def test_an_exit_is_judged_by_what_was_asked_and_by_the_policy(
@@ -42,6 +47,15 @@ def test_a_process_that_flaps_is_given_up_after_growing_pauses() -> None:
     while judge(an_exit(), "on-failure", strikes) is Input.EXITED_TO_RETRY:
         pauses.append(strikes.pause())
     assert pauses == [1.0, 2.0, 4.0]
+
+
+def test_what_lies_outside_is_waited_for_without_end_and_is_no_strike() -> None:
+    strikes, pauses = Strikes(Pacing(first=1.0, outside=5.0, limit=4), jitter=longest), []
+    for _ in range(20):
+        assert judge(an_exit(outside=True), "on-failure", strikes) is Input.EXITED_TO_WAIT
+        pauses.append(strikes.pause())
+    assert pauses[:5] == [1.0, 2.0, 4.0, 5.0, 5.0]
+    assert strikes.count == 0
 
 
 def test_pauses_have_a_most() -> None:

@@ -1,38 +1,51 @@
-"""The two clocks of a supervised process: the deadline of a stop, and the pause before another try."""
+"""The clocks of a supervised process: those of a stop, that of a start, and the pause before another try."""
 
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
 from signalbox.messages.base import utc_now
+
+
+class Clock(Enum):
+    """What is waited for."""
+
+    #: A stop that lets tasks finish stops doing so.
+    LAST_CALL = auto()
+    #: A stop kills.
+    DEADLINE = auto()
+    #: A start has to have succeeded.
+    READY = auto()
+    #: The next try is due.
+    PAUSE = auto()
 
 
 class Clocks:
     """At most one of each runs; durations are in seconds."""
 
     def __init__(self) -> None:
-        self._deadline: asyncio.TimerHandle | None = None
-        self._pause: asyncio.TimerHandle | None = None
+        self._timers: dict[Clock, asyncio.TimerHandle] = {}
         #: When the deadline comes, as people write times; none while it does not run.
         self.kill_at: datetime | None = None
 
-    def deadline(self, seconds: float, passed: Callable[[], None]) -> None:
-        """Start the deadline, or bring it forward; it is never put off."""
-        loop = asyncio.get_running_loop()
-        when = loop.time() + seconds
-        if self._deadline is None or when < self._deadline.when():
-            if self._deadline is not None:
-                self._deadline.cancel()
-            self._deadline = loop.call_at(when, passed)
+    def start(self, clock: Clock, seconds: float, passed: Callable[[], None]) -> None:
+        """Start a clock, or start it over."""
+        if (running := self._timers.get(clock)) is not None:
+            running.cancel()
+        self._timers[clock] = asyncio.get_running_loop().call_later(seconds, passed)
+        if clock is Clock.DEADLINE:
             self.kill_at = utc_now() + timedelta(seconds=seconds)
 
-    def pause(self, seconds: float, elapsed: Callable[[], None]) -> None:
-        """Start the pause."""
-        self._pause = asyncio.get_running_loop().call_later(seconds, elapsed)
+    def hasten(self, clock: Clock, seconds: float, passed: Callable[[], None]) -> None:
+        """Start a clock, or bring it forward; it is never put off."""
+        running = self._timers.get(clock)
+        if running is None or asyncio.get_running_loop().time() + seconds < running.when():
+            self.start(clock, seconds, passed)
 
     def stop(self) -> None:
-        """Stop both."""
-        for timer in (self._deadline, self._pause):
-            if timer is not None:
-                timer.cancel()
-        self._deadline = self._pause = self.kill_at = None
+        """Stop all of them."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self.kill_at = None

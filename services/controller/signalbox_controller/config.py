@@ -21,6 +21,7 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Queue = Annotated[str, msgspec.Meta(pattern=r"^[^,\s]+$")]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Patience = Annotated[float, msgspec.Meta(ge=1)]
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>.*)`)?$", re.DOTALL)
@@ -40,6 +41,7 @@ class Worker(_Table, frozen=True, kw_only=True):
     pool: Literal["prefork", "threads", "solo", "gevent", "eventlet"] = "prefork"
     options: tuple[str, ...] = ()
     environment: dict[str, str] = {}
+    start_timeout: Patience = 30.0
     stop_timeout: Seconds = 30.0
     kill_after: Seconds = 5.0
     restart: RestartPolicy = "on-failure"
@@ -51,6 +53,7 @@ class Beat(_Table, frozen=True, kw_only=True):
     name: Name = "beat"
     options: tuple[str, ...] = ()
     environment: dict[str, str] = {}
+    start_timeout: Patience = 30.0
     stop_timeout: Seconds = 30.0
 
 
@@ -61,6 +64,7 @@ class App(_Table, frozen=True, kw_only=True):
     directory: str = "."
     python: Text = sys.executable
     environment: dict[str, str] = {}
+    minimum_running: Annotated[int, msgspec.Meta(ge=0)] = 0
     workers: list[Worker] = []
     beat: Beat | None = None
 
@@ -147,12 +151,14 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
             python=str(python),
             environment=general | own,
             options=worker.options,
+            start_timeout=worker.start_timeout,
             stop_timeout=worker.stop_timeout,
             kill_after=worker.kill_after,
             restart=worker.restart,
             queues=worker.queues,
             concurrency=worker.concurrency,
             pool=worker.pool,
+            minimum_running=app.minimum_running,
         )
     if app.beat is not None:
         own = _resolved(path, f"apps.{label}.beat.environment", app.beat.environment, environ)
@@ -165,6 +171,7 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
             python=str(python),
             environment=general | own,
             options=app.beat.options,
+            start_timeout=app.beat.start_timeout,
             stop_timeout=app.beat.stop_timeout,
         )
 

@@ -5,7 +5,8 @@ SignalboxError
 │   └── ConfigurationError     signalbox.toml is missing, unreadable or makes no sense
 └── ControllerError
     ├── StateUnreadable            a file in the data folder is not what we wrote
-    └── AlreadyRunning             another controller holds this data folder
+    ├── AlreadyRunning             another controller holds this data folder
+    └── NoTurn                     this host may not restart its processes now
 """
 
 from signalbox.errors import SettingsError, SignalboxError
@@ -25,3 +26,7 @@ class StateUnreadable(ControllerError):
 
 class AlreadyRunning(ControllerError):
     """Another controller uses the same data folder; two would fight over the same processes."""
+
+
+class NoTurn(ControllerError):
+    """This host did not get its turn in a restart, or must not go on; the text says why."""

@@ -17,8 +17,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds that a stop may take beyond its time-out: KILL, and seeing that all is gone.
 BEYOND = 6.0
-#: Seconds that a process has to become ready, before a start is answered without it.
-READY_WITHIN = 30.0
 
 
 class Fleet:
@@ -51,6 +49,13 @@ class Fleet:
         for process in self._processes.values():
             process.leave()
 
+    def workers_beside(self, spec: ProcessSpec) -> list[Supervised]:
+        """The other workers of the same application."""
+        everyone = self._processes.values()
+        return [
+            one for one in everyone if one.spec.kind == "worker" and one.spec.label == spec.label and one.spec != spec
+        ]
+
     def select(self, names: Sequence[str]) -> list[Supervised]:
         """The processes of these names that there are; all of them when no name is given."""
         return [process for name, process in self._processes.items() if not names or name in names]
@@ -79,8 +84,22 @@ class Fleet:
         """Start them all at once and report once each consumes, or is known not to."""
         for process in processes:
             process.start()
-        await _all(processes, _decided, READY_WITHIN)
+        # Its agent has to speak within the time-out, and once more so long later it has to consume.
+        patience = max((2 * process.spec.start_timeout for process in processes), default=0.0)
+        await _all(processes, lambda process: process.decided, BEYOND + patience)
         return [process.standing.report() for process in processes]
+
+    async def until(self, processes: Sequence[Supervised], met: Callable[[], bool], seconds: float) -> bool:
+        """Wait for a change of one of them after which `met` holds, for at most so long; answer whether it does."""
+        if met() or not processes:
+            return met()
+        looks = [asyncio.ensure_future(process.standing.until(met, seconds)) for process in processes]
+        try:
+            await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for look in looks:
+                look.cancel()
+        return met()
 
     def standing(self) -> tuple[ProcessChanged, ...]:
         """How everything is."""
@@ -110,11 +129,6 @@ class Fleet:
 def _absent(process: Supervised) -> bool:
     """Gone, or wanted again by a later command."""
     return process.standing.state not in ALIVE or process.standing.wish == "running"
-
-
-def _decided(process: Supervised) -> bool:
-    """Consumes, failed, or is no longer wanted."""
-    return process.standing.state in {"running", "backoff", "fatal", "stopped"} or process.standing.wish == "stopped"
 
 
 async def _all(processes: Sequence[Supervised], met: Callable[[Supervised], bool], seconds: float) -> None:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 
-from signalbox_controller import procfs
+from signalbox_controller import exits, procfs
 from signalbox_controller.agents.agent import Agent
 from signalbox_controller.ending import send
 from signalbox_controller.procfs import Proc
@@ -26,7 +26,7 @@ class Life:
         popen: subprocess.Popen[bytes] | None = None,
         log_start: int = 0,
     ) -> None:
-        """Without a `popen` the process is adopted: its exit is seen, its exit code is not."""
+        """Without a `popen` the process is adopted: it is not our child any more."""
         self.instance = instance
         self.main = main
         self.agent = agent
@@ -37,19 +37,22 @@ class Life:
         self.ready_at: float | None = None
         #: Whether a stop was asked for.
         self.asked = False
+        #: Whether it was ended because it did not begin to consume.
+        self.unready = False
         self.ended = False
         self._popen = popen
         self._reaper = reaper
         self._pidfd: int | None = None
 
     def watch(self, ended: Callable[[int | None], None]) -> None:
-        """Call `ended` with the exit code, once, as soon as the main process has died."""
+        """Call `ended` with the exit code, once, as soon as the main process has died; None where it is not known."""
 
         def collect() -> None:
             if not self.ended:
                 self.ended = True
+                code = self._popen.wait() if self._popen else exits.code_of(self.main, self._pidfd)
                 self._unwatch()
-                ended(self._popen.wait() if self._popen else None)
+                ended(code)
 
         if self._popen is not None:
             self._reaper.leave_to(self.main.pid, collect)
@@ -76,9 +79,9 @@ class Life:
         if self._popen is not None and self._popen.returncode is None:
             self._popen.returncode = 0  # or its destructor would warn, and wait for what is not ours any more
 
-    def terminate(self) -> None:
-        """TERM to the main process only: Celery's warm shutdown."""
-        send(self.main, signal.SIGTERM)
+    def send(self, number: signal.Signals) -> None:
+        """Signal the main process only: TERM is Celery's warm shutdown, QUIT its cold one."""
+        send(self.main, number)
 
     def consumed(self) -> float:
         """Seconds since it was ready; 0.0 when it never was."""

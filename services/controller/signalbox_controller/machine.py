@@ -28,7 +28,10 @@ class Input(StrEnum):
     READY = "it consumes"
     #: Its agent says that it began to shut down, whoever told it to.
     LEAVING = "it is shutting down"
+    #: The time in which its tasks may finish is over; what is left is for ending them in order.
+    LAST_CALL = "the time for its tasks ran out"
     DEADLINE = "its time to stop ran out"
+    UNREADY = "it did not begin to consume in time"
     BACKOFF_ELAPSED = "its pause is over"
     #: Gone, as it was asked to.
     EXITED = "it exited"
@@ -36,6 +39,8 @@ class Input(StrEnum):
     EXITED_TO_RESTART = "it exited to be started again"
     #: Gone unasked; another try after a pause.
     EXITED_TO_RETRY = "it failed"
+    #: Gone for a reason that lies outside of it, such as a broker that is away; another try after a pause.
+    EXITED_TO_WAIT = "it could not begin"
     #: Gone unasked, too often.
     EXITED_TOO_OFTEN = "it keeps failing"
     #: Gone unasked, and its restart policy leaves it.
@@ -47,8 +52,10 @@ class Action(StrEnum):
 
     SPAWN = "launch it"
     TERMINATE = "TERM to the main process"
+    QUIT = "QUIT to the main process"
     KILL_TREE = "KILL to it and to all that descends from it"
-    ARM_DEADLINE = "start the clock after which it is killed"
+    ARM_DEADLINE = "start the clocks after which its tasks are ended, and it is killed"
+    ARM_READY = "start the clock by which it has to consume"
     ARM_BACKOFF = "start the pause before the next try"
     DISARM = "stop every clock"
 
@@ -64,9 +71,9 @@ def _to(state: ProcessState, *actions: Action) -> Transition:
     return Transition(state, actions)
 
 
-_SPAWN = _to("starting", Action.DISARM, Action.SPAWN)
+_SPAWN = _to("starting", Action.DISARM, Action.SPAWN, Action.ARM_READY)
 _DRAIN = _to("draining", Action.TERMINATE, Action.ARM_DEADLINE)
-_HALT = _to("stopping", Action.TERMINATE, Action.ARM_DEADLINE)
+_HALT = _to("stopping", Action.DISARM, Action.TERMINATE, Action.ARM_DEADLINE)
 _KILL = _to("stopping", Action.DISARM, Action.KILL_TREE)
 _DOWN = _to("stopped", Action.DISARM)
 _RETRY = _to("backoff", Action.DISARM, Action.ARM_BACKOFF)
@@ -77,6 +84,7 @@ _EXITS: Final = {
     Input.EXITED: _DOWN,
     Input.EXITED_TO_RESTART: _SPAWN,
     Input.EXITED_TO_RETRY: _RETRY,
+    Input.EXITED_TO_WAIT: _RETRY,
     Input.EXITED_TOO_OFTEN: _GIVE_UP,
     Input.EXITED_FOR_GOOD: _DOWN,
 }
@@ -95,7 +103,10 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
     "backoff": {**_ABSENT, Input.BACKOFF_ELAPSED: _SPAWN},
     "starting": {
         **_EXITS,
-        Input.READY: _to("running"),
+        # Importing the application is not the same as reaching its broker: each has its time.
+        Input.GREETED: _to("starting", Action.ARM_READY),
+        Input.READY: _to("running", Action.DISARM),
+        Input.UNREADY: _KILL,
         Input.DRAIN: _HALT,
         Input.HALT: _HALT,
         Input.KILL: _KILL,
@@ -110,7 +121,7 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
     },
     "unknown": {
         **_EXITS,
-        Input.GREETED: _to("starting"),
+        Input.GREETED: _to("starting", Action.ARM_READY),
         Input.READY: _to("running"),
         Input.DRAIN: _DRAIN,
         Input.HALT: _HALT,
@@ -122,6 +133,7 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
         **_EXITS,
         Input.DRAIN: _to("draining", Action.ARM_DEADLINE),
         Input.HALT: _to("stopping", Action.ARM_DEADLINE),
+        Input.LAST_CALL: _to("stopping", Action.QUIT),
         Input.KILL: _KILL,
         Input.DEADLINE: _KILL,
     },
@@ -131,6 +143,7 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
         Input.HALT: _to("stopping", Action.ARM_DEADLINE),
         Input.KILL: _KILL,
         Input.DEADLINE: _KILL,
+        Input.UNREADY: _KILL,
     },
 }
 

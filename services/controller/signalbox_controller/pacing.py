@@ -15,6 +15,8 @@ class Pacing(msgspec.Struct, frozen=True, kw_only=True):
     #: The first pause; each further one is twice as long.
     first: float = 0.5
     most: float = 60.0
+    #: The longest pause while it waits for something outside, which may come back at any time.
+    outside: float = 10.0
     #: Failures in a row after which it gives up: with these pauses, after a minute.
     limit: int = 8
     #: A process that ran for so long has recovered, and its failures are forgotten.
@@ -27,22 +29,33 @@ class Strikes:
     def __init__(self, pacing: Pacing, jitter: Callable[[float, float], float] = uniform) -> None:
         self._pacing = pacing
         self._jitter = jitter
+        self._most = pacing.most
+        self._tries = 0
         self.count = 0
 
     def forget(self) -> None:
         """Begin again: a person started it, or it recovered."""
-        self.count = 0
+        self.count = self._tries = 0
 
     def add(self, ran: float) -> bool:
         """Note a failure after `ran` seconds of running; answer whether it is worth another try."""
-        if ran >= self._pacing.quiet:
-            self.forget()
+        self._try_again(ran, self._pacing.most)
         self.count += 1
         return self.count < self._pacing.limit
 
+    def wait(self, ran: float) -> None:
+        """Note that it could not begin for a reason outside: worth a try for as long as it takes."""
+        self._try_again(ran, self._pacing.outside)
+
+    def _try_again(self, ran: float, most: float) -> None:
+        if ran >= self._pacing.quiet:
+            self.forget()
+        self._tries += 1
+        self._most = most
+
     def pause(self) -> float:
         """Seconds to wait before the next try, between half and the whole of the present step."""
-        step = min(self._pacing.first * 2 ** (max(self.count, 1) - 1), self._pacing.most)
+        step = min(self._pacing.first * 2 ** min(max(self._tries, 1) - 1, 16), self._most)
         return self._jitter(step / 2, step)
 
 
@@ -57,6 +70,8 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
     code: int | None
     #: Seconds that it consumed; 0.0 when it never did.
     ran: float = 0.0
+    #: Whether what kept it from running lies outside of it.
+    outside: bool = False
 
 
 def judge(exit_: Exit, policy: RestartPolicy, strikes: Strikes) -> Input:
@@ -67,4 +82,7 @@ def judge(exit_: Exit, policy: RestartPolicy, strikes: Strikes) -> Input:
         return Input.EXITED_TO_RESTART
     if policy == "never" or (policy == "on-failure" and exit_.code == 0):
         return Input.EXITED_FOR_GOOD
+    if exit_.outside:
+        strikes.wait(exit_.ran)
+        return Input.EXITED_TO_WAIT
     return Input.EXITED_TO_RETRY if strikes.add(exit_.ran) else Input.EXITED_TOO_OFTEN

@@ -15,6 +15,7 @@ from signalbox.bus.consumer import Consumer
 from signalbox.messages.base import utc_now
 from signalbox.service import background
 from signalbox.settings import Settings
+from signalbox_controller.agents.deaths import Deaths
 from signalbox_controller.agents.server import Agents
 from signalbox_controller.commands.desk import Desk
 from signalbox_controller.commands.memory import LIMIT as COMMANDS_LIMIT
@@ -28,11 +29,14 @@ from signalbox_controller.folders import Folders, lock, prepare
 from signalbox_controller.heartbeat import Heartbeat
 from signalbox_controller.instances import Instances
 from signalbox_controller.journal import Journal
+from signalbox_controller.oom import OutOfMemory
 from signalbox_controller.operator import Operator
 from signalbox_controller.outbox import Outbox
 from signalbox_controller.reaper import Reaper, become_subreaper
+from signalbox_controller.returns import Returns
 from signalbox_controller.spawn import Launcher, inheritable
 from signalbox_controller.supervisor import Site
+from signalbox_controller.turns import Turns
 from signalbox_controller.wording import Order
 
 log = logging.getLogger(__name__)
@@ -72,11 +76,25 @@ async def controller(
 
         host = host_name(configuration, settings, environ)
         outbox = Outbox(redis)
-        agents = Agents(host, outbox, cancelled.keys)
         reaper = stack.enter_context(_reaping())
-        site = _site(host, folders, settings, environ, reaper, agents, outbox)
+        memory = stack.enter_context(closing(OutOfMemory()))
+        agents = Agents(host, outbox, Deaths(reaper, memory), cancelled.keys)
+        launcher = _launcher(host, folders, settings, environ)
+        returns = Returns(folders.state / "returns.json", configuration.processes, launcher, reaper)
+        site = Site(
+            host=host,
+            launcher=launcher,
+            reaper=reaper,
+            agents=agents,
+            instances=Instances(folders.state / "instances.json"),
+            memory=memory,
+            returns=returns,
+            tell=outbox.put,
+        )
         fleet = Fleet(configuration.processes, site, Desired(folders.state / "desired.json"))
-        ports = Ports(host=host, fleet=fleet, agents=agents, reaper=reaper, cancelled=cancelled)
+        ports = Ports(
+            host=host, fleet=fleet, agents=agents, reaper=reaper, cancelled=cancelled, turns=Turns(redis, host)
+        )
         since = utc_now() - (timedelta() if fresh else AWAY)
         desk = Desk(ports, Memory(carried_out), outbox, settings.key, since)
         reader = Reader(_commands(redis, host), desk)
@@ -86,7 +104,7 @@ async def controller(
         fleet.open()
         stack.callback(fleet.leave)
         await stack.enter_async_context(Operator(host, desk, heartbeat).listening(folders.operator))
-        await stack.enter_async_context(background(outbox.run, reader.run, heartbeat.run))
+        await stack.enter_async_context(background(outbox.run, reader.run, heartbeat.run, memory.follow, returns.run))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
         yield
         if settings.on_exit == "stop":
@@ -109,28 +127,13 @@ def _reaping() -> Iterator[Reaper]:
         loop.remove_signal_handler(signal.SIGCHLD)
 
 
-def _site(
-    host: str,
-    folders: Folders,
-    settings: Settings,
-    environ: Mapping[str, str],
-    reaper: Reaper,
-    agents: Agents,
-    outbox: Outbox,
-) -> Site:
-    return Site(
+def _launcher(host: str, folders: Folders, settings: Settings, environ: Mapping[str, str]) -> Launcher:
+    return Launcher(
         host=host,
-        launcher=Launcher(
-            host=host,
-            logs=folders.logs,
-            state=folders.state,
-            socket=folders.socket,
-            environ=inheritable(environ, settings),
-        ),
-        reaper=reaper,
-        agents=agents,
-        instances=Instances(folders.state / "instances.json"),
-        tell=outbox.put,
+        logs=folders.logs,
+        state=folders.state,
+        socket=folders.socket,
+        environ=inheritable(environ, settings),
     )
 
 

@@ -30,7 +30,11 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
     options: tuple[str, ...]
     #: From TERM to KILL, when the process is told to stop.
     stop_timeout: float
+    #: From its launch until its agent speaks, and again from then until it consumes (or, for beat, ticks).
+    start_timeout: float = 30.0
     restart: RestartPolicy = "on-failure"
+    #: How many other workers of the application must run on the host while it is restarted.
+    minimum_running: int = 0
     #: From TERM to KILL for one cancelled task, when the caller does not say.
     kill_after: float = 5.0
     queues: tuple[str, ...] = ()

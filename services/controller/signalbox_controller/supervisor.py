@@ -2,26 +2,32 @@
 
 import asyncio
 import logging
+import signal
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Literal
 
 import msgspec
 
 from signalbox.messages.events import Event
-from signalbox_controller import procfs, wording
+from signalbox_controller import obituary, procfs, wording
 from signalbox_controller.aftermath import Aftermath, clear_up
+from signalbox_controller.agents import protocol
 from signalbox_controller.agents.server import Agents
-from signalbox_controller.clocks import Clocks
+from signalbox_controller.clocks import Clock, Clocks
 from signalbox_controller.desired import Wish
 from signalbox_controller.ending import kill_all
 from signalbox_controller.instances import Instances, Launch
 from signalbox_controller.life import Life
 from signalbox_controller.logtail import last_words, size
 from signalbox_controller.machine import ALIVE, Action, Input, step
-from signalbox_controller.pacing import Exit, Pacing, Strikes, judge
+from signalbox_controller.obituary import Death
+from signalbox_controller.oom import OutOfMemory
+from signalbox_controller.pacing import Pacing, Strikes
 from signalbox_controller.procfs import Proc
 from signalbox_controller.reaper import Reaper
+from signalbox_controller.reckoning import reckon
+from signalbox_controller.returns import Returns
 from signalbox_controller.spawn import Launcher
 from signalbox_controller.specs import ProcessSpec
 from signalbox_controller.standing import Standing
@@ -30,6 +36,10 @@ from signalbox_controller.wording import Order
 log = logging.getLogger(__name__)
 
 Mode = Literal["graceful", "immediate"]
+
+#: Seconds before the deadline of a stop at which running tasks are ended by QUIT, Celery's cold shutdown: a busy
+#: worker exits about 1.4 s after it (measured on Celery 5.7). Of short time-outs it is the second half.
+LAST_CALL = 2.0
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +50,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     reaper: Reaper
     agents: Agents
     instances: Instances
+    memory: OutOfMemory
+    returns: Returns
     #: Where events go.
     tell: Callable[[Event], None]
     pacing: Pacing = Pacing()
@@ -47,6 +59,9 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
 class Supervised:
     """One configured process."""
+
+    #: Whether its agent has to ask before it sends anything; see `lease`.
+    leased = False
 
     def __init__(self, spec: ProcessSpec, site: Site, wish: Wish) -> None:
         self.spec = spec
@@ -62,9 +77,11 @@ class Supervised:
         self._jobs: set[asyncio.Task[None]] = set()
         self._actions: dict[Action, Callable[[], None]] = {
             Action.SPAWN: self._spawn,
-            Action.TERMINATE: self._terminate,
+            Action.TERMINATE: lambda: self._send(signal.SIGTERM),
+            Action.QUIT: lambda: self._send(signal.SIGQUIT),
             Action.KILL_TREE: lambda: self._begin(self._kill_tree()),
             Action.ARM_DEADLINE: self._arm_deadline,
+            Action.ARM_READY: self._arm_ready,
             Action.ARM_BACKOFF: self._arm_backoff,
             Action.DISARM: self._clocks.stop,
         }
@@ -81,16 +98,36 @@ class Supervised:
     def stop(self, order: Order, mode: Mode = "graceful", timeout: float | None = None) -> None:
         """Have it stop; `timeout` is the time from TERM to KILL in seconds, unless the mode is `immediate`."""
         self.standing.wish = "stopped"
+        message = f"stopped by {order.words}"
+        self._end(order, mode, timeout, message)
+
+    def restart(self, order: Order, mode: Mode = "graceful", timeout: float | None = None) -> None:
+        """Have it stop as above and start again; one that does not run is started."""
+        self.tasks_killed = 0
+        if self.standing.state not in ALIVE:
+            self.start()
+            return
+        self.standing.wish = "running"
+        self._strikes.forget()
+        self._end(order, mode, timeout, f"restarted by {order.words}")
+
+    def _end(self, order: Order, mode: Mode, timeout: float | None, message: str) -> None:
         self._order = order
         self._timeout = self.spec.stop_timeout if timeout is None else timeout
-        message = f"stopped by {order.words}"
         self.tasks_killed = 0  # those of an earlier end are not told again
-        if self.standing.state in ALIVE:
-            message += "" if mode == "immediate" else f"; killed in at most {wording.seconds(self._timeout)}"
+        if self.standing.state in ALIVE and mode != "immediate":
+            message += f"; killed in at most {wording.seconds(self._timeout)}"
         if self.life is not None:
             self.life.asked = True
+            self.life.agent.parting.begin(protocol.Stop(error=wording.stopped(order), redeliver=order.redeliver))
         graceful = Input.DRAIN if self.spec.kind == "worker" else Input.HALT
         self._feed(Input.KILL if mode == "immediate" else graceful, message)
+
+    @property
+    def decided(self) -> bool:
+        """Whether a start has come to its end: it consumes, failed, or is no longer wanted."""
+        ended = self.standing.state in {"running", "backoff", "fatal", "stopped"}
+        return ended or self.standing.wish == "stopped"
 
     def adopt(self, instance: str, main: Proc) -> None:
         """Take over a process that a former controller launched and that still runs."""
@@ -119,6 +156,12 @@ class Supervised:
 
     def leaving(self) -> None:
         self._feed(Input.LEAVING, "is shutting down, and was not asked to by us")
+
+    def claims(self, claim: protocol.Claim) -> None:
+        """A beat asks whether it may send; only a leased one does."""
+
+    def begins(self, fence: int, runs: Mapping[str, float]) -> None:
+        """A beat tells from when on its entries count; only a leased one does."""
 
     # The machine. An action must not feed it again before it returns: the order of events would be wrong.
 
@@ -171,21 +214,40 @@ class Supervised:
         self.standing.instance, self.standing.pid = life.instance, life.main.pid
         life.watch(lambda code: self._begin(self._clear_up(life, code)))
 
-    def _terminate(self) -> None:
+    def _send(self, number: signal.Signals) -> None:
         if self.life is not None:
-            self.life.terminate()
+            self.life.send(number)
 
     def _arm_deadline(self) -> None:
-        self._clocks.deadline(self._timeout, lambda: self._feed(Input.DEADLINE, "did not stop in time: killed"))
+        self._clocks.hasten(
+            Clock.LAST_CALL,
+            max(self._timeout - LAST_CALL, self._timeout / 2),
+            lambda: self._feed(Input.LAST_CALL, f"{self.standing.message}; its tasks are being ended"),
+        )
+        self._clocks.hasten(
+            Clock.DEADLINE,
+            self._timeout,
+            lambda: self._feed(Input.DEADLINE, "did not stop in time: killed"),
+        )
+
+    def _arm_ready(self) -> None:
+        self._clocks.start(Clock.READY, self.spec.start_timeout, self._unready)
+
+    def _unready(self) -> None:
+        if self.life is not None and self.standing.state == "starting":
+            self.life.unready = True
+        self._feed(Input.UNREADY, "did not begin to consume in time: killed")
 
     def _arm_backoff(self) -> None:
         pause = self._strikes.pause()
         self.standing.message += f"; next try in {wording.seconds(pause)}"
-        self._clocks.pause(pause, lambda: self._feed(Input.BACKOFF_ELAPSED))
+        self._clocks.start(Clock.PAUSE, pause, lambda: self._feed(Input.BACKOFF_ELAPSED))
 
     async def _kill_tree(self) -> None:
-        life = self.life
-        if life is not None and (survivors := await kill_all(life.tree.look, self._site.reaper)):
+        if (life := self.life) is None:
+            return
+        await life.agent.parting.let_go()
+        if survivors := await kill_all(life.tree.look, self._site.reaper):
             self._outlived(survivors)
 
     def _outlived(self, survivors: list[Proc]) -> None:
@@ -197,47 +259,50 @@ class Supervised:
     # Its end.
 
     async def _clear_up(self, life: Life, code: int | None) -> None:
+        # As long as nobody told it to stop, a KILL is not ours.
+        memory = self._site.memory.killed(life.main.pid) if code == -signal.SIGKILL and not life.asked else "no"
+        end = wording.exit_words(code, memory)
         aftermath = await clear_up(life, self._site.reaper)
-        self._account(life, code, aftermath)
+        self._account(life, end, aftermath)
         self._site.agents.retire(life.instance)
         self._site.instances.forget(self.spec.name)
         self.standing.exit_code = code
-        self._exited(life, self._how(life, code))
+        self._exited(life, end)
         if aftermath.survivors:
             self._outlived(aftermath.survivors)
 
-    def _account(self, life: Life, code: int | None, aftermath: Aftermath) -> None:
+    def _account(self, life: Life, end: str, aftermath: Aftermath) -> None:
         """Tell which tasks went with it."""
-        self.tasks_killed = len(aftermath.lost)
-        asked = life.asked and self._order is not None
-        error = wording.stopped(self._order) if asked and self._order else wording.lost(code)
-        for run in aftermath.lost:
-            self._site.tell(run.failed(self._site.host, "stopped" if asked else "worker_lost", error))
+        order = self._order if life.asked else None
+        reckoning = reckon(self.spec.name, self._site.host, aftermath.lost, end, order)
+        self.tasks_killed = reckoning.failed + life.agent.parting.stopped
+        for event in reckoning.events:
+            self._site.tell(event)
+        if life.agent.parting.custody:
+            self._site.returns.owe(life.instance, reckoning.debt)
 
     def _exited(self, life: Life | None, how: str) -> None:
         self.life = None
         self.standing.pid = None
-        exit_ = Exit(
-            wanted=self.standing.wish == "running",
-            asked=life is not None and life.asked,
+        death = Death(
+            how=how,
             code=self.standing.exit_code,
+            wanted=self._wanted,
+            asked=life is not None and life.asked,
             ran=life.consumed() if life else 0.0,
+            unready=life is not None and life.unready,
+            order=self._order,
+            words=self._words(life) if life else "",
         )
-        event = judge(exit_, self.spec.restart, self._strikes)
-        self._feed(event, self._epitaph(event, how))
+        event, message = obituary.read(death, self.spec, self.spec.node(self._site.host), self._strikes)
+        self._feed(event, message)
 
-    def _how(self, life: Life, code: int | None) -> str:
-        words = "" if life.asked or code == 0 else last_words(self._site.launcher.log(self.spec), life.log_start)
-        return f"{wording.exit_words(code)}{': ' if words else ''}{words}"
+    @property
+    def _wanted(self) -> bool:
+        """Whether it is to be launched again when it has ended."""
+        return self.standing.wish == "running"
 
-    def _epitaph(self, event: Input, how: str) -> str:
-        match event:
-            case Input.EXITED | Input.EXITED_TO_RESTART:
-                return f"stopped by {self._order.words}" if self._order else "stopped"
-            case Input.EXITED_TOO_OFTEN:
-                count = self._strikes.count
-                return f"gave up after {count} failures in a row ({how}); start it again once the cause is gone"
-            case Input.EXITED_FOR_GOOD:
-                return f"ended by itself ({how})"
-            case _:
-                return f"failed ({how})"
+    def _words(self, life: Life) -> str:
+        """The end of its log, where it says why."""
+        plain = life.asked or self.standing.exit_code == 0
+        return "" if plain else last_words(self._site.launcher.log(self.spec), life.log_start)

@@ -11,13 +11,14 @@ from signalbox.bus.signing import verify
 from signalbox.errors import BadSignature, UnreadableMessage
 from signalbox.messages.base import utc_now
 from signalbox.messages.codec import decode_command
-from signalbox.messages.commands import AnyCommand, CancelTask, Command, StartProcesses, StopProcesses
+from signalbox.messages.commands import AnyCommand, CancelTask, Command, RestartProcesses, StartProcesses, StopProcesses
 from signalbox.messages.events import CommandDone, CommandGiven, CommandRefused
 from signalbox.messages.receipts import Answered
 from signalbox_controller.commands.cancel import cancel_task
 from signalbox_controller.commands.memory import Memory
 from signalbox_controller.commands.ports import Ports, Result
 from signalbox_controller.commands.processes import start_processes, stop_processes
+from signalbox_controller.commands.restart import restart_processes
 from signalbox_controller.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ COMMAND_HANDLERS: Mapping[type[Command], Handler] = {
     CancelTask: cancel_task,
     StopProcesses: stop_processes,
     StartProcesses: start_processes,
+    RestartProcesses: restart_processes,
 }
 
 

@@ -10,6 +10,7 @@ from signalbox_controller.agents.server import Agents
 from signalbox_controller.fleet import Fleet
 from signalbox_controller.journal import Journal
 from signalbox_controller.reaper import Reaper
+from signalbox_controller.turns import Turns
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +20,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     fleet: Fleet
     agents: Agents
     reaper: Reaper
+    turns: Turns
     #: The ids of tasks that must never run.
     cancelled: Journal
 

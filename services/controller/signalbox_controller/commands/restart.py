@@ -1,0 +1,48 @@
+"""RestartProcesses: one process after the other, each back at work before the next one is stopped."""
+
+from collections.abc import Sequence
+
+from signalbox.messages.commands import RestartProcesses
+from signalbox_controller.commands.ports import Ports, Result
+from signalbox_controller.errors import NoTurn
+from signalbox_controller.rolling import Manner, Roll
+from signalbox_controller.supervisor import Supervised
+from signalbox_controller.wording import Order
+
+
+async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
+    """Restart them when it is this host's turn, and answer once all consume, or one did not come back."""
+    named = ports.fleet.select(command.processes)
+    chosen = named if command.processes else [one for one in named if one.standing.wish == "running"]
+    if not chosen:
+        return Result(verdict="unknown", detail=_nothing(command))
+    order = Order(by=command.issued_by, reason=command.reason, redeliver=command.redeliver)
+    roll = Roll(ports.fleet, Manner(order=order, mode=command.mode, timeout=command.timeout))
+    alone = command.hosts == (ports.host,)
+    try:
+        async with ports.turns.turn(command.command_id, alone=alone) as turn:
+            await ports.fleet.want(chosen, "running")
+            trouble = await roll.through(chosen, turn.confirm)
+            if trouble:
+                await turn.call_off(trouble)
+    except NoTurn as error:
+        trouble = str(error)
+    return Result(
+        verdict="incomplete" if trouble else "started",
+        detail=_detail(trouble, roll.untouched(chosen)),
+        processes=tuple(process.standing.report() for process in chosen),
+        tasks_killed=roll.tasks_killed,
+    )
+
+
+def _nothing(command: RestartProcesses) -> str:
+    if command.processes:
+        return "No process of that name is configured on this host."
+    return "Nothing is wanted running on this host, so that there is nothing to restart."
+
+
+def _detail(trouble: str, untouched: Sequence[Supervised]) -> str:
+    if not trouble:
+        return ""
+    names = ", ".join(process.spec.name for process in untouched)
+    return f"{trouble}; not restarted: {names}" if names else trouble

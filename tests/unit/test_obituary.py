@@ -1,0 +1,74 @@
+"""What the end of a process means, and what a person reads of it."""
+
+from pathlib import Path
+
+import pytest
+
+from signalbox_controller.machine import Input
+from signalbox_controller.obituary import Death, read
+from signalbox_controller.pacing import Pacing, Strikes
+from signalbox_controller.specs import ProcessSpec
+from signalbox_controller.wording import Order
+
+WORKER = ProcessSpec(
+    name="worker",
+    kind="worker",
+    app="shop",
+    label="shop",
+    directory=Path(),
+    python="python",
+    environment={},
+    options=(),
+    stop_timeout=10.0,
+    start_timeout=20.0,
+)
+LOCKED = "ResourceLocked: (405) RESOURCE_LOCKED - cannot obtain exclusive access to locked queue"
+REFUSED = "consumer: Cannot connect to redis://127.0.0.1:1: Connection refused"
+
+
+def told(strikes: Strikes | None = None, **fields: object) -> tuple[Input, str]:
+    usual: dict[str, object] = {"how": "exit code 1", "code": 1, "wanted": True, "asked": False}
+    death = Death(**(usual | fields))  # type: ignore[arg-type]
+    return read(death, WORKER, "worker@web-01", strikes or Strikes(Pacing()))
+
+
+@pytest.mark.parametrize(
+    ("fields", "event", "message"),
+    [
+        ({"words": "boom"}, Input.EXITED_TO_RETRY, "failed (exit code 1: boom)"),
+        ({"code": 0, "how": "exit code 0"}, Input.EXITED_FOR_GOOD, "ended by itself (exit code 0)"),
+        (
+            {"wanted": False, "asked": True, "order": Order(by="user:alice", reason="maintenance")},
+            *(Input.EXITED, "stopped by alice: maintenance"),
+        ),
+        ({"asked": True, "order": Order(by="user:alice")}, Input.EXITED_TO_RESTART, "restarted by alice"),
+        (
+            {"unready": True, "code": -9, "how": "signal 9 (SIGKILL)", "words": REFUSED},
+            *(Input.EXITED_TO_WAIT, f"did not begin to consume within 20 s: {REFUSED}"),
+        ),
+        (
+            {"words": LOCKED},
+            Input.EXITED_TO_WAIT,
+            (
+                f"the broker holds the name worker@web-01 for another worker, or has not noticed the end of the last one "
+                f"yet: {LOCKED}"
+            ),
+        ),
+    ],
+)
+def test_an_end_is_told_with_its_reason(fields: dict[str, object], event: Input, message: str) -> None:
+    assert told(**fields) == (event, message)
+
+
+def test_a_name_that_is_held_never_wears_out_a_worker() -> None:
+    strikes = Strikes(Pacing(limit=2))
+    assert {told(strikes, words=LOCKED)[0] for _ in range(10)} == {Input.EXITED_TO_WAIT}
+
+
+def test_the_last_failure_says_how_many_there_were() -> None:
+    strikes = Strikes(Pacing(limit=2))
+    told(strikes, words="boom")
+    assert told(strikes, words="boom") == (
+        Input.EXITED_TOO_OFTEN,
+        "gave up after 2 failures in a row (exit code 1: boom); start it again once the cause is gone",
+    )
