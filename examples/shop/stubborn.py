@@ -59,6 +59,15 @@ def one_long_call(seconds: float = 20.0) -> str:
 
 
 @app.task
+def eat_memory(megabytes: int = 1000, seconds: float = 60.0) -> int:
+    """Take so much memory, all of it really used, and hold it for so long."""
+    held = [bytearray(b"x" * 1_000_000) for _ in range(megabytes)]
+    for _ in slices(seconds):
+        pass
+    return len(held)
+
+
+@app.task
 def run_subprocess(seconds: float = 60.0) -> int:
     """Start a program and wait for it; a TERM to the task leaves the program running."""
     # Not subprocess.run(), which would kill the program when the SystemExit comes.

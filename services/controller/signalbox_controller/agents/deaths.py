@@ -1,0 +1,90 @@
+"""A pool child that died under its task: why, and what it left behind.
+
+A worker that dies is cleared up by its supervisor (`aftermath.py`); here the worker lives and only a child is gone.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Coroutine
+
+import msgspec
+
+from signalbox.messages.base import Outcome
+from signalbox.messages.events import AnyTaskEvent, TaskFailed, TaskRequeued
+from signalbox_controller import procfs, wording
+from signalbox_controller.ending import kill_all
+from signalbox_controller.oom import OutOfMemory
+from signalbox_controller.procfs import Proc
+from signalbox_controller.reaper import Reaper
+from signalbox_controller.trees import Kin, launched_by
+
+log = logging.getLogger(__name__)
+
+#: How a task ends whose process was killed, and not by a cancel of ours: nobody has looked after its descendants.
+KILLED: frozenset[Outcome] = frozenset({"worker_lost", "time_limit", "revoked"})
+#: As the agent words it (`texts.py`).
+BY_KILL = f"signal {signal.SIGKILL.value} "
+
+Tell = Callable[[AnyTaskEvent], None]
+
+
+def died(event: AnyTaskEvent) -> bool:
+    """Whether this says that a child is gone, and not only its task; one that gave its task back may live on."""
+    match event:
+        case TaskFailed():
+            return event.outcome in KILLED
+        case TaskRequeued(pid=int(pid)):
+            child = procfs.identify(pid)
+            return child is None or not procfs.alive(child)
+        case _:
+            return False
+
+
+class Deaths:
+    """Looks after the dead children of every worker of the host."""
+
+    def __init__(self, reaper: Reaper, memory: OutOfMemory) -> None:
+        self._reaper = reaper
+        self._memory = memory
+        self._jobs: set[asyncio.Task[None]] = set()
+
+    def settle(self, event: AnyTaskEvent, tell: Tell, *, ours: bool) -> None:
+        """Tell of the death once all that descended from the child is gone, too; mostly at once.
+
+        Args:
+            event: what the agent says.
+            tell: is called once, with the event as it should be told.
+            ours: whether the orphans of this worker come to us; see `launched_by`.
+        """
+        if isinstance(event, TaskFailed):
+            event = self._explained(event)
+        left = self._left_by(event.task_id, ours=ours)
+        if left():
+            self._begin(self._end(event, left, tell))
+        else:
+            tell(event)
+
+    def _explained(self, event: TaskFailed) -> TaskFailed:
+        if event.outcome != "worker_lost" or event.pid is None or BY_KILL not in event.error:
+            return event
+        why = wording.out_of_memory(self._memory.killed(event.pid))
+        return msgspec.structs.replace(event, error=event.error + why) if why else event
+
+    def _left_by(self, task_id: str, *, ours: bool) -> Callable[[], list[Proc]]:
+        kin, tasks = Kin(), frozenset({task_id})
+        return lambda: kin.look(launched_by(tasks, self._reaper, ours=ours))
+
+    async def _end(self, event: AnyTaskEvent, left: Callable[[], list[Proc]], tell: Tell) -> None:
+        pids = ", ".join(str(proc.pid) for proc in left())
+        survivors = await kill_all(left, self._reaper)
+        log.info("Task %s left processes behind when its own died: pid %s; ended", event.task_id, pids)
+        if survivors and isinstance(event, TaskFailed):
+            outlived = ", ".join(str(proc.pid) for proc in survivors)
+            event = msgspec.structs.replace(event, error=f"{event.error}; pid {outlived} outlived it and KILL")
+        tell(event)
+
+    def _begin(self, job: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(job)
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)

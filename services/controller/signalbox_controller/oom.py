@@ -1,0 +1,163 @@
+"""Whether the kernel killed a process because memory ran out: asked of the kernel, never guessed from a signal 9.
+
+The kernel's log names the pid of each victim (mm/oom_kill.c). Where we may not read it, or live in a pid namespace
+with other numbers than the log's, counters tell whether anything was killed for memory at that time: that of our
+control group (`memory.events` of version 2, `memory.oom_control` of version 1), else the machine's `/proc/vmstat`.
+"""
+
+import asyncio
+import logging
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+log = logging.getLogger(__name__)
+
+#: `yes`: the kernel names the process; `probably`: at that moment it killed something; `unseen`: nothing can be read.
+Finding = Literal["yes", "probably", "no", "unseen"]
+
+#: Seconds between the kernel's count of a victim and our look at its death, at most.
+RECENT = 3.0
+#: Bytes of one record of the log at most (printk's limit).
+RECORD = 8192
+#: Victims that are remembered.
+REMEMBERED = 1000
+#: The inode of the first pid namespace (include/linux/proc_ns.h): only there the log's numbers are ours.
+FIRST_PIDS = "pid:[4026531836]"
+
+_VICTIM = re.compile(r"out of memory[^:]*: Killed process (\d+) ", re.IGNORECASE)
+
+
+def victim_of(record: str) -> int | None:
+    """The pid that a record of `/dev/kmsg` names as killed for memory; only the kernel itself is believed.
+
+    The number in front is 8 × facility + severity; the kernel's facility is 0, and nobody else can write as it.
+    """
+    head, _, text = record.partition(";")
+    priority = head.partition(",")[0]
+    found = _VICTIM.search(text) if priority.isdigit() and int(priority) < 8 else None
+    return int(found[1]) if found else None
+
+
+class KernelLog:
+    """The victims since we began to look, from `/dev/kmsg`."""
+
+    def __init__(self, path: str = "/dev/kmsg") -> None:
+        """Raises OSError where the log is not for us to read."""
+        self._handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        os.lseek(self._handle, 0, os.SEEK_END)
+        self._victims: dict[int, None] = {}
+
+    def names(self, pid: int) -> bool:
+        """Whether this process was a victim; told once, as pids come again."""
+        for record in self._records():
+            if (victim := victim_of(record)) is not None:
+                self._victims[victim] = None
+        while len(self._victims) > REMEMBERED:
+            del self._victims[next(iter(self._victims))]
+        return self._victims.pop(pid, False) is None
+
+    def _records(self) -> Iterator[str]:
+        while True:
+            try:
+                yield os.read(self._handle, RECORD).decode(errors="replace")
+            except BrokenPipeError:  # some were overwritten before we came; the next read goes on behind them
+                continue
+            except OSError:
+                return
+
+    def close(self) -> None:
+        """Give the file back."""
+        os.close(self._handle)
+
+
+class Counter:
+    """How many processes were killed for memory in our control group, or on the machine."""
+
+    def __init__(self) -> None:
+        self._path = counter_path(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
+        self._count = self._read()
+        self._rose_at = float("-inf")
+
+    @property
+    def readable(self) -> bool:
+        """Whether it tells anything."""
+        return self._count is not None
+
+    def look(self) -> None:
+        """Compare with the last look; to be called often, lest an old rise pass for a recent one."""
+        count = self._read()
+        if count is not None and self._count is not None and count > self._count:
+            self._rose_at = time.monotonic()
+        self._count = count
+
+    def rose(self) -> bool:
+        """Whether it rose a moment ago."""
+        self.look()
+        return time.monotonic() - self._rose_at < RECENT
+
+    def _read(self) -> int | None:
+        try:
+            lines = self._path.read_text(encoding="ascii").splitlines()
+        except OSError:
+            return None
+        counts = (line.split() for line in lines)
+        return next((int(words[1]) for words in counts if len(words) == 2 and words[0] == "oom_kill"), None)
+
+
+def counter_path(membership: Path, mounted: Path) -> Path:
+    """The file that counts for our control group; the machine's where there is none."""
+    try:
+        lines = membership.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers == "":
+            found = mounted / group.lstrip("/") / "memory.events"
+        elif controllers == "memory":
+            found = mounted / "memory" / group.lstrip("/") / "memory.oom_control"
+        else:
+            continue
+        if found.is_file():
+            return found
+    return Path("/proc/vmstat")
+
+
+class OutOfMemory:
+    """Asks whichever of the two can be read."""
+
+    def __init__(self) -> None:
+        self._log = _kernel_log()
+        self._counter = Counter()
+
+    def killed(self, pid: int) -> Finding:
+        """What the kernel says of a process that died of KILL just now."""
+        if self._log is not None:
+            return "yes" if self._log.names(pid) else "no"
+        if not self._counter.readable:
+            return "unseen"
+        return "probably" if self._counter.rose() else "no"
+
+    async def follow(self) -> None:
+        """Keep the counter up to date, for ever."""
+        while True:
+            await asyncio.sleep(RECENT)
+            if self._log is None:
+                self._counter.look()
+
+    def close(self) -> None:
+        """Give the log back."""
+        if self._log is not None:
+            self._log.close()
+
+
+def _kernel_log() -> KernelLog | None:
+    try:
+        return KernelLog() if str(Path("/proc/self/ns/pid").readlink()) == FIRST_PIDS else None
+    except OSError as error:
+        log.info("The kernel's log cannot be read (%s): who was killed for memory is told with less certainty", error)
+        return None

@@ -1,0 +1,106 @@
+"""Workers and pool children that somebody kills: what their tasks are told, by when, and what is left of them."""
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import pytest
+
+from signalbox.messages.events import HostSeen, ProcessChanged, TaskFailed, TaskStarted
+from support.eventually import eventually
+from support.host import Host, a_host, exists, lives
+from support.memory import scarce_memory
+from support.stores.server import Redis
+
+#: Seconds from a death until the failed task is told.
+AT_MOST = 1.0
+
+
+@pytest.fixture
+async def host(tmp_path: Path, valkey: Redis) -> AsyncIterator[Host]:
+    async with a_host(tmp_path / "host", valkey) as one:
+        await one.process_is("worker", "running")
+        yield one
+
+
+def _kill(pid: int) -> datetime:
+    """Kill it; when that was."""
+    os.kill(pid, signal.SIGKILL)
+    return datetime.now(UTC)
+
+
+async def _lost(host: Host, task: TaskStarted, killed: datetime) -> TaskFailed:
+    failed = await host.seen(TaskFailed, task_id=task.task_id)
+    assert (failed.at - killed).total_seconds() < AT_MOST
+    assert (failed.outcome, failed.run, failed.pid) == ("worker_lost", task.run, task.pid)
+    return failed
+
+
+async def test_the_tasks_of_a_killed_worker_are_lost_within_a_second(host: Host) -> None:
+    tasks = [await host.running(), await host.running("stubborn.ignore_term", seconds=120.0)]
+    killed = _kill(await host.pid("worker"))
+    for task in tasks:
+        assert (await _lost(host, task, killed)).error == "Worker lost: signal 9 (SIGKILL)"
+        assert not exists(task.pid)
+
+
+async def test_a_pool_child_that_is_killed_takes_its_task_and_all_below_it_but_nothing_else(host: Host) -> None:
+    program = await host.running("stubborn.run_detached_subprocess", seconds=120.0)
+    neighbour = await host.running()
+    worker, grandchild = await host.pid("worker"), await host.only_child_of(program.pid)
+    failed = await _lost(host, program, _kill(program.pid))
+    assert failed.error == f"The process {program.pid} that ran it died: signal 9 (SIGKILL)"
+    assert not exists(grandchild)
+    assert lives(neighbour.pid)
+    await host.running(seconds=0.1)
+    assert await host.pid("worker") == worker
+    assert not await host.of(TaskFailed, task_id=neighbour.task_id)
+
+
+async def test_what_a_lost_task_left_is_found_by_a_controller_that_adopted_the_worker(host: Host) -> None:
+    program = await host.running("stubborn.run_detached_subprocess", seconds=120.0)
+    grandchild = await host.only_child_of(program.pid)
+    await host.end_hard()
+    host.start()
+    await host.seen_again(HostSeen, within=20.0)
+    await _lost(host, program, _kill(program.pid))
+    assert not lives(grandchild)
+
+
+async def test_how_an_adopted_worker_ended_is_known(host: Host) -> None:
+    await host.end_hard()
+    host.start()
+    await host.seen_again(HostSeen, within=20.0)
+    task = await host.running()
+    failed = await _lost(host, task, _kill(await host.pid("worker")))
+    assert failed.error == "Worker lost: signal 9 (SIGKILL)"
+    assert (await host.seen(ProcessChanged, name="worker", state="backoff")).exit_code == -signal.SIGKILL
+
+
+async def test_the_out_of_memory_killer_is_named_when_it_ended_a_task(host: Host) -> None:
+    # The pool has two children: wherever the task goes, there is little memory.
+    first, second = [child.pid for child in psutil.Process(await host.pid("worker")).children()]
+    with scarce_memory(first, 50), scarce_memory(second, 50):
+        task = await host.send("stubborn.eat_memory", megabytes=200)
+        failed = await host.seen(TaskFailed, task_id=task)
+    assert failed.outcome == "worker_lost"
+    assert failed.error.endswith("died: signal 9 (SIGKILL), by the kernel: out of memory")
+
+
+async def test_the_out_of_memory_killer_is_named_when_it_ended_a_worker(host: Host) -> None:
+    worker = await host.pid("worker")
+    running = await host.running()
+    with scarce_memory(worker, 0):
+
+        async def dead() -> bool:
+            await host.send("reports.count_stock", seconds=0.1)  # whatever it does takes some memory
+            return not lives(worker)
+
+        await eventually(dead, "a worker without memory dies", within=20.0)
+        failed = await host.seen(TaskFailed, task_id=running.task_id)
+    assert failed.error == "Worker lost: signal 9 (SIGKILL), by the kernel: out of memory"
+    told = await host.seen(ProcessChanged, name="worker", state="backoff")
+    assert told.message.startswith("failed (signal 9 (SIGKILL), by the kernel: out of memory")
