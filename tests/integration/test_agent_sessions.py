@@ -16,9 +16,12 @@ from signalbox.messages.events import AnyEvent, EventsLost, TaskCancelled, TaskS
 from signalbox.service import background
 from signalbox_controller.agents.agent import Agent
 from signalbox_controller.agents.connection import LINE_LIMIT
+from signalbox_controller.agents.deaths import Deaths
 from signalbox_controller.agents.protocol import Cancel
 from signalbox_controller.agents.server import Agents
+from signalbox_controller.oom import OutOfMemory
 from signalbox_controller.outbox import Outbox
+from signalbox_controller.reaper import Reaper
 from support.agent_side import an_agent
 from support.eventually import eventually
 from support.stores.server import Redis
@@ -49,7 +52,7 @@ class Desk:
         self.redis = redis
         self.path = path
         self.outbox = Outbox(redis, limit=50)
-        self.agents = Agents("web-01", self.outbox, lambda: ["cancelled before"])
+        self.agents = Agents("web-01", self.outbox, Deaths(Reaper(), OutOfMemory()), lambda: ["cancelled before"])
         self.told = Told()
         self.agent: Agent = self.agents.expect("ours", "worker", self.told)
 

@@ -1,10 +1,12 @@
 """How things are said to people: who did it, how a process ended, why a task failed with it."""
 
 import signal
+from collections.abc import Mapping
 
 import msgspec
 
 from signalbox.local.protocol import ISSUER
+from signalbox_controller.oom import Finding
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -12,6 +14,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     by: str
     reason: str = ""
+    #: Whether tasks that are acknowledged late are to run again.
+    redeliver: bool = False
 
     @property
     def words(self) -> str:
@@ -27,16 +31,31 @@ def person(issued_by: str) -> str:
     return name if kind == "user" and name else issued_by.replace(":", " ", 1)
 
 
-def exit_words(code: int | None) -> str:
-    """How it ended: `exit code 1`, `signal 9 (SIGKILL)`."""
+#: What the kernel's word on a KILL adds to how a process ended.
+_MEMORY: Mapping[Finding, str] = {
+    "yes": ", by the kernel: out of memory",
+    "probably": ", probably by the kernel: it ended something then, as memory ran out",
+    "unseen": "; whether memory ran out cannot be seen from here",
+    "no": "",
+}
+
+
+def out_of_memory(finding: Finding) -> str:
+    """What to add to a death by KILL."""
+    return _MEMORY[finding]
+
+
+def exit_words(code: int | None, memory: Finding = "no") -> str:
+    """How it ended: `exit code 1`, `signal 9 (SIGKILL)`, the latter perhaps with what the kernel says of it."""
     if code is None:
         return "how it ended is not known, as an earlier controller launched it"
     if code >= 0:
         return f"exit code {code}"
     try:
-        return f"signal {-code} ({signal.Signals(-code).name})"
+        name = f"signal {-code} ({signal.Signals(-code).name})"
     except ValueError:
-        return f"signal {-code}"
+        name = f"signal {-code}"
+    return name + out_of_memory(memory)
 
 
 def stopped(order: Order) -> str:
@@ -44,9 +63,9 @@ def stopped(order: Order) -> str:
     return f"Celery was stopped by {order.words}"
 
 
-def lost(code: int | None) -> str:
-    """The error of a task whose worker died under it."""
-    return f"Worker lost: {exit_words(code)}"
+def lost(end: str) -> str:
+    """The error of a task whose worker died under it; `end` is how, in the words of `exit_words`."""
+    return f"Worker lost: {end}"
 
 
 def seconds(value: float) -> str:

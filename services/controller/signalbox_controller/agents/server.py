@@ -8,6 +8,7 @@ from pathlib import Path
 
 from signalbox_controller.agents.agent import Agent, Supervisor
 from signalbox_controller.agents.connection import Connection, Listener
+from signalbox_controller.agents.deaths import Deaths
 from signalbox_controller.agents.protocol import PROTOCOL, Hello
 from signalbox_controller.outbox import Outbox
 
@@ -17,10 +18,11 @@ log = logging.getLogger(__name__)
 class Agents:
     """The agents of all processes that we launched, by instance."""
 
-    def __init__(self, host: str, outbox: Outbox, cancelled: Callable[[], list[str]]) -> None:
+    def __init__(self, host: str, outbox: Outbox, deaths: Deaths, cancelled: Callable[[], list[str]]) -> None:
         """`cancelled` answers the ids that must never run."""
         self._host = host
         self._outbox = outbox
+        self._deaths = deaths
         self._cancelled = cancelled
         self._agents: dict[str, Agent] = {}
         outbox.on_full(self._hold)
@@ -28,7 +30,7 @@ class Agents:
 
     def expect(self, instance: str, name: str, supervisor: Supervisor, *, adopted: bool = False) -> Agent:
         """Let the agent of this launch in when it comes; see `Agent` for `adopted`."""
-        agent = Agent(self._host, name, self._outbox, supervisor, adopted=adopted)
+        agent = Agent(self._host, name, self._outbox, self._deaths, supervisor, adopted=adopted)
         self._agents[instance] = agent
         return agent
 
