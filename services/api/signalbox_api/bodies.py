@@ -50,6 +50,9 @@ class StopBody(StartBody):
         Literal["graceful", "immediate"] | None, Field(description="Let running tasks finish (graceful), or not.")
     ] = None
     timeout: Annotated[float | None, Field(ge=0, le=3600, description="Seconds that graceful may take.")] = None
+    redeliver: Annotated[
+        bool, Field(description="Give the tasks that it ends back to their queue, where Celery acknowledges them late.")
+    ] = False
 
 
 class SignIn(Body):

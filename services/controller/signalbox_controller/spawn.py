@@ -60,14 +60,18 @@ def inheritable(environ: Mapping[str, str], settings: Settings) -> dict[str, str
 
 def environment(spec: ProcessSpec, instance: str, socket: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """The variables of one process; the agent's folder comes first on its PYTHONPATH."""
-    variables = {**environ, **spec.environment}
-    path = variables.get("PYTHONPATH")
     return {
-        **variables,
-        "PYTHONPATH": f"{AGENT_FOLDER}:{path}" if path else str(AGENT_FOLDER),
+        **helper_environment(spec, environ),
         "SIGNALBOX_AGENT_SOCKET": str(socket),
         "SIGNALBOX_INSTANCE": instance,
     }
+
+
+def helper_environment(spec: ProcessSpec, environ: Mapping[str, str]) -> dict[str, str]:
+    """The same for a short-lived process of ours that needs the application, and is no agent."""
+    variables = {**environ, **spec.environment}
+    path = variables.get("PYTHONPATH")
+    return {**variables, "PYTHONPATH": f"{AGENT_FOLDER}:{path}" if path else str(AGENT_FOLDER)}
 
 
 def command_line(spec: ProcessSpec, host: str, state: Path) -> Sequence[str]:

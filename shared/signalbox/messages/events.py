@@ -49,6 +49,8 @@ class TaskStarted(TaskEvent, frozen=True, kw_only=True):
     pid: int
     args: str = ""
     kwargs: str = ""
+    #: Whether Celery acknowledges it only when it is over, so that it may be delivered again.
+    acks_late: bool = False
 
 
 class TaskSucceeded(TaskEvent, frozen=True, kw_only=True):
@@ -82,8 +84,11 @@ class TaskRetried(TaskEvent, frozen=True, kw_only=True):
 
 
 class TaskRequeued(TaskEvent, frozen=True, kw_only=True):
-    """The attempt gave the task back to its queue."""
+    """The attempt gave the task back to its queue, or ended with its worker and will be delivered again."""
 
+    #: Why, as the log of the attempt says it.
+    outcome: Outcome = "rejected"
+    error: str = ""
     started_at: Moment | None = None
     pid: int | None = None
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -12,8 +13,10 @@ from signalbox.messages.base import utc_now
 from signalbox.messages.events import EventsLost, TaskCancelled
 from signalbox_controller.agents import protocol
 from signalbox_controller.agents.connection import Connection
+from signalbox_controller.agents.deaths import Deaths, died
 from signalbox_controller.agents.inquiry import Held, Inquiry
 from signalbox_controller.agents.ledger import Ledger
+from signalbox_controller.agents.parting import Parting
 from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered
 from signalbox_controller.agents.runs import Run, RunTable
 from signalbox_controller.outbox import Outbox
@@ -33,12 +36,6 @@ class Supervisor(Protocol):
     def leaving(self) -> None:
         """It began to shut down."""
 
-
-class Agent:
-    """One launch of a worker or beat, seen through its agent."""
-
-    def __init__(self, host: str, name: str, outbox: Outbox, supervisor: Supervisor, *, adopted: bool) -> None:
-        """`adopted` tells that it was launched by a former life of this controller: it will connect."""
     @property
     def leased(self) -> bool:
         """Whether it has to ask before it sends anything."""
@@ -49,15 +46,25 @@ class Agent:
     def begins(self, fence: int, runs: Mapping[str, float]) -> None:
         """It tells from when on its entries count."""
 
+
+class Agent:
+    """One launch of a worker or beat, seen through its agent."""
+
+    def __init__(
+        self, host: str, name: str, outbox: Outbox, deaths: Deaths, supervisor: Supervisor, *, adopted: bool
+    ) -> None:
+        """`adopted` tells that it was launched by a former life of this controller: it will connect."""
         self.runs = RunTable()
         self.name = name
         self._host = host
         self._outbox = outbox
+        self._deaths = deaths
         self._supervisor = supervisor
         self._ledger = Ledger()
         self._acked = 0
         self._connection: Connection | None = None
         self._inquiries: dict[str, Inquiry] = {}
+        self._heard_since = True
         self._idle = asyncio.Event()
         self._idle.set()
         #: Its orphans go to pid 1 and not to us.
@@ -66,8 +73,8 @@ class Agent:
         self.complete = not adopted
         #: Whether it has to be asked about a task: it did connect, or will.
         self.answers = adopted
+        self.parting = Parting(self._tell_worker, adopted=adopted)
 
-        self._heard_since = True
     def greet(self, connection: Connection, hello: Hello, cancelled: list[str]) -> None:
         """Take a new connection, which replaces an older one, and ask again what it has not answered."""
         if self._connection is not None:
@@ -76,45 +83,21 @@ class Agent:
         self._idle.clear()
         self.answers = hello.kind == "worker"
         self.complete = self.complete or not self.answers
-        #: Whether what it holds of its broker has to be given back by us when it dies.
-        self.custody = adopted
-        #: How many tasks it has ended because it was told to stop.
-        self.stopped = 0
-        self._stop: protocol.Stop | None = None
-        self._released = asyncio.Event()
         self.runs.node = hello.node
         leased = self._supervisor.leased
         connection.send(protocol.Welcome(acked=self._ledger.acked, cancelled=cancelled, leased=leased))
         self._acked = self._ledger.acked
         for inquiry in self._inquiries.values():
             connection.send(inquiry.line)
+        self.parting.greet()
         self._supervisor.greeted(ready=hello.ready)
 
-    def hung_up(self, connection: Connection) -> None:
-        if connection is self._connection:
-            self._connection = None
-            self._idle.set()
-
-    async def quiet(self, seconds: float) -> None:
-        """Wait until the connection is gone and all that was sent on it is read, for at most so long."""
-        self.hold(paused=False)  # a dead process cannot keep its events for later
-        try:
-            await asyncio.wait_for(self._idle.wait(), seconds)
-        except TimeoutError:
-    def end(self, stop: protocol.Stop) -> None:
-        """Let it know what a stop means for its tasks, before any signal does."""
-        self._stop = stop
-        if self._connection is not None:
-            self._connection.send(stop)
-
-    async def release(self) -> None:
-        """A KILL is next: have it let go of its broker, if it was told of a stop and is able to."""
-        if self._stop is None or self._connection is None or not self.answers:
-            return
-        self._released.clear()
-        self._connection.send(msgspec.structs.replace(self._stop, kill=True))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._released.wait(), RELEASE_WITHIN)
+    def _tell_worker(self, line: protocol.ControllerLine) -> bool:
+        """Say it to a worker that is connected; answer whether there is one."""
+        if self._connection is None or not self.answers:
+            return False
+        self._connection.send(line)
+        return True
 
     def say(self, line: protocol.Lease | protocol.Claimed) -> None:
         """Tell it, if it is connected; one that connects later has to be told then."""
@@ -128,6 +111,17 @@ class Agent:
             self._connection.send(protocol.Ping())
         return heard
 
+    def hung_up(self, connection: Connection) -> None:
+        if connection is self._connection:
+            self._connection = None
+            self._idle.set()
+
+    async def quiet(self, seconds: float) -> None:
+        """Wait until the connection is gone and all that was sent on it is read, for at most so long."""
+        self.hold(paused=False)  # a dead process cannot keep its events for later
+        try:
+            await asyncio.wait_for(self._idle.wait(), seconds)
+        except TimeoutError:
             log.info("The socket of %s is still held open, by something that it left behind", self.name)
 
     def hold(self, paused: bool) -> None:
@@ -181,6 +175,7 @@ class Agent:
         return list(lost.values())
 
     def heard(self, line: AgentLine) -> None:
+        self._heard_since = True
         match line:
             case Numbered():
                 self._event(line)
@@ -190,30 +185,32 @@ class Agent:
             case protocol.Snapshot():
                 self.runs.repair(line)
                 self.complete = True
-            case protocol.Ready():
-                self._supervisor.ready()
-        self._heard_since = True
-            case protocol.Stopping():
-                self._supervisor.leaving()
+            case protocol.Custody() | protocol.Released():
+                self.parting.heard(line)
             case protocol.Gap():
                 node = self.runs.node or self.name
                 self._outbox.put(EventsLost(at=utc_now(), host=self._host, worker=node, count=line.lost))
+            case _:
+                self._of_the_process(line)
+
+    def _of_the_process(self, line: AgentLine) -> None:
+        match line:
+            case protocol.Ready():
+                self._supervisor.ready()
+            case protocol.Claim():
+                self._supervisor.claims(line)
+            case protocol.Begin():
+                self._supervisor.begins(line.fence, line.runs)
+            case protocol.Stopping():
+                self._supervisor.leaving()
             case _:
                 pass
 
     def _event(self, line: Numbered) -> None:
         if not self._ledger.take(line.seq):
             return
-            case protocol.Claim():
-                self._supervisor.claims(line)
-            case protocol.Begin():
-                self._supervisor.begins(line.fence, line.runs)
         published = self.publishing(line.seq)
         try:
-            case protocol.Custody():
-                self.custody = line.ours
-            case protocol.Released():
-                self._released.set()
             event = msgspec.structs.replace(protocol.decode_event(line.event), host=self._host)
         except UnreadableMessage as error:
             log.error(  # noqa: TRY400 - the text says it all
@@ -222,12 +219,16 @@ class Agent:
             published()
             return
         self.runs.note(event)
+        self.parting.note(event)
         for inquiry in self._inquiries.values():
             if inquiry.line.task_id == event.task_id:
                 inquiry.name = event.name
                 if isinstance(event, TaskCancelled) and inquiry.keep(Held(event, line.seq)):
                     return
-        self._outbox.put(event, published=published)
+        if died(event):
+            self._deaths.settle(event, partial(self._outbox.put, published=published), ours=not self.adopted)
+        else:
+            self._outbox.put(event, published=published)
 
     def _acknowledge(self) -> None:
         if self._acked != self._ledger.acked and self._connection is not None:

@@ -90,6 +90,7 @@ class SnapshotRun(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     celery_name: str = ""
     started_at: datetime | float | None = None
+    acks_late: bool = False
 
 
 class Snapshot(_Line, frozen=True, kw_only=True):
@@ -123,7 +124,6 @@ class Gap(_Line, frozen=True, kw_only=True):
     lost: int
 
 
-class Pong(_Line, frozen=True, kw_only=True):
 class Custody(_Line, frozen=True, kw_only=True):
     """Whether messages that the worker holds stay with it when it dies, and have to be given back by somebody."""
 
@@ -134,6 +134,7 @@ class Released(_Line, frozen=True, kw_only=True):
     """The answer to a stop with a kill: nothing is on its way to or from the broker any more."""
 
 
+class Pong(_Line, frozen=True, kw_only=True):
     """The answer to a ping."""
 
 
@@ -159,9 +160,9 @@ class Welcome(_Line, frozen=True, kw_only=True):
 
     acked: int
     cancelled: list[str]
-
     #: Whether it is a beat that must hold a lease, and ask before it sends anything.
     leased: bool = False
+
 
 class Ack(_Line, frozen=True, kw_only=True):
     """Every event up to `seq` is safe; the agent may forget it."""

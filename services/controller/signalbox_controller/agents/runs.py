@@ -1,6 +1,7 @@
 """What one worker runs at this moment, as told by its agent; kept here because a dead worker cannot be asked."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -10,6 +11,7 @@ from signalbox.messages.events import (
     TaskCancelled,
     TaskFailed,
     TaskReceived,
+    TaskRequeued,
     TaskSignalled,
     TaskStarted,
 )
@@ -28,15 +30,25 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     queue: str = ""
     retries: int = 0
     started_at: datetime | None = None
+    #: Whether its message is acknowledged when it is over: its broker may hand it out again.
+    acks_late: bool = False
 
     def failed(self, host: str, outcome: Outcome, error: str) -> TaskFailed:
         """The event that says that it ended with its worker."""
-        return TaskFailed(at=utc_now(), host=host, outcome=outcome, error=error, **msgspec.structs.asdict(self))
+        return TaskFailed(at=utc_now(), host=host, outcome=outcome, error=error, **self._fields())
+
+    def requeued(self, host: str, outcome: Outcome, error: str) -> TaskRequeued:
+        """The event that says that it ended with its worker, and that the task goes back to its queue."""
+        return TaskRequeued(at=utc_now(), host=host, outcome=outcome, error=error, **self._fields())
 
     def cancelled(self, host: str, command_id: str, signal: str) -> TaskCancelled:
         """The event that says that it was ended by a cancel."""
+        return TaskCancelled(at=utc_now(), host=host, command_id=command_id, signal=signal, **self._fields())
+
+    def _fields(self) -> dict[str, Any]:
         fields = msgspec.structs.asdict(self)
-        return TaskCancelled(at=utc_now(), host=host, command_id=command_id, signal=signal, **fields)
+        del fields["acks_late"]
+        return fields
 
 
 class RunTable:
@@ -86,6 +98,7 @@ class RunTable:
             worker=self.node,
             retries=_retries(seen.run),
             started_at=datetime.fromtimestamp(at, UTC) if isinstance(at, (int, float)) else at,
+            acks_late=seen.acks_late,
         )
 
 
@@ -100,6 +113,7 @@ def _run_of(event: TaskStarted) -> Run:
         queue=event.queue,
         retries=event.retries,
         started_at=event.at,
+        acks_late=event.acks_late,
     )
 
 

@@ -18,7 +18,7 @@ async def stop_processes(command: StopProcesses, ports: Ports) -> Result:
     if not processes:
         return _NOT_HERE
     await ports.fleet.want(processes, "stopped")
-    order = Order(by=command.issued_by, reason=command.reason)
+    order = Order(by=command.issued_by, reason=command.reason, redeliver=command.redeliver)
     reports = await ports.fleet.stop(processes, order, command.mode, command.timeout)
     return _result("stopped", "stopped", reports, sum(process.tasks_killed for process in processes))
 

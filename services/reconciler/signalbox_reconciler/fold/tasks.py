@@ -58,7 +58,7 @@ def retried(event: TaskRetried, batch: Batch) -> None:
 def requeued(event: TaskRequeued, batch: Batch) -> None:
     """The run gave up its task, which is pending again."""
     batch.add_task(_task(event, Phase.WAITING, "pending"))
-    _end_log(event, Phase.WAITING, batch, "failed", "rejected", REQUEUED)
+    _end_log(event, Phase.WAITING, batch, "failed", event.outcome, event.error or REQUEUED)
 
 
 def succeeded(event: TaskSucceeded, batch: Batch) -> None:

@@ -60,7 +60,8 @@ def received(run: Run, eta: datetime | None, root_id: str | None, parent_id: str
 
 def started(run: Run) -> Event:
     """A child runs it."""
-    return event("TaskStarted", run, run.started_at or time(), f'"pid":{run.pid},{run.arguments}')
+    late = ',"acks_late":true' if run.late else ""
+    return event("TaskStarted", run, run.started_at or time(), f'"pid":{run.pid},{run.arguments}{late}')
 
 
 def succeeded(run: Run, result: object, runtime: float | None, outcome: str = "succeeded") -> Event:

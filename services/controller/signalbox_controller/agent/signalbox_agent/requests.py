@@ -62,6 +62,14 @@ class Watched:
         self._signalbox_tracker.failed(self, exc_info)
         return answer
 
+    def cancel(self, pool: Any, signal: Any = None, **kwargs: Any) -> None:
+        ending = self._signalbox_tracker.ending
+        if ending.told and "emit_retry" in kwargs:
+            kwargs["emit_retry"] = False  # nobody will try again what a stop has ended
+        super().cancel(pool, signal, **kwargs)  # type: ignore[misc]
+        if self._already_cancelled:  # type: ignore[attr-defined]
+            ending.settle(self)
+
     def on_timeout(self, soft: Any, timeout: Any) -> Any:
         if not soft and self._signalbox_tracker.killing(self):
             return None

@@ -39,6 +39,7 @@ class Run:
         "identity",
         "key",
         "kill",
+        "late",
         "name",
         "over",
         "pid",
@@ -63,6 +64,8 @@ class Run:
         #: Epoch, in seconds.
         self.started_at: float | None = None
         self.pid: int | None = None
+        #: Whether it is acknowledged only when it is over.
+        self.late = False
         #: Whether TaskReceived was sent.
         self.told = False
         #: Whether its final event was sent.

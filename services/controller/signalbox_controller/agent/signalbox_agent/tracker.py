@@ -13,6 +13,7 @@ from celery.exceptions import Ignore, Reject, Retry
 from signalbox_agent import events
 from signalbox_agent.canceller import REASON
 from signalbox_agent.children import Children
+from signalbox_agent.ending import Ending
 from signalbox_agent.events import Event
 from signalbox_agent.link import Link
 from signalbox_agent.loop import Loop
@@ -45,6 +46,7 @@ class Tracker:
         self._link = link
         self._lock = loop.lock
         self._queue_of = queue_of
+        self.ending = Ending()
         #: None in pools whose tasks share the worker's process.
         self.children: Children | None = None
         #: Told of every start.
@@ -65,6 +67,7 @@ class Tracker:
         name = clean(headers.get("shadow") or celery_name.rpartition(".")[2])
         run = Run(request, clean(request.id), celery_name, name, int(headers.get("retries") or 0))
         run.describe(self._node, self._queue_of(request), clean(request.argsrepr), clean(request.kwargsrepr))
+        run.late = bool(request.task.acks_late)
         if request.delivery_info.get("redelivered"):
             # It may have been started before; this wait is later than that start.
             run.key = run_key(run.retries, time())
@@ -153,7 +156,7 @@ class Tracker:
         if not request._already_cancelled:  # Celery's own mark
             return events.failed(run, "revoked", "Terminated by a revoke that did not come from Signalbox"), "failed"
         if request.acknowledged:
-            return events.failed(run, "stopped", "Ended together with its worker"), "failed"
+            return events.failed(run, "stopped", self.ending.error), "failed"
         return events.requeued(run), None
 
     def _refusal(self, run: Run) -> Event:

@@ -20,6 +20,7 @@ from celery.worker import state
 from signalbox_agent import PROTOCOL, child, events
 from signalbox_agent.canceller import Canceller
 from signalbox_agent.children import Children
+from signalbox_agent.custody import Custody
 from signalbox_agent.link import Link
 from signalbox_agent.loop import Loop
 from signalbox_agent.prefork import Prefork
@@ -55,6 +56,7 @@ class WorkerAgent:
         queues = Queues(worker.app)
         self.tracker = Tracker(instance, worker.hostname, self.runs, self.link, self.loop, queues.of)
         self.claims = Claims(self.tracker)
+        self.custody = Custody(instance, self._tell_custody)
 
     def install(self) -> None:
         """Hook into what Celery offers."""
@@ -119,6 +121,7 @@ class WorkerAgent:
     def finish(self) -> None:
         """The process ends."""
         with self.loop.lock:
+            self._tell_custody()
             self.link.finish(LAST_WORDS)
 
     def _abandon(self) -> None:
@@ -168,13 +171,34 @@ class WorkerAgent:
             return
         if message["type"] == "cancel":
             self._canceller.cancel(message["command_id"], message["task_id"], float(message["grace"]))
+        elif message["type"] == "stop":
+            self._end(message)
         elif message["type"] == "welcome":
             self._canceller.refuse(message["cancelled"])
             if self._ready:  # both may have come since the hello
                 self.link.say({"type": "ready"})
             if self._stopping:
                 self.link.say({"type": "stopping"})
+            self._tell_custody()
             self._snapshot()
+
+    def _end(self, message: dict[str, Any]) -> None:
+        """A stop is under way; when a KILL is about to follow, nothing may be on its way to or from the broker."""
+        ending = self.tracker.ending
+        ending.begin(message["error"], redeliver=message["redeliver"])
+        if not message["kill"]:
+            return
+        if self.loop.hub is not None:
+            self.custody.close()
+        for run in self.runs.all():
+            if run.started_at is not None:
+                ending.keep_from_returning(run.request)
+        self.link.say({"type": "released"})
+
+    @guarded
+    def _tell_custody(self) -> None:
+        with self.loop.lock:
+            self.link.say({"type": "custody", "ours": self.custody.ours})
 
     def _snapshot_again(self) -> None:
         self.loop.call_later(SNAPSHOT_EVERY, self._snapshot_again)
@@ -190,6 +214,7 @@ class WorkerAgent:
                 "name": run.name,
                 "celery_name": run.celery_name,
                 "started_at": events.instant(run.started_at),
+                "acks_late": run.late,
             }
             for run in runs
             if run.started_at is not None
@@ -226,12 +251,14 @@ def consumer_step(agent: WorkerAgent) -> type:
     """The step of the consumer."""
 
     class SignalboxConsumerStep(bootsteps.StartStopStep):
+        requires = ("celery.worker.consumer.tasks:Tasks",)
+
         def __init__(self, consumer: Any, **kwargs: Any) -> None:
             super().__init__(consumer, **kwargs)
             consumer.update_strategies = claiming(agent, consumer, consumer.update_strategies)
 
-        def start(self, _consumer: Any) -> None:
-            return
+        def start(self, consumer: Any) -> None:
+            agent.custody.take(consumer.task_consumer.channel)
 
         def register_with_event_loop(self, _consumer: Any, hub: Any) -> None:
             agent.turning(hub)

@@ -1,0 +1,84 @@
+"""What this worker has taken from a broker that does not notice when it dies.
+
+Kombu's Redis transport pops a message and writes it into a hash (`unacked`) and an index (its time) that all
+workers share; after a visibility time-out, an hour by default, any of them gives it back. Nothing in there says
+whose it is. So each message that we take gets a mark: the instance that holds it, and since when. Whoever takes it
+next writes a mark of its own. `restore` reads the marks of a worker that is dead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import weakref
+from collections.abc import Callable
+from time import time
+from typing import Any
+
+from signalbox_agent.safety import guarded
+
+#: The property of a message that says who holds it; kombu keeps those it does not know.
+MARK = "signalbox"
+#: Seconds that a connection to the broker may take to end.
+HANG_UP = 0.2
+
+
+class Custody:
+    """The marks of one worker."""
+
+    def __init__(self, instance: str, begun: Callable[[], None]) -> None:
+        """`begun` is called as soon as messages may have to be given back by somebody else."""
+        self._instance = instance
+        self._begun = begun
+        self._channel: Callable[[], Any] = lambda: None
+        self._channels = 0
+
+    @property
+    def ours(self) -> bool:
+        """Whether what we hold stays ours when we die, and has not been given back."""
+        return self._channels > 0 and not self._settled()
+
+    def _settled(self) -> bool:
+        """Whether all is acknowledged or given back, for certain: a connection that broke may have left something."""
+        channel = self._channel()
+        if self._channels > 1 or (channel is not None and not channel.closed):
+            return False
+        return channel is None or not set(channel.qos._delivered) - channel.qos._dirty
+
+    @guarded
+    def take(self, channel: Any) -> None:
+        """Mark all that comes through this channel, if its broker needs it: AMQP gives back by itself."""
+        if not hasattr(channel, "unacked_key") or not hasattr(channel.qos, "restore_by_tag"):
+            return
+        append, instance = channel.qos.append, self._instance
+
+        def marking(message: Any, delivery_tag: str) -> None:
+            with contextlib.suppress(Exception):  # unmarked, it is as it would be without us
+                raw = message._raw
+                message._raw = {**raw, "properties": {**raw["properties"], MARK: [instance, time()]}}
+            append(message, delivery_tag)
+
+        channel.qos.append = marking
+        self._channel = weakref.ref(channel)
+        self._channels += 1
+        self._begun()
+
+    @guarded
+    def close(self) -> None:
+        """Take nothing more; to be called on Celery's loop, shortly before a KILL.
+
+        What Redis pops for us when we are dead would be lost, as it is we who write it down. So our half of the
+        connection on which we wait is closed; what Redis had sent by then is read, and goes back to its queue.
+        """
+        channel = self._channel()
+        if channel is None or channel.closed:
+            return
+        for tag in list(channel._consumers):
+            channel.basic_cancel(tag)
+        peer = getattr(getattr(channel, "_in_poll", None), "_sock", None)
+        if peer is not None and not isinstance(peer, ssl.SSLSocket):  # there is no half of a TLS connection
+            peer.settimeout(HANG_UP)
+            with contextlib.suppress(Exception):
+                peer.shutdown(socket.SHUT_WR)
+                channel._brpop_read()

@@ -1,0 +1,55 @@
+"""The last things between a controller and a worker that is to end: what its tasks and its messages become."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import msgspec
+
+from signalbox.messages.events import AnyTaskEvent, TaskFailed
+from signalbox_controller.agents.protocol import ControllerLine, Custody, Released, Stop
+
+#: Seconds that a worker has to let go of its broker before it is killed; it takes milliseconds when it is well.
+LET_GO_WITHIN = 0.25
+
+
+class Parting:
+    """How far this is with one launch of a worker."""
+
+    def __init__(self, say: Callable[[ControllerLine], bool], *, adopted: bool) -> None:
+        """`say` sends a line if the worker is connected, and answers whether it is."""
+        #: Whether what it holds of its broker has to be given back by us when it dies.
+        self.custody = adopted
+        #: How many tasks it has ended because it was told to stop.
+        self.stopped = 0
+        self._say = say
+        self._stop: Stop | None = None
+        self._released = asyncio.Event()
+
+    def begin(self, stop: Stop) -> None:
+        """Let it know what a stop means for its tasks, before any signal does."""
+        self._stop = stop
+        self._say(stop)
+
+    def greet(self) -> None:
+        """It has connected anew."""
+        if self._stop is not None:
+            self._say(self._stop)
+
+    async def let_go(self) -> None:
+        """A KILL is next: have it let go of its broker, if it was told of a stop and is able to."""
+        self._released.clear()
+        if self._stop is not None and self._say(msgspec.structs.replace(self._stop, kill=True)):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._released.wait(), LET_GO_WITHIN)
+
+    def heard(self, line: Custody | Released) -> None:
+        """What it says of it."""
+        if isinstance(line, Custody):
+            self.custody = line.ours
+        else:
+            self._released.set()
+
+    def note(self, event: AnyTaskEvent) -> None:
+        """Count what it ends by itself."""
+        self.stopped += isinstance(event, TaskFailed) and event.outcome == "stopped"
