@@ -22,6 +22,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     #: The boot of the machine in which it was launched.
     boot: str
     proc: Proc | None = None
+    #: Whether it ended while no controller was here.
+    gone: bool = False
 
 
 class Instances:
@@ -52,18 +54,21 @@ class Instances:
         except OSError as error:  # better a process that a restarted controller does not know than none
             log.error("%s cannot be written: %s", self._path, error)  # noqa: TRY400 - the text says it all
 
-    def survivors(self) -> dict[str, Launch]:
-        """The launches whose process still lives; the others are forgotten."""
+    def left(self) -> dict[str, Launch]:
+        """The launches that a former controller left, whether they run on or are gone; of the latter, be told more."""
         boot = procfs.boot_id()
-        found = {name: _survivor(launch) for name, launch in self._launches.items() if launch.boot == boot}
+        found = {name: _found(launch, boot) for name, launch in self._launches.items()}
         self._launches = {name: launch for name, launch in found.items() if launch is not None}
         self._save()
         return dict(self._launches)
 
 
-def _survivor(launch: Launch) -> Launch | None:
+def _found(launch: Launch, boot: str) -> Launch | None:
+    """What became of a launch; None when it never came about."""
+    if launch.boot != boot:  # its pid says nothing any more: start times begin anew with each boot
+        return msgspec.structs.replace(launch, proc=Proc(launch.proc.pid, -1), gone=True) if launch.proc else None
     if launch.proc is not None:
-        return launch if procfs.alive(launch.proc) else None
+        return launch if procfs.alive(launch.proc) else msgspec.structs.replace(launch, gone=True)
     bearers = procfs.bearing(procfs.INSTANCE_VARIABLE, launch.instance)
     # The oldest is the main process: its children were forked from it and show the same environment.
     main = min(bearers, key=lambda proc: (proc.started, proc.pid), default=None)

@@ -25,12 +25,14 @@ class Life:
         reaper: Reaper,
         popen: subprocess.Popen[bytes] | None = None,
         log_start: int = 0,
+        *,
+        gone: bool = False,
     ) -> None:
-        """Without a `popen` the process is adopted: it is not our child any more."""
+        """Without a `popen` the process is adopted: not our child any more; one that is `gone` ended before we came."""
         self.instance = instance
         self.main = main
         self.agent = agent
-        self.tree = Tree(main, reaper, ours=popen is not None)
+        self.tree = Tree(main, reaper, ours=popen is not None, gone=instance if gone else "")
         #: Bytes that the log had before.
         self.log_start = log_start
         #: On the loop's clock, as soon as it consumed.

@@ -31,6 +31,7 @@ from signalbox_controller.instances import Instances
 from signalbox_controller.journal import Journal
 from signalbox_controller.oom import OutOfMemory
 from signalbox_controller.operator import Operator
+from signalbox_controller.orders import Orders
 from signalbox_controller.outbox import Outbox
 from signalbox_controller.reaper import Reaper, become_subreaper
 from signalbox_controller.returns import Returns
@@ -87,6 +88,7 @@ async def controller(
             reaper=reaper,
             agents=agents,
             instances=Instances(folders.state / "instances.json"),
+            orders=Orders(folders.state / "orders.json"),
             memory=memory,
             returns=returns,
             tell=outbox.put,

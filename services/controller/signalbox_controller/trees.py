@@ -26,16 +26,22 @@ class Kin:
 class Tree:
     """A main process, which leads a session, and its descendants."""
 
-    def __init__(self, main: Proc, reaper: Reaper, *, ours: bool) -> None:
-        """`ours` tells that we launched it, so that its orphans come to us and not to pid 1."""
+    def __init__(self, main: Proc, reaper: Reaper, *, ours: bool, gone: str = "") -> None:
+        """`ours` tells that we launched it, so that its orphans come to us and not to pid 1.
+
+        `gone` is the instance of a main process that we have never seen alive. Its pid, and with it its session, may
+        have been given to somebody else long ago; then only the environment tells what belonged to it.
+        """
         self.main = main
         self.ours = ours
+        self._gone = gone
         self._reaper = reaper
         self._kin = Kin()
 
     def look(self) -> list[Proc]:
         """Everything of the tree that still lives, the main process first."""
-        return self._kin.look([self.main, *self._of_the_session()])
+        roots = self._of_the_session()
+        return self._kin.look(roots if self._gone else [self.main, *roots])
 
     def rest(self, tasks: Iterable[str] = ()) -> list[Proc]:
         """What of the tree is left once the main process is gone, with what these tasks had launched."""
@@ -44,6 +50,8 @@ class Tree:
         return [proc for proc in found if proc != self.main]
 
     def _of_the_session(self) -> list[Proc]:
+        if self._gone:
+            return procfs.bearing(procfs.INSTANCE_VARIABLE, self._gone)
         pids = (proc.pid for proc in self._reaper.orphans()) if self.ours else procfs.pids()
         seen = (procfs.stat(pid) for pid in pids)
         return [

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Protocol
 
@@ -161,6 +161,14 @@ class Agent:
             asyncio.get_running_loop().call_soon(self._acknowledge)
 
         return published
+
+    def recall(self, diary: Iterable[AgentLine]) -> None:
+        """Take in what it wrote down while nobody listened; it is gone, and will not say it itself."""
+        for line in diary:
+            if isinstance(line, Hello):
+                self.runs.node = line.node
+            else:
+                self.heard(line)
 
     def bury(self) -> list[Run]:
         """Its process is gone: settle every question, and answer the runs that went with it unasked."""

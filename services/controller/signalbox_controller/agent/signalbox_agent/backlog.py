@@ -22,14 +22,18 @@ class Backlog:
         #: The number of the latest event.
         self.last = 0
 
-    def put(self, event: str) -> int:
-        """Take in an event (JSON) and answer its number."""
+    def put(self, event: str) -> bytes:
+        """Take in an event (JSON) and answer the line that tells it."""
         self.last += 1
-        line = f'{{"type":"event","seq":{self.last},"event":{event}}}\n'
-        self._unsent.append((self.last, line.encode()))
+        line = f'{{"type":"event","seq":{self.last},"event":{event}}}\n'.encode()
+        self._unsent.append((self.last, line))
         if len(self) > self._limit:
             (self._sent or self._unsent).popleft()
-        return self.last
+        return line
+
+    def everything(self) -> Iterator[bytes]:
+        """Every line that is not acknowledged, in order."""
+        return (line for queue in (self._sent, self._unsent) for _, line in queue)
 
     def __len__(self) -> int:
         return len(self._sent) + len(self._unsent)

@@ -15,6 +15,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from signalbox_agent.backlog import Backlog
+from signalbox_agent.diary import Diary
 from signalbox_agent.loop import Loop
 from signalbox_agent.safety import complain
 
@@ -36,6 +37,11 @@ ANSWERS = 10_000
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
+def line_of(message: Message) -> bytes:
+    """A message as it is written."""
+    return _encode(message).encode() + b"\n"
+
+
 class Link:
     """Connects, says hello, sends what there is once a turn, hands over what comes."""
 
@@ -45,6 +51,8 @@ class Link:
         self._hello = hello
         self._heard = heard
         self.backlog = Backlog()
+        #: Where events go, too, while no controller listens; a beat has none.
+        self.diary: Diary | None = None
         #: Set once a controller has welcomed us for the first time.
         self.welcomed = threading.Event()
         self._online = False
@@ -63,13 +71,15 @@ class Link:
 
     def event(self, event: str) -> None:
         """Tell what happened (JSON); kept until the controller has it."""
-        self.backlog.put(event)
+        line = self.backlog.put(event)
+        if self.diary is not None:
+            self.diary.note(line)
         self._loop.wake()
 
     def say(self, message: Message) -> None:
         """Tell the controller that is connected now, if there is one."""
         if self._online:
-            self._answers.append(_encode(message).encode() + b"\n")
+            self._answers.append(line_of(message))
             self._loop.wake()
 
     def connect(self) -> None:
@@ -86,7 +96,7 @@ class Link:
             return
         self._socket = peer
         self._input = self._output = b""
-        self._answers = [_encode(self._hello()).encode() + b"\n"]
+        self._answers = [line_of(self._hello())]
         self._loop.add_reader(peer.fileno(), self._readable)
         self._loop.call_later(WELCOME_WITHIN, lambda: self._unwelcome(peer))
         self.flush()
@@ -205,6 +215,8 @@ class Link:
     def _welcome(self, message: Message) -> None:
         self._tries = 0
         self._online = True
+        if self.diary is not None:
+            self.diary.close()
         self.backlog.rewind(message["acked"])
 
     def _unwelcome(self, peer: socket.socket) -> None:
@@ -221,6 +233,8 @@ class Link:
         self._retry()
 
     def _retry(self) -> None:
+        if self.diary is not None:
+            self.diary.open()
         longest = min(LAST_RETRY, FIRST_RETRY * 2 ** min(self._tries, 8))
         self._tries += 1
         self._loop.call_later(random.uniform(FIRST_RETRY / 2, longest), self.connect)  # noqa: S311 - only jitter

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import time
 from typing import Any
 
@@ -21,7 +21,8 @@ from signalbox_agent import PROTOCOL, child, events
 from signalbox_agent.canceller import Canceller
 from signalbox_agent.children import Children
 from signalbox_agent.custody import Custody
-from signalbox_agent.link import Link
+from signalbox_agent.diary import Diary, path_of
+from signalbox_agent.link import Link, line_of
 from signalbox_agent.loop import Loop
 from signalbox_agent.prefork import Prefork
 from signalbox_agent.queues import Queues
@@ -53,6 +54,7 @@ class WorkerAgent:
         self.loop = Loop()
         self.runs = Runs()
         self.link = Link(path, self.loop, self._hello, self._heard)
+        self.link.diary = Diary(path_of(path, instance), self._first_page)
         queues = Queues(worker.app)
         self.tracker = Tracker(instance, worker.hostname, self.runs, self.link, self.loop, queues.of)
         self.claims = Claims(self.tracker)
@@ -204,7 +206,15 @@ class WorkerAgent:
         self.loop.call_later(SNAPSHOT_EVERY, self._snapshot_again)
         self._snapshot()
 
+    def _first_page(self) -> Iterator[bytes]:
+        yield line_of(self._hello())
+        yield from self.link.backlog.everything()
+        yield line_of(self._state())
+
     def _snapshot(self) -> None:
+        self.link.say(self._state())
+
+    def _state(self) -> dict[str, Any]:
         runs = self.runs.all()
         running = [
             {
@@ -220,7 +230,7 @@ class WorkerAgent:
             if run.started_at is not None
         ]
         reserved = [run.task_id for run in runs if run.started_at is None]
-        self.link.say({"type": "snapshot", "at": time(), "running": running, "reserved": reserved})
+        return {"type": "snapshot", "at": time(), "running": running, "reserved": reserved}
 
 
 def pool_name(pool: Any) -> str:

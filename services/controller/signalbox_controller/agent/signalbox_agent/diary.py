@@ -1,0 +1,59 @@
+"""What a worker would tell its controller while there is none, on disk: it may be gone by the time the next one comes.
+
+The file lies beside the controller's socket and holds the same lines as a connection would: who we are, the events
+that nobody has acknowledged, what runs, and every event from then on. It is written only while no controller is
+connected, and needs no fsync: what makes the disk forget it ends the machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable
+
+#: Bytes; beyond, nothing is added: some hundred thousand events.
+LIMIT = 64_000_000
+
+
+class Diary:
+    """One file, which exists only while nobody listens."""
+
+    def __init__(self, path: str, beginning: Callable[[], Iterable[bytes]]) -> None:
+        """`beginning` answers the lines that make a reader know all that was true when the diary was opened."""
+        self._path = path
+        self._beginning = beginning
+        self._handle: int | None = None
+        self._size = 0
+
+    def open(self) -> None:
+        """Nobody listens: begin, unless it was begun before."""
+        if self._handle is not None:
+            return
+        with contextlib.suppress(OSError):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+            self._handle = os.open(self._path, flags, 0o600)
+            self._size = 0
+            for line in self._beginning():
+                self.note(line)
+
+    def note(self, line: bytes) -> None:
+        """Add a line, while it is open; a full disk must not disturb a task."""
+        if self._handle is None or self._size > LIMIT:
+            return
+        with contextlib.suppress(OSError):
+            self._size += os.write(self._handle, line)
+
+    def close(self) -> None:
+        """A controller listens, and is told all of it."""
+        if self._handle is None:
+            return
+        with contextlib.suppress(OSError):
+            os.close(self._handle)
+        self._handle = None
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)
+
+
+def path_of(controller: str, instance: str) -> str:
+    """Where the diary of this launch lies; `controller` is the path of the socket."""
+    return os.path.join(os.path.dirname(controller), f"{instance}.diary")

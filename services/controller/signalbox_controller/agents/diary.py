@@ -1,0 +1,41 @@
+"""What a worker wrote down while no controller listened to it; read only when it is gone and cannot tell it itself."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from signalbox.errors import UnreadableMessage
+from signalbox_controller.agents.protocol import AgentLine, decode
+
+log = logging.getLogger(__name__)
+
+
+def path_of(socket: Path, instance: str) -> Path:
+    """Where the agent of this launch keeps it; `socket` is the one that it connects to."""
+    return socket.with_name(f"{instance}.diary")
+
+
+def read(path: Path) -> Iterator[AgentLine]:
+    """Its lines, in order; one that was cut off by the worker's death is left out."""
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                yield from _read(path, line)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        log.error("%s cannot be read: %s; what happened while we were away is not all known", path, error)  # noqa: TRY400
+
+
+def _read(path: Path, line: bytes) -> Iterator[AgentLine]:
+    try:
+        yield decode(line)
+    except UnreadableMessage as error:
+        log.warning("%s: a line is unreadable, as its writer died over it: %s", path, error)
+
+
+def forget(path: Path) -> None:
+    """It has been told."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
