@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from signalbox_controller.errors import ConfigurationError
+from signalbox_controller.logfile import Limits
 from signalbox_controller.specs import ProcessSpec, RestartPolicy
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class Beat(_Table, frozen=True, kw_only=True):
     environment: dict[str, str] = {}
     start_timeout: Patience = 30.0
     stop_timeout: Seconds = 30.0
+    lease: Seconds = 10.0
 
 
 class App(_Table, frozen=True, kw_only=True):
@@ -69,10 +71,18 @@ class App(_Table, frozen=True, kw_only=True):
     beat: Beat | None = None
 
 
+class Logs(_Table, frozen=True, kw_only=True):
+    """`[logs]`: how much of what the processes print is kept."""
+
+    max_bytes: Annotated[int, msgspec.Meta(ge=65_536)] = 10_485_760
+    keep: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 5
+
+
 class _File(_Table, frozen=True, kw_only=True):
     """The top level; each application is read by itself, so that a complaint can name it."""
 
     host: Name = ""
+    logs: Logs = Logs()
     apps: Annotated[dict[Name, dict[str, Any]], msgspec.Meta(min_length=1)]
 
 
@@ -82,6 +92,7 @@ class Configuration(msgspec.Struct, frozen=True):
     #: Empty when the file leaves it to the environment.
     host: str
     processes: tuple[ProcessSpec, ...]
+    logs: Limits = Limits()
 
 
 def load(path: Path, environ: Mapping[str, str] = os.environ) -> Configuration:
@@ -103,7 +114,8 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Configuration:
     top = _convert(path, "", document, _File)
     apps = {label: _convert(path, f"apps.{label}", table, App) for label, table in top.apps.items()}
     drafts = [spec for label, app in apps.items() for spec in _specs(path, label, app, environ)]
-    return Configuration(top.host, _uniquely_named(path, drafts))
+    limits = Limits(max_bytes=top.logs.max_bytes, keep=top.logs.keep)
+    return Configuration(top.host, _uniquely_named(path, drafts), limits)
 
 
 def _convert(path: Path, key: str, value: object, shape: type[T]) -> T:
@@ -173,6 +185,7 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
             options=app.beat.options,
             start_timeout=app.beat.start_timeout,
             stop_timeout=app.beat.stop_timeout,
+            lease=app.beat.lease,
         )
 
 

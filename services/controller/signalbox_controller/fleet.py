@@ -7,9 +7,11 @@ from functools import partial
 
 from signalbox.messages.events import ProcessChanged
 from signalbox.messages.receipts import ProcessReport
-from signalbox_controller import procfs
 from signalbox_controller.desired import Desired, Wish
+from signalbox_controller.lease.leases import Leases
+from signalbox_controller.logfile import LogFile
 from signalbox_controller.machine import ALIVE
+from signalbox_controller.returns import Debt
 from signalbox_controller.specs import ProcessSpec
 from signalbox_controller.supervisor import Mode, Site, Supervised
 from signalbox_controller.wording import Order
@@ -23,31 +25,33 @@ BEYOND = 6.0
 class Fleet:
     """The processes by name."""
 
-    def __init__(self, specs: Iterable[ProcessSpec], site: Site, desired: Desired) -> None:
+    def __init__(self, specs: Iterable[ProcessSpec], site: Site, desired: Desired, leases: Leases) -> None:
         self._site = site
         self._desired = desired
         self._writing = asyncio.Lock()
-        self._processes = {spec.name: Supervised(spec, site, desired.of(spec.name)) for spec in specs}
+        self._processes = {spec.name: leases.supervise(spec, site, desired.of(spec.name)) for spec in specs}
 
     def open(self) -> None:
         """Adopt what still runs, launch what should run, stop what should not."""
-        left, boot = self._site.instances.left(), procfs.boot_id()
-        for name, launch in left.items():
+        survivors = self._site.instances.survivors()
+        for name, launch in survivors.items():
             if name in self._processes and launch.proc is not None:
-                # The machine's own end is no failure of the process: it is started again whatever its policy.
-                asked = launch.gone and launch.boot != boot
-                self._processes[name].adopt(launch.instance, launch.proc, gone=launch.gone, asked=asked)
-            elif launch.proc is not None and not launch.gone:
+                self._processes[name].adopt(launch.instance, launch.proc)
+            elif launch.proc is not None:
                 pid = launch.proc.pid
                 log.warning("%s (pid %d) still runs, and is no longer configured; stop it by hand", name, pid)
+        for name, launch in self._site.instances.departed.items():
+            self._site.returns.owe(launch.instance, Debt(process=name))
         for name, process in self._processes.items():
             process.standing.tell()
-            if process.standing.wish == "running" and name not in left:
+            if process.standing.wish == "running" and name not in survivors:
                 process.start()
-            elif name in left and (stop := self._site.orders.of(name)):
-                process.carry_on(stop)
-            elif name in left and process.standing.wish == "stopped":
+            elif process.standing.wish == "stopped" and name in survivors:
                 process.stop(Order(by="an earlier command"))
+
+    def logs(self) -> list[LogFile]:
+        """What they print."""
+        return [process.log for process in self._processes.values()]
 
     def leave(self) -> None:
         """Let everything run on without us."""

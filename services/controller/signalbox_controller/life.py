@@ -33,7 +33,7 @@ class Life:
         self.main = main
         self.agent = agent
         self.tree = Tree(main, reaper, ours=popen is not None, gone=instance if gone else "")
-        #: Bytes that the log had before.
+        #: Where its part of the log begins.
         self.log_start = log_start
         #: On the loop's clock, as soon as it consumed.
         self.ready_at: float | None = None

@@ -29,12 +29,14 @@ from signalbox_controller.folders import Folders, lock, prepare
 from signalbox_controller.heartbeat import Heartbeat
 from signalbox_controller.instances import Instances
 from signalbox_controller.journal import Journal
+from signalbox_controller.lease.fences import Fences
+from signalbox_controller.lease.leases import Leases
 from signalbox_controller.oom import OutOfMemory
 from signalbox_controller.operator import Operator
-from signalbox_controller.orders import Orders
 from signalbox_controller.outbox import Outbox
 from signalbox_controller.reaper import Reaper, become_subreaper
 from signalbox_controller.returns import Returns
+from signalbox_controller.rotation import Rotation
 from signalbox_controller.spawn import Launcher, inheritable
 from signalbox_controller.supervisor import Site
 from signalbox_controller.turns import Turns
@@ -88,12 +90,13 @@ async def controller(
             reaper=reaper,
             agents=agents,
             instances=Instances(folders.state / "instances.json"),
-            orders=Orders(folders.state / "orders.json"),
             memory=memory,
             returns=returns,
             tell=outbox.put,
+            logs=configuration.logs,
         )
-        fleet = Fleet(configuration.processes, site, Desired(folders.state / "desired.json"))
+        leases = Leases(redis, host, Fences(folders.state / "leases.json"))
+        fleet = Fleet(configuration.processes, site, Desired(folders.state / "desired.json"), leases)
         ports = Ports(
             host=host, fleet=fleet, agents=agents, reaper=reaper, cancelled=cancelled, turns=Turns(redis, host)
         )
@@ -106,12 +109,15 @@ async def controller(
         fleet.open()
         stack.callback(fleet.leave)
         await stack.enter_async_context(Operator(host, desk, heartbeat).listening(folders.operator))
-        await stack.enter_async_context(background(outbox.run, reader.run, heartbeat.run, memory.follow, returns.run))
+        rotation = Rotation(fleet.logs())
+        loops = (outbox.run, reader.run, heartbeat.run, memory.follow, returns.run, leases.run, rotation.run)
+        await stack.enter_async_context(background(*loops))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
         yield
         if settings.on_exit == "stop":
             order = Order(by=f"the controller of {host}", reason="it was stopped itself")
             await fleet.stop(fleet.select(()), order, "graceful", STOP_ON_EXIT)
+        await leases.leave()
         await heartbeat.leave()
         if not await outbox.drain(FAREWELL):
             log.warning("Redis is away: what happened last is not told; the agents tell it to the next controller")

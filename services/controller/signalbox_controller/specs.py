@@ -37,6 +37,8 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
     minimum_running: int = 0
     #: From TERM to KILL for one cancelled task, when the caller does not say.
     kill_after: float = 5.0
+    #: Of a beat: within so long after its host died, another host's beat sends; 0 when it is the only one there is.
+    lease: float = 0.0
     queues: tuple[str, ...] = ()
     concurrency: int = 1
     pool: str = ""
