@@ -35,6 +35,8 @@ class Roll:
         """
         for process in sorted(processes, key=lambda one: one.standing.state == "running"):
             await confirm()
+            if process.standing.standby:
+                continue  # another host runs it, and this one nothing that could be restarted
             if process.standing.wish == "stopped":
                 return f"{process.spec.name} was stopped meanwhile"
             if trouble := await self._enough_others(process):
