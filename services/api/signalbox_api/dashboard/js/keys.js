@@ -3,7 +3,8 @@
  * @module
  */
 
-import { listHash } from "./core/route.js";
+import { listHash, PROCESSES_HASH } from "./core/route.js";
+import { powerRefusal } from "./model/power.js";
 import { cancelRefusal } from "./model/tasks.js";
 
 /** @typedef {import("./main.js").App} App */
@@ -14,7 +15,9 @@ export const KEYS = [
   [["j", "↓"], "Next row"],
   [["k", "↑"], "Previous row"],
   [["Enter"], "Open the task; in a dialog, confirm"],
-  [["x"], "Cancel the task (asks first)"],
+  [["x"], "Cancel the task, stop the process (asks first)"],
+  [["r", "s"], "Restart, start the process (asks first)"],
+  [["t", "p"], "Go to the tasks, to the processes"],
   [["Esc"], "Close, or go back to the list"],
   [["?"], "Show these keys"],
 ];
@@ -32,7 +35,7 @@ export function listenToKeys(app) {
 
 /** @param {App} app @param {KeyboardEvent} event @returns {boolean} Whether the key meant something. */
 function onKey(app, event) {
-  const row = focusedRow();
+  const row = focusedRow() ?? focusedProcess();
   switch (event.key) {
     case "/":
       return focusFilter(app);
@@ -45,11 +48,21 @@ function onKey(app, event) {
     case "ArrowUp":
       return row !== null && move(row, -1);
     case "Enter":
-      if (row === null || row !== document.activeElement) return false;
+      if (row === null || row !== document.activeElement || !row.dataset.taskId) return false;
       app.tasks.go(row.dataset.taskId ?? "");
       return true;
     case "x":
-      return !event.repeat && cancel(app, row);
+      return !event.repeat && (focusedProcess() ? ask(app, "stop") : cancel(app, row));
+    case "r":
+      return !event.repeat && ask(app, "restart");
+    case "s":
+      return !event.repeat && ask(app, "start");
+    case "t":
+      location.hash = listHash(app.store.state.filter);
+      return true;
+    case "p":
+      location.hash = PROCESSES_HASH;
+      return true;
     case "?":
       app.store.update({ dialog: { kind: "help" } });
       return true;
@@ -82,10 +95,15 @@ function focusedRow() {
   return document.activeElement?.closest("[data-task-id]") ?? null;
 }
 
+/** @returns {HTMLElement | null} */
+function focusedProcess() {
+  return document.activeElement?.closest("[data-process]") ?? null;
+}
+
 /** @param {HTMLElement | null} row @param {1 | -1} step */
 function move(row, step) {
   /** @type {HTMLElement[]} */
-  const rows = [...document.querySelectorAll('[data-testid="task-row"]')].filter((one) => one instanceof HTMLElement);
+  const rows = [...document.querySelectorAll('[data-testid="task-row"], [data-process]')].filter((one) => one instanceof HTMLElement);
   const place = row === null ? (step > 0 ? 0 : rows.length - 1) : rows.indexOf(row) + step;
   const next = rows[Math.max(0, Math.min(place, rows.length - 1))];
   next?.focus();
@@ -115,6 +133,17 @@ function cancel({ store, clock, toasts }, row) {
   const refusal = cancelRefusal(task, session.user, asked.has(task.task_id), clock.now());
   if (refusal) toasts.show("plain", refusal);
   else store.update({ dialog: { kind: "cancel", task } });
+  return true;
+}
+
+/** Asks about the focused process. @param {App} app @param {import("./types.js").Power} action */
+function ask({ store, toasts }, action) {
+  const { host, name } = focusedProcess()?.dataset ?? {};
+  if (!host || !name) return false;
+  const scope = { host, process: name };
+  const refusal = powerRefusal(store.state, action, scope);
+  if (refusal) toasts.show("plain", refusal);
+  else store.update({ dialog: { kind: "power", action, scope } });
   return true;
 }
 

@@ -53,6 +53,15 @@
  * @property {number | null} pid
  * @property {string | null} since
  * @property {string | null} [message]
+ * @property {string} [node]  Celery's name for a worker; a task's `worker`.
+ * @property {string | null} [kill_at]  While it is being stopped: when it will be killed.
+ * @property {boolean} [standby]  A beat that does not run because another host's does.
+ *
+ * @typedef {"stop" | "start" | "restart"} Power
+ *
+ * @typedef {object} Scope  What a command is about; empty: all of them.
+ * @property {string} host
+ * @property {string} process
  *
  * @typedef {object} Host
  * @property {string} name

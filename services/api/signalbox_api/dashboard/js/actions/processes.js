@@ -1,17 +1,20 @@
 /**
- * What a person does with processes: look at them, stop them, start them.
+ * What a person does with processes: look at them, stop, start and restart them.
  * @module
  */
 
 import { isSignedOut, words } from "../core/api.js";
+import { addressed, powerKey } from "../model/power.js";
 import { changedStatus } from "../model/processes.js";
 
 /** No more often than this is the overall state asked for, however many changes come. */
 const REFRESH_GAP_MS = 500;
 /** Nobody publishes that nobody publishes; so look once in a while. */
 const REFRESH_EVERY_MS = 5_000;
-/** A graceful stop waits for tasks; the server answers 202 before this. */
+/** The server waits for a minute, and for the time that it was told to give tasks; then it answers 202. */
 const POWER_TIMEOUT_MS = 90_000;
+/** Running tasks that a dialog looks at. */
+const RUNNING = 500;
 
 export class ProcessActions {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -60,29 +63,42 @@ export class ProcessActions {
   }
 
   /**
-   * Stops or starts everything.
-   * @param {"stop" | "start"} action
-   * @param {{mode?: string, reason?: string}} how
+   * Stops, starts or restarts everything, a host, or a process.
+   * @param {import("../types.js").Power} action
+   * @param {import("../types.js").Scope} scope
+   * @param {{mode?: string, timeout?: number, reason?: string}} how
    */
-  async power(action, how) {
-    this.store.update({ powering: true });
+  async power(action, scope, how) {
+    const key = powerKey(action, scope);
+    this.#powering(key, true);
     try {
-      const answer = await this.api.post(`/scheduler/${action}-celery/`, how, { timeout: POWER_TIMEOUT_MS });
+      const timeout = POWER_TIMEOUT_MS + (how.timeout ?? 0) * 1000;
+      const answer = await this.api.post(`/scheduler/${action}-celery/`, { ...addressed(scope), ...how }, { timeout });
       this.toasts.show(answer?.status === "success" ? "good" : "plain", answer?.message ?? "The command was accepted.");
     } catch (error) {
       if (!isSignedOut(error)) this.toasts.show("bad", words(error));
     } finally {
-      this.store.update({ powering: false });
+      this.#powering(key, false);
       this.#later(0);
     }
   }
 
   /**
    * The tasks that run now, for the dialog that names what a stop would hit.
+   * @param {string} host  Empty: on all of them.
    * @returns {Promise<{items: import("../types.js").Task[], next: string | null}>}
    */
-  running() {
-    return this.api.get("/scheduler/tasks/?status=running&limit=50");
+  running(host) {
+    const query = new URLSearchParams({ status: "running", limit: String(RUNNING), ...(host && { host }) });
+    return this.api.get(`/scheduler/tasks/?${query}`);
+  }
+
+  /** @param {string} key @param {boolean} on */
+  #powering(key, on) {
+    const powering = new Set(this.store.state.powering);
+    if (on) powering.add(key);
+    else powering.delete(key);
+    this.store.update({ powering });
   }
 
   /** Refreshes in `wait` ms, or earlier where that is planned already. @param {number} wait */

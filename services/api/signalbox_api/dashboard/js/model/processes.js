@@ -1,5 +1,5 @@
 /**
- * The processes: how a live change alters what is shown, and what a stop or a start would hit.
+ * The processes: how a live change alters what is shown, and what many of them amount to.
  * @module
  */
 
@@ -10,8 +10,11 @@ import { moment } from "../core/format.js";
 /** @typedef {import("../types.js").Process} Process */
 /** @typedef {import("../types.js").Change} Change */
 
+/** The states of a process that is not there and will not come by itself. */
+export const DOWN = ["stopped", "fatal"];
+
 /**
- * Takes process and host rows. The three overall words are the server's to give, so they are asked for afterwards.
+ * Takes process and host rows. The three overall words follow at once; the server's own, which come a little later, win.
  * @param {CeleryStatus} status
  * @param {Change[]} changes
  * @returns {CeleryStatus}
@@ -22,21 +25,37 @@ export function changedStatus(status, changes) {
     if (kind === "process") hosts = withHost(hosts, row.host, (host) => ({ ...host, processes: withProcess(host.processes, row) }));
     if (kind === "host") hosts = withHost(hosts, row.name, (host) => ({ ...host, ...row, processes: row.processes ?? host.processes }));
   }
-  return { ...status, hosts };
+  return { ...status, ...overallWords(hosts), hosts };
+}
+
+/** The three words, as `signalbox_api/status.py` finds them. @param {Host[]} hosts */
+export function overallWords(hosts) {
+  const none = hosts.some((host) => host.state === "online") ? "stopped" : "unknown";
+  const seen = hosts.flatMap((host) => host.processes.map((process) => ({ ...process, state: host.state === "online" ? process.state : "unknown" })));
+  const active = seen.filter((process) => !process.standby);
+  const counting = active.some(({ kind }) => kind === "beat") ? active : seen;
+  const of = (/** @type {string} */ kind) => overall(counting.filter((process) => !kind || process.kind === kind), none);
+  return { celery: of(""), worker: of("worker"), beat: of("beat") };
+}
+
+/** One word for a host. @param {Host} host */
+export function hostWord(host) {
+  if (host.state !== "online") return "unknown";
+  const active = host.processes.filter((process) => !process.standby);
+  return overall(active.length > 0 ? active : host.processes, "stopped");
 }
 
 /**
- * What a stop or a start would hit, host by host.
- * @param {CeleryStatus | null} status
- * @param {"stop" | "start"} action
- * @returns {Host[]}
+ * One word for several: all run, none does, some do, nobody knows; `none` where there are none.
+ * @param {Process[]} processes
+ * @param {string} none
  */
-export function targets(status, action) {
-  const down = ["stopped", "fatal"];
-  const hit = (/** @type {Process} */ process) => down.includes(process.state) === (action === "start");
-  return (status?.hosts ?? [])
-    .map((host) => ({ ...host, processes: host.processes.filter(hit) }))
-    .filter((host) => host.processes.length > 0);
+function overall(processes, none) {
+  const all = (/** @type {string[]} */ ...states) => processes.every(({ state }) => states.includes(state));
+  if (processes.length === 0) return none;
+  if (all("running")) return "running";
+  if (all(...DOWN)) return "stopped";
+  return all("unknown", ...DOWN) ? "unknown" : "degraded";
 }
 
 /**

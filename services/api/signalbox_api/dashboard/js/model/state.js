@@ -20,7 +20,7 @@ import { emptyList } from "./task_list.js";
  * @property {import("../types.js").Log[]} logs
  * @property {string} error
  *
- * @typedef {{kind: "cancel", task: import("../types.js").Task} | {kind: "stop"} | {kind: "start"} | {kind: "help"}} Dialog
+ * @typedef {{kind: "cancel", task: import("../types.js").Task} | {kind: "power", action: import("../types.js").Power, scope: import("../types.js").Scope, mode?: string} | {kind: "help"}} Dialog
  *
  * @typedef {object} State
  * @property {Session} session
@@ -34,7 +34,7 @@ import { emptyList } from "./task_list.js";
  * @property {string} statusError  Why the processes could not be looked at, or nothing.
  * @property {Dialog | null} dialog
  * @property {ReadonlySet<string>} asked  Ids whose cancel was sent and not answered yet.
- * @property {boolean} powering  Whether a stop or start was sent and not answered yet.
+ * @property {ReadonlySet<string>} powering  The stops, starts and restarts that were sent and not answered yet (`powerKey`).
  * @property {readonly import("../types.js").Toast[]} toasts
  */
 
@@ -52,7 +52,7 @@ export function initialState(route) {
     statusError: "",
     dialog: null,
     asked: new Set(),
-    powering: false,
+    powering: new Set(),
     toasts: [],
   };
 }

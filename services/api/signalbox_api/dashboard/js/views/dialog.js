@@ -19,7 +19,7 @@ export function Dialog({ title, testid, onClose, onConfirm, children }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
   useLayoutEffect(() => {
     const [element, opener] = [dialog.current, document.activeElement];
-    const row = opener?.closest("[data-task-id]") ?? null;
+    const row = opener?.closest("[data-task-id], [data-process]") ?? null;
     element?.showModal();
     return () => {
       // While it is modal nothing outside it can take the focus.

@@ -1,48 +1,68 @@
 /**
- * The question before Celery is stopped or started. It names the hosts and processes, and the tasks that would end.
+ * The question before something is stopped, started or restarted. It names the hosts, the processes and the tasks that
+ * would end, and goes on looking while it asks.
  * @module
  */
 
 import { words } from "../core/api.js";
-import { counted } from "../core/format.js";
+import { capitalised } from "../core/format.js";
 import { useApp, useStore } from "../core/store.js";
 import { html, useEffect, useRef, useState } from "../core/ui.js";
-import { targets } from "../model/processes.js";
+import { fate, named, targets, tasksOf } from "../model/power.js";
 import { Dialog } from "./dialog.js";
 
-const NAMED = 5;
+/** @typedef {import("../types.js").Host} Host */
+/** @typedef {import("../types.js").Task} Task */
 
-/** @param {{action: "stop" | "start", onClose: () => void}} props */
-export function PowerDialog({ action, onClose }) {
+/** How often the running tasks are looked at while the question is open. */
+const LOOK_MS = 2000;
+
+const TEXTS = {
+  stop: { hit: "This stops:", none: "Nothing runs any more.", keep: "Keep it running", style: "danger" },
+  start: { hit: "This starts:", none: "Everything is started already.", keep: "Not now", style: "primary" },
+  restart: { hit: "This restarts, one after the other:", none: "Nothing runs any more.", keep: "Keep it running", style: "danger" },
+};
+
+/**
+ * @param {object} props
+ * @param {import("../types.js").Power} props.action
+ * @param {import("../types.js").Scope} props.scope
+ * @param {string} [props.preset]  The mode that is chosen at first.
+ * @param {() => void} props.onClose
+ */
+export function PowerDialog({ action, scope, preset = "graceful", onClose }) {
   const { processes } = useApp();
-  const status = useStore((state) => state.status);
-  const [mode, setMode] = useState("graceful");
+  const hit = targets(useStore((state) => state.status), action, scope);
+  const [mode, setMode] = useState(preset);
+  const [seconds, setSeconds] = useState("");
   const [reason, setReason] = useState("");
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
   useEffect(() => field.current?.focus(), []);
-  const hit = targets(status, action);
-  const [stop, none] = [action === "stop", hit.length === 0];
+  const [texts, none, ends] = [TEXTS[action], hit.length === 0, action !== "start"];
+  const title = `${capitalised(action)} ${named(scope)}${action === "stop" && mode === "immediate" ? " now" : ""}`;
   const confirm = () => {
     if (none) return;
     onClose();
-    void processes.power(action, { ...(stop && { mode }), ...(reason.trim() && { reason: reason.trim() }) });
+    const time = ends && mode === "graceful" && seconds !== "" && { timeout: Number(seconds) };
+    void processes.power(action, scope, { ...(ends && { mode }), ...time, ...(reason.trim() && { reason: reason.trim() }) });
   };
-  return html`<${Dialog} title=${stop ? "Stop Celery?" : "Start Celery?"} testid="power" onClose=${onClose} onConfirm=${confirm}>
-    <p>${none ? (stop ? "Nothing runs any more." : "Everything is started already.") : stop ? "This stops:" : "This starts:"}</p>
+  return html`<${Dialog} title="${title}?" testid="power" onClose=${onClose} onConfirm=${confirm}>
+    <p>${none ? texts.none : texts.hit}</p>
     <${Hit} hosts=${hit} />
-    ${stop && html`<${RunningTasks} /><${Modes} mode=${mode} onChoose=${setMode} />`}
+    ${ends && !none && html`<${RunningTasks} hosts=${hit} host=${scope.host} mode=${mode} />`}
+    ${ends && html`<${Modes} mode=${mode} onChoose=${setMode} seconds=${seconds} onTime=${setSeconds} />`}
     <label class="field"><span>Reason <span class="muted">(optional, goes on the audit trail)</span></span>
       <input ref=${field} name="reason" maxlength="500" value=${reason} autocomplete="off" data-testid="power-reason"
-        onInput=${(/** @type {InputEvent} */ event) => setReason(/** @type {HTMLInputElement} */ (event.currentTarget).value)} />
+        onInput=${(/** @type {InputEvent} */ event) => setReason(valueOf(event))} />
     </label>
     <div class="dialog-buttons">
-      <button type="button" class="button" data-testid="power-keep" onClick=${onClose}>${stop ? "Keep it running" : "Not now"}</button>
-      <button class="button solid ${stop ? "danger" : "primary"}" disabled=${none} data-testid="power-confirm">${stop ? "Stop Celery" : "Start Celery"}</button>
+      <button type="button" class="button" data-testid="power-keep" onClick=${onClose}>${none ? "Close" : texts.keep}</button>
+      <button class="button solid ${texts.style}" disabled=${none} data-testid="power-confirm">${title}</button>
     </div>
   <//>`;
 }
 
-/** @param {{hosts: import("../types.js").Host[]}} props */
+/** @param {{hosts: Host[]}} props */
 function Hit({ hosts }) {
   return html`<ul class="hit-list" data-testid="power-hit">
     ${hosts.map(
@@ -51,38 +71,46 @@ function Hit({ hosts }) {
   </ul>`;
 }
 
-function RunningTasks() {
+/** @param {{hosts: Host[], host: string, mode: string}} props */
+function RunningTasks({ hosts, host, mode }) {
   const { processes } = useApp();
-  const [text, setText] = useState("Looking which tasks run…");
+  const [seen, setSeen] = useState(/** @type {{items: Task[], next: string | null} | null} */ (null));
+  const [problem, setProblem] = useState("");
   useEffect(() => {
-    processes.running().then(
-      ({ items, next }) => setText(named(items.map((task) => task.name), next !== null)),
-      (error) => setText(`Which tasks run now could not be found out. ${words(error)}`),
-    );
+    const look = () =>
+      processes.running(host).then(
+        (page) => (setSeen(page), setProblem("")),
+        (error) => setProblem(words(error)),
+      );
+    look();
+    const timer = setInterval(look, LOOK_MS);
+    return () => clearInterval(timer);
   }, []);
-  return html`<p class="dialog-note" data-testid="power-tasks">${text}</p>`;
+  const workers = hosts.some((one) => one.processes.some((process) => process.kind === "worker"));
+  if (!workers) return null;
+  const text = problem ? `Which tasks run now could not be found out. ${problem}` : seen ? fate(tasksOf(seen.items, hosts), seen.next !== null, mode) : "Looking which tasks run…";
+  return html`<p class="dialog-note" role="status" data-testid="power-tasks">${text}</p>`;
 }
 
-/** @param {string[]} names @param {boolean} more  Whether there are more than these. */
-function named(names, more) {
-  if (names.length === 0) return "No task runs at this moment.";
-  const rest = names.length - NAMED;
-  const list = rest > 0 ? `${names.slice(0, NAMED).join(", ")} and ${rest}${more ? " or more" : ""} others` : names.join(", ");
-  return `${more ? "More than " : ""}${counted(names.length, "task")} running now: ${list}. What does not finish in time is marked as failed.`;
-}
-
-/** @param {{mode: string, onChoose: (mode: string) => void}} props */
-function Modes({ mode, onChoose }) {
-  /** @type {[string, string, string][]} */
-  const modes = [
-    ["graceful", "Graceful", "running tasks may finish, up to the stop time-out"],
-    ["immediate", "Immediate", "running tasks are killed now"],
-  ];
+/** @param {{mode: string, onChoose: (mode: string) => void, seconds: string, onTime: (seconds: string) => void}} props */
+function Modes({ mode, onChoose, seconds, onTime }) {
+  const choice = (/** @type {string} */ value, /** @type {string} */ label, /** @type {string} */ what) => html`<label>
+    <input type="radio" name="mode" value=${value} checked=${mode === value} onChange=${() => onChoose(value)} /><span><b>${label}</b>${": "}${what}</span>
+  </label>`;
   return html`<fieldset class="modes"><legend class="offscreen">How</legend>
-    ${modes.map(
-      ([value, label, what]) => html`<label key=${value}>
-        <input type="radio" name="mode" value=${value} checked=${mode === value} onChange=${() => onChoose(value)} /><span><b>${label}</b>${": "}${what}</span>
-      </label>`,
-    )}
+    ${choice("graceful", "Graceful", "running tasks may finish, until the time is over")}
+    ${
+      mode === "graceful" &&
+      html`<label class="field modes-time"><span>Seconds to finish <span class="muted">(empty: as configured)</span></span>
+        <input type="number" name="timeout" min="0" max="3600" step="any" value=${seconds} data-testid="power-timeout"
+          onInput=${(/** @type {InputEvent} */ event) => onTime(valueOf(event))} />
+      </label>`
+    }
+    ${choice("immediate", "Immediate", "running tasks are killed now")}
   </fieldset>`;
+}
+
+/** @param {InputEvent} event */
+function valueOf(event) {
+  return /** @type {HTMLInputElement} */ (event.currentTarget).value;
 }

@@ -50,9 +50,8 @@ function OpenDialog() {
   switch (dialog?.kind) {
     case "cancel":
       return html`<${CancelDialog} task=${dialog.task} onClose=${close} />`;
-    case "stop":
-    case "start":
-      return html`<${PowerDialog} action=${dialog.kind} onClose=${close} />`;
+    case "power":
+      return html`<${PowerDialog} action=${dialog.action} scope=${dialog.scope} preset=${dialog.mode} onClose=${close} />`;
     case "help":
       return html`<${HelpDialog} onClose=${close} />`;
     default:

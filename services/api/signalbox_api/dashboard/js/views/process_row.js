@@ -1,0 +1,60 @@
+/**
+ * One process: what it does, since when, why, and what can be done about it.
+ * @module
+ */
+
+import { useTicking } from "../core/clock.js";
+import { capitalised, elapsed, fullTime, moment, spoken } from "../core/format.js";
+import { useApp } from "../core/store.js";
+import { html } from "../core/ui.js";
+import { DOWN, toneOf } from "../model/processes.js";
+import { PowerButton } from "./power_button.js";
+
+/** @typedef {import("../types.js").Process} Process */
+
+/** How the last lines of a log are set apart in a message (`logtail.py`). */
+const LINES = " | ";
+
+/** @param {{host: string, process: Process}} props */
+export function ProcessRow({ host, process }) {
+  const scope = { host, process: process.name };
+  const down = DOWN.includes(process.state);
+  const wanted = process.desired && process.desired !== process.state && ["running", "stopped"].includes(process.state) ? `wanted: ${process.desired}` : "";
+  return html`<li class="process" tabindex="0" data-testid="process" data-process="${host}/${process.name}" data-host=${host} data-name=${process.name} data-state=${process.state}>
+    <span class="process-badge tone-${process.standby ? "off" : toneOf(process)}"><span class="lamp"></span><b>${process.standby ? "Standby" : capitalised(spoken(process.state))}</b></span>
+    <span class="process-name"><b>${process.name}</b>${" "}<span class="muted">${process.kind}</span></span>
+    <span class="process-facts muted">${process.pid ? `pid ${process.pid}` : ""}<${Since} at=${process.since} /></span>
+    <span class="process-buttons">
+      ${down || process.state === "backoff" ? html`<${PowerButton} action="start" scope=${scope} small />` : html`<${PowerButton} action="restart" scope=${scope} small />`}
+      ${!down && !process.kill_at && html`<${PowerButton} action="stop" scope=${scope} small />`}
+    </span>
+    <${Message} text=${[process.standby ? "" : wanted, process.message].filter(Boolean).join(" · ")} />
+    ${process.kill_at && html`<${Drain} scope=${scope} kind=${process.kind} at=${process.kill_at} />`}
+  </li>`;
+}
+
+/** A message, or one that quotes the last lines of a log. @param {{text: string}} props */
+function Message({ text }) {
+  if (!text) return null;
+  if (!text.includes(LINES)) return html`<span class="process-message" data-testid="process-message">${text}</span>`;
+  return html`<pre class="process-message process-log" data-testid="process-message">${text.replaceAll(LINES, "\n")}</pre>`;
+}
+
+/** The time that its tasks still have, and a way not to wait for it. @param {{scope: import("../types.js").Scope, kind: string, at: string}} props */
+function Drain({ scope, kind, at }) {
+  const { store } = useApp();
+  const until = moment(at) ?? 0;
+  const left = useTicking((clock) => elapsed(until - clock.now() + 999));
+  const now = () => store.update({ dialog: { kind: "power", action: "stop", scope, mode: "immediate" } });
+  return html`<span class="process-drain">
+    <span role="timer" data-testid="drain" title=${fullTime(at)}>${kind === "worker" ? "Running tasks are killed in" : "Killed in"}${" "}<b>${left}</b></span>
+    <${PowerButton} action="stop" scope=${scope} label="Stop now" testid="stop-now" onPress=${now} small />
+  </span>`;
+}
+
+/** @param {{at: string | null}} props */
+function Since({ at }) {
+  const since = moment(at);
+  const age = useTicking((clock) => (since === null ? "" : elapsed(clock.known() - since)));
+  return since === null ? null : html`<span title=${fullTime(at)}>for ${age}</span>`;
+}
