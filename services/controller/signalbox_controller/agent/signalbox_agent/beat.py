@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable
 from time import monotonic, time
 from typing import Any
 
@@ -13,7 +12,9 @@ import celery
 from signalbox_agent import PROTOCOL
 from signalbox_agent.link import Link
 from signalbox_agent.loop import Loop
+from signalbox_agent.permission import Permission
 from signalbox_agent.safety import guarded
+from signalbox_agent.schedule import LeasedSchedule
 
 #: Seconds between two `tick` messages at least.
 TICK_EVERY = 1.0
@@ -33,23 +34,20 @@ class BeatAgent:
         self._told = 0.0
         self.loop = Loop()
         self.link = Link(path, self.loop, self._hello, self._heard)
+        self._permission = Permission(self.loop, self.link)
 
     def install(self) -> None:
         """Watch the scheduler, and connect."""
         scheduler = self._service.scheduler
-        scheduler.tick = self._watched(scheduler.tick)
+        LeasedSchedule(scheduler, self._permission, self._ticked, self._say)
         os.register_at_fork(after_in_child=guarded(self._abandon))
         self.loop.start_thread()
         with self.loop.lock:
             self.link.connect()
 
-    def _watched(self, tick: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            pause = tick(*args, **kwargs)
-            self._ticked(pause)
-            return pause
-
-        return call
+    def _say(self, message: dict[str, Any]) -> None:
+        with self.loop.lock:
+            self.link.say(message)
 
     @guarded
     def _ticked(self, pause: Any) -> None:
@@ -63,6 +61,7 @@ class BeatAgent:
                 self.link.say({"type": "tick", "at": time(), "pause": max(0.0, pause or 0.0)})
 
     def _heard(self, message: dict[str, Any]) -> None:
+        self._permission.heard(message)
         if message["type"] == "welcome":  # both may have come since the hello
             if self._ready:
                 self.link.say({"type": "ready"})

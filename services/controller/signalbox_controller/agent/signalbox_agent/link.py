@@ -82,6 +82,11 @@ class Link:
             self._answers.append(line_of(message))
             self._loop.wake()
 
+    @property
+    def online(self) -> bool:
+        """Whether a controller has welcomed us and is there."""
+        return self._online
+
     def connect(self) -> None:
         """Try now, and again from time to time until it works."""
         if self._socket is not None:

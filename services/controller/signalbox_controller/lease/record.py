@@ -1,0 +1,131 @@
+"""The lease of one application's beat as Redis keeps it: who holds it, and when each entry of the schedule last ran.
+
+Nothing here looks at a clock. Each holder has a number of its own, the fence, greater than that of every holder
+before it, and every step names its fence: Redis refuses what comes from a former holder, however late it comes.
+"""
+
+from collections.abc import Mapping
+from typing import cast
+
+import msgspec
+from redis.asyncio import Redis
+
+from signalbox.bus import names
+from signalbox.bus.connection import speaking
+
+#: When each entry of the schedule was last sent, in seconds of the epoch.
+Runs = Mapping[str, float]
+
+#: KEYS: the lease, the runs. The holder's own number and name come first.
+_CURRENT = """
+local function current(owner, fence)
+    local held = redis.call('HMGET', KEYS[1], 'owner', 'fence')
+    return held[1] == owner and held[2] == fence
+end
+"""
+
+_TAKE = """
+local held = redis.call('HMGET', KEYS[1], 'owner', 'fence', 'renewals')
+local owner, fence, renewals = held[1] or '', held[2] or '0', held[3] or '0'
+if owner ~= '' and owner ~= ARGV[1] and (fence ~= ARGV[4] or renewals ~= ARGV[5]) then return {} end
+fence = string.format('%d', math.max(tonumber(fence), tonumber(ARGV[3])) + 1)
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'host', ARGV[2], 'fence', fence, 'renewals', '0')
+return {fence, redis.call('HGETALL', KEYS[2])}
+"""
+
+#: A lease that an emptied Redis has forgotten is put back; nobody else can have taken it meanwhile without a trace.
+_RENEW = (
+    _CURRENT
+    + """
+if redis.call('EXISTS', KEYS[1]) == 0 then
+    redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'host', ARGV[3], 'fence', ARGV[2])
+end
+if not current(ARGV[1], ARGV[2]) then return 0 end
+redis.call('HINCRBY', KEYS[1], 'renewals', 1)
+for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
+return 1
+"""
+)
+
+_CLAIM = (
+    _CURRENT
+    + """
+if not current(ARGV[1], ARGV[2]) then return 0 end
+redis.call('HINCRBY', KEYS[1], 'renewals', 1)
+redis.call('HSET', KEYS[2], ARGV[3], ARGV[4])
+return 1
+"""
+)
+
+_RELEASE = (
+    _CURRENT
+    + """
+if not current(ARGV[1], ARGV[2]) then return 0 end
+redis.call('HSET', KEYS[1], 'owner', '', 'host', '')
+return 1
+"""
+)
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """The lease at one moment; two that are equal mean that its holder did nothing in between."""
+
+    #: Empty when nobody holds it.
+    owner: str = ""
+    host: str = ""
+    fence: int = 0
+    renewals: int = 0
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """The lease, at the moment that it became ours."""
+
+    fence: int
+    runs: Runs
+
+
+class Record:
+    """The lease of one application, for one candidate; every call raises BusUnavailable while Redis is away."""
+
+    def __init__(self, redis: Redis, label: str, owner: str, host: str) -> None:
+        """`label` is the application's name in the file; `owner` is unique to this controller, `host` is for people."""
+        self._redis = redis
+        self._keys = (names.beat_lease(label), names.beat_runs(label))
+        self._owner = owner
+        self._host = host
+
+    def ours(self, seen: Seen) -> bool:
+        """Whether this controller, or a former life of it, holds it."""
+        return seen.owner == self._owner
+
+    async def look(self) -> Seen:
+        """How it is now."""
+        async with speaking():
+            found = await self._redis.hmget(self._keys[0], ["owner", "host", "fence", "renewals"])
+        owner, host, fence, renewals = cast("list[bytes | None]", found)
+        return Seen((owner or b"").decode(), (host or b"").decode(), int(fence or 0), int(renewals or 0))
+
+    async def take(self, seen: Seen, known: int) -> Taken | None:
+        """Take it if it is free, ours, or exactly as it was `seen`; `known` is the greatest fence ever heard of."""
+        found = await self._run(_TAKE, self._host, known, seen.fence, seen.renewals)
+        if not found:
+            return None
+        fence, runs = cast("tuple[bytes, list[bytes]]", found)
+        return Taken(int(fence), {entry.decode(): float(at) for entry, at in zip(runs[::2], runs[1::2], strict=True)})
+
+    async def renew(self, fence: int, runs: Runs) -> bool:
+        """Show that its holder lives, and note runs again that Redis may have forgotten; false when it is lost."""
+        flat = [word for entry, at in runs.items() for word in (entry, repr(at))]
+        return bool(await self._run(_RENEW, fence, self._host, *flat))
+
+    async def claim(self, fence: int, entry: str, at: float) -> bool:
+        """Note that this entry is sent now, before it is; false when another holds the lease."""
+        return bool(await self._run(_CLAIM, fence, entry, repr(at)))
+
+    async def release(self, fence: int) -> None:
+        """Let the next one have it at once."""
+        await self._run(_RELEASE, fence)
+
+    async def _run(self, script: str, *arguments: str | float) -> object:
+        async with speaking():
+            return await self._redis.eval(script, len(self._keys), *self._keys, self._owner, *arguments)

@@ -1,0 +1,57 @@
+"""One beat in the fleet: which host runs it, who takes over, and that nothing is sent twice meanwhile."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from signalbox.messages.events import ProcessChanged
+from support.host import ALICE, lives
+from support.stores.server import Redis
+from support.ticks import LEASE, a_fleet
+
+
+async def test_one_host_runs_beat_and_the_other_stands_by_until_it_is_stopped_there(
+    tmp_path: Path, valkey: Redis
+) -> None:
+    async with a_fleet(tmp_path, valkey) as fleet:
+        first = await fleet.holder()
+        [other] = [one for one in fleet.candidates if one is not first]
+        idle = await first.host.seen(ProcessChanged, host=other.name, name="beat", standby=True)
+        assert (idle.state, idle.desired, idle.pid) == ("stopped", "running", None)
+        assert idle.message == f"standby: beat runs on {first.name}"
+        started = await first.host.commander.start(ALICE)
+        assert started.verdict == "started"
+
+        stopped = await first.host.commander.stop(ALICE, hosts=[first.name])
+        assert stopped.verdict == "stopped"
+        await fleet.ticks.next(within=LEASE / 2)
+        assert other.host.workers()
+        assert not first.host.workers()
+
+        stopped = await first.host.commander.stop(ALICE)
+        assert stopped.verdict == "stopped"
+        assert not other.host.workers()
+        started = await first.host.commander.start(ALICE)
+        assert started.verdict == "started", started
+        assert sorted(report.state for report in started.processes) == ["running", "stopped"]
+        await fleet.ticks.next(within=5.0)
+        assert not fleet.ticks.twice()
+
+
+async def test_when_a_host_dies_the_other_one_sends_within_the_lease_time(tmp_path: Path, valkey: Redis) -> None:
+    async with a_fleet(tmp_path, valkey) as fleet:
+        first = await fleet.holder()
+        [beat] = first.host.workers()
+        assert first.host.process is not None
+        died = time.monotonic()
+        first.host.process.kill()
+        os.kill(beat, signal.SIGKILL)
+        tick = await fleet.ticks.next(within=LEASE, but=[beat])
+        assert tick.at - died < LEASE
+        first.host.process.wait()
+        first.host.start()
+        await first.host.seen(ProcessChanged, host=first.name, name="beat", standby=True)
+        assert not first.host.workers()
+        assert not fleet.ticks.twice()
+        print(f"took over after {tick.at - died:.1f} s")

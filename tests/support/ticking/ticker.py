@@ -1,0 +1,15 @@
+"""An application that only has a schedule: one task every second, kept as Celery keeps it by default."""
+
+import os
+
+from celery import Celery
+
+app = Celery("ticker", broker=os.environ["SHOP_BROKER_URL"])
+app.conf.update(
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={"socket_connect_timeout": 1.0, "socket_timeout": 3.0},
+    beat_max_loop_interval=5,
+    beat_schedule={"every second": {"task": "ticker.tick", "schedule": 1.0}},
+    timezone="UTC",
+)

@@ -1,0 +1,126 @@
+"""What the beats of a fleet send, as it arrives at the broker, and the hosts that may run it."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import msgspec
+from redis.asyncio import Redis as Client
+
+from signalbox.bus.connection import UNAVAILABLE, connect
+from support.eventually import eventually
+from support.host import Host, a_host
+from support.line import Line, a_line
+from support.stores.server import Redis
+
+CONFIGURATION = f"""
+[apps.ticker]
+app = "ticker"
+directory = "{Path(__file__).parent / "ticking"}"
+[apps.ticker.environment]
+SHOP_BROKER_URL = "${{{{SHOP_BROKER_URL}}}}"
+[apps.ticker.beat]
+stop_timeout = 5.0
+"""
+#: Seconds within which another host's beat is to send: what the configuration says by default.
+LEASE = 10.0
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """One message of a beat."""
+
+    #: On the test's monotonic clock.
+    at: float
+    task_id: str
+    #: The beat that sent it.
+    pid: int
+
+
+class Ticks:
+    """All messages so far, in the order of their arrival."""
+
+    def __init__(self, broker: Client) -> None:
+        self._broker = broker
+        self.all: list[Tick] = []
+
+    async def collect(self) -> None:
+        """Take the messages off the queue as they come."""
+        while True:
+            try:
+                found = await self._broker.brpop(["celery"], timeout=1)
+            except UNAVAILABLE:
+                await asyncio.sleep(0.05)
+                continue
+            if found is not None:
+                headers = json.loads(found[1])["headers"]
+                pid = int(headers["origin"].partition("@")[0].removeprefix("gen"))
+                self.all.append(Tick(time.monotonic(), headers["id"], pid))
+
+    async def next(self, *, within: float, but: Sequence[int] = ()) -> Tick:
+        """The next message of a beat that is none of these processes."""
+        seen = len(self.all)
+
+        async def look() -> Tick | None:
+            return next((tick for tick in self.all[seen:] if tick.pid not in but), None)
+
+        return await eventually(look, "a message of beat", within=within)
+
+    def twice(self) -> list[tuple[Tick, Tick]]:
+        """Messages that came so soon after the one before that both are for the same second."""
+        pairs = zip(self.all, self.all[1:], strict=False)
+        return [(one, other) for one, other in pairs if other.at - one.at < 0.5 or one.task_id == other.task_id]
+
+    def longest_silence(self) -> float:
+        """Seconds between the two neighbours that are farthest apart."""
+        return max(other.at - one.at for one, other in zip(self.all, self.all[1:], strict=False))
+
+
+class Candidate(msgspec.Struct):
+    """A host that may run beat, and its way to Redis, which is that to the broker, too."""
+
+    name: str
+    host: Host
+    line: Line
+
+
+class Fleet(msgspec.Struct):
+    """The hosts, and what their beats send."""
+
+    candidates: list[Candidate]
+    ticks: Ticks
+
+    async def holder(self, *, within: float = 20.0) -> Candidate:
+        """The host that runs beat, as soon as one does."""
+
+        async def look() -> Candidate | None:
+            for candidate in self.candidates:
+                if candidate.host.workers():
+                    return candidate
+            return None
+
+        return await eventually(look, "a host with a beat", within=within)
+
+
+@asynccontextmanager
+async def a_fleet(folder: Path, redis: Redis, names: Sequence[str] = ("web-01", "web-02")) -> AsyncIterator[Fleet]:
+    """Hosts with one beat among them; yielded as soon as that sends."""
+    async with AsyncExitStack() as stack:
+        broker = connect(redis.url_of(1))
+        stack.push_async_callback(broker.aclose)
+        candidates = []
+        for name in names:
+            line = await stack.enter_async_context(a_line(redis.url))
+            ways = {"SIGNALBOX_REDIS_URL": line.url_of(redis.url), "SHOP_BROKER_URL": line.url_of(redis.url_of(1))}
+            started = a_host(folder / name, redis, CONFIGURATION, SIGNALBOX_HOSTNAME=name, **ways)
+            candidates.append(Candidate(name, await stack.enter_async_context(started), line))
+        ticks = Ticks(broker)
+        collecting = asyncio.get_running_loop().create_task(ticks.collect())
+        try:
+            await ticks.next(within=20.0)
+            yield Fleet(candidates, ticks)
+        finally:
+            collecting.cancel()
+            await asyncio.gather(collecting, return_exceptions=True)
