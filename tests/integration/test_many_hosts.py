@@ -1,0 +1,185 @@
+"""Three hosts on a network of their own: whatever is stopped, started, cut off or lost, the record says what is so."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from signalbox.bus.publisher import publish_command
+from signalbox.messages.base import utc_now
+from signalbox.messages.commands import StopProcesses
+from support.api import KEY
+from support.cli import run
+from support.machines import Line, a_line
+from support.stores.choose import a_redis
+from support.stores.databases import a_database
+from support.stores.server import Postgres
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+#: Seconds of silence after which what ran on a host is given up.
+LOST_AFTER = 12.0
+#: Seconds until a host that is cut off is known to be.
+UNKNOWN_WITHIN = 10.0
+#: Seconds until a host that is back has told everything: it looks for Redis every two seconds.
+BACK_WITHIN = 15.0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def the_line(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: Postgres, migrated_template: str
+) -> AsyncIterator[Line]:
+    folder = tmp_path_factory.mktemp("line")
+    async with (
+        a_redis(folder / "redis") as redis,
+        a_database(postgres_server, template=migrated_template) as database,
+        a_line(redis, postgres_server.url_of(database), folder, lost_after=LOST_AFTER) as line,
+    ):
+        yield line
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def line(the_line: Line) -> Line:
+    """With every worker at work, whatever the test before left."""
+    for machine in the_line.machines.values():
+        machine.plug_in()
+    await the_line.post("start")
+    await the_line.agrees(within=60.0)
+    return the_line
+
+
+async def test_everything_is_stopped_and_started_on_every_host(line: Line) -> None:
+    before = await line.agrees()
+    http, answer = await line.post("stop", mode="immediate")
+    assert (http, answer["message"]) == (200, "Celery has been stopped; 0 running tasks were marked as failed")
+    assert {process["host"] for process in answer["processes"]} == {"web-a", "web-b", "web-c"}
+    await line.agrees(stopped=list(before))
+    status = await line.status()
+    assert [status["celery"], *(host["celery"] for host in status["hosts"])] == ["stopped"] * 4
+    http, answer = await line.post("start")
+    assert (http, answer["message"]) == (200, "Celery has been started")
+    after = await line.agrees()
+    assert not set(before.values()) & set(after.values())
+    status = await line.status()
+    assert [status["celery"], *(host["celery"] for host in status["hosts"])] == ["running"] * 4
+
+
+async def test_one_host_is_stopped_and_the_others_run_on(line: Line) -> None:
+    before = await line.agrees()
+    http, answer = await line.post("stop", hosts=["web-b"])
+    assert (http, len(answer["processes"])) == (200, 2)
+    left = await line.agrees(stopped=["web-b/one", "web-b/two"])
+    assert left.items() < before.items()
+    status = await line.status()
+    assert [status["celery"], *(host["celery"] for host in status["hosts"])] == [
+        "degraded",
+        "running",
+        "stopped",
+        "running",
+    ]
+
+
+async def test_one_process_of_one_host_is_stopped_and_its_namesakes_run_on(line: Line) -> None:
+    before = await line.agrees()
+    http, _ = await line.post("stop", hosts=["web-c"], processes=["two"], mode="immediate")
+    assert http == 200
+    left = await line.agrees(stopped=["web-c/two"])
+    assert left.items() < before.items()
+    assert (await line.host("web-c"))["celery"] == "degraded"
+
+
+async def test_a_host_that_does_not_exist_is_refused_at_once_with_the_names_of_those_that_do(line: Line) -> None:
+    before = await line.agrees()
+    begun = time.monotonic()
+    http, answer = await line.post("stop", hosts=["nowhere"])
+    assert time.monotonic() - begun < 1.0
+    assert (http, answer["message"]) == (404, "There is no host 'nowhere'; known are: web-a, web-b, web-c")
+    ended = await run("stop", "--host", "nowhere", data=line.data)
+    assert (ended.code, ended.out) == (1, "")
+    assert "There is no host 'nowhere'; known are: web-a, web-b, web-c" in ended.err
+    assert await line.agrees() == before
+
+
+async def test_a_host_that_is_cut_off_is_unknown_and_what_it_says_when_it_is_back_is_the_truth(line: Line) -> None:
+    before = await line.agrees()
+    cut_off = line.machines["web-c"]
+    long, short = await line.send("web-c", seconds=90.0), await line.send("web-c", seconds=6.0)
+    for task_id in (long, short):
+        await line.task(task_id, status="running", confirmed=True)
+
+    cut_off.pull()
+    begun = time.monotonic()
+    unknown = await line.host_is("web-c", "unknown", within=UNKNOWN_WITHIN + 2)
+    took = time.monotonic() - begun
+    assert took < UNKNOWN_WITHIN
+    assert {process["state"] for process in unknown["processes"]} == {"unknown"}
+    status = await line.status()
+    assert [status["celery"], *(host["celery"] for host in status["hosts"])] == [
+        "degraded",
+        "running",
+        "running",
+        "unknown",
+    ]
+    for task_id in (long, short):
+        await line.task(task_id, status="running", confirmed=False)
+
+    # A command that it can still carry out when it is back, and one that comes too late then.
+    other = {"one@web-c": "two", "two@web-c": "one"}[(await line.task(long))["worker"]]
+    http, answer = await line.post("stop", hosts=["web-c"], processes=[other], mode="immediate", wait=30)
+    assert http == 202
+    assert "nothing is heard from web-c" in answer["message"]
+    too_late = await _a_stop_that_expires_soon(line, "web-c")
+    for task_id in (long, short):
+        given_up = await line.task(task_id, status="failed", confirmed=False, within=LOST_AFTER + 5)
+        assert (given_up["outcome"], given_up["error"]) == (
+            "worker_lost",
+            "Nothing is heard from its host any more, and nobody saw how it ended",
+        )
+    assert line.real() == before  # it only could not be heard
+
+    cut_off.plug_in()
+    await line.host_is("web-c", "online", within=BACK_WITHIN)
+    completed = await line.task(short, status="completed", confirmed=True)
+    assert 5.0 < completed["runtime"] < 8.0
+    await line.agrees(stopped=[f"web-c/{other}"], within=BACK_WITHIN)
+    refused = await line.recording.command("refused", too_late)
+    assert "it expired at" in refused["detail"]
+    await line.recording.command("stopped", answer["command_id"])
+    await line.task(long, status="running", confirmed=True, error=None, finished_at=None)
+
+
+async def test_a_host_that_loses_its_power_is_unknown_and_comes_back_with_new_processes(line: Line) -> None:
+    before = await line.agrees()
+    dead = line.machines["web-a"]
+    lost = await line.send("web-a", seconds=90.0)
+    await line.task(lost, status="running", confirmed=True)
+    await asyncio.to_thread(dead.lose_power)
+    begun = time.monotonic()
+    await line.host_is("web-a", "unknown", within=UNKNOWN_WITHIN + 2)
+    assert time.monotonic() - begun < UNKNOWN_WITHIN
+    await line.task(lost, status="failed", outcome="worker_lost", confirmed=False, within=LOST_AFTER + 5)
+
+    dead.plug_in()
+    dead.start()
+    await line.host_is("web-a", "online", within=BACK_WITHIN)
+    after = await line.agrees(within=30.0)
+    assert {key for key in before if before[key] != after[key]} == {"web-a/one", "web-a/two"}
+    await line.task(lost, status="failed", outcome="worker_lost")
+
+
+async def _a_stop_that_expires_soon(line: Line, host: str) -> str:
+    """Its id."""
+    now = utc_now()
+    command = StopProcesses(
+        command_id=str(uuid4()),
+        issued_by="user:alice",
+        issued_at=now,
+        expires_at=now + timedelta(seconds=1),
+        hosts=(host,),
+    )
+    await publish_command(line.recording.redis, KEY, command)
+    return command.command_id
