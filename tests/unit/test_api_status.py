@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from signalbox.client.results import ProcessesResult
@@ -49,6 +50,40 @@ def test_workers_and_beat_have_a_word_of_their_own() -> None:
 def test_the_processes_of_a_silent_host_are_unknown_whatever_they_last_were() -> None:
     status = celery_status([host("a", "unknown")], [process("a", "worker", "running")])
     assert (status.celery, status.worker) == ("unknown", "unknown")
+
+
+def test_each_host_has_a_word_of_its_own() -> None:
+    hosts = [host("a"), host("b"), host("c", "unknown"), host("d")]
+    running, stopped = (process("a", "worker", state) for state in ("running", "stopped"))
+    processes = [
+        msgspec.structs.replace(one, host=name)
+        for name, one in (("a", running), ("b", running), ("b", stopped), ("c", running))
+    ]
+    assert [one.celery for one in celery_status(hosts, processes).hosts] == [
+        "running",
+        "degraded",
+        "unknown",
+        "stopped",
+    ]
+
+
+def test_a_beat_on_standby_is_nothing_amiss_on_its_host() -> None:
+    standby = msgspec.structs.replace(process("a", "beat", "stopped"), standby=True)
+    status = celery_status([host("a")], [process("a", "worker", "running"), standby])
+    assert status.hosts[0].celery == "running"
+
+
+def test_a_controller_that_left_nothing_running_is_nothing_amiss_for_the_others() -> None:
+    hosts = [host("a"), host("b", "offline")]
+    left = process("b", "worker", "stopped")
+    status = celery_status(hosts, [process("a", "worker", "running"), left])
+    assert (status.celery, [one.celery for one in status.hosts]) == ("running", ["running", "stopped"])
+    assert celery_status(hosts[1:], [left]).celery == "stopped"
+
+
+def test_what_a_controller_left_running_is_unknown() -> None:
+    status = celery_status([host("a", "offline")], [process("a", "worker", "running")])
+    assert (status.celery, status.hosts[0].processes[0].state) == ("unknown", "unknown")
 
 
 def test_where_no_host_ever_reported_nothing_is_known() -> None:

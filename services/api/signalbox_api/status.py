@@ -12,8 +12,9 @@ Overall = Literal["running", "degraded", "stopped", "unknown"]
 
 
 class HostStatus(HostView, frozen=True, kw_only=True):
-    """A host with its processes."""
+    """A host with its processes, and whether Celery runs there."""
 
+    celery: Overall
     processes: tuple[ProcessView, ...]
 
 
@@ -27,26 +28,30 @@ class CeleryStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def celery_status(hosts: Sequence[HostView], processes: Sequence[ProcessView]) -> CeleryStatus:
-    """The whole picture; a process of a host that is silent counts as unknown, whatever it last was."""
-    online = {host.name for host in hosts if host.state == "online"}
-    states = [(process.kind, _state(process, online)) for process in _counting(processes)]
-    none: Overall = "stopped" if online else "unknown"
+    """The whole picture; what runs on a host of which nothing is heard is unknown, whatever it last was."""
+    shown = tuple(_with_processes(host, processes) for host in hosts)
+    counting = _counting(shown)
+    none: Overall = "stopped" if any(host.state == "online" for host in hosts) else "unknown"
     return CeleryStatus(
-        celery=overall([state for _, state in states], none),
-        worker=overall([state for kind, state in states if kind == "worker"], none),
-        beat=overall([state for kind, state in states if kind == "beat"], none),
-        hosts=tuple(_with_processes(host, processes) for host in hosts),
+        celery=overall([process.state for process in counting], none),
+        worker=overall([process.state for process in counting if process.kind == "worker"], none),
+        beat=overall([process.state for process in counting if process.kind == "beat"], none),
+        hosts=shown,
     )
 
 
-def _counting(processes: Sequence[ProcessView]) -> Sequence[ProcessView]:
-    """Those that should run; a beat on standby should not, unless none does that it could stand by for."""
-    counting = [process for process in processes if not process.standby]
-    return counting if any(process.kind == "beat" for process in counting) else processes
+def _counting(hosts: Sequence[HostStatus]) -> Sequence[ProcessView]:
+    """Those that matter for the whole.
 
-
-def _state(process: ProcessView, online: set[str]) -> ProcessState:
-    return process.state if process.host in online else "unknown"
+    A beat on standby does not, unless none does that it could stand by for; nor does what was stopped on a host whose
+    controller has left since, unless there is nothing else.
+    """
+    there = [
+        process for host in hosts if host.state != "offline" or host.celery != "stopped" for process in host.processes
+    ]
+    processes = there or [process for host in hosts for process in host.processes]
+    active = [process for process in processes if not process.standby]
+    return active if any(process.kind == "beat" for process in active) else processes
 
 
 def overall(states: Sequence[ProcessState], none: Overall) -> Overall:
@@ -62,9 +67,20 @@ def overall(states: Sequence[ProcessState], none: Overall) -> Overall:
 
 
 def _with_processes(host: HostView, processes: Sequence[ProcessView]) -> HostStatus:
-    own = tuple(
-        process if host.state == "online" else msgspec.structs.replace(process, state="unknown")
-        for process in processes
-        if process.host == host.name
+    own = tuple(_as_known(host, process) for process in processes if process.host == host.name)
+    active = [process.state for process in own if not process.standby]
+    return HostStatus(
+        name=host.name,
+        state=host.state,
+        seen_at=host.seen_at,
+        celery=overall(
+            active or [process.state for process in own], "stopped" if host.state == "online" else "unknown"
+        ),
+        processes=own,
     )
-    return HostStatus(name=host.name, state=host.state, seen_at=host.seen_at, processes=own)
+
+
+def _as_known(host: HostView, process: ProcessView) -> ProcessView:
+    """What a controller has stopped before it left stays stopped; of all else only who is online can tell."""
+    known = host.state == "online" or (host.state == "offline" and process.state == "stopped")
+    return process if known else msgspec.structs.replace(process, state="unknown")
