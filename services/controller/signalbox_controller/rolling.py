@@ -33,11 +33,12 @@ class Roll:
             processes: whom to restart.
             confirm: awaited before each; raises when it must not go on.
         """
+        stopped = {process.spec.name for process in processes if process.standing.wish == "stopped"}
         for process in sorted(processes, key=lambda one: one.standing.state == "running"):
             await confirm()
             if process.standing.standby:
                 continue  # another host runs it, and this one nothing that could be restarted
-            if process.standing.wish == "stopped":
+            if process.standing.wish == "stopped" and process.spec.name not in stopped:
                 return f"{process.spec.name} was stopped meanwhile"
             if trouble := await self._enough_others(process):
                 return trouble
@@ -70,6 +71,7 @@ class Roll:
         self._begun.add(spec.name)
         patience = spec.stop_timeout if manner.timeout is None else manner.timeout
         patience = BEYOND + spec.start_timeout + (patience if manner.mode == "graceful" else 0.0)
+        await self._fleet.want([process], "running")
         process.restart(manner.order, manner.mode, manner.timeout)
 
         def back() -> bool:

@@ -12,7 +12,7 @@ import msgspec
 from signalbox.messages.events import Event
 from signalbox_controller import obituary, procfs, wording
 from signalbox_controller.aftermath import Aftermath, clear_up
-from signalbox_controller.agents import protocol
+from signalbox_controller.agents import diary, protocol
 from signalbox_controller.agents.server import Agents
 from signalbox_controller.clocks import Clock, Clocks
 from signalbox_controller.desired import Wish
@@ -23,6 +23,7 @@ from signalbox_controller.logfile import Limits, LogFile
 from signalbox_controller.machine import ALIVE, Action, Input, step
 from signalbox_controller.obituary import Death
 from signalbox_controller.oom import OutOfMemory
+from signalbox_controller.orders import Orders, UnderWay
 from signalbox_controller.pacing import Pacing, Strikes
 from signalbox_controller.procfs import Proc
 from signalbox_controller.reaper import Reaper
@@ -51,6 +52,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     agents: Agents
     instances: Instances
     memory: OutOfMemory
+    orders: Orders
     returns: Returns
     #: Where events go.
     tell: Callable[[Event], None]
@@ -122,6 +124,7 @@ class Supervised:
         if self.life is not None:
             self.life.asked = True
             self.life.agent.parting.begin(protocol.Stop(error=wording.stopped(order), redeliver=order.redeliver))
+            self._site.orders.note(self.spec.name, order, 0.0 if mode == "immediate" else self._timeout)
         graceful = Input.DRAIN if self.spec.kind == "worker" else Input.HALT
         self._feed(Input.KILL if mode == "immediate" else graceful, message)
 
@@ -131,11 +134,25 @@ class Supervised:
         ended = self.standing.state in {"running", "backoff", "fatal", "stopped"}
         return ended or self.standing.wish == "stopped"
 
-    def adopt(self, instance: str, main: Proc) -> None:
-        """Take over a process that a former controller launched and that still runs."""
+    def adopt(self, instance: str, main: Proc, *, gone: bool = False, asked: bool = False) -> None:
+        """Take over a process that a former controller launched; one that is `gone` only to account for its end.
+
+        `asked` tells that its end is no failure.
+        """
         agent = self._site.agents.expect(instance, self.spec.name, self, adopted=True)
-        self._live(Life(instance, main, agent, self._site.reaper))
-        self._feed(Input.ADOPTED, "was running when the controller started; waits for its agent")
+        life = Life(instance, main, agent, self._site.reaper, gone=gone)
+        life.asked = asked
+        self._live(life)
+        if gone:
+            agent.recall(diary.read(diary.path_of(self._site.launcher.socket, instance)))
+            self._feed(Input.ADOPTED, "ended while no controller was here")
+        else:
+            self._feed(Input.ADOPTED, "was running when the controller started; waits for its agent")
+
+    def carry_on(self, stop: UnderWay) -> None:
+        """Go on with a stop that a former controller has begun; what is wanted afterwards stays as it is."""
+        done = "stopped" if self.standing.wish == "stopped" else "restarted"
+        self._end(stop.order, "graceful" if stop.left else "immediate", stop.left, f"{done} by {stop.order.words}")
 
     def leave(self) -> None:
         """Let it run on without us, for the next controller to adopt."""
@@ -149,7 +166,8 @@ class Supervised:
         if ready:
             self.ready()
         else:
-            self._feed(Input.GREETED, "its agent answers; it does not consume yet")
+            adopted = self.standing.state == "unknown"
+            self._feed(Input.GREETED, "its agent answers; it does not consume yet" if adopted else "")
 
     def ready(self) -> None:
         if self.life is not None and self.life.ready_at is None:
@@ -268,6 +286,8 @@ class Supervised:
         self._account(life, end, aftermath)
         self._site.agents.retire(life.instance)
         self._site.instances.forget(self.spec.name)
+        self._site.orders.forget(self.spec.name)
+        diary.forget(diary.path_of(self._site.launcher.socket, life.instance))
         self.standing.exit_code = code
         self._exited(life, end)
         if aftermath.survivors:

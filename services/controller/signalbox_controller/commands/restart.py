@@ -21,7 +21,6 @@ async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
     alone = command.hosts == (ports.host,)
     try:
         async with ports.turns.turn(command.command_id, alone=alone) as turn:
-            await ports.fleet.want(chosen, "running")
             trouble = await roll.through(chosen, turn.confirm)
             if trouble:
                 await turn.call_off(trouble)
