@@ -7,6 +7,7 @@ from functools import partial
 
 from signalbox.messages.events import ProcessChanged
 from signalbox.messages.receipts import ProcessReport
+from signalbox_controller import procfs
 from signalbox_controller.desired import Desired, Wish
 from signalbox_controller.lease.leases import Leases
 from signalbox_controller.logfile import LogFile
@@ -33,20 +34,25 @@ class Fleet:
 
     def open(self) -> None:
         """Adopt what still runs, launch what should run, stop what should not."""
-        survivors = self._site.instances.survivors()
-        for name, launch in survivors.items():
+        left, boot = self._site.instances.left(), procfs.boot_id()
+        for name, launch in left.items():
             if name in self._processes and launch.proc is not None:
-                self._processes[name].adopt(launch.instance, launch.proc)
+                # The machine's own end is no failure of the process: it is started again whatever its policy.
+                asked = launch.gone and launch.boot != boot
+                self._processes[name].adopt(launch.instance, launch.proc, gone=launch.gone, asked=asked)
+            elif launch.gone:
+                self._site.returns.owe(launch.instance, Debt(process=name))
+                self._site.instances.forget(name)
             elif launch.proc is not None:
                 pid = launch.proc.pid
                 log.warning("%s (pid %d) still runs, and is no longer configured; stop it by hand", name, pid)
-        for name, launch in self._site.instances.departed.items():
-            self._site.returns.owe(launch.instance, Debt(process=name))
         for name, process in self._processes.items():
             process.standing.tell()
-            if process.standing.wish == "running" and name not in survivors:
+            if process.standing.wish == "running" and name not in left:
                 process.start()
-            elif process.standing.wish == "stopped" and name in survivors:
+            elif name in left and (stop := self._site.orders.of(name)):
+                process.carry_on(stop)
+            elif name in left and process.standing.wish == "stopped":
                 process.stop(Order(by="an earlier command"))
 
     def logs(self) -> list[LogFile]:

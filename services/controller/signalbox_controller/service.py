@@ -33,6 +33,7 @@ from signalbox_controller.lease.fences import Fences
 from signalbox_controller.lease.leases import Leases
 from signalbox_controller.oom import OutOfMemory
 from signalbox_controller.operator import Operator
+from signalbox_controller.orders import Orders
 from signalbox_controller.outbox import Outbox
 from signalbox_controller.reaper import Reaper, become_subreaper
 from signalbox_controller.returns import Returns
@@ -90,6 +91,7 @@ async def controller(
             reaper=reaper,
             agents=agents,
             instances=Instances(folders.state / "instances.json"),
+            orders=Orders(folders.state / "orders.json"),
             memory=memory,
             returns=returns,
             tell=outbox.put,

@@ -17,7 +17,7 @@ from signalbox.errors import ControllerUnreachable, NotProven
 from signalbox.local.ask import ask
 from signalbox.local.protocol import NotDone, Reply, Request, ShowStatus
 from signalbox.messages.base import utc_now
-from signalbox.messages.commands import AnyCommand, CancelTask, Command, StartProcesses, StopProcesses
+from signalbox.messages.commands import AnyCommand, CancelTask, Command, RestartProcesses, StartProcesses, StopProcesses
 from signalbox.messages.events import HostSeen
 from signalbox.messages.receipts import Answered
 
@@ -25,6 +25,7 @@ from signalbox.messages.receipts import Answered
 _COMMANDS: Mapping[str, type[Command]] = {
     "/scheduler/stop-celery/": StopProcesses,
     "/scheduler/start-celery/": StartProcesses,
+    "/scheduler/restart-celery/": RestartProcesses,
 }
 _CANCEL = re.compile(r"/scheduler/cancel-task/(?P<task_id>[^/]+)/")
 _STATUS = "/scheduler/celery-status/"
