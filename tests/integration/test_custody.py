@@ -1,0 +1,125 @@
+"""Whose a message in Redis is, and how it gets back when its worker is dead; with kombu's own queues."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import redis
+from celery import Celery
+
+from signalbox_agent.custody import Custody
+from signalbox_agent.restore import Broker, settle
+from support.stores.server import Redis
+
+NOTHING: dict[str, list[str]] = {"forget": [], "crashed": []}
+
+
+class Queue:
+    """The queue `celery`, seen by workers that take from it and never acknowledge."""
+
+    def __init__(self, url: str, **transport: Any) -> None:
+        self.app = Celery(broker=url, set_as_current=False)
+        self.app.conf.broker_transport_options = transport
+        self.store = redis.Redis.from_url(url)
+        self.connection = self.app.connection_for_read()
+
+    def send(self, *tasks: str, **options: Any) -> None:
+        for task_id in tasks:
+            self.app.send_task("any", task_id=task_id, **options)
+
+    def take(self, count: int, holder: str | None) -> list[str]:
+        """Have a worker take the next ones; `holder` is its instance, None that of a worker without an agent."""
+        channel = self.connection.channel()
+        channel.do_restore = False  # it dies
+        told: list[bool] = []
+        if holder is not None:
+            Custody(holder, lambda: told.append(True)).take(channel)
+            assert told
+        taken: list[str] = []
+        consumer = self.app.amqp.TaskConsumer(channel)
+        consumer.on_message = lambda message: taken.append(message.headers["id"])
+        consumer.qos(prefetch_count=count)
+        with consumer:
+            while len(taken) < count:
+                self.connection.drain_events(timeout=5.0)
+        return taken
+
+    def broker(self) -> Broker:
+        channel = self.connection.channel()
+        self.app.amqp.TaskConsumer(channel)
+        return Broker(channel)
+
+    def held(self) -> int:
+        return int(self.store.hlen("unacked"))
+
+
+@contextmanager
+def a_queue(url: str, **transport: Any) -> Iterator[Queue]:
+    queue = Queue(url, **transport)
+    try:
+        yield queue
+    finally:
+        queue.connection.close()
+        queue.app.close()
+        queue.store.close()
+
+
+@pytest.fixture
+def queue(valkey: Redis) -> Iterator[Queue]:
+    with a_queue(valkey.url_of(1)) as one:
+        yield one
+
+
+def test_what_a_dead_worker_held_returns_in_its_order_and_nothing_else_does(queue: Queue) -> None:
+    queue.send("a", "b", "c", "d", "e")
+    assert queue.take(2, "dead") == ["a", "b"]
+    assert queue.take(1, "alive") == ["c"]
+    assert queue.take(1, None) == ["d"]
+    assert settle(queue.broker(), {"dead": NOTHING}) == {"restored": 2, "forgotten": 0, "left": 0}
+    assert queue.held() == 2
+    assert queue.take(3, "alive") == ["a", "b", "e"]
+    assert queue.store.zcard("unacked_index") == queue.held() == 5
+
+
+def test_a_task_that_was_stopped_for_good_is_acknowledged_in_the_name_of_the_dead(queue: Queue) -> None:
+    queue.send("stopped", "waiting")
+    queue.take(2, "dead")
+    counts = settle(queue.broker(), {"dead": {"forget": ["stopped"], "crashed": []}})
+    assert counts == {"restored": 1, "forgotten": 1, "left": 0}
+    assert queue.take(1, "alive") == ["waiting"]
+
+
+def test_a_task_that_ran_in_a_worker_that_crashed_is_given_back_once(queue: Queue) -> None:
+    debts = {"dead": {"forget": [], "crashed": ["poison"]}}
+    queue.send("poison")
+    queue.take(1, "dead")
+    assert settle(queue.broker(), debts)["restored"] == 1
+    queue.take(1, "dead")
+    assert settle(queue.broker(), debts) == {"restored": 0, "forgotten": 0, "left": 1}
+    assert queue.held() == 1
+
+
+def test_a_message_that_somebody_took_over_meanwhile_is_not_delivered_twice(queue: Queue) -> None:
+    """The visibility time-out gave it back, and a worker without an agent took it, with the mark still on it."""
+    queue.send("a", "b")
+    queue.take(2, "dead")
+    late = queue.broker()
+    first, second = late.held({"dead"})
+    assert late.give_back(first)
+    queue.take(1, None)
+    assert not late.give_back(first), "its bytes are others now"
+    tag = second.tag
+    queue.store.zadd("unacked_index", {tag: second.score + 10.0})
+    assert settle(queue.broker(), {"dead": NOTHING})["restored"] == 0
+    assert queue.held() == 2
+
+
+def test_prefixes_and_priorities_are_kept(valkey: Redis) -> None:
+    with a_queue(valkey.url_of(1), global_keyprefix="shop:", priority_steps=[0, 5]) as queue:
+        queue.send("urgent", priority=0)
+        queue.send("idle", priority=5)
+        assert queue.take(2, "dead") == ["urgent", "idle"]
+        assert settle(queue.broker(), {"dead": NOTHING})["restored"] == 2
+        assert not queue.store.exists("shop:unacked", "unacked")
+        assert queue.take(2, "alive") == ["urgent", "idle"]
