@@ -1,6 +1,5 @@
 """The dashboard in a real browser: what a person sees, clicks and types, while real tasks run and die."""
 
-import colorsys
 import re
 
 import psutil
@@ -8,24 +7,18 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from support.browser import REFUSED, Scheme, Windows
-from support.system import CELERY_DEADLINE, Json, System
+from support.page import colour, look_at
+from support.system import Json, System
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MESSAGE = "Task cancelled manually"
 
 
-async def _look_at(page: Page, address: str) -> None:
-    """Go there and wait until the page is live: from then on nothing is loaded again."""
-    await page.goto(f"/{address}")
-    await expect(page.get_by_test_id("connection")).to_have_text("live")
-    await page.evaluate("window.neverReloaded = true")
-
-
 async def _row(page: Page, task: Json | str) -> Locator:
     """The list with nothing but this task; its row."""
     task_id = task if isinstance(task, str) else task["task_id"]
-    await _look_at(page, f"#/tasks?q={task_id}")
+    await look_at(page, f"#/tasks?q={task_id}")
     return await _only_row(page, task_id)
 
 
@@ -42,21 +35,8 @@ async def _is_red(page: Page, row: Locator) -> None:
     await expect(row.get_by_test_id("task-error")).to_have_text(MESSAGE)
     await expect(row.get_by_test_id("task-outcome")).to_have_text("cancelled")
     await expect(row.get_by_test_id("cancel")).to_have_count(0)
-    assert await _colour(row.get_by_test_id("task-status"), "backgroundColor") == "red"
+    assert await colour(row.get_by_test_id("task-status"), "backgroundColor") == "red"
     assert await page.evaluate("window.neverReloaded")
-
-
-async def _colour(element: Locator, of: str) -> str:
-    """What a person would call a colour of it."""
-    painted = str(await element.evaluate("(element, of) => getComputedStyle(element)[of]", of))
-    numbers = re.fullmatch(r"rgb\((\d+), (\d+), (\d+)\)", painted)
-    assert numbers, f"{of} is {painted}, which shows nothing or shines through"
-    red, green, blue = map(int, numbers.groups())
-    if max(red, green, blue) - min(red, green, blue) < 30:
-        return "gray"
-    hue = colorsys.rgb_to_hsv(red, green, blue)[0] * 360
-    names = {"red": (0, 15), "yellow": (40, 60), "green": (90, 160)}
-    return next((name for name, (low, high) in names.items() if low <= hue <= high), f"hue {hue:.0f}")
 
 
 async def _sign_in(page: Page, user: str, password: str) -> None:
@@ -164,7 +144,7 @@ async def test_the_page_of_a_task_shows_how_its_log_ends(page: Page, system: Sys
 
 async def test_a_task_is_found_cancelled_and_opened_by_keys_alone(page: Page, system: System) -> None:
     task = await system.running()
-    await _look_at(page, "#/tasks")
+    await look_at(page, "#/tasks")
     await page.keyboard.press("/")
     await expect(page.get_by_test_id("filter")).to_be_focused()
     await page.keyboard.type(task["task_id"])
@@ -224,18 +204,18 @@ async def test_the_four_badges_have_their_colours(windows: Windows, system: Syst
     }
 
     page = await windows.open_as(*system.admin, scheme=scheme)
-    await _look_at(page, "#/tasks?q=slow_cleanup")
-    for task_id, (word, colour) in expected.items():
+    await look_at(page, "#/tasks?q=slow_cleanup")
+    for task_id, (word, painted) in expected.items():
         badge = page.locator(f'[data-task-id="{task_id}"]').get_by_test_id("task-status")
         await expect(badge).to_have_text(word)
-        assert await _colour(badge, "backgroundColor") == colour
-        assert await _colour(badge, "color") == colour
+        assert await colour(badge, "backgroundColor") == painted
+        assert await colour(badge, "color") == painted
 
 
 async def test_who_signs_out_gets_the_form_and_comes_back_where_they_were(windows: Windows, system: System) -> None:
     task = await system.running()
     page = await windows.open_as(*system.admin, expected=[REFUSED])
-    await _look_at(page, f"#/tasks/{task['task_id']}")
+    await look_at(page, f"#/tasks/{task['task_id']}")
     await expect(page.get_by_test_id("task-page")).to_be_visible()
     await page.get_by_test_id("sign-out").click()
     await expect(page.get_by_test_id("sign-in")).to_be_visible()
@@ -249,40 +229,10 @@ async def test_who_signs_out_gets_the_form_and_comes_back_where_they_were(window
 
 async def test_a_session_that_ends_elsewhere_ends_here_in_a_sentence(windows: Windows, system: System) -> None:
     page = await windows.open_as(*system.admin, expected=[REFUSED])
-    await _look_at(page, "#/processes")
+    await look_at(page, "#/processes")
     [csrf] = [one["value"] for one in await page.context.cookies() if one["name"] == "signalbox_csrf"]
     answer = await page.request.delete("/session", headers={"X-CSRF-Token": csrf})
     assert answer.ok, await answer.text()
     await expect(page.get_by_test_id("sign-in")).to_contain_text("Your session has ended. Sign in to go on.")
     await _sign_in(page, *system.admin)
     await expect(page.get_by_test_id("host")).to_have_attribute("data-host", "testhost")
-
-
-async def _badges_say(page: Page, celery: str, worker: str, beat: str) -> None:
-    for name, state in {"celery": celery, "worker": worker, "beat": beat}.items():
-        badge = page.get_by_test_id(f"badge-{name}")
-        await expect(badge).to_have_text(f"{name.capitalize()} {state}", timeout=CELERY_DEADLINE * 1000)
-
-
-async def test_the_badges_turn_to_stopped_and_back_as_celery_is_stopped_and_started(page: Page, system: System) -> None:
-    await _look_at(page, "#/processes")
-    await _badges_say(page, "Running", "Running", "Running")
-    worker = (await system.celery_when("running"))["hosts"][0]["processes"][0]
-    try:
-        await page.get_by_test_id("stop-celery").click()
-        hit = f"testhost: {worker['name']} (pid {worker['pid']})"
-        await expect(page.get_by_test_id("power-hit")).to_contain_text(hit)
-        await page.get_by_label("Immediate").check()
-        await page.get_by_test_id("power-confirm").click()
-        await _badges_say(page, "Stopped", "Stopped", "Stopped")
-        await expect(page.locator('[data-testid="process"][data-state="stopped"]')).to_have_count(2)
-        assert not psutil.pid_exists(worker["pid"])
-
-        await page.get_by_test_id("start-celery").click()
-        await page.get_by_test_id("power-confirm").click()
-        await _badges_say(page, "Running", "Running", "Running")
-        assert await page.evaluate("window.neverReloaded")
-    finally:
-        async with system.client() as client:
-            await client.post("/scheduler/start-celery/")
-        await system.make_whole()
