@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 @asynccontextmanager
-async def a_relay(address: str, url: str) -> AsyncIterator[str]:
+async def a_relay(address: str, url: str, port: int = 0) -> AsyncIterator[str]:
     """The same url, with another address; everything that arrives there is passed on."""
     parts = urlsplit(url)
     ends: set[asyncio.StreamWriter] = set()
@@ -23,7 +23,7 @@ async def a_relay(address: str, url: str) -> AsyncIterator[str]:
         writer.close()
         ends.discard(writer)
 
-    server = await asyncio.start_server(accept, address, 0)
+    server = await asyncio.start_server(accept, address, port)
     port = server.sockets[0].getsockname()[1]
     secret = parts.netloc.rpartition("@")[0]
     try:

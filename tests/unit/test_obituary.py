@@ -23,13 +23,14 @@ WORKER = ProcessSpec(
     start_timeout=20.0,
 )
 LOCKED = "ResourceLocked: (405) RESOURCE_LOCKED - cannot obtain exclusive access to locked queue"
+HELD = "the broker holds the name worker@web-01 for another worker, or has not noticed the end of the last one yet"
 REFUSED = "consumer: Cannot connect to redis://127.0.0.1:1: Connection refused"
 
 
 def told(strikes: Strikes | None = None, **fields: object) -> tuple[Input, str]:
     usual: dict[str, object] = {"how": "exit code 1", "code": 1, "wanted": True, "asked": False}
     death = Death(**(usual | fields))  # type: ignore[arg-type]
-    return read(death, WORKER, "worker@web-01", strikes or Strikes(Pacing()))
+    return read(death, WORKER, "worker@web-01", strikes or Strikes(Pacing(), 8))
 
 
 @pytest.mark.parametrize(
@@ -49,10 +50,7 @@ def told(strikes: Strikes | None = None, **fields: object) -> tuple[Input, str]:
         (
             {"words": LOCKED},
             Input.EXITED_TO_WAIT,
-            (
-                f"the broker holds the name worker@web-01 for another worker, or has not noticed the end of the last one "
-                f"yet: {LOCKED}"
-            ),
+            f"{HELD}: {LOCKED}",
         ),
     ],
 )
@@ -61,12 +59,12 @@ def test_an_end_is_told_with_its_reason(fields: dict[str, object], event: Input,
 
 
 def test_a_name_that_is_held_never_wears_out_a_worker() -> None:
-    strikes = Strikes(Pacing(limit=2))
+    strikes = Strikes(Pacing(), 2)
     assert {told(strikes, words=LOCKED)[0] for _ in range(10)} == {Input.EXITED_TO_WAIT}
 
 
 def test_the_last_failure_says_how_many_there_were() -> None:
-    strikes = Strikes(Pacing(limit=2))
+    strikes = Strikes(Pacing(), 2)
     told(strikes, words="boom")
     assert told(strikes, words="boom") == (
         Input.EXITED_TOO_OFTEN,

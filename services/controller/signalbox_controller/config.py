@@ -46,6 +46,7 @@ class Worker(_Table, frozen=True, kw_only=True):
     stop_timeout: Seconds = 30.0
     kill_after: Seconds = 5.0
     restart: RestartPolicy = "on-failure"
+    restart_limit: Annotated[int, msgspec.Meta(ge=1)] = 8
 
 
 class Beat(_Table, frozen=True, kw_only=True):
@@ -167,6 +168,7 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
             stop_timeout=worker.stop_timeout,
             kill_after=worker.kill_after,
             restart=worker.restart,
+            restart_limit=worker.restart_limit,
             queues=worker.queues,
             concurrency=worker.concurrency,
             pool=worker.pool,

@@ -17,8 +17,6 @@ class Pacing(msgspec.Struct, frozen=True, kw_only=True):
     most: float = 60.0
     #: The longest pause while it waits for something outside, which may come back at any time.
     outside: float = 10.0
-    #: Failures in a row after which it gives up: with these pauses, after a minute.
-    limit: int = 8
     #: A process that ran for so long has recovered, and its failures are forgotten.
     quiet: float = 60.0
 
@@ -26,8 +24,10 @@ class Pacing(msgspec.Struct, frozen=True, kw_only=True):
 class Strikes:
     """The failures in a row of one process."""
 
-    def __init__(self, pacing: Pacing, jitter: Callable[[float, float], float] = uniform) -> None:
+    def __init__(self, pacing: Pacing, limit: int, jitter: Callable[[float, float], float] = uniform) -> None:
+        """After `limit` failures in a row it is given up: with the usual pauses and eight, after a minute."""
         self._pacing = pacing
+        self._limit = limit
         self._jitter = jitter
         self._most = pacing.most
         self._tries = 0
@@ -41,7 +41,7 @@ class Strikes:
         """Note a failure after `ran` seconds of running; answer whether it is worth another try."""
         self._try_again(ran, self._pacing.most)
         self.count += 1
-        return self.count < self._pacing.limit
+        return self.count < self._limit
 
     def wait(self, ran: float) -> None:
         """Note that it could not begin for a reason outside: worth a try for as long as it takes."""

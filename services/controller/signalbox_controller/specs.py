@@ -33,6 +33,8 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
     #: From its launch until its agent speaks, and again from then until it consumes (or, for beat, ticks).
     start_timeout: float = 30.0
     restart: RestartPolicy = "on-failure"
+    #: Failures in a row after which it is given up.
+    restart_limit: int = 8
     #: How many other workers of the application must run on the host while it is restarted.
     minimum_running: int = 0
     #: From TERM to KILL for one cancelled task, when the caller does not say.

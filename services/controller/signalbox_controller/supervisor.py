@@ -77,7 +77,7 @@ class Supervised:
         self._order: Order | None = None
         self._timeout = spec.stop_timeout
         self._clocks = Clocks()
-        self._strikes = Strikes(site.pacing)
+        self._strikes = Strikes(site.pacing, spec.restart_limit)
         self._jobs: set[asyncio.Task[None]] = set()
         self._actions: dict[Action, Callable[[], None]] = {
             Action.SPAWN: self._spawn,

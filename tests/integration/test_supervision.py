@@ -1,0 +1,128 @@
+"""Stops and starts that meet each other, parts of a fleet, and what cannot start."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from signalbox.messages.events import ProcessChanged, TaskFailed, TaskSucceeded
+from signalbox_local.ports import free_port
+from support.host import ALICE, SHOP, a_host, exists
+from support.relay import a_relay
+from support.stores.server import Redis
+
+BOB = type(ALICE)(name="user:bob", reason="now")
+SECOND = """
+[[apps.shop.workers]]
+name = "second"
+concurrency = 1
+queues = ["other"]
+"""
+
+
+def elapsed(since: float) -> float:
+    return asyncio.get_running_loop().time() - since
+
+
+async def test_a_drain_is_cut_short_by_an_immediate_stop(tmp_path: Path, valkey: Redis) -> None:
+    async with a_host(tmp_path / "host", valkey) as host:
+        await host.process_is("worker", "running")
+        task = await host.running("stubborn.ignore_term", seconds=120.0)
+        patient = host.begin(host.commander.stop(ALICE, timeout=60.0))
+        await host.process_is("worker", "draining")
+        began = asyncio.get_running_loop().time()
+        result = await host.commander.stop(BOB, mode="immediate")
+        assert elapsed(began) < 2.0
+        assert (result.verdict, (await patient).verdict) == ("stopped", "stopped")
+        failed = await host.seen(TaskFailed, task_id=task.task_id)
+        assert failed.error == "Celery was stopped by bob: now"
+        assert not exists(task.pid)
+
+
+async def test_a_second_stop_may_shorten_the_time_that_is_left_and_never_lengthens_it(
+    tmp_path: Path, valkey: Redis
+) -> None:
+    async with a_host(tmp_path / "host", valkey) as host:
+        await host.process_is("worker", "running")
+        await host.running("stubborn.ignore_term", seconds=120.0)
+        began = asyncio.get_running_loop().time()
+        stops = [host.begin(host.commander.stop(ALICE, timeout=60.0))]
+        await host.process_is("worker", "draining")
+        stops += [host.begin(host.commander.stop(ALICE, timeout=seconds)) for seconds in (2.0, 100.0)]
+        assert {(await stop).verdict for stop in stops} == {"stopped"}
+        assert elapsed(began) < 6.0
+
+
+async def test_a_worker_that_is_only_starting_is_stopped_at_once(tmp_path: Path, valkey: Redis) -> None:
+    async with a_host(tmp_path / "host", valkey) as host:
+        await host.process_is("worker", "running")
+        await host.commander.stop(ALICE, mode="immediate")
+        starting = host.begin(host.commander.start(ALICE))
+        await host.process_is("worker", "starting")
+        pid = await host.pid("worker")
+        began = asyncio.get_running_loop().time()
+        stopped = await host.commander.stop(BOB)
+        assert elapsed(began) < 4.0
+        assert stopped.verdict == "stopped"
+        assert not exists(pid)
+        assert (await starting).verdict == "incomplete"
+        told = await host.process_is("worker", "stopped")
+        assert (told.desired, told.message) == ("stopped", "stopped by bob: now")
+
+
+async def test_a_part_is_stopped_and_the_rest_works_on(tmp_path: Path, valkey: Redis) -> None:
+    async with a_host(tmp_path / "host", valkey, SHOP + SECOND) as host:
+        await host.process_is("worker", "running")
+        await host.process_is("second", "running")
+        task = await host.running(seconds=1.0)
+        result = await host.commander.stop(ALICE, processes=["second"])
+        assert [(report.name, report.state) for report in result.processes] == [("second", "stopped")]
+        await host.seen(TaskSucceeded, task_id=task.task_id)
+        assert exists(await host.pid("worker"))
+        waiting = await host.send_to("other", "reports.count_stock", seconds=0.1)
+        assert (await host.commander.start(ALICE, processes=["second"])).verdict == "started"
+        await host.seen(TaskSucceeded, task_id=waiting)
+
+
+async def test_without_a_broker_it_says_so_waits_for_one_and_then_consumes(tmp_path: Path, valkey: Redis) -> None:
+    port, broker = free_port(), urlsplit(valkey.url_of(1))
+    away = broker._replace(netloc=f"{broker.netloc.rpartition(':')[0]}:{port}").geturl()
+    impatient = SHOP.replace('name = "worker"', 'name = "worker"\nstart_timeout = 3.0')
+    async with a_host(tmp_path / "host", valkey, impatient, SHOP_BROKER_URL=away) as host:
+        told = await host.seen(ProcessChanged, name="worker", state="backoff", within=20.0)
+        assert told.message.startswith("did not begin to consume within 3.0 s: ")
+        assert "Connection refused" in told.message
+        assert "next try in" in told.message
+        result = await host.commander.start(ALICE)
+        assert result.verdict == "incomplete"
+        assert "Connection refused" in result.detail
+        async with a_relay("127.0.0.1", valkey.url_of(1), port):
+            await host.process_is("worker", "running")
+            await host.commander.stop(ALICE, mode="immediate")
+
+
+async def test_one_that_keeps_failing_is_given_up_and_its_siblings_go_on(tmp_path: Path, valkey: Redis) -> None:
+    failing = SHOP.replace('name = "worker"', 'name = "worker"\nrestart_limit = 2\noptions = ["--no-such-option"]')
+    async with a_host(tmp_path / "host", valkey, failing + SECOND) as host:
+        second = (await host.process_is("second", "running")).pid
+        told = await host.process_is("worker", "fatal")
+        assert told.message.startswith("gave up after 2 failures in a row (exit code 2: ")
+        assert "no-such-option" in told.message
+        assert told.desired == "running"
+        assert await host.pid("second") == second
+        result = await host.commander.start(ALICE)
+        assert result.verdict == "incomplete"
+        assert "no-such-option" in result.detail
+
+
+async def test_a_worker_that_stands_still_is_ended_in_time_all_the_same(tmp_path: Path, valkey: Redis) -> None:
+    async with a_host(tmp_path / "host", valkey) as host:
+        pid = (await host.process_is("worker", "running")).pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        began = asyncio.get_running_loop().time()
+        result = await host.commander.stop(ALICE, timeout=2.0)
+        assert result.verdict == "stopped"
+        assert elapsed(began) < 4.0
+        assert not exists(pid)
