@@ -170,6 +170,36 @@ async def test_a_stop_that_redelivers_runs_late_tasks_again_after_the_start(work
     assert work.late_runs == 2
 
 
+async def test_a_drain_that_is_cut_short_ends_late_tasks_for_good_and_gives_back_the_rest(work: Work) -> None:
+    nap, late = await work.running("nap", 60.0), await work.late()
+    waiting = await work.held_back()
+    draining = work.host.begin(work.host.commander.stop(ALICE, timeout=60.0))
+    await work.host.process_is("worker", "draining")
+    result = await work.host.commander.stop(ALICE, mode="immediate")
+    assert (result.verdict, result.tasks_killed) == ("stopped", 2)
+    assert (await draining).verdict == "stopped"
+    for started in (nap, late):
+        assert (await work.host.seen(TaskFailed, task_id=started.task_id)).error == STOPPED
+    await work.are_back(waiting)
+
+
+async def test_what_a_worker_held_returns_once_its_broker_is_back(work: Work, valkey: Redis) -> None:
+    await work.running("nap", 60.0)
+    await work.running("nap", 60.0)
+    waiting = await work.held_back()
+    worker = await work.host.pid("worker")
+    await valkey.stop()
+    os.kill(worker, signal.SIGKILL)
+    await eventually(lambda: _said(work.host, "failed (exit code"), "a try that failed", within=AT_ONCE + 5.0)
+    await valkey.start()
+    for task_id in waiting[:3]:
+        await work.host.seen(TaskSucceeded, task_id=task_id, within=AT_ONCE + 10.0)
+
+
+async def _said(host: Host, words: str) -> bool:
+    return words in host.log
+
+
 async def test_a_worker_that_somebody_kills_loses_nothing_that_it_held(work: Work) -> None:
     nap, late = await work.running("nap", 60.0), await work.late()
     waiting = await work.held_back()
