@@ -67,6 +67,7 @@
  * @property {string} name
  * @property {string} state
  * @property {string | null} seen_at
+ * @property {string} celery  Whether Celery runs there: one word for its processes.
  * @property {Process[]} processes
  *
  * @typedef {object} CeleryStatus

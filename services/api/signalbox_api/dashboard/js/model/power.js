@@ -4,7 +4,7 @@
  */
 
 import { counted } from "../core/format.js";
-import { DOWN } from "./processes.js";
+import { DOWN } from "./overall.js";
 
 /** @typedef {import("../types.js").CeleryStatus} CeleryStatus */
 /** @typedef {import("../types.js").Host} Host */

@@ -1,20 +1,18 @@
 /**
- * The processes: how a live change alters what is shown, and what many of them amount to.
+ * The processes: how a live change alters what is shown, and how a state looks.
  * @module
  */
 
 import { moment } from "../core/format.js";
+import { celeryStatus } from "./overall.js";
 
 /** @typedef {import("../types.js").CeleryStatus} CeleryStatus */
 /** @typedef {import("../types.js").Host} Host */
 /** @typedef {import("../types.js").Process} Process */
 /** @typedef {import("../types.js").Change} Change */
 
-/** The states of a process that is not there and will not come by itself. */
-export const DOWN = ["stopped", "fatal"];
-
 /**
- * Takes process and host rows. The three overall words follow at once; the server's own, which come a little later, win.
+ * Takes process and host rows. What all of them amount to follows at once.
  * @param {CeleryStatus} status
  * @param {Change[]} changes
  * @returns {CeleryStatus}
@@ -25,37 +23,7 @@ export function changedStatus(status, changes) {
     if (kind === "process") hosts = withHost(hosts, row.host, (host) => ({ ...host, processes: withProcess(host.processes, row) }));
     if (kind === "host") hosts = withHost(hosts, row.name, (host) => ({ ...host, ...row, processes: row.processes ?? host.processes }));
   }
-  return { ...status, ...overallWords(hosts), hosts };
-}
-
-/** The three words, as `signalbox_api/status.py` finds them. @param {Host[]} hosts */
-export function overallWords(hosts) {
-  const none = hosts.some((host) => host.state === "online") ? "stopped" : "unknown";
-  const seen = hosts.flatMap((host) => host.processes.map((process) => ({ ...process, state: host.state === "online" ? process.state : "unknown" })));
-  const active = seen.filter((process) => !process.standby);
-  const counting = active.some(({ kind }) => kind === "beat") ? active : seen;
-  const of = (/** @type {string} */ kind) => overall(counting.filter((process) => !kind || process.kind === kind), none);
-  return { celery: of(""), worker: of("worker"), beat: of("beat") };
-}
-
-/** One word for a host. @param {Host} host */
-export function hostWord(host) {
-  if (host.state !== "online") return "unknown";
-  const active = host.processes.filter((process) => !process.standby);
-  return overall(active.length > 0 ? active : host.processes, "stopped");
-}
-
-/**
- * One word for several: all run, none does, some do, nobody knows; `none` where there are none.
- * @param {Process[]} processes
- * @param {string} none
- */
-function overall(processes, none) {
-  const all = (/** @type {string[]} */ ...states) => processes.every(({ state }) => states.includes(state));
-  if (processes.length === 0) return none;
-  if (all("running")) return "running";
-  if (all(...DOWN)) return "stopped";
-  return all("unknown", ...DOWN) ? "unknown" : "degraded";
+  return celeryStatus(hosts);
 }
 
 /**
@@ -91,7 +59,7 @@ export function toneOf({ state, desired }) {
  */
 function withHost(hosts, name, change) {
   if (!hosts.some((host) => host.name === name)) {
-    hosts = [...hosts, { name, state: "unknown", seen_at: null, processes: [] }];
+    hosts = [...hosts, { name, state: "unknown", seen_at: null, celery: "unknown", processes: [] }];
   }
   return hosts.map((host) => (host.name === name ? change(host) : host));
 }

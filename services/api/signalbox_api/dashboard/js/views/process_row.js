@@ -7,7 +7,8 @@ import { useTicking } from "../core/clock.js";
 import { capitalised, elapsed, fullTime, moment, spoken } from "../core/format.js";
 import { useApp } from "../core/store.js";
 import { html } from "../core/ui.js";
-import { DOWN, toneOf } from "../model/processes.js";
+import { DOWN } from "../model/overall.js";
+import { toneOf } from "../model/processes.js";
 import { PowerButton } from "./power_button.js";
 
 /** @typedef {import("../types.js").Process} Process */
