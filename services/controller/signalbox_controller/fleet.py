@@ -13,8 +13,9 @@ from signalbox_controller.lease.leases import Leases
 from signalbox_controller.logfile import LogFile
 from signalbox_controller.machine import ALIVE
 from signalbox_controller.returns import Debt
+from signalbox_controller.site import Site
 from signalbox_controller.specs import ProcessSpec
-from signalbox_controller.supervisor import Mode, Site, Supervised
+from signalbox_controller.supervisor import Mode, Supervised
 from signalbox_controller.wording import Order
 
 log = logging.getLogger(__name__)

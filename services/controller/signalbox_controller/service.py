@@ -38,8 +38,8 @@ from signalbox_controller.outbox import Outbox
 from signalbox_controller.reaper import Reaper, become_subreaper
 from signalbox_controller.returns import Returns
 from signalbox_controller.rotation import Rotation
+from signalbox_controller.site import Site
 from signalbox_controller.spawn import Launcher, inheritable
-from signalbox_controller.supervisor import Site
 from signalbox_controller.turns import Turns
 from signalbox_controller.wording import Order
 

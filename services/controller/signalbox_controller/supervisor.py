@@ -9,27 +9,21 @@ from typing import Literal
 
 import msgspec
 
-from signalbox.messages.events import Event
 from signalbox_controller import obituary, procfs, wording
-from signalbox_controller.aftermath import Aftermath, clear_up
 from signalbox_controller.agents import diary, protocol
-from signalbox_controller.agents.server import Agents
 from signalbox_controller.clocks import Clock, Clocks
 from signalbox_controller.desired import Wish
 from signalbox_controller.ending import kill_all
-from signalbox_controller.instances import Instances, Launch
+from signalbox_controller.funeral import bury
+from signalbox_controller.instances import Launch
 from signalbox_controller.life import Life
-from signalbox_controller.logfile import Limits, LogFile
+from signalbox_controller.logfile import LogFile
 from signalbox_controller.machine import ALIVE, Action, Input, step
 from signalbox_controller.obituary import Death
-from signalbox_controller.oom import OutOfMemory
-from signalbox_controller.orders import Orders, UnderWay
-from signalbox_controller.pacing import Pacing, Strikes
+from signalbox_controller.orders import UnderWay
+from signalbox_controller.pacing import Strikes
 from signalbox_controller.procfs import Proc
-from signalbox_controller.reaper import Reaper
-from signalbox_controller.reckoning import reckon
-from signalbox_controller.returns import Returns
-from signalbox_controller.spawn import Launcher
+from signalbox_controller.site import Site
 from signalbox_controller.specs import ProcessSpec
 from signalbox_controller.standing import Standing
 from signalbox_controller.wording import Order
@@ -41,23 +35,6 @@ Mode = Literal["graceful", "immediate"]
 #: Seconds before the deadline of a stop at which running tasks are ended by QUIT, Celery's cold shutdown: a busy
 #: worker exits about 1.4 s after it (measured on Celery 5.7). Of short time-outs it is the second half.
 LAST_CALL = 2.0
-
-
-class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """What all supervised processes of a host share."""
-
-    host: str
-    launcher: Launcher
-    reaper: Reaper
-    agents: Agents
-    instances: Instances
-    memory: OutOfMemory
-    orders: Orders
-    returns: Returns
-    #: Where events go.
-    tell: Callable[[Event], None]
-    pacing: Pacing = Pacing()
-    logs: Limits = Limits()
 
 
 class Supervised:
@@ -279,29 +256,12 @@ class Supervised:
     # Its end.
 
     async def _clear_up(self, life: Life, code: int | None) -> None:
-        # As long as nobody told it to stop, a KILL is not ours.
-        memory = self._site.memory.killed(life.main.pid) if code == -signal.SIGKILL and not life.asked else "no"
-        end = wording.exit_words(code, memory)
-        aftermath = await clear_up(life, self._site.reaper)
-        self._account(life, end, aftermath)
-        self._site.agents.retire(life.instance)
-        self._site.instances.forget(self.spec.name)
-        self._site.orders.forget(self.spec.name)
-        diary.forget(diary.path_of(self._site.launcher.socket, life.instance))
+        buried = await bury(life, code, self.spec, self._site, self._order if life.asked else None)
+        self.tasks_killed = buried.tasks_killed
         self.standing.exit_code = code
-        self._exited(life, end)
-        if aftermath.survivors:
-            self._outlived(aftermath.survivors)
-
-    def _account(self, life: Life, end: str, aftermath: Aftermath) -> None:
-        """Tell which tasks went with it."""
-        order = self._order if life.asked else None
-        reckoning = reckon(self.spec.name, self._site.host, aftermath.lost, end, order)
-        self.tasks_killed = reckoning.failed + life.agent.parting.stopped
-        for event in reckoning.events:
-            self._site.tell(event)
-        if life.agent.parting.custody:
-            self._site.returns.owe(life.instance, reckoning.debt)
+        self._exited(life, buried.end)
+        if buried.survivors:
+            self._outlived(buried.survivors)
 
     def _exited(self, life: Life | None, how: str) -> None:
         self.life = None

@@ -8,8 +8,9 @@ from signalbox_controller.lease.record import Runs, Taken
 from signalbox_controller.lease.tenure import Tenure
 from signalbox_controller.life import Life
 from signalbox_controller.machine import ALIVE, Input
+from signalbox_controller.site import Site
 from signalbox_controller.specs import ProcessSpec
-from signalbox_controller.supervisor import Mode, Site, Supervised
+from signalbox_controller.supervisor import Mode, Supervised
 from signalbox_controller.wording import Order
 
 #: Seconds for which a claim counts after beat made it, on the clock that goes on while the machine sleeps.

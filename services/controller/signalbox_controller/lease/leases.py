@@ -9,8 +9,9 @@ from signalbox_controller.lease.candidate import Candidate
 from signalbox_controller.lease.fences import Fences
 from signalbox_controller.lease.record import Record
 from signalbox_controller.lease.tenure import Tenure
+from signalbox_controller.site import Site
 from signalbox_controller.specs import ProcessSpec
-from signalbox_controller.supervisor import Site, Supervised
+from signalbox_controller.supervisor import Supervised
 
 
 class Leases:
