@@ -92,7 +92,9 @@ class Run:
 
     def succeeded(self, seconds: float) -> TaskSucceeded:
         """It returns."""
-        return TaskSucceeded(**self._heading(seconds), started_at=after(self.at), pid=self.pid, runtime=0.5)
+        return TaskSucceeded(
+            **self._heading(seconds), started_at=after(self.at), pid=self.pid, runtime=seconds - self.at
+        )
 
     def failed(self, seconds: float) -> TaskFailed:
         """It raises; whoever tells of it does not know which child it was."""

@@ -72,6 +72,12 @@ def test_a_completed_task_is_completed_in_whatever_order_its_events_come(events:
     assert (task.pid, task.queue, task.args) == (100, "orders", "(1,)")
 
 
+def test_an_end_that_was_told_late_is_shown_at_its_own_time() -> None:
+    late = msgspec.structs.replace(RUN.succeeded(40), runtime=3.5)
+    for row in (the_task(RUN.started(), late), the_log(RUN.started(), late)):
+        assert row.finished_at == after(5.5)
+
+
 def test_an_end_that_does_not_tell_of_the_start_keeps_what_was_told() -> None:
     for events in orders(RUN.started(), RUN.failed(3)):
         for row in (the_task(*events), the_log(*events)):
@@ -120,6 +126,13 @@ def test_a_requeued_task_is_pending_and_its_attempt_over() -> None:
     events = (RUN.started(), RUN.requeued(3))
     assert the_task(*events).status == "pending"
     assert (the_log(*events).status, the_log(*events).outcome) == ("failed", "rejected")
+
+
+def test_a_run_that_ended_with_its_worker_says_so_though_its_task_runs_again() -> None:
+    ended = msgspec.structs.replace(RUN.requeued(3), outcome="worker_lost", error="Worker lost: exit code 1")
+    log = the_log(RUN.started(), ended)
+    assert (log.status, log.outcome, log.error) == ("failed", "worker_lost", "Worker lost: exit code 1")
+    assert the_task(RUN.started(), ended).status == "pending"
 
 
 def test_a_later_run_wins_over_an_earlier_one_that_is_told_later() -> None:

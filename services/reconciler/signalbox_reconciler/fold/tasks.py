@@ -1,6 +1,6 @@
 """What each event about a task says of its row, and of the row of its run."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypedDict
 
 from signalbox.messages.base import Outcome, Status
@@ -94,7 +94,7 @@ def _end_task(
     signal: str | None = None,
 ) -> None:
     row = _task(event, Phase.FINISHED, status)
-    row.outcome, row.error, row.finished_at, row.cancel_signal = outcome, error, event.at, signal
+    row.outcome, row.error, row.finished_at, row.cancel_signal = outcome, error, _ended_at(event), signal
     batch.add_task(row)
 
 
@@ -111,8 +111,15 @@ def _end_log(
         return  # no child ran it: the key holds nothing but the count of retries
     row = _log(event, phase)
     row.status, row.outcome, row.error, row.traceback = status, outcome, error, traceback or None
-    row.finished_at = event.at
+    row.finished_at = _ended_at(event)
     batch.add_log(row)
+
+
+def _ended_at(event: TaskEvent) -> datetime:
+    """By the child's own count: a worker that has lost its broker hears of the end when it is connected again."""
+    if isinstance(event, TaskSucceeded) and event.started_at is not None and event.runtime is not None:
+        return min(event.at, event.started_at + timedelta(seconds=max(0.0, event.runtime)))
+    return event.at
 
 
 class _Common(TypedDict):
