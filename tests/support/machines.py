@@ -165,9 +165,10 @@ class Line:
             real = self.real()
             wanted = {f"{name}/{worker}" for name in self.machines for worker in WORKERS} - {*stopped}
             states = {key: process["state"] for key, process in recorded.items()}
-            assert states == {key: "running" if key in wanted else "stopped" for key in states}
-            assert {key: process["pid"] for key, process in recorded.items() if process["pid"]} == real
-            assert real.keys() == wanted
+            assert states == {key: "running" if key in wanted else "stopped" for key in states}, f"recorded: {states}"
+            pids = {key: process["pid"] for key, process in recorded.items() if process["pid"]}
+            assert pids == real, f"recorded {pids}, there are {real}"
+            assert real.keys() == wanted, f"there are {real}"
             return real or {"nothing runs": 0}
 
         try:
