@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from signalbox_controller.arguments import taboo
 from signalbox_controller.errors import ConfigurationError
 from signalbox_controller.logfile import Limits
 from signalbox_controller.specs import ProcessSpec, RestartPolicy
@@ -151,6 +152,7 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
     directory = folder / app.directory
     if not directory.is_dir():
         raise ConfigurationError(f"{path}: apps.{label}.directory: there is no folder {directory}; correct it")
+    _check(path, label, app)
     python = folder / app.python if "/" in app.python else app.python
     general = _resolved(path, f"apps.{label}.environment", app.environment, environ)
     for worker in app.workers:
@@ -188,6 +190,20 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
             start_timeout=app.beat.start_timeout,
             stop_timeout=app.beat.stop_timeout,
             lease=app.beat.lease,
+        )
+
+
+def _check(path: Path, label: str, app: App) -> None:
+    """Complain of what each key may say by itself, and all together must not."""
+    for worker in app.workers:
+        if complaint := taboo("worker", worker.options):
+            raise ConfigurationError(f"{path}: apps.{label}.workers.{worker.name}.options: {complaint}")
+    if app.beat is not None and (complaint := taboo("beat", app.beat.options)):
+        raise ConfigurationError(f"{path}: apps.{label}.beat.options: {complaint}")
+    if app.minimum_running and app.minimum_running >= len(app.workers):
+        raise ConfigurationError(
+            f"{path}: apps.{label}.minimum_running is {app.minimum_running}, of {len(app.workers)} workers: none could"
+            " ever be restarted; it must be lower than their number"
         )
 
 
