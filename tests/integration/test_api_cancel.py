@@ -286,8 +286,11 @@ async def test_celery_is_stopped_and_started_with_the_documented_words(
     report = ProcessReport(name="worker", kind="worker", state="stopped", host="somehost")
     async with a_host(valkey.url, says("stopped", tasks_killed=2, processes=(report,))) as heard:
         stopped = await client.post("/scheduler/stop-celery/", json={"mode": "immediate", "reason": "maintenance"})
-    [command] = heard
+        await client.post("/scheduler/stop-celery/", json={"redeliver": True})
+    [command, willing] = heard
     assert isinstance(command, StopProcesses)
+    assert isinstance(willing, StopProcesses)
+    assert (command.redeliver, willing.redeliver) == (False, True)
     assert (command.mode, command.reason, command.hosts, command.processes) == ("immediate", "maintenance", (), ())
     assert stopped.status_code == 200
     assert stopped.json()["message"] == "Celery has been stopped; 2 running tasks were marked as failed"
