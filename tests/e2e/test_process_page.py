@@ -219,13 +219,20 @@ async def test_a_host_is_restarted_one_process_after_the_other(page: Page, syste
         assert not psutil.pid_exists(old)
 
 
-async def test_a_process_that_failed_shows_the_last_lines_of_its_log(page: Page, system: System) -> None:
+async def test_a_worker_that_is_killed_fails_its_task_and_shows_the_last_lines_of_its_log(
+    page: Page, system: System
+) -> None:
     await look_at(page, "#/processes")
     row = await _row(page)
     await _is(row, "running")
     await page.evaluate(WATCH)
+    task = await system.running()
     begun = time.time()
     os.kill((await _process(system))["pid"], signal.SIGKILL)
+    failed = await system.task_when(task["task_id"], "failed")
+    assert time.time() - begun < 1.0
+    assert (failed["outcome"], failed["confirmed"]) == ("worker_lost", True)
+    assert failed["error"] == "Worker lost: signal 9 (SIGKILL)"
 
     async def said() -> str | None:
         history: list[dict[str, Any]] = await page.evaluate("window.history_")

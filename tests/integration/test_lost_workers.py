@@ -1,5 +1,6 @@
 """Workers and pool children that somebody kills: what their tasks are told, by when, and what is left of them."""
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -58,6 +59,16 @@ async def test_a_pool_child_that_is_killed_takes_its_task_and_all_below_it_but_n
     await host.running(seconds=0.1)
     assert await host.pid("worker") == worker
     assert not await host.of(TaskFailed, task_id=neighbour.task_id)
+
+
+async def test_a_hard_time_limit_ends_what_the_task_had_started_too(host: Host) -> None:
+    name, seconds = "shop.stubborn.run_detached_subprocess", {"seconds": 120.0}
+    sent = await asyncio.to_thread(host.celery.send_task, name, kwargs=seconds, time_limit=1)
+    program = await host.seen(TaskStarted, task_id=sent.id)
+    grandchild = await host.only_child_of(program.pid)
+    failed = await host.seen(TaskFailed, task_id=sent.id)
+    assert failed.outcome == "time_limit"
+    assert not exists(grandchild)
 
 
 async def test_what_a_lost_task_left_is_found_by_a_controller_that_adopted_the_worker(host: Host) -> None:

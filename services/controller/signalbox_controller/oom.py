@@ -77,10 +77,12 @@ class KernelLog:
 class Counter:
     """How many processes were killed for memory in our control group, or on the machine."""
 
-    def __init__(self) -> None:
-        self._path = counter_path(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
+    def __init__(self, path: Path) -> None:
+        """`path` is a file with a line `oom_kill <count>`; see `counter_path`."""
+        self._path = path
         self._count = self._read()
-        self._rose_at = float("-inf")
+        #: On the monotonic clock.
+        self.rose_at = float("-inf")
 
     @property
     def readable(self) -> bool:
@@ -91,13 +93,13 @@ class Counter:
         """Compare with the last look; to be called often, lest an old rise pass for a recent one."""
         count = self._read()
         if count is not None and self._count is not None and count > self._count:
-            self._rose_at = time.monotonic()
+            self.rose_at = time.monotonic()
         self._count = count
 
     def rose(self) -> bool:
         """Whether it rose a moment ago."""
         self.look()
-        return time.monotonic() - self._rose_at < RECENT
+        return time.monotonic() - self.rose_at < RECENT
 
     def _read(self) -> int | None:
         try:
@@ -132,7 +134,7 @@ class OutOfMemory:
 
     def __init__(self) -> None:
         self._log = _kernel_log()
-        self._counter = Counter()
+        self._counter = Counter(counter_path(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")))
 
     def killed(self, pid: int) -> Finding:
         """What the kernel says of a process that died of KILL just now."""
