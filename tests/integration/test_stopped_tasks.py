@@ -237,7 +237,7 @@ async def test_what_a_worker_held_that_died_without_its_controller_returns_with_
         await work.host.seen(TaskSucceeded, task_id=task_id, within=AT_ONCE + 5.0)
 
 
-async def test_a_worker_that_is_killed_while_tasks_pour_in_loses_none(work: Work) -> None:
+async def test_a_worker_that_is_stopped_at_once_while_tasks_pour_in_loses_none_and_repeats_none(work: Work) -> None:
     async def pour() -> list[str]:
         return [await work.send("empty") for _ in range(300)]
 
@@ -248,7 +248,10 @@ async def test_a_worker_that_is_killed_while_tasks_pour_in_loses_none(work: Work
 
     async def accounted() -> bool:
         ended = {event.task_id for kind in (TaskSucceeded, TaskFailed) for event in await work.host.of(kind)}
-        return sent <= ended | set(await work.queued())
+        missing = sent - ended - set(await work.queued())
+        assert not missing
+        return True
 
     await eventually(accounted, "every task", within=AT_ONCE)
     assert not await work.unacknowledged()
+    assert not [task_id for task_id in await work.queued() if await work.result(task_id)], "done, and to be done again"

@@ -92,6 +92,13 @@ class Prefork:
                 return  # in the midst of a message, which only the hub can finish
             callback(*arguments)
 
+    def catch_up_all(self, hub: Any) -> None:
+        """The same for every child."""
+        for process in tuple(getattr(self._billiard, "_pool", ())):
+            child = self.child(process.pid)
+            if child is not None:
+                self.catch_up(child, hub)
+
     def has_news(self, child: Child) -> bool:
         """Whether the child sent something that Celery has not read."""
         if child.process not in self._billiard._pool:  # its descriptors may be somebody else's by now

@@ -26,6 +26,7 @@ from signalbox_agent.link import Link, line_of
 from signalbox_agent.loop import Loop
 from signalbox_agent.prefork import Prefork
 from signalbox_agent.queues import Queues
+from signalbox_agent.release import Release
 from signalbox_agent.requests import Claims
 from signalbox_agent.runs import Runs
 from signalbox_agent.safety import guarded
@@ -188,14 +189,9 @@ class WorkerAgent:
         """A stop is under way; when a KILL is about to follow, nothing may be on its way to or from the broker."""
         ending = self.tracker.ending
         ending.begin(message["error"], redeliver=message["redeliver"])
-        if not message["kill"]:
-            return
-        if self.loop.hub is not None:
-            self.custody.close()
-        for run in self.runs.all():
-            if run.started_at is not None:
-                ending.keep_from_returning(run.request)
-        self.link.say({"type": "released"})
+        if message["kill"]:
+            release = Release(self._worker, self.runs, self.link, self.custody, ending)
+            release.at_once(self._prefork, self.loop.hub)
 
     @guarded
     def _tell_custody(self) -> None:
