@@ -1,7 +1,9 @@
 """A controller with a real worker and beat: what is launched, stopped, started, restarted, adopted."""
 
+import asyncio
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from itertools import groupby
 from pathlib import Path
@@ -228,3 +230,30 @@ async def test_two_controllers_never_share_a_data_folder(host: Host) -> None:
     assert second.wait(10.0) == 2
     assert first is not None
     assert f"the controller with pid {first.pid} already uses" in host.log
+
+
+async def test_two_controllers_never_share_a_host_name(host: Host, tmp_path: Path, valkey: Redis) -> None:
+    async with a_host(tmp_path / "other", valkey) as other:
+        assert other.process is not None
+        assert await asyncio.to_thread(other.process.wait, 20.0) == 2
+        assert f"the host name web-01 is that of another controller, {socket.gethostname()}:{host.data}" in other.log
+        assert "SIGNALBOX_HOSTNAME" in other.log
+        assert not other.workers()
+
+
+async def test_a_controller_whose_name_was_taken_while_it_stood_still_steps_back_and_leaves_celery_running(
+    host: Host, tmp_path: Path, valkey: Redis
+) -> None:
+    assert host.process is not None
+    worker = await host.pid("worker")
+    host.process.send_signal(signal.SIGSTOP)
+    async with a_host(tmp_path / "other", valkey) as other:
+        await eventually(lambda: _launched(other), "the other one has got the name", within=20.0)
+        host.process.send_signal(signal.SIGCONT)
+        assert await asyncio.to_thread(host.process.wait, 10.0) == 2
+        assert "is that of another controller" in host.log
+        assert exists(worker)
+
+
+async def _launched(host: Host) -> bool:
+    return bool(host.workers())

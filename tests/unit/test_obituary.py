@@ -1,6 +1,7 @@
 """What the end of a process means, and what a person reads of it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,9 +28,9 @@ HELD = "the broker holds the name worker@web-01 for another worker, or has not n
 REFUSED = "consumer: Cannot connect to redis://127.0.0.1:1: Connection refused"
 
 
-def told(strikes: Strikes | None = None, **fields: object) -> tuple[Input, str]:
-    usual: dict[str, object] = {"how": "exit code 1", "code": 1, "wanted": True, "asked": False}
-    death = Death(**(usual | fields))  # type: ignore[arg-type]
+def told(strikes: Strikes | None = None, **fields: Any) -> tuple[Input, str]:
+    usual: dict[str, Any] = {"how": "exit code 1", "code": 1, "wanted": True, "asked": False}
+    death = Death(**(usual | fields))
     return read(death, WORKER, "worker@web-01", strikes or Strikes(Pacing(), 8))
 
 
@@ -54,7 +55,7 @@ def told(strikes: Strikes | None = None, **fields: object) -> tuple[Input, str]:
         ),
     ],
 )
-def test_an_end_is_told_with_its_reason(fields: dict[str, object], event: Input, message: str) -> None:
+def test_an_end_is_told_with_its_reason(fields: dict[str, Any], event: Input, message: str) -> None:
     assert told(**fields) == (event, message)
 
 

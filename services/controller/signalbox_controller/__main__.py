@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from signalbox.errors import SignalboxError
 from signalbox.service import configure_logging, run
@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("signalbox-controller", description=_DESCRIPTION)
     parser.add_argument("--check", action="store_true", help="check settings and configuration, and do nothing else")
     options = parser.parse_args(arguments)
+    code = 0
     try:
         settings = Settings.from_env()
         configuration = load(settings.config)
@@ -33,10 +34,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         configure_logging(settings.log_level)
         asyncio.run(run(controller(settings, configuration, dict(os.environ))))
-    except SignalboxError as error:
-        sys.stderr.write(f"signalbox-controller: {error}\n")
-        return 2
-    return 0
+    except* SignalboxError as group:
+        for error in leaves(group):
+            sys.stderr.write(f"signalbox-controller: {error}\n")
+        code = 2
+    return code
+
+
+def leaves(group: BaseExceptionGroup[SignalboxError]) -> Iterator[BaseException]:
+    """What went wrong, each for itself."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error
 
 
 def _show(configuration: Configuration, host: str) -> None:

@@ -6,6 +6,7 @@ SignalboxError
 └── ControllerError
     ├── StateUnreadable            a file in the data folder is not what we wrote
     ├── AlreadyRunning             another controller holds this data folder
+    ├── NameTaken                  another controller goes by the name of this host
     └── NoTurn                     this host may not restart its processes now
 """
 
@@ -26,6 +27,10 @@ class StateUnreadable(ControllerError):
 
 class AlreadyRunning(ControllerError):
     """Another controller uses the same data folder; two would fight over the same processes."""
+
+
+class NameTaken(ControllerError):
+    """Another controller goes by the name of this host; each would get some of the commands meant for it."""
 
 
 class NoTurn(ControllerError):

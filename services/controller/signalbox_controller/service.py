@@ -27,6 +27,7 @@ from signalbox_controller.desired import Desired
 from signalbox_controller.fleet import Fleet
 from signalbox_controller.folders import Folders, lock, prepare
 from signalbox_controller.heartbeat import Heartbeat
+from signalbox_controller.hostname import HostName
 from signalbox_controller.instances import Instances
 from signalbox_controller.journal import Journal
 from signalbox_controller.lease.fences import Fences
@@ -67,7 +68,7 @@ async def controller(
     """A controller at work, with or without Redis; when it ends, Celery runs on, or is stopped, as the settings say.
 
     Raises:
-        ControllerError: the data folder is in use, or damaged.
+        ControllerError: the data folder or the host's name is in use, or a file of ours damaged.
     """
     folders = prepare(settings.data)
     async with AsyncExitStack() as stack:
@@ -79,6 +80,9 @@ async def controller(
         stack.push_async_callback(redis.aclose)
 
         host = host_name(configuration, settings, environ)
+        name = HostName(redis, host, folders.state)
+        await name.take()
+        stack.push_async_callback(name.give_back)
         outbox = Outbox(redis)
         reaper = stack.enter_context(_reaping())
         memory = stack.enter_context(closing(OutOfMemory()))
@@ -112,7 +116,7 @@ async def controller(
         stack.callback(fleet.leave)
         await stack.enter_async_context(Operator(host, desk, heartbeat).listening(folders.operator))
         rotation = Rotation(fleet.logs())
-        loops = (outbox.run, reader.run, heartbeat.run, memory.follow, returns.run, leases.run, rotation.run)
+        loops = (outbox.run, reader.run, heartbeat.run, memory.follow, returns.run, leases.run, rotation.run, name.run)
         await stack.enter_async_context(background(*loops))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
         yield

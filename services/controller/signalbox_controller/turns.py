@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from signalbox.bus import names
 from signalbox.bus.connection import speaking
+from signalbox.bus.holding import hold, let_go
 from signalbox.errors import BusUnavailable
 from signalbox_controller.errors import NoTurn
 
@@ -30,17 +31,6 @@ RENEW, LOOK = 3.0, 0.25
 PATIENCE, AWAY = 1800.0, 60.0
 #: Seconds for which it is known that a restart was called off.
 REMEMBER = 3600.0
-
-_TAKE = """
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return holder end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return ARGV[1]
-"""
-_GIVE_BACK = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-return 0
-"""
 
 
 class Turns:
@@ -124,14 +114,12 @@ class Turn:
     async def give_back(self) -> None:
         """Let the next host begin; where Redis is away the lease runs out."""
         with contextlib.suppress(BusUnavailable, RedisError):
-            async with speaking():
-                await self._redis.eval(_GIVE_BACK, 1, names.RESTARTING, self._name)
+            await let_go(self._redis, names.RESTARTING, self._name)
 
     async def _ask(self) -> tuple[str, str]:
         """Who has the turn, which is us where nobody had it; and why there is none any more."""
         async with speaking():
             off = cast("bytes | None", await self._redis.get(self._called_off))
-            if off is not None:
-                return "", f"called off, as on {off.decode(errors='replace')}"
-            holder = cast("bytes", await self._redis.eval(_TAKE, 1, names.RESTARTING, self._name, int(LEASE * 1000)))
-        return holder.decode(errors="replace"), ""
+        if off is not None:
+            return "", f"called off, as on {off.decode(errors='replace')}"
+        return await hold(self._redis, names.RESTARTING, self._name, LEASE), ""

@@ -50,3 +50,8 @@ RESTARTING = "signalbox:restarting"
 def restart_called_off(command_id: str) -> str:
     """Tells why no further host begins with this restart."""
     return f"signalbox:restart-called-off:{command_id}"
+
+
+def host_holder(host: str) -> str:
+    """Tells which controller goes by the name of `host`."""
+    return f"signalbox:host-holder:{host}"
