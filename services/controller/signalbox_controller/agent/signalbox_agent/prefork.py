@@ -99,6 +99,11 @@ class Prefork:
             if child is not None:
                 self.catch_up(child, hub)
 
+    def has_sent(self, request: Any) -> bool:
+        """Whether a request that was handed to the pool is on its way to a child, or there."""
+        job = request._apply_result()  # a weak reference
+        return job is not None and job not in getattr(self._billiard, "outbound_buffer", ())
+
     def has_news(self, child: Child) -> bool:
         """Whether the child sent something that Celery has not read."""
         if child.process not in self._billiard._pool:  # its descriptors may be somebody else's by now

@@ -12,14 +12,17 @@ from signalbox_agent.ending import Ending
 from signalbox_agent.link import Link
 from signalbox_agent.prefork import Prefork
 from signalbox_agent.runs import Runs
+from signalbox_agent.safety import guarded
 
 #: Seconds that children have to accept what they were handed: else it might run, and be given back all the same.
-ACCEPT = 0.02
+ACCEPT = 0.15
 #: Seconds for the last events to be sent.
 SEND = 0.1
 #: Seconds that Celery stands still and waits for the KILL; should none come, it goes on, and takes nothing more.
 STILL = 1.0
 PAUSE = 0.002
+#: How often what is pending is looked for, as it may bring more.
+ROUNDS = 3
 
 
 class Release:
@@ -43,6 +46,7 @@ class Release:
         for run in self._runs.all():
             if run.started_at is not None:
                 self._ending.keep_from_returning(run.request)
+        self._acknowledge()
         self._link.say({"type": "released"})
         self._link.finish(SEND)
         end = monotonic() + STILL
@@ -55,12 +59,21 @@ class Release:
         if waiting is not None:
             waiting.clear()
 
+    @guarded
+    def _acknowledge(self) -> None:
+        """Celery leaves acknowledgements to the next turn of its loop, also those of tasks that have just begun."""
+        for _ in range(ROUNDS):
+            pending = self._worker.hub._pop_ready() if self._worker.hub is not None else ()
+            for callback in filter(None, pending):
+                callback()
+        self._worker.consumer.perform_pending_operations()
+
     def _catch_up(self, prefork: Prefork, hub: Any) -> None:
         """Hear what the children have said, and what those say that were handed a task just now."""
         end = monotonic() + ACCEPT
         while True:
             prefork.catch_up_all(hub)
-            handed = any(standing(run) is Standing.HANDED for run in self._runs.all())
-            if not handed or monotonic() > end:
+            handed = [run.request for run in self._runs.all() if standing(run) is Standing.HANDED]
+            if monotonic() > end or not any(prefork.has_sent(request) for request in handed):
                 return
             sleep(PAUSE)
