@@ -30,6 +30,7 @@ CALLS = [
     ("POST", TASK, "operator"),
     ("POST", "/scheduler/stop-celery/", "operator"),
     ("POST", "/scheduler/start-celery/", "operator"),
+    ("POST", "/scheduler/restart-celery/", "operator"),
     ("GET", "/scheduler/tokens/", "admin"),
     ("POST", "/scheduler/tokens/", "admin"),
     ("DELETE", "/scheduler/tokens/0123456789abcdef/", "admin"),

@@ -109,6 +109,7 @@ STUCK = ProcessReport(name="worker", kind="worker", state="stopping", host="web-
             "Celery has been stopped; 1 running task was marked as failed",
         ),
         ("start", heard("started", recorded=True), 200, "Celery has been started"),
+        ("restart", heard("started", recorded=True), 200, "Celery has been restarted"),
         ("start", heard("started"), 200, "Celery has been started; the record will follow shortly"),
         ("stop", heard("incomplete", processes=(STUCK,)), 502, "worker on web-01 is stopping (pid 7 in state D)"),
         ("stop", heard("unknown"), 404, "No controller has any process to stop"),
