@@ -1,7 +1,7 @@
 """What a controller makes of its agents' words: whom it lets in, what it acknowledges when, and whom it believes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from signalbox.bus.consumer import entries_of
 from signalbox.messages.codec import decode_event
 from signalbox.messages.events import AnyEvent, EventsLost, TaskCancelled, TaskStarted
 from signalbox.service import background
+from signalbox_controller.agents import protocol
 from signalbox_controller.agents.agent import Agent
 from signalbox_controller.agents.connection import LINE_LIMIT
 from signalbox_controller.agents.deaths import Deaths
@@ -32,6 +33,8 @@ RUN = "0000.1700000000000.abcdef01.42"
 class Told:
     """A supervisor that writes down what it is told."""
 
+    leased = False
+
     def __init__(self) -> None:
         self.words: list[str] = []
 
@@ -43,6 +46,12 @@ class Told:
 
     def leaving(self) -> None:
         self.words.append("leaving")
+
+    def claims(self, claim: protocol.Claim) -> None:
+        self.words.append(f"claims {claim.entry}")
+
+    def begins(self, fence: int, runs: Mapping[str, float]) -> None:
+        self.words.append(f"begins {sorted(runs)} under {fence}")
 
 
 class Desk:
@@ -82,7 +91,7 @@ def a_proof(command_id: str) -> dict[str, Any]:
 async def test_a_launched_worker_is_let_in_and_told_what_must_never_run(desk: Desk) -> None:
     async with an_agent(desk.path) as agent:
         welcome = await agent.greet("ours")
-        assert welcome == {"type": "welcome", "acked": 0, "cancelled": ["cancelled before"]}
+        assert welcome == {"type": "welcome", "acked": 0, "cancelled": ["cancelled before"], "leased": False}
         assert desk.told.words == ["greeted, ready"]
         assert desk.agents.workers() == [desk.agent]
 

@@ -1,14 +1,19 @@
 """One beat in the fleet: which host runs it, who takes over, and that nothing is sent twice meanwhile."""
 
+import asyncio
 import os
 import signal
 import time
 from pathlib import Path
 
-from signalbox.messages.events import ProcessChanged
-from support.host import ALICE, lives
+from signalbox.bus import names
+from signalbox.messages.events import HostSeen, ProcessChanged
+from support.host import ALICE
 from support.stores.server import Redis
 from support.ticks import LEASE, a_fleet
+
+#: Seconds: long enough for a lease to run out that nobody can renew.
+OUTAGE = LEASE / 2 + 1.0
 
 
 async def test_one_host_runs_beat_and_the_other_stands_by_until_it_is_stopped_there(
@@ -54,4 +59,29 @@ async def test_when_a_host_dies_the_other_one_sends_within_the_lease_time(tmp_pa
         await first.host.seen(ProcessChanged, host=first.name, name="beat", standby=True)
         assert not first.host.workers()
         assert not fleet.ticks.twice()
-        print(f"took over after {tick.at - died:.1f} s")
+
+
+async def test_beat_stays_where_it_is_while_redis_is_away_forgets_or_the_controller_is_restarted(
+    tmp_path: Path, valkey: Redis
+) -> None:
+    async with a_fleet(tmp_path, valkey) as fleet:
+        holder = await fleet.holder()
+        [beat] = holder.host.workers()
+        await holder.host.end_hard()
+        holder.host.start()
+        await holder.host.seen_again(HostSeen, host=holder.name)
+        assert (await fleet.ticks.next(within=5.0)).pid == beat
+
+        await valkey.stop()
+        await asyncio.sleep(OUTAGE)
+        await valkey.start()
+        assert (await fleet.ticks.next(within=15.0)).pid == beat
+
+        await holder.host.redis.flushdb()
+        assert (await fleet.ticks.next(within=5.0)).pid == beat
+        await fleet.ticks.next(within=5.0)
+        lease, runs = names.beat_lease("ticker"), names.beat_runs("ticker")
+        assert await holder.host.redis.hget(lease, "host") == holder.name.encode()
+        assert await holder.host.redis.hexists(runs, "every second")
+        assert [candidate.host.workers() for candidate in fleet.candidates if candidate is not holder] == [[]]
+        assert not fleet.ticks.twice()

@@ -41,6 +41,7 @@ class Line:
                 store = await asyncio.open_connection(self._parts.hostname, self._parts.port)
                 await asyncio.gather(self._pass_on(reader, store[1]), self._pass_on(store[0], writer))
         finally:
+            writer.close()
             self._tasks.discard(task)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,0 +1,134 @@
+"""Beat under a lease, with Celery's own scheduler: what it holds back is due again, what others sent is not."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from celery import Celery
+from celery.beat import Scheduler
+from celery.schedules import crontab
+
+from signalbox_agent.schedule import HOLD, LeasedSchedule, seconds
+from signalbox_controller.lease.record import Seen
+from signalbox_controller.lease.stillness import Stillness
+
+
+class Permission:
+    """What a controller may say."""
+
+    leased = True
+
+    def __init__(self) -> None:
+        self.may = True
+        self.grants = True
+        self.runs: tuple[int, dict[str, float]] | None = (1, {})
+        self.asked: list[tuple[str, int]] = []
+
+    def held(self, seconds: float) -> bool:  # noqa: ARG002 - nothing to wait for
+        return self.may
+
+    def news(self) -> tuple[int, dict[str, float]] | None:
+        runs, self.runs = self.runs, None
+        return runs
+
+    def ask(self, entry: str, fence: int) -> bool:
+        self.asked.append((entry, fence))
+        return self.grants
+
+
+class Beat:
+    """A scheduler with one entry, a queue in memory, and what the controller was told."""
+
+    def __init__(self, app: Celery) -> None:
+        self.permission = Permission()
+        self.scheduler = Scheduler(app=app)
+        self.told: list[dict[str, Any]] = []
+        self.pauses: list[Any] = []
+        LeasedSchedule(self.scheduler, self.permission, self.pauses.append, self.told.append)  # type: ignore[arg-type]
+        self._queue = app.connection_for_read().SimpleQueue(app.conf.task_default_queue)
+
+    def sent(self) -> int:
+        return int(self._queue.qsize())
+
+
+@pytest.fixture
+def a_beat() -> Iterator[Callable[[Any], Beat]]:
+    with Celery(broker="memory://", set_as_current=False) as app:
+        app.conf.task_default_queue = uuid.uuid4().hex  # what is in memory outlives the application
+
+        def make(schedule: Any) -> Beat:
+            app.conf.beat_schedule = {"nightly": {"task": "some.task", "schedule": schedule}}
+            return Beat(app)
+
+        yield make
+
+
+def overdue(beat: Beat) -> Any:
+    entry = beat.scheduler.schedule["nightly"]
+    entry.last_run_at -= timedelta(hours=2)
+    return entry
+
+
+def test_nothing_is_looked_at_while_another_may_send(a_beat: Callable[[Any], Beat]) -> None:
+    beat = a_beat(3600.0)
+    overdue(beat)
+    beat.permission.may = False
+    assert beat.scheduler.tick() == 0
+    assert (beat.sent(), beat.permission.asked, beat.pauses) == (0, [], [])
+
+
+def test_what_is_granted_is_sent_once(a_beat: Callable[[Any], Beat]) -> None:
+    beat = a_beat(3600.0)
+    overdue(beat)
+    beat.scheduler.tick()
+    assert beat.scheduler.tick() > HOLD
+    assert (beat.sent(), beat.permission.asked) == (1, [("nightly", 1)])
+
+
+def test_what_is_refused_is_due_again(a_beat: Callable[[Any], Beat]) -> None:
+    beat = a_beat(3600.0)
+    entry = overdue(beat)
+    beat.permission.grants = False
+    assert beat.scheduler.tick() == HOLD
+    assert beat.scheduler.schedule["nightly"] is entry
+    assert (beat.sent(), beat.pauses) == (0, [])
+    beat.permission.grants = True
+    beat.scheduler.tick()
+    assert beat.sent() == 1
+
+
+def test_what_another_host_has_sent_is_not_due(a_beat: Callable[[Any], Beat]) -> None:
+    beat = a_beat(3600.0)
+    overdue(beat)
+    beat.permission.runs = (7, {"nightly": datetime.now(UTC).timestamp() - 60.0, "of another version": 1.0})
+    assert 0 < beat.scheduler.tick() <= 3600.0
+    assert (beat.sent(), beat.permission.asked) == (0, [])
+
+
+def test_what_became_due_while_nobody_could_send_is_sent(a_beat: Callable[[Any], Beat]) -> None:
+    beat = a_beat(crontab())  # every minute
+    began = datetime.now(UTC) - timedelta(minutes=2)
+    beat.permission.runs = (7, {"nightly": began.timestamp()})
+    beat.scheduler.tick()
+    assert (beat.sent(), beat.permission.asked) == (1, [("nightly", 7)])
+
+
+def test_the_next_holder_is_told_from_when_on_entries_count(a_beat: Callable[[Any], Beat]) -> None:
+    beat = a_beat(3600.0)
+    since = seconds(beat.scheduler.schedule["nightly"].last_run_at)
+    beat.scheduler.tick()
+    assert beat.told == [{"type": "begin", "fence": 1, "runs": {"nightly": since}}]
+
+
+def test_a_lease_is_abandoned_when_it_did_not_change_for_so_long_while_it_could_be_seen() -> None:
+    stillness, held = Stillness(5.0), Seen("them", "web-02", 3, 17)
+    renewed = Seen("them", "web-02", 3, 18)
+    assert not stillness.look(held, 100.0)
+    assert not stillness.look(held, 104.9)
+    assert not stillness.look(renewed, 105.1)
+    assert not stillness.look(renewed, 110.0)
+    stillness.forget()
+    assert not stillness.look(renewed, 111.0)
+    assert stillness.look(renewed, 116.0)
