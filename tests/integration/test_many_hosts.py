@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ from signalbox.messages.base import utc_now
 from signalbox.messages.commands import StopProcesses
 from support.api import KEY
 from support.cli import run
-from support.machines import Line, a_line
+from support.machines import Line, Machine, a_line
 from support.stores.choose import a_redis
 from support.stores.databases import a_database
 from support.stores.server import Postgres
@@ -104,14 +104,17 @@ async def test_a_host_that_does_not_exist_is_refused_at_once_with_the_names_of_t
     assert await line.agrees() == before
 
 
-async def test_a_host_that_is_cut_off_is_unknown_and_what_it_says_when_it_is_back_is_the_truth(line: Line) -> None:
+@pytest.mark.parametrize("cut", [Machine.pull, Machine.swallow])
+async def test_a_host_that_is_cut_off_is_unknown_and_what_it_says_when_it_is_back_is_the_truth(
+    line: Line, cut: Callable[[Machine], None]
+) -> None:
     before = await line.agrees()
     cut_off = line.machines["web-c"]
     long, short = await line.send("web-c", seconds=90.0), await line.send("web-c", seconds=6.0)
     for task_id in (long, short):
         await line.task(task_id, status="running", confirmed=True)
 
-    cut_off.pull()
+    cut(cut_off)
     begun = time.monotonic()
     too_late = await _a_stop_that_expires_soon(line, "web-c")
     unknown = await line.host_is("web-c", "unknown", within=UNKNOWN_WITHIN + 2)
@@ -150,6 +153,9 @@ async def test_a_host_that_is_cut_off_is_unknown_and_what_it_says_when_it_is_bac
     assert "it expired at" in refused["detail"]
     await line.recording.command("stopped", answer["command_id"])
     await line.task(long, status="running", confirmed=True, error=None, finished_at=None)
+    _, answer = await line.post("stop", hosts=["web-c"], mode="immediate")
+    assert answer["tasks_killed"] == 1
+    await line.task(long, status="failed", outcome="stopped", confirmed=True)
 
 
 async def test_a_host_that_loses_its_power_is_unknown_and_comes_back_with_new_processes(line: Line) -> None:

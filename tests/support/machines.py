@@ -103,6 +103,10 @@ class Machine:
         """Pull its cable."""
         self._network.pull(self.name)
 
+    def swallow(self) -> None:
+        """Let the network lose whatever it sends and should get."""
+        self._network.swallow(self.name)
+
     def plug_in(self) -> None:
         """Plug its cable in."""
         self._network.plug_in(self.name)

@@ -39,7 +39,6 @@ class Network:
         space, cable = self._space(name), self._cable(name)
         _ip("netns", "add", space)
         _ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", space)
-        _ip("link", "set", cable, "master", self._bridge)
         _ip("-n", space, "address", "add", f"{self._subnet}.{len(self._names) + 1}/24", "dev", "eth0")
         for device in ("lo", "eth0"):
             _ip("-n", space, "link", "set", device, "up")
@@ -49,8 +48,13 @@ class Network:
         """Cut a machine off; it sees that its link is down."""
         _ip("link", "set", self._cable(name), "down")
 
+    def swallow(self, name: str) -> None:
+        """Cut a machine off without its noticing: what it sends arrives nowhere, and nothing comes."""
+        _ip("link", "set", self._cable(name), "nomaster")
+
     def plug_in(self, name: str) -> None:
         """Connect it again."""
+        _ip("link", "set", self._cable(name), "master", self._bridge)
         _ip("link", "set", self._cable(name), "up")
 
     def inside(self, name: str, *command: str) -> list[str]:

@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -137,6 +138,26 @@ def test_a_loop_that_celery_has_reset_serves_us_again_once_it_turns(loop: Loop, 
         hub.run_once()
     assert told.names == ["read"]
     assert told.threads == {threading.current_thread().name}
+    hub.close()
+
+
+def test_what_is_to_be_done_shortly_after_a_turn_waits_for_nothing_else_to_happen(
+    loop: Loop, pipe: tuple[int, int]
+) -> None:
+    told = Told()
+    hub: Any = Hub()  # type: ignore[no-untyped-call]
+    loop.attach(hub)
+    loop.add_reader(pipe[0], lambda: None)
+    begin = time.monotonic()
+
+    def turn() -> None:
+        loop.on_turn = lambda: None
+        loop.call_later(0.01, lambda: told.call("timer"))
+
+    loop.on_turn = turn
+    while not told.names:
+        hub.run_once()
+    assert time.monotonic() - begin < 0.5  # a hub that has nothing to do sleeps for a second
     hub.close()
 
 

@@ -145,11 +145,10 @@ class OutOfMemory:
         return "probably" if self._counter.rose() else "no"
 
     async def follow(self) -> None:
-        """Keep the counter up to date, for ever."""
-        while True:
+        """Keep the counter up to date, for ever, where it is needed."""
+        while self._log is None:
             await asyncio.sleep(RECENT)
-            if self._log is None:
-                self._counter.look()
+            self._counter.look()
 
     def close(self) -> None:
         """Give the log back."""

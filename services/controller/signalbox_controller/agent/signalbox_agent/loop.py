@@ -110,6 +110,7 @@ class Loop:
         self._stop_thread()
         with self.lock:
             self.hub = self.last_hub = hub
+            hub.add_reader(self._pipe()[0], self._awake)
             for handle in self._readers:
                 hub.add_reader(handle, self._readable, handle)
             hub.on_tick.add(self._turn)
@@ -123,14 +124,17 @@ class Loop:
             hub, self.hub = self.hub, None
             self.last_hub = None if for_good else hub
             if hub is not None:
-                for handle in self._readers:
+                for handle in (self._pipe()[0], *self._readers):
                     hub.remove(handle)
                 hub.on_tick.discard(self._turn)
         self.start_thread()
 
     def _turn(self) -> None:
         with self.lock:
+            alarm = self._alarm
             _run(self.on_turn)
+            if self._alarm is not alarm:
+                self._wake_up()  # the hub knows before a turn how long it will sleep after it (create_loop)
 
     def _arm(self) -> None:
         """Have one timer on the hub, for the earliest of ours: the hub cancels what it thinks a connection left."""
@@ -157,10 +161,7 @@ class Loop:
         with self.lock:
             if self._thread is not None:
                 return
-            if self._waker is None:
-                self._waker = os.pipe()
-                for end in self._waker:
-                    os.set_blocking(end, False)
+            self._pipe()
             self._thread = threading.Thread(target=self._serve, name="signalbox-agent", daemon=True)
             self._thread.start()
 
@@ -175,6 +176,14 @@ class Loop:
         if self._thread is not None and not self._woken:
             self._wake_up()
 
+    def _pipe(self) -> tuple[int, int]:
+        """The pipe that ends a sleep, made when it is first needed."""
+        if self._waker is None:
+            self._waker = os.pipe()
+            for end in self._waker:
+                os.set_blocking(end, False)
+        return self._waker
+
     def _wake_up(self) -> None:
         self._woken = True
         if self._waker is not None:
@@ -182,6 +191,14 @@ class Loop:
                 os.write(self._waker[1], b"x")
             except OSError:  # full: it will wake up in any case
                 return
+
+    def _awake(self) -> None:
+        """What ended the sleep is taken out of the pipe."""
+        try:
+            os.read(self._pipe()[0], 4096)
+        except BlockingIOError:  # the thread took it before it handed over
+            return
+        self._woken = False  # only now: who finds it set has put its work where this turn will see it
 
     def _serve(self) -> None:
         me = threading.current_thread()
@@ -204,8 +221,7 @@ class Loop:
         readable = _poll(handles, delay)
         if waker in readable:
             readable.remove(waker)
-            os.read(waker, 4096)
-            self._woken = False  # only now: who finds it set has put its work where this turn will see it
+            self._awake()
         return readable
 
     def abandon(self) -> None:

@@ -58,6 +58,11 @@ function concerns(action, process) {
   return (down && !process.standby) || process.state === "backoff";
 }
 
+/** Whether all of them have been told to stop already. @param {Host[]} hosts  As `targets` gives them. */
+export function areStopping(hosts) {
+  return hosts.length > 0 && hosts.every((host) => host.processes.every((process) => process.kill_at));
+}
+
 /**
  * Why a button does nothing at the moment; empty when it does.
  * @param {import("./state.js").State} state

@@ -8,7 +8,7 @@ import { words } from "../core/api.js";
 import { capitalised } from "../core/format.js";
 import { useApp, useStore } from "../core/store.js";
 import { html, useEffect, useRef, useState } from "../core/ui.js";
-import { fate, named, targets, tasksOf } from "../model/power.js";
+import { areStopping, fate, named, targets, tasksOf } from "../model/power.js";
 import { Dialog } from "./dialog.js";
 
 /** @typedef {import("../types.js").Host} Host */
@@ -27,13 +27,13 @@ const TEXTS = {
  * @param {object} props
  * @param {import("../types.js").Power} props.action
  * @param {import("../types.js").Scope} props.scope
- * @param {string} [props.preset]  The mode that is chosen at first.
+ * @param {string} [props.preset]  The mode that is chosen at first; by default graceful, unless that is under way already.
  * @param {() => void} props.onClose
  */
-export function PowerDialog({ action, scope, preset = "graceful", onClose }) {
+export function PowerDialog({ action, scope, preset, onClose }) {
   const { processes } = useApp();
   const hit = targets(useStore((state) => state.status), action, scope);
-  const [mode, setMode] = useState(preset);
+  const [mode, setMode] = useState(preset ?? (action === "stop" && areStopping(hit) ? "immediate" : "graceful"));
   const [seconds, setSeconds] = useState("");
   const [reason, setReason] = useState("");
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
@@ -66,7 +66,10 @@ export function PowerDialog({ action, scope, preset = "graceful", onClose }) {
 function Hit({ hosts }) {
   return html`<ul class="hit-list" data-testid="power-hit">
     ${hosts.map(
-      (host) => html`<li key=${host.name}><b>${host.name}</b>${": "}${host.processes.map((one) => (one.pid ? `${one.name} (pid ${one.pid})` : one.name)).join(", ")}</li>`,
+      (host) => html`<li key=${host.name}>
+        <b>${host.name}</b>${": "}${host.processes.map((one) => (one.pid ? `${one.name} (pid ${one.pid})` : one.name)).join(", ")}
+        ${host.state !== "online" && html`<p class="muted">Nothing is heard of it: it obeys only if it is back before the command expires, in a minute.</p>`}
+      </li>`,
     )}
   </ul>`;
 }
