@@ -1,6 +1,6 @@
 """Fixtures that every test can use: real stores, and a whole Signalbox."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -8,11 +8,24 @@ import pytest
 import pytest_asyncio
 
 from signalbox.postgres.pool import Database, open_database
+from support.last_words import last_words
 from support.stores.choose import a_postgres, a_rabbit, a_redis
 from support.stores.databases import a_database, migrate_all
 from support.stores.rabbit import RabbitMQ
 from support.stores.server import Postgres, Redis
 from support.system import System, a_system
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to a failure what the services of its system logged last."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        for fixture in ("shared_system", "fresh_system"):
+            system = item.funcargs.get(fixture)
+            if isinstance(system, System):
+                report.sections.extend(last_words(system.data / "logs"))
+    return report
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -52,7 +52,7 @@ async def windows(
         failed = request.node.stash.get(_FAILED, False)
         if failed or opened.faults:
             files = ", ".join(map(str, await opened.photograph(tmp_path)))
-            print(f"What the browser showed: {files}")  # noqa: T201
+            print(f"What the browser showed: {files}\nand what was said:\n{await opened.tell()}")  # noqa: T201
         if opened.faults:
             told = "\n".join(["the page went wrong:", *opened.faults, f"(photographed: {files})"])
             pytest.fail(told, pytrace=False)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from pathlib import Path
+from statistics import median
 
 import psutil
 import pytest
@@ -106,12 +107,20 @@ async def test_a_second_cancel_later_gets_the_same_answer(system: System) -> Non
 
 
 async def test_the_next_task_starts_within_300_ms(fresh_system: System) -> None:
-    """Every slot is taken, so whatever comes next can only run in the one that the cancel frees."""
+    """The median of three: what else the machine does at one moment says nothing about us."""
     system = fresh_system
     busy = [await system.running() for _ in range(4)]
-    following = await system.send("reports.count_stock", seconds=0.1)
+    assert median([await _pause(system, task) for task in busy[:3]]) < 0.3
+
+
+async def _pause(system: System, task: Json) -> float:
+    """Seconds from the end of this task, which is cancelled, to the start of the next one.
+
+    Every slot is taken, so whatever comes next can only run in the one that the cancel frees. It stays, to keep it so.
+    """
+    following = await system.send("reports.count_stock", seconds=120.0)
     await system.task_when(following, "pending")
-    await _cancel(system, busy[0])
+    await _cancel(system, task)
 
     async def look() -> float | None:
         [row] = await system.record(
@@ -120,11 +129,13 @@ async def test_the_next_task_starts_within_300_ms(fresh_system: System) -> None:
             FROM task_logs AS cancelled JOIN task_logs AS next ON next.started_at > cancelled.finished_at
             WHERE cancelled.task_id = $1 GROUP BY cancelled.finished_at
             """,
-            busy[0]["task_id"],
+            task["task_id"],
         ) or [{"pause": None}]
         return None if row["pause"] is None else float(row["pause"])
 
-    assert await eventually(look, "the next task") < 0.3
+    pause = await eventually(look, "the next task")
+    await system.task_when(following, "running")
+    return pause
 
 
 async def test_a_cancelled_task_does_not_keep_its_worker_from_working(system: System) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from support.requirement import missing
+from support.witness import Witness
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 #: No sandbox, for tests run as root too; the rest keeps it from talking to anybody but Signalbox.
@@ -53,6 +54,9 @@ class Window:
     page: Page
     expected: Sequence[str]
     faults: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.witness = Witness(self.page)
 
     def watch(self) -> None:
         """Take down errors from now on; a breach of the content security policy is one of the console's."""
@@ -107,6 +111,10 @@ class Windows:
         for window, file in zip(self._windows, files, strict=True):
             await window.page.screenshot(path=file)
         return files
+
+    async def tell(self) -> str:
+        """What went on between each of them and the server."""
+        return "\n".join([await window.witness.tells() for window in self._windows])
 
     async def close(self) -> None:
         """Close them all."""

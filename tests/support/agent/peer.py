@@ -153,6 +153,10 @@ class Peer:
             told = [line["event"] for line in self.lines if line["type"] == "event"]
         return [event["type"] for event in told if event["task_id"] == task_id]
 
+    def course(self, task_id: str) -> list[str]:
+        """The same without TaskSignalled, which only a kill that takes a while is worth."""
+        return [kind for kind in self.kinds(task_id) if kind != "TaskSignalled"]
+
     def when(self, line: Line) -> float:
         """When a line came, on the monotonic clock."""
         with self._changed:

@@ -26,6 +26,7 @@ from signalbox_agent.link import Link, line_of
 from signalbox_agent.loop import Loop
 from signalbox_agent.prefork import Prefork
 from signalbox_agent.queues import Queues
+from signalbox_agent.reconnect import surviving
 from signalbox_agent.release import Release
 from signalbox_agent.requests import Claims
 from signalbox_agent.runs import Runs
@@ -262,6 +263,8 @@ def consumer_step(agent: WorkerAgent) -> type:
         def __init__(self, consumer: Any, **kwargs: Any) -> None:
             super().__init__(consumer, **kwargs)
             consumer.update_strategies = claiming(agent, consumer, consumer.update_strategies)
+            if (lost := getattr(consumer, "on_connection_error_after_connected", None)) is not None:
+                consumer.on_connection_error_after_connected = surviving(consumer, lost)
 
         def start(self, consumer: Any) -> None:
             agent.custody.take(consumer.task_consumer.channel)
