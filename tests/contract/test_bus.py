@@ -381,7 +381,7 @@ async def test_a_host_is_present_until_it_withdraws_or_falls_silent(redis: Redis
     await announce(redis, "stays")
     await announce(redis, "leaves")
     await announce(redis, "dies", ttl=0.05)
-    await withdraw(redis, "leaves")
+    await withdraw(redis, "leaves", empty=True)
 
     async def dead() -> bool:
         return "dies" not in await present(redis)
