@@ -6,7 +6,7 @@
 import { useTicking } from "../core/clock.js";
 import { elapsed, time } from "../core/format.js";
 import { useApp, useStore } from "../core/store.js";
-import { html, useEffect, useRef, useState } from "../core/ui.js";
+import { html, useLayoutEffect, useRef, useState } from "../core/ui.js";
 import { cancelRefusal, isOver, spanOf } from "../model/tasks.js";
 import { Dialog } from "./dialog.js";
 import { StatusBadge } from "./task_parts.js";
@@ -21,7 +21,7 @@ export function CancelDialog({ task, onClose }) {
   const refusal = useTicking(() => cancelRefusal(task, user, asked, clock.now()));
   const [reason, setReason] = useState("");
   const [confirm, keep] = [useRef(/** @type {HTMLElement | null} */ (null)), useRef(/** @type {HTMLElement | null} */ (null))];
-  useEffect(() => (refusal ? keep : confirm).current?.focus(), [Boolean(refusal)]);
+  useLayoutEffect(() => (refusal ? keep : confirm).current?.focus(), [Boolean(refusal)]);
   const kill = () => {
     if (refusal) return;
     onClose();

@@ -7,7 +7,7 @@
 import { words } from "../core/api.js";
 import { capitalised } from "../core/format.js";
 import { useApp, useStore } from "../core/store.js";
-import { html, useEffect, useRef, useState } from "../core/ui.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../core/ui.js";
 import { areStopping, fate, named, targets, tasksOf } from "../model/power.js";
 import { Dialog } from "./dialog.js";
 
@@ -37,7 +37,7 @@ export function PowerDialog({ action, scope, preset, onClose }) {
   const [seconds, setSeconds] = useState("");
   const [reason, setReason] = useState("");
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
-  useEffect(() => field.current?.focus(), []);
+  useLayoutEffect(() => field.current?.focus(), []); // before the next key, which may be the first of the reason
   const [texts, none, ends] = [TEXTS[action], hit.length === 0, action !== "start"];
   const title = `${capitalised(action)} ${named(scope)}${action === "stop" && mode === "immediate" ? " now" : ""}`;
   const confirm = () => {
