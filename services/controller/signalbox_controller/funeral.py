@@ -31,7 +31,8 @@ async def bury(life: Life, code: int | None, spec: ProcessSpec, site: Site, orde
     # As long as nobody told it to stop, a KILL is not ours.
     memory = site.memory.killed(life.main.pid) if code == -signal.SIGKILL and not life.asked else "no"
     end = wording.exit_words(code, memory)
-    aftermath = await clear_up(life, site.reaper)
+    written = diary.path_of(site.launcher.socket, life.instance)
+    aftermath = await clear_up(life, site.reaper, diary.read(written))
     reckoning = reckon(spec.name, site.host, aftermath.lost, end, order)
     for event in reckoning.events:
         site.tell(event)
@@ -40,5 +41,5 @@ async def bury(life: Life, code: int | None, spec: ProcessSpec, site: Site, orde
     site.agents.retire(life.instance)
     site.instances.forget(spec.name)
     site.orders.forget(spec.name)
-    diary.forget(diary.path_of(site.launcher.socket, life.instance))
+    diary.forget(written)
     return Buried(end, reckoning.failed + life.agent.parting.stopped, aftermath.survivors)

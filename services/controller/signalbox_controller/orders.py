@@ -2,11 +2,13 @@
 
 import logging
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from signalbox_controller import statefile
+from signalbox_controller.agents.runs import Run
 from signalbox_controller.wording import Order
 
 log = logging.getLogger(__name__)
@@ -18,6 +20,8 @@ class UnderWay(msgspec.Struct, frozen=True):
     order: Order
     #: When what is left is killed, in seconds of the epoch.
     kill_at: float
+    #: What ran when the KILL was about to be sent: nobody else can tell, should we die in the same moment.
+    runs: tuple[Run, ...] = ()
 
     @property
     def left(self) -> float:
@@ -41,6 +45,12 @@ class Orders:
         """The process is being stopped, and has so many seconds."""
         self._orders[name] = UnderWay(order, time.time() + seconds)
         self._save()
+
+    def about_to_kill(self, name: str, runs: Iterable[Run]) -> None:
+        """Whatever runs now ends with the process."""
+        if (stop := self._orders.get(name)) is not None:
+            self._orders[name] = msgspec.structs.replace(stop, runs=tuple(runs))
+            self._save()
 
     def of(self, name: str) -> UnderWay | None:
         """The stop of this process that is under way."""

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from signalbox_controller import obituary, procfs, wording
-from signalbox_controller.agents import diary, protocol
+from signalbox_controller.agents import protocol
 from signalbox_controller.clocks import Clock, Clocks
 from signalbox_controller.desired import Wish
 from signalbox_controller.ending import kill_all
@@ -117,14 +117,13 @@ class Supervised:
         `asked` tells that its end is no failure.
         """
         agent = self._site.agents.expect(instance, self.spec.name, self, adopted=True)
+        if (stop := self._site.orders.of(self.spec.name)) is not None:
+            agent.runs.seed(stop.runs)
         life = Life(instance, main, agent, self._site.reaper, gone=gone)
         life.asked = asked
         self._live(life)
-        if gone:
-            agent.recall(diary.read(diary.path_of(self._site.launcher.socket, instance)))
-            self._feed(Input.ADOPTED, "ended while no controller was here")
-        else:
-            self._feed(Input.ADOPTED, "was running when the controller started; waits for its agent")
+        there = "was running when the controller started; waits for its agent"
+        self._feed(Input.ADOPTED, "ended while no controller was here" if gone else there)
 
     def carry_on(self, stop: UnderWay) -> None:
         """Go on with a stop that a former controller has begun; what is wanted afterwards stays as it is."""
@@ -244,6 +243,7 @@ class Supervised:
         if (life := self.life) is None:
             return
         await life.agent.parting.let_go()
+        self._site.orders.about_to_kill(self.spec.name, life.agent.runs.running.values())
         if survivors := await kill_all(life.tree.look, self._site.reaper):
             self._outlived(survivors)
 

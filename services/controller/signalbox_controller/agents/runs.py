@@ -1,5 +1,6 @@
 """What one worker runs at this moment, as told by its agent; kept here because a dead worker cannot be asked."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -62,6 +63,10 @@ class RunTable:
     def name(self, task_id: str) -> str:
         """What people call the task; empty when this worker does not know it."""
         return self._names.get(task_id, "")
+
+    def seed(self, runs: Iterable[Run]) -> None:
+        """Begin with what is known from before; its agent knows better, if it still comes to speak."""
+        self.running = {run.task_id: run for run in runs}
 
     def note(self, event: AnyTaskEvent) -> None:
         """Take in what happened to a task."""

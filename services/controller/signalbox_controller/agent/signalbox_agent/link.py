@@ -131,8 +131,10 @@ class Link:
             self._stalled_until = 0.0
             self.flush()
             if self._online and not self._pending:
-                return
+                break
             sleep(STALL)
+        if self.diary is not None and len(self.backlog):
+            self.diary.open()  # sent is not heard: the controller may be dying, too
 
     def abandon(self) -> None:
         """After a fork, in the child: the connection is the parent's business."""
