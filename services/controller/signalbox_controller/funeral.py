@@ -34,8 +34,7 @@ async def bury(life: Life, code: int | None, spec: ProcessSpec, site: Site, orde
     written = diary.path_of(site.launcher.socket, life.instance)
     aftermath = await clear_up(life, site.reaper, diary.read(written))
     reckoning = reckon(spec.name, site.host, aftermath.lost, end, order)
-    for event in reckoning.events:
-        site.tell(event)
+    site.wills.leave(life.instance, life.agent.waiting, reckoning.events)
     if life.agent.parting.custody:
         site.returns.owe(life.instance, reckoning.debt)
     site.agents.retire(life.instance)

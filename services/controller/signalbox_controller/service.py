@@ -42,6 +42,7 @@ from signalbox_controller.rotation import Rotation
 from signalbox_controller.site import Site
 from signalbox_controller.spawn import Launcher, inheritable
 from signalbox_controller.turns import Turns
+from signalbox_controller.wills import Wills
 from signalbox_controller.wording import Order
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ async def controller(
         agents = Agents(host, outbox, Deaths(reaper, memory), cancelled.keys)
         launcher = _launcher(host, folders, settings, environ)
         returns = Returns(folders.state / "returns.json", configuration.processes, launcher, reaper)
+        wills = Wills(folders.state / "wills", outbox)
         site = Site(
             host=host,
             launcher=launcher,
@@ -98,6 +100,7 @@ async def controller(
             orders=Orders(folders.state / "orders.json"),
             memory=memory,
             returns=returns,
+            wills=wills,
             tell=outbox.put,
             logs=configuration.logs,
         )
@@ -112,6 +115,7 @@ async def controller(
         heartbeat = Heartbeat(host, redis, outbox, fleet)
 
         await stack.enter_async_context(agents.listening(folders.socket))
+        wills.open()
         fleet.open()
         stack.callback(fleet.leave)
         await stack.enter_async_context(Operator(host, desk, heartbeat).listening(folders.operator))
@@ -126,7 +130,7 @@ async def controller(
         await leases.leave()
         await heartbeat.leave()
         if not await outbox.drain(FAREWELL):
-            log.warning("Redis is away: what happened last is not told; the agents tell it to the next controller")
+            log.warning("Redis is away: what happened last is told by the next controller")
 
 
 @contextmanager

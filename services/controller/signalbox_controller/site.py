@@ -14,6 +14,7 @@ from signalbox_controller.pacing import Pacing
 from signalbox_controller.reaper import Reaper
 from signalbox_controller.returns import Returns
 from signalbox_controller.spawn import Launcher
+from signalbox_controller.wills import Wills
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +28,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     memory: OutOfMemory
     orders: Orders
     returns: Returns
+    wills: Wills
     #: Where events go.
     tell: Callable[[Event], None]
     pacing: Pacing = Pacing()

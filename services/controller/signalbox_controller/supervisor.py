@@ -244,6 +244,7 @@ class Supervised:
             return
         await life.agent.parting.let_go()
         self._site.orders.about_to_kill(self.spec.name, life.agent.runs.running.values())
+        self._site.wills.note(life.instance, life.agent.waiting)
         if survivors := await kill_all(life.tree.look, self._site.reaper):
             self._outlived(survivors)
 

@@ -10,7 +10,7 @@ import msgspec
 
 from signalbox.errors import UnreadableMessage
 from signalbox.messages.base import utc_now
-from signalbox.messages.events import EventsLost, TaskCancelled
+from signalbox.messages.events import AnyTaskEvent, EventsLost, TaskCancelled
 from signalbox_controller.agents import protocol
 from signalbox_controller.agents.connection import Connection
 from signalbox_controller.agents.deaths import Deaths, died
@@ -162,6 +162,11 @@ class Agent:
 
         return published
 
+    @property
+    def waiting(self) -> list[AnyTaskEvent]:
+        """What it told and Redis does not have yet."""
+        return self._ledger.waiting
+
     def recall(self, diary: Iterable[AgentLine]) -> None:
         """Take in what it wrote down while nobody listened; it is gone, and will not say it itself."""
         for line in diary:
@@ -226,6 +231,7 @@ class Agent:
             )
             published()
             return
+        self._ledger.keep(line.seq, event)
         self.runs.note(event)
         self.parting.note(event)
         for inquiry in self._inquiries.values():
