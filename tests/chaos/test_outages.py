@@ -1,5 +1,6 @@
 """Mission, line 6: what still works, and what is still true, while a part is away."""
 
+import asyncio
 import time
 
 import psutil
@@ -35,6 +36,43 @@ async def test_without_the_database_a_cancel_still_kills_and_the_record_follows(
     assert (log["status"], log["error"]) == ("failed", MESSAGE)
     [command] = await system.record("select * from commands where target = $1", task["task_id"])
     assert command["state"] == "cancelled"
+
+
+async def test_without_the_database_celery_stops_as_fast_as_with_it_and_the_record_follows(system: System) -> None:
+    tasks: list[str] = []
+
+    async def stopped(*, without_database: bool) -> float:
+        """Stop it with a task in its hands that ignores TERM; the seconds until all of it is dead."""
+        task = await system.running("stubborn.ignore_term", seconds=60.0)
+        tasks.append(task["task_id"])
+        rows = await system.record("select pid from processes where state = 'running'")
+        everyone = [psutil.Process(pid) for pid in (task["pid"], *[row["pid"] for row in rows])]
+        if without_database:
+            await system.postgres.stop()
+        began = time.monotonic()
+        dying = asyncio.create_task(asyncio.to_thread(psutil.wait_procs, everyone, 10.0))
+        async with system.client() as client:
+            answer = await client.post("/scheduler/stop-celery/", json={"mode": "immediate"})
+        assert answer.status_code == 200, answer.text
+        _, alive = await dying
+        assert not alive
+        return time.monotonic() - began
+
+    with_it = await stopped(without_database=False)
+    await system.start_celery()
+    without = await stopped(without_database=True)
+    await system.postgres.start()
+
+    async def right() -> bool:
+        rows = await system.record("select outcome, finished_at from tasks where task_id = any($1)", tasks)
+        processes = await system.record("select state from processes")
+        ended = [row["outcome"] == "stopped" and row["finished_at"] is not None for row in rows]
+        return ended == [True, True] and {row["state"] for row in processes} == {"stopped"}
+
+    await eventually(right, "the record is right again", within=5.0)
+    await system.start_celery()
+    await system.make_whole()
+    assert without < with_it + 0.5, f"{without:.2f} s instead of {with_it:.2f} s"
 
 
 async def test_what_ran_while_the_database_was_away_is_in_the_record_afterwards(system: System) -> None:

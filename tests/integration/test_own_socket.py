@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +16,7 @@ from signalbox.local.places import operator_socket
 from signalbox.local.protocol import NotDone, decode_reply
 from signalbox.messages.events import CommandDone, CommandGiven, ProcessChanged, TaskCancelled, TaskFailed
 from support.cli import Ended, run
+from support.eventually import eventually
 from support.host import Host, a_host, exists
 from support.stores.server import Redis
 
@@ -22,6 +26,18 @@ async def host(tmp_path: Path, valkey: Redis) -> AsyncIterator[Host]:
     async with a_host(tmp_path / "host", valkey) as one:
         await one.process_is("worker", "running")
         yield one
+
+
+#: A stop by a user who can open the socket: its permissions are not all that protects it.
+_AS_SOMEBODY_ELSE = """
+import os, socket, sys
+os.setuid(65534)
+with socket.socket(socket.AF_UNIX) as peer:
+    peer.settimeout(10.0)
+    peer.connect(sys.argv[1])
+    peer.sendall(b'{"type":"StopProcesses"}\\n')
+    print(peer.recv(65536).decode())
+"""
 
 
 def said(host: Host, line: bytes) -> str:
@@ -77,6 +93,27 @@ async def test_without_redis_celery_is_shown_and_started_and_a_task_cancelled(ho
     await host.process_is("worker", "running")
 
 
+async def test_what_a_controller_could_not_tell_before_it_was_killed_is_told_by_the_next(
+    host: Host, valkey: Redis
+) -> None:
+    stubborn = await host.running("stubborn.ignore_term", seconds=120.0)
+    await valkey.stop()
+    ended = await run("stop", "--local", "--mode", "immediate", "--reason", "Redis is away", data=host.data)
+    assert ended.code == 0, ended.err
+    await host.end_hard()
+    await valkey.start()
+    host.start()
+    failed = await host.seen(TaskFailed, task_id=stubborn.task_id)
+    assert (failed.outcome, failed.error) == ("stopped", "Celery was stopped by root on web-01: Redis is away")
+    assert (await host.process_is("worker", "stopped")).desired == "stopped"
+    wills = host.data / "controller" / "wills"
+
+    async def told() -> bool:
+        return not list(wills.iterdir())
+
+    await eventually(told, "what was written down is removed once it is told")
+
+
 async def test_only_its_own_host_is_reached(host: Host) -> None:
     elsewhere = await run("stop", "--local", "--host", "web-02", data=host.data)
     unknown = await run("stop", "--local", "--process", "other", data=host.data)
@@ -97,6 +134,22 @@ async def test_only_its_owner_can_open_the_socket(host: Host) -> None:
     path = operator_socket(host.data)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else for a moment")
+async def test_somebody_else_who_gets_at_the_socket_is_refused(host: Host) -> None:
+    path = operator_socket(host.data)
+    path.parent.chmod(0o711)
+    path.chmod(0o666)
+    somebody = subprocess.run(
+        [sys.executable, "-c", _AS_SOMEBODY_ELSE, path.name],
+        cwd=path.parent,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert "Only root and the user that the controller runs as" in somebody.stdout, somebody.stderr
+    assert exists(await host.pid("worker"))
 
 
 async def test_without_a_controller_it_says_where_it_looked(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import httpx
 from celery import Celery
 
 from signalbox_local import environment
-from signalbox_local.plan import Plan
+from signalbox_local.plan import ROOT, Plan
 from signalbox_local.ports import free_port
 from signalbox_local.progress import silent
 from signalbox_local.run import ADMIN, LocalRun
@@ -21,6 +21,8 @@ from support.stores.server import Postgres, Redis
 #: Seconds for Celery to import, connect and consume on a busy machine.
 CELERY_DEADLINE = 30.0
 Json = dict[str, Any]
+#: What `make up` runs.
+EXAMPLE = ROOT / "signalbox.example.toml"
 
 
 class System:
@@ -119,6 +121,11 @@ class System:
 
         return await eventually(look, f"Celery {state}", within=within)
 
+    async def start_celery(self) -> None:
+        """Start again what a test stopped."""
+        async with self.client() as client:
+            (await client.post("/scheduler/start-celery/")).raise_for_status()
+
     async def make_whole(self) -> None:
         """Start again what a test took away, wait until Celery consumes, and free it of what tests left running."""
         for store in (self.postgres, self.redis):
@@ -140,11 +147,17 @@ class System:
 
 
 @asynccontextmanager
-async def a_system(data: Path, postgres: Postgres, redis: Redis, database: str) -> AsyncIterator[System]:
-    """Start all of Signalbox on an (empty) database of these stores; stop it at the end."""
+async def a_system(
+    data: Path, postgres: Postgres, redis: Redis, database: str, *, broker: str = ""
+) -> AsyncIterator[System]:
+    """Start all of Signalbox on an (empty) database of these stores; stop it at the end.
+
+    `broker` is where Celery's tasks wait, by default the same Redis; `System.send` knows only that one.
+    """
     plan = Plan(
         data=data,
         port=free_port(),
+        config=_with_broker(data, broker) if broker else EXAMPLE,
         database_url=postgres.url_of(database),
         redis_url=redis.url,
         hostname="testhost",
@@ -158,3 +171,11 @@ async def a_system(data: Path, postgres: Postgres, redis: Redis, database: str) 
         yield system
     finally:
         await run.stop()
+
+
+def _with_broker(folder: Path, broker: str) -> Path:
+    """The example on another broker."""
+    text = EXAMPLE.read_text(encoding="utf-8").replace("${SHOP_BROKER_URL}", broker)
+    file = folder.with_suffix(".toml")
+    file.write_text(text.replace('directory = "examples"', f'directory = "{ROOT / "examples"}"'), encoding="utf-8")
+    return file

@@ -71,14 +71,17 @@ class Operator:
             writer.close()
 
     async def _reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Reply:
-        uid = _user(writer)
-        if uid not in {0, os.getuid()}:
+        async with asyncio.timeout(REQUEST_WITHIN):
+            try:
+                line = await reader.readline()
+            except ValueError as error:  # too long
+                return NotDone(message=f"That is not a request of this version: {error}")
+        if (uid := _user(writer)) not in {0, os.getuid()}:
             log.warning("User id %d may not give commands here: refused", uid)
             return NotDone(message="Only root and the user that the controller runs as may give commands here.")
         try:
-            async with asyncio.timeout(REQUEST_WITHIN):
-                request = decode_request(await reader.readline())
-        except (UnreadableMessage, ValueError) as error:
+            request = decode_request(line)
+        except UnreadableMessage as error:
             return NotDone(message=f"That is not a request of this version: {error}")
         if isinstance(request, ShowStatus):
             return self._heartbeat.seen()
