@@ -38,6 +38,13 @@ async def test_without_the_database_a_cancel_still_kills_and_the_record_follows(
     assert command["state"] == "cancelled"
 
 
+def seconds_until_dead(processes: list[psutil.Process]) -> float:
+    began = time.monotonic()
+    _, alive = psutil.wait_procs(processes, 10.0)
+    assert not alive
+    return time.monotonic() - began
+
+
 async def test_without_the_database_celery_stops_as_fast_as_with_it_and_the_record_follows(system: System) -> None:
     tasks: list[str] = []
 
@@ -49,14 +56,11 @@ async def test_without_the_database_celery_stops_as_fast_as_with_it_and_the_reco
         everyone = [psutil.Process(pid) for pid in (task["pid"], *[row["pid"] for row in rows])]
         if without_database:
             await system.postgres.stop()
-        began = time.monotonic()
-        dying = asyncio.create_task(asyncio.to_thread(psutil.wait_procs, everyone, 10.0))
+        dying = asyncio.create_task(asyncio.to_thread(seconds_until_dead, everyone))
         async with system.client() as client:
             answer = await client.post("/scheduler/stop-celery/", json={"mode": "immediate"})
         assert answer.status_code == 200, answer.text
-        _, alive = await dying
-        assert not alive
-        return time.monotonic() - began
+        return await dying
 
     with_it = await stopped(without_database=False)
     await system.start_celery()
