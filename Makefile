@@ -48,7 +48,7 @@ chaos: install-dev ## only the tests that take parts away while it runs
 	@$(IN_VENV) -m pytest tests/chaos $(ARGS)
 
 bench: install-dev ## measure, and print what was measured
-	@for file in benchmarks/*.py; do echo "== $$file"; $(IN_VENV) "$$file" $(ARGS) || exit 1; done
+	@for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=deploy/local:tests .venv/bin/python "$$file" $(ARGS) || exit 1; done
 
 protocol: install-dev ## publish the messages anew, as JSON Schema and AsyncAPI
 	@.venv/bin/python -m signalbox.messages.schema docs/protocol

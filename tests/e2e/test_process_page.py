@@ -1,14 +1,10 @@
 """The page of hosts and processes: badges that turn at once, and what a person stops, starts and restarts there."""
 
-import asyncio
 import os
 import re
 import signal
-import statistics
 import time
 from collections.abc import AsyncIterator
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -16,35 +12,13 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
 
+from support.badges import WATCH, shown
 from support.browser import Scheme, Windows
 from support.eventually import eventually
 from support.page import colour, look_at
 from support.system import CELERY_DEADLINE, Json, System
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-#: Seconds within which a badge has to follow the truth.
-AT_ONCE = 0.3
-#: Takes down when the page shows what of a process, and the word of each badge; seconds since 1970.
-WATCH = """() => {
-  window.history_ = [];
-  const note = (what, text) => {
-    const last = window.history_.findLast((one) => one.what === what);
-    if (last?.text !== text) window.history_.push({what, text, at: Date.now() / 1000});
-  };
-  const look = () => {
-    for (const row of document.querySelectorAll("[data-process]")) {
-      note(row.dataset.name, row.dataset.state);
-      const said = row.querySelector("[data-testid=process-message]");
-      if (said?.localName === "pre") note(row.dataset.name + " log", said.textContent);
-    }
-    const badges = document.querySelectorAll(".badges [data-state]");
-    for (const badge of badges) note(badge.dataset.testid, badge.dataset.state);
-  };
-  const all = {subtree: true, childList: true, attributes: true, characterData: true};
-  new MutationObserver(look).observe(document.body, all);
-  look();
-}"""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -77,34 +51,6 @@ async def _process(system: System, name: str = "worker") -> Json:
     return found
 
 
-async def _shown(page: Page, what: str, text: str, after: float) -> float:
-    """When the page first showed this, after a moment."""
-
-    async def look() -> float | None:
-        history: list[dict[str, Any]] = await page.evaluate("window.history_")
-        times = [one["at"] for one in history if one["what"] == what and one["text"] == text and one["at"] > after]
-        return min(times, default=None)
-
-    return await eventually(look, f"{what} {text} on the page", within=CELERY_DEADLINE)
-
-
-def _last_gone(pids: list[int]) -> float:
-    """Wait until none of them exists; when that was."""
-    end = time.monotonic() + CELERY_DEADLINE
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
-        assert time.monotonic() < end, f"one of {pids} is still there"
-        time.sleep(0.001)
-    return time.time()
-
-
-def _consumed_since(logs: Path, after: float) -> float | None:
-    """When the worker last said in its own log that it is ready."""
-    line = re.compile(r"^\[(.*?): INFO/MainProcess\] worker@\S+ ready\.$", re.MULTILINE)
-    said = [found for file in logs.rglob("worker*.log*") for found in line.findall(file.read_text(encoding="utf-8"))]
-    times = [datetime.strptime(one, "%Y-%m-%d %H:%M:%S,%f").timestamp() for one in said]  # noqa: DTZ007 - local time
-    return max((one for one in times if one > after), default=None)
-
-
 async def test_the_badges_turn_to_stopped_and_back_as_celery_is_stopped_and_started(page: Page, system: System) -> None:
     await look_at(page, "#/processes")
     await _badges_say(page, "Running", "Running", "Running")
@@ -123,36 +69,6 @@ async def test_the_badges_turn_to_stopped_and_back_as_celery_is_stopped_and_star
     await _badges_say(page, "Running", "Running", "Running")
     await expect(page.get_by_test_id("host-badge")).to_have_text("Running")
     assert await page.evaluate("window.neverReloaded")
-
-
-async def test_a_badge_says_stopped_and_running_at_once_when_it_is_so(page: Page, system: System) -> None:
-    await look_at(page, "#/processes")
-    await _is(await _row(page), "running")
-    await page.evaluate(WATCH)
-    late: dict[str, list[float]] = {"stopped": [], "running": []}
-    async with system.client() as client:
-        for _ in range(3):
-            main = psutil.Process((await _process(system))["pid"])
-            pids = [main.pid, *(child.pid for child in main.children(recursive=True))]
-            begun = time.time()
-            stop = {"processes": ["worker"], "mode": "immediate"}
-            stopping = asyncio.ensure_future(client.post("/scheduler/stop-celery/", json=stop))
-            gone = await asyncio.to_thread(_last_gone, pids)
-            (await stopping).raise_for_status()
-            late["stopped"] += [
-                await _shown(page, what, "stopped", begun) - gone for what in ("worker", "badge-worker")
-            ]
-            (await client.post("/scheduler/start-celery/", json={"processes": ["worker"]})).raise_for_status()
-            ready = _consumed_since(system.data / "logs", gone)
-            assert ready is not None
-            late["running"] += [
-                await _shown(page, what, "running", gone) - ready for what in ("worker", "badge-worker")
-            ]
-    print({state: [f"{one * 1000:.0f} ms" for one in seconds] for state, seconds in late.items()})  # noqa: T201
-    assert statistics.median(late["stopped"]) < AT_ONCE
-    assert statistics.median(late["running"]) < AT_ONCE
-    # It never shines before it is true: a log's line is a millisecond older than the signal that follows it.
-    assert min(late["running"]) > -0.005
 
 
 async def test_a_drain_counts_down_and_is_cut_short_when_somebody_will_not_wait(page: Page, system: System) -> None:
@@ -242,7 +158,7 @@ async def test_a_worker_that_is_killed_fails_its_task_and_shows_the_last_lines_o
     assert words.startswith("failed (signal 9 (SIGKILL): ")
     assert "\n" in words
     assert "|" not in words
-    assert await _shown(page, "worker", "backoff", begun) - begun < 1.0
+    assert await shown(page, "worker", "backoff", begun) - begun < 1.0
     await _is(row, "running")
 
 

@@ -1,0 +1,82 @@
+"""How late do the badges follow the truth, as all of Celery is stopped and started again and again?
+
+Seen on an open page in a real browser and on the live websocket, with Redis and with RabbitMQ as Celery's broker. The
+truth is the end of the last pid in `/proc`, and the line in which Celery itself says that the worker is ready. Exits
+with 1 when anything was shown too early, or more than 0.3 s late.
+"""
+
+import argparse
+import asyncio
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.async_api import Browser
+
+from support.badges import AT_ONCE, LINE_FIRST, Lateness, measure
+from support.browser import Windows, a_browser
+from support.stores.choose import a_postgres, a_rabbit, a_redis
+from support.stores.databases import a_database
+from support.stores.server import Postgres
+from support.system import a_system
+
+BROKERS = ("redis", "rabbitmq")
+
+
+async def benchmark(broker: str, rounds: int) -> Lateness:
+    """Start a system in a folder of its own, measure, and stop it."""
+    with tempfile.TemporaryDirectory(prefix="signalbox-bench-") as name:
+        folder = Path(name)
+        async with a_browser() as browser, a_postgres(folder / "postgres") as postgres:
+            if broker == "redis":
+                return await _measured(folder, postgres, browser, rounds, "")
+            async with a_rabbit(folder / "rabbit") as rabbit:
+                return await _measured(folder, postgres, browser, rounds, rabbit.url_of(rabbit.next_place()))
+
+
+async def _measured(folder: Path, postgres: Postgres, browser: Browser, rounds: int, broker: str) -> Lateness:
+    async with (
+        a_redis(folder / "redis") as redis,
+        a_database(postgres) as database,
+        a_system(folder / "data", postgres, redis, database, broker=broker) as system,
+    ):
+        windows = Windows(browser, system.url)
+        try:
+            return await measure(system, await windows.open_as(*system.admin), rounds)
+        finally:
+            await windows.close()
+
+
+def report(broker: str, late: Lateness) -> str:
+    """The figures, a line for each place where a state is shown."""
+    lines = [
+        f"{broker:10}{state:9}{what:14} p50 {statistics.median(found) * 1000:6.1f} ms   max {max(found) * 1000:6.1f} ms"
+        for state, places in (("stopped", late.stopped), ("running", late.running))
+        for what, found in places.items()
+    ]
+    return "\n".join(lines)
+
+
+def holds(late: Lateness) -> bool:
+    """Whether nothing was shown too late, nor before it was true."""
+    stopped, running = late.all_of("stopped"), late.all_of("running")
+    return max(stopped + running) <= AT_ONCE and min(stopped) > 0 and min(running) > -LINE_FIRST
+
+
+def main() -> None:
+    """Read the arguments, run, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=20, help="how often to stop and start (default: 20)")
+    parser.add_argument("--broker", choices=BROKERS, action="append", help="default: one after the other")
+    arguments = parser.parse_args()
+    good = True
+    for broker in arguments.broker or BROKERS:
+        late = asyncio.run(benchmark(broker, arguments.count))
+        print(report(broker, late), flush=True)
+        good = good and holds(late)
+    sys.exit(not good)
+
+
+if __name__ == "__main__":
+    main()
