@@ -99,3 +99,14 @@ async def test_a_worker_that_prints_much_keeps_a_small_log(tmp_path: Path, valke
             return b"worker@web-01 ready" in (logs / "worker.log").read_bytes()
 
         await eventually(told, "what it says after that")
+
+
+def test_the_last_words_are_whole_lines_and_the_last_one_is_always_there(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "worker.log", LIMITS)
+    log.path.write_text("".join(f"{number} {'word ' * 40}end\n" for number in range(20)), encoding="utf-8")
+    words = log.last_words(0).split(" | ")
+    assert [line.split()[0] for line in words] == ["18", "19"]
+    assert all(line.endswith("word end") for line in words)
+    log.path.write_text("before\n" + "x" * 10_000 + "the end\n", encoding="utf-8")
+    assert log.last_words(0).startswith("xxx")
+    assert log.last_words(0).endswith("xthe end")

@@ -11,6 +11,7 @@ import ctypes
 import errno
 import logging
 import os
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -63,8 +64,13 @@ class LogFile:
                 text = file.read(WINDOW).decode(errors="replace")
         except OSError:
             return ""
-        lines = [line.strip("\0 \t\r") for line in text.splitlines()]
-        return " | ".join([line for line in lines if line][-LINES:])[-LENGTH:]
+        words = ""
+        lines = (line.strip("\0 \t\r") for line in reversed(text.splitlines()))
+        for line in islice(filter(None, lines), LINES):
+            if words and len(line) + len(words) > LENGTH:
+                break
+            words = f"{line} | {words}" if words else line[-LENGTH:]
+        return words
 
     @property
     def full(self) -> bool:
