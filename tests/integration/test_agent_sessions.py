@@ -44,6 +44,9 @@ class Told:
     def ready(self) -> None:
         self.words.append("ready")
 
+    def waiting(self) -> None:
+        return
+
     def leaving(self) -> None:
         self.words.append("leaving")
 

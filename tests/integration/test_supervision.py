@@ -3,11 +3,13 @@
 import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from signalbox.messages.events import ProcessChanged, TaskFailed, TaskSucceeded
 from signalbox_local.ports import free_port
+from support.eventually import eventually
 from support.host import ALICE, SHOP, a_host, exists
 from support.relay import a_relay
 from support.stores.server import Redis
@@ -99,6 +101,37 @@ async def test_without_a_broker_it_says_so_waits_for_one_and_then_consumes(tmp_p
         assert "Connection refused" in result.detail
         async with a_relay("127.0.0.1", valkey.url_of(1), port):
             await host.process_is("worker", "running")
+            await host.commander.stop(ALICE, mode="immediate")
+
+
+async def test_a_worker_that_loses_its_broker_does_not_count_as_running_until_it_consumes_again(
+    tmp_path: Path, valkey: Redis
+) -> None:
+    port, broker = free_port(), urlsplit(valkey.url_of(1))
+    there = broker._replace(netloc=f"{broker.netloc.rpartition(':')[0]}:{port}").geturl()
+    impatient = SHOP.replace('name = "worker"', 'name = "worker"\nstart_timeout = 3.0')
+    async with a_host(tmp_path / "host", valkey, impatient, SHOP_BROKER_URL=there) as host:
+        async with a_relay("127.0.0.1", valkey.url_of(1), port):
+            worker = (await host.process_is("worker", "running")).pid
+            task = await host.running()
+        lost = await host.process_is("worker", "starting")
+        assert lost.message == "its broker is away; it consumes again as soon as that is back"
+        await host.end_hard()
+        began = time.monotonic()
+        host.start()
+
+        async def adopted() -> bool:
+            told = await host.of(ProcessChanged, name="worker")
+            return (told[-1].state, told[-1].message) == ("starting", lost.message) and told[-1].at > lost.at
+
+        await eventually(adopted, "the next controller knows that it waits for its broker")
+        assert (await host.commander.start(ALICE, wait=4.0)).verdict != "started"
+        assert time.monotonic() - began > 3.0  # longer than one that never consumed would have got
+        assert exists(task.pid)
+        async with a_relay("127.0.0.1", valkey.url_of(1), port):
+            assert (await host.process_is("worker", "running")).pid == worker
+            await host.running()
+            assert exists(task.pid)
             await host.commander.stop(ALICE, mode="immediate")
 
 

@@ -55,6 +55,11 @@ ROWS: list[tuple[ProcessState, Input, ProcessState, tuple[Action, ...]]] = [
     ("running", Input.EXITED_FOR_GOOD, "stopped", (DISARM,)),
     # Told to shut down by somebody else: no clock of ours runs.
     ("running", Input.LEAVING, "draining", ()),
+    # Without its broker: no clock of ours runs, or a long outage would end it and its tasks.
+    ("running", Input.WAITING, "starting", ()),
+    ("starting", Input.WAITING, "starting", (DISARM,)),
+    ("unknown", Input.WAITING, "starting", ()),
+    ("draining", Input.WAITING, "draining", ()),
     # Adopted.
     ("stopped", Input.ADOPTED, "unknown", ()),
     ("unknown", Input.READY, "running", ()),

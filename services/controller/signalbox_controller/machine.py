@@ -26,6 +26,8 @@ class Input(StrEnum):
     #: Its agent speaks to us, and it does not consume (or tick) yet.
     GREETED = "its agent greeted us"
     READY = "it consumes"
+    #: It was ready, and its broker is away: it takes nothing, and what it runs goes on.
+    WAITING = "it lost its broker"
     #: Its agent says that it began to shut down, whoever told it to.
     LEAVING = "it is shutting down"
     #: The time in which its tasks may finish is over; what is left is for ending them in order.
@@ -106,6 +108,7 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
         # Importing the application is not the same as reaching its broker: each has its time.
         Input.GREETED: _to("starting", Action.ARM_READY),
         Input.READY: _to("running", Action.DISARM),
+        Input.WAITING: _to("starting", Action.DISARM),
         Input.UNREADY: _KILL,
         Input.DRAIN: _HALT,
         Input.HALT: _HALT,
@@ -114,6 +117,7 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
     },
     "running": {
         **_EXITS,
+        Input.WAITING: _to("starting"),
         Input.DRAIN: _DRAIN,
         Input.HALT: _HALT,
         Input.KILL: _KILL,
@@ -123,6 +127,7 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
         **_EXITS,
         Input.GREETED: _to("starting", Action.ARM_READY),
         Input.READY: _to("running"),
+        Input.WAITING: _to("starting"),
         Input.DRAIN: _DRAIN,
         Input.HALT: _HALT,
         Input.KILL: _KILL,

@@ -150,6 +150,9 @@ class Supervised:
             self.life.ready_at = asyncio.get_running_loop().time()
         self._feed(Input.READY)
 
+    def waiting(self) -> None:
+        self._feed(Input.WAITING, "its broker is away; it consumes again as soon as that is back")
+
     def leaving(self) -> None:
         self._feed(Input.LEAVING, "is shutting down, and was not asked to by us")
 

@@ -33,6 +33,9 @@ class Supervisor(Protocol):
     def ready(self) -> None:
         """It consumes, or ticks."""
 
+    def waiting(self) -> None:
+        """It has lost its broker."""
+
     def leaving(self) -> None:
         """It began to shut down."""
 
@@ -210,6 +213,8 @@ class Agent:
         match line:
             case protocol.Ready():
                 self._supervisor.ready()
+            case protocol.Waiting():
+                self._supervisor.waiting()
             case protocol.Claim():
                 self._supervisor.claims(line)
             case protocol.Begin():

@@ -70,6 +70,10 @@ class Begin(_Line, frozen=True, kw_only=True):
     runs: dict[str, float]
 
 
+class Waiting(_Line, frozen=True, kw_only=True):
+    """It has lost its broker, and takes nothing until that is back; what it runs goes on."""
+
+
 class Stopping(_Line, frozen=True, kw_only=True):
     """The process began to shut down."""
 
@@ -144,6 +148,7 @@ AgentLine = (
     | Tick
     | Claim
     | Begin
+    | Waiting
     | Stopping
     | Numbered
     | Snapshot

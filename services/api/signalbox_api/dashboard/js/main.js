@@ -55,7 +55,9 @@ function assembled() {
     state(connection) {
       const news = live.lastNews;
       clock.freeze(connection.phase === "live" || connection.phase === "stopped" ? null : news);
+      const back = connection.phase === "live" && store.state.connection.phase !== "live";
       store.update({ connection });
+      if (back && store.state.statusError) processes.refresh();
     },
     time: (serverTime) => clock.observe(serverTime),
     resync: () => load(true),

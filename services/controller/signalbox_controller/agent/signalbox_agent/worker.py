@@ -49,6 +49,8 @@ class WorkerAgent:
         self._worker = worker
         self._instance = instance
         self._ready = False
+        #: Whether it has lost its broker, and waits for it.
+        self._waiting = False
         self._stopping = False
         self._canceller: Canceller | None = None
         self._prefork: Prefork | None = None
@@ -119,7 +121,18 @@ class WorkerAgent:
                 self.link.say({"type": "stopping"})
             else:
                 self.runs.forget_waiting()
+                if self._ready:
+                    self._ready, self._waiting = False, True
+                    self.link.say({"type": "waiting"})
         self.loop.detach(for_good=for_good)
+
+    @guarded
+    def consuming(self) -> None:
+        """It takes from its queues; the first time, `worker_ready` says so."""
+        with self.loop.lock:
+            if self._waiting:
+                self._ready, self._waiting = True, False
+                self.link.say({"type": "ready"})
 
     @guarded
     def finish(self) -> None:
@@ -181,6 +194,8 @@ class WorkerAgent:
             self._canceller.refuse(message["cancelled"])
             if self._ready:  # both may have come since the hello
                 self.link.say({"type": "ready"})
+            if self._waiting:
+                self.link.say({"type": "waiting"})
             if self._stopping:
                 self.link.say({"type": "stopping"})
             self._tell_custody()
@@ -268,6 +283,10 @@ def consumer_step(agent: WorkerAgent) -> type:
 
         def start(self, consumer: Any) -> None:
             agent.custody.take(consumer.task_consumer.channel)
+            if consumer.hub is None:
+                agent.consuming()
+            else:
+                consumer.hub.call_soon(agent.consuming)  # the first turn comes after the first `basic.consume`
 
         def register_with_event_loop(self, _consumer: Any, hub: Any) -> None:
             agent.turning(hub)

@@ -5,6 +5,7 @@
 
 import { counted } from "../core/format.js";
 import { DOWN } from "./overall.js";
+import { inOrder, standsBy } from "./processes.js";
 
 /** @typedef {import("../types.js").CeleryStatus} CeleryStatus */
 /** @typedef {import("../types.js").Host} Host */
@@ -44,18 +45,19 @@ export function named({ host, process }) {
  */
 export function targets(status, action, scope = EVERYTHING) {
   const within = (/** @type {Host} */ { name }) => !scope.host || name === scope.host;
-  const hit = (/** @type {Process} */ process) => (!scope.process || process.name === scope.process) && concerns(action, process);
-  return (status?.hosts ?? [])
+  const meant = (/** @type {Process} */ { name }) => !scope.process || name === scope.process;
+  const hit = (/** @type {Host} */ host) => host.processes.filter((process) => meant(process) && concerns(action, process, host));
+  return inOrder(status?.hosts ?? [])
     .filter(within)
-    .map((host) => ({ ...host, processes: host.processes.filter(hit) }))
+    .map((host) => ({ ...host, processes: inOrder(hit(host)) }))
     .filter((host) => host.processes.length > 0);
 }
 
-/** @param {Power} action @param {Process} process */
-function concerns(action, process) {
-  const down = DOWN.includes(process.state);
-  if (action !== "start") return !down;
-  return (down && !process.standby) || process.state === "backoff";
+/** @param {Power} action @param {Process} process @param {Host} host */
+function concerns(action, process, host) {
+  const [down, standby] = [DOWN.includes(process.state), standsBy(process, host)];
+  if (action === "start") return (down && !standby) || process.state === "backoff";
+  return !down || (action === "stop" && standby);
 }
 
 /** Whether all of them have been told to stop already. @param {Host[]} hosts  As `targets` gives them. */
@@ -73,7 +75,7 @@ export function powerRefusal({ session, status, powering }, action, scope) {
   if (session.user?.role === "viewer") return `Your role is viewer; ${DOING[action]} takes an operator or an admin.`;
   if (action !== "stop" && powering.has(powerKey(action, scope))) return `A ${action} is under way.`;
   if (targets(status, action, scope).length > 0) return "";
-  if (action === "start") return scope.process ? "It is started." : "Everything is started.";
+  if (action === "start") return scope.process ? "It is started, or stands by." : "Everything is started.";
   return scope.process ? "It does not run." : "Nothing runs.";
 }
 
@@ -95,10 +97,19 @@ export function tasksOf(tasks, hosts) {
  */
 export function fate(tasks, more, mode) {
   if (tasks.length === 0 && !more) return "No task runs there at this moment.";
-  const rest = tasks.length - NAMED;
-  const names = tasks.map((task) => task.name);
-  const list = rest > 0 ? `${names.slice(0, NAMED).join(", ")} and ${rest} more` : names.join(", ");
+  const names = tally(tasks.map((task) => task.name));
+  const rest = tasks.length - names.slice(0, NAMED).reduce((sum, { count }) => sum + count, 0);
+  const words = names.slice(0, NAMED).map(({ name, count }) => (count > 1 ? `${name} (${count})` : name));
+  const list = rest > 0 ? `${words.join(", ")} and ${rest} more` : words.join(", ");
   const one = tasks.length === 1 && !more;
   const end = mode === "immediate" ? `${one ? "It is" : "They are"} killed and marked as failed.` : "What does not finish in time is killed and marked as failed.";
   return `${more ? "More than " : ""}${counted(tasks.length, "task")} running now: ${list}. ${end}`;
+}
+
+/** How often each name comes, the most frequent first. @param {string[]} names */
+function tally(names) {
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].map(([name, count]) => ({ name, count })).sort((one, other) => other.count - one.count);
 }

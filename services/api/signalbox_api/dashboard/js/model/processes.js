@@ -11,6 +11,8 @@ import { celeryStatus } from "./overall.js";
 /** @typedef {import("../types.js").Process} Process */
 /** @typedef {import("../types.js").Change} Change */
 
+const NAMES = new Intl.Collator("en", { numeric: true });
+
 /**
  * Takes process and host rows. What all of them amount to follows at once.
  * @param {CeleryStatus} status
@@ -50,6 +52,20 @@ export function toneOf({ state, desired }) {
   if (state === "fatal") return "bad";
   if (state === "stopped") return desired === "stopped" ? "off" : "bad";
   return "unsure";
+}
+
+/**
+ * Whether it waits for another host's beat to end. What a host that is not there said of itself holds no longer.
+ * @param {Process} process
+ * @param {Host} host
+ */
+export function standsBy({ standby, state }, host) {
+  return standby && state === "stopped" && host.state === "online";
+}
+
+/** As people count: worker-2 before worker-10. @template {{name: string}} T @param {T[]} named @returns {T[]} */
+export function inOrder(named) {
+  return [...named].sort((one, other) => NAMES.compare(one.name, other.name));
 }
 
 /**

@@ -24,7 +24,7 @@ export function Header({ view }) {
       <a href=${listHash(filter)} aria-current=${view === "processes" ? undefined : "page"}>Tasks</a>
       <a href=${PROCESSES_HASH} aria-current=${view === "processes" ? "page" : undefined}>Processes</a>
     </nav>
-    <div class="badges" role="group" aria-label="Process states">
+    <div class="badges" role="group" aria-label="Process states" aria-live="polite">
       <${ProcessBadge} name="celery" state=${celery} error=${error} />
       <${ProcessBadge} name="worker" state=${error ? "unknown" : (status?.worker ?? "unknown")} error=${error} />
       <${ProcessBadge} name="beat" state=${error ? "unknown" : (status?.beat ?? "unknown")} error=${error} />

@@ -8,7 +8,7 @@ import { capitalised, elapsed, fullTime, moment, spoken } from "../core/format.j
 import { useApp } from "../core/store.js";
 import { html } from "../core/ui.js";
 import { DOWN } from "../model/overall.js";
-import { toneOf } from "../model/processes.js";
+import { standsBy, toneOf } from "../model/processes.js";
 import { PowerButton } from "./power_button.js";
 
 /** @typedef {import("../types.js").Process} Process */
@@ -16,20 +16,22 @@ import { PowerButton } from "./power_button.js";
 /** How the last lines of a log are set apart in a message (`logtail.py`). */
 const LINES = " | ";
 
-/** @param {{host: string, process: Process}} props */
+/** @param {{host: import("../types.js").Host, process: Process}} props */
 export function ProcessRow({ host, process }) {
-  const scope = { host, process: process.name };
+  const scope = { host: host.name, process: process.name };
+  const standby = standsBy(process, host);
   const down = DOWN.includes(process.state);
+  const word = standby ? "Standby" : capitalised(spoken(process.state));
   const wanted = process.desired && process.desired !== process.state && ["running", "stopped"].includes(process.state) ? `wanted: ${process.desired}` : "";
-  return html`<li class="process" tabindex="0" data-testid="process" data-process="${host}/${process.name}" data-host=${host} data-name=${process.name} data-state=${process.state}>
-    <span class="process-badge tone-${process.standby ? "off" : toneOf(process)}"><span class="lamp"></span><b>${process.standby ? "Standby" : capitalised(spoken(process.state))}</b></span>
+  return html`<li class="process" tabindex="0" data-testid="process" data-process="${host.name}/${process.name}" data-host=${host.name} data-name=${process.name} data-state=${process.state} aria-label="${process.name} on ${host.name}: ${word}">
+    <span class="process-badge tone-${standby ? "off" : toneOf(process)}"><span class="lamp"></span><b>${word}</b></span>
     <span class="process-name"><b>${process.name}</b>${" "}<span class="muted">${process.kind}</span></span>
     <span class="process-facts muted">${process.pid ? `pid ${process.pid}` : ""}<${Since} at=${process.since} /></span>
     <span class="process-buttons">
       ${down || process.state === "backoff" ? html`<${PowerButton} action="start" scope=${scope} small />` : html`<${PowerButton} action="restart" scope=${scope} small />`}
-      ${!down && !process.kill_at && html`<${PowerButton} action="stop" scope=${scope} small />`}
+      ${(!down || standby) && !process.kill_at && html`<${PowerButton} action="stop" scope=${scope} small />`}
     </span>
-    <${Message} text=${[process.standby ? "" : wanted, process.message].filter(Boolean).join(" · ")} />
+    <${Message} text=${[standby ? "" : wanted, process.message].filter(Boolean).join(" · ")} />
     ${process.kill_at && html`<${Drain} scope=${scope} kind=${process.kind} at=${process.kill_at} />`}
   </li>`;
 }

@@ -7,7 +7,7 @@ import { useTicking } from "../core/clock.js";
 import { capitalised, elapsed, fullTime, moment, spoken } from "../core/format.js";
 import { useStore } from "../core/store.js";
 import { html } from "../core/ui.js";
-import { toneOf } from "../model/processes.js";
+import { inOrder, toneOf } from "../model/processes.js";
 import { PowerButton } from "./power_button.js";
 import { ProcessRow } from "./process_row.js";
 
@@ -24,7 +24,7 @@ export function ProcessesView() {
     ${error && html`<p class="problem panel" role="alert" data-testid="status-failed">${error}${status ? " What follows may be out of date." : ""}</p>`}
     ${!status && !error && html`<p class="empty muted">Loading…</p>`}
     ${status?.hosts.length === 0 && html`<div class="empty"><p><b>No hosts yet.</b></p><p class="muted">A host appears here as soon as its controller reports.</p></div>`}
-    <div class="hosts ${error ? "stale" : ""}">${status?.hosts.map((host) => html`<${HostCard} key=${host.name} host=${host} />`)}</div>
+    <div class="hosts ${error ? "stale" : ""}">${inOrder(status?.hosts ?? []).map((host) => html`<${HostCard} key=${host.name} host=${host} />`)}</div>
   `;
 }
 
@@ -43,7 +43,7 @@ function HostCard({ host }) {
       </span>
     </header>
     ${host.processes.length === 0 && html`<p class="muted">No processes are configured on this host.</p>`}
-    <ul class="processes">${host.processes.map((process) => html`<${ProcessRow} key=${process.name} host=${host.name} process=${process} />`)}</ul>
+    <ul class="processes">${inOrder(host.processes).map((process) => html`<${ProcessRow} key=${process.name} host=${host} process=${process} />`)}</ul>
   </section>`;
 }
 
