@@ -130,10 +130,15 @@ PHASES: list[Callable[[Killer], Awaitable[None]]] = [start, running, drain, stop
 
 
 def launched(host: Host) -> Counter[str]:
-    """The names of the workers that really run, each as often as it does."""
+    """The names of the workers that really run, each as often as it does.
+
+    Each launch leads a session of its own; a pool child does not, not even in the moment when its parent is dead.
+    """
     names = []
     for pid in host.workers():
-        with suppress(psutil.NoSuchProcess, ValueError):
+        with suppress(ProcessLookupError, psutil.NoSuchProcess, ValueError):
+            if os.getsid(pid) != pid:
+                continue
             line = psutil.Process(pid).cmdline()
             names.append(line[line.index("-n") + 1].partition("@")[0])
     return Counter(names)
