@@ -77,6 +77,19 @@ async def test_celery_is_stopped_and_started(system: System) -> None:
     assert {line.split()[1] for line in after.out.splitlines()[2:]} == {"worker", "beat"}
 
 
+async def test_celery_is_restarted_and_its_processes_are_new_ones(system: System) -> None:
+    pids = "select name, pid from processes where state = 'running'"
+    before = {row["name"]: row["pid"] for row in await system.record(pids)}
+    restarted = await run("restart", "--mode", "immediate", "--reason", "new release", data=system.data)
+    after = {row["name"]: row["pid"] for row in await system.record(pids)}
+
+    assert restarted.code == 0, restarted.err
+    assert restarted.out.startswith("Celery has been restarted")
+    assert set(before) == set(after) == {"worker", "beat"}
+    assert not [pid for pid in before.values() if psutil.pid_exists(pid)]
+    assert all(psutil.pid_exists(pid) for pid in after.values())
+
+
 async def test_a_stop_of_what_is_not_there_is_refused(system: System) -> None:
     ended = await run("stop", "--process", "nosuch", "--json", data=system.data)
 
@@ -164,7 +177,18 @@ async def test_a_command_line_that_makes_no_sense_is_told_apart(arguments: list[
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["cancel"], ["stop"], ["start"], ["status"], ["tasks"], ["token", "create"], ["user", "add"], ["doctor"]],
+    [
+        [],
+        ["cancel"],
+        ["stop"],
+        ["start"],
+        ["restart"],
+        ["status"],
+        ["tasks"],
+        ["token", "create"],
+        ["user", "add"],
+        ["doctor"],
+    ],
     ids=lambda arguments: " ".join(arguments) or "signalbox",
 )
 async def test_every_command_explains_itself(arguments: list[str], tmp_path: Path) -> None:
