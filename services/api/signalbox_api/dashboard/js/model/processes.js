@@ -60,12 +60,18 @@ export function toneOf({ state, desired }) {
  * @param {Host} host
  */
 export function standsBy({ standby, state }, host) {
-  return standby && state === "stopped" && host.state === "online";
+  return Boolean(standby) && state === "stopped" && host.state === "online";
 }
 
-/** As people count: worker-2 before worker-10. @template {{name: string}} T @param {T[]} named @returns {T[]} */
+/**
+ * Workers before beat, and as people count: worker-2 before worker-10.
+ * @template {{name: string, kind?: string}} T
+ * @param {T[]} named  Hosts, or the processes of one.
+ * @returns {T[]}
+ */
 export function inOrder(named) {
-  return [...named].sort((one, other) => NAMES.compare(one.name, other.name));
+  const last = (/** @type {T} */ { kind }) => Number(kind === "beat");
+  return [...named].sort((one, other) => last(one) - last(other) || NAMES.compare(one.name, other.name));
 }
 
 /**
