@@ -12,6 +12,7 @@ from signalbox.messages.events import TaskStarted
 from support.eventually import eventually
 from support.host import ALICE, SHOP, Host, a_host, exists
 from support.reconciler import Recording, a_recording
+from support.stores.rabbit import RabbitMQ
 from support.stores.server import Redis
 
 EIGHT = SHOP.replace("concurrency = 2", "concurrency = 8")
@@ -41,16 +42,26 @@ async def recorded(recording: Recording) -> None:
     await eventually(look, "all of it in the record", within=20.0)
 
 
+@pytest.fixture(params=["redis", "rabbitmq"])
+def broker(request: pytest.FixtureRequest, valkey: Redis) -> str:
+    """The address of Celery's broker."""
+    if request.param == "redis":
+        return valkey.url_of(1)
+    rabbit: RabbitMQ = request.getfixturevalue("rabbit")
+    return rabbit.url_of(rabbit.next_place())
+
+
 @pytest.mark.parametrize(("mode", "timeout", "most"), [("immediate", None, 2.0), ("graceful", 5.0, 7.0)])
 async def test_eight_busy_children_are_dead_and_recorded_in_time(
     tmp_path: Path,
     valkey: Redis,
     recording: Recording,
+    broker: str,
     mode: Literal["graceful", "immediate"],
     timeout: float | None,
     most: float,
 ) -> None:
-    async with a_host(tmp_path / "host", valkey, EIGHT) as host:
+    async with a_host(tmp_path / "host", valkey, EIGHT, broker) as host:
         worker = (await host.process_is("worker", "running")).pid
         assert worker is not None
         await all_busy(host)
