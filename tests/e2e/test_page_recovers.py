@@ -1,9 +1,9 @@
-"""The api goes away under an open page: it says so, claims nothing, and is right again by itself."""
+"""The api, or Redis, goes away under an open page: it says so, claims nothing, and is right again by itself."""
 
 import re
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from signalbox import AsyncClient
 from support.browser import Windows
@@ -43,3 +43,14 @@ async def test_a_page_says_that_the_api_is_away_and_knows_what_happened_once_it_
     finally:
         async with system.client() as again:
             (await again.post("/scheduler/start-celery/")).raise_for_status()
+
+
+async def test_a_page_says_that_no_changes_come_while_redis_is_away(page: Page, system: System) -> None:
+    await look_at(page, "#/processes")
+    await system.redis.stop()
+    await expect(page.get_by_test_id("connection")).to_have_text("no changes: Redis is away")
+    await expect(page.get_by_test_id("connection")).to_have_attribute("data-tone", "busy")
+    await system.redis.start()
+    await expect(page.get_by_test_id("connection")).to_have_text("live")
+    await expect(page.get_by_test_id("badge-celery")).to_have_attribute("data-state", "running", timeout=30_000)
+    assert await page.evaluate("window.neverReloaded")

@@ -39,8 +39,9 @@ something, the header `X-CSRF-Token`. Times are RFC 3339 in UTC. Every error is 
 
 `WS /scheduler/live/?since=<position>` sends JSON frames. The first is `hello` with `position`, `server_time` and
 `resync` (load your lists again). Then come `changes`: `{"position", "changes": [{"kind", "key", "row"}]}`, rows as in
-the calls below, and every two seconds a `beat` with `position`, `server_time` and `record_age` in seconds. Close codes:
-4401 the session is over, 4408 you read too slowly; come back with the last `position`.
+the calls below, and every two seconds a `beat` with `position`, `server_time`, `record_age` in seconds and
+`bus`: whether the api hears of changes. Close codes: 4401 the session is over, 4408 you read too
+slowly; come back with the last `position`.
 """
 
 

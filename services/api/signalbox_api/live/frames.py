@@ -29,6 +29,8 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="bea
     server_time: datetime
     #: Seconds since the record last told of anything; hosts make it tell every few seconds. None: never yet.
     record_age: float | None
+    #: Whether changes can be heard of: not while Redis is away.
+    bus: bool
 
 
 def hello(position: str, *, resync: bool) -> str:
@@ -36,10 +38,10 @@ def hello(position: str, *, resync: bool) -> str:
     return _encoder.encode(Hello(position=position, server_time=utc_now(), resync=resync)).decode()
 
 
-def beat(position: str, record_age: float | None) -> str:
+def beat(position: str, record_age: float | None, *, bus: bool) -> str:
     """The frame `beat`."""
     age = None if record_age is None else round(record_age, 3)
-    return _encoder.encode(Beat(position=position, server_time=utc_now(), record_age=age)).decode()
+    return _encoder.encode(Beat(position=position, server_time=utc_now(), record_age=age, bus=bus)).decode()
 
 
 def changes(position: str, rows: Iterable[bytes]) -> str:

@@ -72,7 +72,7 @@ class Tail:
         """Give all browsers a sign of life, for ever."""
         while True:
             await asyncio.sleep(BEAT_EVERY)
-            self._hub.tell(frames.beat(self.position, self.record_age))
+            self._hub.tell(frames.beat(self.position, self.record_age, bus=self.connected))
 
     async def _continue(self) -> None:
         """Go on where we were, or, if that place is gone, at the end."""

@@ -106,6 +106,7 @@
  * @property {"connecting" | "live" | "waiting" | "stopped"} phase
  * @property {number | null} retryAt  When the next try comes (ms of this machine's clock).
  * @property {number | null} recordAge  Seconds since the record last told of a change; null: never yet.
+ * @property {boolean} bus  Whether the server hears of changes.
  * @property {string} why  What ended the last connection.
  *
  * @typedef {object} Toast

@@ -76,6 +76,11 @@ export function capitalised(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** With a full stop, so that another sentence may follow. @param {string} text */
+export function sentence(text) {
+  return text.endsWith(".") ? text : `${text}.`;
+}
+
 /** `1 task`, `2 tasks`. @param {number} count @param {string} noun */
 export function counted(count, noun) {
   return `${count.toLocaleString()} ${noun}${count === 1 ? "" : "s"}`;

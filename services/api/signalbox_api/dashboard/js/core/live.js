@@ -27,7 +27,7 @@ export class Live {
   /** When the last frame came, in milliseconds of this machine's clock. @type {number | null} */
   lastNews = null;
   /** @type {Connection} */
-  #connection = { phase: "stopped", retryAt: null, recordAge: null, why: "" };
+  #connection = { phase: "stopped", retryAt: null, recordAge: null, bus: true, why: "" };
   /** @type {WebSocket | null} */
   #socket = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -55,7 +55,7 @@ export class Live {
 
   stop() {
     this.#drop();
-    this.#say({ phase: "stopped", retryAt: null, recordAge: null, why: "" });
+    this.#say({ phase: "stopped", retryAt: null, recordAge: null, bus: true, why: "" });
   }
 
   /** Does not wait for the next try: the network came back, or a person asked. */
@@ -91,7 +91,7 @@ export class Live {
     if (frame.type === "hello") this.#hello(frame);
     else this.#retries = 0;
     if (frame.type === "changes") this.listener.changes(frame.changes);
-    if (frame.type === "beat") this.#say({ recordAge: frame.record_age ?? null });
+    if (frame.type === "beat") this.#say({ recordAge: frame.record_age ?? null, bus: frame.bus !== false });
     if (frame.type !== "hello" && frame.position) this.#position = frame.position;
   }
 
@@ -102,7 +102,7 @@ export class Live {
     // On a resume the position stays where it was until the missed changes have come.
     if (resync) this.#position = frame.position;
     // How old the record is comes with the first beat.
-    this.#say({ phase: "live", why: "", recordAge: 0 });
+    this.#say({ phase: "live", why: "", recordAge: 0, bus: true });
     if (resync) this.listener.resync();
   }
 

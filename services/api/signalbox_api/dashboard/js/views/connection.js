@@ -29,7 +29,7 @@ export function ConnectionBadge() {
     data-testid="connection"
     data-phase=${connection.phase}
     data-tone=${tone}
-    title=${connection.why ? `Not live because ${connection.why}. Click to try now.` : "Changes arrive by themselves."}
+    title=${explained(connection)}
     onClick=${() => live.retryNow()}
   ><span class="lamp"></span><span>${text}</span></button>`;
 }
@@ -53,15 +53,22 @@ export function StaleStrip() {
 }
 
 /** @param {Connection} connection @param {number | null} news @param {number} lag */
-function told({ phase }, news, lag) {
+function told({ phase, bus }, news, lag) {
   const age = news === null ? null : Date.now() - news;
   if (phase === "live") {
     if (age !== null && age > QUIET_MS) return `last news ${elapsed(age)} ago`;
+    if (!bus) return "no changes: Redis is away";
     if (lag > BEHIND_S) return `record is ${elapsed(lag * 1000)} behind`;
     return "live";
   }
   if (phase === "stopped") return "not connected";
   return age === null ? "connecting…" : `reconnecting… last news ${elapsed(age)} ago`;
+}
+
+/** @param {Connection} connection */
+function explained({ why, bus }) {
+  if (why) return `Not live because ${why}. Click to try now.`;
+  return bus ? "Changes arrive by themselves." : "The api cannot reach Redis, so nothing is heard of tasks and processes. It goes on trying.";
 }
 
 /** @param {Connection} connection @param {string} text */

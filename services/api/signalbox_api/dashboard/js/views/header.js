@@ -9,14 +9,16 @@ import { useApp, useStore } from "../core/store.js";
 import { html } from "../core/ui.js";
 import { words } from "../core/api.js";
 import { toneOf } from "../model/processes.js";
-import { ConnectionBadge } from "./connection.js";
+import { ConnectionBadge, useStale } from "./connection.js";
 import { Mark } from "./icons.js";
 
 /** @param {{view: string}} props */
 export function Header({ view }) {
   const status = useStore((state) => state.status);
   const filter = useStore((state) => state.filter);
-  const error = useStore((state) => state.statusError);
+  const failed = useStore((state) => state.statusError);
+  const stale = useStale();
+  const error = failed || (stale ? "This page is not live." : "");
   const celery = error ? "unknown" : (status?.celery ?? "unknown");
   return html`<header class="header">
     <a class="brand" href=${listHash(filter)}><${Mark} tone=${toneOf({ state: celery })} /><span>Signalbox</span></a>

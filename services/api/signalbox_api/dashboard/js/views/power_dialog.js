@@ -5,7 +5,7 @@
  */
 
 import { words } from "../core/api.js";
-import { capitalised } from "../core/format.js";
+import { capitalised, sentence } from "../core/format.js";
 import { useApp, useStore } from "../core/store.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../core/ui.js";
 import { areStopping, fate, named, targets, tasksOf } from "../model/power.js";
@@ -91,7 +91,7 @@ function RunningTasks({ hosts, host, mode }) {
   }, []);
   const workers = hosts.some((one) => one.processes.some((process) => process.kind === "worker"));
   if (!workers) return null;
-  const text = problem ? `Which tasks run now could not be found out. ${problem}` : seen ? fate(tasksOf(seen.items, hosts), seen.next !== null, mode) : "Looking which tasks run…";
+  const text = problem ? `Which tasks run now could not be found out. ${sentence(problem)}` : seen ? fate(tasksOf(seen.items, hosts), seen.next !== null, mode) : "Looking which tasks run…";
   return html`<p class="dialog-note" role="status" data-testid="power-tasks">${text}</p>`;
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { useTicking } from "../core/clock.js";
-import { capitalised, elapsed, fullTime, moment, spoken } from "../core/format.js";
+import { capitalised, elapsed, fullTime, moment, sentence, spoken } from "../core/format.js";
 import { useStore } from "../core/store.js";
 import { html } from "../core/ui.js";
 import { inOrder, toneOf } from "../model/processes.js";
@@ -21,7 +21,7 @@ export function ProcessesView() {
       <${PowerButton} action="restart" label="Restart Celery" testid="restart-celery" />
       <${PowerButton} action="stop" label="Stop Celery" testid="stop-celery" />
     </div>
-    ${error && html`<p class="problem panel" role="alert" data-testid="status-failed">${error}${status ? " What follows may be out of date." : ""}</p>`}
+    ${error && html`<p class="problem panel" role="alert" data-testid="status-failed">${sentence(error)}${status ? " What follows may be out of date." : ""}</p>`}
     ${!status && !error && html`<p class="empty muted">Loading…</p>`}
     ${status?.hosts.length === 0 && html`<div class="empty"><p><b>No hosts yet.</b></p><p class="muted">A host appears here as soon as its controller reports.</p></div>`}
     <div class="hosts ${error ? "stale" : ""}">${inOrder(status?.hosts ?? []).map((host) => html`<${HostCard} key=${host.name} host=${host} />`)}</div>
