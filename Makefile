@@ -28,6 +28,12 @@ install-dev: python-is-new-enough
 up: install ## run all of Signalbox with the example application; Ctrl-C stops it
 	@exec env PYTHONPATH=deploy/local .venv/bin/python -m signalbox_local up
 
+#: What to let the example do, as in: make task DO='stubborn 30'; DO=--help lists what there is.
+DO ?= long 60
+
+task: install ## send a task to the example of a running `make up`: make task DO='long 60'
+	@$(IN_VENV) -m signalbox_local task $(DO)
+
 check: lint types ## what must be green before a commit: lint, types, unit and contract tests
 	@$(IN_VENV) -m pytest tests/unit tests/contract $(ARGS)
 
@@ -65,4 +71,4 @@ lock: install-dev ## lock all packages anew, newest versions that fit
 	@! grep -nE '://|--(extra-)?index-url|--find-links' requirements/*.txt package-lock.json || { \
 		echo "a lock names a registry; it must work with any" >&2; exit 1; }
 
-.PHONY: help python-is-new-enough install install-dev up check lint types test e2e chaos bench protocol lock
+.PHONY: help python-is-new-enough install install-dev up task check lint types test e2e chaos bench protocol lock

@@ -14,6 +14,8 @@ import httpx
 import psutil
 
 from signalbox_local.ports import free_port
+from support.eventually import eventually
+from support.system import CELERY_DEADLINE
 
 ROOT = Path(__file__).parents[2]
 #: Seconds for a first start on a busy machine, and for an orderly end.
@@ -48,15 +50,20 @@ class Terminal:
         return psutil.Process(self.process.pid).children(recursive=True)
 
 
+def environment(data: Path, port: int) -> dict[str, str]:
+    """What `make up` and `make task` give to the program behind them."""
+    environ = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
+    ours = {"SIGNALBOX_DATA": str(data), "SIGNALBOX_PORT": str(port), "PYTHONPATH": str(ROOT / "deploy/local")}
+    return environ | ours
+
+
 @asynccontextmanager
 async def up(data: Path, port: int) -> AsyncIterator[Terminal]:
     """Run it in `data` on `port`; killed at the end if the test did not stop it."""
-    environ = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
-    environ |= {"SIGNALBOX_DATA": str(data), "SIGNALBOX_PORT": str(port), "PYTHONPATH": str(ROOT / "deploy/local")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "signalbox_local", "up"),
         cwd=ROOT,
-        env=environ,
+        env=environment(data, port),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -95,6 +102,41 @@ async def test_up_says_where_it_is_and_how_to_sign_in_and_ctrl_c_leaves_nothing_
         assert "killed what was left" not in terminal.printed
         assert not [process for process in running if process.is_running()]
         assert not client.exists()
+
+
+async def test_a_newcomer_gives_the_example_something_to_do(tmp_path: Path) -> None:
+    data, port = tmp_path / "a folder", free_port()
+
+    async def task(*arguments: str) -> tuple[int | None, str]:
+        command = [sys.executable, "-m", "signalbox_local", "task", *arguments]
+        pipe = asyncio.subprocess.PIPE
+        one = await asyncio.create_subprocess_exec(*command, env=environment(data, port), stdout=pipe, stderr=pipe)
+        out, err = await asyncio.wait_for(one.communicate(), PATIENCE)
+        return one.returncode, (out + err).decode().strip()
+
+    assert await task("fail") == (
+        1,
+        f"signalbox: nothing is up in {data}: start it with `make up`, and leave that open",
+    )
+    async with up(data, port) as terminal:
+        await terminal.see("ready at")
+        assert "make task" in await terminal.see("something to do")
+        assert (data / "example.json").stat().st_mode & 0o777 == 0o600
+        code, task_id = await task("fail")
+        assert code == 0, task_id
+        token = json.loads((data / "client.json").read_text())["token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False) as client:
+
+            async def failed() -> bool:
+                answer = await client.get(f"/scheduler/tasks/{task_id}/")
+                return answer.status_code == 200 and answer.json()["status"] == "failed"
+
+            await eventually(failed, "the task failed, as it was meant to", within=CELERY_DEADLINE)
+        assert "stubborn" in (await task("--help"))[1]
+        terminal.process.send_signal(signal.SIGINT)
+        assert await terminal.end() == 0, terminal.printed
+    assert not (data / "example.json").exists()
 
 
 async def test_after_a_kill_minus_nine_nothing_runs_on_and_the_next_up_is_ready_again(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
-from signalbox_local import environment
+from signalbox_local import environment, example
 from signalbox_local.child import Child
 from signalbox_local.errors import LocalError, PortTaken
 from signalbox_local.external import ExternalPostgres, ExternalRedis, Store
@@ -62,7 +62,7 @@ class LocalRun:
             raise PortTaken(
                 f"port {self.plan.port} on 127.0.0.1 is taken by another program; stop it, or set SIGNALBOX_PORT"
             )
-        self._client_file.unlink(missing_ok=True)
+        self._forget_address()
         await self._start_stores()
         self.services = self._compose()
         for service in self.services.values():
@@ -79,6 +79,7 @@ class LocalRun:
             self.services["api"].start()
             await self._ready("api", lambda: is_serving(self.plan.url, self.token))
         write_private(self._client_file, json.dumps({"url": self.plan.url, "token": self.token}))
+        example.tell(self.plan.data, environment.shop(self.valkey.url))
 
     @property
     def anything_runs(self) -> bool:
@@ -99,7 +100,7 @@ class LocalRun:
 
     async def stop(self) -> None:
         """Stop everything that runs, in order; a second call does nothing."""
-        self._client_file.unlink(missing_ok=True)
+        self._forget_address()
         for name, what in (
             ("controller", "Controller, and its Celery processes"),
             ("api", "Api"),
@@ -161,6 +162,10 @@ class LocalRun:
             child = getattr(part, "child", None)
             if isinstance(child, Child) and child.pid is not None:
                 yield child
+
+    def _forget_address(self) -> None:
+        for file in (self._client_file, example.place(self.plan.data)):
+            file.unlink(missing_ok=True)
 
     @property
     def _client_file(self) -> Path:

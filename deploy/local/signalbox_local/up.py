@@ -90,6 +90,7 @@ def _welcome(run: LocalRun, took: float) -> None:
     to_terminal(f"  ready after {took:.1f} s")
     to_terminal(f"Signalbox is ready at {run.plan.url}")
     to_terminal(f"Sign in as {ADMIN} with the password {run.admin_password}")
+    to_terminal("Give the example something to do, from another terminal: make task DO='long 60'")
     to_terminal(f"Logs are in {run.plan.data / 'logs'}. Ctrl-C stops everything.")
 
 
