@@ -48,6 +48,26 @@ async def test_the_tasks_of_a_killed_worker_are_lost_within_a_second(host: Host)
         assert not exists(task.pid)
 
 
+async def test_a_worker_that_somebody_crashes_is_started_again_and_nothing_of_it_is_left(host: Host) -> None:
+    program = await host.running("stubborn.run_detached_subprocess", seconds=120.0)
+    worker, grandchild = await host.pid("worker"), await host.only_child_of(program.pid)
+    killed = datetime.now(UTC)
+    os.kill(worker, signal.SIGSEGV)
+    assert (await _lost(host, program, killed)).error == "Worker lost: signal 11 (SIGSEGV)"
+    assert not exists(program.pid)
+    assert not exists(grandchild)
+    assert (await host.process_is("worker", "running")).pid != worker
+
+
+async def test_a_task_of_a_worker_that_somebody_shuts_down_says_that_it_was_not_us(host: Host) -> None:
+    task = await host.running()
+    os.kill(await host.pid("worker"), signal.SIGQUIT)
+    failed = await host.seen(TaskFailed, task_id=task.task_id)
+    assert failed.error == "Ended together with its worker, which was shut down, but not by Signalbox"
+    assert not exists(task.pid)
+    assert (await host.process_is("worker", "stopped")).message == "ended by itself (exit code 0)"
+
+
 async def test_a_pool_child_that_is_killed_takes_its_task_and_all_below_it_but_nothing_else(host: Host) -> None:
     program = await host.running("stubborn.run_detached_subprocess", seconds=120.0)
     neighbour = await host.running()

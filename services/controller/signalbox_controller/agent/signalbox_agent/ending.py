@@ -7,7 +7,7 @@ from typing import Any
 from signalbox_agent.safety import guarded
 
 #: The error of a task whose worker was shut down by somebody else.
-UNTOLD = "Ended together with its worker"
+UNTOLD = "Ended together with its worker, which was shut down, but not by Signalbox"
 
 
 class Ending:
