@@ -94,6 +94,7 @@ async def test_a_drain_counts_down_and_is_cut_short_when_somebody_will_not_wait(
     await page.get_by_test_id("power-confirm").click()
     await _is(row, "stopped")
     await expect(countdown).to_have_count(0)
+    await expect(row).to_be_focused()  # the button that was pressed is gone
     assert not psutil.pid_exists(task["pid"])
     await _is(await _row(page, "beat"), "running")
     assert (await system.task_when(task["task_id"], "failed"))["outcome"] == "stopped"

@@ -5,7 +5,7 @@
 
 import { capitalised } from "../core/format.js";
 import { useApp, useStore } from "../core/store.js";
-import { html } from "../core/ui.js";
+import { html, useLayoutEffect, useRef } from "../core/ui.js";
 import { EVERYTHING, named, powerRefusal } from "../model/power.js";
 
 /**
@@ -20,8 +20,11 @@ import { EVERYTHING, named, powerRefusal } from "../model/power.js";
 export function PowerButton({ action, scope = EVERYTHING, label = capitalised(action), testid = action, small = false, onPress }) {
   const { store, toasts } = useApp();
   const refusal = useStore((state) => powerRefusal(state, action, scope));
+  const button = useRef(/** @type {HTMLElement | null} */ (null));
+  useLayoutEffect(() => () => leaveFocus(button.current), []);
   const ask = onPress ?? (() => store.update({ dialog: { kind: "power", action, scope } }));
   return html`<button
+    ref=${button}
     class="button ${small ? "small" : ""} ${action === "stop" ? "danger" : ""}"
     data-testid=${testid}
     aria-label=${small ? `${label}: ${named(scope)}` : undefined}
@@ -29,4 +32,10 @@ export function PowerButton({ action, scope = EVERYTHING, label = capitalised(ac
     title=${refusal || undefined}
     onClick=${() => (refusal ? toasts.show("plain", refusal) : ask())}
   >${label}</button>`;
+}
+
+/** Who pressed a button that goes now stays in its row, and does not begin anew at the top. @param {HTMLElement | null} button */
+function leaveFocus(button) {
+  const row = button !== null && button === document.activeElement && button.closest("[data-process]");
+  if (row instanceof HTMLElement) row.focus();
 }
