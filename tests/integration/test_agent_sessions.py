@@ -47,6 +47,12 @@ class Told:
     def waiting(self) -> None:
         return
 
+    def silent(self) -> None:
+        self.words.append("silent")
+
+    def heard_again(self) -> None:
+        self.words.append("heard again")
+
     def leaving(self) -> None:
         self.words.append("leaving")
 

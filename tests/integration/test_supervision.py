@@ -149,6 +149,20 @@ async def test_one_that_keeps_failing_is_given_up_and_its_siblings_go_on(tmp_pat
         assert "no-such-option" in result.detail
 
 
+async def test_a_worker_that_stands_still_is_not_said_to_run_until_it_does_again(tmp_path: Path, valkey: Redis) -> None:
+    async with a_host(tmp_path / "host", valkey) as host:
+        running = await host.process_is("worker", "running")
+        assert running.pid is not None
+        os.kill(running.pid, signal.SIGSTOP)
+        unsure = await host.process_is("worker", "unknown", within=15.0)
+        assert "its main process is stopped, or stuck" in unsure.message
+        assert (await host.commander.start(ALICE, wait=0.5)).verdict != "started"
+        os.kill(running.pid, signal.SIGCONT)
+        again = await host.process_is("worker", "running", within=5.0)
+        assert (again.pid, again.message) == (running.pid, "")
+        await host.running(seconds=0.1)
+
+
 async def test_a_worker_that_stands_still_is_ended_in_time_all_the_same(tmp_path: Path, valkey: Redis) -> None:
     async with a_host(tmp_path / "host", valkey) as host:
         pid = (await host.process_is("worker", "running")).pid

@@ -59,6 +59,11 @@ ROWS: list[tuple[ProcessState, Input, ProcessState, tuple[Action, ...]]] = [
     ("running", Input.WAITING, "starting", ()),
     ("starting", Input.WAITING, "starting", (DISARM,)),
     ("unknown", Input.WAITING, "starting", ()),
+    ("running", Input.SILENT, "unknown", ()),
+    ("unknown", Input.HEARD, "running", ()),
+    ("starting", Input.HEARD, "starting", ()),
+    ("starting", Input.SILENT, "starting", ()),
+    ("draining", Input.SILENT, "draining", ()),
     ("draining", Input.WAITING, "draining", ()),
     # Adopted.
     ("stopped", Input.ADOPTED, "unknown", ()),

@@ -28,6 +28,9 @@ class Input(StrEnum):
     READY = "it consumes"
     #: It was ready, and its broker is away: it takes nothing, and what it runs goes on.
     WAITING = "it lost its broker"
+    #: It is connected and answers nothing: stopped by a signal, or stuck.
+    SILENT = "it does not answer"
+    HEARD = "it answers again"
     #: Its agent says that it began to shut down, whoever told it to.
     LEAVING = "it is shutting down"
     #: The time in which its tasks may finish is over; what is left is for ending them in order.
@@ -118,6 +121,7 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
     "running": {
         **_EXITS,
         Input.WAITING: _to("starting"),
+        Input.SILENT: _to("unknown"),
         Input.DRAIN: _DRAIN,
         Input.HALT: _HALT,
         Input.KILL: _KILL,
@@ -128,6 +132,8 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
         Input.GREETED: _to("starting", Action.ARM_READY),
         Input.READY: _to("running"),
         Input.WAITING: _to("starting"),
+        # Silent or adopted: an adopted one has to greet us first.
+        Input.HEARD: _to("running"),
         Input.DRAIN: _DRAIN,
         Input.HALT: _HALT,
         Input.KILL: _KILL,

@@ -121,7 +121,7 @@ async def controller(
         await stack.enter_async_context(Operator(host, desk, heartbeat).listening(folders.operator))
         rotation = Rotation(fleet.logs())
         loops = (outbox.run, reader.run, heartbeat.run, memory.follow, returns.run, leases.run, rotation.run, name.run)
-        await stack.enter_async_context(background(*loops))
+        await stack.enter_async_context(background(*loops, agents.check))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
         yield
         if settings.on_exit == "stop":

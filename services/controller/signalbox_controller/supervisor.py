@@ -153,6 +153,12 @@ class Supervised:
     def waiting(self) -> None:
         self._feed(Input.WAITING, "its broker is away; it consumes again as soon as that is back")
 
+    def silent(self) -> None:
+        self._feed(Input.SILENT, "does not answer, and takes no tasks: its main process is stopped, or stuck")
+
+    def heard_again(self) -> None:
+        self._feed(Input.HEARD)
+
     def leaving(self) -> None:
         self._feed(Input.LEAVING, "is shutting down, and was not asked to by us")
 

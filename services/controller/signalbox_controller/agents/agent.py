@@ -18,6 +18,7 @@ from signalbox_controller.agents.inquiry import Held, Inquiry
 from signalbox_controller.agents.ledger import Ledger
 from signalbox_controller.agents.parting import Parting
 from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered
+from signalbox_controller.agents.pulse import Pulse
 from signalbox_controller.agents.runs import Run, RunTable
 from signalbox_controller.outbox import Outbox
 
@@ -38,6 +39,12 @@ class Supervisor(Protocol):
 
     def leaving(self) -> None:
         """It began to shut down."""
+
+    def silent(self) -> None:
+        """It is connected, and answers nothing."""
+
+    def heard_again(self) -> None:
+        """It was silent, and is not any more."""
 
     @property
     def leased(self) -> bool:
@@ -68,6 +75,7 @@ class Agent:
         self._connection: Connection | None = None
         self._inquiries: dict[str, Inquiry] = {}
         self._heard_since = True
+        self._pulse: Pulse | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         #: Its orphans go to pid 1 and not to us.
@@ -85,6 +93,8 @@ class Agent:
         self._connection = connection
         self._idle.clear()
         self.answers = hello.kind == "worker"
+        # In other pools a task may keep the loop to itself, and beat has a lease to renew.
+        self._pulse = Pulse() if hello.pool == "prefork" else None
         self.complete = self.complete or not self.answers
         self.runs.node = hello.node
         leased = self._supervisor.leased
@@ -113,6 +123,14 @@ class Agent:
         if self._connection is not None:
             self._connection.send(protocol.Ping())
         return heard
+
+    def check(self) -> None:
+        """Ask a worker whether its loop turns; see `Pulse`."""
+        if self._connection is None or self._pulse is None:
+            return
+        self._connection.send(protocol.Ping())
+        if self._pulse.ping():
+            self._supervisor.silent()
 
     def hung_up(self, connection: Connection) -> None:
         if connection is self._connection:
@@ -192,6 +210,8 @@ class Agent:
 
     def heard(self, line: AgentLine) -> None:
         self._heard_since = True
+        if self._pulse is not None and self._pulse.heard():
+            self._supervisor.heard_again()
         match line:
             case Numbered():
                 self._event(line)

@@ -10,6 +10,7 @@ from signalbox_controller.agents.agent import Agent, Supervisor
 from signalbox_controller.agents.connection import Connection, Listener
 from signalbox_controller.agents.deaths import Deaths
 from signalbox_controller.agents.protocol import PROTOCOL, Hello
+from signalbox_controller.agents.pulse import EVERY
 from signalbox_controller.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,14 @@ class Agents:
     def retire(self, instance: str) -> None:
         """The process is gone; nobody may speak in its name any more."""
         self._agents.pop(instance, None)
+
+    async def check(self) -> None:
+        """Look whether those who are connected answer, for ever."""
+        while True:
+            await asyncio.sleep(EVERY)
+            # What is not read is not heard.
+            for agent in [] if self._full else list(self._agents.values()):
+                agent.check()
 
     def workers(self) -> list[Agent]:
         """Those who have to be asked about a task: connected, or expected back."""
