@@ -20,35 +20,34 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
 class Roll:
     """One restart, process by process."""
 
-    def __init__(self, fleet: Fleet, manner: Manner) -> None:
+    def __init__(self, fleet: Fleet, manner: Manner, processes: Sequence[Supervised]) -> None:
+        """Those of the `processes` that are stopped now are started; one that is stopped later stays so."""
         self.tasks_killed = 0
         self._fleet = fleet
         self._manner = manner
+        self._processes = processes
+        self._stopped = {process.spec.name for process in processes if process.standing.wish == "stopped"}
         self._begun: set[str] = set()
 
-    async def through(self, processes: Sequence[Supervised], confirm: Callable[[], Awaitable[None]]) -> str:
+    async def through(self, confirm: Callable[[], Awaitable[None]]) -> str:
         """Restart them in turn, those that do not run first; answers why it ended early, or nothing.
 
         Args:
-            processes: whom to restart.
             confirm: awaited before each; raises when it must not go on.
         """
-        stopped = {process.spec.name for process in processes if process.standing.wish == "stopped"}
-        for process in sorted(processes, key=lambda one: one.standing.state == "running"):
+        for process in sorted(self._processes, key=lambda one: one.standing.state == "running"):
             await confirm()
             if process.standing.standby:
                 continue  # another host runs it, and this one nothing that could be restarted
-            if process.standing.wish == "stopped" and process.spec.name not in stopped:
-                return f"{process.spec.name} was stopped meanwhile"
             if trouble := await self._enough_others(process):
                 return trouble
             if trouble := await self._restart(process):
                 return trouble
         return ""
 
-    def untouched(self, processes: Sequence[Supervised]) -> list[Supervised]:
-        """Those of them whose turn did not come."""
-        return [process for process in processes if process.spec.name not in self._begun]
+    def untouched(self) -> list[Supervised]:
+        """Those whose turn did not come."""
+        return [process for process in self._processes if process.spec.name not in self._begun]
 
     async def _enough_others(self, process: Supervised) -> str:
         """Wait until as many other workers run as are to be left running."""
@@ -68,10 +67,13 @@ class Roll:
 
     async def _restart(self, process: Supervised) -> str:
         spec, manner, before = process.spec, self._manner, process.standing.instance
+        if process.standing.wish == "stopped":
+            if spec.name not in self._stopped:
+                return f"{spec.name} was stopped meanwhile"
+            await self._fleet.want([process], "running")
         self._begun.add(spec.name)
         patience = spec.stop_timeout if manner.timeout is None else manner.timeout
         patience = BEYOND + spec.start_timeout + (patience if manner.mode == "graceful" else 0.0)
-        await self._fleet.want([process], "running")
         process.restart(manner.order, manner.mode, manner.timeout)
 
         def back() -> bool:

@@ -17,18 +17,18 @@ async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
     if not chosen:
         return Result(verdict="unknown", detail=_nothing(command))
     order = Order(by=command.issued_by, reason=command.reason, redeliver=command.redeliver)
-    roll = Roll(ports.fleet, Manner(order=order, mode=command.mode, timeout=command.timeout))
+    roll = Roll(ports.fleet, Manner(order=order, mode=command.mode, timeout=command.timeout), chosen)
     alone = command.hosts == (ports.host,)
     try:
         async with ports.turns.turn(command.command_id, alone=alone) as turn:
-            trouble = await roll.through(chosen, turn.confirm)
+            trouble = await roll.through(turn.confirm)
             if trouble:
                 await turn.call_off(trouble)
     except NoTurn as error:
         trouble = str(error)
     return Result(
         verdict="incomplete" if trouble else "started",
-        detail=_detail(trouble, roll.untouched(chosen)),
+        detail=_detail(trouble, roll.untouched()),
         processes=tuple(process.standing.report() for process in chosen),
         tasks_killed=roll.tasks_killed,
     )
