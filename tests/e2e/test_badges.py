@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from support.badges import AT_ONCE, LINE_FIRST, Lateness, measure
+from support.badges import measure
 from support.browser import Windows
 from support.stores.choose import a_redis
 from support.stores.databases import a_database
@@ -34,24 +34,17 @@ async def system_on_rabbitmq(
         yield system
 
 
-def _on_time(late: Lateness) -> None:
-    figures = {state: f"{max(late.all_of(state)) * 1000:.0f} ms" for state in ("stopped", "running")}
-    print("later than the truth by at most", figures)  # noqa: T201
-    assert max(late.all_of("stopped")) <= AT_ONCE, late
-    assert max(late.all_of("running")) <= AT_ONCE, late
-    assert min(late.all_of("stopped")) > 0, "a badge said Stopped while a process lived"
-    assert min(late.all_of("running")) > -LINE_FIRST, "a badge said Running before the worker was ready"
-
-
 async def test_badges_turn_at_once_and_never_before_it_is_true(page: Page, system: System) -> None:
-    _on_time(await measure(system, page, ROUNDS))
+    late = await measure(system, page, ROUNDS)
+    assert late.on_time, late.report()
 
 
 async def test_badges_turn_at_once_with_rabbitmq_too(browser: Browser, system_on_rabbitmq: System) -> None:
     windows = Windows(browser, system_on_rabbitmq.url)
     try:
         page = await windows.open_as(*system_on_rabbitmq.admin)
-        _on_time(await measure(system_on_rabbitmq, page, ROUNDS))
+        late = await measure(system_on_rabbitmq, page, ROUNDS)
+        assert late.on_time, late.report()
         assert not windows.faults
     finally:
         await windows.close()
