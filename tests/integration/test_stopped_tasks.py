@@ -183,6 +183,19 @@ async def test_a_drain_that_is_cut_short_ends_late_tasks_for_good_and_gives_back
     await work.are_back(waiting)
 
 
+async def test_what_is_sent_while_a_worker_drains_is_not_lost_when_the_drain_is_cut_short(work: Work) -> None:
+    await work.running("stubborn")
+    draining = work.host.begin(work.host.commander.stop(ALICE, timeout=60.0))
+    await work.host.process_is("worker", "draining")
+    sent = []
+    until = asyncio.get_running_loop().time() + 0.6  # Redis pops for whoever waited, for up to a second after the TERM
+    while asyncio.get_running_loop().time() < until:
+        sent.append(await work.send("empty"))
+    assert (await work.host.commander.stop(ALICE, mode="immediate")).verdict == "stopped"
+    assert (await draining).verdict == "stopped"
+    await work.are_back(sent)
+
+
 async def test_what_a_worker_held_returns_once_its_broker_is_back(work: Work, valkey: Redis) -> None:
     await work.running("nap", 60.0)
     await work.running("nap", 60.0)

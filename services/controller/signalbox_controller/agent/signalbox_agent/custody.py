@@ -66,7 +66,7 @@ class Custody:
 
     @guarded
     def close(self) -> None:
-        """Take nothing more; to be called on Celery's loop, shortly before a KILL.
+        """Take nothing more; to be called on Celery's own thread, before a drain or a KILL.
 
         What Redis pops for us when we are dead would be lost, as it is we who write it down. So our half of the
         connection on which we wait is closed; what Redis had sent by then is read, and goes back to its queue.

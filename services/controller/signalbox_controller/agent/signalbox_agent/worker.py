@@ -292,7 +292,10 @@ def consumer_step(agent: WorkerAgent) -> type:
             agent.turning(hub)
 
         def stop(self, consumer: Any) -> None:
-            agent.standing_still(for_good=consumer.blueprint.state != bootsteps.RUN)
+            for_good = consumer.blueprint.state != bootsteps.RUN
+            if for_good:
+                agent.custody.close()  # a drain may be cut short by a KILL at any time
+            agent.standing_still(for_good=for_good)
 
         terminate = stop
 
