@@ -50,7 +50,7 @@ test: install-dev ## all tests, against real PostgreSQL, Redis and Celery
 e2e: install-dev ## only the tests that use Signalbox as a person does, browser included
 	@$(IN_VENV) -m pytest tests/e2e $(ARGS)
 
-chaos: install-dev ## only the tests that take parts away while it runs
+chaos: install-dev ## only the tests that take parts away while it runs; SIGNALBOX_KILLS=20 kills more controllers
 	@$(IN_VENV) -m pytest tests/chaos $(ARGS)
 
 bench: install-dev ## measure, and print what was measured
