@@ -1,12 +1,20 @@
 """The lease of beat in a real Redis: whoever comes late, with whatever it remembers, changes nothing."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis as Client
 
+from signalbox.bus import names
 from signalbox.bus.connection import connect
-from signalbox_controller.lease.record import Record, Seen
+from signalbox_controller.lease.fences import Fences
+from signalbox_controller.lease.record import Record, Renewal, Runs, Seen, Taken
+from signalbox_controller.lease.tenure import Tenure
+from support.eventually import eventually
 from support.stores.server import Redis
 
 
@@ -31,6 +39,50 @@ async def taken(record: Record, known: int = 0) -> int:
     found = await record.take(await record.look(), known)
     assert found is not None
     return found.fence
+
+
+class Beat:
+    """A beat that runs as soon as it may."""
+
+    competes = True
+    present = True
+
+    def __init__(self) -> None:
+        self.fence = 0
+        self.runs: Runs = {}
+        self.permitted = asyncio.Event()
+
+    def answers(self) -> bool:
+        return True
+
+    def permit(self, taken: Taken) -> None:
+        self.fence, self.runs = taken.fence, taken.runs
+        self.permitted.set()
+
+    def forfeit(self, why: str, *, kill: bool = False) -> None:
+        raise AssertionError(why, kill)
+
+    def part(self) -> None:
+        return
+
+    def stand_by(self, host: str) -> None:
+        raise AssertionError(host)
+
+    def doubt(self) -> None:
+        return
+
+
+@asynccontextmanager
+async def a_holder(record: Record, folder: Path) -> AsyncIterator[tuple[Tenure, Beat]]:
+    """A controller that has got the lease, and keeps it until the body ends."""
+    tenure, beat = Tenure(record, Fences(folder / "leases.json"), "shop", 1.0), Beat()
+    keeping = asyncio.create_task(tenure.run(beat))
+    try:
+        async with asyncio.timeout(5.0):
+            await beat.permitted.wait()
+        yield tenure, beat
+    finally:
+        keeping.cancel()
 
 
 async def test_a_free_lease_goes_to_one_of_two_that_saw_it_free(ours: Record, theirs: Record) -> None:
@@ -59,7 +111,7 @@ async def test_a_former_holder_can_neither_send_nor_renew_nor_give_it_away(ours:
     new = await taken(theirs)
     assert new > old
     assert not await ours.claim(old, "nightly", 1.5)
-    assert not await ours.renew(old, {"nightly": 1.5})
+    assert await ours.renew(old, {"nightly": 1.5}) is Renewal.LOST
     await ours.release(old)
     assert theirs.ours(await theirs.look())
     found = await theirs.take(await theirs.look(), new)
@@ -90,6 +142,31 @@ async def test_what_an_emptied_redis_forgot_is_put_back_by_the_holder(
     found = await theirs.take(seen, fence)
     assert found is not None
     assert found.runs == {"nightly": 1.5, "hourly": 2.5}
+
+
+async def test_the_times_of_a_schedule_are_put_back_into_a_redis_that_was_emptied(
+    redis: Client, ours: Record, tmp_path: Path
+) -> None:
+    async with a_holder(ours, tmp_path) as (tenure, beat):
+        assert await tenure.claim(beat.fence, "nightly", 1.5)
+        await redis.flushdb()
+
+        async def back() -> bool:
+            return await redis.hgetall(names.beat_runs("shop")) == {b"nightly": b"1.5"}
+
+        await eventually(back, "the time at which the nightly task was sent")
+
+
+async def test_a_holder_whose_clock_was_ahead_does_not_keep_the_next_one_silent(
+    ours: Record, theirs: Record, tmp_path: Path
+) -> None:
+    fence = await taken(theirs)
+    assert await theirs.claim(fence, "hourly", time.time() + 3600.0)
+    assert await theirs.claim(fence, "nightly", 1.5)
+    await theirs.release(fence)
+    async with a_holder(ours, tmp_path) as (_, beat):
+        assert beat.runs["hourly"] <= time.time()
+        assert beat.runs["nightly"] == 1.5
 
 
 async def test_who_takes_a_forgotten_lease_gets_a_greater_fence_than_anybody_had(

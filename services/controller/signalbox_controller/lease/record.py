@@ -5,6 +5,7 @@ before it, and every step names its fence: Redis refuses what comes from a forme
 """
 
 from collections.abc import Mapping
+from enum import IntEnum
 from typing import cast
 
 import msgspec
@@ -34,16 +35,18 @@ return {fence, redis.call('HGETALL', KEYS[2])}
 """
 
 #: A lease that an emptied Redis has forgotten is put back; nobody else can have taken it meanwhile without a trace.
+#: Answers 2 then: the runs are forgotten, too.
 _RENEW = (
     _CURRENT
     + """
-if redis.call('EXISTS', KEYS[1]) == 0 then
+local forgotten = redis.call('EXISTS', KEYS[1]) == 0
+if forgotten then
     redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'host', ARGV[3], 'fence', ARGV[2])
 end
 if not current(ARGV[1], ARGV[2]) then return 0 end
 redis.call('HINCRBY', KEYS[1], 'renewals', 1)
 for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
-return 1
+return forgotten and 2 or 1
 """
 )
 
@@ -75,6 +78,15 @@ class Seen(msgspec.Struct, frozen=True):
     host: str = ""
     fence: int = 0
     renewals: int = 0
+
+
+class Renewal(IntEnum):
+    """What became of a lease that its holder renewed."""
+
+    LOST = 0
+    KEPT = 1
+    #: Redis had forgotten it, and with it the runs.
+    PUT_BACK = 2
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -113,10 +125,10 @@ class Record:
         fence, runs = cast("tuple[bytes, list[bytes]]", found)
         return Taken(int(fence), {entry.decode(): float(at) for entry, at in zip(runs[::2], runs[1::2], strict=True)})
 
-    async def renew(self, fence: int, runs: Runs) -> bool:
-        """Show that its holder lives, and note runs again that Redis may have forgotten; false when it is lost."""
+    async def renew(self, fence: int, runs: Runs) -> Renewal:
+        """Show that its holder lives, and note runs again that Redis may have forgotten."""
         flat = [word for entry, at in runs.items() for word in (entry, repr(at))]
-        return bool(await self._run(_RENEW, fence, self._host, *flat))
+        return Renewal(cast("int", await self._run(_RENEW, fence, self._host, *flat)))
 
     async def claim(self, fence: int, entry: str, at: float) -> bool:
         """Note that this entry is sent now, before it is; false when another holds the lease."""

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import logging
+import time
 from typing import Protocol
 
 from redis.exceptions import RedisError
 
 from signalbox.errors import BusUnavailable
 from signalbox_controller.lease.fences import Fences
-from signalbox_controller.lease.record import Record, Runs, Seen, Taken
+from signalbox_controller.lease.record import Record, Renewal, Runs, Seen, Taken
 from signalbox_controller.lease.stillness import Stillness
 
 log = logging.getLogger(__name__)
@@ -102,13 +103,19 @@ class Tenure:
         elif not beat.competes and not beat.present:
             beat.part()
             await self._record.release(self._lose())
-        elif await self._record.renew(self._fence, self._runs if self._restore else {}):
+        elif await self._renewed():
             self._restore = False
         else:
             self._lose()
             seen = await self._record.look()
             log.warning("The lease of the beat of %s was lost to %s", self._label, seen.host or "nobody")
             beat.forfeit(f"beat runs on {seen.host or 'another host'} now")
+
+    async def _renewed(self) -> bool:
+        renewal = await self._record.renew(self._fence, self._runs if self._restore else {})
+        if renewal is Renewal.PUT_BACK:
+            renewal = await self._record.renew(self._fence, self._runs)
+        return renewal is not Renewal.LOST
 
     async def _seek(self, beat: Aspirant) -> None:
         seen = await self._record.look()
@@ -118,6 +125,7 @@ class Tenure:
             beat.stand_by(seen.host)
         elif (taken := await self._record.take(seen, known)) is not None:
             self._fences.learn(self._label, taken.fence)
+            taken = Taken(taken.fence, _by_our_clock(taken.runs))
             log.info("Holds the lease of the beat of %s, fence %d", self._label, taken.fence)
             self._fence, self._runs, self._deaf = taken.fence, dict(taken.runs), 0
             beat.permit(taken)
@@ -170,3 +178,9 @@ class Tenure:
             with contextlib.suppress(BusUnavailable, RedisError, TimeoutError):
                 async with asyncio.timeout(STEP):
                     await self._record.release(self._lose())
+
+
+def _by_our_clock(runs: Runs) -> Runs:
+    """A former holder whose clock was ahead must not keep us silent until ours has caught up."""
+    now = time.time()
+    return {entry: min(at, now) for entry, at in runs.items()}
