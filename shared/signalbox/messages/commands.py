@@ -1,11 +1,15 @@
 """Commands: what somebody wants done. Read by every controller, and by the reconciler for the audit trail."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
 
 from signalbox.messages.base import Message, Moment
 
 #: Seconds between TERM and KILL when neither the caller nor the worker's configuration says.
 DEFAULT_GRACE = 5.0
+#: Tasks that one command may name: a bound for the size of a message (0.4 MB).
+MOST_TASKS = 10_000
 
 
 class Command(Message, frozen=True, kw_only=True):
@@ -26,6 +30,16 @@ class CancelTask(Command, frozen=True, kw_only=True):
 
     task_id: str
     #: Seconds from TERM to KILL; none means what the worker's configuration says.
+    grace: float | None = None
+
+
+class CancelTasks(Command, frozen=True, kw_only=True):
+    """End these tasks wherever they are, and never let them run (again): many at once, and one line of the trail."""
+
+    task_ids: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=MOST_TASKS)]
+    #: In words: how they were chosen, such as `pending tasks named charge`.
+    selection: str = ""
+    #: As in CancelTask.
     grace: float | None = None
 
 
@@ -63,4 +77,4 @@ class RestartProcesses(Command, frozen=True, kw_only=True):
     redeliver: bool = False
 
 
-AnyCommand = CancelTask | StopProcesses | StartProcesses | RestartProcesses
+AnyCommand = CancelTask | CancelTasks | StopProcesses | StartProcesses | RestartProcesses

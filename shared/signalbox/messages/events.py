@@ -2,7 +2,7 @@
 
 from signalbox.messages.base import Message, Moment, Outcome, ProcessKind, ProcessState
 from signalbox.messages.commands import AnyCommand
-from signalbox.messages.receipts import ProcessReport, Verdict
+from signalbox.messages.receipts import ProcessReport, TaskVerdict, Verdict
 
 
 class Event(Message, frozen=True, kw_only=True):
@@ -173,6 +173,8 @@ class CommandDone(Event, frozen=True, kw_only=True):
     verdict: Verdict
     detail: str = ""
     task_id: str | None = None
+    #: CancelTasks only: those of which the host can say more than `unknown`.
+    tasks: tuple[TaskVerdict, ...] = ()
     processes: tuple[ProcessReport, ...] = ()
 
 

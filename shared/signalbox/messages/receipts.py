@@ -42,6 +42,16 @@ class ProcessReport(msgspec.Struct, frozen=True, kw_only=True):
     standby: bool = False
 
 
+class TaskVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a host says of one task of many."""
+
+    task_id: str
+    verdict: Verdict
+    detail: str = ""
+    #: Where the host knows it.
+    task_name: str = ""
+
+
 class Receipt(Message, frozen=True, kw_only=True):
     """One step on the way of a command."""
 
@@ -58,13 +68,22 @@ class Answered(Receipt, frozen=True, kw_only=True):
     task_id: str | None = None
     #: The task's name, where the host knows it.
     task_name: str = ""
+    #: CancelTasks only: those of which the host can say more than `unknown`.
+    tasks: tuple[TaskVerdict, ...] = ()
     processes: tuple[ProcessReport, ...] = ()
     #: How many tasks were killed with the processes (stop only).
     tasks_killed: int = 0
+
+
+class Progressed(Receipt, frozen=True, kw_only=True):
+    """How far a host is with a command that takes a while."""
+
+    done: int
+    total: int
 
 
 class Recorded(Receipt, frozen=True, kw_only=True):
     """The reconciler committed what a host did; `host` names whose part."""
 
 
-AnyReceipt = Answered | Recorded
+AnyReceipt = Answered | Progressed | Recorded
