@@ -20,7 +20,8 @@ class UnderWay(msgspec.Struct, frozen=True):
     order: Order
     #: When what is left is killed, in seconds of the epoch.
     kill_at: float
-    #: What ran when the KILL was about to be sent: nobody else can tell, should we die in the same moment.
+    #: What ran when it began, and again when the KILL was about to be sent: nobody else can tell, should we die in the
+    #: same moment as the worker. Of what has ended since, the first end that was told counts.
     runs: tuple[Run, ...] = ()
 
     @property
@@ -41,9 +42,9 @@ class Orders:
         self._path = path
         self._orders = statefile.read(path, dict[str, UnderWay], {}, "who told which process to stop")
 
-    def note(self, name: str, order: Order, seconds: float) -> None:
-        """The process is being stopped, and has so many seconds."""
-        self._orders[name] = UnderWay(order, time.time() + seconds)
+    def note(self, name: str, order: Order, seconds: float, runs: Iterable[Run]) -> None:
+        """The process is being stopped, has so many seconds, and runs these tasks."""
+        self._orders[name] = UnderWay(order, time.time() + seconds, tuple(runs))
         self._save()
 
     def about_to_kill(self, name: str, runs: Iterable[Run]) -> None:

@@ -101,7 +101,8 @@ class Supervised:
         if self.life is not None:
             self.life.asked = True
             self.life.agent.parting.begin(protocol.Stop(error=wording.stopped(order), redeliver=order.redeliver))
-            self._site.orders.note(self.spec.name, order, 0.0 if mode == "immediate" else self._timeout)
+            seconds, running = 0.0 if mode == "immediate" else self._timeout, self.life.agent.runs.running.values()
+            self._site.orders.note(self.spec.name, order, seconds, running)
         graceful = Input.DRAIN if self.spec.kind == "worker" else Input.HALT
         self._feed(Input.KILL if mode == "immediate" else graceful, message)
 
