@@ -6,7 +6,7 @@ They are on this host's disk, so that neither Redis nor anybody else is needed t
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
 from redis.asyncio import Redis
@@ -78,11 +78,16 @@ class Refusals:
                 self._unsaved = unsaved | self._unsaved
                 raise
 
-    async def load(self) -> None:
-        """Read what others have cancelled, before any worker is launched; without Redis what is on disk must do."""
+    async def load(self, ahead: AsyncIterator[tuple[Collection[str], datetime]]) -> None:
+        """Read what is cancelled, before any worker is launched; without Redis what is on disk must do.
+
+        `ahead` are the tasks of commands that this host has yet to read, each with the time of its cancel.
+        """
         try:
             async with asyncio.timeout(LOAD_WITHIN):
                 await self._read_all()
+                async for task_ids, since in ahead:
+                    self.add(task_ids, since)
         except (BusUnavailable, RedisError, TimeoutError) as error:
             log.warning("What other hosts have cancelled is not known yet: %s", error or "Redis is too slow")
 

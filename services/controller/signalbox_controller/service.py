@@ -18,6 +18,7 @@ from signalbox.service import background
 from signalbox.settings import Settings
 from signalbox_controller.agents.deaths import Deaths
 from signalbox_controller.agents.server import Agents
+from signalbox_controller.commands.ahead import cancels_ahead
 from signalbox_controller.commands.desk import Desk
 from signalbox_controller.commands.memory import LIMIT as COMMANDS_LIMIT
 from signalbox_controller.commands.memory import Memory
@@ -76,7 +77,6 @@ async def controller(
         stack.enter_context(lock(folders))
         show_cancelled(folders)
         fresh = not (folders.state / "commands").exists()
-        refused = stack.enter_context(closing(Journal(folders.cancelled, CANCELLED_LIMIT)))
         carried_out = stack.enter_context(closing(Journal(folders.state / "commands", COMMANDS_LIMIT)))
         redis = connect(settings.redis_url)
         stack.push_async_callback(redis.aclose)
@@ -88,6 +88,7 @@ async def controller(
         outbox = Outbox(redis)
         reaper = stack.enter_context(_reaping())
         memory = stack.enter_context(closing(OutOfMemory()))
+        refused = stack.enter_context(closing(Journal(folders.cancelled, CANCELLED_LIMIT)))
         refusals = Refusals(redis, refused, settings.remember_cancelled)
         agents = Agents(host, outbox, Deaths(reaper, memory), refusals.ids)
         refusals.on_new(agents.refuse)
@@ -112,13 +113,12 @@ async def controller(
         ports = Ports(
             host=host, fleet=fleet, agents=agents, reaper=reaper, cancelled=refusals, turns=Turns(redis, host)
         )
-        now = utc_now()
-        since, cancels_since = (now, now) if fresh else (now - AWAY, datetime.min.replace(tzinfo=UTC))
-        desk = Desk(ports, Memory(carried_out), outbox, settings.key, since=since, cancels_since=cancels_since)
-        reader = Reader(_commands(redis, host), desk)
+        desk = Desk(ports, Memory(carried_out), outbox, settings.key, *_horizon(fresh=fresh))
+        commands = _commands(redis, host)
+        reader = Reader(commands, desk)
         heartbeat = Heartbeat(host, redis, outbox, fleet)
 
-        await refusals.load()
+        await refusals.load(cancels_ahead(commands, settings.key))
         await stack.enter_async_context(agents.listening(folders.socket))
         wills.open()
         fleet.open()
@@ -158,6 +158,12 @@ def _launcher(host: str, folders: Folders, settings: Settings, environ: Mapping[
         socket=folders.socket,
         environ=inheritable(environ, settings),
     )
+
+
+def _horizon(*, fresh: bool) -> tuple[datetime, datetime]:
+    """What came too late for this host, and which cancels; see `Desk`."""
+    now = utc_now()
+    return (now, now) if fresh else (now - AWAY, datetime.min.replace(tzinfo=UTC))
 
 
 def _commands(redis: Redis, host: str) -> Consumer:

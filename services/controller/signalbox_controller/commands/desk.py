@@ -54,7 +54,7 @@ class Desk:
     """Takes entries of the command stream, any number at once."""
 
     def __init__(
-        self, ports: Ports, memory: Memory, outbox: Outbox, key: str, *, since: datetime, cancels_since: datetime
+        self, ports: Ports, memory: Memory, outbox: Outbox, key: str, since: datetime, cancels_since: datetime
     ) -> None:
         """What expired before `since` is not this host's business, and is passed over in silence.
 
