@@ -11,6 +11,7 @@ from signalbox.bus.publisher import publish_command
 from signalbox.messages.base import utc_now
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import TaskSucceeded
+from support.eventually import eventually
 from support.host import CELERY_DEADLINE, KEY, Host
 
 MARKS = """
@@ -55,6 +56,14 @@ class Marks:
                     self.task("mark").apply_async(task_id=task_id, producer=producer)
 
         await asyncio.to_thread(send)
+
+    async def first(self) -> str:
+        """The id of the first that ran, as soon as there is one."""
+
+        async def look() -> str | None:
+            return self._file.read_text(encoding="ascii").split()[0] if self._file.exists() else None
+
+        return await eventually(look, "a task runs")
 
     async def written(self) -> list[str]:
         """The ids that ran, once all that was sent before now has had its turn."""
