@@ -43,6 +43,7 @@ class Refusals:
         self._wake = asyncio.Event()
         #: Read in Redis, and not commanded here as yet.
         self._strange: set[str] = set()
+        self._well = True
 
     def on_new(self, tell: Callable[[Sequence[str]], None]) -> None:
         """Call `tell` with what others have added."""
@@ -89,7 +90,7 @@ class Refusals:
                 async for task_ids, since in ahead:
                     self.add(task_ids, since)
         except (BusUnavailable, RedisError, TimeoutError) as error:
-            log.warning("What other hosts have cancelled is not known yet: %s", error or "Redis is too slow")
+            log.warning("What other hosts have cancelled is not known yet: %s", str(error) or "Redis is too slow")
 
     async def run(self) -> None:
         """Follow the others, and tell them what they lack, for ever."""
@@ -102,14 +103,16 @@ class Refusals:
                     self._refuse_later(await self._look())
                     due = loop.time() + EVERY
             except (BusUnavailable, RedisError) as error:
-                log.debug("Cancelled tasks are not told for now: %s", error)
+                self._note(well=False, why=error)
                 self._follower.lose()
                 due = 0.0
                 await backoff.pause()
                 continue
+            self._note(well=True)
             backoff.reset()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), max(0.0, due - loop.time()))
+                async with asyncio.timeout_at(due):
+                    await self._wake.wait()
             self._wake.clear()
 
     async def _look(self) -> list[str]:
@@ -135,6 +138,14 @@ class Refusals:
         if strange:
             log.info("%d tasks that were cancelled elsewhere are refused here, too", len(strange))
             self._on_new(strange)
+
+    def _note(self, *, well: bool, why: Exception | None = None) -> None:
+        if well != self._well:
+            self._well = well
+            if well:
+                log.info("What other hosts cancel is known again")
+            else:
+                log.warning("What other hosts cancel is not known for now: %s", why)
 
 
 def _lacking(ours: Mapping[str, int], theirs: Mapping[str, int]) -> dict[str, int]:

@@ -59,7 +59,6 @@ class Sweep:
 
     async def round(self) -> None:
         """Look once."""
-        await self._intents.restore()
         if self._listening():
             for look in self._looks:
                 seen = Shown()
@@ -69,6 +68,7 @@ class Sweep:
         if self._untold:
             await publish_changes(self._redis, self._untold.values())
             self._untold.clear()
+        await self._intents.restore()
         trimmed = await trim(self._redis, names.EVENTS)
         log.debug("swept; events that everybody has handled, removed from the bus: %d", trimmed)
         for stream in (names.EVENTS, names.COMMANDS):

@@ -81,12 +81,17 @@ WHERE c.command_id = n.command_id AND ({names(_CONCLUSION, "c.")}) IS DISTINCT F
 RETURNING {shown.columns("command", "c.")}
 """  # noqa: S608
 
-#: Answered while somebody else looked, or by hosts of which the last one has left; or a cancel, which needs no answer
-#: where nothing is up that could run its tasks.
+#: Answered while somebody else looked, or by hosts of which the last one has left; or about a task that waits, which
+#: needs no answer where nothing is up that could run it.
 _UNCONCLUDED = """
 SELECT command_id FROM commands AS c
-WHERE state = 'issued'
-    AND (tasks_total > 0 OR EXISTS (SELECT FROM command_answers AS a WHERE a.command_id = c.command_id))
+WHERE state = 'issued' AND (
+    EXISTS (SELECT FROM command_answers AS a WHERE a.command_id = c.command_id)
+    OR EXISTS (
+        SELECT FROM cancels AS x JOIN tasks AS t USING (task_id)
+        WHERE x.command_id = c.command_id AND x.state = 'issued' AND t.status = 'pending'
+    )
+)
 ORDER BY answer_by LIMIT 500
 """
 
