@@ -2,10 +2,12 @@
 
 import asyncio
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from celery import Celery, signature
 
 from signalbox.bus.publisher import publish_command
 from signalbox.messages.base import utc_now
@@ -34,28 +36,29 @@ class Marks:
         self._host = host
         self._file = file
 
-    def task(self, name: str, *arguments: object, **fields: object) -> Any:
+    def task(self, name: str, app: Celery | None = None, **fields: object) -> Any:
         """One that is told where to write, to be sent or put into a canvas."""
-        app = self._host.celery
-        return app.signature(f"marks.{name}", args=arguments, kwargs={"file": str(self._file), **fields}, app=app)
+        return signature(f"marks.{name}", kwargs={"file": str(self._file), **fields}, app=app or self._host.celery)
 
     async def send(
         self, name: str = "mark", *, task_id: str = "", options: dict[str, Any] | None = None, **fields: object
     ) -> str:
         """Send one; its id."""
         task_id = task_id or str(uuid.uuid4())
-        await asyncio.to_thread(self.task(name, **fields).apply_async, task_id=task_id, **(options or {}))
+        await asyncio.to_thread(self._send, name, [task_id], options or {}, fields)
         return task_id
 
-    async def send_all(self, task_ids: Iterable[str]) -> None:
-        """Send one for each id, through a single connection."""
+    async def send_all(self, task_ids: Sequence[str]) -> None:
+        """Send one for each id."""
+        await asyncio.to_thread(self._send, "mark", task_ids, {}, {})
 
-        def send() -> None:
-            with self._host.celery.producer_pool.acquire() as producer:
-                for task_id in task_ids:
-                    self.task("mark").apply_async(task_id=task_id, producer=producer)
-
-        await asyncio.to_thread(send)
+    def _send(
+        self, name: str, task_ids: Sequence[str], options: Mapping[str, Any], fields: Mapping[str, object]
+    ) -> None:
+        # Without a result backend: a client that has one listens for each result.
+        with Celery(broker=self._host.broker, set_as_current=False) as app, app.producer_pool.acquire() as producer:
+            for task_id in task_ids:
+                self.task(name, app, **fields).apply_async(task_id=task_id, producer=producer, **options)
 
     async def first(self) -> str:
         """The id of the first that ran, as soon as there is one."""
