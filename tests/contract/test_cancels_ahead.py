@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -32,7 +33,7 @@ def consumer(redis: Redis) -> Consumer:
     return Consumer(redis, names.COMMANDS, names.host_group("web-07"), "web-07", batch=2)
 
 
-async def give(redis: Redis, kind: type[Command], key: str = KEY, **fields: object) -> None:
+async def give(redis: Redis, kind: type[Command], key: str = KEY, **fields: Any) -> None:
     now = utc_now() - timedelta(hours=1)  # however old
     command = kind(command_id=str(uuid.uuid4()), issued_by="user:alice", issued_at=now, expires_at=now, **fields)
     await publish_command(redis, key, command)
