@@ -65,11 +65,15 @@ async def test_who_has_lost_the_place_is_told_to_read_everything(redis: Redis, f
     assert await follower.added() == {}
 
 
-async def test_a_redis_that_was_emptied_and_stays_so_is_noticed(redis: Redis, follower: Follower) -> None:
+@pytest.mark.parametrize("seen", [True, False])
+async def test_a_redis_that_was_emptied_and_stays_so_is_noticed(redis: Redis, follower: Follower, seen: bool) -> None:
     await remember(redis, {"a": LATER})
-    await follower.added()
+    if seen:
+        await follower.added()
     await redis.flushdb()
     assert await follower.added() is None
+    assert await follower.everything() == {}
+    assert await follower.added() == {}
 
 
 async def test_more_than_can_be_followed_is_read_anew(redis: Redis, follower: Follower) -> None:

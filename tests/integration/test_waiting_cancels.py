@@ -57,7 +57,7 @@ async def test_a_host_that_joins_later_refuses_what_was_cancelled_before_it_was_
     cancelled = new_ids(20)
     async with a_host(tmp_path / "one", valkey, MARKS, **TOGETHER) as one:
         await one.process_is("worker", "running")
-        await cancel_all(one, cancelled, lifetime=-1.0)  # too old for a newcomer to read
+        await cancel_all(one, cancelled, lifetime=0.5)  # too old for a newcomer to read
         for task_id in cancelled:
             await one.seen(CommandDone, task_id=task_id)
         await one.end(signal.SIGTERM)

@@ -44,6 +44,13 @@ if beyond > 0 then redis.call('ZREMRANGEBYRANK', KEYS[1], 0, beyond - 1) end
 return beyond
 """
 
+#: Where to follow from. There is always something: who has seen nothing yet would not notice that it is gone.
+_BEGIN = """
+local latest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
+if #latest > 0 then return latest[1][1] end
+return redis.call('XADD', KEYS[1], '*', '', '')
+"""
+
 
 def until(since: datetime, seconds: float) -> int:
     """When a task may be forgotten that is to be refused for so long."""
@@ -77,7 +84,7 @@ class Follower:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        #: The position of the latest addition that we know of; empty before the first; none: we have to begin anew.
+        #: The position of the latest addition that we know of; none: we have to begin anew.
         self._place: bytes | None = None
 
     def lose(self) -> None:
@@ -91,8 +98,7 @@ class Follower:
             BusUnavailable: Redis is away.
         """
         async with speaking():
-            latest = cast("list[tuple[bytes, object]]", await self._redis.xrevrange(names.CANCELLED_LATELY, count=1))
-        self._place = latest[0][0] if latest else b""
+            self._place = cast("bytes", await self._redis.eval(_BEGIN, 1, names.CANCELLED_LATELY))
 
     async def everything(self) -> dict[str, int]:
         """All that is remembered, and the place from which to follow.
@@ -116,15 +122,14 @@ class Follower:
         """
         if self._place is None:
             return None
-        found: dict[str, int] = {}
         async with speaking():
-            entries = await self._redis.xrange(names.CANCELLED_LATELY, min=self._place or "-")
+            entries = await self._redis.xrange(names.CANCELLED_LATELY, min=self._place)
         rows = cast("list[tuple[bytes, dict[bytes, bytes]]]", entries)
-        if self._place:  # what we know has to be there yet, or we cannot know what came after it
-            if not rows or rows[0][0] != self._place:
-                self._place = None
-                return None
-            rows = rows[1:]
-        for self._place, fields in rows:
+        # What we know has to be there yet, or we cannot know what came after it.
+        if not rows or rows[0][0] != self._place:
+            self._place = None
+            return None
+        found: dict[str, int] = {}
+        for self._place, fields in rows[1:]:
             found |= {task_id.decode(errors="replace"): int(at) for task_id, at in fields.items()}
         return found
