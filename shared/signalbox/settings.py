@@ -40,6 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     on_exit: str = "leave"
     #: `SIGNALBOX_LOST_AFTER`: seconds of a host's silence after which the tasks that ran on it count as failed.
     lost_after: float = 300.0
+    #: `SIGNALBOX_REMEMBER_CANCELLED`: seconds after a cancel for which its task is refused, should it turn up; a week.
+    remember_cancelled: float = 604800.0
     #: `SIGNALBOX_LOG_LEVEL`: debug, info, warning or error.
     log_level: str = "info"
 
@@ -61,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             hostname=environ.get("SIGNALBOX_HOSTNAME") or socket.gethostname(),
             on_exit=_choice(environ, "SIGNALBOX_ON_EXIT", ("leave", "stop")),
             lost_after=_seconds(environ, "SIGNALBOX_LOST_AFTER", 300.0),
+            remember_cancelled=_seconds(environ, "SIGNALBOX_REMEMBER_CANCELLED", 604800.0),
             log_level=_choice(environ, "SIGNALBOX_LOG_LEVEL", ("info", "debug", "warning", "error")),
         )
 

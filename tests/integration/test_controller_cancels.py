@@ -16,7 +16,7 @@ from signalbox.bus import names
 from signalbox.bus.publisher import publish_command
 from signalbox.messages.base import utc_now
 from signalbox.messages.codec import encode
-from signalbox.messages.commands import CancelTask
+from signalbox.messages.commands import CancelTask, StopProcesses
 from signalbox.messages.events import (
     CommandDone,
     CommandRefused,
@@ -146,9 +146,22 @@ async def test_two_cancels_of_one_task_both_hear_that_it_is_dead(host: Host) -> 
     assert len(await host.of(TaskCancelled, task_id=started.task_id)) == 1
 
 
-async def test_an_expired_command_is_refused_and_touches_nothing(host: Host) -> None:
+async def test_a_cancel_that_is_read_late_is_carried_out_all_the_same(host: Host) -> None:
     started = await host.running()
     command = a_cancel(started.task_id, lifetime=-1.0)
+    await publish_command(host.redis, KEY, command)
+    answer = (await host.receipts(command.command_id, 1))[0]
+    assert isinstance(answer, Answered)
+    assert answer.verdict == "cancelled"
+    assert not exists(started.pid)
+
+
+async def test_an_expired_stop_is_refused_and_touches_nothing(host: Host) -> None:
+    started = await host.running()
+    now = utc_now()
+    command = StopProcesses(
+        command_id=str(uuid.uuid4()), issued_by="user:alice", issued_at=now, expires_at=now - timedelta(seconds=1)
+    )
     await publish_command(host.redis, KEY, command)
     answer = (await host.receipts(command.command_id, 1))[0]
     assert isinstance(answer, Answered)

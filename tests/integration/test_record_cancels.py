@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from signalbox.messages.base import utc_now
-from signalbox.messages.commands import CancelTask
+from signalbox.messages.commands import AnyCommand, CancelTask, StopProcesses
 from signalbox.messages.events import AnyEvent, CommandDone, HostSeen
 from signalbox.messages.receipts import Verdict
 from signalbox.messages.views import Change
@@ -32,13 +32,13 @@ class Record:
         async with self._database.transaction() as connection:
             return (await write_batch(connection, fold(events), again=again)).changes()
 
-    async def commands(self, *commands: CancelTask, again: bool = False) -> Sequence[Change]:
+    async def commands(self, *commands: AnyCommand, again: bool = False) -> Sequence[Change]:
         async with self._database.transaction() as connection:
             return (await write_commands(connection, [audit(c) for c in commands], again=again)).changes()
 
     async def sweep(self) -> Sequence[Change]:
         seen = Shown()
-        for look in looks(lost_after=300.0):
+        for look in looks(lost_after=300.0, remember_cancelled=604800.0):
             async with self._database.transaction() as connection:
                 await look(connection, seen)
         return seen.changes()
@@ -106,7 +106,7 @@ async def test_a_cancel_and_its_task_that_were_recorded_at_the_same_moment_find_
     await record.events(RUN.started())
     await record.commands(a_cancel())
     await record.run("UPDATE tasks SET cancel_requested_at = NULL, cancel_command_id = NULL")
-    await record.run("UPDATE commands SET issued_at = now()")
+    await record.run("UPDATE cancels SET issued_at = now()")
     await record.sweep()
     assert (await record.one("tasks"))["cancel_command_id"] == "c1"
 
@@ -199,14 +199,26 @@ async def test_a_cancel_that_came_to_nothing_is_no_longer_shown_on_the_task(reco
     assert (await record.one("tasks"))["cancel_requested_at"] is None
 
 
-async def test_a_command_that_nobody_answered_in_time_has_expired(record: Record) -> None:
+async def test_a_cancel_that_nobody_answered_in_time_stays_in_force(record: Record) -> None:
     await record.events(RUN.started())
     long_ago = (utc_now() - after(0)).total_seconds() - 3600
     await record.commands(a_cancel(seconds=long_ago, lifetime=60))
-    changes = await record.sweep()
-    assert {change.kind for change in changes} == {"command", "task"}
+    assert {change.kind for change in await record.sweep()} == {"command"}
+    assert await record.state() == "unproven"
+    task = await record.one("tasks")
+    assert (task["status"], task["cancel_command_id"]) == ("running", "c1")
+    assert await record.sweep() == []
+    await record.events(done("cancelled", long_ago + 3000))
+    assert await record.state() == "cancelled"
+    assert (await record.one("tasks"))["outcome"] == "cancelled"
+
+
+async def test_a_stop_that_nobody_answered_in_time_has_expired(record: Record) -> None:
+    long_ago = utc_now() - timedelta(hours=1)
+    stop = StopProcesses(command_id="c1", issued_by="user:alice", issued_at=long_ago, expires_at=long_ago)
+    await record.commands(stop)
+    assert {change.kind for change in await record.sweep()} == {"command"}
     assert await record.state() == "expired"
-    assert (await record.one("tasks"))["cancel_requested_at"] is None
     assert await record.sweep() == []
 
 

@@ -35,7 +35,7 @@ class Record:
         seen = Shown()
         async with self._database.transaction() as connection:
             await connection.execute("UPDATE hosts SET heard_at = heard_at - make_interval(secs => $1)", seconds)
-            for look in looks(lost_after=60.0):
+            for look in looks(lost_after=60.0, remember_cancelled=604800.0):
                 await look(connection, seen)
         return seen.changes()
 

@@ -84,6 +84,9 @@ def test_the_hosts_are_asked_where_the_record_cannot_be_sure(known: KnownTask | 
         (PENDING, heard("dropped"), 200, "it will not run. The record will follow shortly"),
         (None, heard("cancelled", recorded=True, task_name="charge"), 200, DONE),
         (None, heard("unknown"), 404, f"No task {TASK_ID} is known"),
+        (None, heard("unknown"), 404, "from a broker's queue within the next 7 days, every worker refuses it"),
+        (None, heard(None), 202, f"No controller is connected, and the record knows no task {TASK_ID}; should it turn"),
+        (CANCELLED, heard(None), 200, DONE),
         (PENDING, heard("unknown"), 200, "it will not run"),
         (CANCELLED, heard("unknown"), 200, DONE),
         (COMPLETED, heard("unknown"), 409, "already finished: completed at"),
@@ -133,6 +136,14 @@ def test_nothing_is_proven_while_the_tasks_own_host_is_away(known: KnownTask) ->
     decision = decide(known, heard("unknown"), host_present=False)
     assert decision.http == 202
     assert "web-01, which does not answer" in decision.answer.message
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(604800.0, "7 days"), (86400.0, "1 day"), (5400.0, "90 minutes"), (7200.0, "2 hours"), (1.5, "2 seconds")],
+)
+def test_how_long_a_task_is_refused_is_told_in_the_largest_unit_that_is_exact(seconds: float, words: str) -> None:
+    assert f"within the next {words}," in decide(None, heard("unknown"), refused_for=seconds).answer.message
 
 
 @pytest.mark.parametrize(

@@ -89,3 +89,16 @@ def test_a_restarted_controller_knows_what_its_former_life_carried_out(tmp_path:
         memory = Memory(journal, clock=clock)
         assert memory.before("done")
         assert not memory.before("begun")
+
+
+def test_a_cancel_that_is_carried_out_long_after_it_expired_is_known_just_as_long(
+    journal: Journal, clock: Clock
+) -> None:
+    clock.now = EXPIRES.timestamp() + 10 * BEYOND
+    memory = Memory(journal, clock=clock)
+    memory.begin("late", EXPIRES)
+    memory.begin("other", EXPIRES)
+    assert memory.recall("late") is not None
+    memory.finish(answer("late"))
+    clock.now += BEYOND - 1
+    assert memory.before("late")

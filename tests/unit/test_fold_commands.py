@@ -2,18 +2,26 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import reduce
 from itertools import permutations
 from typing import TypedDict
 
 import pytest
 
-from signalbox.messages.commands import AnyCommand, CancelTask, StartProcesses, StopProcesses
+from signalbox.messages.commands import AnyCommand, CancelTask, CancelTasks, StartProcesses, StopProcesses
 from signalbox.messages.events import CommandDone, CommandRefused
-from signalbox.messages.receipts import Verdict
+from signalbox.messages.receipts import TaskVerdict, Verdict
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.commands import audit, audit_forged
-from signalbox_reconciler.fold.conclude import REFUSED_EVERYWHERE, Conclusion, conclude, conclude_everywhere
-from signalbox_reconciler.fold.rows import AnswerRow
+from signalbox_reconciler.fold.conclude import (
+    NOT_HEARD,
+    REFUSED_EVERYWHERE,
+    Conclusion,
+    conclude,
+    conclude_everywhere,
+    presume,
+)
+from signalbox_reconciler.fold.merge import merge_answer
 from support.history import after
 
 
@@ -24,6 +32,7 @@ class _Issue(TypedDict):
     expires_at: datetime
 
 
+VERDICTS: tuple[Verdict, ...] = ("cancelled", "dropped", "finished", "unknown", "unsupported", "alive", "unproven")
 ISSUE = _Issue(command_id="c1", issued_by="user:alice", issued_at=after(0), expires_at=after(60))
 
 
@@ -31,19 +40,32 @@ def done(host: str, verdict: Verdict, seconds: float = 1, detail: str = "") -> C
     return CommandDone(at=after(seconds), host=host, command_id="c1", verdict=verdict, detail=detail, task_id="t1")
 
 
-def conclusion(*events: CommandDone | CommandRefused, online: Sequence[str] = (), **more: bool) -> Conclusion | None:
-    return conclude(list(fold(events).answers.values()), online, **more)
+Heard = CommandDone | CommandRefused
 
 
-def state(*events: CommandDone | CommandRefused, online: Sequence[str] = (), **more: bool) -> str:
-    concluded = conclusion(*events, online=online, **more)
-    return concluded.state if concluded else "issued"
+def conclusion(*events: Heard, online: Sequence[str] = (), waits: bool = False, final: bool = False) -> Conclusion:
+    """What the cancel of a single task comes to; the database takes the same steps for any number of them."""
+    batch = fold(events)
+    answers = list(batch.answers.values())
+    presumed = presume(answers, online, final=final)
+    supposed = presumed.waiting if waits else presumed.elsewhere
+    said = reduce(merge_answer, batch.verdicts.values()).verdict if batch.verdicts else None
+    return conclude(answers, {said or supposed or "issued": 1}, after(9))
+
+
+def state(*events: Heard, online: Sequence[str] = (), waits: bool = False, final: bool = False) -> str:
+    return conclusion(*events, online=online, waits=waits, final=final).state
 
 
 @pytest.mark.parametrize(
     ("command", "target"),
     [
         (CancelTask(**ISSUE, task_id="t1"), "t1"),
+        (
+            CancelTasks(**ISSUE, task_ids=("t1", "t2"), selection="pending tasks named charge"),
+            "2 tasks: pending tasks named charge",
+        ),
+        (CancelTasks(**ISSUE, task_ids=("t1", "t1")), "1 task"),
         (StopProcesses(**ISSUE), "all processes on all hosts"),
         (StopProcesses(**ISSUE, hosts=("web-07", "web-08")), "all processes on web-07, web-08"),
         (StartProcesses(**ISSUE, hosts=("web-07",), processes=("beat",)), "beat on web-07"),
@@ -62,12 +84,31 @@ def test_an_answer_may_come_as_late_as_the_command_may_take() -> None:
 
 def test_a_forged_command_is_refused_on_the_trail_and_touches_no_task() -> None:
     row = audit_forged(CancelTask(**ISSUE, task_id="t1"), "5-0")
-    assert (row.command_id, row.state, row.issued_by, row.task_id) == ("forged:5-0", "refused", "user:alice", None)
+    assert (row.command_id, row.state, row.issued_by, row.task_ids) == ("forged:5-0", "refused", "user:alice", ())
     assert "c1" in row.detail
 
 
 def test_nothing_is_concluded_before_anybody_answered() -> None:
-    assert conclude([], ["web-07"], final=True) is None
+    assert state(online=["web-07"]) == "issued"
+    assert state(online=[]) == "issued"
+    assert conclude_everywhere([], ["web-07"], final=True) is None
+
+
+def test_a_cancel_that_nobody_answered_in_time_is_not_proven_and_stays_in_force() -> None:
+    assert conclusion(online=["web-07"], final=True) == Conclusion(
+        state="unproven", detail=NOT_HEARD, finished_at=after(9), tasks_done=1
+    )
+
+
+def test_a_waiting_task_needs_no_answer_where_nobody_is_up_that_could_run_it() -> None:
+    assert conclusion(online=[], waits=True) == Conclusion(
+        state="dropped", detail=REFUSED_EVERYWHERE, finished_at=after(9), tasks_done=1
+    )
+
+
+def test_a_waiting_task_that_a_silent_host_may_run_is_not_dropped() -> None:
+    assert presume([], []).unheard is None
+    assert presume([], [], final=True).unheard == "unproven"
 
 
 def test_a_decisive_answer_needs_no_other_and_beats_not_here() -> None:
@@ -85,23 +126,26 @@ def test_not_here_is_no_end_until_every_host_that_is_there_has_said_so() -> None
 
 
 def test_a_waiting_task_that_no_host_holds_is_dropped_because_all_refuse_it_now() -> None:
-    concluded = conclusion(done("a", "unknown"), online=["a"], task_waits=True)
-    assert concluded == Conclusion(state="dropped", detail=REFUSED_EVERYWHERE, finished_at=after(1))
+    concluded = conclusion(done("a", "unknown"), online=["a"], waits=True)
+    assert concluded == Conclusion(state="dropped", detail=REFUSED_EVERYWHERE, finished_at=after(1), tasks_done=1)
 
 
 def test_a_waiting_task_is_not_dropped_when_a_host_never_answered() -> None:
-    assert state(done("a", "unknown"), online=["a", "b"], task_waits=True, final=True) == "unknown"
+    assert state(done("a", "unknown"), online=["a", "b"], waits=True, final=True) == "unknown"
 
 
 def test_a_host_that_answers_twice_is_taken_by_its_stronger_word() -> None:
     for order in permutations([done("a", "cancelled", 1), done("a", "unknown", 2)]):
-        [answer] = fold(order).answers.values()
-        assert (answer.verdict, answer.ended) == ("cancelled", "t1")
+        batch = fold(order)
+        assert [answer.verdict for answer in batch.answers.values()] == ["cancelled"]
+        assert [(said.task_id, said.verdict) for said in batch.verdicts.values()] == [("t1", "cancelled")]
 
 
 def test_a_refusal_is_shown_with_its_reason() -> None:
     refusal = CommandRefused(at=after(2), host="a", command_id="c1", reason="it had expired")
-    assert conclusion(refusal) == Conclusion(state="refused", detail="it had expired", finished_at=after(2))
+    assert conclusion(refusal) == Conclusion(
+        state="refused", detail="it had expired", finished_at=after(2), tasks_done=1
+    )
     assert state(refusal, done("b", "cancelled")) == "cancelled"
 
 
@@ -143,10 +187,28 @@ def test_what_several_hosts_say_is_told_with_their_names() -> None:
     assert concluded.finished_at == after(2)
 
 
-def test_only_an_end_by_our_hand_makes_sure_of_the_task() -> None:
-    def ended(verdict: Verdict) -> str | None:
-        [answer] = fold([done("a", verdict)]).answers.values()
-        assert isinstance(answer, AnswerRow)
-        return answer.ended
+def test_that_a_task_is_not_there_says_nothing_about_it() -> None:
+    said = [TaskVerdict(task_id=verdict, verdict=verdict) for verdict in VERDICTS]
+    event = CommandDone(at=after(1), host="a", command_id="c1", verdict="alive", tasks=tuple(said))
+    assert {row.task_id: row.verdict for row in fold([event]).verdicts.values()} == {
+        verdict: verdict for verdict in VERDICTS if verdict != "unknown"
+    }
 
-    assert [ended(verdict) for verdict in ("cancelled", "dropped", "finished", "alive")] == ["t1", "t1", None, None]
+
+@pytest.mark.parametrize(
+    ("tally", "state", "detail"),
+    [
+        ({"issued": 2, "dropped": 9}, "issued", ""),
+        ({"dropped": 9990, "cancelled": 8, "finished": 2}, "cancelled", "9,990 dropped, 8 cancelled, 2 finished"),
+        ({"unknown": 3}, "unknown", "3 unknown"),
+        ({"cancelled": 5, "alive": 1}, "alive", "5 cancelled, 1 alive"),
+        ({"dropped": 5, "refused": 1}, "dropped", "5 dropped, 1 refused"),
+    ],
+)
+def test_a_cancel_of_many_says_how_many_came_to_what_and_is_called_after_the_gravest(
+    tally: dict[str, int], state: str, detail: str
+) -> None:
+    concluded = conclude([], tally, after(9))
+    assert (concluded.state, concluded.detail) == (state, detail)
+    assert concluded.tasks_done == sum(tally.values()) - tally.get("issued", 0)
+    assert (concluded.finished_at is None) == (state == "issued")

@@ -55,3 +55,12 @@ async def test_sync_waits_for_the_disk_even_while_the_file_is_replaced(tmp_path:
             journal.add(str(number), 50.0)
             await journal.sync()
         assert journal.keys() == ["19"]
+
+
+def test_many_keys_are_remembered_at_once_for_longer_and_never_for_less(tmp_path: Path) -> None:
+    with closing(Journal(tmp_path / "keys", 10, Clock())) as journal:
+        assert journal.remember({"a": 1050, "b": 1100, "over": 900}) == ["a", "b"]
+        assert journal.remember({"a": 1200, "b": 1050, "c": 1100}) == ["c"]
+        assert journal.untils() == {"b": 1100, "a": 1200, "c": 1100}
+    with closing(Journal(tmp_path / "keys", 10, Clock())) as journal:
+        assert journal.untils() == {"b": 1100, "a": 1200, "c": 1100}

@@ -125,6 +125,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
         tail=Tail(commands, hub),
         hub=hub,
         metrics=metrics,
+        refused_for=settings.remember_cancelled,
         dashboard=read_folder("signalbox_api", "dashboard"),
         reference=read_folder("signalbox_api", "reference"),
     )

@@ -46,6 +46,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     record_up: bool
     #: The task's host, as the record has it, has a controller that listens.
     host_present: bool = True
+    #: Seconds after its cancel for which a task is refused.
+    refused_for: float = 604800.0
 
     @property
     def task(self) -> TaskView | None:
@@ -114,7 +116,7 @@ def _cancelled(case: Case, result: CancelResult) -> Decision:
 def _nobody_has_it(case: Case, result: CancelResult) -> Decision:
     """Every host that listens says that the task is not there, and will refuse it from now on."""
     task = case.task
-    refusal = "should it still be waiting in a broker's queue, it will be refused when it arrives"
+    refusal = _refusal(case)
     if not case.record_up:
         words = f"No connected worker knows task {case.task_id}, and the record cannot be asked now; {refusal}"
         return Decision(202, _answer(result, "accepted", words))
@@ -153,14 +155,36 @@ def _refused(case: Case, result: CancelResult) -> Decision:
 
 
 def _unproven(case: Case, result: CancelResult) -> Decision:
+    if case.task and case.task.finished_at:
+        return _ended(case)
+    if result.verdict is None and not result.silent and case.record_up and case.task is None:
+        words = f"No controller is connected, and the record knows no task {case.task_id}; {_refusal(case)}"
+        return Decision(202, _answer(result, "accepted", words))
     if result.silent:
         why = f"no answer has come yet from {', '.join(sorted(result.silent))}"
     elif result.verdict is None:
-        why = "no controller is connected; one that connects within a minute will carry it out"
+        why = "no controller is connected; each carries it out as soon as it connects, however late that is"
     else:
         why = result.detail or "the worker did not answer in time"
     words = f"The cancel of {_title(case, result, 'task')} is under way and not proven: {why}"
     return Decision(202, _answer(result, "accepted", words))
+
+
+def _refusal(case: Case) -> str:
+    return (
+        f"should it turn up from a broker's queue within the next {_period(case.refused_for)}, every worker refuses it"
+    )
+
+
+_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+
+
+def _period(seconds: float) -> str:
+    """In the largest unit that tells it exactly."""
+    whole = max(1, round(seconds))
+    size, unit = next((size, unit) for size, unit in _UNITS if whole % size == 0)
+    count = whole // size
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
 def _title(case: Case, result: CancelResult, word: str = "Task") -> str:

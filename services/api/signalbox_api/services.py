@@ -37,6 +37,8 @@ class Services:
     tail: Tail
     hub: Hub
     metrics: Metrics
+    #: Seconds after its cancel for which a task is refused.
+    refused_for: float
     #: Files by their path: the dashboard, and the reference at /docs.
     dashboard: dict[str, File]
     reference: dict[str, File]

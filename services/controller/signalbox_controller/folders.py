@@ -22,6 +22,11 @@ class Folders(msgspec.Struct, frozen=True):
     run: Path
 
     @property
+    def cancelled(self) -> Path:
+        """The ids of the tasks that must never run here."""
+        return self.state / "cancelled"
+
+    @property
     def socket(self) -> Path:
         """Where the agents find us: the same across restarts, so that they find the next controller, too."""
         return self.run / AGENTS
@@ -46,6 +51,13 @@ def prepare(data: Path) -> Folders:
         raise ControllerError(f"{folders.run} belongs to somebody else; remove it or set SIGNALBOX_DATA elsewhere")
     folders.run.chmod(0o700)
     return folders
+
+
+def show_cancelled(folders: Folders) -> None:
+    """Let the agents find it beside their socket."""
+    beside = folders.run / folders.cancelled.name
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(folders.cancelled)
 
 
 def lock(folders: Folders) -> IO[str]:

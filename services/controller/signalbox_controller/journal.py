@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from signalbox_controller.statefile import sync_folder
@@ -36,24 +36,41 @@ class Journal:
         now = self._clock()
         return [key for key, until in self._keys.items() if until > now]
 
+    def untils(self) -> dict[str, int]:
+        """The same, each with the epoch second at which it is forgotten."""
+        now = self._clock()
+        return {key: int(until) for key, until in self._keys.items() if until > now}
+
     def add(self, key: str, seconds: float) -> None:
         """Remember a key for so long; a key that is known is remembered anew."""
-        until = self._clock() + seconds
-        self._keys.pop(key, None)
-        self._keys[key] = until
-        self._append(f"{until:.0f} {key}\n")
+        self._put({key: self._clock() + seconds})
+
+    def remember(self, untils: Mapping[str, float]) -> list[str]:
+        """Remember keys until these seconds of the epoch, or longer where that is known; answer those that are new."""
+        now = self._clock()
+        later = {key: until for key, until in untils.items() if until > max(now, self._keys.get(key, 0.0))}
+        new = [key for key in later if key not in self]
+        if later:
+            self._put(later)
+        return new
+
+    def _put(self, untils: Mapping[str, float]) -> None:
+        for key, until in untils.items():
+            self._keys.pop(key, None)
+            self._keys[key] = until
+        self._append([f"{until:.0f} {key}\n" for key, until in untils.items()])
         while len(self._keys) > self._limit:
             del self._keys[next(iter(self._keys))]
         if self._appended > 2 * self._limit:
             os.close(self._handle)
             self._handle = self._compact()
 
-    def _append(self, line: str) -> None:
+    def _append(self, lines: list[str]) -> None:
         try:
-            os.write(self._handle, line.encode())
+            os.write(self._handle, "".join(lines).encode())
         except OSError as error:  # a full disk must not keep anybody from cancelling
             log.error("%s cannot be written: %s; a restart may forget it", self._path, error)  # noqa: TRY400
-        self._appended += 1
+        self._appended += len(lines)
 
     async def sync(self) -> None:
         """Return when the disk has all that was added."""

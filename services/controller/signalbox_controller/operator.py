@@ -25,7 +25,7 @@ from signalbox.local.protocol import (
     decode_request,
     encode,
 )
-from signalbox.messages.commands import AnyCommand, CancelTask
+from signalbox.messages.commands import AnyCommand, CancelTask, CancelTasks
 from signalbox_controller.commands.desk import Desk
 from signalbox_controller.heartbeat import Heartbeat
 
@@ -90,7 +90,7 @@ class Operator:
     async def _carry_out(self, command: AnyCommand, uid: int) -> Reply:
         issuer = f"{ISSUER}:{_name(uid)}@{self._host}"
         command = msgspec.structs.replace(command, issued_by=issuer, issued_from=self._host)
-        if not isinstance(command, CancelTask):
+        if not isinstance(command, CancelTask | CancelTasks):
             if not set(command.hosts) <= {self._host}:
                 return NotDone(message=f"This is {self._host}; its own socket reaches no other host.")
             command = msgspec.structs.replace(command, hosts=(self._host,))

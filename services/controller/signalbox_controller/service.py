@@ -5,11 +5,12 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from redis.asyncio import Redis
 
 from signalbox.bus import names
+from signalbox.bus.cancelled import LIMIT as CANCELLED_LIMIT
 from signalbox.bus.connection import connect
 from signalbox.bus.consumer import Consumer
 from signalbox.messages.base import utc_now
@@ -17,6 +18,7 @@ from signalbox.service import background
 from signalbox.settings import Settings
 from signalbox_controller.agents.deaths import Deaths
 from signalbox_controller.agents.server import Agents
+from signalbox_controller.commands.ahead import cancels_ahead
 from signalbox_controller.commands.desk import Desk
 from signalbox_controller.commands.memory import LIMIT as COMMANDS_LIMIT
 from signalbox_controller.commands.memory import Memory
@@ -25,7 +27,7 @@ from signalbox_controller.commands.reader import Reader
 from signalbox_controller.config import Configuration
 from signalbox_controller.desired import Desired
 from signalbox_controller.fleet import Fleet
-from signalbox_controller.folders import Folders, lock, prepare
+from signalbox_controller.folders import Folders, lock, prepare, show_cancelled
 from signalbox_controller.heartbeat import Heartbeat
 from signalbox_controller.hostname import HostName
 from signalbox_controller.instances import Instances
@@ -37,6 +39,7 @@ from signalbox_controller.operator import Operator
 from signalbox_controller.orders import Orders
 from signalbox_controller.outbox import Outbox
 from signalbox_controller.reaper import Reaper, become_subreaper
+from signalbox_controller.refusals import Refusals
 from signalbox_controller.returns import Returns
 from signalbox_controller.rotation import Rotation
 from signalbox_controller.site import Site
@@ -47,8 +50,6 @@ from signalbox_controller.wording import Order
 
 log = logging.getLogger(__name__)
 
-#: Tasks that are remembered as cancelled.
-CANCELLED_LIMIT = 50_000
 #: Seconds for the last events to reach Redis when the controller ends.
 FAREWELL = 2.0
 #: Seconds that running tasks have to finish when Celery is stopped because its controller ends.
@@ -74,8 +75,8 @@ async def controller(
     folders = prepare(settings.data)
     async with AsyncExitStack() as stack:
         stack.enter_context(lock(folders))
+        show_cancelled(folders)
         fresh = not (folders.state / "commands").exists()
-        cancelled = stack.enter_context(closing(Journal(folders.state / "cancelled", CANCELLED_LIMIT)))
         carried_out = stack.enter_context(closing(Journal(folders.state / "commands", COMMANDS_LIMIT)))
         redis = connect(settings.redis_url)
         stack.push_async_callback(redis.aclose)
@@ -87,7 +88,10 @@ async def controller(
         outbox = Outbox(redis)
         reaper = stack.enter_context(_reaping())
         memory = stack.enter_context(closing(OutOfMemory()))
-        agents = Agents(host, outbox, Deaths(reaper, memory), cancelled.keys)
+        refused = stack.enter_context(closing(Journal(folders.cancelled, CANCELLED_LIMIT)))
+        refusals = Refusals(redis, refused, settings.remember_cancelled)
+        agents = Agents(host, outbox, Deaths(reaper, memory), refusals.ids)
+        refusals.on_new(agents.refuse)
         launcher = _launcher(host, folders, settings, environ)
         returns = Returns(folders.state / "returns.json", configuration.processes, launcher, reaper)
         wills = Wills(folders.state / "wills", outbox)
@@ -107,13 +111,14 @@ async def controller(
         leases = Leases(redis, host, Fences(folders.state / "leases.json"))
         fleet = Fleet(configuration.processes, site, Desired(folders.state / "desired.json"), leases)
         ports = Ports(
-            host=host, fleet=fleet, agents=agents, reaper=reaper, cancelled=cancelled, turns=Turns(redis, host)
+            host=host, fleet=fleet, agents=agents, reaper=reaper, cancelled=refusals, turns=Turns(redis, host)
         )
-        since = utc_now() - (timedelta() if fresh else AWAY)
-        desk = Desk(ports, Memory(carried_out), outbox, settings.key, since)
-        reader = Reader(_commands(redis, host), desk)
+        desk = Desk(ports, Memory(carried_out), outbox, settings.key, *_horizon(fresh=fresh))
+        commands = _commands(redis, host)
+        reader = Reader(commands, desk)
         heartbeat = Heartbeat(host, redis, outbox, fleet)
 
+        await refusals.load(cancels_ahead(commands, settings.key))
         await stack.enter_async_context(agents.listening(folders.socket))
         wills.open()
         fleet.open()
@@ -121,7 +126,7 @@ async def controller(
         await stack.enter_async_context(Operator(host, desk, heartbeat).listening(folders.operator))
         rotation = Rotation(fleet.logs())
         loops = (outbox.run, reader.run, heartbeat.run, memory.follow, returns.run, leases.run, rotation.run, name.run)
-        await stack.enter_async_context(background(*loops, agents.check))
+        await stack.enter_async_context(background(*loops, agents.check, refusals.run))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
         yield
         if settings.on_exit == "stop":
@@ -153,6 +158,12 @@ def _launcher(host: str, folders: Folders, settings: Settings, environ: Mapping[
         socket=folders.socket,
         environ=inheritable(environ, settings),
     )
+
+
+def _horizon(*, fresh: bool) -> tuple[datetime, datetime]:
+    """What came too late for this host, and which cancels; see `Desk`."""
+    now = utc_now()
+    return (now, now) if fresh else (now - AWAY, datetime.min.replace(tzinfo=UTC))
 
 
 def _commands(redis: Redis, host: str) -> Consumer:

@@ -10,20 +10,21 @@ from signalbox.bus.signing import verify
 from signalbox.errors import BadSignature
 from signalbox.messages.codec import decode_command
 from signalbox.postgres.pool import Connection, Database
-from signalbox_reconciler.feed import CLAIM_AFTER_MS, Feed, Told
+from signalbox_reconciler.feed import CLAIM_AFTER_MS, Feed, Told, Writer
 from signalbox_reconciler.fold.commands import CommandRow, audit, audit_forged
+from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.store import write_commands
 from signalbox_reconciler.text import without_nul
 
 BATCH = 100
 
 
-def auditing(redis: Redis, database: Database, member: str, key: str) -> Feed[CommandRow]:
+def auditing(redis: Redis, database: Database, member: str, key: str, intents: Intents) -> Feed[CommandRow]:
     """The feed of commands; `key` tells which ones are genuine."""
     consumer = Consumer(
         redis, names.COMMANDS, names.RECONCILER_GROUP, member, batch=BATCH, claim_after_ms=CLAIM_AFTER_MS
     )
-    return Feed("commands", consumer, database, _decoding(key), _write, batch=BATCH)
+    return Feed("commands", consumer, database, _decoding(key), _writing(intents), batch=BATCH)
 
 
 def _decoding(key: str) -> Callable[[Entry], CommandRow]:
@@ -38,6 +39,10 @@ def _decoding(key: str) -> Callable[[Entry], CommandRow]:
     return decode
 
 
-async def _write(connection: Connection, messages: Sequence[CommandRow], *, again: bool) -> Told:
-    shown = await write_commands(connection, messages, again=again)
-    return Told(shown.changes())
+def _writing(intents: Intents) -> Writer[CommandRow]:
+    async def write(connection: Connection, messages: Sequence[CommandRow], *, again: bool) -> Told:
+        shown = await write_commands(connection, messages, again=again)
+        await intents.keep(connection, [row.command_id for row in messages if row.task_ids])
+        return Told(shown.changes())
+
+    return write

@@ -11,8 +11,9 @@ from signalbox.messages.codec import decode_event
 from signalbox.messages.events import AnyEvent, CommandDone
 from signalbox.messages.receipts import Recorded
 from signalbox.postgres.pool import Connection, Database
-from signalbox_reconciler.feed import CLAIM_AFTER_MS, Feed, Told
+from signalbox_reconciler.feed import CLAIM_AFTER_MS, Feed, Told, Writer
 from signalbox_reconciler.fold import fold
+from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.store import write_batch
 from signalbox_reconciler.text import without_nul
 
@@ -20,10 +21,10 @@ from signalbox_reconciler.text import without_nul
 BATCH = 1000
 
 
-def intake(redis: Redis, database: Database, member: str) -> Feed[AnyEvent]:
+def intake(redis: Redis, database: Database, member: str, intents: Intents) -> Feed[AnyEvent]:
     """The feed of events; `member` names this reconciler in the group."""
     consumer = Consumer(redis, names.EVENTS, names.RECONCILER_GROUP, member, batch=BATCH, claim_after_ms=CLAIM_AFTER_MS)
-    return Feed("events", consumer, database, _decode, _write, batch=BATCH)
+    return Feed("events", consumer, database, _decode, _writing(intents), batch=BATCH)
 
 
 def _decode(entry: Entry) -> AnyEvent:
@@ -31,12 +32,17 @@ def _decode(entry: Entry) -> AnyEvent:
     return event
 
 
-async def _write(connection: Connection, messages: Sequence[AnyEvent], *, again: bool) -> Told:
-    shown = await write_batch(connection, fold(messages), again=again)
-    now = utc_now()
-    receipts = [
-        Recorded(command_id=event.command_id, at=now, host=event.host)
-        for event in messages
-        if isinstance(event, CommandDone)
-    ]
-    return Told(shown.changes(), receipts)
+def _writing(intents: Intents) -> Writer[AnyEvent]:
+    async def write(connection: Connection, messages: Sequence[AnyEvent], *, again: bool) -> Told:
+        batch = fold(messages)
+        shown = await write_batch(connection, batch, again=again)
+        await intents.keep(connection, [row.command_id for row in batch.commands.values() if row.task_ids])
+        now = utc_now()
+        receipts = [
+            Recorded(command_id=event.command_id, at=now, host=event.host)
+            for event in messages
+            if isinstance(event, CommandDone)
+        ]
+        return Told(shown.changes(), receipts)
+
+    return write

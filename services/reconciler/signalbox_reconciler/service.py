@@ -16,6 +16,7 @@ from signalbox.service import Backoff, background
 from signalbox.settings import Settings
 from signalbox_reconciler.audit import auditing
 from signalbox_reconciler.intake import intake
+from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.sweep import Sweep
 
 log = logging.getLogger(__name__)
@@ -92,9 +93,17 @@ async def _migrate(database: Database) -> None:
 
 async def _reconcile(settings: Settings, redis: Redis, database: Database) -> None:
     member = f"{settings.hostname}-{os.getpid()}"
-    events = intake(redis, database, member)
-    commands = auditing(redis, database, member, settings.key)
-    sweep = Sweep(redis, database, lambda: events.abreast_since, lost_after=settings.lost_after)
+    intents = Intents(redis, database, settings.remember_cancelled)
+    events = intake(redis, database, member, intents)
+    commands = auditing(redis, database, member, settings.key, intents)
+    sweep = Sweep(
+        redis,
+        database,
+        lambda: events.abreast_since,
+        intents,
+        lost_after=settings.lost_after,
+        remember_cancelled=settings.remember_cancelled,
+    )
     log.info("ready: %s writes the record", member)
     async with asyncio.TaskGroup() as group:
         for run in (events.run, commands.run, sweep.run):

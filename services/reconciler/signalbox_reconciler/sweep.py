@@ -12,6 +12,7 @@ from signalbox.bus.publisher import publish_changes
 from signalbox.errors import BusUnavailable, DatabaseUnavailable
 from signalbox.messages.views import Change
 from signalbox.postgres.pool import Database
+from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.store import Shown
 from signalbox_reconciler.store.silence import SILENCE, looks
 from signalbox_reconciler.trim import forget_members, trim
@@ -30,10 +31,18 @@ class Sweep:
     """
 
     def __init__(
-        self, redis: Redis, database: Database, abreast_since: Callable[[], float | None], *, lost_after: float
+        self,
+        redis: Redis,
+        database: Database,
+        abreast_since: Callable[[], float | None],
+        intents: Intents,
+        *,
+        lost_after: float,
+        remember_cancelled: float,
     ) -> None:
-        """What runs on a host that is silent for `lost_after` seconds is given up."""
-        self._looks = looks(lost_after)
+        """For the durations, in seconds, see `looks`."""
+        self._looks = looks(lost_after, remember_cancelled)
+        self._intents = intents
         self._redis = redis
         self._database = database
         self._abreast_since = abreast_since
@@ -59,6 +68,7 @@ class Sweep:
         if self._untold:
             await publish_changes(self._redis, self._untold.values())
             self._untold.clear()
+        await self._intents.restore()
         trimmed = await trim(self._redis, names.EVENTS)
         log.debug("swept; events that everybody has handled, removed from the bus: %d", trimmed)
         for stream in (names.EVENTS, names.COMMANDS):

@@ -5,7 +5,8 @@ claimed; an entry that keeps failing is buried with its reason; a group that van
 restart) is made again from the beginning of the stream, so that nothing published since is skipped.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from typing import cast
 
 import msgspec
 from redis.asyncio import Redis
@@ -98,6 +99,35 @@ class Consumer:
             self._group, self._name, {self._stream: after}, count=self._batch, block=block_ms
         )
         return entries_of(reply)
+
+    async def ahead(self) -> AsyncIterator[Entry]:
+        """What the group has yet to handle, oldest first, without taking any of it.
+
+        Raises:
+            BusUnavailable: Redis is away.
+        """
+        try:
+            position = await self._first_ahead()
+            while position is not None:
+                async with speaking():
+                    reply = await self._redis.xrange(self._stream, min=position, count=self._batch)
+                entries = _rows(cast("list[tuple[bytes, dict[bytes, bytes] | None]]", reply))
+                for entry in entries:
+                    yield entry
+                position = b"(" + entries[-1].position if entries else None
+        except ResponseError as error:
+            if "no such key" not in str(error).lower():
+                raise
+
+    async def _first_ahead(self) -> bytes | None:
+        """From where on nobody knows whether it was handled; none while there is no group."""
+        async with speaking():
+            groups = {row["name"]: row for row in await self._redis.xinfo_groups(self._stream)}
+            group = groups.get(self._group.encode())
+            if group is None:
+                return None
+            pending = await self._redis.xpending(self._stream, self._group) if group["pending"] else {"min": None}
+        return bytes(pending["min"] or b"(" + group["last-delivered-id"])
 
     async def _create_group(self) -> None:
         try:

@@ -28,6 +28,11 @@ def cancelling(task_id: str) -> str:
     return f"signalbox:cancelling:{task_id}"
 
 
+#: Sorted set of the ids of tasks that must never run, scored by the epoch second at which each may be forgotten, and
+#: the stream of what was added to it lately; see `cancelled`.
+CANCELLED = "signalbox:cancelled"
+CANCELLED_LATELY = "signalbox:cancelled:lately"
+
 #: Sorted set of host names, scored by the epoch second (of the server's clock) at which each one's presence runs, or
 #: ran, out.
 PRESENCE = "signalbox:presence"

@@ -13,7 +13,7 @@ MOST_TASKS = 10_000
 
 
 class Command(Message, frozen=True, kw_only=True):
-    """Who wants what, why, and until when; carried out at most once, refused after `expires_at`."""
+    """Who wants what, why, and until when; carried out at most once, and refused after `expires_at`."""
 
     command_id: str
     #: `user:alice`, `token:deploys`, `service:billing`.
@@ -26,7 +26,7 @@ class Command(Message, frozen=True, kw_only=True):
 
 
 class CancelTask(Command, frozen=True, kw_only=True):
-    """End this task wherever it is, and never let it run (again)."""
+    """End this task wherever it is, and never let it run (again); carried out however late it is read."""
 
     task_id: str
     #: Seconds from TERM to KILL; none means what the worker's configuration says.

@@ -103,6 +103,9 @@ class CommandView(View, frozen=True, kw_only=True):
     state: str
     detail: str
     finished_at: datetime | None
+    #: Of cancels: how many tasks they are about, and for how many of those it is known what came of it.
+    tasks_total: int
+    tasks_done: int
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -23,6 +23,9 @@ from signalbox_controller.agents.runs import Run, RunTable
 from signalbox_controller.outbox import Outbox
 
 log = logging.getLogger(__name__)
+
+#: Ids in one line to a worker, which is read within a few milliseconds.
+PORTION = 2_000
 
 
 class Supervisor(Protocol):
@@ -86,7 +89,7 @@ class Agent:
         self.answers = adopted
         self.parting = Parting(self._tell_worker, adopted=adopted)
 
-    def greet(self, connection: Connection, hello: Hello, cancelled: list[str]) -> None:
+    def greet(self, connection: Connection, hello: Hello, cancelled: Sequence[str]) -> None:
         """Take a new connection, which replaces an older one, and ask again what it has not answered."""
         if self._connection is not None:
             self._connection.close()
@@ -97,8 +100,11 @@ class Agent:
         self._pulse = Pulse() if hello.pool == "prefork" else None
         self.complete = self.complete or not self.answers
         self.runs.node = hello.node
+        *earlier, last = _portions(cancelled) if self.answers else [[]]
+        for portion in earlier:
+            connection.send(protocol.Refuse(task_ids=portion))
         leased = self._supervisor.leased
-        connection.send(protocol.Welcome(acked=self._ledger.acked, cancelled=cancelled, leased=leased))
+        connection.send(protocol.Welcome(acked=self._ledger.acked, cancelled=last, leased=leased))
         self._acked = self._ledger.acked
         for inquiry in self._inquiries.values():
             connection.send(inquiry.line)
@@ -111,6 +117,11 @@ class Agent:
             return False
         self._connection.send(line)
         return True
+
+    def refuse(self, task_ids: Sequence[str]) -> None:
+        """Have a worker that is connected refuse these; one that connects later is told then."""
+        for portion in _portions(task_ids):
+            self._tell_worker(protocol.Refuse(task_ids=portion))
 
     def say(self, line: protocol.Lease | protocol.Claimed) -> None:
         """Tell it, if it is connected; one that connects later has to be told then."""
@@ -273,3 +284,8 @@ class Agent:
         if self._acked != self._ledger.acked and self._connection is not None:
             self._acked = self._ledger.acked
             self._connection.send(protocol.Ack(seq=self._acked))
+
+
+def _portions(task_ids: Sequence[str]) -> list[list[str]]:
+    """At least one, which may be empty."""
+    return [list(task_ids[start : start + PORTION]) for start in range(0, max(1, len(task_ids)), PORTION)]

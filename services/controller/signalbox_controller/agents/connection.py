@@ -12,8 +12,9 @@ log = logging.getLogger(__name__)
 
 #: Bytes of one line; an agent keeps its lines far below.
 LINE_LIMIT = 1 << 20
-#: Bytes that may wait for an agent which does not read.
-UNREAD_LIMIT = 8 << 20
+#: Bytes that may wait for an agent which does not read; all that it must refuse, which comes with the welcome, may be
+#: half of that.
+UNREAD_LIMIT = 32 << 20
 #: Seconds within which an agent has to say hello.
 HELLO_WITHIN = 5.0
 

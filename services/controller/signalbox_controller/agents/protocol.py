@@ -161,7 +161,10 @@ AgentLine = (
 
 
 class Welcome(_Line, frozen=True, kw_only=True):
-    """The answer to a hello; the ids must never run, and events above `acked` are to be sent again."""
+    """The answer to a hello; events above `acked` are to be sent again.
+
+    The ids must never run; where there are many, all but the last of them came before, as Refuse.
+    """
 
     acked: int
     cancelled: list[str]
@@ -181,6 +184,12 @@ class Cancel(_Line, frozen=True, kw_only=True):
     command_id: str
     task_id: str
     grace: float
+
+
+class Refuse(_Line, frozen=True, kw_only=True):
+    """These must never run, by whomever they were cancelled; a long list comes in several lines."""
+
+    task_ids: list[str]
 
 
 class Stop(_Line, frozen=True, kw_only=True):
@@ -213,7 +222,7 @@ class Ping(_Line, frozen=True, kw_only=True):
     """To be answered with a pong."""
 
 
-ControllerLine = Welcome | Ack | Cancel | Stop | Lease | Claimed | Ping
+ControllerLine = Welcome | Ack | Cancel | Refuse | Stop | Lease | Claimed | Ping
 
 _encoder = msgspec.json.Encoder()
 _lines: msgspec.json.Decoder[AgentLine] = msgspec.json.Decoder(AgentLine)

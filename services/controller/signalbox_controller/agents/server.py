@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class Agents:
     """The agents of all processes that we launched, by instance."""
 
-    def __init__(self, host: str, outbox: Outbox, deaths: Deaths, cancelled: Callable[[], list[str]]) -> None:
+    def __init__(self, host: str, outbox: Outbox, deaths: Deaths, cancelled: Callable[[], Sequence[str]]) -> None:
         """`cancelled` answers the ids that must never run."""
         self._host = host
         self._outbox = outbox
@@ -50,6 +50,11 @@ class Agents:
     def workers(self) -> list[Agent]:
         """Those who have to be asked about a task: connected, or expected back."""
         return [agent for agent in self._agents.values() if agent.answers]
+
+    def refuse(self, task_ids: Sequence[str]) -> None:
+        """Have every worker refuse these, drop what waits of them, and end what runs."""
+        for agent in self.workers():
+            agent.refuse(task_ids)
 
     @asynccontextmanager
     async def listening(self, path: Path) -> AsyncIterator[None]:

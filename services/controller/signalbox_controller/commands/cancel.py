@@ -19,8 +19,6 @@ from signalbox_controller.commands.verdict import DECISIVE, combine
 PATIENCE = 3.0
 #: Seconds that the other agents get once one has settled the question.
 SETTLE = 0.5
-#: Seconds for which a cancelled task is refused, should it arrive: Celery's own memory of revoked tasks.
-REMEMBER = 3 * 3600.0
 
 
 class Answer(msgspec.Struct):
@@ -34,7 +32,7 @@ class Answer(msgspec.Struct):
 
 async def cancel_task(command: CancelTask, ports: Ports) -> Result:
     """End the task wherever it is on this host; refuse it here from now on, in any case."""
-    ports.cancelled.add(command.task_id, REMEMBER)
+    ports.cancelled.add((command.task_id,), command.issued_at)
     answers = [Answer(agent, agent.ask(_line(command, ports, agent))) for agent in ports.agents.workers()]
     await _settle([asyncio.ensure_future(_pursue(answer, ports)) for answer in answers])
     return _conclude(command, ports, answers)

@@ -11,7 +11,15 @@ from signalbox.bus.signing import verify
 from signalbox.errors import BadSignature, UnreadableMessage
 from signalbox.messages.base import utc_now
 from signalbox.messages.codec import decode_command
-from signalbox.messages.commands import AnyCommand, CancelTask, Command, RestartProcesses, StartProcesses, StopProcesses
+from signalbox.messages.commands import (
+    AnyCommand,
+    CancelTask,
+    CancelTasks,
+    Command,
+    RestartProcesses,
+    StartProcesses,
+    StopProcesses,
+)
 from signalbox.messages.events import CommandDone, CommandGiven, CommandRefused
 from signalbox.messages.receipts import Answered
 from signalbox_controller.commands.cancel import cancel_task
@@ -34,6 +42,10 @@ COMMAND_HANDLERS: Mapping[type[Command], Handler] = {
 }
 
 
+#: Those that do not expire.
+CANCELS = (CancelTask, CancelTasks)
+
+
 class Unacceptable(Exception):
     """An entry that has to be buried; the text is the reason."""
 
@@ -41,13 +53,20 @@ class Unacceptable(Exception):
 class Desk:
     """Takes entries of the command stream, any number at once."""
 
-    def __init__(self, ports: Ports, memory: Memory, outbox: Outbox, key: str, since: datetime) -> None:
-        """What expired before `since` was never this host's business, and is passed over in silence."""
+    def __init__(
+        self, ports: Ports, memory: Memory, outbox: Outbox, key: str, since: datetime, cancels_since: datetime
+    ) -> None:
+        """What expired before `since` is not this host's business, and is passed over in silence.
+
+        Cancels are carried out however late they are read, if they expired after `cancels_since`: a task id never
+        comes to mean another task, so that no harm is done, and a cancel that gets lost is one that never happened.
+        """
         self._ports = ports
         self._memory = memory
         self._outbox = outbox
         self._key = key
         self._since = since
+        self._cancels_since = cancels_since
 
     async def take(self, entry: Entry) -> None:
         """Do what an entry asks; when this returns, it is done, told and durable, and may be acknowledged.
@@ -69,7 +88,7 @@ class Desk:
             await self._consider(command)
 
     def _addressed(self, command: AnyCommand) -> bool:
-        hosts = () if isinstance(command, CancelTask) else command.hosts
+        hosts = () if isinstance(command, CANCELS) else command.hosts
         return not hosts or self._ports.host in hosts
 
     async def _answered_before(self, command: AnyCommand) -> bool:
@@ -82,7 +101,7 @@ class Desk:
         return True
 
     async def _consider(self, command: AnyCommand) -> None:
-        if command.expires_at > utc_now():
+        if command.expires_at > (self._cancels_since if isinstance(command, CANCELS) else utc_now()):
             await self._carry_out(command)
         elif command.expires_at > self._since:
             expired = f"it expired at {command.expires_at:%H:%M:%S} UTC, before this host could carry it out"
@@ -99,7 +118,7 @@ class Desk:
         result = await self._do(command)
         answer = self._answer(command, result)
         self._outbox.put(*result.events, _done(result, answer), receipts=[answer], published=result.published_all)
-        await self._ports.cancelled.sync()
+        await self._ports.cancelled.on_disk()
         return answer
 
     async def _carry_out(self, command: AnyCommand) -> None:
@@ -109,7 +128,8 @@ class Desk:
         await self._outbox.published(*result.events, _done(result, answer), receipts=[answer])
         result.published_all()
         self._memory.finish(answer)
-        await asyncio.gather(self._memory.sync(), self._ports.cancelled.sync())
+        cancelled = self._ports.cancelled
+        await asyncio.gather(self._memory.sync(), cancelled.on_disk(), cancelled.in_redis())
 
     async def _do(self, command: AnyCommand) -> Result:
         try:

@@ -10,7 +10,7 @@ import msgspec
 from signalbox.messages.receipts import Answered
 from signalbox_controller.journal import Journal
 
-#: Seconds for which a command is remembered after it expired: until then Redis may hand it out again.
+#: Seconds for which a command is remembered after it expired, and was begun: until then Redis may hand it out again.
 BEYOND = 3600.0
 #: Commands that are remembered.
 LIMIT = 20_000
@@ -42,9 +42,9 @@ class Memory:
         return command_id in self._journal
 
     def begin(self, command_id: str, expires_at: datetime) -> None:
-        """It is being carried out from now on."""
+        """It is being carried out from now on; some commands are carried out after they expired."""
         self._forget()
-        self._seen[command_id] = Seen(expires_at.timestamp() + BEYOND)
+        self._seen[command_id] = Seen(max(expires_at.timestamp(), self._clock()) + BEYOND)
 
     def finish(self, answer: Answered) -> None:
         """It was carried out, and this was answered."""

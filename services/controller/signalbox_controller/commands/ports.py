@@ -8,8 +8,8 @@ from signalbox.messages.events import Event
 from signalbox.messages.receipts import ProcessReport, Verdict
 from signalbox_controller.agents.server import Agents
 from signalbox_controller.fleet import Fleet
-from signalbox_controller.journal import Journal
 from signalbox_controller.reaper import Reaper
+from signalbox_controller.refusals import Refusals
 from signalbox_controller.turns import Turns
 
 
@@ -21,8 +21,8 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     agents: Agents
     reaper: Reaper
     turns: Turns
-    #: The ids of tasks that must never run.
-    cancelled: Journal
+    #: The tasks that must never run.
+    cancelled: Refusals
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ import msgspec
 
 from signalbox_reconciler.fold.commands import CommandRow
 from signalbox_reconciler.fold.merge import latest, merge_answer, merge_log, merge_task
-from signalbox_reconciler.fold.rows import AnswerRow, HostRow, LogRow, ProcessRow, SnapshotRow, TaskRow
+from signalbox_reconciler.fold.rows import AnswerRow, HostRow, LogRow, ProcessRow, SnapshotRow, TaskRow, VerdictRow
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -25,6 +25,8 @@ class Batch(msgspec.Struct):
     snapshots: dict[str, SnapshotRow] = {}
     #: By command id and host.
     answers: dict[tuple[str, str], AnswerRow] = {}
+    #: By command id, task id and host.
+    verdicts: dict[tuple[str, str, str], VerdictRow] = {}
     #: Those that were given on a host itself.
     commands: dict[str, CommandRow] = {}
 
@@ -51,6 +53,10 @@ class Batch(msgspec.Struct):
     def add_answer(self, row: AnswerRow) -> None:
         """Merge an answer."""
         _add(self.answers, (row.command_id, row.host), row, merge_answer)
+
+    def add_verdict(self, row: VerdictRow) -> None:
+        """Merge what was said of a task."""
+        _add(self.verdicts, (row.command_id, row.task_id, row.host), row, merge_answer)
 
     def add_command(self, row: CommandRow) -> None:
         """Take in a command; the same one again says nothing new."""

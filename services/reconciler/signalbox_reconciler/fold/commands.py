@@ -4,7 +4,14 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from signalbox.messages.commands import AnyCommand, CancelTask, RestartProcesses, StartProcesses, StopProcesses
+from signalbox.messages.commands import (
+    AnyCommand,
+    CancelTask,
+    CancelTasks,
+    RestartProcesses,
+    StartProcesses,
+    StopProcesses,
+)
 
 #: Seconds that a command may take beyond its deadlines until we no longer wait for an answer.
 SLACK = 5.0
@@ -23,7 +30,7 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
     command: str
     target: str
     #: Of a properly signed cancel.
-    task_id: str | None
+    task_ids: tuple[str, ...] = ()
     #: Those that it names, one a line.
     hosts: str = ""
     issued_by: str
@@ -36,6 +43,11 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     finished_at: datetime | None = None
 
+    @property
+    def tasks_total(self) -> int:
+        """How many tasks it is about; none if it is no cancel."""
+        return len(self.task_ids)
+
 
 def audit(command: AnyCommand) -> CommandRow:
     """The line of a properly signed command."""
@@ -43,8 +55,8 @@ def audit(command: AnyCommand) -> CommandRow:
         command_id=command.command_id,
         command=type(command).__name__,
         target=_target(command),
-        task_id=command.task_id if isinstance(command, CancelTask) else None,
-        hosts="" if isinstance(command, CancelTask) else "\n".join(command.hosts),
+        task_ids=_task_ids(command),
+        hosts="" if isinstance(command, CancelTask | CancelTasks) else "\n".join(command.hosts),
         issued_by=command.issued_by,
         issued_from=command.issued_from,
         reason=command.reason,
@@ -58,7 +70,7 @@ def audit_forged(command: AnyCommand, position: str) -> CommandRow:
     """The line of a command without a valid signature: under an id of its own, for the one it bears may be stolen."""
     changes = {
         "command_id": f"forged:{position}",
-        "task_id": None,
+        "task_ids": (),
         "state": "refused",
         "detail": FORGED.format(command.command_id),
         "finished_at": command.issued_at,
@@ -66,9 +78,22 @@ def audit_forged(command: AnyCommand, position: str) -> CommandRow:
     return msgspec.structs.replace(audit(command), **changes)
 
 
+def _task_ids(command: AnyCommand) -> tuple[str, ...]:
+    match command:
+        case CancelTask():
+            return (command.task_id,)
+        case CancelTasks():
+            return tuple(dict.fromkeys(command.task_ids))
+        case _:
+            return ()
+
+
 def _target(command: AnyCommand) -> str:
     if isinstance(command, CancelTask):
         return command.task_id
+    if isinstance(command, CancelTasks):
+        count = len(_task_ids(command))
+        return ": ".join(filter(None, (f"{count:,} {'task' if count == 1 else 'tasks'}", command.selection)))
     what = ", ".join(command.processes) or "all processes"
     return f"{what} on {', '.join(command.hosts) or 'all hosts'}"
 
@@ -77,6 +102,8 @@ def _duration(command: AnyCommand) -> float:
     match command:
         case CancelTask():
             return UNTOLD if command.grace is None else command.grace
+        case CancelTasks():
+            return UNTOLD + (command.grace or 0.0)
         case StopProcesses():
             return UNTOLD if command.timeout is None else command.timeout
         case StartProcesses():

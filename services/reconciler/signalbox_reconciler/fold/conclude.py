@@ -1,16 +1,19 @@
 """Pure: what a command came to, by what the hosts said of it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import cast
 
 import msgspec
 
 from signalbox.client.conclusion import GRAVITY, together
+from signalbox.messages.receipts import Verdict
 from signalbox_reconciler.fold.rows import AnswerRow
 
 #: What the trail says of a cancel that no worker knew anything of, while the record shows the task as waiting.
 REFUSED_EVERYWHERE = "No worker held the task; every worker refuses it from now on"
 EXPIRED = "No host carried it out in time"
+NOT_HEARD = "No host has answered; each refuses the task as soon as it is heard again"
 
 
 class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,32 +21,70 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
 
     state: str
     detail: str
-    finished_at: datetime
+    #: None while it is not over.
+    finished_at: datetime | None
+    #: Of a cancel: for how many of its tasks it is over.
+    tasks_done: int = 0
 
 
-def conclude(
-    answers: Sequence[AnswerRow], online: Collection[str], *, task_waits: bool = False, final: bool = False
-) -> Conclusion | None:
-    """What a cancel came to: the gravest answer; none while all that came is "not here" and some host has yet to speak.
+class Presumption(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cancel came to for a task of which no host said more than "not here"; none: nothing yet."""
+
+    #: The task does not wait, as far as the record knows.
+    elsewhere: Verdict | None
+    #: It waits, and whatever could run it has been heard, or is stopped.
+    waiting: Verdict | None
+    #: It waits on a host of which nothing is heard, and which may run it.
+    unheard: Verdict | None
+
+
+def presume(answers: Sequence[AnswerRow], online: Collection[str], *, final: bool = False) -> Presumption:
+    """What is to be thought of those tasks of a cancel of which no host said anything.
 
     Args:
         answers: at most one of each host.
         online: the hosts from which an answer can be expected.
-        task_waits: whether the record shows the task of a cancel as pending.
         final: whether it is too late for more answers.
     """
-    if not answers:
-        return None
-    gravest = max(answers, key=lambda answer: GRAVITY.index(answer.verdict))
-    finished_at = max(answer.at for answer in answers)
-    if gravest.verdict != "unknown":
-        return Conclusion(state=gravest.verdict, detail=_detail(answers), finished_at=finished_at)
+    if any(answer.verdict == "refused" for answer in answers):
+        return Presumption(elsewhere="refused", waiting="refused", unheard="refused")
     complete = set(online) <= {answer.host for answer in answers}
-    if not complete and not final:
-        return None
-    if complete and task_waits:
-        return Conclusion(state="dropped", detail=REFUSED_EVERYWHERE, finished_at=finished_at)
-    return Conclusion(state="unknown", detail=_detail(answers), finished_at=finished_at)
+    late: Verdict | None = ("unknown" if answers else "unproven") if final else None
+    return Presumption(
+        elsewhere="unknown" if answers and complete else late,
+        waiting="dropped" if complete else late,
+        unheard="unproven" if final else None,
+    )
+
+
+def conclude(answers: Sequence[AnswerRow], tally: Mapping[str, int], now: datetime) -> Conclusion:
+    """What a cancel came to: the gravest that became of one of its tasks; `issued` while that is open for any.
+
+    Args:
+        answers: at most one of each host.
+        tally: how many of its tasks are in which state.
+        now: when it ended, if nobody had to answer for that.
+    """
+    total = sum(tally.values())
+    done = total - tally.get("issued", 0)
+    if done < total or not total:
+        return Conclusion(state="issued", detail="", finished_at=None, tasks_done=done)
+    state = max(tally, key=lambda state: GRAVITY.index(cast("Verdict", state)))
+    finished_at = max((answer.at for answer in answers), default=now)
+    detail = _detail_of_one(state, answers) if total == 1 else _counted(tally)
+    return Conclusion(state=state, detail=detail, finished_at=finished_at, tasks_done=done)
+
+
+def _detail_of_one(state: str, answers: Sequence[AnswerRow]) -> str:
+    if state == "dropped" and not any(answer.verdict == "dropped" for answer in answers):
+        return REFUSED_EVERYWHERE
+    return _detail(answers) if answers else NOT_HEARD
+
+
+def _counted(tally: Mapping[str, int]) -> str:
+    """How many came to what, the most first."""
+    ordered = sorted(tally.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count:,} {state}" for state, count in ordered if count)
 
 
 def conclude_everywhere(

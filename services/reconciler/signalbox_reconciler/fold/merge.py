@@ -6,6 +6,7 @@ from typing import TypeVar
 from signalbox_reconciler.fold.rows import AnswerRow, HostRow, LogRow, Phase, ProcessRow, SnapshotRow, TaskRow
 
 Timed = TypeVar("Timed", HostRow, ProcessRow, SnapshotRow)
+Answer = TypeVar("Answer", bound=AnswerRow)
 
 
 def merge_task(one: TaskRow, other: TaskRow) -> TaskRow:
@@ -28,11 +29,9 @@ def merge_log(one: LogRow, other: LogRow) -> LogRow:
     return newer
 
 
-def merge_answer(one: AnswerRow, other: AnswerRow) -> AnswerRow:
-    """The stronger answer, then the later one."""
-    strongest = other if (other.weight, other.at) > (one.weight, one.at) else one
-    strongest.ended = one.ended or other.ended
-    return strongest
+def merge_answer(one: Answer, other: Answer) -> Answer:
+    """The graver answer, then the later one."""
+    return other if (other.weight, other.at) > (one.weight, one.at) else one
 
 
 def latest(one: Timed, other: Timed) -> Timed:

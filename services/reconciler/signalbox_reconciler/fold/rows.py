@@ -128,8 +128,12 @@ class AnswerRow(msgspec.Struct, kw_only=True):
     weight: int
     detail: str
     at: datetime
-    #: The task that it ended, if it did.
-    ended: str | None = None
+
+
+class VerdictRow(AnswerRow, kw_only=True):
+    """What a host said of one task that a cancel is about, if it said anything."""
+
+    task_id: str
 
 
 def microseconds(at: datetime) -> int:

@@ -1,6 +1,6 @@
 """Writing batches into the record: one transaction each, guarded in SQL, so that nothing newer is overwritten."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from signalbox.postgres.pool import Connection, Row
 from signalbox_reconciler.fold.batch import Batch
@@ -18,6 +18,7 @@ from signalbox_reconciler.store.logs import number_attempts, select_logs, upsert
 from signalbox_reconciler.store.shown import Shown
 from signalbox_reconciler.store.snapshots import repair
 from signalbox_reconciler.store.tasks import count_attempts, select_tasks, upsert_tasks
+from signalbox_reconciler.store.verdicts import tasks_of, upsert_verdicts
 
 __all__ = ["Shown", "write_batch", "write_commands"]
 
@@ -37,10 +38,14 @@ async def write_batch(connection: Connection, batch: Batch, *, again: bool = Fal
     task_ids, ended = await _write_tasks(connection, batch, seen)
     await _write_hosts(connection, batch, seen)
     if command_ids:
-        answers = batch.answers.values()
-        await upsert_answers(connection, answers)
-        await end_cancelled(connection, [answer for answer in answers if answer.ended not in ended], seen)
-        task_ids |= await conclude_commands(connection, command_ids, seen) - ended
+        verdicts = batch.verdicts.values()
+        if batch.answers:
+            await upsert_answers(connection, batch.answers.values())
+        await upsert_verdicts(connection, verdicts)
+        await end_cancelled(connection, [row for row in verdicts if row.task_id not in ended], seen)
+        about = {row.task_id for row in verdicts} | _about(batch.commands.values())
+        about |= await conclude_commands(connection, command_ids, seen)
+        task_ids |= (await tasks_of(connection, command_ids) if again else about) - ended
     if task_ids:
         await settle_cancels(connection, task_ids, seen)
     if again:
@@ -54,13 +59,17 @@ async def write_commands(connection: Connection, rows: Collection[CommandRow], *
     command_ids = {row.command_id for row in rows}
     await lock_commands(connection, command_ids)
     await insert_commands(connection, rows, seen)
-    task_ids = await conclude_commands(connection, command_ids, seen)
+    task_ids = await conclude_commands(connection, command_ids, seen) | _about(rows)
     if task_ids:
         await settle_cancels(connection, task_ids, seen)
     if again:
         await select_commands(connection, command_ids, seen)
         seen.add("task", await select_tasks(connection, task_ids))
     return seen
+
+
+def _about(rows: Iterable[CommandRow]) -> set[str]:
+    return {task_id for row in rows for task_id in row.task_ids}
 
 
 async def _write_tasks(connection: Connection, batch: Batch, seen: Shown) -> tuple[set[str], set[str]]:

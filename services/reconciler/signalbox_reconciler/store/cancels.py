@@ -2,8 +2,9 @@
 
 from collections.abc import Collection
 
+from signalbox.messages.receipts import CANCELLED
 from signalbox.postgres.pool import Connection
-from signalbox_reconciler.fold.rows import AnswerRow
+from signalbox_reconciler.fold.rows import VerdictRow
 from signalbox_reconciler.store import shown
 
 #: What a cancelled task and its log say.
@@ -16,8 +17,8 @@ SET cancel_requested_at = asked.issued_at, cancel_command_id = asked.command_id,
 FROM (
     SELECT k.task_id, first.issued_at, first.command_id
     FROM tasks AS k LEFT JOIN LATERAL (
-        SELECT c.issued_at, c.command_id FROM commands AS c
-        WHERE c.task_id = k.task_id AND c.state NOT IN ('refused', 'unsupported', 'expired')
+        SELECT c.issued_at, c.command_id FROM cancels AS c
+        WHERE c.task_id = k.task_id AND c.issued_at IS NOT NULL AND c.state NOT IN ('refused', 'unsupported')
             AND (c.state <> 'unknown' OR k.status <> 'running')
         ORDER BY c.issued_at, c.command_id LIMIT 1
     ) AS first ON true
@@ -38,7 +39,7 @@ RETURNING {shown.columns("task", "t.")}
 _END_SEEN = _END_TASKS.format(ended="unnest($1::text[], $2::timestamptz[], $3::boolean[]) AS e (task_id, at, ran)")
 _END_WAITING = _END_TASKS.format(
     ended="""(
-    SELECT DISTINCT ON (task_id) task_id, finished_at AS at, false AS ran FROM commands
+    SELECT DISTINCT ON (task_id) task_id, finished_at AS at, false AS ran FROM cancels
     WHERE task_id = ANY($1::text[]) AND state IN ('cancelled', 'dropped') ORDER BY task_id, finished_at
 ) AS e"""
 )
@@ -54,17 +55,18 @@ RETURNING {shown.columns("log", "l.")}
 
 #: A task and the cancel of it that were recorded at the same moment, by different hands.
 _UNSETTLED = """
-SELECT DISTINCT c.task_id FROM commands AS c JOIN tasks AS t USING (task_id)
-WHERE c.issued_at > now() - interval '10 minutes' AND c.state NOT IN ('refused', 'unsupported', 'expired')
+SELECT DISTINCT c.task_id FROM cancels AS c JOIN tasks AS t USING (task_id)
+WHERE COALESCE(c.issued_at, c.finished_at) > now() - interval '10 minutes' AND c.issued_at IS NOT NULL
+    AND c.state NOT IN ('refused', 'unsupported')
     AND (c.state <> 'unknown' OR t.status <> 'running')
     AND (t.cancel_command_id IS NULL OR (t.status = 'pending' AND c.state IN ('cancelled', 'dropped')))
 LIMIT 500
 """
 
 
-async def end_cancelled(connection: Connection, answers: Collection[AnswerRow], seen: shown.Shown) -> None:
+async def end_cancelled(connection: Connection, verdicts: Collection[VerdictRow], seen: shown.Shown) -> None:
     """Make sure that tasks have ended of which a host says that it ended them, should their own event be missing."""
-    ended = sorted((a.ended, a.at, a.verdict == "cancelled") for a in answers if a.ended is not None)
+    ended = sorted((v.task_id, v.at, v.verdict == "cancelled") for v in verdicts if v.verdict in CANCELLED)
     if not ended:
         return
     tasks = await connection.fetch(_END_SEEN, *zip(*ended, strict=True))

@@ -8,6 +8,7 @@ from signalbox_reconciler.store.commands import conclude_answered, expire_comman
 from signalbox_reconciler.store.hosts import silence_hosts
 from signalbox_reconciler.store.lost import lose_unheard
 from signalbox_reconciler.store.shown import Shown
+from signalbox_reconciler.store.verdicts import forget_cancels
 
 #: A look at the record as it is; what it changes goes to the second argument.
 Look = Callable[[Connection, Shown], Awaitable[None]]
@@ -40,10 +41,17 @@ async def look_at_tasks(connection: Connection, seen: Shown) -> None:
         await settle_cancels(connection, task_ids, seen)
 
 
-def looks(lost_after: float) -> tuple[Look, ...]:
-    """All of them, in order; what ran on a host that is silent for `lost_after` seconds is given up."""
+def looks(lost_after: float, remember_cancelled: float) -> tuple[Look, ...]:
+    """All of them, in order.
+
+    What ran on a host that is silent for `lost_after` seconds is given up; which tasks a cancel was about is forgotten
+    `remember_cancelled` seconds after it. Durations are in seconds.
+    """
 
     async def look_at_lost(connection: Connection, seen: Shown) -> None:
         await lose_unheard(connection, lost_after, seen)
 
-    return look_at_hosts, look_at_lost, look_at_answers, look_at_deadlines, look_at_tasks
+    async def look_at_old(connection: Connection, _: Shown) -> None:
+        await forget_cancels(connection, remember_cancelled)
+
+    return look_at_hosts, look_at_lost, look_at_answers, look_at_deadlines, look_at_tasks, look_at_old

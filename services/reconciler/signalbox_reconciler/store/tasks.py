@@ -74,7 +74,7 @@ WHERE {_NEWER}
     OR EXCLUDED.created_at < t.created_at
     OR (EXCLUDED.run = t.run AND ({names(_SUMS, "t.")}) IS DISTINCT FROM ({", ".join(_ADDED.values())}))
 RETURNING {shown.columns("task")}, xmax = 0 AS inserted,
-    EXISTS (SELECT FROM commands AS c WHERE c.task_id = t.task_id) AS wanted
+    EXISTS (SELECT FROM cancels AS c WHERE c.task_id = t.task_id) AS wanted
 """  # noqa: S608 - names of our own columns
 
 _SELECT = f"SELECT {shown.columns('task')} FROM tasks WHERE task_id = ANY($1::text[])"  # noqa: S608

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from signalbox_agent import events
@@ -13,6 +14,7 @@ from signalbox_agent.loop import Loop
 from signalbox_agent.prefork import TERM_SIGNAL, Prefork
 from signalbox_agent.runs import Run, Runs
 from signalbox_agent.safety import guarded
+from signalbox_agent.slices import Slices
 
 #: Seconds between TERM and KILL for a cancelled task that came back to life, which nobody asks about.
 GRACE = 5.0
@@ -43,18 +45,17 @@ class Canceller:
         children: Children,
         prefork: Prefork | None,
         pool: str,
-        revoked: Any,
     ) -> None:
-        """`prefork` is None where no single task can be ended; `revoked` is Celery's set of refused ids."""
+        """`prefork` is None where no single task can be ended."""
         self._runs = runs
         self._link = link
         self._loop = loop
         self._children = children
         self._prefork = prefork
         self._pool = pool
-        self._revoked = revoked
         #: Killed while the broker was away: Celery is told when it is back.
         self._unannounced: list[tuple[Any, str]] = []
+        self._refusing = Slices(loop, self._end)
 
     # What the controller asks
 
@@ -66,7 +67,7 @@ class Canceller:
             return
         chosen = {way(standing(run), can_kill=self._prefork is not None): run for run in reversed(live)}
         if Way.KILL in chosen:
-            self._hold(task_id, command_id)
+            self._runs.held[task_id] = command_id
             self._kill(chosen[Way.KILL], [command_id], grace)
         elif Way.REFUSE in chosen:
             detail = f"The {self._pool} pool cannot end a single task; stop the worker to end it"
@@ -78,34 +79,39 @@ class Canceller:
             if len(chosen) == 1:
                 self._absent(command_id, task_id)
 
-    def refuse(self, task_ids: list[str]) -> None:
-        """These were cancelled earlier, and elsewhere perhaps: they must not run here."""
+    def refuse(self, task_ids: Iterable[str]) -> None:
+        """These were cancelled earlier, and elsewhere perhaps: none of them starts from now on.
+
+        What waits here or runs is seen to while Celery's loop goes on turning.
+        """
+        held, here = self._runs.held, []
         for task_id in task_ids:
-            command_id = self._runs.held.get(task_id)
-            self._hold(task_id, command_id)
-            self._drop(task_id, command_id)
-            for run in self._runs.of(task_id):
-                choice = way(standing(run), can_kill=self._prefork is not None)
-                if choice is Way.KILL:
-                    self._kill(run, [], GRACE)
-                elif choice is Way.AWAIT:
-                    run.wanted.append((None, GRACE))
+            if task_id not in held:
+                held[task_id] = None
+            if self._runs.has(task_id):
+                here.append(task_id)
+        self._refusing.put(here)
+
+    def _end(self, task_id: str) -> None:
+        self._drop(task_id, self._runs.held.get(task_id))
+        for run in self._runs.of(task_id):
+            choice = way(standing(run), can_kill=self._prefork is not None)
+            if choice is Way.KILL:
+                self._kill(run, [], GRACE)
+            elif choice is Way.AWAIT:
+                run.wanted.append((None, GRACE))
 
     def _absent(self, command_id: str, task_id: str) -> None:
         known = self._runs.ended.get(task_id)
         if known is None:
-            self._hold(task_id, command_id)
+            self._runs.held[task_id] = command_id
         self._answer(command_id, task_id, known or {"state": "unknown"})
-
-    def _hold(self, task_id: str, command_id: str | None) -> None:
-        self._runs.held[task_id] = command_id
-        self._revoked.add(task_id)
 
     def _drop(self, task_id: str, command_id: str | None) -> None:
         """Have Celery announce and acknowledge as revoked what waits here."""
         for run in self._runs.of(task_id):
             if way(standing(run), can_kill=self._prefork is not None) is Way.DROP:
-                self._hold(task_id, command_id)
+                self._runs.held[task_id] = command_id
                 run.request.revoked()
 
     # Killing
@@ -114,7 +120,7 @@ class Canceller:
         """A child began to run it: time to carry out what was asked meanwhile."""
         wanted, run.wanted = run.wanted, []
         for command_id, grace in wanted:
-            self._hold(run.task_id, command_id)
+            self._runs.held[run.task_id] = command_id
             self._kill(run, [command_id] if command_id else [], grace)
 
     def unstarted(self, run: Run) -> None:
@@ -185,7 +191,6 @@ class Canceller:
     def finished(self, kill: Kill) -> None:
         """See Herald; the event was sent when the child told of its success."""
         self._runs.held.drop(kill.run.task_id)
-        self._revoked.discard(kill.run.task_id)
         self._close(kill, {"state": "finished", "status": "completed"})
 
     def late(self, kill: Kill) -> None:

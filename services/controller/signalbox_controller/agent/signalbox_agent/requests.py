@@ -87,6 +87,9 @@ class Watched:
         if announced:
             # It was announced while it waited, and its turn came: Celery has just taken it in again.
             state.task_ready(self)
+        elif not revoked and self._signalbox_tracker.refuses(self):
+            self._announce_revoked("revoked", False, None, False)  # as Celery does with what it refuses itself
+            return True
         return revoked
 
     def _announce_revoked(self, reason: Any, terminated: Any, signum: Any, expired: Any) -> Any:

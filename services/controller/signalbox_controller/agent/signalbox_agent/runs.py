@@ -11,8 +11,8 @@ V = TypeVar("V")
 
 #: How many ended runs are remembered, so that a late cancel gets a true answer.
 FINISHED = 10_000
-#: How many refused ids are remembered; as many as Celery itself remembers.
-HELD = 50_000
+#: How many refused ids are remembered: twice as many as Signalbox itself remembers, for each may be renewed.
+HELD = 200_000
 
 
 def run_key(retries: int, since: float | None = None, instance: str = "", pid: int = 0) -> str:
@@ -149,6 +149,10 @@ class Runs:
     def of(self, task_id: str) -> list[Run]:
         """Those of one task."""
         return list(self._live.get(task_id, ()))
+
+    def has(self, task_id: str) -> bool:
+        """Whether there is one of this task."""
+        return task_id in self._live
 
     def all(self) -> list[Run]:
         """Every one."""

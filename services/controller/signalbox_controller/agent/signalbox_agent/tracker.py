@@ -183,6 +183,11 @@ class Tracker:
             if run.task_id in self._runs.held:
                 self._runs.ended[run.task_id] = {"state": "dropped", "detail": "It will not run"}
 
+    @guarded
+    def refuses(self, request: Any) -> bool:
+        """Whether it was cancelled: Celery forgets what was revoked after a while, and with the worker."""
+        return clean(request.id) in self._runs.held
+
     # Ends
 
     def _final(self, run: Run, event: Event, status: str | None) -> None:

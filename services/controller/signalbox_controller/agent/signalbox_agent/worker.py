@@ -15,7 +15,6 @@ from typing import Any
 import celery
 from celery import bootsteps, signals
 from celery.concurrency.prefork import TaskPool
-from celery.worker import state
 
 from signalbox_agent import PROTOCOL, child, events
 from signalbox_agent.canceller import Canceller
@@ -27,6 +26,7 @@ from signalbox_agent.loop import Loop
 from signalbox_agent.prefork import Prefork
 from signalbox_agent.queues import Queues
 from signalbox_agent.reconnect import surviving
+from signalbox_agent.refused import refused
 from signalbox_agent.release import Release
 from signalbox_agent.requests import Claims
 from signalbox_agent.runs import Runs
@@ -47,6 +47,7 @@ class WorkerAgent:
     def __init__(self, worker: Any, path: str, instance: str) -> None:
         """`worker` is Celery's WorkController, about to be built."""
         self._worker = worker
+        self._path = path
         self._instance = instance
         self._ready = False
         #: Whether it has lost its broker, and waits for it.
@@ -88,9 +89,8 @@ class WorkerAgent:
             self.tracker.children = children = Children(self.loop, self._prefork.has, self._child_died)
         else:
             children = Children(self.loop, lambda _: False, lambda _: None)
-        self._canceller = Canceller(
-            self.runs, self.link, self.loop, children, self._prefork, pool_name(pool), state.revoked
-        )
+        self._canceller = Canceller(self.runs, self.link, self.loop, children, self._prefork, pool_name(pool))
+        self._canceller.refuse(refused(self._path))
         if self._prefork is not None:
             self._prefork.before_exit(self._canceller.about_to_exit)
         self.tracker.on_started = self._canceller.accepted
@@ -149,6 +149,8 @@ class WorkerAgent:
     def _on_received(self, request: Any = None, **_: Any) -> None:
         if hasattr(request, "_signalbox"):
             self.tracker.received(request)
+            if self.tracker.refuses(request):
+                request.revoked()  # now: it may have to wait for its time, or its turn
 
     @guarded
     def _on_ready(self, **_: Any) -> None:
@@ -188,6 +190,8 @@ class WorkerAgent:
             return
         if message["type"] == "cancel":
             self._canceller.cancel(message["command_id"], message["task_id"], float(message["grace"]))
+        elif message["type"] == "refuse":
+            self._canceller.refuse(message["task_ids"])
         elif message["type"] == "stop":
             self._end(message)
         elif message["type"] == "welcome":

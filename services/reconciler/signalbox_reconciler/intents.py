@@ -1,0 +1,52 @@
+"""Cancels as intents, in Redis, where every controller finds them: written down with the record, put back from it."""
+
+import logging
+from collections.abc import Collection
+
+from redis.asyncio import Redis
+
+from signalbox.bus.cancelled import LIMIT, Follower, remember, until
+from signalbox.postgres.pool import Connection, Database
+from signalbox_reconciler.store.verdicts import intents, intents_of
+
+log = logging.getLogger(__name__)
+
+
+class Intents:
+    """What Redis is to know of the tasks that are to be refused for `seconds` after their cancel."""
+
+    def __init__(self, redis: Redis, database: Database, seconds: float) -> None:
+        self._redis = redis
+        self._database = database
+        self._seconds = seconds
+        self._follower = Follower(redis)
+
+    async def keep(self, connection: Connection, command_ids: Collection[str]) -> None:
+        """Have the tasks of these cancels refused everywhere; before the commit that calls any of them failed.
+
+        Raises:
+            BusUnavailable: Redis is away.
+        """
+        if not command_ids:
+            return
+        since = await intents_of(connection, command_ids)
+        await remember(self._redis, {task_id: until(at, self._seconds) for task_id, at in since.items()})
+
+    async def restore(self) -> None:
+        """Put back what a Redis lacks that was emptied or set back, or that we see for the first time.
+
+        Raises:
+            BusUnavailable, DatabaseUnavailable: try again later.
+        """
+        try:
+            if await self._follower.added() is not None:
+                return
+            await self._follower.begin()
+            async with self._database.connection() as connection:
+                since = await intents(connection, self._seconds, LIMIT)
+            await remember(self._redis, {task_id: until(at, self._seconds) for task_id, at in since.items()})
+        except BaseException:
+            self._follower.lose()
+            raise
+        if since:
+            log.info("%d cancelled tasks are remembered in Redis", len(since))

@@ -1,0 +1,89 @@
+"""What an agent refuses: without any word of a controller, whatever Celery forgot, and without holding Celery up."""
+
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from support.agent.peer import Peer
+from support.agent.worker import a_worker, gone
+from support.stores.choose import a_redis
+from support.stores.server import Redis
+
+#: Seconds for which Celery's loop may be kept from its own work.
+LOOP_WITHIN = 0.05
+MANY = 500
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redis]:
+    async with a_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def peer(tmp_path: Path) -> Iterator[Peer]:
+    peer = Peer(tmp_path / "socket")
+    yield peer
+    peer.close()
+
+
+def slowest_pong(peer: Peer, drops: int) -> float:
+    """Seconds for the slowest of the pings that follow each other until so many tasks are dropped."""
+    slowest, dropped = 0.0, 0
+    while dropped < drops:
+        heard, begun = len(peer.lines), time.monotonic()
+        peer.say(type="ping")
+        peer.line("pong", after=heard)
+        slowest = max(slowest, time.monotonic() - begun)
+        dropped += sum(line.get("event", {}).get("type") == "TaskDropped" for line in peer.lines[heard:])
+    return slowest
+
+
+def test_what_it_is_told_to_refuse_is_dropped_or_ended_and_never_runs(peer: Peer, redis: Redis, tmp_path: Path) -> None:
+    with a_worker(peer, redis.url_of(0), tmp_path / "log", "-c", "1") as worker:
+        running, pid = worker.running("nap")
+        waits, later, unknown = worker.send("nap", countdown=600), worker.send("nap"), str(uuid.uuid4())
+        for task_id in (waits, later):
+            peer.event("TaskReceived", task_id)
+        peer.say(type="refuse", task_ids=[running, waits, later, unknown])
+        failed = peer.event("TaskFailed", running)
+        assert (failed.outcome, failed.error) == ("cancelled", "Task cancelled manually")
+        assert gone(pid)
+        for task_id in (waits, later):
+            assert peer.event("TaskDropped", task_id).outcome == "cancelled"
+        worker.client.send_task("tasks.nap", task_id=unknown, countdown=600)
+        assert peer.event("TaskDropped", unknown).outcome == "cancelled"  # at once, not when its time has come
+        worker.result(worker.send("empty"))
+        for task_id in (waits, later, unknown):
+            assert "TaskStarted" not in peer.kinds(task_id)
+
+
+def test_a_worker_that_boots_without_a_controller_refuses_what_is_on_disk(
+    peer: Peer, redis: Redis, tmp_path: Path
+) -> None:
+    with a_worker(peer, redis.url_of(1), tmp_path / "first", "-c", "1") as worker:
+        client = worker
+    cancelled, other = client.send("nap"), client.send("empty")
+    (tmp_path / "cancelled").write_text(f"{int(time.time()) + 600} {cancelled}\n", encoding="utf-8")
+    peer.close()
+    peer.reading = False  # nobody to be waited for until it is ready
+    with a_worker(peer, redis.url_of(1), tmp_path / "second", "-c", "1") as worker:
+        worker.result(other)
+        peer.reading, peer.acked = True, 0
+        peer.come_back()
+        assert peer.event("TaskDropped", cancelled).outcome == "cancelled"
+        assert "TaskStarted" not in peer.kinds(cancelled)
+
+
+def test_many_that_wait_are_dropped_while_celerys_loop_goes_on_turning(
+    peer: Peer, redis: Redis, tmp_path: Path
+) -> None:
+    with a_worker(peer, redis.url_of(2), tmp_path / "log", "-c", "1") as worker:
+        waiting = [worker.send("nap", countdown=600) for _ in range(MANY)]
+        peer.event("TaskReceived", waiting[-1])
+        peer.say(type="refuse", task_ids=waiting)
+        assert slowest_pong(peer, MANY) < LOOP_WITHIN

@@ -1,0 +1,50 @@
+"""What an agent knows to be cancelled before anybody tells it, and how it goes through many without a long stop."""
+
+import time
+from pathlib import Path
+
+from signalbox_agent.loop import Loop
+from signalbox_agent.refused import refused
+from signalbox_agent.runs import HELD, Recent
+from signalbox_agent.slices import PAUSE, SLICE, Slices
+
+
+def test_the_ids_on_disk_are_known_until_their_time_is_over(tmp_path: Path) -> None:
+    now = int(time.time())
+    (tmp_path / "cancelled").write_text(f"{now + 60} a\n{now - 60} old\n{now + 60} b c\nnonsense\n{now + 60}", "utf-8")
+    assert refused(str(tmp_path / "agents.sock")) == ["a", "b c"]
+
+
+def test_no_file_is_no_trouble(tmp_path: Path) -> None:
+    assert refused(str(tmp_path / "agents.sock")) == []
+
+
+def test_twice_as_many_are_held_as_signalbox_remembers() -> None:
+    held: Recent[None] = Recent(HELD)
+    for number in range(200_000):
+        held[str(number)] = None
+    assert "0" in held
+
+
+def test_work_is_done_in_slices_and_a_piece_that_fails_holds_up_no_other() -> None:
+    loop, done = Loop(), []
+    spent: list[float] = []
+
+    def work(piece: int) -> None:
+        time.sleep(SLICE / 4)
+        if piece == 3:
+            raise ValueError("of ours")
+        done.append(piece)
+
+    slices = Slices(loop, work)
+    slices.put(range(20))
+    slices.put([20])
+    assert not done  # not in the turn in which it was asked for
+    while len(done) < 20:
+        time.sleep(PAUSE)
+        begun = time.monotonic()
+        loop._run_timers()
+        spent.append(time.monotonic() - begun)
+    assert done == [piece for piece in range(21) if piece != 3]
+    assert len(spent) >= 4
+    assert max(spent) < 5 * SLICE
