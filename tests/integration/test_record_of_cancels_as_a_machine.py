@@ -14,7 +14,7 @@ from signalbox_controller.agents.inquiry import Finding
 from signalbox_controller.commands.verdict import combine
 from signalbox_reconciler.fold.rows import LogRow, TaskRow
 from support.examples import LONG, a_machine, examples
-from support.fleet import HOSTS, Turn, Worker
+from support.fleet import HOSTS, Letter, Turn, Worker
 from support.record import Record, Rows, a_record
 from support.telling import PICK, Telling, pick, shown, shown_of_run, truth, truth_of_run
 
@@ -40,6 +40,7 @@ class Cancelling(Telling):
         #: Cancels that a host has yet to answer, and the tasks that it lets run no more.
         self.open: list[tuple[CancelTask, str]] = []
         self.refused: set[tuple[str, str]] = set()
+        self.fleet.queue.append(Letter("t1", again=True))
         self.told += [self.fleet.seen(host) for host in HOSTS]
         record.write(self.heard())
 
@@ -138,19 +139,25 @@ class Cancelling(Telling):
             assert shown_of_run(log) == truth_of_run(attempts[key])
 
     def _everything(self) -> dict[str, Rows]:
-        tables = {
-            "tasks": "task_id",
-            "task_logs": "task_id || run",
-            "commands": "command_id",
-            "command_answers": "command_id || host",
-        }
-        return {
-            table: {
-                key: {name: value for name, value in row.items() if name not in OURS}
-                for key, row in self.real.rows(table, key_of).items()
-            }
-            for table, key_of in tables.items()
-        }
+        """All that must not depend on the order.
+
+        A task that waits, and that no host knows, may be shown as waiting or as dropped: that depends on which of the
+        two is heard first, and it is true both ways, as nobody lets it run.
+        """
+        waits = {task_id for task_id, turn in self.fleet.latest().items() if turn.status == "pending"}
+        keys = {"task_logs": "task_id || run", "command_answers": "command_id || host"}
+        tables = {table: self._rows(table, key) for table, key in keys.items()}
+        tasks = self._rows("tasks", "task_id")
+        tables["tasks"] = {task_id: row for task_id, row in tasks.items() if task_id not in waits}
+        tables["commands"] = self._rows("commands", "command_id")
+        for row in tables["commands"].values():
+            if row["state"] in {"unknown", "dropped"}:
+                row |= {"state": "not here", "detail": ""}
+        return tables
+
+    def _rows(self, table: str, key: str) -> Rows:
+        rows = self.real.rows(table, key)
+        return {key: {name: value for name, value in row.items() if name not in OURS} for key, row in rows.items()}
 
 
 @pytest.mark.timeout(LONG)

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from signalbox.messages.base import Outcome
 from signalbox.messages.commands import CancelTask
@@ -19,7 +19,7 @@ T = TypeVar("T")
 PICK = st.integers(0, 99)
 PICKS = st.lists(PICK, min_size=1, max_size=6)
 SECONDS = st.sampled_from([0.001, 0.4, 2.0, 9.0])
-FAILURES: list[Outcome] = ["error", "time_limit", "revoked", "worker_lost", "rejected"]
+ENDS = ["succeeded", "error", "time_limit", "revoked", "worker_lost", "cancelled", "retry", "requeue"]
 REFUSALS: list[Outcome] = ["cancelled", "revoked", "expired"]
 
 
@@ -65,12 +65,23 @@ class Telling(RuleBasedStateMachine):
         self.changed = False
         self.fleet = Fleet(["t1", "t2"], self.untold.append)
 
+    @initialize(lossy=st.booleans())
+    def the_bus_is_as_it_is(self, lossy: bool) -> None:
+        """It loses something now and then, or never does."""
+        self.lossy = lossy
+
     # What happens
 
     @precondition(lambda self: self.fleet.queue)
     @rule(place=PICK, worker=PICK, late=st.booleans())
     def a_worker_takes_a_task(self, place: int, worker: int, late: bool) -> None:
         self.fleet.receive(pick(self.fleet.queue, place), pick(self.fleet.workers, worker), late=late)
+
+    @precondition(lambda self: self.fleet.queue)
+    @rule(place=PICK, worker=PICK, late=st.booleans())
+    def a_worker_takes_and_runs_a_task(self, place: int, worker: int, late: bool) -> None:
+        self.a_worker_takes_a_task(place, worker, late)
+        self.fleet.start(self.fleet.turns[-1])
 
     @precondition(lambda self: self.waiting)
     @rule(place=PICK)
@@ -83,34 +94,26 @@ class Telling(RuleBasedStateMachine):
         self.fleet.drop(pick(self.waiting, place), outcome)
 
     @precondition(lambda self: self.running)
-    @rule(place=PICK, seconds=SECONDS)
-    def it_succeeds(self, place: int, seconds: float) -> None:
-        self.fleet.succeed(pick(self.running, place), told_after=seconds)
-
-    @precondition(lambda self: self.running)
-    @rule(place=PICK, outcome=st.sampled_from(FAILURES))
-    def it_fails(self, place: int, outcome: Outcome) -> None:
-        self.fleet.fail(pick(self.running, place), outcome)
-
-    @precondition(lambda self: self.running)
-    @rule(place=PICK)
-    def it_will_be_tried_again(self, place: int) -> None:
-        self.fleet.retry(pick(self.running, place))
-
-    @precondition(lambda self: self.running)
-    @rule(place=PICK)
-    def it_is_given_back(self, place: int) -> None:
-        self.fleet.give_back(pick(self.running, place))
+    @rule(place=PICK, how=st.sampled_from(ENDS), seconds=SECONDS)
+    def it_ends(self, place: int, how: Outcome | Literal["retry", "requeue"], seconds: float) -> None:
+        self.fleet.wait(seconds)
+        turn = pick(self.running, place)
+        match how:
+            case "succeeded":
+                self.fleet.succeed(turn, told_after=seconds)
+            case "cancelled":
+                self.fleet.die(turn)
+            case "retry":
+                self.fleet.retry(turn)
+            case "requeue":
+                self.fleet.give_back(turn)
+            case _:
+                self.fleet.fail(turn, how)
 
     @precondition(lambda self: self.running)
     @rule(place=PICK)
     def a_cancel_knocks(self, place: int) -> None:
         self.fleet.knock(pick(self.running, place))
-
-    @precondition(lambda self: self.running)
-    @rule(place=PICK)
-    def it_dies_of_a_cancel(self, place: int) -> None:
-        self.fleet.die(pick(self.running, place))
 
     @precondition(lambda self: self.fleet.live())
     @rule(place=PICK)
@@ -120,10 +123,6 @@ class Telling(RuleBasedStateMachine):
     @rule(place=PICK, by_order=st.booleans())
     def a_worker_dies(self, place: int, by_order: bool) -> None:
         self.fleet.lose(pick(self.fleet.workers, place), by_order=by_order)
-
-    @rule(seconds=SECONDS)
-    def time_passes(self, seconds: float) -> None:
-        self.fleet.wait(seconds)
 
     # What is told of it
 
@@ -148,7 +147,7 @@ class Telling(RuleBasedStateMachine):
         self.told += batch
         self._write(batch)
 
-    @precondition(lambda self: self.untold)
+    @precondition(lambda self: self.lossy and self.untold)
     @rule(place=PICK)
     def some_of_it_is_lost(self, place: int) -> None:
         self.untold.pop(place % len(self.untold))

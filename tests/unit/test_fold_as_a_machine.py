@@ -25,4 +25,4 @@ class Folding(Telling):
 
 @pytest.mark.timeout(LONG)
 def test_whatever_happens_and_however_it_is_told_the_fold_shows_what_is_so() -> None:
-    a_machine(Folding, examples(100))
+    a_machine(Folding, examples(400))
