@@ -73,7 +73,7 @@ def attempts(table: Table) -> dict[str, int]:
 
 @pytest.mark.timeout(LONG)
 def test_whatever_happens_and_however_it_is_told_the_record_holds_what_the_fold_makes_of_it(record: Record) -> None:
-    a_machine(lambda: Merging(record), examples(80))
+    a_machine(lambda: Merging(record), examples(120))
 
 
 def test_a_task_that_is_delivered_again_counts_one_attempt_more(record: Record) -> None:

@@ -94,10 +94,13 @@ class Telling(RuleBasedStateMachine):
         self.fleet.drop(pick(self.waiting, place), outcome)
 
     @precondition(lambda self: self.running)
-    @rule(place=PICK, how=st.sampled_from(ENDS), seconds=SECONDS)
-    def it_ends(self, place: int, how: Outcome | Literal["retry", "requeue"], seconds: float) -> None:
+    @rule(place=PICK, how=st.sampled_from(ENDS), seconds=SECONDS, given_up=st.booleans())
+    def it_ends(self, place: int, how: Outcome | Literal["retry", "requeue"], seconds: float, given_up: bool) -> None:
+        """Somebody may have thought so before."""
         self.fleet.wait(seconds)
         turn = pick(self.running, place)
+        if self.doubts and given_up and (turn.letter.task_id, turn.key) in self.shown_running:
+            self._give_up(turn.letter.task_id, turn.key)
         match how:
             case "succeeded":
                 self.fleet.succeed(turn, told_after=seconds)
@@ -157,8 +160,10 @@ class Telling(RuleBasedStateMachine):
     @rule(place=PICK)
     def a_run_is_given_up(self, place: int) -> None:
         """Nobody saw its end; it may have none."""
+        self._give_up(*pick(self.shown_running, place))
+
+    def _give_up(self, task_id: str, run: str) -> None:
         self.fleet.wait(0)
-        task_id, run = pick(self.shown_running, place)
         self.record.give_up(task_id, run, self.fleet.now)
         self.changed = True
 
