@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import CommandDone
@@ -40,9 +40,17 @@ class Cancelling(Telling):
         #: Cancels that a host has yet to answer, and the tasks that it lets run no more.
         self.open: list[tuple[CancelTask, str]] = []
         self.refused: set[tuple[str, str]] = set()
-        self.fleet.queue.append(Letter("t1", again=True))
         self.told += [self.fleet.seen(host) for host in HOSTS]
         record.write(self.heard())
+
+    @initialize(twice=st.booleans())
+    def a_task_was_delivered_twice(self, twice: bool) -> None:
+        """And runs on both hosts, or never was."""
+        if twice:
+            self.fleet.queue.append(Letter("t1", again=True))
+            for letter, place in ((self.fleet.queue[0], 0), (self.fleet.queue[-1], -1)):
+                self.fleet.receive(letter, self.fleet.workers[place], late=True)
+                self.fleet.start(self.fleet.turns[-1])
 
     @rule(task_id=st.sampled_from(["t1", "t2"]))
     def a_cancel_is_given(self, task_id: str) -> None:

@@ -43,6 +43,8 @@ class Table:
     def give_up(self, task_id: str, run: str, at: datetime) -> None:
         """As `store.lost.lose` does."""
         task, log = self.rows.tasks[task_id], self.rows.logs[task_id, run]
+        if log.status != "running":
+            return
         if (task.run, task.status) == (run, "running"):
             self.inferred.add_task(lost(task, at))
         self.inferred.add_log(lost(log, at))

@@ -20,7 +20,7 @@ PICK = st.integers(0, 99)
 PICKS = st.lists(PICK, min_size=1, max_size=6)
 SECONDS = st.sampled_from([0.001, 0.4, 2.0, 9.0])
 ENDS = ["succeeded", "error", "time_limit", "revoked", "worker_lost", "cancelled", "retry", "requeue"]
-REFUSALS: list[Outcome] = ["cancelled", "revoked", "expired"]
+REFUSALS: list[Outcome] = ["cancelled", "revoked", "expired", "worker_lost"]
 
 
 class Record(Protocol):
@@ -91,15 +91,21 @@ class Telling(RuleBasedStateMachine):
     @precondition(lambda self: self.waiting)
     @rule(place=PICK, outcome=st.sampled_from(REFUSALS))
     def a_worker_drops_it(self, place: int, outcome: Outcome) -> None:
-        self.fleet.drop(pick(self.waiting, place), outcome)
+        """Or the child died before it had it."""
+        end = self.fleet.fail if outcome == "worker_lost" else self.fleet.drop
+        end(pick(self.waiting, place), outcome)
 
     @precondition(lambda self: self.running)
-    @rule(place=PICK, how=st.sampled_from(ENDS), seconds=SECONDS, given_up=st.booleans())
-    def it_ends(self, place: int, how: Outcome | Literal["retry", "requeue"], seconds: float, given_up: bool) -> None:
-        """Somebody may have thought so before."""
+    @rule(place=PICK, how=st.sampled_from(ENDS), seconds=SECONDS, knock=st.booleans(), given_up=st.booleans())
+    def it_ends(
+        self, place: int, how: Outcome | Literal["retry", "requeue"], seconds: float, knock: bool, given_up: bool
+    ) -> None:
+        """In spite of a cancel, perhaps, and somebody may have thought so before."""
         self.fleet.wait(seconds)
         turn = pick(self.running, place)
-        if self.doubts and given_up and (turn.letter.task_id, turn.key) in self.shown_running:
+        if knock:
+            self.fleet.knock(turn)
+        if self.doubts and given_up and (turn.letter.task_id, turn.key) in self.shown_runs:
             self._give_up(turn.letter.task_id, turn.key)
         match how:
             case "succeeded":
@@ -156,11 +162,11 @@ class Telling(RuleBasedStateMachine):
         self.untold.pop(place % len(self.untold))
         self.lost = True
 
-    @precondition(lambda self: self.doubts and self.shown_running)
+    @precondition(lambda self: self.doubts and self.shown_runs)
     @rule(place=PICK)
     def a_run_is_given_up(self, place: int) -> None:
-        """Nobody saw its end; it may have none."""
-        self._give_up(*pick(self.shown_running, place))
+        """Nobody saw its end, it is said; it may have none, or have been told of meanwhile."""
+        self._give_up(*pick(self.shown_runs, place))
 
     def _give_up(self, task_id: str, run: str) -> None:
         self.fleet.wait(0)
@@ -216,9 +222,9 @@ class Telling(RuleBasedStateMachine):
         return [turn for turn in self.fleet.live() if turn.runs]
 
     @property
-    def shown_running(self) -> list[tuple[str, str]]:
-        """Task ids and runs that the record shows as running."""
-        return sorted(key for key, log in self.record.logs().items() if log.status == "running")
+    def shown_runs(self) -> list[tuple[str, str]]:
+        """Task ids and runs that the record shows."""
+        return sorted(self.record.logs())
 
     def _write(self, batch: Sequence[AnyEvent | CancelTask]) -> None:
         tasks, logs = self.record.tasks(), self.record.logs()
