@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 import pytest
 from hypothesis import strategies as st
@@ -20,6 +20,7 @@ from support.telling import PICK, Telling, pick, shown, shown_of_run, truth, tru
 
 #: What a run does about its cancel.
 Manner = Literal["dies", "lives on", "completes"]
+MANNERS = st.sampled_from(get_args(Manner))
 #: What says when the record heard of something, or only orders rows.
 OURS = {"updated_at", "heard_at", "log_id", "key"}
 
@@ -45,12 +46,13 @@ class Cancelling(Telling):
 
     @initialize(twice=st.booleans())
     def a_task_was_delivered_twice(self, twice: bool) -> None:
-        """And runs on both hosts, or never was."""
+        """It runs on both hosts, and somebody cancels it; or it never was."""
         if twice:
             self.fleet.queue.append(Letter("t1", again=True))
             for letter, place in ((self.fleet.queue[0], 0), (self.fleet.queue[-1], -1)):
                 self.fleet.receive(letter, self.fleet.workers[place], late=True)
                 self.fleet.start(self.fleet.turns[-1])
+            self.a_cancel_is_given("t1")
 
     @rule(task_id=st.sampled_from(["t1", "t2"]))
     def a_cancel_is_given(self, task_id: str) -> None:
@@ -66,8 +68,14 @@ class Cancelling(Telling):
         self.open += [(command, host) for host in HOSTS]
 
     @precondition(lambda self: self.open)
-    @rule(place=PICK, manner=st.sampled_from(["dies", "lives on", "completes"]))
-    def a_host_answers(self, place: int, manner: Manner) -> None:
+    @rule(place=PICK, manner=MANNERS, backwards=st.none() | st.booleans())
+    def a_host_answers(self, place: int, manner: Manner, backwards: bool | None) -> None:
+        """And all is told at once, or when it comes."""
+        self._answer(place, manner)
+        if backwards is not None:
+            self.all_of_it_is_told(backwards=backwards)
+
+    def _answer(self, place: int, manner: Manner) -> None:
         command, host = self.open.pop(place % len(self.open))
         self.refused.add((host, command.task_id))
         findings = [self._ask(worker, command, manner) for worker in self.fleet.workers if worker.host == host]
@@ -170,4 +178,4 @@ class Cancelling(Telling):
 
 @pytest.mark.timeout(LONG)
 def test_cancels_come_to_the_same_in_whatever_order_they_and_what_they_do_is_told(record: Record) -> None:
-    a_machine(lambda: Cancelling(record), examples(40))
+    a_machine(lambda: Cancelling(record), examples(60))
