@@ -89,3 +89,11 @@ def test_the_running_time_is_that_from_start_to_finish(record: Record) -> None:
     run = Life().run(2)
     record.write([run.succeeded(4.5)], [run.started()])
     assert record.rows("tasks", "task_id")["t1"]["runtime"] == 2.5
+
+
+def test_a_run_that_was_signalled_and_is_over_or_given_up_awaits_no_kill(record: Record) -> None:
+    run, other = Life().run(2), Life("t2").run(2)
+    record.write([run.started()], [run.signalled(3)], [run.requeued(4)], [other.started(), other.signalled(3)])
+    assert record.tasks()["t2"].cancel_kill_at is not None
+    record.give_up("t2", other.key, other.signalled(4).at)
+    assert [task.cancel_kill_at for task in record.tasks().values()] == [None, None]
