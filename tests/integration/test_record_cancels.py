@@ -251,3 +251,12 @@ async def test_events_that_are_read_twice_change_nothing_and_are_told_again_wher
     first = await record.events(*events)
     assert await record.events(*events) == []
     assert {change.key for change in await record.events(*events, again=True)} == {change.key for change in first}
+
+
+async def test_what_one_host_ended_does_not_end_what_another_one_runs(record: Record) -> None:
+    elsewhere = Life(host="web-08").run(3, pid=101)
+    await record.events(RUN.started(), elsewhere.started())
+    await record.commands(a_cancel())
+    await record.events(RUN.cancelled(4), done("cancelled", 5))
+    task = await record.one("tasks")
+    assert (task["status"], task["host"]) == ("running", "web-08")

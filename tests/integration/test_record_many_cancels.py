@@ -176,14 +176,14 @@ async def test_a_task_that_nobody_knows_is_not_called_unknown_before_anybody_was
     assert await record.command() == ("issued", "", 0, 1)
 
 
-async def test_ten_thousand_tasks_are_recorded_and_settled_within_a_second_each(record: Record) -> None:
+async def test_ten_thousand_tasks_are_recorded_and_settled_within_two_seconds_each(record: Record) -> None:
     task_ids = [f"t{number}" for number in range(10_000)]
     await record.events(*a_host(), *map(received, task_ids))
     half: dict[str, Verdict] = dict.fromkeys(task_ids[:5000], "dropped")
     for step in (record.commands(many(*task_ids)), record.events(done(HOST, **half))):
         begun = time.monotonic()
         await step
-        assert time.monotonic() - begun < 1.0
+        assert time.monotonic() - begun < 2.0
     assert await record.command() == ("dropped", "10,000 dropped", 10_000, 10_000)
     begun = time.monotonic()
     await record.sweep()

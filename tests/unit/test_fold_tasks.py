@@ -13,7 +13,7 @@ from signalbox.messages.base import Message
 from signalbox.messages.events import AnyEvent, AnyTaskEvent, TaskReceived
 from signalbox_reconciler.fold import EVENT_HANDLERS, fold
 from signalbox_reconciler.fold.batch import Batch
-from signalbox_reconciler.fold.rows import LogRow, TaskRow
+from signalbox_reconciler.fold.rows import LogRow, Phase, TaskRow
 from support.history import KILLED, WORKER, Life, after, deliveries, lives
 
 LIFE = Life()
@@ -184,12 +184,33 @@ def test_an_end_never_goes_back_within_a_run(events: list[AnyTaskEvent], data: s
 def test_what_was_inferred_never_beats_what_was_seen(events: list[AnyTaskEvent]) -> None:
     table = fold(events)
     seen = msgspec.structs.asdict(table.tasks["t1"])
-    for phase in range(1, table.tasks["t1"].phase + 1):
+    over = table.tasks["t1"].over
+    for phase in range(1, (Phase.FINISHED if over else table.tasks["t1"].phase) + 1):
         inferred = fold(events).tasks["t1"]
         inferred.confirmed, inferred.phase, inferred.precedence = False, phase, 2**62
         inferred.status, inferred.outcome, inferred.error = "failed", "worker_lost", "nobody knows"
         table.add_task(inferred)
         assert msgspec.structs.asdict(table.tasks["t1"]) == seen
+
+
+def test_a_retry_that_is_told_late_overrules_that_the_run_was_given_up() -> None:
+    for told in (RUN.retried(3), RUN.requeued(3)):
+        table = fold([RUN.started()])
+        given_up = fold([RUN.failed(9)])
+        for row in (*given_up.tasks.values(), *given_up.logs.values()):
+            row.confirmed = False
+        for batch in (given_up, fold([told])):
+            for task in batch.tasks.values():
+                table.add_task(task)
+            for log in batch.logs.values():
+                table.add_log(log)
+        assert (table.tasks["t1"].status, table.tasks["t1"].confirmed) == ("pending", True)
+        assert [(log.confirmed, log.finished_at) for log in table.logs.values()] == [(True, after(3))]
+
+
+def test_a_run_that_was_signalled_and_gave_its_task_back_awaits_no_kill() -> None:
+    for events in orders(RUN.started(), RUN.signalled(3), RUN.requeued(4)):
+        assert (the_task(*events).cancel_signal, the_task(*events).cancel_kill_at) == ("TERM", None)
 
 
 @given(lives())

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import TypeVar
 
-from signalbox_reconciler.fold.rows import AnswerRow, HostRow, LogRow, Phase, ProcessRow, SnapshotRow, TaskRow
+from signalbox_reconciler.fold.rows import AnswerRow, HostRow, LogRow, ProcessRow, SnapshotRow, TaskRow
 
 Timed = TypeVar("Timed", HostRow, ProcessRow, SnapshotRow)
 Answer = TypeVar("Answer", bound=AnswerRow)
@@ -52,8 +52,9 @@ def _adopt_cancel(row: TaskRow, other: TaskRow) -> None:
     if row.cancel_signal is None and other.cancel_signal is None:
         return
     row.cancel_signal = "KILL" if "KILL" in {row.cancel_signal, other.cancel_signal} else "TERM"
-    over = row.cancel_signal == "KILL" or row.phase == Phase.FINISHED
-    row.cancel_kill_at = None if over else _least(row.cancel_kill_at, other.cancel_kill_at)
+    row.cancel_kill_at = (
+        None if row.cancel_signal == "KILL" or row.over else _least(row.cancel_kill_at, other.cancel_kill_at)
+    )
 
 
 def _least(one: datetime | None, other: datetime | None) -> datetime | None:

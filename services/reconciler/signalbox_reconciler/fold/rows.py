@@ -45,9 +45,14 @@ class Fact(msgspec.Struct, kw_only=True):
     pid: int | None = None
 
     @property
-    def order(self) -> tuple[str, int, bool, int]:
-        """The rank among the facts about the same key."""
-        return (self.run, self.phase, self.confirmed, self.precedence)
+    def order(self) -> tuple[str, bool, bool, int, int]:
+        """The rank among the facts about the same key: any end that was seen is above one that was inferred."""
+        return (self.run, self.over, self.confirmed, self.phase, self.precedence)
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended, one way or the other."""
+        return self.phase >= Phase.WAITING
 
 
 class TaskRow(Fact, kw_only=True):

@@ -21,6 +21,8 @@ from signalbox_reconciler.fold.rows import LogRow, Phase, TaskRow, microseconds,
 
 #: What the log of a run says that gave its task back to the queue.
 REQUEUED = "Given back to its queue, to be run again"
+#: What the key of a run that a child began is made of; see `TaskEvent`.
+RUN_PARTS = 4
 
 
 def received(event: TaskReceived, batch: Batch) -> None:
@@ -107,8 +109,8 @@ def _end_log(
     error: str | None = None,
     traceback: str = "",
 ) -> None:
-    if "." not in event.run:
-        return  # no child ran it: the key holds nothing but the count of retries
+    if event.run.count(".") < RUN_PARTS - 1:
+        return  # no child ran it: the key tells of retries, and of a redelivery perhaps
     row = _log(event, phase)
     row.status, row.outcome, row.error, row.traceback = status, outcome, error, traceback or None
     row.finished_at = _ended_at(event)

@@ -28,18 +28,22 @@ WHERE t.task_id = asked.task_id AND t.cancel_command_id IS DISTINCT FROM asked.c
 RETURNING {shown.columns("task", "t.")}
 """  # noqa: S608 - names of our own columns
 
+#: A run ends by the word of its own host only: delivered twice, it may live on elsewhere.
 _END_TASKS = f"""
 UPDATE tasks AS t SET phase = 4, confirmed = true, precedence = -(EXTRACT(EPOCH FROM e.at) * 1000000)::bigint,
     status = 'failed', outcome = 'cancelled', error = '{ERROR}', finished_at = e.at, cancel_kill_at = NULL,
     updated_at = now()
 FROM {{ended}}
-WHERE t.task_id = e.task_id AND (t.status = 'pending' OR (e.ran AND t.status = 'running' AND t.started_at <= e.at))
+WHERE t.task_id = e.task_id
+    AND (t.status = 'pending' OR (e.ran AND t.status = 'running' AND t.host = e.host AND t.started_at <= e.at))
 RETURNING {shown.columns("task", "t.")}
 """  # noqa: S608
-_END_SEEN = _END_TASKS.format(ended="unnest($1::text[], $2::timestamptz[], $3::boolean[]) AS e (task_id, at, ran)")
+_END_SEEN = _END_TASKS.format(
+    ended="unnest($1::text[], $2::timestamptz[], $3::text[], $4::boolean[]) AS e (task_id, at, host, ran)"
+)
 _END_WAITING = _END_TASKS.format(
     ended="""(
-    SELECT DISTINCT ON (task_id) task_id, finished_at AS at, false AS ran FROM cancels
+    SELECT DISTINCT ON (task_id) task_id, finished_at AS at, '' AS host, false AS ran FROM cancels
     WHERE task_id = ANY($1::text[]) AND state IN ('cancelled', 'dropped') ORDER BY task_id, finished_at
 ) AS e"""
 )
@@ -66,7 +70,7 @@ LIMIT 500
 
 async def end_cancelled(connection: Connection, verdicts: Collection[VerdictRow], seen: shown.Shown) -> None:
     """Make sure that tasks have ended of which a host says that it ended them, should their own event be missing."""
-    ended = sorted((v.task_id, v.at, v.verdict == "cancelled") for v in verdicts if v.verdict in CANCELLED)
+    ended = sorted((v.task_id, v.at, v.host, v.verdict == "cancelled") for v in verdicts if v.verdict in CANCELLED)
     if not ended:
         return
     tasks = await connection.fetch(_END_SEEN, *zip(*ended, strict=True))

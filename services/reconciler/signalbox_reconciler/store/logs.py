@@ -24,7 +24,8 @@ _FACT = {
 _SUMS = {"started_at": "timestamptz", "pid": "integer"}
 _COLUMNS = {**_KEY, **_FACT, **_SUMS}
 
-_NEWER = """(EXCLUDED.phase, EXCLUDED.confirmed, EXCLUDED.precedence) > (l.phase, l.confirmed, l.precedence)"""
+_NEWER = """(EXCLUDED.phase >= 3, EXCLUDED.confirmed, EXCLUDED.phase, EXCLUDED.precedence)
+        > (l.phase >= 3, l.confirmed, l.phase, l.precedence)"""
 
 #: `again`: the task had another run before.
 _UPSERT = f"""

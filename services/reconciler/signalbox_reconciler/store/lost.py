@@ -17,13 +17,13 @@ KEYS = "unnest($1::text[], $2::text[], $3::timestamptz[]) AS k (task_id, run, at
 
 _LOSE = f"""
 UPDATE {{table}} AS t SET phase = 4, confirmed = false, precedence = -(EXTRACT(EPOCH FROM k.at) * 1000000)::bigint,
-    status = 'failed', outcome = 'worker_lost', error = $4, finished_at = k.at
+    status = 'failed', outcome = 'worker_lost', error = $4, finished_at = k.at{{also}}
 FROM {KEYS}
 WHERE t.task_id = k.task_id AND t.run = k.run AND t.status = 'running'
 RETURNING {{returning}}
 """  # noqa: S608 - names of our own columns
-_LOSE_LOGS = _LOSE.format(table="task_logs", returning=shown.columns("log", "t."))
-_LOSE_TASKS = _LOSE.format(table="tasks", returning=shown.columns("task", "t."))
+_LOSE_LOGS = _LOSE.format(table="task_logs", also="", returning=shown.columns("log", "t."))
+_LOSE_TASKS = _LOSE.format(table="tasks", also=", cancel_kill_at = NULL", returning=shown.columns("task", "t."))
 
 #: They ended at some time after the host was last heard; by its own clock, so that what it says when it is back is
 #: later than that.

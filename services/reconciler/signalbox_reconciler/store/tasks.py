@@ -40,8 +40,8 @@ _DETAILS = {
 }
 _COLUMNS = {**_KEY, **_FACT, **_SUMS, **_DETAILS, "created_at": "timestamptz"}
 
-_NEWER = """(EXCLUDED.run, EXCLUDED.phase, EXCLUDED.confirmed, EXCLUDED.precedence)
-        > (t.run, t.phase, t.confirmed, t.precedence)"""
+_NEWER = """(EXCLUDED.run, EXCLUDED.phase >= 3, EXCLUDED.confirmed, EXCLUDED.phase, EXCLUDED.precedence)
+        > (t.run, t.phase >= 3, t.confirmed, t.phase, t.precedence)"""
 
 #: What two facts about the same run add up to.
 _ADDED = {
@@ -49,8 +49,9 @@ _ADDED = {
     "pid": "COALESCE(t.pid, EXCLUDED.pid)",
     "cancel_signal": """CASE WHEN 'KILL' IN (t.cancel_signal, EXCLUDED.cancel_signal) THEN 'KILL'
         ELSE COALESCE(t.cancel_signal, EXCLUDED.cancel_signal) END""",
-    "cancel_kill_at": """CASE WHEN 'KILL' IN (t.cancel_signal, EXCLUDED.cancel_signal)
-        OR GREATEST(t.phase, EXCLUDED.phase) = 4 THEN NULL ELSE LEAST(t.cancel_kill_at, EXCLUDED.cancel_kill_at) END""",
+    "cancel_kill_at": """CASE
+        WHEN 'KILL' IN (t.cancel_signal, EXCLUDED.cancel_signal) OR GREATEST(t.phase, EXCLUDED.phase) >= 3 THEN NULL
+        ELSE LEAST(t.cancel_kill_at, EXCLUDED.cancel_kill_at) END""",
 }
 _SET_SUMS = ",\n    ".join(
     f"{name} = CASE WHEN EXCLUDED.run = t.run THEN {added}"
