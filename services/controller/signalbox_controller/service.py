@@ -111,7 +111,13 @@ async def controller(
         leases = Leases(redis, host, Fences(folders.state / "leases.json"))
         fleet = Fleet(configuration.processes, site, Desired(folders.state / "desired.json"), leases)
         ports = Ports(
-            host=host, fleet=fleet, agents=agents, reaper=reaper, cancelled=refusals, turns=Turns(redis, host)
+            host=host,
+            fleet=fleet,
+            agents=agents,
+            reaper=reaper,
+            cancelled=refusals,
+            turns=Turns(redis, host),
+            tell=outbox.put,
         )
         desk = Desk(ports, Memory(carried_out), outbox, settings.key, *_horizon(fresh=fresh))
         commands = _commands(redis, host)

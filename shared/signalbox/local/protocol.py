@@ -12,8 +12,8 @@ from signalbox.messages.commands import AnyCommand
 from signalbox.messages.events import HostSeen
 from signalbox.messages.receipts import Answered
 
-#: Bytes of a request; a command that names every process of a host is far below.
-REQUEST_LIMIT = 65_536
+#: Bytes of a request: the most tasks that a command may name, with ids of the longest kind.
+REQUEST_LIMIT = 2_097_152
 #: What `issued_by` begins with when somebody asked on the host itself: `local:root@web-07`.
 ISSUER = "local"
 

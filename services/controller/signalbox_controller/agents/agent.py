@@ -76,7 +76,7 @@ class Agent:
         self._ledger = Ledger()
         self._acked = 0
         self._connection: Connection | None = None
-        self._inquiries: dict[str, Inquiry] = {}
+        self._inquiries: dict[tuple[str, str], Inquiry] = {}
         self._heard_since = True
         self._pulse: Pulse | None = None
         self._idle = asyncio.Event()
@@ -167,18 +167,22 @@ class Agent:
             self._connection.close()
 
     def ask(self, line: protocol.Cancel) -> Inquiry:
-        """Ask it to end a task; the same command is asked once."""
-        inquiry = self._inquiries.get(line.command_id)
+        """Ask it to end a task; the same command asks about a task once."""
+        inquiry = self._inquiries.get((line.command_id, line.task_id))
         if inquiry is None:
             inquiry = Inquiry(line, self.runs.running.get(line.task_id), self.runs.name(line.task_id))
-            self._inquiries[line.command_id] = inquiry
+            self._inquiries[line.command_id, line.task_id] = inquiry
             if self._connection is not None:
                 self._connection.send(line)
         return inquiry
 
+    def may_hold(self, task_id: str) -> bool:
+        """Whether the task runs or waits there, as far as we can know."""
+        return not self.complete or self.runs.knows(task_id)
+
     def release(self, inquiry: Inquiry, *, keep_proof: bool) -> Held | None:
         """Close a question; a proof that was kept back is answered, or goes out as it is."""
-        self._inquiries.pop(inquiry.line.command_id, None)
+        self._inquiries.pop((inquiry.line.command_id, inquiry.line.task_id), None)
         held, inquiry.held = inquiry.held, None
         if held is None or keep_proof:
             return held
@@ -227,7 +231,7 @@ class Agent:
             case Numbered():
                 self._event(line)
             case CancelReport():
-                if (inquiry := self._inquiries.get(line.command_id)) is not None:
+                if (inquiry := self._inquiries.get((line.command_id, line.task_id))) is not None:
                     inquiry.heard(line)
             case protocol.Snapshot():
                 self.runs.repair(line)

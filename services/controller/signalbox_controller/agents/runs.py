@@ -64,9 +64,14 @@ class RunTable:
         """What people call the task; empty when this worker does not know it."""
         return self._names.get(task_id, "")
 
+    def knows(self, task_id: str) -> bool:
+        """Whether this worker has taken it from its queue, and it is not over."""
+        return task_id in self._names
+
     def seed(self, runs: Iterable[Run]) -> None:
         """Begin with what is known from before; its agent knows better, if it still comes to speak."""
         self.running = {run.task_id: run for run in runs}
+        self._names |= {run.task_id: run.name for run in self.running.values()}
 
     def note(self, event: AnyTaskEvent) -> None:
         """Take in what happened to a task."""
@@ -86,7 +91,7 @@ class RunTable:
         runs = {seen.task_id: self._seen(seen) for seen in snapshot.running}
         held = {*runs, *snapshot.reserved}
         self.running = runs
-        self._names = {task_id: name for task_id, name in self._names.items() if task_id in held}
+        self._names = {task_id: self._names.get(task_id, "") for task_id in held}
         self._names |= {run.task_id: run.name for run in runs.values()}
 
     def _seen(self, seen: SnapshotRun) -> Run:

@@ -33,7 +33,12 @@ class Answer(msgspec.Struct):
 async def cancel_task(command: CancelTask, ports: Ports) -> Result:
     """End the task wherever it is on this host; refuse it here from now on, in any case."""
     ports.cancelled.add((command.task_id,), command.issued_at)
-    answers = [Answer(agent, agent.ask(_line(command, ports, agent))) for agent in ports.agents.workers()]
+    return await end_task(command, ports.agents.workers(), ports)
+
+
+async def end_task(command: CancelTask, agents: Sequence[Agent], ports: Ports) -> Result:
+    """Ask these agents to end the task, and prove what they say."""
+    answers = [Answer(agent, agent.ask(_line(command, ports, agent))) for agent in agents]
     await _settle([asyncio.ensure_future(_pursue(answer, ports)) for answer in answers])
     return _conclude(command, ports, answers)
 

@@ -23,6 +23,7 @@ from signalbox.messages.commands import (
 from signalbox.messages.events import CommandDone, CommandGiven, CommandRefused
 from signalbox.messages.receipts import Answered
 from signalbox_controller.commands.cancel import cancel_task
+from signalbox_controller.commands.cancel_many import cancel_tasks
 from signalbox_controller.commands.memory import Memory
 from signalbox_controller.commands.ports import Ports, Result
 from signalbox_controller.commands.processes import start_processes, stop_processes
@@ -36,6 +37,7 @@ Handler = Callable[[Any, Ports], Awaitable[Result]]
 #: Exactly one for each command.
 COMMAND_HANDLERS: Mapping[type[Command], Handler] = {
     CancelTask: cancel_task,
+    CancelTasks: cancel_tasks,
     StopProcesses: stop_processes,
     StartProcesses: start_processes,
     RestartProcesses: restart_processes,
@@ -149,6 +151,7 @@ class Desk:
             detail=result.detail,
             task_id=command.task_id if isinstance(command, CancelTask) else None,
             task_name=result.task_name,
+            tasks=result.tasks,
             processes=result.processes,
             tasks_killed=result.tasks_killed,
         )
@@ -162,6 +165,7 @@ def _done(result: Result, answer: Answered) -> CommandDone:
         verdict=result.verdict,
         detail=result.detail,
         task_id=result.task_id,
+        tasks=result.tasks,
         processes=result.processes,
     )
 
@@ -171,8 +175,17 @@ def _broken(command: AnyCommand) -> Result:
     detail = "The controller failed at it; its log says how."
     if isinstance(command, CancelTask):
         return Result(verdict="unproven", detail=detail, task_id=command.task_id)
+    if isinstance(command, CancelTasks):
+        return Result(verdict="unproven", detail=detail)
     return Result(verdict="incomplete", detail=detail)
 
 
 def _name(command: AnyCommand) -> str:
-    return f"{type(command).__name__} {command.task_id}" if isinstance(command, CancelTask) else type(command).__name__
+    name = type(command).__name__
+    match command:
+        case CancelTask():
+            return f"{name} {command.task_id}"
+        case CancelTasks():
+            return f"{name} of {len(command.task_ids)} tasks"
+        case _:
+            return name

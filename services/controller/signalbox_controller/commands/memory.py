@@ -14,6 +14,8 @@ from signalbox_controller.journal import Journal
 BEYOND = 3600.0
 #: Commands that are remembered.
 LIMIT = 20_000
+#: Tasks that an answer may tell of to be kept: ten thousand take megabytes. A longer one is given once.
+KEPT = 500
 
 
 class Seen(msgspec.Struct):
@@ -50,7 +52,7 @@ class Memory:
         """It was carried out, and this was answered."""
         seen = self._seen.get(answer.command_id)
         if seen is not None:
-            seen.answer = answer
+            seen.answer = answer if len(answer.tasks) <= KEPT else None
             self._journal.add(answer.command_id, max(1.0, seen.until - self._clock()))
 
     async def sync(self) -> None:

@@ -1,16 +1,26 @@
 """What the handlers of commands work with, and what they answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import msgspec
 
 from signalbox.messages.events import Event
-from signalbox.messages.receipts import ProcessReport, Verdict
+from signalbox.messages.receipts import ProcessReport, Receipt, TaskVerdict, Verdict
 from signalbox_controller.agents.server import Agents
 from signalbox_controller.fleet import Fleet
 from signalbox_controller.reaper import Reaper
 from signalbox_controller.refusals import Refusals
 from signalbox_controller.turns import Turns
+
+
+class Tell(Protocol):
+    """As `Outbox.put`."""
+
+    def __call__(
+        self, *events: Event, receipts: Sequence[Receipt] = (), published: Callable[[], None] | None = None
+    ) -> None:
+        """Have it published."""
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +33,8 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     turns: Turns
     #: The tasks that must never run.
     cancelled: Refusals
+    #: For what the world should know before the command is answered.
+    tell: Tell
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +45,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     #: Cancels only.
     task_id: str | None = None
     task_name: str = ""
+    #: CancelTasks only: those of which the host can say more than `unknown`.
+    tasks: tuple[TaskVerdict, ...] = ()
     processes: tuple[ProcessReport, ...] = ()
     tasks_killed: int = 0
     #: What was seen, and must be told in the same breath as the result.

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from signalbox.client.conclusion import GRAVITY
 from signalbox.messages.receipts import Verdict
 from signalbox_controller.agents.inquiry import Finding
 
@@ -24,3 +25,8 @@ DECISIVE: frozenset[Finding] = frozenset({"alive", "unsupported", "dead", "dropp
 def combine(findings: Sequence[Finding]) -> Verdict:
     """The verdict of the host; one without any agent does not know the task."""
     return next((verdict for finding, verdict in _GRAVITY if finding in findings), "unknown")
+
+
+def gravest(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict of the host on many tasks; where none of them is here, it does not know them."""
+    return max(verdicts, key=GRAVITY.index, default="unknown")

@@ -1,0 +1,96 @@
+"""CancelTasks: what an agent holds is ended as a single task is; all else is refused from now on, should it arrive."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from signalbox.messages.base import utc_now
+from signalbox.messages.commands import CancelTask, CancelTasks
+from signalbox.messages.receipts import Progressed, TaskVerdict
+from signalbox_controller.agents.agent import Agent
+from signalbox_controller.commands.cancel import end_task
+from signalbox_controller.commands.ports import Ports, Result
+from signalbox_controller.commands.verdict import gravest
+
+#: Tasks that are ended at the same time: enough to keep the agents busy, few enough to leave a worker's loop its turns.
+AT_ONCE = 32
+#: Seconds between two words on how far it is.
+TELL_EVERY = 0.25
+
+#: A task and the agents that hold it, or may.
+Holding = tuple[str, list[Agent]]
+
+
+async def cancel_tasks(command: CancelTasks, ports: Ports) -> Result:
+    """End those that are here, see to it that none of them runs here later, and answer task by task."""
+    task_ids = list(dict.fromkeys(command.task_ids))
+    workers = ports.agents.workers()
+    holdings = [(task_id, held) for task_id in task_ids if (held := [w for w in workers if w.may_hold(task_id)])]
+    running = {task_id for task_id, held in holdings if any(task_id in worker.runs.running for worker in held)}
+    ports.cancelled.add(task_ids, command.issued_at)
+    work = _Work(command, ports, total=len(holdings))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(work.through([holding for holding in holdings if holding[0] in running]))
+        ports.agents.refuse([task_id for task_id in task_ids if task_id not in running])
+        group.create_task(work.through([holding for holding in holdings if holding[0] not in running]))
+    return _result(command, work.verdicts)
+
+
+class _Work:
+    """The tasks that are here, one after the other, some of them at a time."""
+
+    def __init__(self, command: CancelTasks, ports: Ports, total: int) -> None:
+        self._command = command
+        self._ports = ports
+        self._total = total
+        self._told_at = 0.0
+        #: Who has not answered once is not waited for again: it was told what it must refuse.
+        self._silent: set[Agent] = set()
+        self.verdicts: list[TaskVerdict] = []
+        self._tell()
+
+    async def through(self, holdings: Sequence[Holding]) -> None:
+        """End these."""
+        left = iter(holdings)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(AT_ONCE, len(holdings))):
+                group.create_task(self._work_off(left))
+
+    async def _work_off(self, holdings: Iterator[Holding]) -> None:
+        for task_id, agents in holdings:
+            self.verdicts.append(await self._end(task_id, [agent for agent in agents if agent not in self._silent]))
+            self._tell()
+
+    async def _end(self, task_id: str, agents: list[Agent]) -> TaskVerdict:
+        if not agents:
+            return TaskVerdict(task_id=task_id, verdict="unproven", detail="Its worker does not answer.")
+        result = await end_task(_one(self._command, task_id), agents, self._ports)
+        if result.verdict == "unproven":
+            self._silent.update(agents)
+        if result.published:
+            self._ports.tell(*result.events, published=result.published_all)
+        return TaskVerdict(task_id=task_id, verdict=result.verdict, detail=result.detail, task_name=result.task_name)
+
+    def _tell(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._told_at < TELL_EVERY:
+            return
+        self._told_at = now
+        host, command_id = self._ports.host, self._command.command_id
+        done = len(self.verdicts)
+        told = Progressed(command_id=command_id, at=utc_now(), host=host, done=done, total=self._total)
+        self._ports.tell(receipts=[told])
+
+
+def _one(command: CancelTasks, task_id: str) -> CancelTask:
+    """The part of it that is about this task."""
+    fields = {name: getattr(command, name) for name in CancelTask.__struct_fields__ if name != "task_id"}
+    return CancelTask(**fields, task_id=task_id)
+
+
+def _result(command: CancelTasks, verdicts: Sequence[TaskVerdict]) -> Result:
+    known = [verdict for verdict in verdicts if verdict.verdict != "unknown"]
+    counts = Counter(verdict.verdict for verdict in known)
+    counts["unknown"] = len(set(command.task_ids)) - len(known)
+    words = ", ".join(f"{count:,} {verdict}" for verdict, count in counts.items() if count)
+    return Result(verdict=gravest([verdict.verdict for verdict in known]), detail=f"{words}.", tasks=tuple(known))
