@@ -1,10 +1,12 @@
 """What callers may send: pydantic models, because their mistakes must be told in words and shown at /docs."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from signalbox.messages.base import Status
+from signalbox.messages.commands import MOST_TASKS
 from signalbox_api.auth.passwords import LONGEST, SHORTEST
 from signalbox_api.auth.roles import Role
 
@@ -32,6 +34,57 @@ class CancelBody(Body):
     grace: Annotated[
         float | None, Field(ge=0, le=60, description="Seconds from TERM to KILL; by default the worker's own.")
     ] = None
+
+
+Text = Annotated[str, Field(min_length=1, max_length=255, pattern=PLAIN)]
+
+
+class TasksFilter(Body):
+    """Which tasks: those for which all of it holds, and which are not over."""
+
+    status: Annotated[Status | None, Field(description="`pending` or `running`; by default both.")] = None
+    name: Annotated[Text | None, Field(description="The name of the task.")] = None
+    host: Text | None = None
+    queue: Text | None = None
+    q: Annotated[Text | None, Field(description="A part of the name or the id.")] = None
+    older_than: Annotated[float | None, Field(ge=0, le=3.2e9, description="Seconds since they were created.")] = None
+
+    @field_validator("status")
+    @classmethod
+    def _not_over(cls, status: Status | None) -> Status | None:
+        if status in {"completed", "failed"}:
+            raise ValueError(f"{status} tasks are over and cannot be cancelled; choose pending or running")
+        return status
+
+    @model_validator(mode="after")
+    def _not_everything(self) -> Self:
+        if not self.model_dump(exclude_none=True):
+            raise ValueError(
+                "An empty filter would mean every task there is; say so with a status: pending, or running"
+            )
+        return self
+
+
+class CancelTasksBody(Body):
+    """Either `task_ids` or `filter`; all other fields may be left out."""
+
+    task_ids: Annotated[
+        list[Annotated[str, Field(max_length=255)]] | None, Field(min_length=1, max_length=MOST_TASKS)
+    ] = None
+    filter: TasksFilter | None = None
+    dry_run: Annotated[bool, Field(description="Only count what matches now; nothing is cancelled.")] = False
+    limit: Annotated[int, Field(ge=1, le=MOST_TASKS, description="Of what matches, the newest so many.")] = MOST_TASKS
+    reason: Reason | None = None
+    wait: Annotated[float | None, Field(ge=0, le=600, description="Seconds to wait for the proof.")] = None
+    grace: Annotated[
+        float | None, Field(ge=0, le=60, description="Seconds from TERM to KILL; by default each worker's own.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.task_ids is None) == (self.filter is None):
+            raise ValueError("Say which tasks: give either task_ids or a filter, and not both")
+        return self
 
 
 class StartBody(Body):

@@ -85,12 +85,14 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     kind, (where, *path) = problem["type"], problem["loc"]
     if kind == "json_invalid":
         return f"The body is not JSON: {problem.get('ctx', {}).get('error', problem['msg'])}"
+    words = str(problem["msg"]).removeprefix("Value error, ")
     if where == "body" and not path:
         if kind == "missing":
             return "The request needs a body in JSON"
+        if kind == "value_error":  # ours, about the body as a whole
+            return words
         return "The body must be a JSON object, sent with Content-Type: application/json"
     name = ".".join(str(part) for part in path) or str(where)
-    words = str(problem["msg"]).removeprefix("Value error, ")
     if kind == "extra_forbidden":
         return f"The field {name} is not known here"
     return f"The value of {name} is not acceptable: {words[:1].lower()}{words[1:]}"

@@ -9,6 +9,9 @@ from signalbox_api.replies import refusal
 
 #: Bytes that a request's body may have.
 MAX_BODY = 64 * 1024
+#: The same where a caller may name many tasks: as many as a command takes, with ids of the longest kind.
+LARGE_BODY = 2 * 1024 * 1024
+LARGE_BODIES = frozenset({"/scheduler/cancel-tasks/"})
 #: Seconds for the body of a request to arrive.
 BODY_WAIT = 10.0
 #: Seconds for a whole request; the longest is to wait for a graceful stop.
@@ -68,7 +71,8 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        arrival = _Arrival(receive, self._size, self._body)
+        size = max(self._size, LARGE_BODY) if scope["path"] in LARGE_BODIES else self._size
+        arrival = _Arrival(receive, size, self._body)
         started = False
 
         async def noting(message: Message) -> None:

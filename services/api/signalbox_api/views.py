@@ -1,7 +1,9 @@
 """What the record shows: one function a question, with its SQL beside it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
 
 import msgspec
 
@@ -29,6 +31,30 @@ class TaskFilter(msgspec.Struct, frozen=True, kw_only=True):
     host: str | None = None
     queue: str | None = None
     outcome: Outcome | None = None
+    #: Created longer ago than so many seconds.
+    older_than: float | None = None
+    #: Only those that wait or run.
+    unfinished: bool = False
+    #: Only these.
+    task_ids: tuple[str, ...] = ()
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """One task that a filter matches."""
+
+    task_id: str
+    name: str
+    status: Status
+    host: str | None
+
+
+class Matches(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest tasks that a filter matches, and how many there are in all."""
+
+    tasks: list[Match]
+    total: int
+    #: How many of all run; the others wait.
+    running: int
 
 
 class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,12 +65,19 @@ class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
     cancel_command_id: str | None
 
 
-def _columns(view: type[View]) -> str:
+def _columns(view: type[msgspec.Struct]) -> str:
     return ", ".join(view.__struct_fields__)
 
 
 _TASK = f"SELECT {_columns(TaskView)} FROM tasks"  # noqa: S608 - our own names
 _KNOWN_TASK = f"SELECT {_columns(TaskView)}, cancel_command_id FROM tasks WHERE task_id = $1"  # noqa: S608
+_KNOWN_TASKS = f"SELECT {_columns(TaskView)}, cancel_command_id FROM tasks WHERE task_id = ANY($1::text[])"  # noqa: S608
+#: One statement, so that the tasks and their number are of the same moment.
+_MATCHES = f"""
+SELECT {_columns(Match)}, count(*) OVER () AS total, count(*) FILTER (WHERE status = 'running') OVER () AS running
+FROM tasks
+"""  # noqa: S608
+_UNFINISHED = "SELECT count(*) FROM tasks WHERE task_id = ANY($1::text[]) AND finished_at IS NULL"
 _LOGS = f"SELECT {_columns(LogView)} FROM task_logs WHERE task_id = $1 ORDER BY run LIMIT $2"  # noqa: S608
 _COMMANDS = f"SELECT {_columns(CommandView)} FROM commands"  # noqa: S608
 #: Seconds without a sign of life from a host, as far as the record has heard, after which nothing is sure there.
@@ -65,11 +98,33 @@ MOST = 5000
 async def find_task(connection: Connection, task_id: str) -> KnownTask | None:
     """One task."""
     row = await connection.fetchrow(_KNOWN_TASK, task_id)
-    if row is None:
-        return None
+    return None if row is None else _known(row)
+
+
+async def find_tasks(connection: Connection, task_ids: Sequence[str]) -> dict[str, KnownTask]:
+    """Those of these tasks that the record knows."""
+    return {row["task_id"]: _known(row) for row in await connection.fetch(_KNOWN_TASKS, list(task_ids))}
+
+
+def _known(row: Mapping[str, Any]) -> KnownTask:
     fields = dict(row)
     command_id = fields.pop("cancel_command_id")
     return KnownTask(task=TaskView(**fields), cancel_command_id=command_id)
+
+
+async def unfinished_of(connection: Connection, task_ids: Sequence[str]) -> int:
+    """How many of these tasks wait or run."""
+    return int(await connection.fetchval(_UNFINISHED, list(task_ids)))
+
+
+async def match_tasks(connection: Connection, wanted: TaskFilter, limit: int) -> Matches:
+    """What a filter matches at this moment."""
+    conditions, arguments = _task_conditions(wanted)
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    order = f" ORDER BY created_at DESC, task_id DESC LIMIT ${len(arguments) + 1}"
+    rows = await connection.fetch(_MATCHES + where + order, *arguments, limit)
+    tasks = [Match(task_id=row["task_id"], name=row["name"], status=row["status"], host=row["host"]) for row in rows]
+    return Matches(tasks=tasks, total=rows[0]["total"] if rows else 0, running=rows[0]["running"] if rows else 0)
 
 
 async def list_tasks(connection: Connection, wanted: TaskFilter, limit: int, after: Cursor | None) -> Page:
@@ -92,6 +147,14 @@ def _task_conditions(wanted: TaskFilter) -> tuple[list[str], list[object]]:
         if value := getattr(wanted, column):
             arguments.append(value)
             conditions.append(f"{column} = ${len(arguments)}")
+    if wanted.unfinished and not wanted.status:
+        conditions.append("status IN ('pending', 'running')")
+    if wanted.task_ids:
+        arguments.append(list(wanted.task_ids))
+        conditions.append(f"task_id = ANY(${len(arguments)}::text[])")
+    if wanted.older_than is not None:
+        arguments.append(timedelta(seconds=wanted.older_than))
+        conditions.append(f"created_at < now() - ${len(arguments)}::interval")
     if wanted.q:
         arguments.append(_like(wanted.q))
         place = f"${len(arguments)}"

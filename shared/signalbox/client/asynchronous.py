@@ -6,9 +6,10 @@ from types import TracebackType
 from typing import Literal, Self
 
 from signalbox.bus.connection import connect
+from signalbox.client.bulk import Progress
 from signalbox.client.core import Commander, Issuer
 from signalbox.client.outcome import succeed_or_raise
-from signalbox.client.results import CancelResult, ProcessesResult
+from signalbox.client.results import BulkResult, CancelResult, ProcessesResult
 from signalbox.settings import Settings
 
 
@@ -55,6 +56,23 @@ class AsyncClient:
         """
         result = await self._commander.cancel(task_id, self._issuer(reason), wait=wait, grace=grace)
         return succeed_or_raise(result)
+
+    async def cancel_many(
+        self,
+        task_ids: Sequence[str],
+        *,
+        reason: str = "",
+        wait: float = 30.0,
+        grace: float | None = None,
+        on_progress: Progress | None = None,
+    ) -> BulkResult:
+        """End tasks, and return once it is known of each what came of it, or the wait is over.
+
+        `on_progress` is told how many of how many are done, a few times a second; it must not block.
+        """
+        return await self._commander.cancel_many(
+            task_ids, self._issuer(reason), wait=wait, grace=grace, on_progress=on_progress
+        )
 
     async def stop(
         self,

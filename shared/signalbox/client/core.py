@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, TypedDict, cast
 
@@ -15,13 +15,14 @@ from signalbox.bus.presence import RollCall, present, roll_call
 from signalbox.bus.publisher import COMMANDS_LENGTH, publish_command
 from signalbox.bus.receipts import Receipts
 from signalbox.bus.signing import sign
+from signalbox.client.bulk import Bulk, Progress
 from signalbox.client.conclusion import together
 from signalbox.client.hearing import Hearing, Patience
-from signalbox.client.results import CancelResult, ProcessesResult
+from signalbox.client.results import BulkResult, CancelResult, ProcessesResult
 from signalbox.errors import UnknownHost
 from signalbox.messages.base import utc_now
 from signalbox.messages.codec import encode
-from signalbox.messages.commands import CancelTask, RestartProcesses, StartProcesses, StopProcesses
+from signalbox.messages.commands import CancelTask, CancelTasks, RestartProcesses, StartProcesses, StopProcesses
 
 #: Seconds after which a command that nobody carried out is refused.
 COMMAND_TTL = 60.0
@@ -95,6 +96,44 @@ class Commander:
             async with speaking():
                 await self._redis.eval(_GIVE_UP, 1, names.cancelling(task_id), command_id)
         return result
+
+    async def cancel_many(
+        self,
+        task_ids: Sequence[str],
+        issuer: Issuer,
+        *,
+        selection: str = "",
+        grace: float | None = None,
+        wait: float = 30.0,
+        record_wait: float = 0.0,
+        on_progress: Progress | None = None,
+    ) -> BulkResult:
+        """Cancel tasks and wait up to `wait` seconds for the proof, then up to `record_wait` for the record.
+
+        Args:
+            task_ids: any number; beyond MOST_TASKS they take several commands.
+            issuer: who gives the command.
+            selection: in words, how they were chosen; goes on the audit trail.
+            grace: seconds from TERM to KILL; none means what each worker's configuration says.
+            wait: seconds for all hosts to answer.
+            record_wait: seconds for the record, once they have.
+            on_progress: is told how many of how many are done, a few times a second.
+        """
+        bulk = Bulk(task_ids, on_progress)
+        if not bulk.parts:
+            return BulkResult(command_ids=(), tasks=(), recorded=True)
+        hosts = await present(self._redis)
+        commands = [
+            CancelTasks(**_heading(issuer), task_ids=part, selection=selection, grace=grace) for part in bulk.parts
+        ]
+        for command in commands:
+            await publish_command(self._redis, self._key, command)
+        patience = Patience(wait, record_wait, stragglers=wait)
+        hearings = [
+            self._hear(command.command_id, hosts, patience, bulk.following(part))
+            for part, command in enumerate(commands)
+        ]
+        return bulk.result([command.command_id for command in commands], await asyncio.gather(*hearings))
 
     async def stop(
         self,
@@ -187,12 +226,19 @@ class Commander:
             )
         return cast("bytes", holder).decode(), hosts
 
-    async def _hear(self, command_id: str, hosts: frozenset[str], patience: Patience) -> Hearing:
+    async def _hear(
+        self,
+        command_id: str,
+        hosts: frozenset[str],
+        patience: Patience,
+        follow: Callable[[Hearing], None] = lambda _hearing: None,
+    ) -> Hearing:
         clock = asyncio.get_running_loop().time
         given, heard, receipts = clock(), Hearing(hosts), Receipts(self._redis, command_id)
         while (left := heard.ends_at(patience) - (clock() - given)) > 0:
             for receipt in await receipts.next(left):
                 heard.note(receipt, clock() - given)
+            follow(heard)
         return heard
 
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from signalbox.client.conclusion import decisive, gravest, silent
-from signalbox.messages.receipts import CANCELLED, Answered, AnyReceipt
+from signalbox.messages.receipts import CANCELLED, Answered, AnyReceipt, Progressed, Recorded
 
 #: Seconds that a decisive answer waits for the other hosts: a redelivered task may run on two of them.
 STRAGGLERS = 0.5
@@ -26,14 +26,22 @@ class Hearing(msgspec.Struct):
     hosts: frozenset[str]
     answers: dict[str, Answered] = {}
     recorded: set[str] = set()
+    #: How far each host was when it last said so.
+    progress: dict[str, Progressed] = {}
     decided_at: float | None = None
     completed_at: float | None = None
 
     def note(self, receipt: AnyReceipt, now: float) -> None:
         """Take in one receipt; the same one twice changes nothing."""
-        if not isinstance(receipt, Answered):
-            self.recorded.add(receipt.host)
-            return
+        match receipt:
+            case Answered():
+                self._answered(receipt, now)
+            case Progressed():
+                self.progress[receipt.host] = receipt
+            case Recorded():
+                self.recorded.add(receipt.host)
+
+    def _answered(self, receipt: Answered, now: float) -> None:
         self.answers[receipt.host] = receipt
         if self.decided_at is None and decisive(receipt):
             self.decided_at = now
@@ -48,6 +56,11 @@ class Hearing(msgspec.Struct):
         if self.decided_at is not None:
             return min(patience.answers, self.decided_at + patience.stragglers)
         return patience.answers
+
+    @property
+    def to_do(self) -> int:
+        """How many tasks the hosts say that they still have to end; 0 as long as none has said anything."""
+        return sum(told.total - told.done for host, told in self.progress.items() if host not in self.answers)
 
     @property
     def silent(self) -> frozenset[str]:
@@ -68,6 +81,8 @@ class Hearing(msgspec.Struct):
     @property
     def proven(self) -> bool:
         """The answers are something that the record will confirm."""
+        if any(task.verdict in CANCELLED for answer in self.answers.values() for task in answer.tasks):
+            return True
         return self.answer is not None and self.answer.verdict in CANCELLED | {"stopped", "started", "incomplete"}
 
     @property

@@ -1,8 +1,10 @@
 """What came of a command, as its caller sees it."""
 
+from collections import Counter
+
 import msgspec
 
-from signalbox.messages.receipts import CANCELLED, ProcessReport, Verdict
+from signalbox.messages.receipts import CANCELLED, ProcessReport, TaskVerdict, Verdict
 
 
 class CancelResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +26,28 @@ class CancelResult(msgspec.Struct, frozen=True, kw_only=True):
     def verified(self) -> bool:
         """Somebody saw that the task no longer runs, or made sure that it never will."""
         return self.verdict in CANCELLED
+
+
+class BulkResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a cancel of many tasks, or where it stands when the wait was over."""
+
+    command_ids: tuple[str, ...]
+    #: One for each id, in their order; `unproven` where no proof has come within the wait.
+    tasks: tuple[TaskVerdict, ...]
+    #: The record has it, too.
+    recorded: bool = False
+    #: Hosts that listen and have not answered.
+    silent: frozenset[str] = frozenset()
+
+    @property
+    def counts(self) -> dict[Verdict, int]:
+        """How many tasks came to each verdict."""
+        return dict(Counter(task.verdict for task in self.tasks))
+
+    @property
+    def verified(self) -> bool:
+        """Somebody saw of every task that it no longer runs, or made sure that it never will."""
+        return all(task.verdict in CANCELLED for task in self.tasks)
 
 
 class ProcessesResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from signalbox.client.asynchronous import AsyncClient
-from signalbox.client.results import CancelResult, ProcessesResult
+from signalbox.client.bulk import Progress
+from signalbox.client.results import BulkResult, CancelResult, ProcessesResult
 
 T = TypeVar("T")
 
@@ -47,6 +48,20 @@ class Client:
     def cancel(self, task_id: str, *, reason: str = "", wait: float = 10.0, grace: float | None = None) -> CancelResult:
         """As AsyncClient.cancel."""
         return self._wait(self._client.cancel(task_id, reason=reason, wait=wait, grace=grace))
+
+    def cancel_many(
+        self,
+        task_ids: Sequence[str],
+        *,
+        reason: str = "",
+        wait: float = 30.0,
+        grace: float | None = None,
+        on_progress: Progress | None = None,
+    ) -> BulkResult:
+        """As AsyncClient.cancel_many; `on_progress` is called in the client's own thread."""
+        return self._wait(
+            self._client.cancel_many(task_ids, reason=reason, wait=wait, grace=grace, on_progress=on_progress)
+        )
 
     def stop(
         self,

@@ -1,14 +1,18 @@
 """Cancelling tasks."""
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from signalbox.client.core import Issuer
 from signalbox_api.auth.access import Operator, client_address
-from signalbox_api.bodies import CancelBody
+from signalbox_api.auth.credential import Credential
+from signalbox_api.bodies import CancelBody, CancelTasksBody
+from signalbox_api.bulk import BulkAnswer
 from signalbox_api.cancelling import cancel
+from signalbox_api.cancelling_many import cancel_many, look
 from signalbox_api.decisions import CancelAnswer
 from signalbox_api.documents import answers
+from signalbox_api.following import LINES, Following
 from signalbox_api.metrics import stopwatch
 from signalbox_api.replies import reply
 from signalbox_api.services import Wired
@@ -33,8 +37,36 @@ async def cancel_task(
     """
     body = body or _DEFAULTS
     elapsed = stopwatch()
-    issuer = Issuer(name=caller.issuer, address=client_address(request), reason=body.reason or "")
-    decision = await cancel(services, task_id, issuer, body)
+    decision = await cancel(services, task_id, _issuer(caller, request, body.reason), body)
     if decision.answer.verified:
         services.metrics.cancel(elapsed())
     return reply(decision.answer, decision.http)
+
+
+@router.post(
+    "/scheduler/cancel-tasks/",
+    summary="Cancel many tasks, by their ids or by a filter",
+    responses=answers(BulkAnswer, 422, others={202: BulkAnswer}),
+)
+async def cancel_tasks(body: CancelTasksBody, request: Request, caller: Operator, services: Wired) -> Response:
+    """End tasks wherever they are, and never let them run again, with one command and one line on the audit trail.
+
+    What a filter matches is looked up once. With `dry_run` it is only counted: `matched`, how many of them run and
+    wait, and the newest ten as `sample`. Otherwise each task has an outcome of its own. 202: of some no proof has come
+    within `wait` seconds; their cancel goes on.
+
+    With `Accept: application/x-ndjson` the answer is followed while it comes about: a JSON object a line, those with
+    `"status": "progress"` tell how many of how many are `done`, and the last one is the answer.
+    """
+    if body.dry_run:
+        return reply(await look(services, body))
+    issuer = _issuer(caller, request, body.reason)
+    if LINES not in request.headers.get("accept", ""):
+        http, answer = await cancel_many(services, body, issuer)
+        return reply(answer, http)
+    following = Following(lambda tell: cancel_many(services, body, issuer, tell))
+    return StreamingResponse(await following.begin(), media_type=LINES)
+
+
+def _issuer(caller: Credential, request: Request, reason: str | None) -> Issuer:
+    return Issuer(name=caller.issuer, address=client_address(request), reason=reason or "")

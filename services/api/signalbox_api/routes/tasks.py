@@ -27,6 +27,9 @@ After = Annotated[str | None, Query(max_length=500, description="`next` of the p
 _Text = Annotated[str | None, Query(max_length=255, pattern=PLAIN)]
 _Search = Annotated[str | None, Query(max_length=255, pattern=PLAIN, description="A part of the name or the id.")]
 
+#: A century, beyond which PostgreSQL's own times end sooner or later.
+_Age = Annotated[float | None, Query(ge=0, le=3.2e9, description="Seconds since the task was created, at least.")]
+
 
 class TaskList(msgspec.Struct, frozen=True, kw_only=True):
     """Tasks, newest first."""
@@ -53,11 +56,12 @@ async def tasks(
     host: _Text = None,
     queue: _Text = None,
     outcome: Outcome | None = None,
+    older_than: _Age = None,
     limit: Limit = 50,
     after: After = None,
 ) -> Response:
     """The newest tasks that match all that is given."""
-    wanted = TaskFilter(status=status, q=q, name=name, host=host, queue=queue, outcome=outcome)
+    wanted = TaskFilter(status=status, q=q, name=name, host=host, queue=queue, outcome=outcome, older_than=older_than)
     place = read_cursor(after) if after else None
     return reply(await services.record.ask(lambda connection: list_tasks(connection, wanted, limit, place)))
 
