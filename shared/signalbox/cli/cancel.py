@@ -1,93 +1,96 @@
 """`signalbox cancel`: end tasks, and say of each what came of it."""
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import click
-import msgspec
 
+from signalbox.cli.age import AGE
+from signalbox.cli.cancel_many import Chosen, cancel_chosen
 from signalbox.cli.errors import Refused
 from signalbox.cli.options import Asked, connected_or_local, show_json
-from signalbox.cli.table import say, table
+from signalbox.cli.outcome import outcome_of_one
+from signalbox.cli.table import say
 from signalbox.cli.waiting import waiting
 
-#: Cancels under way at the same time; each holds a connection of the server.
-_AT_ONCE = 8
+F = TypeVar("F", bound=Callable[..., None])
+
+#: Seconds that the server waits for proof when nobody says.
+_WAIT = 10.0
+
+_FILTER = (
+    click.option("--status", type=click.Choice(("pending", "running")), help="Tasks of this status; by default both."),
+    click.option("--name", metavar="NAME", help="Tasks of this name."),
+    click.option("--host", metavar="HOST", help="Tasks on this host."),
+    click.option("--queue", metavar="QUEUE", help="Tasks out of this queue."),
+    click.option("--match", "q", metavar="TEXT", help="Tasks whose name or id holds this."),
+    click.option("--older-than", type=AGE, metavar="AGE", help="Tasks older than this: 90s, 15m, 2h, 1d."),
+)
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of the cancel of one task."""
-
-    task_id: str
-    #: `success`: proven dead. `accepted`: under way, not proven yet. `error`: refused or failed.
-    status: str
-    message: str
-    http_status: int
-    command_id: str | None = None
-    verified: bool = False
+def _filtering(command: F) -> F:
+    for option in reversed(_FILTER):
+        command = option(command)
+    return command
 
 
 @click.command()
-@click.argument("task_ids", nargs=-1, required=True, metavar="ID...")
+@click.argument("task_ids", nargs=-1, metavar="[ID]...")
+@_filtering
+@click.option("--limit", type=click.IntRange(1, 10_000), metavar="N", help="Of what matches, the newest N (10,000).")
+@click.option("--dry-run", is_flag=True, help="Only count what matches now.")
+@click.option("--yes", is_flag=True, help="Do not ask first.")
 @click.option("--reason", metavar="TEXT", help="Why, for the audit trail.")
-@click.option("--wait", type=click.FloatRange(0, 60), metavar="SECONDS", help="How long to wait for proof (10).")
+@click.option("--grace", type=click.FloatRange(0, 60), metavar="SECONDS", help="From TERM to KILL; else the worker's.")
+@click.option("--wait", type=click.FloatRange(0, 600), metavar="SECONDS", help="How long to wait for proof (10, 30).")
 @connected_or_local
-def cancel(api: Asked, *, as_json: bool, task_ids: tuple[str, ...], reason: str | None, wait: float | None) -> None:
-    """Cancel tasks and wait for the proof that they are dead.
+def cancel(
+    api: Asked,
+    *,
+    as_json: bool,
+    task_ids: tuple[str, ...],
+    reason: str | None,
+    grace: float | None,
+    wait: float | None,
+    limit: int | None,
+    dry_run: bool,
+    yes: bool,
+    **chosen: str | float | None,
+) -> None:
+    """Cancel tasks and wait for the proof that they are dead: those with these IDs, or all that match.
 
-    With several IDs each has an outcome of its own, and the exit code is 0 only when all succeeded.
-    A cancel that is accepted and not proven within --wait counts as failed, unless --wait is 0.
+    What matches is counted and shown first, and you are asked, unless there is --yes or --json.
+
+    With several tasks each has an outcome of its own, and the exit code is 0 only when all of them were cancelled; one
+    that matched and finished meanwhile is no failure. A cancel that is accepted and not proven within --wait counts as
+    failed, unless --wait is 0.
     """
     ids = list(dict.fromkeys(task_ids))
-    with waiting("waiting for proof"):
-        outcomes = cancel_all(api, ids, reason, wait)
-    if as_json:
-        show_json(outcomes)
-    elif len(outcomes) > 1:
-        say(table(("TASK", "OUTCOME", "MESSAGE"), [(o.task_id, o.status, o.message) for o in outcomes]))
-    good = {"success", "accepted"} if wait == 0 else {"success"}
-    failures = [outcome for outcome in outcomes if outcome.status not in good]
-    if len(outcomes) == 1 and not as_json and not failures:
-        say(outcomes[0].message)
-    if failures:
-        _fail(outcomes, failures)
+    wanted = {name: value for name, value in chosen.items() if value is not None}
+    if bool(ids) == bool(wanted):
+        raise click.UsageError("Name the tasks by their IDs, or say which by --status, --name and so on; not both.")
+    if len(ids) == 1 and not dry_run:
+        _cancel_one(api, ids[0], {"reason": reason, "wait": wait, "grace": grace}, as_json=as_json)
+        return
+    body = {"reason": reason, "wait": wait, "grace": grace, "limit": limit}
+    choice = Chosen(ids=ids, wanted=wanted, body=body)
+    cancel_chosen(api, choice, as_json=as_json, dry_run=dry_run, ask=bool(wanted) and not (yes or as_json))
 
 
-def _fail(outcomes: Sequence[Outcome], failures: Sequence[Outcome]) -> None:
-    if len(outcomes) == 1:
-        click.echo(failures[0].message, err=True)
-    else:
-        click.echo(f"{len(failures)} of {len(outcomes)} tasks were not cancelled.", err=True)
-    raise click.exceptions.Exit(1)
-
-
-def cancel_all(api: Asked, ids: Sequence[str], reason: str | None, wait: float | None) -> list[Outcome]:
-    """Cancel several tasks side by side; the outcomes come in the order of the ids.
-
-    Raises:
-        Unreachable: the server is away.
-    """
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(lambda task_id: _cancel(api, task_id, reason, wait), ids))
-
-
-def _cancel(api: Asked, task_id: str, reason: str | None, wait: float | None) -> Outcome:
-    path = f"/scheduler/cancel-task/{quote(task_id, safe='')}/"
+def _cancel_one(api: Asked, task_id: str, body: dict[str, Any], *, as_json: bool) -> None:
+    path, wait = f"/scheduler/cancel-task/{quote(task_id, safe='')}/", body["wait"]
     try:
-        status, body = api.post(path, {"reason": reason, "wait": wait}, wait=10.0 if wait is None else wait)
+        with waiting("waiting for proof"):
+            status, answer = api.post(path, body, wait=_WAIT if wait is None else wait)
     except Refused as error:
-        return _outcome(task_id, error.status, error.body, error.message)
-    return _outcome(task_id, status, body, "")
-
-
-def _outcome(task_id: str, http_status: int, body: dict[str, Any], message: str) -> Outcome:
-    return Outcome(
-        task_id=task_id,
-        status=str(body.get("status", "error")),
-        message=message or str(body.get("message", "")),
-        http_status=http_status,
-        command_id=body.get("command_id"),
-        verified=bool(body.get("verified")),
-    )
+        status, answer = error.status, {**error.body, "message": error.message}
+    outcome = outcome_of_one(task_id, status, answer)
+    good = outcome.status in ({"success", "accepted"} if wait == 0 else {"success"})
+    if as_json:
+        show_json([outcome])
+    if not good:
+        click.echo(outcome.message, err=True)
+        raise click.exceptions.Exit(1)
+    if not as_json:
+        say(outcome.message)

@@ -1,14 +1,19 @@
 """Speaking with the api: every call has a time-out, every failure a sentence."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
+import msgspec
 
 from signalbox.cli.errors import Refused, Unreachable
 from signalbox.cli.target import Target
+
+#: The media type of an answer that is followed while it comes about.
+_LINES = "application/x-ndjson"
 
 #: What may stand in the query of an address.
 Query = str | int | float
@@ -59,6 +64,34 @@ class Api:
         body = {key: value for key, value in body.items() if value is not None}
         return self.call("POST", path, body=body, timeout=wait + MARGIN)
 
+    def follow(
+        self, path: str, body: dict[str, Any], told: Callable[[int, int], None], *, wait: float = 0.0
+    ) -> tuple[int, dict[str, Any]]:
+        """As `post`; meanwhile `told` hears how many of how many are done.
+
+        Raises:
+            Refused, Unreachable: see `signalbox.cli.errors`.
+        """
+        body = {key: value for key, value in body.items() if value is not None}
+        answer: dict[str, Any] = {}
+        with (
+            self._answering(),
+            self._client.stream(
+                "POST", path, json=body, headers={"Accept": _LINES}, timeout=_patience(wait + MARGIN)
+            ) as response,
+        ):
+            if response.headers.get("Content-Type", "").partition(";")[0] != _LINES:
+                response.read()
+                return response.status_code, self._accepted(response)
+            for line in response.iter_lines():
+                answer = msgspec.json.decode(line)
+                if answer.get("status") == "progress":
+                    told(answer["done"], answer["total"])
+        if "counts" not in answer:
+            words = str(answer.get("message") or "The answer broke off; what was asked for may still happen.")
+            raise Refused(words, response.status_code, {"status": "error", "message": words})
+        return response.status_code, answer
+
     def call(
         self,
         method: str,
@@ -70,19 +103,27 @@ class Api:
         accept: frozenset[int] = frozenset(),
     ) -> tuple[int, dict[str, Any]]:
         """One call; statuses from 400 on are Refused, unless they are in `accept`."""
-        patience = httpx.Timeout(timeout, connect=CONNECT_TIMEOUT)
+        with self._answering():
+            response = self._client.request(method, path, params=query, json=body, timeout=_patience(timeout))
+        return response.status_code, self._accepted(response, accept)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Turn whatever keeps a server from answering into Unreachable."""
         try:
-            response = self._client.request(method, path, params=query, json=body, timeout=patience)
+            yield
         except httpx.TimeoutException as error:
             raise Unreachable(f"{self.target.url} gave no answer in time ({type(error).__name__}).") from error
         except httpx.RequestError as error:
             raise Unreachable(f"Cannot reach Signalbox at {self.target.url}: {error}. Is it running?") from error
         except httpx.InvalidURL as error:
             raise Unreachable(f"{self.target.url} is no address to call: {error}") from error
+
+    def _accepted(self, response: httpx.Response, accept: frozenset[int] = frozenset()) -> dict[str, Any]:
         answer = _body(response)
         if answer is None or (not response.is_success and response.status_code not in accept):
             raise self._refusal(response, answer)
-        return response.status_code, answer
+        return answer
 
     def _refusal(self, response: httpx.Response, body: dict[str, Any] | None) -> Refused:
         if body is None:
@@ -94,6 +135,10 @@ class Api:
         if response.status_code == 401 and not self.target.token:
             message += " (no token was sent: give --token or set SIGNALBOX_TOKEN)"
         return Refused(message, response.status_code, body)
+
+
+def _patience(seconds: float) -> httpx.Timeout:
+    return httpx.Timeout(seconds, connect=CONNECT_TIMEOUT)
 
 
 def _body(response: httpx.Response) -> dict[str, Any] | None:

@@ -3,7 +3,8 @@
 import os
 import re
 import uuid
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -17,12 +18,21 @@ from signalbox.errors import ControllerUnreachable, NotProven
 from signalbox.local.ask import ask
 from signalbox.local.protocol import NotDone, Reply, Request, ShowStatus
 from signalbox.messages.base import utc_now
-from signalbox.messages.commands import AnyCommand, CancelTask, Command, RestartProcesses, StartProcesses, StopProcesses
+from signalbox.messages.commands import (
+    AnyCommand,
+    CancelTask,
+    CancelTasks,
+    Command,
+    RestartProcesses,
+    StartProcesses,
+    StopProcesses,
+)
 from signalbox.messages.events import HostSeen
-from signalbox.messages.receipts import Answered
+from signalbox.messages.receipts import CANCELLED, Answered, TaskVerdict, Verdict
 
 #: What the api is asked for, as a command.
 _COMMANDS: Mapping[str, type[Command]] = {
+    "/scheduler/cancel-tasks/": CancelTasks,
     "/scheduler/stop-celery/": StopProcesses,
     "/scheduler/start-celery/": StartProcesses,
     "/scheduler/restart-celery/": RestartProcesses,
@@ -69,6 +79,8 @@ class OnSite:
         Raises:
             Refused, Unreachable: see `signalbox.cli.errors`.
         """
+        if "filter" in body:
+            raise Refused("Only the api knows which tasks match; name them by their ids, or leave --local out.")
         command = _command(path, body)
         try:
             answer = self._ask(command, wait)
@@ -76,7 +88,22 @@ class OnSite:
             return 202, {"status": "accepted", "message": f"{error}.", "command_id": command.command_id}
         if not isinstance(answer, Answered):
             raise Refused("The controller gave no answer to that; is it of another version?")
-        return 200, _told(answer)
+        return 200, _told_many(command, answer) if isinstance(command, CancelTasks) else _told(answer)
+
+    def follow(
+        self,
+        path: str,
+        body: dict[str, Any],
+        _told: Callable[[int, int], None],
+        *,
+        wait: float = 0.0,
+    ) -> tuple[int, dict[str, Any]]:
+        """As `post`: the controller says nothing before it is done.
+
+        Raises:
+            Refused, Unreachable: see `signalbox.cli.errors`.
+        """
+        return self.post(path, body, wait=wait)
 
     def _ask(self, request: Request, wait: float) -> Reply:
         try:
@@ -120,6 +147,26 @@ def _told(answer: Answered) -> dict[str, Any]:
     count = f"{answer.tasks_killed} running task{'' if one else 's'}"
     task = answer.task_name or answer.task_id
     return body | {"message": _DONE[answer.verdict].format(host=answer.host, count=count, task=task)}
+
+
+def _told_many(command: CancelTasks, answer: Answered) -> dict[str, Any]:
+    """As the api answers, of what this host knows."""
+    known = {task.task_id: task for task in answer.tasks}
+    absent: Verdict = "unproven" if answer.verdict == "unproven" and not answer.tasks else "unknown"
+    rows = [known.get(one) or TaskVerdict(task_id=one, verdict=absent) for one in dict.fromkeys(command.task_ids)]
+    counts = Counter(row.verdict for row in rows)
+    done = sum(row.verdict in CANCELLED for row in rows)
+    refused = f"; {counts['unknown']} are not on {answer.host}, which refuses them from now on"
+    return {
+        "status": "success" if done == len(rows) else "error",
+        "message": f"{done} of {len(rows)} tasks have been cancelled{refused if counts['unknown'] else ''}",
+        "command_ids": [answer.command_id],
+        "counts": dict(counts),
+        "tasks": [
+            {"task_id": row.task_id, "name": row.task_name, "outcome": row.verdict, "message": row.detail}
+            for row in rows
+        ],
+    }
 
 
 def _rows(processes: object) -> list[dict[str, Any]]:

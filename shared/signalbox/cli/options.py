@@ -38,6 +38,11 @@ class Asked(Protocol):
     def post(self, path: str, body: dict[str, Any], *, wait: float = 0.0) -> tuple[int, dict[str, Any]]:
         """Ask for something to be done, which may take `wait` seconds; the HTTP status and the body."""
 
+    def follow(
+        self, path: str, body: dict[str, Any], told: Callable[[int, int], None], *, wait: float = 0.0
+    ) -> tuple[int, dict[str, Any]]:
+        """The same; meanwhile `told` hears how many of how many are done."""
+
 
 def connected(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the common options, and an Api and `as_json` in their place.

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from signalbox.cli.age import AGE
 from signalbox.cli.http import Api
 from signalbox.cli.options import connected, show_json
 from signalbox.cli.processes import local_time
@@ -18,6 +19,10 @@ _ERROR_WIDTH = 60
 @click.command()
 @click.option("--status", type=click.Choice(_STATUSES), help="Only tasks of this status.")
 @click.option("--q", metavar="TEXT", help="Only tasks whose id, name or error holds this.")
+@click.option("--name", metavar="NAME", help="Only tasks of this name.")
+@click.option("--host", metavar="HOST", help="Only tasks on this host.")
+@click.option("--queue", metavar="QUEUE", help="Only tasks out of this queue.")
+@click.option("--older-than", type=AGE, metavar="AGE", help="Only tasks older than this: 90s, 15m, 2h, 1d.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
 @click.option("--after", metavar="CURSOR", help="Go on where the last list ended.")
 @connected
@@ -29,7 +34,7 @@ def tasks(api: Api, *, as_json: bool, **query: str | int | None) -> None:
         return
     items = answer.get("items", [])
     if not items:
-        filtered = query["status"] or query["q"] or query["after"]
+        filtered = any(value is not None for name, value in query.items() if name != "limit")
         say("Nothing matches." if filtered else "No tasks yet.")
         return
     say(table(_HEADINGS, [_row(task) for task in items]))

@@ -13,28 +13,36 @@ _STEP = 0.1
 _PATIENCE = 0.3
 
 
+class Sign:
+    """What is shown; may be changed while it is."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+
 @contextmanager
-def waiting(what: str) -> Iterator[None]:
+def waiting(what: str) -> Iterator[Sign]:
     """Show `what` and the seconds that have passed, until the body ends; nothing without a terminal."""
+    sign = Sign(what)
     if not sys.stderr.isatty():
-        yield
+        yield sign
         return
     done = threading.Event()
-    thread = threading.Thread(target=_turn, args=(what, done), daemon=True)
+    thread = threading.Thread(target=_turn, args=(sign, done), daemon=True)
     thread.start()
     try:
-        yield
+        yield sign
     finally:
         done.set()
         thread.join(timeout=1.0)
 
 
-def _turn(what: str, done: threading.Event) -> None:
+def _turn(sign: Sign, done: threading.Event) -> None:
     began = time.monotonic()
     if done.wait(_PATIENCE):
         return
     for frame in itertools.cycle(_FRAMES):
-        sys.stderr.write(f"\r{frame} {what} {time.monotonic() - began:.0f} s ")
+        sys.stderr.write(f"\r\033[K{frame} {sign.what} {time.monotonic() - began:.0f} s ")
         sys.stderr.flush()
         if done.wait(_STEP):
             break

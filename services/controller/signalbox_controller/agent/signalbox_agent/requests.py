@@ -48,6 +48,12 @@ class Watched:
         if generated is not None:
             cls.on_success = _telling(generated)  # type: ignore[attr-defined]
 
+    def execute_using_pool(self, pool: Any, **kwargs: Any) -> Any:
+        run = self._signalbox
+        if run is not None and run.over:  # dropped while it waited; Celery is told of it in its own time
+            raise TaskRevokedError(self.id)  # type: ignore[attr-defined]
+        return super().execute_using_pool(pool, **kwargs)  # type: ignore[misc]
+
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         if self._already_revoked and self._signalbox_tracker.refuses_to_start():  # type: ignore[attr-defined]
             raise TaskRevokedError(self.id)  # type: ignore[attr-defined]

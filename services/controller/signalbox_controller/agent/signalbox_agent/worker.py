@@ -31,6 +31,7 @@ from signalbox_agent.release import Release
 from signalbox_agent.requests import Claims
 from signalbox_agent.runs import Runs
 from signalbox_agent.safety import guarded
+from signalbox_agent.slots import pass_on_slots
 from signalbox_agent.tracker import Tracker
 
 #: Seconds between snapshots.
@@ -86,6 +87,7 @@ class WorkerAgent:
         killable = isinstance(pool, TaskPool) and self._worker.hub is not None
         if killable:
             self._prefork = Prefork(pool)
+            pass_on_slots(self._worker)
             self.tracker.children = children = Children(self.loop, self._prefork.has, self._child_died)
         else:
             children = Children(self.loop, lambda _: False, lambda _: None)

@@ -1,0 +1,50 @@
+"""Passing on the slots of the pool in a loop, where Celery does it by recursion.
+
+A slot that becomes free goes to the first task that waits for one; where that is refused, Celery frees the slot again
+from within (`WorkController._process_task`). Some 150 refused tasks in a row, and the worker dies of a RecursionError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+#: Slots that are passed on in one go; the rest of them in the next turn of Celery's loop.
+BURST = 500
+
+
+class Slots:
+    """Stands before the `release` of the pool's semaphore."""
+
+    def __init__(self, release: Callable[[], None], soon: Callable[[Callable[[], None]], Any]) -> None:
+        """`soon` calls back in the next turn of the loop."""
+        self._release = release
+        self._soon = soon
+        self._owed = 0
+        self._passing = False
+
+    def release(self) -> None:
+        """Free one; called from within, it is freed when the call that is under way is over."""
+        self._owed += 1
+        if not self._passing:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        self._passing = True
+        try:
+            for _ in range(BURST):
+                if not self._owed:
+                    return
+                self._owed -= 1
+                self._release()
+        finally:
+            self._passing = False
+        if self._owed:
+            self._passing = True  # until then nothing overtakes what is owed
+            self._soon(self._pass_on)
+
+
+def pass_on_slots(worker: Any) -> None:
+    """Have this worker, whose pool was made, do so."""
+    semaphore = worker.semaphore
+    semaphore.release = worker._quick_release = Slots(semaphore.release, worker.hub.call_soon).release
