@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
@@ -23,6 +24,8 @@ from signalbox_controller.agents.runs import Run, RunTable
 from signalbox_controller.outbox import Outbox
 
 log = logging.getLogger(__name__)
+
+Listener = Callable[[AnyTaskEvent], None]
 
 #: Ids in one line to a worker, which is read within a few milliseconds.
 PORTION = 2_000
@@ -79,6 +82,7 @@ class Agent:
         self._inquiries: dict[tuple[str, str], Inquiry] = {}
         self._heard_since = True
         self._pulse: Pulse | None = None
+        self._listeners: set[Listener] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         #: Its orphans go to pid 1 and not to us.
@@ -175,6 +179,15 @@ class Agent:
             if self._connection is not None:
                 self._connection.send(line)
         return inquiry
+
+    @contextmanager
+    def heard_by(self, listener: Listener) -> Iterator[None]:
+        """Let somebody listen to what happens to its tasks; they must not do much."""
+        self._listeners.add(listener)
+        try:
+            yield
+        finally:
+            self._listeners.discard(listener)
 
     def may_hold(self, task_id: str) -> bool:
         """Whether the task runs or waits there, as far as we can know."""
@@ -274,6 +287,8 @@ class Agent:
         self._ledger.keep(line.seq, event)
         self.runs.note(event)
         self.parting.note(event)
+        for listener in self._listeners:
+            listener(event)
         for inquiry in self._inquiries.values():
             if inquiry.line.task_id == event.task_id:
                 inquiry.name = event.name

@@ -3,17 +3,22 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
 from signalbox.messages.base import utc_now
 from signalbox.messages.commands import CancelTask, CancelTasks
+from signalbox.messages.events import AnyTaskEvent, TaskDropped
 from signalbox.messages.receipts import Progressed, TaskVerdict
 from signalbox_controller.agents.agent import Agent
 from signalbox_controller.commands.cancel import end_task
 from signalbox_controller.commands.ports import Ports, Result
 from signalbox_controller.commands.verdict import gravest
 
-#: Tasks that are ended at the same time: enough to keep the agents busy, few enough to leave a worker's loop its turns.
+#: Tasks that are asked about at the same time: enough to keep the agents busy, few enough to leave a worker's loop its
+#: turns.
 AT_ONCE = 32
+#: Seconds without a word on any task that waits, after which the agents are asked about each that is left.
+QUIET = 1.0
 #: Seconds between two words on how far it is.
 TELL_EVERY = 0.25
 
@@ -25,32 +30,59 @@ async def cancel_tasks(command: CancelTasks, ports: Ports) -> Result:
     """End those that are here, see to it that none of them runs here later, and answer task by task."""
     task_ids = list(dict.fromkeys(command.task_ids))
     workers = ports.agents.workers()
-    holdings = [(task_id, held) for task_id in task_ids if (held := [w for w in workers if w.may_hold(task_id)])]
-    running = {task_id for task_id, held in holdings if any(task_id in worker.runs.running for worker in held)}
+    held = [(task_id, holders) for task_id in task_ids if (holders := [w for w in workers if w.may_hold(task_id)])]
+    running = {task_id for task_id, holders in held if any(task_id in worker.runs.running for worker in holders)}
     ports.cancelled.add(task_ids, command.issued_at)
-    work = _Work(command, ports, total=len(holdings))
+    work = _Work(command, ports, total=len(held))
     async with asyncio.TaskGroup() as group:
-        group.create_task(work.through([holding for holding in holdings if holding[0] in running]))
+        group.create_task(work.ask([holding for holding in held if holding[0] in running]))
+        group.create_task(work.drop([holding for holding in held if holding[0] not in running]))
+        await asyncio.sleep(0)  # until somebody listens
         ports.agents.refuse([task_id for task_id in task_ids if task_id not in running])
-        group.create_task(work.through([holding for holding in holdings if holding[0] not in running]))
     return _result(command, work.verdicts)
 
 
 class _Work:
-    """The tasks that are here, one after the other, some of them at a time."""
+    """The tasks that are here."""
 
     def __init__(self, command: CancelTasks, ports: Ports, total: int) -> None:
         self._command = command
         self._ports = ports
         self._total = total
         self._told_at = 0.0
+        #: Tasks that wait, until their one holder says that it dropped them.
+        self._waiting: dict[str, Agent] = {}
+        self._dropped = asyncio.Event()
         #: Who has not answered once is not waited for again: it was told what it must refuse.
         self._silent: set[Agent] = set()
         self.verdicts: list[TaskVerdict] = []
         self._tell()
 
-    async def through(self, holdings: Sequence[Holding]) -> None:
-        """End these."""
+    async def drop(self, holdings: Sequence[Holding]) -> None:
+        """Wait until those who hold these have dropped them, as they are told to; ask about what they do not speak of."""
+        self._waiting = {task_id: holders[0] for task_id, holders in holdings if len(holders) == 1}
+        with ExitStack() as stack:
+            for agent in set(self._waiting.values()):
+                stack.enter_context(agent.heard_by(self._heard))
+            while self._waiting and await self._news():
+                self._dropped.clear()
+        settled = {verdict.task_id for verdict in self.verdicts}
+        await self.ask([holding for holding in holdings if holding[0] not in settled])
+
+    async def _news(self) -> bool:
+        try:
+            await asyncio.wait_for(self._dropped.wait(), QUIET)
+        except TimeoutError:
+            return False
+        return True
+
+    def _heard(self, event: AnyTaskEvent) -> None:
+        if isinstance(event, TaskDropped) and event.outcome == "cancelled" and self._waiting.pop(event.task_id, None):
+            self._note(TaskVerdict(task_id=event.task_id, verdict="dropped", task_name=event.name))
+            self._dropped.set()
+
+    async def ask(self, holdings: Sequence[Holding]) -> None:
+        """End these as each is ended alone, some at a time."""
         left = iter(holdings)
         async with asyncio.TaskGroup() as group:
             for _ in range(min(AT_ONCE, len(holdings))):
@@ -58,8 +90,7 @@ class _Work:
 
     async def _work_off(self, holdings: Iterator[Holding]) -> None:
         for task_id, agents in holdings:
-            self.verdicts.append(await self._end(task_id, [agent for agent in agents if agent not in self._silent]))
-            self._tell()
+            self._note(await self._end(task_id, [agent for agent in agents if agent not in self._silent]))
 
     async def _end(self, task_id: str, agents: list[Agent]) -> TaskVerdict:
         if not agents:
@@ -70,6 +101,10 @@ class _Work:
         if result.published:
             self._ports.tell(*result.events, published=result.published_all)
         return TaskVerdict(task_id=task_id, verdict=result.verdict, detail=result.detail, task_name=result.task_name)
+
+    def _note(self, verdict: TaskVerdict) -> None:
+        self.verdicts.append(verdict)
+        self._tell()
 
     def _tell(self) -> None:
         now = asyncio.get_running_loop().time()

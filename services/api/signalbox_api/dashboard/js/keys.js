@@ -5,6 +5,7 @@
 
 import { listHash, PROCESSES_HASH } from "./core/route.js";
 import { powerRefusal } from "./model/power.js";
+import { isSelecting, selectRefusal } from "./model/selection.js";
 import { cancelRefusal } from "./model/tasks.js";
 
 /** @typedef {import("./main.js").App} App */
@@ -15,6 +16,8 @@ export const KEYS = [
   [["j", "↓"], "Next row"],
   [["k", "↑"], "Previous row"],
   [["Enter"], "Open the task; in a dialog, confirm"],
+  [["Space"], "Select the task, or not"],
+  [["J", "K"], "Select from row to row (with Shift)"],
   [["x"], "Cancel the task, stop the process (asks first)"],
   [["r", "s"], "Restart, start the process (asks first)"],
   [["t", "p"], "Go to the tasks, to the processes"],
@@ -43,6 +46,12 @@ function onKey(app, event) {
       return move(row, 1);
     case "k":
       return move(row, -1);
+    case " ":
+      return row === document.activeElement && select(app, row);
+    case "J":
+      return selectOn(app, row, 1);
+    case "K":
+      return selectOn(app, row, -1);
     case "ArrowDown":
       return row !== null && move(row, 1);
     case "ArrowUp":
@@ -52,7 +61,7 @@ function onKey(app, event) {
       app.tasks.go(row.dataset.taskId ?? "");
       return true;
     case "x":
-      return !event.repeat && (focusedProcess() ? ask(app, "stop") : cancel(app, row));
+      return !event.repeat && (focusedProcess() ? ask(app, "stop") : cancelSelected(app) || cancel(app, row));
     case "r":
       return !event.repeat && ask(app, "restart");
     case "s":
@@ -87,7 +96,7 @@ function onFieldKey(event) {
 
 /** @param {EventTarget | null} target */
 function inField(target) {
-  return target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable]") !== null;
+  return target instanceof HTMLElement && target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]") !== null;
 }
 
 /** @returns {HTMLElement | null} */
@@ -124,6 +133,36 @@ function focusFilter(app) {
   return true;
 }
 
+/** @param {App} app @param {HTMLElement | null} row @param {{range?: boolean}} [how] */
+function select({ bulk, store, toasts }, row, how) {
+  const task = store.state.list.rows.find((one) => one.task_id === row?.dataset.taskId);
+  if (!task) return false;
+  const refusal = selectRefusal(task, store.state.session.user);
+  if (refusal) toasts.show("plain", refusal);
+  else bulk.select(task.task_id, how);
+  return true;
+}
+
+/** Goes on to the next row and takes both in. @param {App} app @param {HTMLElement | null} row @param {1 | -1} step */
+function selectOn(app, row, step) {
+  const { selection, list } = app.store.state;
+  const id = row?.dataset.taskId;
+  const task = list.rows.find((one) => one.task_id === id);
+  if (task && !selection.ids.has(task.task_id) && !selectRefusal(task, app.store.state.session.user)) select(app, row);
+  if (!move(row, step)) return false;
+  const next = focusedRow();
+  const there = list.rows.find((one) => one.task_id === next?.dataset.taskId);
+  if (there && !selectRefusal(there, app.store.state.session.user)) select(app, next, { range: true });
+  return true;
+}
+
+/** @param {App} app */
+function cancelSelected({ store }) {
+  if (store.state.route.view !== "tasks" || !isSelecting(store.state.selection)) return false;
+  store.update({ dialog: { kind: "bulk" } });
+  return true;
+}
+
 /** @param {App} app @param {HTMLElement | null} row */
 function cancel({ store, clock, toasts }, row) {
   const { route, list, page, session, asked } = store.state;
@@ -148,7 +187,11 @@ function ask({ store, toasts }, action) {
 }
 
 /** @param {App} app @param {HTMLElement | null} row */
-function back({ store }, row) {
+function back({ store, bulk }, row) {
+  if (store.state.route.view === "tasks" && isSelecting(store.state.selection)) {
+    bulk.clear();
+    return true;
+  }
   if (store.state.route.view !== "tasks") {
     location.hash = listHash(store.state.filter);
     return true;

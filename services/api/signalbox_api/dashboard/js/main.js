@@ -3,6 +3,7 @@
  * @module
  */
 
+import { BulkActions } from "./actions/bulk.js";
 import { ProcessActions } from "./actions/processes.js";
 import { SessionActions } from "./actions/session.js";
 import { TaskActions } from "./actions/tasks.js";
@@ -31,6 +32,7 @@ const SETTLE_MS = 500;
  * @property {Toasts} toasts
  * @property {SessionActions} session
  * @property {TaskActions} tasks
+ * @property {BulkActions} bulk
  * @property {ProcessActions} processes
  */
 
@@ -40,6 +42,7 @@ function assembled() {
   const [clock, hold, toasts] = [new Clock(), new Hold(), new Toasts(store)];
   const api = new Api(() => session.expired());
   const tasks = new TaskActions(store, api, hold, toasts);
+  const bulk = new BulkActions(store, api, toasts);
   const processes = new ProcessActions(store, api, toasts);
   const feed = new Feed((changes) => {
     tasks.receive(changes);
@@ -75,7 +78,7 @@ function assembled() {
       live.stop();
     },
   });
-  return { store, clock, hold, live, feed, toasts, session, tasks, processes };
+  return { store, clock, hold, live, feed, toasts, session, tasks, bulk, processes };
 }
 
 function liveUrl() {
@@ -83,14 +86,17 @@ function liveUrl() {
 }
 
 /** Follows the URL. @param {App} app */
-function follow({ store, tasks }) {
+function follow({ store, tasks, bulk }) {
   const route = parseRoute(location.hash);
   const before = store.state.filter;
   const filter = route.view === "tasks" ? route.filter : before;
   store.update({ route, filter, dialog: null });
   if (store.state.session.phase !== "in") return;
   if (route.view === "task") tasks.open(route.id);
-  if (filter.status !== before.status || filter.q !== before.q) tasks.reload();
+  if (filter.status !== before.status || filter.q !== before.q) {
+    bulk.clear();
+    tasks.reload();
+  }
 }
 
 function start() {

@@ -102,6 +102,18 @@
  * @property {number} cap  How many rows are kept at most.
  * @property {boolean} trimmed  Whether the tail was dropped, so that `next` no longer joins on.
  *
+ * @typedef {object} Selection
+ * @property {ReadonlySet<string>} ids  Of rows that are shown.
+ * @property {string} anchor  The row that was chosen last, where a range begins.
+ * @property {{matched: number, running: number, sample: Task[], filter: object} | null} matching  All that matched the filter when it was counted.
+ *
+ * @typedef {object} Bulk  A cancel of many tasks.
+ * @property {"going" | "done" | "failed"} phase
+ * @property {number} done
+ * @property {number} total
+ * @property {{message: string, tasks: {task_id: string, name: string, outcome: string, message: string}[]} | null} answer
+ * @property {string} error  Why it failed, in words.
+ *
  * @typedef {object} Connection
  * @property {"connecting" | "live" | "waiting" | "stopped"} phase
  * @property {number | null} retryAt  When the next try comes (ms of this machine's clock).

@@ -115,19 +115,24 @@ class Canceller:
             if way(where, can_kill=self._prefork is not None) is not Way.DROP:
                 continue
             self._runs.held[task_id] = command_id
-            request = run.request
-            if where is Standing.WAITING and run.told:
+            if where is Standing.WAITING and self._prefork is not None and run.told:
                 self._dropped(run, command_id)
-                self._discarding.put([request])
             else:
-                request.revoked()
+                run.request.revoked()
+
+    def turned_away(self, run: Run) -> None:
+        """Its turn has come, and it is refused; in other pools Celery finds that out by itself, on its own thread."""
+        if self._prefork is not None and run.told and standing(run) is Standing.WAITING:
+            self._dropped(run, self._runs.held.get(run.task_id))
 
     def _dropped(self, run: Run, command_id: str | None) -> None:
-        """It is refused from now on, which is all that it takes: Celery asks for that before it starts anything."""
+        """It is held, which is all that it takes: whoever's turn comes is asked about that."""
+        request = run.request
         run.over = True
         self._runs.ended[run.task_id] = {"state": "dropped", "detail": "It will not run"}
         self._runs.remove(run)
         self._link.event(events.dropped(run, "cancelled", REASON, command_id))
+        self._discarding.put([request])
 
     # Killing
 

@@ -49,8 +49,7 @@ class Watched:
             cls.on_success = _telling(generated)  # type: ignore[attr-defined]
 
     def execute_using_pool(self, pool: Any, **kwargs: Any) -> Any:
-        run = self._signalbox
-        if run is not None and run.over:  # dropped while it waited; Celery is told of it in its own time
+        if self._signalbox_tracker.turns_away(self):  # Celery is told of it when there is time
             raise TaskRevokedError(self.id)  # type: ignore[attr-defined]
         return super().execute_using_pool(pool, **kwargs)  # type: ignore[misc]
 

@@ -53,6 +53,8 @@ class Tracker:
         self.on_started: Callable[[Run], None] = lambda _: None
         #: Told of every end that somebody has asked for before the start.
         self.on_unstarted: Callable[[Run], None] = lambda _: None
+        #: Told of every turn that comes to a task which is refused here.
+        self.on_refused: Callable[[Run], None] = lambda _: None
 
     def run_of(self, request: Any) -> Run:
         """The run that belongs to a request."""
@@ -182,6 +184,15 @@ class Tracker:
             self._final(run, self._refusal(run), "failed")
             if run.task_id in self._runs.held:
                 self._runs.ended[run.task_id] = {"state": "dropped", "detail": "It will not run"}
+
+    @guarded
+    def turns_away(self, request: Any) -> bool:
+        """Whether it is to be dropped now that its turn has come, or was dropped while it waited."""
+        with self._lock:
+            run = self.run_of(request)
+            if not run.over and run.task_id in self._runs.held:
+                self.on_refused(run)
+            return run.over
 
     @guarded
     def refuses(self, request: Any) -> bool:

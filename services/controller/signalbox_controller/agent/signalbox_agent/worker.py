@@ -97,6 +97,7 @@ class WorkerAgent:
             self._prefork.before_exit(self._canceller.about_to_exit)
         self.tracker.on_started = self._canceller.accepted
         self.tracker.on_unstarted = self._canceller.unstarted
+        self.tracker.on_refused = self._canceller.turned_away
         self.loop.start_thread()
         with self.loop.lock:
             self.loop.call_later(SNAPSHOT_EVERY, self._snapshot_again)

@@ -5,6 +5,7 @@
 
 import { isSignedOut, words } from "../core/api.js";
 import { queryOf, taskHash } from "../core/route.js";
+import { isSelecting } from "../model/selection.js";
 import { emptyPage } from "../model/state.js";
 import { appended, applied, loadedList, PAGE_SIZE, settled } from "../model/task_list.js";
 import { newer } from "../model/tasks.js";
@@ -123,7 +124,8 @@ export class TaskActions {
   }
 
   get held() {
-    return this.hold.active || this.store.state.dialog !== null;
+    const { dialog, selection, bulk } = this.store.state;
+    return this.hold.active || dialog !== null || isSelecting(selection) || bulk?.phase === "going";
   }
 
   /** @param {Task} task @param {string} reason */

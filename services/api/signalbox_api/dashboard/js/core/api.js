@@ -4,6 +4,8 @@
  */
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+/** An answer that is followed while it comes about: JSON, an object a line. */
+const LINES = "application/x-ndjson";
 
 /** A call that did not do what was asked; `status` is 0 when no answer came. The message is for people. */
 export class ApiError extends Error {
@@ -43,15 +45,30 @@ export class Api {
   }
 
   /**
+   * As `post`; meanwhile it is told how many of how many are done.
+   * @param {string} path
+   * @param {object} body
+   * @param {(done: number, total: number) => void} told
+   * @param {{timeout?: number}} [options]
+   */
+  async follow(path, body, told, options) {
+    const lines = await this.call("POST", path, body, { ...options, accept: LINES, line: (news) => news.status === "progress" && told(news.done, news.total) });
+    if (lines?.status === "error" && !lines.tasks) throw new ApiError(0, lines.message);
+    if (!lines?.tasks) throw new ApiError(0, "The answer broke off. What you asked for may still happen: watch the badges.");
+    return lines;
+  }
+
+  /**
    * @param {string} method
    * @param {string} path
    * @param {object} [body]
-   * @param {{timeout?: number}} [options]  `timeout` in milliseconds.
+   * @param {{timeout?: number, accept?: string, line?: (value: any) => void}} [options]  `timeout` in milliseconds; `line`
+   *   is given each line of an answer that has several, the last of which is the answer.
    * @returns {Promise<any>}  The decoded body; throws {@link ApiError}.
    */
-  async call(method, path, body, { timeout = DEFAULT_TIMEOUT_MS } = {}) {
+  async call(method, path, body, { timeout = DEFAULT_TIMEOUT_MS, accept = "application/json", line = () => {} } = {}) {
     /** @type {Record<string, string>} */
-    const headers = { Accept: "application/json" };
+    const headers = { Accept: accept };
     if (method !== "GET") headers["X-CSRF-Token"] = csrfToken();
     if (body !== undefined) headers["Content-Type"] = "application/json";
     let response, text;
@@ -64,7 +81,7 @@ export class Api {
         cache: "no-store",
         signal: AbortSignal.timeout(timeout),
       });
-      text = await response.text();
+      text = await lastLine(response, line);
     } catch (error) {
       throw new ApiError(0, silence(error, timeout));
     }
@@ -73,6 +90,19 @@ export class Api {
     if (response.status === 401) this.onSignedOut();
     throw new ApiError(response.status, sentence(response, answer));
   }
+}
+
+/** Reads an answer; of one that has several lines the last. @param {Response} response @param {(value: any) => void} line */
+async function lastLine(response, line) {
+  if (response.body === null || !response.headers.get("Content-Type")?.startsWith(LINES)) return response.text();
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let [last, rest] = ["", ""];
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    const lines = (rest + part.value).split("\n");
+    rest = lines.pop() ?? "";
+    for (last of lines) line(decoded(last));
+  }
+  return last;
 }
 
 /** Whether an error is the api's 401. @param {unknown} error */

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { emptySelection } from "./selection.js";
 import { emptyList } from "./task_list.js";
 
 /**
@@ -20,7 +21,7 @@ import { emptyList } from "./task_list.js";
  * @property {import("../types.js").Log[]} logs
  * @property {string} error
  *
- * @typedef {{kind: "cancel", task: import("../types.js").Task} | {kind: "power", action: import("../types.js").Power, scope: import("../types.js").Scope, mode?: string} | {kind: "help"}} Dialog
+ * @typedef {{kind: "cancel", task: import("../types.js").Task} | {kind: "power", action: import("../types.js").Power, scope: import("../types.js").Scope, mode?: string} | {kind: "bulk"} | {kind: "help"}} Dialog
  *
  * @typedef {object} State
  * @property {Session} session
@@ -32,6 +33,8 @@ import { emptyList } from "./task_list.js";
  * @property {Page} page
  * @property {import("../types.js").CeleryStatus | null} status
  * @property {string} statusError  Why the processes could not be looked at, or nothing.
+ * @property {import("../types.js").Selection} selection  Of rows of the task list.
+ * @property {import("../types.js").Bulk | null} bulk  The cancel of many tasks that is under way, or what came of it.
  * @property {Dialog | null} dialog
  * @property {ReadonlySet<string>} asked  Ids whose cancel was sent and not answered yet.
  * @property {ReadonlySet<string>} powering  The stops, starts and restarts that were sent and not answered yet (`powerKey`).
@@ -50,6 +53,8 @@ export function initialState(route) {
     page: emptyPage(route.id),
     status: null,
     statusError: "",
+    selection: emptySelection(),
+    bulk: null,
     dialog: null,
     asked: new Set(),
     powering: new Set(),

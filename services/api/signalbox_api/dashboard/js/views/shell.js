@@ -5,6 +5,7 @@
 
 import { useApp, useStore } from "../core/store.js";
 import { html, useEffect } from "../core/ui.js";
+import { BulkDialog } from "./bulk_dialog.js";
 import { CancelDialog } from "./cancel_dialog.js";
 import { StaleStrip, useStale } from "./connection.js";
 import { Header } from "./header.js";
@@ -50,6 +51,8 @@ function OpenDialog() {
   switch (dialog?.kind) {
     case "cancel":
       return html`<${CancelDialog} task=${dialog.task} onClose=${close} />`;
+    case "bulk":
+      return html`<${BulkDialog} onClose=${close} />`;
     case "power":
       return html`<${PowerDialog} action=${dialog.action} scope=${dialog.scope} preset=${dialog.mode} onClose=${close} />`;
     case "help":

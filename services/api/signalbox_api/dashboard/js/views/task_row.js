@@ -8,7 +8,10 @@ import { Component, html } from "../core/ui.js";
 import { CancelButton, CancelProgress, CopyId, Outcome, Runtime, StatusBadge, Time } from "./task_parts.js";
 
 /** @typedef {import("../types.js").Task} Task */
-/** @typedef {{task: Task, leaving: boolean, tabbable: boolean, onFocus: (id: string) => void}} Props */
+/**
+ * @typedef {{task: Task, selected: boolean, refusal: string, leaving: boolean, tabbable: boolean, onFocus: (id: string) => void,
+ *   onSelect: (id: string, range: boolean) => void}} Props  `refusal` says why it cannot be selected.
+ */
 
 /** Renders again only when its task is another version: a storm of changes elsewhere costs it nothing. */
 export class TaskRow extends Component {
@@ -17,8 +20,8 @@ export class TaskRow extends Component {
 
   /** @param {Props} next */
   shouldComponentUpdate(next) {
-    const { task, leaving, tabbable } = /** @type {Props} */ (this.props);
-    return next.task !== task || next.leaving !== leaving || next.tabbable !== tabbable;
+    const { task, selected, leaving, tabbable } = /** @type {Props} */ (this.props);
+    return next.task !== task || next.selected !== selected || next.leaving !== leaving || next.tabbable !== tabbable;
   }
 
   /** The X goes when the task is over; a person who was on it stays on the row. */
@@ -34,7 +37,7 @@ export class TaskRow extends Component {
   }
 
   render() {
-    const { task, leaving, tabbable, onFocus } = /** @type {Props} */ (this.props);
+    const { task, selected, refusal, leaving, tabbable, onFocus, onSelect } = /** @type {Props} */ (this.props);
     return html`<tr
       ref=${this.#row}
       role="row"
@@ -43,8 +46,12 @@ export class TaskRow extends Component {
       data-testid="task-row"
       data-task-id=${task.task_id}
       data-status=${task.status}
+      aria-selected=${String(selected)}
       onfocusin=${() => onFocus(task.task_id)}
     >
+      <td role="cell" class="c-select"><input type="checkbox" tabindex="-1" aria-label="Select ${task.name}" data-testid="select" checked=${selected}
+        disabled=${refusal !== "" && !selected} title=${refusal || "Select; with Shift, all from the last one on"}
+        onClick=${(/** @type {MouseEvent} */ event) => onSelect(task.task_id, event.shiftKey)} /></td>
       <td role="cell" class="c-status"><${StatusBadge} of=${task} /><${Outcome} of=${task} /></td>
       <td role="cell" class="c-task">
         <a class="task-name" href=${taskHash(task.task_id)} title=${task.celery_name ?? task.name} tabindex="-1">${task.name}</a>

@@ -6,9 +6,12 @@
 import { counted } from "../core/format.js";
 import { listHash } from "../core/route.js";
 import { useApp, useStore } from "../core/store.js";
-import { html, useLayoutEffect, useRef, useState } from "../core/ui.js";
+import { html, useLayoutEffect, useMemo, useRef, useState } from "../core/ui.js";
+import { selectRefusal } from "../model/selection.js";
 import { hasMore } from "../model/task_list.js";
+import { isOver } from "../model/tasks.js";
 import { Filters } from "./filters.js";
+import { SelectionBar } from "./selection_bar.js";
 import { TaskRow } from "./task_row.js";
 
 /** Where the person was in the list, so that coming back from a task leads there. */
@@ -26,12 +29,17 @@ export function TasksView() {
     ${shown && html`<${Rows} list=${list} loading=${listing.phase === "loading"} />`}
     ${!shown && listing.phase !== "failed" && html`<${Empty} loading=${listing.phase === "loading"} />`}
     ${shown && html`<${Foot} list=${list} busy=${listing.more} />`}
+    <${SelectionBar} />
   `;
 }
 
 /** @param {{list: import("../types.js").TaskList, loading: boolean}} props */
 function Rows({ list, loading }) {
-  const { hold } = useApp();
+  const { hold, bulk } = useApp();
+  const selected = useStore((state) => state.selection.ids);
+  const user = useStore((state) => state.session.user);
+  const open = list.rows.filter((task) => !isOver(task));
+  const every = open.length > 0 && open.every((task) => selected.has(task.task_id));
   const table = useRef(/** @type {HTMLElement | null} */ (null));
   useLayoutEffect(() => {
     if (table.current) return remember(hold.watch(table.current), table.current);
@@ -41,8 +49,12 @@ function Rows({ list, loading }) {
   const known = list.rows.some((task) => task.task_id === focused);
   const tabbable = known ? focused : list.rows[0]?.task_id;
   const onFocus = (/** @type {string} */ id) => setFocused((place.focused = id));
+  const onSelect = useMemo(() => (/** @type {string} */ id, /** @type {boolean} */ range) => bulk.select(id, { range }), [bulk]);
   return html`<table ref=${table} class="rows ${loading ? "rows-old" : ""}" role="table" aria-label="Tasks, newest first" aria-busy=${String(loading)}>
     <thead role="rowgroup"><tr role="row">
+      <th role="columnheader" class="c-select"><input type="checkbox" aria-label="Select all shown" data-testid="select-shown"
+        checked=${every} indeterminate=${selected.size > 0 && !every} disabled=${user?.role === "viewer" || open.length === 0}
+        title=${user?.role === "viewer" ? "Your role is viewer; cancelling takes an operator or an admin." : "Select all shown"} onClick=${() => bulk.selectShown()} /></th>
       <th role="columnheader" class="c-status">Status</th>
       <th role="columnheader" class="c-task">Task</th>
       <th role="columnheader" class="c-where">Host</th>
@@ -55,9 +67,12 @@ function Rows({ list, loading }) {
       (task) => html`<${TaskRow}
         key=${task.task_id}
         task=${task}
+        selected=${selected.has(task.task_id)}
+        refusal=${selectRefusal(task, user)}
         leaving=${list.leaving.has(task.task_id)}
         tabbable=${task.task_id === tabbable}
         onFocus=${onFocus}
+        onSelect=${onSelect}
       />`,
     )}</tbody>
   </table>`;
