@@ -5,7 +5,7 @@ import typing
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 import pytest
@@ -50,6 +50,9 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     }
     if hint in simple:
         return simple[hint]
+    if get_origin(hint) is Annotated:
+        kind, meta = get_args(hint)
+        return values(kind).filter(lambda value: len(value) >= meta.min_length) if meta.min_length else values(kind)
     if get_origin(hint) is Literal:
         return st.sampled_from(get_args(hint))
     if get_origin(hint) is tuple:
@@ -64,7 +67,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
 
 def structs(cls: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
     """Messages of a type, with every field given or left at its default."""
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     fields = {field.name: values(hints[field.name]) for field in msgspec.structs.fields(cls)}
     required = {field.name for field in msgspec.structs.fields(cls) if field.required}
     return st.fixed_dictionaries(

@@ -1,8 +1,17 @@
 """A worker that takes every task there is from its queue, and knows how long its loop was kept from turning."""
 
+import asyncio
+import time
 from pathlib import Path
 
-#: One worker; `{{turns}}` is the file with its longest turn.
+from celery import Celery
+
+#: A long one.
+TASK = "shop.reports.count_stock"
+#: Seconds after which a loop that has nothing more to do has turned.
+_SETTLED, _PATIENCE = 0.5, 20.0
+
+#: One worker; TURNS_FILE is where it writes down its longest turn.
 GREEDY = f"""
 [apps.shop]
 app = "turning"
@@ -31,4 +40,23 @@ class LongestTurn:
     @property
     def seconds(self) -> float:
         """Since it was forgotten."""
-        return float(self._path.read_text(encoding="utf-8"))
+        return float(self._path.read_text(encoding="utf-8")) if self._path.exists() else 0.0
+
+    async def settled(self) -> float:
+        """The same, once it is done with what it was told."""
+        until = time.monotonic() + _PATIENCE
+        longest, since = self.seconds, time.monotonic()
+        while time.monotonic() - since < _SETTLED and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+            if self.seconds > longest:
+                longest, since = self.seconds, time.monotonic()
+        return longest
+
+
+def send_many(app: Celery, count: int, *, queue: str = "celery", seconds: float = 600.0) -> list[str]:
+    """Send so many tasks, on one connection; their ids."""
+    with app.producer_pool.acquire(block=True) as producer:
+        return [
+            str(app.send_task(TASK, kwargs={"seconds": seconds}, queue=queue, producer=producer).id)
+            for _ in range(count)
+        ]

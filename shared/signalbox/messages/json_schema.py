@@ -9,7 +9,7 @@ from signalbox.messages import views
 from signalbox.messages.commands import AnyCommand
 from signalbox.messages.events import AnyEvent
 from signalbox.messages.field_docs import field_docs
-from signalbox.messages.receipts import AnyReceipt, ProcessReport
+from signalbox.messages.receipts import AnyReceipt, ProcessReport, TaskVerdict
 
 #: Raised by hand: the first number when a reader of the old form would misread the new one.
 CONTRACT_VERSION = "1.0.0"
@@ -26,7 +26,7 @@ VIEWS: tuple[type[msgspec.Struct], ...] = (
 )
 MESSAGES: tuple[type[msgspec.Struct], ...] = (*COMMANDS, *EVENTS, *RECEIPTS)
 #: Everything that is published, under its own name.
-PUBLISHED: tuple[type[msgspec.Struct], ...] = (*MESSAGES, views.Change, *VIEWS, ProcessReport)
+PUBLISHED: tuple[type[msgspec.Struct], ...] = (*MESSAGES, views.Change, *VIEWS, ProcessReport, TaskVerdict)
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

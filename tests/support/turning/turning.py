@@ -37,11 +37,11 @@ class Turns(bootsteps.StartStopStep):
         turn = now - self._at - (ready - self._ready)
         self._at, self._ready = now, ready
         if not FILE.exists():
-            self._longest = 0.0
+            self._longest = turn
         elif turn <= self._longest:
             return
-        self._longest = max(self._longest, turn)
-        FILE.write_text(f"{self._longest:.6f}", encoding="utf-8")
+        self._longest = turn
+        FILE.write_text(f"{turn:.6f}", encoding="utf-8")
 
 
 app.steps["consumer"].add(Turns)

@@ -59,7 +59,7 @@ class _Work:
         self._tell()
 
     async def drop(self, holdings: Sequence[Holding]) -> None:
-        """Wait until those who hold these have dropped them, as they are told to; ask about what they do not speak of."""
+        """Wait until whoever holds these has dropped them, as it is told to; ask about what it does not speak of."""
         self._waiting = {task_id: holders[0] for task_id, holders in holdings if len(holders) == 1}
         with ExitStack() as stack:
             for agent in set(self._waiting.values()):
@@ -77,7 +77,8 @@ class _Work:
         return True
 
     def _heard(self, event: AnyTaskEvent) -> None:
-        if isinstance(event, TaskDropped) and event.outcome == "cancelled" and self._waiting.pop(event.task_id, None):
+        if isinstance(event, TaskDropped) and event.outcome == "cancelled" and event.task_id in self._waiting:
+            del self._waiting[event.task_id]
             self._note(TaskVerdict(task_id=event.task_id, verdict="dropped", task_name=event.name))
             self._dropped.set()
 

@@ -48,11 +48,6 @@ class Watched:
         if generated is not None:
             cls.on_success = _telling(generated)  # type: ignore[attr-defined]
 
-    def execute_using_pool(self, pool: Any, **kwargs: Any) -> Any:
-        if self._signalbox_tracker.turns_away(self):  # Celery is told of it when there is time
-            raise TaskRevokedError(self.id)  # type: ignore[attr-defined]
-        return super().execute_using_pool(pool, **kwargs)  # type: ignore[misc]
-
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         if self._already_revoked and self._signalbox_tracker.refuses_to_start():  # type: ignore[attr-defined]
             raise TaskRevokedError(self.id)  # type: ignore[attr-defined]
@@ -88,6 +83,8 @@ class Watched:
 
     def revoked(self) -> bool:
         announced = self._already_revoked  # type: ignore[attr-defined]
+        if not announced and self._signalbox_tracker.turns_away(self):
+            return True  # Celery is told of it when there is time
         revoked: bool = super().revoked()  # type: ignore[misc]
         if announced:
             # It was announced while it waited, and its turn came: Celery has just taken it in again.

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-#: Slots that are passed on in one go; the rest of them in the next turn of Celery's loop.
-BURST = 500
+#: Slots that are passed on in one go, which takes a millisecond or two; the rest in the next turn of Celery's loop.
+BURST = 50
 
 
 class Slots:

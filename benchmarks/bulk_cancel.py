@@ -1,0 +1,98 @@
+"""How long does a cancel of ten thousand waiting tasks take, and for how long does it keep the worker from its work?
+
+The whole of Signalbox runs: the tasks are chosen by a filter over HTTP, and all of them are recorded when the answer
+comes. One worker has taken every task from its queue and runs two of them. The longest turn of its event loop is
+measured on that loop itself, without the time for which other processes had the machine. Exits with 1 when it takes
+ten seconds or more, a turn takes 50 ms or more, or any of the tasks has run.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+from celery import Celery
+
+from signalbox_local.environment import shop
+from signalbox_local.plan import Plan
+from signalbox_local.ports import free_port
+from signalbox_local.progress import silent
+from signalbox_local.run import LocalRun
+from support.turns import GREEDY, LongestTurn, send_many
+
+#: What must not be exceeded, in seconds.
+MOST_TIME = 10.0
+MOST_TURN = 0.05
+#: Seconds for the tasks to be sent, received and recorded.
+_PATIENCE = 180.0
+_PATH = "/scheduler/cancel-tasks/"
+_FILTER = {"name": "count_stock"}
+
+
+async def _until(what: str, look: Callable[[], Awaitable[bool]]) -> None:
+    end = time.monotonic() + _PATIENCE
+    while not await look():
+        if time.monotonic() > end:
+            sys.exit(f"{what}: not seen within {_PATIENCE:g} s")
+        await asyncio.sleep(0.2)
+
+
+async def measure(run: LocalRun, turn: LongestTurn, count: int) -> bool:
+    """Print what was measured; whether all of it is as it must be."""
+    stores = shop(run.valkey.url)
+    headers = {"Authorization": f"Bearer {run.token}"}
+    async with httpx.AsyncClient(base_url=run.plan.url, headers=headers, timeout=_PATIENCE) as api:
+
+        async def counted() -> dict[str, int]:
+            answer = await api.post(_PATH, json={"filter": _FILTER, "dry_run": True})
+            found: dict[str, int] = answer.raise_for_status().json()
+            return found
+
+        async def all_recorded() -> bool:
+            found = await counted()
+            return found["pending"] == count and found["running"] == 2
+
+        with Celery(broker=stores["SHOP_BROKER_URL"], set_as_current=False) as app:
+            await asyncio.to_thread(send_many, app, count + 2)
+        await _until("all tasks are received and recorded", all_recorded)
+        turn.forget()
+        began = time.monotonic()
+        response = await api.post(_PATH, json={"filter": {**_FILTER, "status": "pending"}, "wait": 60})
+        took = time.monotonic() - began
+        answer = response.raise_for_status().json()
+        longest = await turn.settled()
+        print(f"answer after       {took:8.2f} s   {answer['message']}")
+        print(f"longest turn       {longest * 1000:8.1f} ms  of the worker's event loop")
+        began = time.monotonic()
+        response = await api.post(_PATH, json={"filter": _FILTER})
+        print(f"those that run     {time.monotonic() - began:8.2f} s   {response.raise_for_status().json()['message']}")
+        return took < MOST_TIME and longest < MOST_TURN and answer["counts"] == {"dropped": count}
+
+
+async def main() -> None:
+    """Start everything, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=10_000, help="tasks that wait")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        turns = Path(folder) / "turns"
+        os.environ["TURNS_FILE"] = str(turns)
+        config = Path(folder) / "bench.toml"
+        config.write_text(GREEDY.format(), encoding="utf-8")
+        run = LocalRun(Plan(data=Path(folder) / "data", port=free_port(), config=config, hostname="bench"), silent)
+        try:
+            await run.start()
+            good = await measure(run, LongestTurn(turns), arguments.count)
+        finally:
+            await run.stop()
+    if not good:
+        sys.exit("This is not as it must be.")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
