@@ -51,18 +51,22 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     if hint in simple:
         return simple[hint]
     if get_origin(hint) is Annotated:
-        kind, meta = get_args(hint)
-        return values(kind).filter(lambda value: len(value) >= meta.min_length) if meta.min_length else values(kind)
+        return bounded(*get_args(hint))
     if get_origin(hint) is Literal:
         return st.sampled_from(get_args(hint))
     if get_origin(hint) is tuple:
         parts = get_args(hint)
-        if parts[-1] is Ellipsis:
-            return st.lists(values(parts[0]), max_size=3).map(tuple)
-        return st.tuples(*map(values, parts))
+        many = parts[-1] is Ellipsis
+        return st.lists(values(parts[0]), max_size=3).map(tuple) if many else st.tuples(*map(values, parts))
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return structs(hint)
     return st.one_of([values(part) for part in get_args(hint)])
+
+
+def bounded(hint: Any, meta: msgspec.Meta) -> st.SearchStrategy[Any]:
+    """Values of a type that are as long as they must be."""
+    least = meta.min_length or 0
+    return values(hint).filter(lambda value: len(value) >= least) if least else values(hint)
 
 
 def structs(cls: type[msgspec.Struct]) -> st.SearchStrategy[Any]:

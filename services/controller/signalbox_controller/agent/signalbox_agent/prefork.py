@@ -146,7 +146,7 @@ class Prefork:
 
 @contextmanager
 def _collecting_nothing() -> Iterator[None]:
-    """Celery collects all garbage before each fork (its issue 2927): 0.2 s of its loop where ten thousand tasks wait."""
+    """Celery collects all garbage before each fork (its issue 2927): 0.2 s of its loop where many tasks wait."""
     if gc.get_freeze_count():  # the application's own doing
         yield
         return
