@@ -51,7 +51,7 @@ async def cancel_many(
     chosen = [task.task_id for task in matches.tasks] if matches else body.task_ids or []
     task_ids = list(dict.fromkeys(chosen))
     known = await _known(services, [task_id for task_id in task_ids if decisions.may_be_task_id(task_id)])
-    told = _told_already(task_ids, known)
+    told = _told_already(services, task_ids, known)
     result = await services.commander.cancel_many(
         [task_id for task_id in task_ids if task_id not in told],
         issuer,
@@ -64,7 +64,19 @@ async def cancel_many(
     told |= await _told(services, result, known)
     matched = matches.total if matches else None
     tasks = [told[task_id] for task_id in task_ids]
-    return bulk.answer(tasks, result.command_ids, matched=matched, recorded=result.recorded)
+    recorded = result.recorded or await _all_over(services, result, known)
+    return bulk.answer(tasks, result.command_ids, matched=matched, recorded=recorded)
+
+
+async def _all_over(services: Services, result: BulkResult, known: Known) -> bool:
+    """Whether the record shows all of it, whoever told it so."""
+    if not known:
+        return False
+    ids = [task.task_id for task in result.tasks if task.task_id in known]
+    try:
+        return not await services.record.ask(partial(unfinished_of, task_ids=ids))
+    except DatabaseUnavailable:
+        return False
 
 
 async def _matches(services: Services, body: CancelTasksBody) -> Matches:
@@ -98,11 +110,11 @@ async def _known(services: Services, task_ids: Sequence[str]) -> Known:
         return None
 
 
-def _told_already(task_ids: Sequence[str], known: Known) -> dict[str, BulkTask]:
+def _told_already(services: Services, task_ids: Sequence[str], known: Known) -> dict[str, BulkTask]:
     """Those that nobody needs to be asked about: they are over, or not the ids of tasks."""
     told: dict[str, BulkTask] = {}
     for task_id in task_ids:
-        case = _case(task_id, known, frozenset())
+        case = _case(services, task_id, known, frozenset())
         over = bulk.told_by_record(case)
         if over is not None:
             told[task_id] = over
@@ -113,10 +125,16 @@ def _told_already(task_ids: Sequence[str], known: Known) -> dict[str, BulkTask]:
     return told
 
 
-def _case(task_id: str, known: Known, hosts: frozenset[str]) -> Case:
+def _case(services: Services, task_id: str, known: Known, hosts: frozenset[str]) -> Case:
     task = known.get(task_id) if known else None
     host = task.task.host if task else None
-    return Case(task_id=task_id, known=task, record_up=known is not None, host_present=host is None or host in hosts)
+    return Case(
+        task_id=task_id,
+        known=task,
+        record_up=known is not None,
+        host_present=host is None or host in hosts,
+        refused_for=services.refused_for,
+    )
 
 
 async def _told(services: Services, result: BulkResult, known: Known) -> dict[str, BulkTask]:
@@ -125,7 +143,7 @@ async def _told(services: Services, result: BulkResult, known: Known) -> dict[st
         known = await _look_again(services, result, known)
     told: dict[str, BulkTask] = {}
     for number, verdict in enumerate(result.tasks):
-        told[verdict.task_id] = bulk.told(_case(verdict.task_id, known, hosts), _of_one(result, verdict))
+        told[verdict.task_id] = bulk.told(_case(services, verdict.task_id, known, hosts), _of_one(result, verdict))
         if number % SLICE == SLICE - 1:
             await asyncio.sleep(0)
     return told

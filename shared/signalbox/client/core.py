@@ -128,6 +128,7 @@ class Commander:
         ]
         for command in commands:
             await publish_command(self._redis, self._key, command)
+        wait = wait if hosts else min(wait, BLINK)
         patience = Patience(wait, record_wait, stragglers=wait)
         hearings = [
             self._hear(command.command_id, hosts, patience, bulk.following(part))

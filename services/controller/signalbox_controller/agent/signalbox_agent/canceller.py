@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from signalbox_agent import events
@@ -55,8 +56,8 @@ class Canceller:
         self._pool = pool
         #: Killed while the broker was away: Celery is told when it is back.
         self._unannounced: list[tuple[Any, str]] = []
-        self._refusing = Slices(loop, self._end)
-        self._discarding = Slices(loop, _discard)
+        #: One for all: of two, each would be due again when the other is done, and kombu's hub runs up to ten in a row.
+        self._later: Slices[Callable[[], None]] = Slices(loop, lambda work: work())
 
     # What the controller asks
 
@@ -91,7 +92,7 @@ class Canceller:
                 held[task_id] = None
             if self._runs.has(task_id):
                 here.append(task_id)
-        self._refusing.put(here)
+        self._later.put(partial(self._end, task_id) for task_id in here)
 
     def _end(self, task_id: str) -> None:
         self._drop(task_id, self._runs.held.get(task_id))
@@ -132,7 +133,7 @@ class Canceller:
         self._runs.ended[run.task_id] = {"state": "dropped", "detail": "It will not run"}
         self._runs.remove(run)
         self._link.event(events.dropped(run, "cancelled", REASON, command_id))
-        self._discarding.put([request])
+        self._later.put([partial(_discard, request)])
 
     # Killing
 
