@@ -42,7 +42,7 @@ class Slices(Generic[T]):
             try:
                 self._work(piece)
             except Exception:  # noqa: BLE001 - see safety
-                complain(f"{self._work.__qualname__} of {piece!r}")
+                complain(self._work.__qualname__)  # one place: which piece it was is in the error
         self._due = bool(self._left)
         if self._due:
             self._loop.call_later(PAUSE, self._turn)
