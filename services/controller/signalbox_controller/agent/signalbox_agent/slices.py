@@ -13,7 +13,7 @@ from signalbox_agent.safety import complain
 T = TypeVar("T")
 
 #: Seconds of one slice; what its last piece takes comes on top.
-SLICE = 0.01
+SLICE = 0.005
 #: Seconds between two slices: kombu's hub runs up to ten timers that are due before it looks at anything else.
 PAUSE = 0.002
 
