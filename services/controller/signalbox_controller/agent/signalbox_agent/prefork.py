@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import select
 import signal
 import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from billiard.common import TERM_SIGNAL
@@ -15,6 +13,7 @@ from billiard.pool import DEATH
 from celery.concurrency.asynpool import SCHED_STRATEGY_FAIR
 
 from signalbox_agent import proc
+from signalbox_agent.garbage import Spared
 from signalbox_agent.proc import Who
 from signalbox_agent.safety import guarded
 
@@ -75,8 +74,12 @@ class Prefork:
 
     def refill(self) -> None:
         """Reap what died and start what is missing: that takes a while, so not before a proof is out."""
-        with _collecting_nothing():
+        spared = Spared()
+        spared.begin()  # Celery collects all garbage before each fork (its issue 2927)
+        try:
             self._pool.maintain_pool()
+        finally:
+            spared.end()
 
     def has(self, pid: int) -> bool:
         """Whether the pool has a child with this pid."""
@@ -142,16 +145,3 @@ class Prefork:
             original(pid, exitcode)
 
         handler.state_handlers[DEATH] = on_death
-
-
-@contextmanager
-def _collecting_nothing() -> Iterator[None]:
-    """Celery collects all garbage before each fork (its issue 2927): 0.2 s of its loop where many tasks wait."""
-    if gc.get_freeze_count():  # the application's own doing
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()  # not in the child, which need not look through what it has from its parent, either

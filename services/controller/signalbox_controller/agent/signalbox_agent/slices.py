@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Generic, TypeVar
 
+from signalbox_agent.garbage import Spared
 from signalbox_agent.loop import Loop
 from signalbox_agent.safety import complain
 
@@ -27,12 +28,14 @@ class Slices(Generic[T]):
         self._work = work
         self._left: deque[T] = deque()
         self._due = False
+        self._spared = Spared()
 
     def put(self, pieces: Iterable[T]) -> None:
         """Do these, after those that came before."""
         self._left.extend(pieces)
         if self._left and not self._due:
             self._due = True
+            self._spared.begin()
             self._loop.call_later(PAUSE, self._turn)
 
     def _turn(self) -> None:
@@ -46,3 +49,5 @@ class Slices(Generic[T]):
         self._due = bool(self._left)
         if self._due:
             self._loop.call_later(PAUSE, self._turn)
+        else:
+            self._spared.end()
