@@ -11,17 +11,25 @@ import gc
 class Spared:
     """What is there when it begins is not looked through until it ends; what comes meanwhile is collected as ever."""
 
+    #: How many are under way: to ask the collector whether anything is spared takes as long as to look through it.
+    _under_way = 0
+
     def __init__(self) -> None:
         self._ours = False
 
     def begin(self) -> None:
         """Spare what is there, unless the application has done so itself."""
-        if not gc.get_freeze_count():
+        if not Spared._under_way:
+            if gc.get_freeze_count():
+                return
             gc.freeze()
-            self._ours = True
+        Spared._under_way += 1
+        self._ours = True
 
     def end(self) -> None:
         """Spare it no longer."""
         if self._ours:
             self._ours = False
-            gc.unfreeze()
+            Spared._under_way -= 1
+            if not Spared._under_way:
+                gc.unfreeze()
