@@ -79,15 +79,20 @@ def test_the_time_for_a_kill_begins_with_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("standing", "can_kill", "expected"),
+    ("standing", "can_kill", "can_refuse", "expected"),
     [
-        (Standing.WAITING, True, Way.DROP),
-        (Standing.WAITING, False, Way.DROP),
-        (Standing.HANDED, True, Way.AWAIT),
-        (Standing.HANDED, False, Way.DROP),
-        (Standing.RUNNING, True, Way.KILL),
-        (Standing.RUNNING, False, Way.REFUSE),
+        (Standing.WAITING, True, False, Way.DROP),
+        (Standing.WAITING, True, True, Way.DROP),
+        (Standing.WAITING, False, True, Way.DROP),
+        (Standing.HANDED, True, False, Way.AWAIT),
+        (Standing.HANDED, True, True, Way.DROP),
+        (Standing.HANDED, False, True, Way.DROP),
+        (Standing.RUNNING, True, False, Way.KILL),
+        (Standing.RUNNING, True, True, Way.KILL),
+        (Standing.RUNNING, False, True, Way.REFUSE),
     ],
 )
-def test_what_a_cancel_does_depends_on_where_the_task_is(standing: Standing, can_kill: bool, expected: Way) -> None:
-    assert way(standing, can_kill=can_kill) is expected
+def test_what_a_cancel_does_depends_on_where_the_task_is(
+    standing: Standing, can_kill: bool, can_refuse: bool, expected: Way
+) -> None:
+    assert way(standing, can_kill=can_kill, can_refuse=can_refuse) is expected

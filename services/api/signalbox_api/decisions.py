@@ -141,7 +141,9 @@ def _finished(case: Case, result: CancelResult) -> Decision:
 
 def _unsupported(case: Case, result: CancelResult) -> Decision:
     why = result.detail or "its pool cannot kill a single task"
-    return _error(409, result, f"{_title(case, result)} cannot be cancelled: {why}. Stop its process instead")
+    return _error(
+        409, result, f"{_title(case, result)} cannot be cancelled: {why.rstrip('.')}. Stop its process instead"
+    )
 
 
 def _alive(case: Case, result: CancelResult) -> Decision:

@@ -45,7 +45,7 @@ class TaskReceived(TaskEvent, frozen=True, kw_only=True):
 class TaskStarted(TaskEvent, frozen=True, kw_only=True):
     """A pool child began to run the task."""
 
-    #: The pool child's, not the worker's.
+    #: The pool child's, not the worker's; except in pools whose tasks share the worker's process.
     pid: int
     args: str = ""
     kwargs: str = ""
@@ -112,11 +112,11 @@ class TaskSignalled(TaskEvent, frozen=True, kw_only=True):
 
 
 class TaskCancelled(TaskEvent, frozen=True, kw_only=True):
-    """The task's process and all that descended from it were seen dead after a cancel."""
+    """The task's process and all that descended from it were seen dead after a cancel; or its greenlet was."""
 
     command_id: str
     pid: int
-    #: The signal that did it: TERM or KILL.
+    #: The signal that did it: TERM or KILL; GreenletExit where it was no signal, and the process lives on.
     signal: str
     started_at: Moment | None = None
     #: Every process that was ended with it.

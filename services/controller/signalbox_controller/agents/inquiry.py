@@ -13,6 +13,8 @@ from signalbox_controller.procfs import Proc
 
 #: What became of the question.
 Finding = Literal["dead", "finished", "dropped", "unknown", "unsupported", "alive", "silent"]
+#: Pools that cannot end a single task.
+INDIVISIBLE = frozenset({"threads", "solo"})
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -62,11 +64,17 @@ class Inquiry:
         """What is known now."""
         return self.done.result() if self.done.done() else "silent"
 
+    def unanswered(self, pool: str) -> Finding:
+        """What is to be said while the agent says nothing, as when a task keeps its worker's process to itself."""
+        return "unsupported" if self.run is not None and pool in INDIVISIBLE else "silent"
+
     def child(self) -> Proc | None:
-        """The task's process if it is still there; None when it is gone.
+        """The task's process if it is still there; None when it is gone, or when it was the worker's own.
 
         A process that has its pid and was started after we asked is another one.
         """
+        if self.report is not None and self.report.shared:
+            return None
         pid = self.report.pid if self.report and self.report.pid is not None else None
         if self._child is not None and pid in {None, self._child.pid}:
             return self._child if procfs.present(self._child) else None

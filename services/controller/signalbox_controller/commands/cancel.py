@@ -9,8 +9,9 @@ from signalbox.messages.base import utc_now
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import TaskCancelled
 from signalbox_controller.agents.agent import Agent
-from signalbox_controller.agents.inquiry import Finding, Inquiry
+from signalbox_controller.agents.inquiry import INDIVISIBLE, Finding, Inquiry
 from signalbox_controller.agents.protocol import Cancel
+from signalbox_controller.commands.detail import Told, in_words
 from signalbox_controller.commands.ports import Ports, Result
 from signalbox_controller.commands.proof import Proof, prove
 from signalbox_controller.commands.verdict import DECISIVE, combine
@@ -46,13 +47,15 @@ def _line(command: CancelTask, ports: Ports, agent: Agent) -> Cancel:
 async def _pursue(answer: Answer, ports: Ports) -> Finding:
     """Wait for the agent's last word, and prove it."""
     inquiry = answer.inquiry
-    kill_at = asyncio.get_running_loop().time() + inquiry.line.grace
+    grace = inquiry.line.grace if answer.agent.pool not in INDIVISIBLE else 0.0
+    kill_at = asyncio.get_running_loop().time() + grace
     deadline = kill_at + PATIENCE
     try:
         async with asyncio.timeout_at(deadline):
             finding = await asyncio.shield(inquiry.done)
     except TimeoutError:
-        return "silent"
+        answer.finding = inquiry.unanswered(answer.agent.pool)
+        return answer.finding
     if finding == "dead":
         answer.proof = await prove(inquiry, ports.reaper, kill_at, deadline, ours=not answer.agent.adopted)
         finding = "alive" if answer.proof.survivors else "dead"
@@ -106,20 +109,5 @@ def _event(command: CancelTask, ports: Ports, answer: Answer, told: TaskCancelle
 
 
 def _detail(answer: Answer) -> str:
-    """What a person should know beyond the verdict."""
-    report, name = answer.inquiry.report, answer.agent.name
-    match answer.finding:
-        case "alive":
-            left = answer.proof.survivors if answer.proof else []
-            pids = [proc.pid for proc in left] or ([report.pid] if report and report.pid else [])
-            return f"Pid {', '.join(map(str, pids)) or 'unknown'} of {name} outlived KILL."
-        case "silent":
-            return f"{name} did not answer in time."
-        case "unsupported":
-            return f"The pool of {name} cannot end a single task; stop the process instead."
-        case "finished":
-            return f"It ended by itself ({(report.status if report else None) or 'how is not known'})."
-        case "dead" if answer.proof and answer.proof.ended:
-            return f"{len(answer.proof.ended)} processes that it had left behind were ended with it."
-        case _:
-            return ""
+    agent = answer.agent
+    return in_words(Told(agent.name, agent.pool, answer.finding, answer.inquiry.report, answer.proof))

@@ -23,6 +23,8 @@ from signalbox_reconciler.fold.rows import LogRow, Phase, TaskRow, microseconds,
 REQUEUED = "Given back to its queue, to be run again"
 #: What the key of a run that a child began is made of; see `TaskEvent`.
 RUN_PARTS = 4
+#: What a process is sent; greenlets get none.
+SIGNALS = frozenset({"TERM", "KILL"})
 
 
 def received(event: TaskReceived, batch: Batch) -> None:
@@ -81,8 +83,9 @@ def dropped(event: TaskDropped, batch: Batch) -> None:
 
 
 def cancelled(event: TaskCancelled, batch: Batch) -> None:
-    """Failed, because its process was ended on purpose and seen dead."""
-    _end_task(event, batch, "failed", "cancelled", event.error, signal=event.signal)
+    """Failed, because it was ended on purpose and seen dead."""
+    signal = event.signal if event.signal in SIGNALS else None
+    _end_task(event, batch, "failed", "cancelled", event.error, signal=signal)
     _end_log(event, Phase.FINISHED, batch, "failed", "cancelled", event.error)
 
 

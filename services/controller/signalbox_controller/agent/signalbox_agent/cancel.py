@@ -13,7 +13,7 @@ class Standing(enum.Enum):
     """Where in its worker a task is."""
 
     WAITING = "waiting for a free child, or for its time"
-    HANDED = "handed to the pool, not yet accepted by a child"
+    HANDED = "handed to the pool, not yet accepted there"
     RUNNING = "running"
 
 
@@ -26,12 +26,15 @@ class Way(enum.Enum):
     REFUSE = "say that this pool cannot"
 
 
-def way(standing: Standing, *, can_kill: bool) -> Way:
-    """What to do about a task, in a pool that can or cannot end a single one."""
+def way(standing: Standing, *, can_kill: bool, can_refuse: bool = False) -> Way:
+    """What to do about a task, in a pool that can or cannot end a single one, or refuse it when it is about to start.
+
+    Every pool can do one of the two.
+    """
     if standing is Standing.WAITING:
         return Way.DROP
     if standing is Standing.HANDED:
-        return Way.AWAIT if can_kill else Way.DROP
+        return Way.AWAIT if can_kill and not can_refuse else Way.DROP
     return Way.KILL if can_kill else Way.REFUSE
 
 

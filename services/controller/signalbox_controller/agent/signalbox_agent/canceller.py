@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from billiard.common import TERM_SIGNAL
+
 from signalbox_agent import events
 from signalbox_agent.cancel import Standing, Way, way
-from signalbox_agent.children import Children
-from signalbox_agent.kill import Kill
+from signalbox_agent.killing import Kill, Killer
 from signalbox_agent.link import Link
 from signalbox_agent.loop import Loop
-from signalbox_agent.prefork import TERM_SIGNAL, Prefork
 from signalbox_agent.runs import Run, Runs
 from signalbox_agent.safety import guarded
 from signalbox_agent.slices import Slices
@@ -42,16 +42,14 @@ class Canceller:
         runs: Runs,
         link: Link,
         loop: Loop,
-        children: Children,
-        prefork: Prefork | None,
+        killer: Killer | None,
         pool: str,
     ) -> None:
-        """`prefork` is None where no single task can be ended."""
+        """`killer` is None where no single task can be ended."""
         self._runs = runs
         self._link = link
         self._loop = loop
-        self._children = children
-        self._prefork = prefork
+        self._killer = killer
         self._pool = pool
         #: Killed while the broker was away: Celery is told when it is back.
         self._unannounced: list[tuple[Any, str]] = []
@@ -65,7 +63,7 @@ class Canceller:
         if not live:
             self._absent(command_id, task_id)
             return
-        chosen = {way(standing(run), can_kill=self._prefork is not None): run for run in reversed(live)}
+        chosen = {self._way(run): run for run in reversed(live)}
         if Way.KILL in chosen:
             self._runs.held[task_id] = command_id
             self._kill(chosen[Way.KILL], [command_id], grace)
@@ -95,11 +93,15 @@ class Canceller:
     def _end(self, task_id: str) -> None:
         self._drop(task_id, self._runs.held.get(task_id))
         for run in self._runs.of(task_id):
-            choice = way(standing(run), can_kill=self._prefork is not None)
+            choice = self._way(run)
             if choice is Way.KILL:
                 self._kill(run, [], GRACE)
             elif choice is Way.AWAIT:
                 run.wanted.append((None, GRACE))
+
+    def _way(self, run: Run) -> Way:
+        killer = self._killer
+        return way(standing(run), can_kill=killer is not None, can_refuse=killer is None or killer.can_refuse)
 
     def _absent(self, command_id: str, task_id: str) -> None:
         known = self._runs.ended.get(task_id)
@@ -110,7 +112,7 @@ class Canceller:
     def _drop(self, task_id: str, command_id: str | None) -> None:
         """Have Celery announce and acknowledge as revoked what waits here."""
         for run in self._runs.of(task_id):
-            if way(standing(run), can_kill=self._prefork is not None) is Way.DROP:
+            if self._way(run) is Way.DROP:
                 self._runs.held[task_id] = command_id
                 run.request.revoked()
 
@@ -139,13 +141,11 @@ class Canceller:
     def _kill(self, run: Run, commands: list[str], grace: float) -> None:
         kill = run.kill
         if kill is None:
-            child = self._prefork.child(run.pid) if self._prefork else None
-            if child is None or self._prefork is None:
+            kill = run.kill = self._killer.kill(run, grace, self) if self._killer else None
+            if kill is None:
                 self._gone_already(run, commands)
                 return
-            kill = Kill(run, child, grace, self._prefork, self._children, self._loop, self)
             kill.commands.extend(commands)
-            run.kill = kill
             kill.begin()
             return
         kill.commands.extend(commands)
@@ -172,12 +172,12 @@ class Canceller:
             self._link.event(events.signalled(kill.run, kill.commands[0], kill.signal, kill_at))
 
     def _progress(self, command_id: str, kill: Kill) -> None:
-        self._answer(command_id, kill.run.task_id, {"state": "signalled", **_facts(kill)})
+        self._answer(command_id, kill.run.task_id, {"state": "signalled", **kill.facts()})
 
     def dead(self, kill: Kill) -> None:
         """Prove first, then tell Celery: that takes a while."""
         run, request = kill.run, kill.run.request
-        answer = {"state": "dead", **_facts(kill), "killed": kill.killed(), "strays": kill.strays()}
+        answer = {"state": "dead", **kill.proof()}
         if kill.commands:
             self._link.event(events.cancelled(run, kill.commands[0], kill.signal, kill.killed()))
         else:
@@ -185,8 +185,8 @@ class Canceller:
         self._close(kill, answer)
         if self._loop.hub is None and self._loop.last_hub is not None:
             self._unannounced.append((request, kill.signal))
-        else:
-            self._announce(request, kill.signal)
+        elif self._killer is not None:
+            self._killer.aside(lambda: self._announce(request, kill.signal))
 
     def finished(self, kill: Kill) -> None:
         """See Herald; the event was sent when the child told of its success."""
@@ -200,9 +200,8 @@ class Canceller:
 
     def alive(self, kill: Kill) -> None:
         """See Herald."""
-        detail = "It outlived KILL; it will be reported when it dies"
         for command_id in kill.commands:
-            self._answer(command_id, kill.run.task_id, {"state": "alive", "detail": detail, **_facts(kill)})
+            self._answer(command_id, kill.run.task_id, {"state": "alive", "detail": kill.outlived, **kill.facts()})
 
     def _close(self, kill: Kill, answer: Answer) -> None:
         run = kill.run
@@ -228,12 +227,8 @@ class Canceller:
         """Have Celery store the result, acknowledge the message and send its signals: all of it is true now."""
         if request._already_revoked:  # Celery's own mark
             return
-        number = int(TERM_SIGNAL) if signal == "TERM" else 9
+        number = 9 if signal == "KILL" else int(TERM_SIGNAL)
         request._announce_revoked("terminated", True, number, False)  # as its terminate() does
 
     def _answer(self, command_id: str, task_id: str, answer: Answer) -> None:
         self._link.say({"type": "cancel", "command_id": command_id, "task_id": task_id, **answer})
-
-
-def _facts(kill: Kill) -> Answer:
-    return {"pid": kill.child.who.pid, "signal": kill.signal}

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from time import monotonic, time
 from typing import Any
 
+from billiard.einfo import ExceptionInfo
 from celery.exceptions import TaskRevokedError
 from celery.utils.imports import symbol_by_name
 from celery.worker import state
@@ -22,10 +24,16 @@ def _telling(on_success: Callable[..., Any]) -> Callable[..., Any]:
     """Have an `on_success` tell of the success; a failure that it is given ends up in `on_failure`."""
 
     @functools.wraps(on_success)
-    def call(self: Any, failed__retval__runtime: tuple[Any, Any, Any], **kwargs: Any) -> Any:
-        answer = on_success(self, failed__retval__runtime, **kwargs)
+    def call(self: Any, failed__retval__runtime: Any, **kwargs: Any) -> Any:
+        if isinstance(failed__retval__runtime, ExceptionInfo):
+            # An exit, raised where tasks share the process: Celery's own method cannot read it.
+            return self.on_failure(failed__retval__runtime)
         failed, result, runtime = failed__retval__runtime
-        if not failed:
+        killed = failed is False and runtime is None  # how Celery words that a greenlet was killed
+        if killed and self._signalbox_tracker.exited(self):
+            return None
+        answer = on_success(self, failed__retval__runtime, **kwargs)
+        if not failed and not killed:
             self._signalbox_tracker.succeeded(self, result, runtime)
         return answer
 
@@ -49,10 +57,12 @@ class Watched:
             cls.on_success = _telling(generated)  # type: ignore[attr-defined]
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        if self._already_revoked and self._signalbox_tracker.refuses_to_start():  # type: ignore[attr-defined]
+        tracker = self._signalbox_tracker
+        if tracker.shared and tracker.refused(self, time() - (monotonic() - time_accepted)):
             raise TaskRevokedError(self.id)  # type: ignore[attr-defined]
         super().on_accepted(pid, time_accepted)  # type: ignore[misc]
-        self._signalbox_tracker.accepted(self, pid)
+        if not tracker.shared:
+            tracker.accepted(self, pid)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         if self._signalbox_tracker.swallows(self, exc_info):
@@ -73,7 +83,10 @@ class Watched:
     def on_timeout(self, soft: Any, timeout: Any) -> Any:
         if not soft and self._signalbox_tracker.killing(self):
             return None
-        return super().on_timeout(soft, timeout)  # type: ignore[misc]
+        answer = super().on_timeout(soft, timeout)  # type: ignore[misc]
+        if not soft and self._signalbox_tracker.shared:
+            self._signalbox_tracker.timed_out(self, timeout)
+        return answer
 
     def send_event(self, type: str, **fields: Any) -> Any:  # noqa: A002 - Celery's signature
         run = self._signalbox
@@ -110,6 +123,8 @@ class Claims:
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
         self._classes: dict[Any, type] = {}
+        #: What every task's `run` is wrapped in, where greenlets run it.
+        self.around: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
 
     @guarded
     def claim(self, tasks: Any) -> None:
@@ -121,3 +136,5 @@ class Claims:
             if base not in self._classes:
                 self._classes[base] = watched_class(base, self._tracker)
             task.Request = self._classes[base]
+            if self.around is not None:
+                task.run = self.around(task.run)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from time import time
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
-from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
+from billiard.exceptions import SoftTimeLimitExceeded, Terminated, TimeLimitExceeded, WorkerLostError
 from celery.exceptions import Ignore, Reject, Retry
 
 from signalbox_agent import events
@@ -24,7 +25,12 @@ from signalbox_agent.texts import clean, error_of, lost
 #: What a child that dies under its task is reported as; a kill that is under way has its own account of it.
 DEATHS = (Terminated, WorkerLostError, SystemExit, TimeLimitExceeded)
 #: What a failure with one of these is called; all others are errors.
-OUTCOMES = {Reject: "rejected", TimeLimitExceeded: "time_limit", SystemExit: "worker_lost"}
+OUTCOMES = {
+    Reject: "rejected",
+    TimeLimitExceeded: "time_limit",
+    SoftTimeLimitExceeded: "time_limit",
+    SystemExit: "worker_lost",
+}
 
 
 def exception_of(einfo: Any) -> Any:
@@ -53,6 +59,8 @@ class Tracker:
         self.on_started: Callable[[Run], None] = lambda _: None
         #: Told of every end that somebody has asked for before the start.
         self.on_unstarted: Callable[[Run], None] = lambda _: None
+        #: Calls back when what runs a task is dead; in pools where that cannot be seen, at once.
+        self.when_dead: Callable[[Run, Callable[[], None]], None] = lambda _, callback: callback()
 
     def run_of(self, request: Any) -> Run:
         """The run that belongs to a request."""
@@ -87,14 +95,31 @@ class Tracker:
 
     @guarded
     def accepted(self, request: Any, pid: int) -> None:
-        """A child, or whatever the pool has, runs it."""
+        """A child runs it."""
         with self._lock:
             run = self.run_of(request)
             if run.over or (self.children is not None and not self.children.watch(pid)):
                 return  # the pool accepts in the parent's name what it is about to refuse
-            run.begin(request.time_start, pid, self._instance)
-            self._link.event(events.started(run))
-            self.on_started(run)
+            self._begin(run, request.time_start, pid)
+
+    @guarded
+    def refused(self, request: Any, started_at: float) -> bool:
+        """Whether it must not start, in pools that cannot give back what waits there; if it may, it has.
+
+        A cancel finds it either before this, and sees to it that it is refused here, or after, as one that runs.
+        """
+        with self._lock:
+            run = self.run_of(request)
+            if request._already_revoked or run.task_id in self._runs.held:  # Celery's mark comes later than ours
+                return True
+            if not run.over:
+                self._begin(run, started_at, os.getpid())
+            return False
+
+    def _begin(self, run: Run, started_at: float, pid: int) -> None:
+        run.begin(started_at, pid, self._instance)
+        self._link.event(events.started(run))
+        self.on_started(run)
 
     @guarded
     def succeeded(self, request: Any, result: object, runtime: float | None) -> None:
@@ -104,6 +129,24 @@ class Tracker:
             self._final(run, events.succeeded(run, result, runtime), "completed")
             if run.killing:
                 run.kill.ended("completed")
+
+    @guarded
+    def exited(self, request: Any) -> bool:
+        """Its greenlet was killed, which Celery takes for a success; whether that must not come to its ears."""
+        with self._lock:
+            run = self.run_of(request)
+            if run.killing or request._already_revoked:
+                return True
+            self._final(run, events.failed(run, "revoked", "Its greenlet was killed, but not by Signalbox"), "failed")
+            return False
+
+    @guarded
+    def timed_out(self, request: Any, seconds: float) -> None:
+        """It exceeded its hard time limit, in a pool that says nothing more of it."""
+        with self._lock:
+            run = self.run_of(request)
+            limit = error_of(TimeLimitExceeded(seconds))
+            self._at_death(run, lambda: (events.failed(run, "time_limit", limit), "failed"))
 
     @guarded
     def listen(self, request: Any) -> None:
@@ -145,6 +188,8 @@ class Tracker:
     def _failure(self, run: Run, request: Any, exception: Any, einfo: Any) -> tuple[Event, str | None]:
         if isinstance(exception, Terminated):
             return self._terminated(run, request)
+        if isinstance(exception, WorkerLostError) and self.shared:  # what is lost is the task alone: it raised an exit
+            return events.failed(run, "error", error_of(exception), einfo), "failed"
         if isinstance(exception, WorkerLostError):
             return events.failed(run, "worker_lost", lost(run.pid, exception)), "failed"
         outcome = next((name for kind, name in OUTCOMES.items() if isinstance(exception, kind)), "error")
@@ -208,10 +253,10 @@ class Tracker:
             if not run.over and not run.killing:
                 self._final(run, *outcome())
 
-        if self.children is None or run.pid is None:
+        if run.started_at is None:
             end()
         else:
-            self.children.when_dead(run.pid, end)
+            self.when_dead(run, end)
 
     @guarded
     def swallows(self, request: Any, einfo: Any) -> bool:
@@ -228,6 +273,7 @@ class Tracker:
         """Whether a kill is under way."""
         return self.run_of(request).killing
 
-    def refuses_to_start(self) -> bool:
-        """Whether a revoked task must be stopped at its start: threads and greenlets cannot give back what waits."""
+    @property
+    def shared(self) -> bool:
+        """Whether tasks share the worker's process."""
         return self.children is None

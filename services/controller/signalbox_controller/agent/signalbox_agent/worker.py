@@ -21,6 +21,8 @@ from signalbox_agent.canceller import Canceller
 from signalbox_agent.children import Children
 from signalbox_agent.custody import Custody
 from signalbox_agent.diary import Diary, path_of
+from signalbox_agent.kill import Processes
+from signalbox_agent.killing import Killer
 from signalbox_agent.link import Link, line_of
 from signalbox_agent.loop import Loop
 from signalbox_agent.prefork import Prefork
@@ -84,12 +86,8 @@ class WorkerAgent:
         """The pool is up, nothing is consumed yet."""
         pool = self._worker.pool
         killable = isinstance(pool, TaskPool) and self._worker.hub is not None
-        if killable:
-            self._prefork = Prefork(pool)
-            self.tracker.children = children = Children(self.loop, self._prefork.has, self._child_died)
-        else:
-            children = Children(self.loop, lambda _: False, lambda _: None)
-        self._canceller = Canceller(self.runs, self.link, self.loop, children, self._prefork, pool_name(pool))
+        killer = self._processes(pool) if killable else self._greens(pool) if pool.is_green else None
+        self._canceller = Canceller(self.runs, self.link, self.loop, killer, pool_name(pool))
         self._canceller.refuse(refused(self._path))
         if self._prefork is not None:
             self._prefork.before_exit(self._canceller.about_to_exit)
@@ -100,6 +98,21 @@ class WorkerAgent:
             self.loop.call_later(SNAPSHOT_EVERY, self._snapshot_again)
             self.link.connect()
         self.link.welcomed.wait(WELCOME_WITHIN)
+
+    def _processes(self, pool: Any) -> Killer:
+        self._prefork = Prefork(pool)
+        self.tracker.children = children = Children(self.loop, self._prefork.has, self._child_died)
+        self.tracker.when_dead = lambda run, callback: children.when_dead(run.pid or 0, callback)
+        return Processes(self._prefork, children, self.loop)
+
+    def _greens(self, pool: Any) -> Killer | None:
+        from signalbox_agent.green import greens  # needs the library that such a pool has
+
+        killer = greens(pool, pool_name(pool), self.loop)
+        if killer is not None:
+            self.tracker.when_dead = killer.when_dead
+            self.claims.around = killer.watched
+        return killer
 
     @guarded
     def turning(self, hub: Any) -> None:
