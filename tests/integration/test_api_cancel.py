@@ -55,6 +55,7 @@ async def test_a_cancel_without_a_body_answers_as_documented(
         "command_id": command.command_id,
         "verified": True,
         "recorded": True,
+        "detail": "",
     }
 
 

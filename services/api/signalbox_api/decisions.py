@@ -28,6 +28,8 @@ class CancelAnswer(msgspec.Struct, frozen=True, kw_only=True):
     verified: bool = False
     #: The record shows it.
     recorded: bool = False
+    #: What else the hosts say, in words.
+    detail: str = ""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -207,6 +209,7 @@ def _answer(
         command_id=result.command_id,
         verified=verified,
         recorded=result.recorded,
+        detail=result.detail,
     )
 
 

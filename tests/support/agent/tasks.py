@@ -273,3 +273,15 @@ def retries_on_exit(self: Any) -> str:
     except BaseException:  # noqa: BLE001 - the point of it
         raise self.retry(countdown=0.2) from None
     return "never asked"
+
+
+@app.task
+def count(values: list[Any]) -> int:
+    """The body of a chord."""
+    return len(values)
+
+
+@app.task(bind=True)
+def tries_later(self: Any) -> str:
+    """Fail, to be tried again in ten minutes."""
+    raise self.retry(countdown=600)

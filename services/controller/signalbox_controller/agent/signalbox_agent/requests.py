@@ -15,6 +15,7 @@ from celery.exceptions import TaskRevokedError
 from celery.utils.imports import symbol_by_name
 from celery.worker import state
 
+from signalbox_agent.canvas import end_chain
 from signalbox_agent.runs import Run
 from signalbox_agent.safety import guarded
 from signalbox_agent.tracker import Tracker
@@ -107,6 +108,8 @@ class Watched:
 
     def _announce_revoked(self, reason: Any, terminated: Any, signum: Any, expired: Any) -> Any:
         answer = super()._announce_revoked(reason, terminated, signum, expired)  # type: ignore[misc]
+        if self._signalbox_tracker.held(self):
+            end_chain(self, reason)
         self._signalbox_tracker.revoked(self, terminated=bool(terminated), expired=bool(expired))
         return answer
 
