@@ -1,6 +1,7 @@
 """What becomes of a chain, a group or a chord when one of its tasks is cancelled; and nobody waits for ever."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -47,12 +48,17 @@ class Canvas:
         with pytest.raises(error):
             self.app.AsyncResult(task_id).get(timeout=DEADLINE)
 
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.app.backend.result_consumer.stop()
+        self.app.backend.client.close()
+        self.app.close()
+
 
 @pytest.fixture
 def canvas(worker: Worker) -> Iterator[Canvas]:
-    canvas = Canvas(worker)
-    yield canvas
-    canvas.app.close()
+    with closing(Canvas(worker)) as canvas:
+        yield canvas
 
 
 #: A member that is cancelled while it runs, and one that is while it waits.

@@ -43,9 +43,9 @@ class TaskReceived(TaskEvent, frozen=True, kw_only=True):
 
 
 class TaskStarted(TaskEvent, frozen=True, kw_only=True):
-    """A pool child began to run the task."""
+    """A pool child began to run the task; in pools whose tasks share the worker's process, that has."""
 
-    #: The pool child's, not the worker's; except in pools whose tasks share the worker's process.
+    #: The pool child's, not the worker's.
     pid: int
     args: str = ""
     kwargs: str = ""

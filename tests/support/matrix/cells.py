@@ -11,6 +11,8 @@ KILLING = GREEN | {"prefork"}
 SHARING = frozenset(POOLS) - {"prefork"}
 #: Seconds that each running task takes if nobody ends it.
 LASTS = 5.0
+#: The same, for what keeps its worker from answering in time.
+LONG = 7.0
 
 DOWN, QUEUED, PREFETCHED = "queued, no worker up", "queued", "prefetched"
 LATER, RETRY = "for later (ETA)", "waits for its retry"
@@ -39,7 +41,8 @@ KINDS = (
     Kind("runs a program in its own session", "launches", {"detached": True}, pools=KILLING),
     Kind("leaves a daemon", "forsakes", pools=frozenset({"prefork"})),
     Kind("its process is stopped", "freezes", pools=frozenset({"prefork"})),
-    Kind("one long C call", "calls", alone=True),
+    Kind("one long C call", "calls", {"seconds": LONG}, alone=True),
+    Kind("a C call that stops all threads", "holds", {"seconds": LONG}, alone=True),
 )
 
 
@@ -94,6 +97,7 @@ class Cell:
         return any(str(pid) not in self.answer.get("detail", "") for pid in alive)
 
 
+STATES = (RUNNING, STOPPED, RETRY, LATER, PREFETCHED, QUEUED, DOWN)
 #: States in which nothing of a task has run yet.
 UNTOUCHED = frozenset({DOWN, QUEUED, PREFETCHED, LATER})
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from support.matrix.cells import (
     DOWN,
     KILLING,
+    KINDS,
     LASTS,
     LATER,
     PLAIN,
@@ -17,6 +18,7 @@ from support.matrix.cells import (
     QUEUED,
     RETRY,
     RUNNING,
+    STATES,
     STOPPED,
     Cell,
     Kind,
@@ -43,8 +45,7 @@ class Course:
         for cell in self._field.cells:
             await self._field.is_over(cell)
             self._field.look(cell)
-        order = {pool: number for number, pool in enumerate(POOLS)}
-        return sorted(self._field.cells, key=lambda cell: order[cell.pool])
+        return sorted(self._field.cells, key=_place)
 
     def _cell(self, pool: str, state: str, kind: Kind = PLAIN) -> Cell:
         return Cell(self._field.broker, pool, state, kind)
@@ -116,6 +117,11 @@ class Course:
         await _all(field.cancel(cell) for cell in cells)
         await field.start_all()
         await _all(field.started(follower) for follower in followers)
+
+
+def _place(cell: Cell) -> tuple[int, ...]:
+    """Where a cell stands in the table."""
+    return POOLS.index(cell.pool), STATES.index(cell.state), KINDS.index(cell.kind)
 
 
 async def _all(work: Iterable[Awaitable[object]]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from support.matrix.cells import SHARING, Cell
+from support.matrix.cells import RETRY, SHARING, Cell
 
 INTRODUCTION = """\
 # What a cancel does, cell by cell
@@ -18,7 +18,7 @@ came, on a machine that was busy with all the other cells.
 - **200**: cancelled and verified.
 - **202**: the cancel holds, and its proof is still to come; in the end the record has the truth.
 - **404**: neither the record nor a worker knows the id; the cancel holds all the same, it is refused when it arrives.
-- **409**: this pool cannot end a single task; it runs on until it ends, or its process is stopped.
+- **409**: this pool cannot end a single task, which runs on until it ends, or its process is stopped; or it had ended.
 - **502**: it goes on whatever is thrown into it, until its process is stopped.
 """
 _COLUMNS = ("pool", "state", "stubbornness", "answer", "after", "the record says", "what happened")
@@ -45,8 +45,9 @@ def _happened(cell: Cell) -> str:
         return "never ran"
     if cell.completed:
         return "ran to its end"
+    if cell.state == RETRY:
+        return "was not tried again"
     gone = "its greenlet is dead" if cell.pool in SHARING else "its process is gone"
-    if not (programs := cell.pids("program")):
+    if not cell.pids("program"):
         return gone
-    left = set(programs) & set(cell.alive)
-    return f"{gone}; its program runs on, as the answer says" if left else f"{gone}, and so is its program"
+    return f"{gone}; its program runs on, and is named" if cell.alive_then else f"{gone}, and so is its program"

@@ -82,6 +82,18 @@ def calls(seconds: float) -> None:
 
 
 @app.task
+def holds(seconds: float) -> None:
+    """The same, in one that lets no other thread of the process run meanwhile."""
+    time.sleep(0.3)
+    note("started")
+    sample = 1_000_000
+    begin = time.perf_counter()
+    sum(range(sample))
+    sum(range(int(sample * seconds / (time.perf_counter() - begin))))
+    note("completed")
+
+
+@app.task
 def launches(seconds: float, detached: bool = False) -> None:
     """Run a program, perhaps in a session of its own, and wait for it."""
     program = subprocess.Popen(["sleep", str(seconds)], start_new_session=detached)
