@@ -1,5 +1,6 @@
 """What becomes of a chain, a group or a chord when one of its tasks is cancelled; and nobody waits for ever."""
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from typing import Any
@@ -49,13 +50,14 @@ class Canvas:
             self.app.AsyncResult(task_id).get(timeout=DEADLINE)
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Let go of all connections, once nobody waits on them any more."""
+        gc.collect()
         self.app.backend.result_consumer.stop()
         self.app.backend.client.close()
         self.app.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def canvas(worker: Worker) -> Iterator[Canvas]:
     with closing(Canvas(worker)) as canvas:
         yield canvas

@@ -109,10 +109,17 @@
  * @property {boolean} bus  Whether the server hears of changes.
  * @property {string} why  What ended the last connection.
  *
+ * @typedef {object} Offer  What a person may do about it.
+ * @property {string} words
+ * @property {() => void} act
+ */
+
+/**
  * @typedef {object} Toast
  * @property {number} id
  * @property {"good" | "bad" | "plain"} kind
  * @property {string} text
+ * @property {Offer | null} offer
  */
 
 export {};
