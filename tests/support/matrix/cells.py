@@ -41,7 +41,7 @@ KINDS = (
     Kind("runs a program in its own session", "launches", {"detached": True}, pools=KILLING),
     Kind("leaves a daemon", "forsakes", pools=frozenset({"prefork"})),
     Kind("its process is stopped", "freezes", pools=frozenset({"prefork"})),
-    Kind("one long C call", "calls", {"seconds": LONG}, alone=True),
+    Kind("one long C call", "calls", {"seconds": LONG}, pools=frozenset({"prefork", "gevent", "threads"}), alone=True),
     Kind("a C call that stops all threads", "holds", {"seconds": LONG}, alone=True),
 )
 
