@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from support.matrix.cells import KINDS, Cell, faults
+from support.matrix.cells import KINDS, POOLS, Cell, faults
 from support.matrix.course import Course
 from support.matrix.field import a_field
 from support.matrix.table import written
@@ -19,7 +19,7 @@ REDIS = "Redis"
 BROKERS = (REDIS, "RabbitMQ")
 
 
-async def tried(folder: Path, brokers: Sequence[str]) -> list[Cell]:
+async def tried(folder: Path, brokers: Sequence[str], pools: Sequence[str]) -> list[Cell]:
     """The cells of one broker after the other, so that times can be compared."""
     cells: list[Cell] = []
     async with a_postgres(folder / "postgres") as postgres:
@@ -29,7 +29,7 @@ async def tried(folder: Path, brokers: Sequence[str]) -> list[Cell]:
                 _address(name, folder, redis) as broker,
                 a_field(folder / name, postgres, redis, name=name, broker=broker) as field,
             ):
-                cells += await Course(field, KINDS).run()
+                cells += await Course(field, KINDS, pools).run()
     return cells
 
 
@@ -43,14 +43,26 @@ async def _address(name: str, folder: Path, redis: Redis) -> AsyncIterator[str]:
             yield rabbit.url
 
 
+def _show_logs(folder: Path) -> None:
+    """What everything said last, for whoever has to find out what went wrong."""
+    for log in sorted(folder.glob("*/data/logs/*.log")):
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        sys.stderr.write("\n".join([f"== {log.name}", *lines[-30:], ""]))
+
+
 def main() -> int:
     """Exits with 1 when there is a fault."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, help="where the table is to be written")
     parser.add_argument("--broker", action="append", choices=BROKERS, help="only this one")
+    parser.add_argument("--pool", action="append", choices=POOLS, help="only this one")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="signalbox-matrix-") as folder:
-        cells = asyncio.run(tried(Path(folder), options.broker or BROKERS))
+        try:
+            cells = asyncio.run(tried(Path(folder), options.broker or BROKERS, options.pool or POOLS))
+        except BaseException:
+            _show_logs(Path(folder))
+            raise
     if options.write:
         options.write.write_text(written(cells), encoding="utf-8")
     found = [(cell, words) for cell in cells if (words := faults(cell))]

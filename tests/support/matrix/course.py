@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from support.matrix.cells import (
@@ -32,14 +32,15 @@ LATER_BY = 8.0
 class Course:
     """One broker's part of the matrix."""
 
-    def __init__(self, field: Field, kinds: Iterable[Kind]) -> None:
+    def __init__(self, field: Field, kinds: Iterable[Kind], pools: Sequence[str] = POOLS) -> None:
         self._field = field
         self._kinds = tuple(kinds)
+        self._pools = pools
 
     async def run(self) -> list[Cell]:
         """Try every cell; answers all of them, with what became of each in the end."""
-        await _all(self._pool(pool) for pool in POOLS)
-        await _all(self._stopped(pool) for pool in ("prefork", "gevent"))
+        await _all(self._pool(pool) for pool in self._pools)
+        await _all(self._stopped(pool) for pool in ("prefork", "gevent") if pool in self._pools)
         await self._down()
         await asyncio.sleep(LATER_BY)  # nothing tells that something will never run
         for cell in self._field.cells:
@@ -112,8 +113,8 @@ class Course:
         """No worker is up; each, once it is, finds the cancelled task first, and then one that shows that it has."""
         field = self._field
         await field.stop_all()
-        cells = [await field.send(self._cell(pool, DOWN), seconds=0.0) for pool in POOLS]
-        followers = [await field.send(self._cell(pool, ""), seconds=0.0, counts=False) for pool in POOLS]
+        cells = [await field.send(self._cell(pool, DOWN), seconds=0.0) for pool in self._pools]
+        followers = [await field.send(self._cell(pool, ""), seconds=0.0, counts=False) for pool in self._pools]
         await _all(field.cancel(cell) for cell in cells)
         await field.start_all()
         await _all(field.started(follower) for follower in followers)

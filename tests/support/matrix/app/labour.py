@@ -86,8 +86,10 @@ def calls(seconds: float) -> None:
 def holds(seconds: float) -> None:
     """Block in a C call that lets no other thread of the process run meanwhile, as a careless extension does."""
     time.sleep(0.3)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # any would end the sleep
     note("started")
     ctypes.PyDLL(None).sleep(int(seconds))
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     note("completed")
 
 
