@@ -20,7 +20,7 @@ from support.system import System, a_system
 #: Tasks that each worker runs at once; a solo one runs one.
 SLOTS = 10
 #: Seconds for a task to start, and for the record to follow.
-SOON = 30.0
+SOON = 60.0
 #: Seconds that a cancel waits for its proof.
 WAIT = 9.0
 
