@@ -108,7 +108,7 @@ class Watched:
 
     def _announce_revoked(self, reason: Any, terminated: Any, signum: Any, expired: Any) -> Any:
         answer = super()._announce_revoked(reason, terminated, signum, expired)  # type: ignore[misc]
-        if self._signalbox_tracker.held(self):
+        if self._signalbox_tracker.refuses(self):
             end_chain(self, reason)
         self._signalbox_tracker.revoked(self, terminated=bool(terminated), expired=bool(expired))
         return answer

@@ -273,10 +273,6 @@ class Tracker:
         """Whether a kill is under way."""
         return self.run_of(request).killing
 
-    def held(self, request: Any) -> bool:
-        """Whether it was cancelled by us, and not revoked by somebody else."""
-        return clean(request.id) in self._runs.held
-
     @property
     def shared(self) -> bool:
         """Whether tasks share the worker's process."""
