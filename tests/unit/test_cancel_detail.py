@@ -9,8 +9,12 @@ from signalbox_controller.commands.proof import Proof
 from signalbox_controller.procfs import Proc
 
 
-def report(state: CancelState, *, pid: int | None = None, shared: bool = False, **words: str) -> CancelReport:
-    return CancelReport(command_id="c", task_id="t", state=state, pid=pid, shared=shared, **words)
+def report(
+    state: CancelState, *, pid: int | None = None, shared: bool = False, detail: str = "", status: str = ""
+) -> CancelReport:
+    return CancelReport(
+        command_id="c", task_id="t", state=state, pid=pid, shared=shared, detail=detail, status=status or None
+    )
 
 
 LEFT = Proof([Proc(8, 1)], [])
