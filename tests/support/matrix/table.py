@@ -18,6 +18,7 @@ came, on a machine that was busy with all the other cells.
 - **200**: cancelled and verified.
 - **202**: the cancel holds, and its proof is still to come; in the end the record has the truth.
 - **404**: neither the record nor a worker knows the id; the cancel holds all the same, it is refused when it arrives.
+  Every worker of the host is asked: where one is kept busy by another cell and does not answer, it is 202.
 - **409**: this pool cannot end a single task, which runs on until it ends, or its process is stopped; or it had ended.
 - **502**: it goes on whatever is thrown into it, until its process is stopped.
 """
