@@ -182,11 +182,8 @@ def test_a_task_that_exits_has_failed_and_its_worker_lives_on(worker: Worker) ->
     worker.peer.event("TaskSucceeded", worker.send("empty"))
 
 
-@pytest.mark.parametrize("pool", ["gevent", "eventlet"])
-def test_a_cancel_works_while_the_worker_waits_for_its_last_tasks(
-    peer: Peer, redis: Redis, tmp_path: Path, pool: str
-) -> None:
-    with a_worker(peer, redis.url_of(2), tmp_path / "log", "-P", pool, "-c", "2", "--purge") as worker:
+def test_a_cancel_works_while_the_worker_waits_for_its_last_tasks(peer: Peer, redis: Redis, tmp_path: Path) -> None:
+    with a_worker(peer, redis.url_of(2), tmp_path / "log", "-P", "gevent", "-c", "2", "--purge") as worker:
         task_id, _ = worker.there("cleans_up", 0.0)
         worker.process.terminate()
         peer.line("stopping")
