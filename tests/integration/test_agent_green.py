@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from support.agent.peer import DEADLINE, Peer
+from support.agent.peer import Peer
 from support.agent.worker import Worker, a_worker
 from support.stores.choose import a_redis
 from support.stores.server import Redis
@@ -27,11 +26,6 @@ def worker(request: pytest.FixtureRequest, redis: Redis, tmp_path_factory: pytes
         Peer(folder / "socket"), redis.url_of(number), folder / "log", "-P", request.param, "-c", "10"
     ) as worker:
         yield worker
-
-
-@pytest.fixture
-def peer(tmp_path: Path) -> Peer:
-    return Peer(tmp_path / "socket")
 
 
 def stored(worker: Worker, task_id: str) -> str:
@@ -180,17 +174,6 @@ def test_a_task_that_exits_has_failed_and_its_worker_lives_on(worker: Worker) ->
     failed = worker.peer.event("TaskFailed", worker.send("exits"))
     assert (failed.outcome, "SystemExit(3)" in failed.error) == ("error", True)
     worker.peer.event("TaskSucceeded", worker.send("empty"))
-
-
-def test_a_cancel_works_while_the_worker_waits_for_its_last_tasks(peer: Peer, redis: Redis, tmp_path: Path) -> None:
-    with a_worker(peer, redis.url_of(2), tmp_path / "log", "-P", "gevent", "-c", "2", "--purge") as worker:
-        task_id, _ = worker.there("cleans_up", 0.0)
-        worker.process.terminate()
-        peer.line("stopping")
-        assert peer.answer(peer.cancel(task_id))["state"] == "dead"
-        assert worker.process.wait(DEADLINE) == 0
-        assert peer.course(task_id) == ["TaskReceived", "TaskStarted", "TaskCancelled"]
-        assert stored(worker, task_id) == "REVOKED"
 
 
 def test_nothing_of_the_agent_has_gone_wrong_and_nothing_is_left(worker: Worker) -> None:
