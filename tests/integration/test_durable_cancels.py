@@ -100,6 +100,23 @@ async def test_a_late_acknowledged_task_that_was_cancelled_is_refused_whenever_i
     assert await marks.written() == [task_id]
 
 
+async def test_a_running_task_that_its_broker_has_delivered_once_more_is_ended_and_does_not_run_again(
+    host: Host, marks: Marks
+) -> None:
+    """A Redis that comes back gives out again whatever is not acknowledged, also what still runs."""
+    task_id = await marks.send("late")
+    started = await host.seen(TaskStarted, task_id=task_id)
+    await host.redis.client_kill_filter(_type="normal", skipme=True)
+
+    async def delivered_again() -> bool:
+        return len(await host.of(TaskReceived, task_id=task_id)) == 2
+
+    await eventually(delivered_again, "the second delivery", within=30.0)
+    assert (await host.commander.cancel(task_id, ALICE)).verdict == "cancelled"
+    assert not exists(started.pid)
+    assert await marks.written() == [task_id]
+
+
 async def test_what_others_have_cancelled_is_dropped_and_ended_here_without_a_command(
     host: Host, marks: Marks, tmp_path: Path
 ) -> None:
