@@ -119,8 +119,10 @@ class Canceller:
     def accepted(self, run: Run) -> None:
         """A child began to run it: time to carry out what was asked meanwhile."""
         wanted, run.wanted = run.wanted, []
+        if not wanted and run.task_id in self._runs.held:  # refused while it was on its way to the child
+            wanted = [(None, GRACE)]
         for command_id, grace in wanted:
-            self._runs.held[run.task_id] = command_id
+            self._runs.held[run.task_id] = command_id or self._runs.held.get(run.task_id)
             self._kill(run, [command_id] if command_id else [], grace)
 
     def unstarted(self, run: Run) -> None:
@@ -212,6 +214,10 @@ class Canceller:
         twin = next((other for other in self._runs.of(run.task_id) if other.started_at is not None), None)
         if twin is not None:  # delivered twice: dead means that no run of it is left
             self._kill(twin, kill.commands, GRACE)
+            return
+        handed = next((other for other in self._runs.of(run.task_id) if standing(other) is Standing.HANDED), None)
+        if handed is not None and kill.commands:
+            handed.wanted.extend((command_id, GRACE) for command_id in kill.commands)
             return
         for command_id in kill.commands:
             self._answer(command_id, run.task_id, answer)
