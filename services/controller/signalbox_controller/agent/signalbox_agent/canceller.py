@@ -175,7 +175,7 @@ class Canceller:
         request, pid = run.request, run.pid
         self._link.event(events.cancelled(run, mark["command_id"], mark["signal"], [pid] if pid else [], REASON))
         run.over = True
-        self._hold(run.task_id, mark["command_id"])
+        self._runs.held[run.task_id] = mark["command_id"]
         answer = {"state": "dead", "pid": pid, "signal": mark["signal"], "killed": [pid], "strays": []}
         self._runs.ended[run.task_id] = answer
         self._runs.remove(run)

@@ -2,7 +2,7 @@
 
 Celery's child turns a TERM into a SystemExit wherever it happens to be. Where the body has already returned or raised,
 that would only cut off the report: the result is not stored, or stored and not told, and a task that has done its work
-would be called cancelled. There the TERM is put off until the report is out, a few milliseconds later. Whatever is not
+would be called cancelled. There the TERM is put off until the report is out. Whatever is not
 recognised is left to Celery. Nothing of this costs anything before a TERM comes.
 """
 
@@ -23,8 +23,9 @@ from celery.app import trace
 
 from signalbox_agent.safety import guarded
 
-#: Seconds between looks whether the report is out: at first, and at most.
-SOON, LATER = 0.001, 0.02
+#: Seconds between looks whether the report is out. A child that exits in the same moment in which it has told its parent
+#: may be taken for one that died without a word; who wanted its end mostly brings it about sooner than this.
+LOOK = 0.2
 
 Handler = Callable[[int, Any], Any]
 
@@ -106,10 +107,8 @@ class Term:
         return over
 
     def _remind(self, task: object) -> None:
-        pause = SOON
         while self._put_off == task:
-            sleep(pause)
-            pause = min(pause * 2, LATER)
+            sleep(LOOK)
             self._again = True
             os.kill(self._pid, TERM_SIGNAL)
 
