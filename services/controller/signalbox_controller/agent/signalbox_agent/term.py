@@ -23,8 +23,8 @@ from celery.app import trace
 
 from signalbox_agent.safety import guarded
 
-#: Seconds between looks whether the report is out. A child that exits in the same moment in which it has told its parent
-#: may be taken for one that died without a word; who wanted its end mostly brings it about sooner than this.
+#: Seconds between looks whether the report is out. A child that exits in the same moment in which it has told its
+#: parent may be taken for one that died without a word; who wanted its end mostly brings it about sooner than this.
 LOOK = 0.2
 
 Handler = Callable[[int, Any], Any]
