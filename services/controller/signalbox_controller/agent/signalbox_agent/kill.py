@@ -29,6 +29,9 @@ class Herald(Protocol):
     def signalled(self, kill: Kill, kill_at: float | None) -> None:
         """A signal was sent to the child; `kill_at` is an epoch in seconds."""
 
+    def asked(self, kill: Kill) -> bool:
+        """Whether somebody else has sent the first signal."""
+
     def dead(self, kill: Kill) -> None:
         """Child and descendants are dead."""
 
@@ -36,7 +39,7 @@ class Herald(Protocol):
         """Something outlived KILL."""
 
     def finished(self, kill: Kill) -> None:
-        """The task completed in spite of the signal."""
+        """The task completed in spite of the signal, or had failed before it."""
 
     def late(self, kill: Kill) -> None:
         """The task was over before a signal was sent."""
@@ -71,7 +74,8 @@ class Kill:
         self._loop = loop
         self._herald = herald
         self._plan = Plan(Stage.TERM, monotonic() + grace)
-        self._ended: str | None = None
+        #: What the child told of the task; see `cancel.Seen`.
+        self.end: str | None = None
         self._signalled: dict[Stage, set[Who]] = {Stage.TERM: set(), Stage.KILL: set()}
         self._timer: Timer | None = None
         self._looking = False
@@ -102,8 +106,8 @@ class Kill:
         self.look()
 
     def ended(self, how: str) -> None:
-        """The child told that the task is over: `completed`, or `failed`."""
-        self._ended = self._ended or how
+        """The child told that the task is over, and how; see `cancel.Seen`."""
+        self.end = self.end or how
         self.look()
 
     def before_exit(self) -> None:
@@ -161,7 +165,7 @@ class Kill:
         return Seen(
             now=monotonic(),
             child_gone=self.child_gone,
-            ended=self._ended,
+            ended=self.end,
             left=len(left),
             fresh=sum(who not in had for who in everyone),
         )
@@ -174,7 +178,8 @@ class Kill:
 
     def _do(self, act: Act) -> None:
         if act is Act.TERM_CHILD:
-            self._prefork.signal(self.child, TERM_SIGNAL)
+            if self._plan.asked_again or not self._herald.asked(self):  # a second TERM breaks off what the first began
+                self._prefork.signal(self.child, TERM_SIGNAL)
             self._signalled[Stage.TERM].add(self.child.who)
             self._herald.signalled(self, time() + self._plan.deadline - monotonic())
         elif act is Act.TERM_REST:
