@@ -42,9 +42,23 @@ def seen(**what: object) -> Seen:
             (Act.SAY_FINISHED,),
             id="it completed, and its child died of the TERM",
         ),
-        pytest.param(TERM, seen(ended="failed"), Stage.TERM, (Act.TERM_CHILD,), id="it made an error of the TERM"),
         pytest.param(
-            dataclasses.replace(TERM, asked_again=True), seen(ended="failed"), Stage.TERM, (), id="it was asked twice"
+            TERM, seen(ended="failed"), Stage.DONE, (Act.SAY_FINISHED,), id="it had failed before the TERM came"
+        ),
+        pytest.param(
+            KILL,
+            seen(ended="failed", child_gone=True),
+            Stage.DONE,
+            (Act.SAY_FINISHED,),
+            id="it had failed, and its report was the last word",
+        ),
+        pytest.param(TERM, seen(ended="interrupted"), Stage.TERM, (Act.TERM_CHILD,), id="it made an error of the TERM"),
+        pytest.param(
+            dataclasses.replace(TERM, asked_again=True),
+            seen(ended="interrupted"),
+            Stage.TERM,
+            (),
+            id="it was asked twice",
         ),
         pytest.param(OVERDUE, seen(fresh=1), Stage.KILL, (Act.KILL_ALL,), id="it ignored the TERM"),
         pytest.param(

@@ -8,6 +8,9 @@ from functools import partial
 from signalbox.messages.events import ProcessChanged
 from signalbox.messages.receipts import ProcessReport
 from signalbox_controller import procfs
+from signalbox_controller.agents.agent import Agent
+from signalbox_controller.agents.slots import Slots
+from signalbox_controller.commands.outside import Worker
 from signalbox_controller.desired import Desired, Wish
 from signalbox_controller.lease.leases import Leases
 from signalbox_controller.logfile import LogFile
@@ -55,6 +58,13 @@ class Fleet:
                 process.carry_on(stop)
             elif name in left and process.standing.wish == "stopped":
                 process.stop(Order(by="an earlier command"))
+
+    def worker_of(self, agent: Agent) -> Worker | None:
+        """The launch that this agent speaks for; None when that is over."""
+        life = self._processes[agent.name].life if agent.name in self._processes else None
+        if life is None or life.agent is not agent:
+            return None
+        return Worker(life.main, Slots(self._site.launcher.socket, life.instance))
 
     def logs(self) -> list[LogFile]:
         """What they print."""

@@ -15,6 +15,7 @@ from signalbox_agent.loop import Loop
 from signalbox_agent.runs import Run, Runs
 from signalbox_agent.safety import guarded
 from signalbox_agent.slices import Slices
+from signalbox_agent.slot import Slots
 
 #: Seconds between TERM and KILL for a cancelled task that came back to life, which nobody asks about.
 GRACE = 5.0
@@ -22,6 +23,8 @@ GRACE = 5.0
 SWIFT = 0.05
 #: Why it has no result; what people read.
 REASON = "Task cancelled manually"
+#: The same of a task that was killed after its body had ended; nobody can tell how far its report had come.
+CUT_OFF = f"{REASON}; its work was done, and its report was cut off"
 
 Answer = dict[str, Any]
 
@@ -44,6 +47,7 @@ class Canceller:
         loop: Loop,
         killer: Killer | None,
         pool: str,
+        slots: Slots,
     ) -> None:
         """`killer` is None where no single task can be ended."""
         self._runs = runs
@@ -51,6 +55,7 @@ class Canceller:
         self._loop = loop
         self._killer = killer
         self._pool = pool
+        self._slots = slots
         #: Killed while the broker was away: Celery is told when it is back.
         self._unannounced: list[tuple[Any, str]] = []
         self._refusing = Slices(loop, self._end)
@@ -121,8 +126,10 @@ class Canceller:
     def accepted(self, run: Run) -> None:
         """A child began to run it: time to carry out what was asked meanwhile."""
         wanted, run.wanted = run.wanted, []
+        if not wanted and run.task_id in self._runs.held:  # refused while it was on its way to the child
+            wanted = [(None, GRACE)]
         for command_id, grace in wanted:
-            self._runs.held[run.task_id] = command_id
+            self._runs.held[run.task_id] = command_id or self._runs.held.get(run.task_id)
             self._kill(run, [command_id] if command_id else [], grace)
 
     def unstarted(self, run: Run) -> None:
@@ -153,10 +160,29 @@ class Canceller:
             self._progress(command_id, kill)
 
     def _gone_already(self, run: Run, commands: list[str]) -> None:
-        """Its child died by itself a moment ago; Celery is about to notice and to say what becomes of it."""
+        """Its child died a moment ago; if by itself, Celery is about to notice and to say what becomes of it."""
+        if self.ended_outside(run):
+            for command_id in commands:
+                self._absent(command_id, run.task_id)
+            return
         for command_id in commands:
             detail = f"Its process {run.pid} died before it could be signalled"
             self._answer(command_id, run.task_id, {"state": "finished", "status": "failed", "detail": detail})
+
+    def ended_outside(self, run: Run) -> bool:
+        """Whether the controller has ended its child while we did not answer: then it is cancelled, for us as well."""
+        mark = self._slots.mark(run.pid, run.key)
+        if mark is None or run.over:
+            return mark is not None
+        request, pid = run.request, run.pid
+        self._link.event(events.cancelled(run, mark["command_id"], mark["signal"], [pid] if pid else [], REASON))
+        run.over = True
+        self._runs.held[run.task_id] = mark["command_id"]
+        answer = {"state": "dead", "pid": pid, "signal": mark["signal"], "killed": [pid], "strays": []}
+        self._runs.ended[run.task_id] = answer
+        self._runs.remove(run)
+        self._tell_celery(request, mark["signal"])
+        return True
 
     # How a kill goes on
 
@@ -165,6 +191,10 @@ class Canceller:
         self._loop.call_later(SWIFT, lambda: self._record(kill, kill_at))
         for command_id in kill.commands:
             self._progress(command_id, kill)
+
+    def asked(self, kill: Kill) -> bool:
+        """See Herald: the controller does so when we do not answer."""
+        return self._slots.mark(kill.run.pid, kill.run.key) is not None
 
     def _record(self, kill: Kill, kill_at: float | None) -> None:
         """Tell those who look on, unless there is nothing to see any more."""
@@ -178,20 +208,19 @@ class Canceller:
         """Prove first, then tell Celery: that takes a while."""
         run, request = kill.run, kill.run.request
         answer = {"state": "dead", **kill.proof()}
+        cut_off = kill.signal == "KILL" and self._slots.by_itself(run.pid, run.task_id)
+        reason = CUT_OFF if cut_off else REASON
         if kill.commands:
-            self._link.event(events.cancelled(run, kill.commands[0], kill.signal, kill.killed()))
+            self._link.event(events.cancelled(run, kill.commands[0], kill.signal, kill.killed(), reason))
         else:
-            self._link.event(events.failed(run, "cancelled", REASON))
+            self._link.event(events.failed(run, "cancelled", reason))
         self._close(kill, answer)
-        if self._loop.hub is None and self._loop.last_hub is not None:
-            self._unannounced.append((request, kill.signal))
-        elif self._killer is not None:
-            self._killer.aside(lambda: self._announce(request, kill.signal))
+        self._tell_celery(request, kill.signal)
 
     def finished(self, kill: Kill) -> None:
-        """See Herald; the event was sent when the child told of its success."""
+        """See Herald; the event was sent when the child told of the end."""
         self._runs.held.drop(kill.run.task_id)
-        self._close(kill, {"state": "finished", "status": "completed"})
+        self._close(kill, {"state": "finished", "status": kill.end})
 
     def late(self, kill: Kill) -> None:
         """See Herald."""
@@ -212,9 +241,19 @@ class Canceller:
         if twin is not None:  # delivered twice: dead means that no run of it is left
             self._kill(twin, kill.commands, GRACE)
             return
+        handed = next((other for other in self._runs.of(run.task_id) if standing(other) is Standing.HANDED), None)
+        if handed is not None and kill.commands:
+            handed.wanted.extend((command_id, GRACE) for command_id in kill.commands)
+            return
         for command_id in kill.commands:
             self._answer(command_id, run.task_id, answer)
         self._link.flush()
+
+    def _tell_celery(self, request: Any, signal: str) -> None:
+        if self._loop.hub is None and self._loop.last_hub is not None:
+            self._unannounced.append((request, signal))
+        elif self._killer is not None:
+            self._killer.aside(lambda: self._announce(request, signal))
 
     def resume(self) -> None:
         """The broker is back."""

@@ -39,7 +39,8 @@ class GreenKill:
         self._loop = loop
         self._herald = herald
         self._plan = Plan(Stage.TERM, monotonic() + grace)
-        self._ended: str | None = None
+        #: What was told of the end of the task; see `cancel.Seen`.
+        self.end: str | None = None
         self._timer: Timer | None = None
 
     @property
@@ -54,8 +55,8 @@ class GreenKill:
         self.look()
 
     def ended(self, how: str) -> None:
-        """The task returned (`completed`), or raised."""
-        self._ended = self._ended or how
+        """The task returned, or raised; see `cancel.Seen`."""
+        self.end = self.end or how
         self.look()
 
     def look(self) -> None:
@@ -78,7 +79,7 @@ class GreenKill:
         return Seen(
             now=monotonic(),
             child_gone=self._greenlet.dead,
-            ended=self._ended,
+            ended=self.end,
             left=0,
             fresh=int(self._plan.stage is Stage.KILL),  # it feels each throw anew
         )

@@ -56,7 +56,8 @@ class Kill:
         self._loop = loop
         self._herald = herald
         self._plan = Plan(Stage.TERM, monotonic() + grace)
-        self._ended: str | None = None
+        #: What the child told of the task; see `cancel.Seen`.
+        self.end: str | None = None
         self._signalled: dict[Stage, set[Who]] = {Stage.TERM: set(), Stage.KILL: set()}
         self._timer: Timer | None = None
         self._looking = False
@@ -87,8 +88,8 @@ class Kill:
         self.look()
 
     def ended(self, how: str) -> None:
-        """The child told that the task is over: `completed`, or `failed`."""
-        self._ended = self._ended or how
+        """The child told that the task is over, and how; see `cancel.Seen`."""
+        self.end = self.end or how
         self.look()
 
     def before_exit(self) -> None:
@@ -146,7 +147,7 @@ class Kill:
         return Seen(
             now=monotonic(),
             child_gone=self.child_gone,
-            ended=self._ended,
+            ended=self.end,
             left=len(left),
             fresh=sum(who not in had for who in everyone),
         )
@@ -159,7 +160,8 @@ class Kill:
 
     def _do(self, act: Act) -> None:
         if act is Act.TERM_CHILD:
-            self._prefork.signal(self.child, TERM_SIGNAL)
+            if self._plan.asked_again or not self._herald.asked(self):  # a second TERM breaks off what the first began
+                self._prefork.signal(self.child, TERM_SIGNAL)
             self._signalled[Stage.TERM].add(self.child.who)
             self._herald.signalled(self, time() + self._plan.deadline - monotonic())
         elif act is Act.TERM_REST:

@@ -21,6 +21,9 @@ class Kill(Protocol):
     #: What is said when the strongest of all has not ended it.
     outlived: str
 
+    #: What was told of the end of the task; see `cancel.Seen`.
+    end: str | None
+
     @property
     def over(self) -> bool:
         """Whether the last word was spoken."""
@@ -29,7 +32,7 @@ class Kill(Protocol):
         """Try for the first time, unless the task has just ended."""
 
     def ended(self, how: str) -> None:
-        """The task is over: `completed`, or `failed`."""
+        """The task is over, and how; see `cancel.Seen`."""
 
     def look(self) -> None:
         """See how things are, and go on from there."""
@@ -50,6 +53,9 @@ class Herald(Protocol):
     def signalled(self, kill: Kill, kill_at: float | None) -> None:
         """A signal was sent to the task's process; `kill_at` is an epoch in seconds."""
 
+    def asked(self, kill: Kill) -> bool:
+        """Whether somebody else has sent the first signal."""
+
     def dead(self, kill: Kill) -> None:
         """The task is dead, with all that descended from it."""
 
@@ -57,7 +63,7 @@ class Herald(Protocol):
         """It outlived the strongest means."""
 
     def finished(self, kill: Kill) -> None:
-        """The task completed in spite of the kill."""
+        """The task completed in spite of the kill, or had failed before it."""
 
     def late(self, kill: Kill) -> None:
         """The task was over before it felt anything."""

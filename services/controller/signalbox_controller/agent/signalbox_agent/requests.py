@@ -41,6 +41,18 @@ def _telling(on_success: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _waiting(execute: Callable[..., Any]) -> Callable[..., Any]:
+    """Have an `execute_using_pool` leave alone what already runs here; Celery takes the error for a sign of that."""
+
+    @functools.wraps(execute)
+    def call(self: Any, pool: Any, **kwargs: Any) -> Any:
+        if self._signalbox_tracker.waits_for_another(self):
+            raise TaskRevokedError(self.id)
+        return execute(self, pool, **kwargs)
+
+    return call
+
+
 class Watched:
     """The mixin."""
 
@@ -51,11 +63,14 @@ class Watched:
     _signalbox: Run | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Celery generates a subclass for each task whose `on_success` does not call ours (`create_request_cls`)."""
+        """Celery generates a subclass for each task whose methods do not call ours (`create_request_cls`)."""
         super().__init_subclass__(**kwargs)
         generated = cls.__dict__.get("on_success")
         if generated is not None:
             cls.on_success = _telling(generated)  # type: ignore[attr-defined]
+        generated = cls.__dict__.get("execute_using_pool")
+        if generated is not None:
+            cls.execute_using_pool = _waiting(generated)  # type: ignore[attr-defined]
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         tracker = self._signalbox_tracker
@@ -116,7 +131,12 @@ class Watched:
 
 def watched_class(base: Any, tracker: Tracker) -> type:
     """`base` with the mixin over it."""
-    body = {"_signalbox_tracker": tracker, "on_success": base.on_success, "__module__": base.__module__}
+    body = {
+        "_signalbox_tracker": tracker,
+        "on_success": base.on_success,
+        "execute_using_pool": base.execute_using_pool,
+        "__module__": base.__module__,
+    }
     return type(base.__name__, (Watched, base), body)
 
 

@@ -20,7 +20,9 @@ from signalbox_agent.link import Link
 from signalbox_agent.loop import Loop
 from signalbox_agent.runs import Run, Runs, run_key
 from signalbox_agent.safety import guarded
+from signalbox_agent.slot import Slots
 from signalbox_agent.texts import clean, error_of, lost
+from signalbox_agent.twins import first_of
 
 #: What a child that dies under its task is reported as; a kill that is under way has its own account of it.
 DEATHS = (Terminated, WorkerLostError, SystemExit, TimeLimitExceeded)
@@ -43,7 +45,14 @@ class Tracker:
     """Hears of every request of this worker; its methods are called by `requests.Watched`."""
 
     def __init__(
-        self, instance: str, node: str, runs: Runs, link: Link, loop: Loop, queue_of: Callable[[Any], str]
+        self,
+        instance: str,
+        node: str,
+        runs: Runs,
+        link: Link,
+        loop: Loop,
+        queue_of: Callable[[Any], str],
+        slots: Slots,
     ) -> None:
         """`node` is the worker's name; `queue_of` names the queue that a request came from."""
         self._instance = instance
@@ -52,11 +61,14 @@ class Tracker:
         self._link = link
         self._lock = loop.lock
         self._queue_of = queue_of
+        self._slots = slots
         self.ending = Ending()
         #: None in pools whose tasks share the worker's process.
         self.children: Children | None = None
         #: Told of every start.
         self.on_started: Callable[[Run], None] = lambda _: None
+        #: Asked whether the controller has brought about the death of its child.
+        self.on_death: Callable[[Run], bool] = lambda _: False
         #: Told of every end that somebody has asked for before the start.
         self.on_unstarted: Callable[[Run], None] = lambda _: None
         #: Calls back when what runs a task is dead; in pools where that cannot be seen, at once.
@@ -77,6 +89,9 @@ class Tracker:
         run.describe(self._node, self._queue_of(request), clean(request.argsrepr), clean(request.kwargsrepr))
         run.late = bool(request.task.acks_late)
         if request.delivery_info.get("redelivered"):
+            run.first = first_of(self._runs.of(run.task_id), run.retries)
+            if run.first is not None:
+                run.first.twins.append(run)
             # It may have been started before; this wait is later than that start.
             run.key = run_key(run.retries, time())
         self._runs.add(run)
@@ -89,9 +104,15 @@ class Tracker:
         """The worker took it from its queue."""
         with self._lock:
             run = self.run_of(request)
-            if not run.told:
+            if not run.told and run.first is None:
                 run.told = True
                 self._link.event(events.received(run, request.eta, request.root_id, request.parent_id))
+
+    @guarded
+    def waits_for_another(self, request: Any) -> bool:
+        """Whether it must not run, as its task already does, or did when it came."""
+        with self._lock:
+            return self.run_of(request).first is not None
 
     @guarded
     def accepted(self, request: Any, pid: int) -> None:
@@ -161,14 +182,22 @@ class Tracker:
             heard, run.heard = dict(run.heard or ()), None
             if run.over:
                 return
-            if run.killing:
-                run.kill.ended("failed")
-                return
             exception = exception_of(einfo)
-            if isinstance(exception, TimeLimitExceeded):
+            if run.killing:
+                self._failed_under_kill(run, self._outcome(run, request, exception, einfo, heard))
+            elif isinstance(exception, TimeLimitExceeded):
                 self._at_death(run, lambda: self._outcome(run, request, exception, einfo, heard))
             else:
                 self._final(run, *self._outcome(run, request, exception, einfo, heard))
+
+    def _failed_under_kill(self, run: Run, outcome: tuple[Event, str | None]) -> None:
+        """Its own failure counts if it came first; one that will be tried again is cancelled all the same."""
+        event, status = outcome
+        if status is None or not self._slots.by_itself(run.pid, run.task_id):
+            run.kill.ended("interrupted")
+            return
+        self._final(run, event, status)
+        run.kill.ended(status)
 
     def _outcome(
         self, run: Run, request: Any, exception: Any, einfo: Any, heard: dict[str, dict[str, Any]]
@@ -239,7 +268,7 @@ class Tracker:
         if run.over:
             return
         run.over = True
-        self._runs.remove(run)
+        self._runs.remove(run, again=status is None)
         if status is not None:
             self._runs.ended[run.task_id] = {"state": "finished", "status": status}
         self._link.event(event)
@@ -263,8 +292,10 @@ class Tracker:
         """Whether the failure is the death that a kill is about to bring, and nothing that Celery must act upon."""
         with self._lock:
             run = self.run_of(request)
-            if not run.killing or not isinstance(exception_of(einfo), DEATHS):
+            if not isinstance(exception_of(einfo), DEATHS):
                 return False
+            if not run.killing:
+                return self.on_death(run)
             run.kill.look()
             return True
 
