@@ -28,6 +28,9 @@ from signalbox_controller.config import Configuration
 from signalbox_controller.desired import Desired
 from signalbox_controller.fleet import Fleet
 from signalbox_controller.folders import Folders, lock, prepare, show_cancelled
+from signalbox_controller.guests.folder import set_out
+from signalbox_controller.guests.guests import Guests
+from signalbox_controller.guests.notes import Notes
 from signalbox_controller.heartbeat import Heartbeat
 from signalbox_controller.hostname import HostName
 from signalbox_controller.instances import Instances
@@ -109,7 +112,10 @@ async def controller(
             logs=configuration.logs,
         )
         leases = Leases(redis, host, Fences(folders.state / "leases.json"))
-        fleet = Fleet(configuration.processes, site, Desired(folders.state / "desired.json"), leases)
+        names_here = [spec.name for spec in configuration.processes]
+        guests = Guests(site, Notes(folders.state / "guests.json"), names_here)
+        agents.receive_guests(guests.admit)
+        fleet = Fleet(configuration.processes, site, Desired(folders.state / "desired.json"), leases, guests)
         ports = Ports(
             host=host, fleet=fleet, agents=agents, reaper=reaper, cancelled=refusals, turns=Turns(redis, host)
         )
@@ -120,6 +126,7 @@ async def controller(
 
         await refusals.load(cancels_ahead(commands, settings.key))
         await stack.enter_async_context(agents.listening(folders.socket))
+        set_out(folders.guest, folders.socket)
         wills.open()
         fleet.open()
         stack.callback(fleet.leave)
@@ -128,6 +135,7 @@ async def controller(
         loops = (outbox.run, reader.run, heartbeat.run, memory.follow, returns.run, leases.run, rotation.run, name.run)
         await stack.enter_async_context(background(*loops, agents.check, refusals.run))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
+        log.info("Workers that others launch join with PYTHONPATH=%s", folders.guest)
         yield
         if settings.on_exit == "stop":
             order = Order(by=f"the controller of {host}", reason="it was stopped itself")

@@ -150,6 +150,8 @@ class ProcessChanged(Event, frozen=True, kw_only=True):
     kill_at: Moment | None = None
     #: A beat that is wanted and does not run, because another host's does.
     standby: bool = False
+    #: Launched by somebody else, who alone can stop and start it.
+    guest: bool = False
 
 
 class HostSeen(Event, frozen=True, kw_only=True):

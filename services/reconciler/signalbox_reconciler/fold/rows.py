@@ -100,6 +100,7 @@ class ProcessRow(msgspec.Struct, kw_only=True):
     message: str
     kill_at: datetime | None = None
     standby: bool = False
+    guest: bool = False
     at: datetime
 
 
