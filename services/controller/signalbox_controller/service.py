@@ -48,6 +48,9 @@ from signalbox_controller.rotation import Rotation
 from signalbox_controller.site import Site
 from signalbox_controller.spawn import Launcher, inheritable
 from signalbox_controller.turns import Turns
+from signalbox_controller.watching.open_tasks import OpenTasks
+from signalbox_controller.watching.watch import Watch
+from signalbox_controller.watching.watches import Watches
 from signalbox_controller.wills import Wills
 from signalbox_controller.wording import Order
 
@@ -112,12 +115,18 @@ async def controller(
             logs=configuration.logs,
         )
         leases = Leases(redis, host, Fences(folders.state / "leases.json"))
-        names_here = [spec.name for spec in configuration.processes]
-        guests = Guests(site, Notes(folders.state / "guests.json"), names_here)
+        guests = Guests(site, Notes(folders.state / "guests.json"), [spec.name for spec in configuration.processes])
         agents.receive_guests(guests.admit)
         fleet = Fleet(configuration.processes, site, Desired(folders.state / "desired.json"), leases, guests)
+        watches = Watches(_watching(configuration, folders, launcher, reaper, outbox), redis, fleet)
         ports = Ports(
-            host=host, fleet=fleet, agents=agents, reaper=reaper, cancelled=refusals, turns=Turns(redis, host)
+            host=host,
+            fleet=fleet,
+            agents=agents,
+            reaper=reaper,
+            cancelled=refusals,
+            turns=Turns(redis, host),
+            elsewhere=watches.cancel,
         )
         desk = Desk(ports, Memory(carried_out), outbox, settings.key, *_horizon(fresh=fresh))
         commands = _commands(redis, host)
@@ -133,9 +142,8 @@ async def controller(
         await stack.enter_async_context(Operator(host, desk, heartbeat).listening(folders.operator))
         rotation = Rotation(fleet.logs())
         loops = (outbox.run, reader.run, heartbeat.run, memory.follow, returns.run, leases.run, rotation.run, name.run)
-        await stack.enter_async_context(background(*loops, agents.check, refusals.run))
+        await stack.enter_async_context(background(*loops, agents.check, refusals.run, watches.run))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
-        log.info("Workers that others launch join with PYTHONPATH=%s", folders.guest)
         yield
         if settings.on_exit == "stop":
             order = Order(by=f"the controller of {host}", reason="it was stopped itself")
@@ -172,6 +180,15 @@ def _horizon(*, fresh: bool) -> tuple[datetime, datetime]:
     """What came too late for this host, and which cancels; see `Desk`."""
     now = utc_now()
     return (now, now) if fresh else (now - AWAY, datetime.min.replace(tzinfo=UTC))
+
+
+def _watching(
+    configuration: Configuration, folders: Folders, launcher: Launcher, reaper: Reaper, outbox: Outbox
+) -> list[Watch]:
+    return [
+        Watch(spec, launcher, reaper, outbox, OpenTasks(folders.state / f"watch-{spec.label}.json"))
+        for spec in configuration.watches
+    ]
 
 
 def _commands(redis: Redis, host: str) -> Consumer:

@@ -3,9 +3,12 @@
 It holds all that this needs, the agent included, so that a container which mounts the data folder needs nothing else.
 """
 
+import logging
 from pathlib import Path
 
 from signalbox_controller.spawn import AGENT_FOLDER
+
+log = logging.getLogger(__name__)
 
 _PACKAGE = "signalbox_agent"
 _HOOK = "sitecustomize.py"
@@ -22,6 +25,7 @@ def set_out(folder: Path, socket: Path) -> None:
     _write(folder / "socket", f"{socket}\n".encode())
     for source in sorted((AGENT_FOLDER / _PACKAGE).glob("*.py")):
         _write((folder if source.name == _HOOK else package) / source.name, source.read_bytes())
+    log.info("Workers that others launch join with PYTHONPATH=%s", folder)
 
 
 def _write(path: Path, content: bytes) -> None:
