@@ -36,7 +36,7 @@ EXIT = 15.0
 @contextmanager
 def celery(host: Host, log: Path, *options: str, **environ: str) -> Iterator[psutil.Popen]:
     """`celery -A shop worker …`, as somebody types it; nothing is left of it afterwards."""
-    program = Path(sys.executable).with_name("celery")
+    program = str(Path(sys.executable).with_name("celery"))
     results = host.celery.conf.result_backend
     environment = os.environ | {"SHOP_BROKER_URL": host.broker, "SHOP_RESULT_BACKEND": results} | environ
     line = [program, "-A", "shop", "worker", "-c", "2", "-l", "INFO", *options]

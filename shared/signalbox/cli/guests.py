@@ -31,8 +31,8 @@ def how_to_join(path: str) -> str:
             f"  systemd      Environment=PYTHONPATH={path}",
             f"  Kubernetes   env: [{{name: PYTHONPATH, value: {path}}}]",
             f"  a shell      PYTHONPATH={path} celery -A … worker …",
-            "It must run on the controller's host and as the controller's user, or root. In Kubernetes: in the same pod,",
-            "with shareProcessNamespace, and the data folder mounted at the same path in both containers. Where",
+            "It must run on the controller's host, as the controller's user or root. In Kubernetes that is: the same",
+            "pod, with shareProcessNamespace, and the data folder mounted at the same path in both containers. Where",
             "PYTHONPATH is set already, add the folder to it with a colon.",
         )
     )

@@ -21,7 +21,7 @@ from signalbox_agent.watch_queue import EventQueue
 from signalbox_agent.watch_tasks import Watched
 
 #: Seconds between two inspections, and before the second look at a task that its worker no longer names.
-EVERY, AGAIN = 15.0, 2.0
+EVERY, AGAIN = 5.0, 2.0
 #: Seconds before the next try to reach the broker: the first and the longest.
 FIRST, LONGEST = 0.5, 30.0
 
