@@ -140,7 +140,7 @@ async def controller(
         fleet.open()
         stack.callback(fleet.leave)
         await stack.enter_async_context(Operator(host, desk, heartbeat).listening(folders.operator))
-        rotation = Rotation(fleet.logs())
+        rotation = Rotation(fleet.logs() + watches.logs())
         loops = (outbox.run, reader.run, heartbeat.run, memory.follow, returns.run, leases.run, rotation.run, name.run)
         await stack.enter_async_context(background(*loops, agents.check, refusals.run, watches.run))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
@@ -186,7 +186,7 @@ def _watching(
     configuration: Configuration, folders: Folders, launcher: Launcher, reaper: Reaper, outbox: Outbox
 ) -> list[Watch]:
     return [
-        Watch(spec, launcher, reaper, outbox, OpenTasks(folders.state / f"watch-{spec.label}.json"))
+        Watch(spec, launcher, reaper, outbox, OpenTasks(folders.state / f"watch-{spec.label}.json"), configuration.logs)
         for spec in configuration.watches
     ]
 

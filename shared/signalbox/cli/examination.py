@@ -116,9 +116,12 @@ def _process(host: dict[str, Any], process: dict[str, Any]) -> Check:
     state, desired = str(process.get("state", "unknown")), str(process.get("desired", "running"))
     name = process.get("name", "?")
     message = f": {process['message']}" if process.get("message") else ""
+    advice = f"Try: signalbox start --host {host['name']} --process {name}; then read its log on that host."
+    if process.get("guest"):
+        advice = "It was launched by others; look where that was done."
     return Check(
         check=f"process {name} on {host['name']}",
         ok=state == desired,
         detail=f"{state}{message}" if state == desired else f"{state}, should be {desired}{message}",
-        advice=f"Try: signalbox start --host {host['name']} --process {name}; then read its log on that host.",
+        advice=advice,
     )

@@ -34,10 +34,9 @@ async def cancel_task(command: CancelTask, ports: Ports) -> Result:
     """End the task wherever it is on this host; refuse it here from now on, in any case."""
     ports.cancelled.add((command.task_id,), command.issued_at)
     answers = [Answer(agent, agent.ask(_line(command, ports, agent))) for agent in ports.agents.workers()]
-    elsewhere = asyncio.ensure_future(ports.elsewhere(command))
     await _settle([asyncio.ensure_future(_pursue(answer, ports)) for answer in answers])
     result = _conclude(command, ports, answers)
-    return (await elsewhere or result) if result.verdict == "unknown" else result
+    return (await ports.elsewhere(command) or result) if result.verdict == "unknown" else result
 
 
 def _line(command: CancelTask, ports: Ports, agent: Agent) -> Cancel:

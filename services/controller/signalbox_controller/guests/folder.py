@@ -15,17 +15,22 @@ _HOOK = "sitecustomize.py"
 
 
 def set_out(folder: Path, socket: Path) -> None:
-    """Bring the folder up to date, file by file: a worker may be starting from it at this moment.
+    """Bring the folder up to date; a disk that is full keeps nobody from supervising the rest."""
+    try:
+        _set_out(folder, socket)
+    except OSError as error:
+        log.error("%s cannot be written: %s; workers that others launch cannot join", folder, error)  # noqa: TRY400
+    else:
+        log.info("Workers that others launch join with PYTHONPATH=%s", folder)
 
-    Raises:
-        OSError: it cannot be written.
-    """
+
+def _set_out(folder: Path, socket: Path) -> None:
+    """File by file: a worker may be starting from it at this moment."""
     package = folder / _PACKAGE
     package.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write(folder / "socket", f"{socket}\n".encode())
     for source in sorted((AGENT_FOLDER / _PACKAGE).glob("*.py")):
         _write((folder if source.name == _HOOK else package) / source.name, source.read_bytes())
-    log.info("Workers that others launch join with PYTHONPATH=%s", folder)
 
 
 def _write(path: Path, content: bytes) -> None:

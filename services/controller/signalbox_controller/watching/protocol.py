@@ -54,7 +54,7 @@ class Revoke(_Line, frozen=True, kw_only=True):
 
 
 class Revoked(_Line, frozen=True, kw_only=True):
-    """The answer; empty when none of them is known to have it."""
+    """The answer: what is known then, in words."""
 
     command_id: str
     detail: str

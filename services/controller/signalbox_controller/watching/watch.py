@@ -9,14 +9,15 @@ import socket
 import subprocess
 from collections.abc import Collection
 from functools import partial
-from pathlib import Path
 
 import msgspec
 
 from signalbox.errors import UnreadableMessage
+from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import TaskEvent
 from signalbox.service import Backoff
 from signalbox_controller.agents.protocol import Numbered, decode_event
+from signalbox_controller.logfile import Limits, LogFile
 from signalbox_controller.outbox import Outbox
 from signalbox_controller.reaper import Reaper
 from signalbox_controller.spawn import Launcher, helper_environment
@@ -35,9 +36,13 @@ ANSWER_WITHIN = 4.0
 class Watch:
     """Launches it, takes in what it sees, hands on what is to be revoked."""
 
-    def __init__(self, spec: WatchSpec, launcher: Launcher, reaper: Reaper, outbox: Outbox, tasks: OpenTasks) -> None:
+    def __init__(
+        self, spec: WatchSpec, launcher: Launcher, reaper: Reaper, outbox: Outbox, tasks: OpenTasks, limits: Limits
+    ) -> None:
+        """`limits` are those of its log."""
         self.spec = spec
         self.tasks = tasks
+        self.log = LogFile(launcher.logs / f"watch-{spec.label}.log", limits)
         self._launcher = launcher
         self._reaper = reaper
         self._outbox = outbox
@@ -62,18 +67,22 @@ class Watch:
             self._agents = nodes
             self._say(protocol.Agents(nodes=nodes))
 
-    async def revoke(self, command_id: str, task_id: str) -> str:
-        """Have its workers give a task up; answers in words what is known then, if one of them has it."""
-        answer = self._asked[command_id] = asyncio.get_running_loop().create_future()
+    def pass_on(self, command: CancelTask) -> bool:
+        """Have its workers give a task up; answers whether the watch is there."""
+        return self._say(protocol.Revoke(command_id=command.command_id, task_id=command.task_id))
+
+    async def revoke(self, command: CancelTask) -> str:
+        """The same of a task that one of them has; what is known then, in words."""
+        node = self.tasks.tasks[command.task_id].node
+        answer = self._asked[command.command_id] = asyncio.get_running_loop().create_future()
         try:
-            if self._say(protocol.Revoke(command_id=command_id, task_id=task_id)):
+            if self.pass_on(command):
                 return await asyncio.wait_for(answer, ANSWER_WITHIN)
         except TimeoutError:
             log.warning("The watch of %s did not answer in time", self.spec.label)
         finally:
-            del self._asked[command_id]
-        known = self.tasks.tasks.get(task_id)
-        return f"its worker {known.node} has no agent of Signalbox, and could not be asked" if known else ""
+            del self._asked[command.command_id]
+        return f"its worker {node} has no agent of Signalbox, and could not be asked"
 
     def _say(self, line: protocol.Ack | protocol.Agents | protocol.Revoke) -> bool:
         if self._writer is None or self._writer.is_closing():
@@ -109,7 +118,7 @@ class Watch:
             self._writer = None
             writer.close()
             self._end(process, ended)
-        log.warning("The watch of %s ended; it is launched again. Its log is %s", self.spec.label, self._log_path)
+        log.warning("The watch of %s ended; it is launched again. Its log is %s", self.spec.label, self.log.path)
 
     def _end(self, process: subprocess.Popen[bytes], ended: asyncio.Event) -> None:
         """It ends by itself when we hang up, but not if the application holds it up."""
@@ -119,12 +128,8 @@ class Watch:
             self._reaper.forget(process.pid)
             process.returncode = 0  # reaped with all others
 
-    @property
-    def _log_path(self) -> Path:
-        return self._launcher.logs / f"watch-{self.spec.label}.log"
-
     def _launch(self, line: socket.socket) -> subprocess.Popen[bytes]:
-        with self._log_path.open("ab") as errors:
+        with self.log.path.open("ab") as errors:
             return subprocess.Popen(
                 (self.spec.python, "-m", "signalbox_agent.watch"),
                 cwd=self.spec.directory,

@@ -12,6 +12,7 @@ from signalbox.errors import BusUnavailable
 from signalbox.messages.commands import CancelTask
 from signalbox_controller.commands.ports import Result
 from signalbox_controller.fleet import Fleet
+from signalbox_controller.logfile import LogFile
 from signalbox_controller.watching.watch import Watch
 
 #: Seconds between two looks at who has an agent.
@@ -27,6 +28,10 @@ class Watches:
         self._watches = watches
         self._redis = redis
         self._fleet = fleet
+
+    def logs(self) -> list[LogFile]:
+        """What the watches print."""
+        return [watch.log for watch in self._watches]
 
     async def run(self) -> None:
         """Watch, for ever."""
@@ -50,11 +55,13 @@ class Watches:
 
     async def cancel(self, command: CancelTask) -> Result | None:
         """Have the workers without an agent give up a task; none when none of them is known to have it."""
-        asked = [watch.revoke(command.command_id, command.task_id) for watch in self._watches]
-        told = [detail for detail in await asyncio.gather(*asked) if detail]
-        if not told:
+        holders = [watch for watch in self._watches if command.task_id in watch.tasks.tasks]
+        for watch in self._watches:
+            if watch not in holders:  # it may be on its way there
+                watch.pass_on(command)
+        if not holders:
             return None
-        names = (watch.tasks.tasks.get(command.task_id) for watch in self._watches)
-        name = next((task.name.rpartition(".")[2] for task in names if task), "")
+        name = holders[0].tasks.tasks[command.task_id].name.rpartition(".")[2]
+        told = await asyncio.gather(*(watch.revoke(command) for watch in holders))
         detail = f"{'; '.join(told)}. {ADVICE}"
         return Result(verdict="unproven", detail=detail, task_id=command.task_id, task_name=name)

@@ -6,7 +6,6 @@ import time
 from datetime import datetime, timezone
 from typing import Any
 
-from signalbox_agent.texts import clean
 from signalbox_agent.watch_tasks import Task, Watched
 
 #: Seconds for workers to answer; Celery waits that long in any case.
@@ -107,21 +106,18 @@ class Look:
 
     def revoke(self, task_id: str) -> str:
         """Have every worker without an agent refuse it, and the one that runs it send TERM; what is known then."""
+        task = self._tasks.open.get(task_id)
         others = sorted({*self._tasks.nodes} - self._tasks.agents)
         if not others:
-            return ""
+            return "no worker without an agent is heard of"
         answers = self._app.control.revoke(
             task_id, terminate=True, signal="SIGTERM", destination=others, reply=True, timeout=PATIENCE
         )
-        words = {
-            node: clean(next(iter(said.values()), "")) for answer in answers or () for node, said in answer.items()
-        }
-        task = self._tasks.open.get(task_id)
         if task is None:
-            return ""
-        node = task["node"]
-        done = "took the order" if node in words else "did not answer"
-        return f"its worker {node} has no agent of Signalbox, was asked through Celery, and {done}"
+            return "it has ended, or is on its way to a worker"
+        answered = any(task["node"] in answer for answer in answers or ())
+        done = "took the order" if answered else "did not answer"
+        return f"its worker {task['node']} has no agent of Signalbox, was asked through Celery, and {done}"
 
 
 def _epoch(moment: Any) -> float:
