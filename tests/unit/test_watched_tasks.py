@@ -79,6 +79,17 @@ def test_an_inspection_tells_only_what_was_not_heard() -> None:
     assert kinds(told)[2:] == ["TaskReceived"]
 
 
+def test_an_answer_that_is_older_than_the_end_of_a_task_does_not_open_it_again() -> None:
+    told = Told()
+    told.hear(**RECEIVED)
+    told.hear(type="task-succeeded", result="7", runtime=1.5)
+    told.watched.listed(NODE, {"id": "t", "name": "shop.orders.charge", "retries": 2}, active=True)
+    assert kinds(told) == ["TaskReceived", "TaskSucceeded"]
+    told.hear(**RECEIVED)  # it was delivered again
+    told.watched.listed(NODE, {"id": "t", "name": "shop.orders.charge", "retries": 2}, active=True)
+    assert kinds(told)[2:] == ["TaskReceived", "TaskStarted"]
+
+
 def test_a_worker_that_has_an_agent_is_passed_over() -> None:
     told = Told(NODE)
     told.hear(**RECEIVED)

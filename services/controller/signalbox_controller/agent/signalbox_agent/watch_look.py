@@ -29,24 +29,29 @@ class Look:
 
     def round(self) -> bool:
         """Look once; whether it has to be looked again soon."""
-        inspect = self._app.control.inspect(timeout=PATIENCE)
-        active, reserved, scheduled = inspect.active() or {}, inspect.reserved() or {}, inspect.scheduled() or {}
+        active = self._app.control.inspect(timeout=PATIENCE).active() or {}  # waits that long: whoever is there answers
         others = sorted({*active} - self._tasks.agents)
-        if self._enable and others:
-            self._app.control.enable_events(destination=others)
         there: dict[str, set[str]] = {}
-        for node in others:
-            running, waiting = active[node], reserved.get(node)
-            later = scheduled.get(node)
-            for request in running:
-                self._tasks.listed(node, request, active=True)
-            for request in (*(waiting or ()), *(one["request"] for one in later or ())):
-                self._tasks.listed(node, request, active=False)
-            self._tasks.nodes[node] = time.monotonic()
-            if waiting is not None and later is not None:
-                there[node] = {one["id"] for one in (*running, *waiting, *(one["request"] for one in later))}
+        if others:
+            inspect = self._app.control.inspect(destination=others, timeout=PATIENCE, limit=len(others))
+            reserved, scheduled = inspect.reserved() or {}, inspect.scheduled() or {}
+            if self._enable:
+                self._app.control.enable_events(destination=others)
+            for node in others:
+                if node in reserved and node in scheduled:
+                    later = [one["request"] for one in scheduled[node]]
+                    there[node] = self._take_in(node, active[node], [*reserved[node], *later])
         self._give_up()
         return self._miss(there)
+
+    def _take_in(self, node: str, running: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> set[str]:
+        """What a worker has; the ids of it."""
+        self._tasks.nodes[node] = time.monotonic()
+        for request in running:
+            self._tasks.listed(node, request, active=True)
+        for request in waiting:
+            self._tasks.listed(node, request, active=False)
+        return {request["id"] for request in (*running, *waiting)}
 
     def _miss(self, there: dict[str, set[str]]) -> bool:
         """Tasks that their workers do not name any more have ended while nobody listened, or are about to be told."""

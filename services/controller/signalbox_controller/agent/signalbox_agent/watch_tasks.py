@@ -16,6 +16,8 @@ from signalbox_agent.texts import clean
 
 #: Tasks that are remembered; the oldest go first.
 LIMIT = 20_000
+#: Seconds for which an answer of a worker may be older than what was heard of a task.
+OVER = 5.0
 #: What an exception's text begins with when the task's process died, and when its time was over.
 LOST = ("WorkerLostError", "ExceptionWithTraceback()", "Terminated")
 LATE = ("TimeLimitExceeded",)
@@ -37,6 +39,8 @@ class Watched:
         self._tell = tell
         self.lock = threading.RLock()
         self.open = {task_id: {**task, "missed": 0} for task_id, task in tasks.items()}
+        #: When those that ended last did, on the monotonic clock: an answer that names one may be older.
+        self._over: dict[str, float] = {}
         self.agents = frozenset(agents)
         #: When each worker was last heard, on the monotonic clock.
         self.nodes: dict[str, float] = {task["node"]: time.monotonic() for task in tasks.values()}
@@ -138,6 +142,8 @@ class Watched:
         with self.lock:
             task_id = request["id"]
             task = self.open.get(task_id)
+            if task is None and time.monotonic() - self._over.get(task_id, -OVER) < OVER:
+                return
             retries = int(request.get("retries") or (task or {}).get("retries") or 0)
             if task is None:
                 said = {**request, "uuid": task_id, "timestamp": time.time(), "retries": retries}
@@ -156,6 +162,7 @@ class Watched:
     def _note(self, task_id: str, node: str, name: str, retries: int) -> Task:
         task = {"node": node, "name": name, "retries": retries, "started": False, "missed": 0}
         self.open.pop(task_id, None)
+        self._over.pop(task_id, None)
         self.open[task_id] = task
         while len(self.open) > LIMIT:
             del self.open[next(iter(self.open))]
@@ -168,6 +175,9 @@ class Watched:
         with self.lock:
             task = self._known(task_id, node)
             del self.open[task_id]
+            self._over[task_id] = time.monotonic()
+            while len(self._over) > LIMIT:
+                del self._over[next(iter(self._over))]
             return task
 
     def _tell_of(
