@@ -115,10 +115,14 @@ async def controller(
             logs=configuration.logs,
         )
         leases = Leases(redis, host, Fences(folders.state / "leases.json"))
-        guests = Guests(site, Notes(folders.state / "guests.json"), [spec.name for spec in configuration.processes])
-        agents.receive_guests(guests.admit)
-        fleet = Fleet(configuration.processes, site, Desired(folders.state / "desired.json"), leases, guests)
-        watches = Watches(_watching(configuration, folders, launcher, reaper, outbox), redis, fleet)
+        fleet = Fleet(
+            configuration.processes,
+            site,
+            Desired(folders.state / "desired.json"),
+            leases,
+            _guests(site, folders, configuration),
+        )
+        watches = Watches(_watching(configuration, folders, site, outbox), redis, fleet)
         ports = Ports(
             host=host,
             fleet=fleet,
@@ -135,14 +139,13 @@ async def controller(
 
         await refusals.load(cancels_ahead(commands, settings.key))
         await stack.enter_async_context(agents.listening(folders.socket))
-        set_out(folders.guest, folders.socket)
         wills.open()
         fleet.open()
         stack.callback(fleet.leave)
         await stack.enter_async_context(Operator(host, desk, heartbeat).listening(folders.operator))
-        rotation = Rotation(fleet.logs() + watches.logs())
-        loops = (outbox.run, reader.run, heartbeat.run, memory.follow, returns.run, leases.run, rotation.run, name.run)
-        await stack.enter_async_context(background(*loops, agents.check, refusals.run, watches.run))
+        loops = (outbox.run, reader.run, heartbeat.run, memory.follow, returns.run, leases.run, name.run, agents.check)
+        rotate = Rotation(fleet.logs() + watches.logs()).run
+        await stack.enter_async_context(background(*loops, refusals.run, watches.run, rotate))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
         yield
         if settings.on_exit == "stop":
@@ -182,11 +185,18 @@ def _horizon(*, fresh: bool) -> tuple[datetime, datetime]:
     return (now, now) if fresh else (now - AWAY, datetime.min.replace(tzinfo=UTC))
 
 
-def _watching(
-    configuration: Configuration, folders: Folders, launcher: Launcher, reaper: Reaper, outbox: Outbox
-) -> list[Watch]:
+def _guests(site: Site, folders: Folders, configuration: Configuration) -> Guests:
+    set_out(folders.guest, folders.socket)
+    guests = Guests(site, Notes(folders.state / "guests.json"), [spec.name for spec in configuration.processes])
+    site.agents.receive_guests(guests.admit)
+    return guests
+
+
+def _watching(configuration: Configuration, folders: Folders, site: Site, outbox: Outbox) -> list[Watch]:
     return [
-        Watch(spec, launcher, reaper, outbox, OpenTasks(folders.state / f"watch-{spec.label}.json"), configuration.logs)
+        Watch(
+            spec, site.launcher, site.reaper, outbox, OpenTasks(folders.state / f"watch-{spec.label}.json"), site.logs
+        )
         for spec in configuration.watches
     ]
 
