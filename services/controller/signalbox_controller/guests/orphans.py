@@ -1,4 +1,7 @@
-"""The pool children that a dead guest has left: Celery's run on when nobody reads what they have to say."""
+"""The pool children that a dead guest has left: nobody is to be told that their tasks are lost while they live.
+
+The kernel kills them with their parent (PR_SET_PDEATHSIG, celery/concurrency/prefork.py), unless a task has undone that.
+"""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
