@@ -1,6 +1,6 @@
 """The pool children that a dead guest has left: nobody is to be told that their tasks are lost while they live.
 
-The kernel kills them with their parent (PR_SET_PDEATHSIG, set by celery/concurrency/prefork.py), unless a task undid it.
+The kernel kills them with their parent (PR_SET_PDEATHSIG, in celery/concurrency/prefork.py), unless a task undid that.
 """
 
 from collections.abc import Callable, Iterable
