@@ -38,6 +38,8 @@ def task(**fields: Any) -> KnownTask:
 
 PENDING = task(status="pending", host=None)
 RUNNING = task()
+#: As Celery's own events told it: nobody can say on which host.
+TOLD = task(status="pending", host=None, worker="celery@web-09", confirmed=False)
 COMPLETED = task(status="completed", outcome="succeeded", finished_at=NOW)
 FAILED = task(status="failed", outcome="error", error="ValueError: no such order", finished_at=NOW)
 LOST = task(status="failed", outcome="worker_lost", error="host away", finished_at=NOW, confirmed=False)
@@ -90,6 +92,7 @@ def test_the_hosts_are_asked_where_the_record_cannot_be_sure(known: KnownTask | 
         (None, heard(None), 202, f"No controller is connected, and the record knows no task {TASK_ID}; should it turn"),
         (CANCELLED, heard(None), 200, DONE),
         (PENDING, heard("unknown"), 200, "it will not run"),
+        (TOLD, heard("unknown"), 202, "is with celery@web-09, which has no agent of Signalbox: nothing proves"),
         (CANCELLED, heard("unknown"), 200, DONE),
         (COMPLETED, heard("unknown"), 409, "already finished: completed at"),
         (LOST, heard("unknown"), 409, "already finished: failed: host away"),

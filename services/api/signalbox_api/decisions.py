@@ -135,13 +135,22 @@ def _nobody_has_it(case: Case, result: CancelResult) -> Decision:
         return _error(404, result, f"No task {case.task_id} is known, neither to the record nor to a worker; {refusal}")
     if task.finished_at:
         return _ended(case)
-    if not case.host_present:
-        words = f"Task {task.name} is on {task.host}, which does not answer; the cancel awaits its return"
-        return Decision(202, _answer(result, "accepted", words))
+    if reason := _out_of_reach(case, task):
+        return Decision(202, _answer(result, "accepted", f"Task {task.name} is {reason}"))
     if task.status == "pending":
         return _cancelled(case, msgspec.structs.replace(result, verdict="dropped", recorded=False))
     words = f"No worker has task {task.name} any more, although the record shows it as running; the record will follow"
     return Decision(202, _answer(result, "accepted", words))
+
+
+def _out_of_reach(case: Case, task: TaskView) -> str:
+    """Where it is, if nobody can say that it will not run there; empty otherwise."""
+    if not case.host_present:
+        return f"on {task.host}, which does not answer; the cancel awaits its return"
+    if task.host is None and not task.confirmed:
+        how = "`signalbox doctor` tells how that worker gets the agent"
+        return f"with {task.worker}, which has no agent of Signalbox: nothing proves that it will not run; {how}"
+    return ""
 
 
 def _finished(case: Case, result: CancelResult) -> Decision:

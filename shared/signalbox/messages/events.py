@@ -1,6 +1,6 @@
 """Events: what was seen to happen. Written by controllers, folded into the record by the reconciler."""
 
-from signalbox.messages.base import Message, Moment, Outcome, ProcessKind, ProcessState
+from signalbox.messages.base import Certainty, Message, Moment, Outcome, ProcessKind, ProcessState
 from signalbox.messages.commands import AnyCommand
 from signalbox.messages.receipts import ProcessReport, TaskVerdict, Verdict
 
@@ -30,6 +30,8 @@ class TaskEvent(Event, frozen=True, kw_only=True):
     worker: str
     queue: str = ""
     retries: int = 0
+    #: All but what was seen is shown as not confirmed. `host` is empty then: a node name may say anything.
+    certainty: Certainty = "seen"
 
 
 class TaskReceived(TaskEvent, frozen=True, kw_only=True):
@@ -45,7 +47,7 @@ class TaskReceived(TaskEvent, frozen=True, kw_only=True):
 class TaskStarted(TaskEvent, frozen=True, kw_only=True):
     """A pool child began to run the task; in pools whose tasks share the worker's process, that has."""
 
-    #: The pool child's, not the worker's.
+    #: The pool child's, not the worker's; 0 where it is not known.
     pid: int
     args: str = ""
     kwargs: str = ""
@@ -150,6 +152,8 @@ class ProcessChanged(Event, frozen=True, kw_only=True):
     kill_at: Moment | None = None
     #: A beat that is wanted and does not run, because another host's does.
     standby: bool = False
+    #: Launched by somebody else, who alone can stop and start it.
+    guest: bool = False
 
 
 class HostSeen(Event, frozen=True, kw_only=True):

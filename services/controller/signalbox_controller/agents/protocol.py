@@ -35,6 +35,8 @@ class Hello(_Line, frozen=True, kw_only=True):
     celery: str = ""
     python: str = ""
     ready: bool = False
+    #: Whether somebody else than a controller launched it.
+    guest: bool = False
     #: The number of its latest event.
     last_seq: int = 0
 

@@ -39,7 +39,8 @@ async def cancel_task(command: CancelTask, ports: Ports) -> Result:
     ports.cancelled.add((command.task_id,), command.issued_at)
     answers = [Answer(agent, agent.ask(_line(command, ports, agent))) for agent in ports.agents.workers()]
     await _settle([asyncio.ensure_future(_pursue(answer, ports)) for answer in answers])
-    return _conclude(command, ports, answers)
+    result = _conclude(command, ports, answers)
+    return (await ports.elsewhere(command) or result) if result.verdict == "unknown" else result
 
 
 def _line(command: CancelTask, ports: Ports, agent: Agent) -> Cancel:

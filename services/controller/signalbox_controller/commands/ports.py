@@ -1,9 +1,10 @@
 """What the handlers of commands work with, and what they answer."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import Event
 from signalbox.messages.receipts import ProcessReport, Verdict
 from signalbox_controller.agents.server import Agents
@@ -23,6 +24,8 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     turns: Turns
     #: The tasks that must never run.
     cancelled: Refusals
+    #: Has workers without an agent give a task up; answers what can be said of it, if one of them has it.
+    elsewhere: Callable[[CancelTask], Awaitable["Result | None"]]
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

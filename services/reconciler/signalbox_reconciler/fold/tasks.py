@@ -131,6 +131,7 @@ class _Common(TypedDict):
     task_id: str
     run: str
     phase: int
+    confirmed: bool
     precedence: int
     retries: int
     host: str | None
@@ -144,12 +145,13 @@ def _common(event: TaskEvent, phase: Phase) -> _Common:
         task_id=event.task_id,
         run=event.run,
         phase=phase,
-        precedence=precedence(phase, event.at),
+        confirmed=event.certainty == "seen",
+        precedence=precedence(phase, event.at, event.certainty),
         retries=event.retries,
         host=event.host or None,
         worker=event.worker or None,
         started_at=event.at if isinstance(event, TaskStarted) else getattr(event, "started_at", None),
-        pid=getattr(event, "pid", None),
+        pid=getattr(event, "pid", None) or None,
     )
 
 

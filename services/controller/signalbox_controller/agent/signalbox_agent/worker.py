@@ -50,11 +50,12 @@ LAST_WORDS = 0.5
 class WorkerAgent:
     """All of the agent in one worker."""
 
-    def __init__(self, worker: Any, path: str, instance: str) -> None:
-        """`worker` is Celery's WorkController, about to be built."""
+    def __init__(self, worker: Any, path: str, instance: str, *, guest: bool = False) -> None:
+        """`worker` is Celery's WorkController, about to be built; a `guest` was not launched by a controller."""
         self._worker = worker
         self._path = path
         self._instance = instance
+        self._guest = guest
         self._ready = False
         #: Whether it has lost its broker, and waits for it.
         self._waiting = False
@@ -209,6 +210,7 @@ class WorkerAgent:
             "celery": celery.__version__,
             "python": platform.python_version(),
             "ready": self._ready,
+            "guest": self._guest,
             "last_seq": self.link.backlog.last,
         }
 
