@@ -1,6 +1,6 @@
 """A cancel outlives whatever a waiting task may do meanwhile: wait for its time, be retried, published, delivered."""
 
-import asyncio
+import gc
 import os
 import signal
 import time
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from celery import chain, chord
+from celery import Celery, chain, chord
 
 from signalbox.bus import names
 from signalbox.bus.cancelled import remember
@@ -77,13 +77,19 @@ async def test_a_task_of_a_canvas_that_is_cancelled_before_it_is_published_never
     host: Host, marks: Marks, tmp_path: Path, canvas: type[chain] | type[chord]
 ) -> None:
     gate = tmp_path / "gate"
-    first, last = marks.task("until", gate=str(gate)), marks.task("mark")
-    drawn = chain(first, last) if canvas is chain else chord([first], last)
-    result = await asyncio.to_thread(drawn.apply_async)
+
+    def send() -> str:
+        with Celery(broker=host.broker, backend=host.broker, set_as_current=False) as app:
+            first, last = marks.task("until", app, gate=str(gate)), marks.task("mark", app)
+            drawn = chain(first, last) if canvas is chain else chord([first], last)
+            return str(drawn.apply_async().id)
+
+    task_id = send()
+    gc.collect()  # what waits for results must not be let go of when their Redis is gone: it complains
     started = await marks.first()
-    assert (await host.commander.cancel(result.id, ALICE)).verdict == "unknown"
+    assert (await host.commander.cancel(task_id, ALICE)).verdict == "unknown"
     gate.touch()
-    assert (await host.seen(TaskDropped, task_id=result.id)).outcome == "cancelled"
+    assert (await host.seen(TaskDropped, task_id=task_id)).outcome == "cancelled"
     assert await marks.written() == [started]
 
 
