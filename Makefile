@@ -53,6 +53,10 @@ e2e: install-dev ## only the tests that use Signalbox as a person does, browser 
 chaos: install-dev ## only the tests that take parts away while it runs; SIGNALBOX_KILLS=20 kills more controllers
 	@$(IN_VENV) -m pytest tests/chaos $(ARGS)
 
+matrix: install-dev ## try what a cancel does in every state, pool and broker, and write docs/cancel-matrix.md
+	@PYTHONPATH=deploy/local:tests:services/controller/signalbox_controller/agent .venv/bin/python -m support.matrix \
+		--write docs/cancel-matrix.md $(ARGS)
+
 bench: install-dev ## measure, and print what was measured
 	@for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=deploy/local:tests .venv/bin/python "$$file" $(ARGS) || exit 1; done
 
@@ -71,4 +75,4 @@ lock: install-dev ## lock all packages anew, newest versions that fit
 	@! grep -nE '://|--(extra-)?index-url|--find-links' requirements/*.txt package-lock.json || { \
 		echo "a lock names a registry; it must work with any" >&2; exit 1; }
 
-.PHONY: help python-is-new-enough install install-dev up task check lint types test e2e chaos bench protocol lock
+.PHONY: help python-is-new-enough install install-dev up task check lint types test e2e chaos matrix bench protocol lock

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from uuid import uuid4
 
@@ -140,3 +141,40 @@ def test_files_without_a_clear_order_are_refused(folder: Folder, names: tuple[st
         folder.write(name, "SELECT 1;")
     with pytest.raises(MigrationError, match=folder.name):
         read_migrations(folder.name)
+
+
+async def test_cancels_that_were_recorded_earlier_are_known_by_their_tasks(
+    empty_database_url: str, folder: Folder
+) -> None:
+    files = sorted(resources.files("signalbox_reconciler.migrations").iterdir(), key=lambda file: file.name)
+    scripts = {file.name: file.read_text(encoding="utf-8") for file in files if file.name.endswith(".sql")}
+    for name in list(scripts)[:4]:
+        folder.write(name, scripts.pop(name))
+    async with open_database(empty_database_url) as database, database.connection() as connection:
+        await migrate(database, "x", folder.name)
+        for state, task_id in (("cancelled", "t1"), ("expired", "t2"), ("issued", "t3"), ("stopped", None)):
+            await connection.execute(
+                """
+                INSERT INTO commands (command_id, state, task_id, command, target, issued_by, issued_from, reason,
+                    detail, issued_at, expires_at, answer_by)
+                VALUES ($1, $1, $2, '', '', '', '', '', '', now(), now(), now())
+                """,
+                state,
+                task_id,
+            )
+        for name, text in scripts.items():
+            folder.write(name, text)
+        await migrate(database, "x", folder.name)
+        cancels = await connection.fetch("SELECT command_id, task_id, state FROM cancels ORDER BY task_id")
+        counts = await connection.fetch("SELECT command_id, tasks_total, tasks_done FROM commands ORDER BY command_id")
+    assert [tuple(row.values()) for row in cancels] == [
+        ("cancelled", "t1", "cancelled"),
+        ("expired", "t2", "refused"),  # as hosts did with what came late
+        ("issued", "t3", "issued"),
+    ]
+    assert [tuple(row.values()) for row in counts] == [
+        ("cancelled", 1, 1),
+        ("expired", 1, 1),
+        ("issued", 1, 0),
+        ("stopped", 0, 0),
+    ]

@@ -140,7 +140,8 @@ def test_a_message_says_which_one_it_is_and_what_it_means(cls: type[Message]) ->
 
 
 def test_a_comment_on_a_field_reaches_the_readers_of_the_schema() -> None:
-    assert SCHEMA["$defs"]["TaskStarted"]["properties"]["pid"]["description"] == "The pool child's, not the worker's."
+    pid = SCHEMA["$defs"]["TaskStarted"]["properties"]["pid"]
+    assert pid["description"] == "The pool child's, not the worker's; 0 where it is not known."
 
 
 @pytest.mark.parametrize(

@@ -54,3 +54,10 @@ async def test_many_running_tasks_are_told_by_name_and_number(page: Page) -> Non
     names = ["report", "report", "sync", *"abcdef"]
     text = await _of_the_model(page, "fate", [{"name": name} for name in names], False, "immediate")
     assert text == "9 tasks running now: report (2), sync, a, b, c and 3 more. They are killed and marked as failed."
+
+
+async def test_what_others_launched_is_neither_stopped_nor_started(page: Page) -> None:
+    await look_at(page, "#/processes")
+    hosts = [_host("web-1", _process("worker", "running"), _process("celery", "running", guest=True))]
+    assert await _hit(page, hosts, "stop") == {"web-1": ["worker"]}
+    assert await _hit(page, [_host("web-1", _process("celery", "stopped", guest=True))], "start") == {}

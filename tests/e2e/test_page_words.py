@@ -55,5 +55,6 @@ def _some_hosts(chance: Random) -> tuple[list[HostView], list[ProcessView]]:
             fields = dict.fromkeys(ProcessView.__struct_fields__) | {"host": host.name, "name": kind, "kind": kind}
             standby = kind == "beat" and chance.random() < 0.3
             state = "stopped" if standby else chance.choice(states)
-            processes.append(ProcessView(**fields | {"state": state, "standby": standby}))
+            guest = kind == "worker" and chance.random() < 0.2
+            processes.append(ProcessView(**fields | {"state": state, "standby": standby, "guest": guest}))
     return hosts, processes

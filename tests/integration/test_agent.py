@@ -104,6 +104,12 @@ def test_a_time_limit_is_told_when_the_process_is_dead(worker: Worker) -> None:
     assert "1" in failed.error
 
 
+def test_a_soft_time_limit_that_nobody_handles_is_told_as_a_time_limit(worker: Worker) -> None:
+    failed = worker.peer.event("TaskFailed", worker.send("limited_softly"))
+    assert failed.outcome == "time_limit"
+    assert failed.error.startswith("SoftTimeLimitExceeded")
+
+
 def test_a_process_that_dies_is_told_at_once_and_in_words(worker: Worker) -> None:
     task_id, pid = worker.running("dies")
     failed = worker.peer.event("TaskFailed", task_id, within=1.0)
@@ -122,6 +128,14 @@ def test_a_revoke_by_somebody_else_is_told_as_such_once_the_process_is_dead(work
     failed = worker.peer.event("TaskFailed", task_id)
     assert dead(pid)
     assert failed.outcome == "revoked"
+
+
+def test_a_revoke_by_somebody_else_of_what_waits_is_told_as_such(worker: Worker) -> None:
+    task_id = worker.send("nap", countdown=1.0)
+    worker.peer.event("TaskReceived", task_id)
+    worker.client.control.revoke(task_id)
+    dropped = worker.peer.event("TaskDropped", task_id)
+    assert (dropped.outcome, dropped.error) == ("revoked", "Revoked, but not by Signalbox")
 
 
 def test_what_ran_on_after_a_revoke_by_somebody_else_can_still_be_cancelled(worker: Worker) -> None:

@@ -55,6 +55,8 @@ async def test_a_cancel_without_a_body_answers_as_documented(
         "command_id": command.command_id,
         "verified": True,
         "recorded": True,
+        "detail": "",
+        "instead": None,
     }
 
 
@@ -175,7 +177,7 @@ async def test_the_record_is_asked_again_when_no_host_has_the_task_any_more(
     ("verdict", "detail", "http", "words"),
     [
         ("unsupported", "a pool of threads cannot kill one task", 409, "a pool of threads cannot kill one task"),
-        ("alive", "pid 4711 is in state D", 502, "outlived SIGKILL and still runs: pid 4711 is in state D"),
+        ("alive", "pid 4711 is in state D", 502, "was not ended and still runs: pid 4711 is in state D"),
         ("unproven", "the worker did not answer", 202, "not proven: the worker did not answer"),
     ],
 )
@@ -210,7 +212,7 @@ async def test_while_the_record_lags_behind_the_answer_says_so(
     async with a_host(valkey.url, says("cancelled", recorded=False)):
         status, answer = await cancel(client, task_id)
     assert (status, answer["verified"], answer["recorded"]) == (200, True, False)
-    assert answer["message"] == ("Task charge has been cancelled; its process is dead. The record will follow shortly")
+    assert answer["message"] == ("Task charge has been cancelled; it no longer runs. The record will follow shortly")
 
 
 async def test_without_the_database_the_process_dies_all_the_same(
@@ -229,7 +231,7 @@ async def test_without_the_database_the_process_dies_all_the_same(
         await postgres_server.start()
     assert (status, answer["verified"], answer["recorded"]) == (200, True, False)
     assert answer["message"] == (
-        "Task charge has been cancelled; its process is dead. The record will follow when the database is back"
+        "Task charge has been cancelled; it no longer runs. The record will follow when the database is back"
     )
     assert lists.status_code == 503
     assert lists.json()["message"].startswith("The record cannot be used now")

@@ -57,7 +57,7 @@ async def test_a_stop_is_on_the_trail_with_its_target(recording: Recording) -> N
     stop = StopProcesses(command_id="c1", issued_by="token:deploys", issued_at=now, expires_at=now, hosts=(HOST,))
     await publish_command(recording.redis, KEY, stop)
     line = await recording.command("issued")
-    assert (line["target"], line["task_id"]) == (f"all processes on {HOST}", None)
+    assert (line["target"], line["tasks_total"]) == (f"all processes on {HOST}", 0)
 
 
 @pytest.mark.parametrize("signature", [b"", b"nonsense", sign("another key", encode(a_cancel()))])

@@ -1,6 +1,6 @@
 """A cancel outlives whatever a waiting task may do meanwhile: wait for its time, be retried, published, delivered."""
 
-import asyncio
+import gc
 import os
 import signal
 import time
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from celery import chain, chord
+from celery import Celery, chain, chord
 
 from signalbox.bus import names
 from signalbox.bus.cancelled import remember
@@ -77,13 +77,19 @@ async def test_a_task_of_a_canvas_that_is_cancelled_before_it_is_published_never
     host: Host, marks: Marks, tmp_path: Path, canvas: type[chain] | type[chord]
 ) -> None:
     gate = tmp_path / "gate"
-    first, last = marks.task("until", gate=str(gate)), marks.task("mark")
-    drawn = chain(first, last) if canvas is chain else chord([first], last)
-    result = await asyncio.to_thread(drawn.apply_async)
+
+    def send() -> str:
+        with Celery(broker=host.broker, backend=host.broker, set_as_current=False) as app:
+            first, last = marks.task("until", app, gate=str(gate)), marks.task("mark", app)
+            drawn = chain(first, last) if canvas is chain else chord([first], last)
+            return str(drawn.apply_async().id)
+
+    task_id = send()
+    gc.collect()  # what waits for results must not be let go of when their Redis is gone: it complains
     started = await marks.first()
-    assert (await host.commander.cancel(result.id, ALICE)).verdict == "unknown"
+    assert (await host.commander.cancel(task_id, ALICE)).verdict == "unknown"
     gate.touch()
-    assert (await host.seen(TaskDropped, task_id=result.id)).outcome == "cancelled"
+    assert (await host.seen(TaskDropped, task_id=task_id)).outcome == "cancelled"
     assert await marks.written() == [started]
 
 
@@ -98,6 +104,30 @@ async def test_a_late_acknowledged_task_that_was_cancelled_is_refused_whenever_i
     await marks.send("late", task_id=task_id)  # as a broker does that has not heard of the end
     assert (await host.seen(TaskDropped, task_id=task_id)).outcome == "cancelled"
     assert await marks.written() == [task_id]
+
+
+async def test_a_running_task_that_its_broker_has_delivered_once_more_is_dead_in_both_runs_when_it_is_called_so(
+    host: Host, marks: Marks
+) -> None:
+    """A Redis that comes back gives out again whatever is not acknowledged, also what still runs.
+
+    The second delivery is on its way to a child already: that one begins, and is ended before the answer.
+    """
+    task_id = await marks.send("late")
+    started = await host.seen(TaskStarted, task_id=task_id)
+    await host.redis.client_kill_filter(_type="normal", skipme=True)
+
+    async def delivered_again() -> bool:
+        return len(await host.of(TaskReceived, task_id=task_id)) == 2
+
+    await eventually(delivered_again, "the second delivery", within=30.0)
+    assert (await host.commander.cancel(task_id, ALICE)).verdict == "cancelled"
+    for run in await host.of(TaskStarted, task_id=task_id):
+        assert not exists(run.pid)
+    assert not exists(started.pid)
+    assert set(await marks.written()) == {task_id}
+    ended = {event.run for event in await host.of(TaskCancelled, task_id=task_id)}
+    assert ended >= {event.run for event in await host.of(TaskStarted, task_id=task_id)}
 
 
 async def test_what_others_have_cancelled_is_dropped_and_ended_here_without_a_command(

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from signalbox.messages.base import ProcessState, utc_now
@@ -160,6 +161,17 @@ async def test_a_waiting_task_on_a_host_that_may_still_run_it_stays_pending_and_
     assert await record.command() == ("issued", "", 0, 1)
     [task] = await record.rows("SELECT status, cancel_command_id FROM tasks")
     assert dict(task) == {"status": "pending", "cancel_command_id": "c1"}
+
+
+async def test_a_task_that_waits_in_a_worker_without_an_agent_is_not_called_cancelled(record: Record) -> None:
+    await record.events(*a_host(), msgspec.structs.replace(received("t1", host=""), certainty="told"))
+    await record.commands(one())
+    await record.events(done())
+    await record.sweep()
+    assert await record.tasks() == {"t1": "pending"}
+    await record.events(received("t1"))  # a worker with an agent has it now
+    await record.sweep()
+    assert await record.tasks() == {"t1": "cancelled"}
 
 
 async def test_a_waiting_task_has_failed_as_soon_as_the_last_that_could_run_it_has_stopped(record: Record) -> None:

@@ -148,16 +148,17 @@ class System:
 
 @asynccontextmanager
 async def a_system(
-    data: Path, postgres: Postgres, redis: Redis, database: str, *, broker: str = ""
+    data: Path, postgres: Postgres, redis: Redis, database: str, *, broker: str = "", config: Path | None = None
 ) -> AsyncIterator[System]:
     """Start all of Signalbox on an (empty) database of these stores; stop it at the end.
 
-    `broker` is where Celery's tasks wait, by default the same Redis; `System.send` knows only that one.
+    `broker` is where Celery's tasks wait, by default the same Redis; `System.send` knows only that one. `config` is
+    what the controller runs instead of the example.
     """
     plan = Plan(
         data=data,
         port=free_port(),
-        config=_with_broker(data, broker) if broker else EXAMPLE,
+        config=config or (_with_broker(data, broker) if broker else EXAMPLE),
         database_url=postgres.url_of(database),
         redis_url=redis.url,
         hostname="testhost",

@@ -42,9 +42,23 @@ def seen(**what: object) -> Seen:
             (Act.SAY_FINISHED,),
             id="it completed, and its child died of the TERM",
         ),
-        pytest.param(TERM, seen(ended="failed"), Stage.TERM, (Act.TERM_CHILD,), id="it made an error of the TERM"),
         pytest.param(
-            dataclasses.replace(TERM, asked_again=True), seen(ended="failed"), Stage.TERM, (), id="it was asked twice"
+            TERM, seen(ended="failed"), Stage.DONE, (Act.SAY_FINISHED,), id="it had failed before the TERM came"
+        ),
+        pytest.param(
+            KILL,
+            seen(ended="failed", child_gone=True),
+            Stage.DONE,
+            (Act.SAY_FINISHED,),
+            id="it had failed, and its report was the last word",
+        ),
+        pytest.param(TERM, seen(ended="interrupted"), Stage.TERM, (Act.TERM_CHILD,), id="it made an error of the TERM"),
+        pytest.param(
+            dataclasses.replace(TERM, asked_again=True),
+            seen(ended="interrupted"),
+            Stage.TERM,
+            (),
+            id="it was asked twice",
         ),
         pytest.param(OVERDUE, seen(fresh=1), Stage.KILL, (Act.KILL_ALL,), id="it ignored the TERM"),
         pytest.param(
@@ -79,15 +93,20 @@ def test_the_time_for_a_kill_begins_with_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("standing", "can_kill", "expected"),
+    ("standing", "can_kill", "can_refuse", "expected"),
     [
-        (Standing.WAITING, True, Way.DROP),
-        (Standing.WAITING, False, Way.DROP),
-        (Standing.HANDED, True, Way.AWAIT),
-        (Standing.HANDED, False, Way.DROP),
-        (Standing.RUNNING, True, Way.KILL),
-        (Standing.RUNNING, False, Way.REFUSE),
+        (Standing.WAITING, True, False, Way.DROP),
+        (Standing.WAITING, True, True, Way.DROP),
+        (Standing.WAITING, False, True, Way.DROP),
+        (Standing.HANDED, True, False, Way.AWAIT),
+        (Standing.HANDED, True, True, Way.DROP),
+        (Standing.HANDED, False, True, Way.DROP),
+        (Standing.RUNNING, True, False, Way.KILL),
+        (Standing.RUNNING, True, True, Way.KILL),
+        (Standing.RUNNING, False, True, Way.REFUSE),
     ],
 )
-def test_what_a_cancel_does_depends_on_where_the_task_is(standing: Standing, can_kill: bool, expected: Way) -> None:
-    assert way(standing, can_kill=can_kill) is expected
+def test_what_a_cancel_does_depends_on_where_the_task_is(
+    standing: Standing, can_kill: bool, can_refuse: bool, expected: Way
+) -> None:
+    assert way(standing, can_kill=can_kill, can_refuse=can_refuse) is expected

@@ -72,7 +72,7 @@ class Killing(RuleBasedStateMachine):
         dying[place % len(dying)].alive = False
 
     @precondition(lambda self: self.child.alive and self.ended is None)
-    @rule(ended=st.sampled_from(["completed", "failed"]))
+    @rule(ended=st.sampled_from(["completed", "failed", "interrupted"]))
     def the_task_ends(self, ended: str) -> None:
         self.ended = ended
 
@@ -110,7 +110,7 @@ class Killing(RuleBasedStateMachine):
         self.it_looks()
         self._obey()
         self.it_looks()
-        if self.living and self.ended != "completed":
+        if self.living and self.ended not in {"completed", "failed"}:
             assert self.plan.stage in {Stage.KILL, Stage.STUCK}
             self.now += KILL_WITHIN
             self.it_looks()
@@ -154,9 +154,9 @@ class Killing(RuleBasedStateMachine):
                 assert self.now >= self.killed_at + KILL_WITHIN
             case Act.SAY_DEAD:
                 assert not self.living, "called dead while something lives"
-                assert self.ended != "completed", "called dead although it completed"
+                assert self.ended not in {"completed", "failed"}, "called dead although it had an end of its own"
             case Act.SAY_FINISHED:
-                assert self.ended == "completed", "called completed although it did not"
+                assert self.ended in {"completed", "failed"}, "called finished although it was not"
         self.said += [act] if act in {*LAST_WORDS, Act.SAY_ALIVE} else []
 
     def _judge(self) -> None:
@@ -165,7 +165,7 @@ class Killing(RuleBasedStateMachine):
         assert sum(act in LAST_WORDS for act in self.said) == over, "one last word, and only at the end"
         assert self.said.count(Act.SAY_ALIVE) <= 1
         assert self.asked <= 2
-        assert over == (self.ended == "completed" or not self.living)
+        assert over == (self.ended in {"completed", "failed"} or not self.living)
         if not over and self.now >= self.deadline:
             assert all(process.had_kill for process in self.living), "something lives and had no KILL in time"
 

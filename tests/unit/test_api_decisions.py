@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from signalbox.client.results import CancelResult
+from signalbox.messages.receipts import Verdict
 from signalbox.messages.views import TaskView
 from signalbox_api.decisions import Case, Decision, from_hosts, from_record, is_uuid, may_be_task_id
 from signalbox_api.views import KnownTask
@@ -25,6 +26,7 @@ def task(**fields: Any) -> KnownTask:
         "confirmed": True,
         "queue": "celery",
         "host": "web-01",
+        "worker": "worker@web-01",
         "attempt": 1,
         "created_at": NOW,
         "args": "()",
@@ -36,6 +38,8 @@ def task(**fields: Any) -> KnownTask:
 
 PENDING = task(status="pending", host=None)
 RUNNING = task()
+#: As Celery's own events told it: nobody can say on which host.
+TOLD = task(status="pending", host=None, worker="celery@web-09", confirmed=False)
 COMPLETED = task(status="completed", outcome="succeeded", finished_at=NOW)
 FAILED = task(status="failed", outcome="error", error="ValueError: no such order", finished_at=NOW)
 LOST = task(status="failed", outcome="worker_lost", error="host away", finished_at=NOW, confirmed=False)
@@ -80,7 +84,7 @@ def test_the_hosts_are_asked_where_the_record_cannot_be_sure(known: KnownTask | 
     [
         (RUNNING, heard("cancelled", recorded=True), 200, DONE),
         (PENDING, heard("dropped", recorded=True), 200, DONE),
-        (RUNNING, heard("cancelled"), 200, "its process is dead. The record will follow shortly"),
+        (RUNNING, heard("cancelled"), 200, "it no longer runs. The record will follow shortly"),
         (PENDING, heard("dropped"), 200, "it will not run. The record will follow shortly"),
         (None, heard("cancelled", recorded=True, task_name="charge"), 200, DONE),
         (None, heard("unknown"), 404, f"No task {TASK_ID} is known"),
@@ -88,6 +92,7 @@ def test_the_hosts_are_asked_where_the_record_cannot_be_sure(known: KnownTask | 
         (None, heard(None), 202, f"No controller is connected, and the record knows no task {TASK_ID}; should it turn"),
         (CANCELLED, heard(None), 200, DONE),
         (PENDING, heard("unknown"), 200, "it will not run"),
+        (TOLD, heard("unknown"), 202, "is with celery@web-09, which has no agent of Signalbox: nothing proves"),
         (CANCELLED, heard("unknown"), 200, DONE),
         (COMPLETED, heard("unknown"), 409, "already finished: completed at"),
         (LOST, heard("unknown"), 409, "already finished: failed: host away"),
@@ -95,7 +100,7 @@ def test_the_hosts_are_asked_where_the_record_cannot_be_sure(known: KnownTask | 
         (COMPLETED, heard("finished"), 409, "already finished: completed at"),
         (RUNNING, heard("finished", detail="it returned"), 409, "Task charge already finished: it returned"),
         (RUNNING, heard("unsupported", detail="a pool of threads"), 409, "cannot be cancelled: a pool of threads"),
-        (RUNNING, heard("alive", detail="pid 7 in state D"), 502, "outlived SIGKILL and still runs: pid 7 in state D"),
+        (RUNNING, heard("alive", detail="pid 7 in state D"), 502, "was not ended and still runs: pid 7 in state D"),
         (RUNNING, heard("refused", detail="it had expired"), 502, "refused to cancel task charge: it had expired"),
         (RUNNING, heard("unproven", detail="no answer from pid 4"), 202, "not proven: no answer from pid 4"),
         (RUNNING, heard(None, silent=frozenset({"web-01"})), 202, "no answer has come yet from web-01"),
@@ -113,12 +118,29 @@ def test_what_the_hosts_say_is_answered_in_words(
 
 
 @pytest.mark.parametrize(
+    ("known", "verdict", "process"),
+    [
+        (RUNNING, "unsupported", "worker"),
+        (RUNNING, "alive", "worker"),
+        (RUNNING, "unproven", None),
+        (RUNNING, "cancelled", None),
+        (None, "unsupported", None),
+    ],
+)
+def test_where_a_task_cannot_be_ended_the_stop_of_its_process_is_offered(
+    known: KnownTask | None, verdict: Verdict, process: str | None
+) -> None:
+    instead = decide(known, heard(verdict)).answer.instead
+    assert (instead.process if instead else None) == process
+
+
+@pytest.mark.parametrize(
     ("result", "http", "words"),
     [
         (
             heard("cancelled", task_name="charge"),
             200,
-            "has been cancelled; its process is dead. The record",
+            "has been cancelled; it no longer runs. The record",
         ),
         (heard("cancelled", task_name="charge"), 200, "will follow when the database is back"),
         (heard("unknown"), 202, "the record cannot be asked now"),

@@ -73,6 +73,15 @@ def test_a_beat_on_standby_is_nothing_amiss_on_its_host() -> None:
     assert status.hosts[0].celery == "running"
 
 
+def test_a_worker_of_others_that_has_ended_is_nothing_amiss_and_one_that_runs_counts() -> None:
+    gone = msgspec.structs.replace(process("a", "worker", "stopped"), guest=True)
+    status = celery_status([host("a")], [process("a", "worker", "running"), gone])
+    assert (status.celery, status.hosts[0].celery) == ("running", "running")
+    there = msgspec.structs.replace(gone, state="running")
+    status = celery_status([host("a")], [process("a", "worker", "stopped"), there])
+    assert (status.celery, status.hosts[0].celery) == ("degraded", "degraded")
+
+
 def test_a_controller_that_left_nothing_running_is_nothing_amiss_for_the_others() -> None:
     hosts = [host("a"), host("b", "offline")]
     left = process("b", "worker", "stopped")

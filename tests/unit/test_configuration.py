@@ -71,6 +71,14 @@ SIZE = "${HEIGHT}x${WIDTH}"
     assert worker.environment == {"COLOUR": "red dark", "SIZE": "3x4"}
 
 
+def test_workers_without_an_agent_are_watched_only_where_the_file_says_so(tmp_path: Path) -> None:
+    assert read(tmp_path, SMALLEST).watches == ()
+    text = SMALLEST + '[apps.shop.watch]\n[apps.shop.environment]\nCOLOUR = "blue"\n'
+    (watch,) = read(tmp_path, text).watches
+    assert (watch.app, watch.label, watch.directory, watch.python) == ("shop", "shop", tmp_path, sys.executable)
+    assert (watch.environment, watch.enable_events, watch.lost_after) == ({"COLOUR": "blue"}, True, 300.0)
+
+
 def test_a_name_that_two_applications_use_gets_the_applications_in_front(tmp_path: Path) -> None:
     other = SMALLEST.replace("apps.shop", "apps.bank") + '[[apps.bank.workers]]\nname = "teller"\n'
     names = [spec.name for spec in read(tmp_path, SMALLEST + other).processes]
@@ -103,6 +111,8 @@ def test_a_name_that_two_applications_use_gets_the_applications_in_front(tmp_pat
         (SMALLEST + "stop_timeout = -1\n", ["apps.shop.workers[0].stop_timeout"]),
         (SMALLEST.replace('"worker"', '"../worker"'), ["apps.shop.workers[0].name"]),
         (SMALLEST + "[apps.shop.beat]\nqueues = ['x']\n", ["apps.shop.beat", "'queues'", "options"]),
+        (SMALLEST + "[apps.shop.watch]\nevents = true\n", ["apps.shop.watch", "'events'", "enable_events"]),
+        (SMALLEST + "[apps.shop.watch]\nlost_after = 0\n", ["apps.shop.watch.lost_after", ">= 1"]),
         (SMALLEST + '[[apps.shop.workers]]\nname = "worker"\n', ["apps.shop: two processes", "'worker'"]),
         (SMALLEST.replace('app = "shop"', 'app = "shop"\ndirectory = "no/such"'), ["apps.shop.directory", "no/such"]),
         (SMALLEST + '[apps.shop.environment]\nA = "${NOT_SET}"\n', ["apps.shop.environment", "${NOT_SET}", "set it"]),

@@ -16,6 +16,13 @@ from signalbox_api.views import KnownTask
 _CUSTOM_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,155}")
 
 
+class Instead(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that would have to be stopped, as nothing less ends the task; named as a stop names it."""
+
+    host: str
+    process: str
+
+
 class CancelAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a cancel."""
 
@@ -28,6 +35,10 @@ class CancelAnswer(msgspec.Struct, frozen=True, kw_only=True):
     verified: bool = False
     #: The record shows it.
     recorded: bool = False
+    #: What else the hosts say, in words.
+    detail: str = ""
+    #: What can be done in its place, where this could not.
+    instead: Instead | None = None
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -107,7 +118,7 @@ def _cancelled(case: Case, result: CancelResult) -> Decision:
     title = _title(case, result)
     message = f"{title} has been cancelled and marked as failed"
     if not result.recorded:
-        end = "its process is dead" if result.verdict == "cancelled" else "it will not run"
+        end = "it no longer runs" if result.verdict == "cancelled" else "it will not run"
         when = "follow shortly" if case.record_up else "follow when the database is back"
         message = f"{title} has been cancelled; {end}. The record will {when}"
     return Decision(200, _answer(result, "success", message, verified=True))
@@ -124,13 +135,22 @@ def _nobody_has_it(case: Case, result: CancelResult) -> Decision:
         return _error(404, result, f"No task {case.task_id} is known, neither to the record nor to a worker; {refusal}")
     if task.finished_at:
         return _ended(case)
-    if not case.host_present:
-        words = f"Task {task.name} is on {task.host}, which does not answer; the cancel awaits its return"
-        return Decision(202, _answer(result, "accepted", words))
+    if reason := _out_of_reach(case, task):
+        return Decision(202, _answer(result, "accepted", f"Task {task.name} is {reason}"))
     if task.status == "pending":
         return _cancelled(case, msgspec.structs.replace(result, verdict="dropped", recorded=False))
     words = f"No worker has task {task.name} any more, although the record shows it as running; the record will follow"
     return Decision(202, _answer(result, "accepted", words))
+
+
+def _out_of_reach(case: Case, task: TaskView) -> str:
+    """Where it is, if nobody can say that it will not run there; empty otherwise."""
+    if not case.host_present:
+        return f"on {task.host}, which does not answer; the cancel awaits its return"
+    if task.host is None and not task.confirmed:
+        how = "`signalbox doctor` tells how that worker gets the agent"
+        return f"with {task.worker}, which has no agent of Signalbox: nothing proves that it will not run; {how}"
+    return ""
 
 
 def _finished(case: Case, result: CancelResult) -> Decision:
@@ -140,14 +160,25 @@ def _finished(case: Case, result: CancelResult) -> Decision:
 
 
 def _unsupported(case: Case, result: CancelResult) -> Decision:
-    why = result.detail or "its pool cannot kill a single task"
-    return _error(409, result, f"{_title(case, result)} cannot be cancelled: {why}. Stop its process instead")
+    why = (result.detail or "its pool cannot kill a single task").rstrip(".")
+    words = f"{_title(case, result)} cannot be cancelled: {why}. Stop its process instead"
+    return _offering(case, _error(409, result, words))
 
 
 def _alive(case: Case, result: CancelResult) -> Decision:
-    why = result.detail or "its process is stuck"
-    title = _title(case, result)
-    return _error(502, result, f"{title} outlived SIGKILL and still runs: {why}. Look at the process on its host")
+    why = (result.detail or "its process is stuck").rstrip(".")
+    words = f"{_title(case, result)} was not ended and still runs: {why}. Look at its process, or stop it"
+    return _offering(case, _error(502, result, words))
+
+
+def _offering(case: Case, decision: Decision) -> Decision:
+    """The same with the process that would have to be stopped, where the record knows it."""
+    task = case.task
+    process = (task.worker or "").rpartition("@")[0] if task else ""
+    if task is None or not task.host or not process:
+        return decision
+    answer = msgspec.structs.replace(decision.answer, instead=Instead(host=task.host, process=process))
+    return msgspec.structs.replace(decision, answer=answer)
 
 
 def _refused(case: Case, result: CancelResult) -> Decision:
@@ -205,6 +236,7 @@ def _answer(
         command_id=result.command_id,
         verified=verified,
         recorded=result.recorded,
+        detail=result.detail,
     )
 
 

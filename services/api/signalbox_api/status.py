@@ -44,14 +44,19 @@ def _counting(hosts: Sequence[HostStatus]) -> Sequence[ProcessView]:
     """Those that matter for the whole.
 
     A beat on standby does not, unless none does that it could stand by for; nor does what was stopped on a host whose
-    controller has left since, unless there is nothing else.
+    controller has left since, unless there is nothing else; nor what others launched and have ended.
     """
     there = [
         process for host in hosts if host.state != "offline" or host.celery != "stopped" for process in host.processes
     ]
-    processes = there or [process for host in hosts for process in host.processes]
+    processes = [one for one in there or [one for host in hosts for one in host.processes] if not _departed(one)]
     active = [process for process in processes if not process.standby]
     return active if any(process.kind == "beat" for process in active) else processes
+
+
+def _departed(process: ProcessView) -> bool:
+    """Whether it was somebody else's, who has ended it: nothing is amiss."""
+    return process.guest and process.state == "stopped"
 
 
 def overall(states: Sequence[ProcessState], none: Overall) -> Overall:
@@ -68,13 +73,14 @@ def overall(states: Sequence[ProcessState], none: Overall) -> Overall:
 
 def _with_processes(host: HostView, processes: Sequence[ProcessView]) -> HostStatus:
     own = tuple(_as_known(host, process) for process in processes if process.host == host.name)
-    active = [process.state for process in own if not process.standby]
+    counting = [process for process in own if not _departed(process)]
+    active = [process.state for process in counting if not process.standby]
     return HostStatus(
         name=host.name,
         state=host.state,
         seen_at=host.seen_at,
         celery=overall(
-            active or [process.state for process in own], "stopped" if host.state == "online" else "unknown"
+            active or [process.state for process in counting], "stopped" if host.state == "online" else "unknown"
         ),
         processes=own,
     )

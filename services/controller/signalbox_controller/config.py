@@ -14,7 +14,7 @@ import msgspec
 from signalbox_controller.arguments import taboo
 from signalbox_controller.errors import ConfigurationError
 from signalbox_controller.logfile import Limits
-from signalbox_controller.specs import ProcessSpec, RestartPolicy
+from signalbox_controller.specs import ProcessSpec, RestartPolicy, WatchSpec
 
 T = TypeVar("T")
 
@@ -61,6 +61,13 @@ class Beat(_Table, frozen=True, kw_only=True):
     lease: Seconds = 10.0
 
 
+class Watch(_Table, frozen=True, kw_only=True):
+    """`[apps.<app>.watch]`: look after workers of the application that have no agent."""
+
+    enable_events: bool = True
+    lost_after: Patience = 300.0
+
+
 class App(_Table, frozen=True, kw_only=True):
     """`[apps.<app>]`: one Celery application."""
 
@@ -71,6 +78,7 @@ class App(_Table, frozen=True, kw_only=True):
     minimum_running: Annotated[int, msgspec.Meta(ge=0)] = 0
     workers: list[Worker] = []
     beat: Beat | None = None
+    watch: Watch | None = None
 
 
 class Logs(_Table, frozen=True, kw_only=True):
@@ -95,6 +103,8 @@ class Configuration(msgspec.Struct, frozen=True):
     host: str
     processes: tuple[ProcessSpec, ...]
     logs: Limits = Limits()
+    #: Applications whose workers without an agent are watched from here.
+    watches: tuple[WatchSpec, ...] = ()
 
 
 def load(path: Path, environ: Mapping[str, str] = os.environ) -> Configuration:
@@ -117,7 +127,8 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Configuration:
     apps = {label: _convert(path, f"apps.{label}", table, App) for label, table in top.apps.items()}
     drafts = [spec for label, app in apps.items() for spec in _specs(path, label, app, environ)]
     limits = Limits(max_bytes=top.logs.max_bytes, keep=top.logs.keep)
-    return Configuration(top.host, _uniquely_named(path, drafts), limits)
+    watches = tuple(spec for label, app in apps.items() for spec in _watches(path, label, app, environ))
+    return Configuration(top.host, _uniquely_named(path, drafts), limits, watches)
 
 
 def _convert(path: Path, key: str, value: object, shape: type[T]) -> T:
@@ -144,6 +155,8 @@ def _table_at(place: str, shape: type) -> type[msgspec.Struct]:
         return Worker
     if ".beat" in place:
         return Beat
+    if ".watch" in place:
+        return Watch
     return _File if shape is _File else App
 
 
@@ -153,7 +166,7 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
     if not directory.is_dir():
         raise ConfigurationError(f"{path}: apps.{label}.directory: there is no folder {directory}; correct it")
     _check(path, label, app)
-    python = folder / app.python if "/" in app.python else app.python
+    python = _python(folder, app)
     general = _resolved(path, f"apps.{label}.environment", app.environment, environ)
     for worker in app.workers:
         own = _resolved(path, f"apps.{label}.workers.{worker.name}.environment", worker.environment, environ)
@@ -163,7 +176,7 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
             app=app.app,
             label=label,
             directory=directory,
-            python=str(python),
+            python=python,
             environment=general | own,
             options=worker.options,
             start_timeout=worker.start_timeout,
@@ -184,13 +197,31 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
             app=app.app,
             label=label,
             directory=directory,
-            python=str(python),
+            python=python,
             environment=general | own,
             options=app.beat.options,
             start_timeout=app.beat.start_timeout,
             stop_timeout=app.beat.stop_timeout,
             lease=app.beat.lease,
         )
+
+
+def _watches(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iterator[WatchSpec]:
+    if app.watch is not None:
+        folder = path.absolute().parent
+        yield WatchSpec(
+            app=app.app,
+            label=label,
+            directory=folder / app.directory,
+            python=_python(folder, app),
+            environment=_resolved(path, f"apps.{label}.environment", app.environment, environ),
+            enable_events=app.watch.enable_events,
+            lost_after=app.watch.lost_after,
+        )
+
+
+def _python(folder: Path, app: App) -> str:
+    return str(folder / app.python if "/" in app.python else app.python)
 
 
 def _check(path: Path, label: str, app: App) -> None:

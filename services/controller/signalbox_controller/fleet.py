@@ -5,10 +5,15 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
+from signalbox.messages.commands import DEFAULT_GRACE
 from signalbox.messages.events import ProcessChanged
 from signalbox.messages.receipts import ProcessReport
 from signalbox_controller import procfs
+from signalbox_controller.agents.agent import Agent
+from signalbox_controller.agents.slots import Slots
+from signalbox_controller.commands.outside import Worker
 from signalbox_controller.desired import Desired, Wish
+from signalbox_controller.guests.guests import Guests
 from signalbox_controller.lease.leases import Leases
 from signalbox_controller.logfile import LogFile
 from signalbox_controller.machine import ALIVE
@@ -27,7 +32,11 @@ BEYOND = 6.0
 class Fleet:
     """The processes by name."""
 
-    def __init__(self, specs: Iterable[ProcessSpec], site: Site, desired: Desired, leases: Leases) -> None:
+    def __init__(
+        self, specs: Iterable[ProcessSpec], site: Site, desired: Desired, leases: Leases, guests: Guests
+    ) -> None:
+        #: What runs here beside them, and is not ours to start or stop.
+        self.guests = guests
         self._site = site
         self._desired = desired
         self._writing = asyncio.Lock()
@@ -35,6 +44,7 @@ class Fleet:
 
     def open(self) -> None:
         """Adopt what still runs, launch what should run, stop what should not."""
+        self.guests.open()
         left, boot = self._site.instances.left(), procfs.boot_id()
         for name, launch in left.items():
             if name in self._processes and launch.proc is not None:
@@ -56,12 +66,20 @@ class Fleet:
             elif name in left and process.standing.wish == "stopped":
                 process.stop(Order(by="an earlier command"))
 
+    def worker_of(self, agent: Agent) -> Worker | None:
+        """The launch that this agent speaks for; None when that is over."""
+        life = self._processes[agent.name].life if agent.name in self._processes else None
+        if life is None or life.agent is not agent:
+            return None
+        return Worker(life.main, Slots(self._site.launcher.socket, life.instance))
+
     def logs(self) -> list[LogFile]:
         """What they print."""
         return [process.log for process in self._processes.values()]
 
     def leave(self) -> None:
         """Let everything run on without us."""
+        self.guests.leave()
         for process in self._processes.values():
             process.leave()
 
@@ -119,27 +137,29 @@ class Fleet:
 
     def standing(self) -> tuple[ProcessChanged, ...]:
         """How everything is."""
-        return tuple(process.standing.event() for process in self._processes.values())
+        return (*(process.standing.event() for process in self._processes.values()), *self.guests.standing())
 
     @property
     def empty(self) -> bool:
         """Whether nothing runs."""
-        return all(process.life is None for process in self._processes.values())
+        return not self.guests.standing() and all(process.life is None for process in self._processes.values())
 
     @property
     def complete(self) -> bool:
         """Whether `running` is all: every adopted worker has told what it runs."""
-        return all(process.life is None or process.life.agent.complete for process in self._processes.values())
+        ours = all(process.life is None or process.life.agent.complete for process in self._processes.values())
+        return ours and self.guests.complete
 
     def running(self) -> tuple[tuple[str, str], ...]:
         """The tasks that run at this moment, with their runs."""
         lives = (process.life for process in self._processes.values())
         runs = (run for life in lives if life for run in life.agent.runs.running.values())
-        return tuple((run.task_id, run.run) for run in runs)
+        return (*((run.task_id, run.run) for run in runs), *self.guests.running())
 
     def grace(self, name: str) -> float:
-        """Seconds between TERM and KILL for a cancelled task of this process."""
-        return self._processes[name].spec.kill_after
+        """Seconds between TERM and KILL for a cancelled task of this process; a guest has no configuration."""
+        process = self._processes.get(name)
+        return DEFAULT_GRACE if process is None else process.spec.kill_after
 
 
 def _absent(process: Supervised) -> bool:

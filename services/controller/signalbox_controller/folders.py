@@ -7,7 +7,7 @@ from typing import IO
 
 import msgspec
 
-from signalbox.local.places import AGENTS, OPERATOR, run_folder
+from signalbox.local.places import AGENTS, OPERATOR, guest_folder, run_folder
 from signalbox_controller.errors import AlreadyRunning, ControllerError
 
 
@@ -20,6 +20,8 @@ class Folders(msgspec.Struct, frozen=True):
     state: Path
     #: For the sockets; nobody else may look into it.
     run: Path
+    #: What workers that others launch have on their PYTHONPATH.
+    guest: Path
 
     @property
     def cancelled(self) -> Path:
@@ -44,7 +46,7 @@ def prepare(data: Path) -> Folders:
         ControllerError: the folder for the sockets belongs to somebody else.
     """
     data = data.absolute()
-    folders = Folders(data / "logs", data / "controller", run_folder(data))
+    folders = Folders(data / "logs", data / "controller", run_folder(data), guest_folder(data))
     for folder in (data, folders.logs, folders.state, folders.run):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folders.run.is_symlink() or folders.run.stat().st_uid != os.getuid():

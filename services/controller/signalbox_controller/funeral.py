@@ -7,6 +7,7 @@ import msgspec
 from signalbox_controller import wording
 from signalbox_controller.aftermath import clear_up
 from signalbox_controller.agents import diary
+from signalbox_controller.agents.slots import Slots
 from signalbox_controller.life import Life
 from signalbox_controller.procfs import Proc
 from signalbox_controller.reckoning import reckon
@@ -41,4 +42,5 @@ async def bury(life: Life, code: int | None, spec: ProcessSpec, site: Site, orde
     site.instances.forget(spec.name)
     site.orders.forget(spec.name)
     diary.forget(written)
+    Slots(site.launcher.socket, life.instance).forget()
     return Buried(end, reckoning.failed + life.agent.parting.stopped, aftermath.survivors)

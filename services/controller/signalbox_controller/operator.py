@@ -7,8 +7,6 @@ import asyncio
 import logging
 import os
 import pwd
-import socket
-import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,6 +26,7 @@ from signalbox.local.protocol import (
 from signalbox.messages.commands import AnyCommand, CancelTask, CancelTasks
 from signalbox_controller.commands.desk import Desk
 from signalbox_controller.heartbeat import Heartbeat
+from signalbox_controller.peers import peer_of
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +34,6 @@ log = logging.getLogger(__name__)
 REQUEST_WITHIN = 5.0
 #: Requests that are carried out at the same time.
 AT_ONCE = 32
-#: struct ucred of unix(7): pid, uid, gid.
-_PEER = struct.Struct("iII")
 
 
 class Operator:
@@ -76,7 +73,7 @@ class Operator:
                 line = await reader.readline()
             except ValueError as error:  # too long
                 return NotDone(message=f"That is not a request of this version: {error}")
-        if (uid := _user(writer)) not in {0, os.getuid()}:
+        if (uid := peer_of(writer.get_extra_info("socket")).uid) not in {0, os.getuid()}:
             log.warning("User id %d may not give commands here: refused", uid)
             return NotDone(message="Only root and the user that the controller runs as may give commands here.")
         try:
@@ -95,12 +92,6 @@ class Operator:
                 return NotDone(message=f"This is {self._host}; its own socket reaches no other host.")
             command = msgspec.structs.replace(command, hosts=(self._host,))
         return await self._desk.take_here(command)
-
-
-def _user(writer: asyncio.StreamWriter) -> int:
-    """The user id of the other end, from the kernel."""
-    peer = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
-    return int(_PEER.unpack(peer)[1])
 
 
 def _name(uid: int) -> str:

@@ -28,6 +28,9 @@ from signalbox_controller.config import Configuration
 from signalbox_controller.desired import Desired
 from signalbox_controller.fleet import Fleet
 from signalbox_controller.folders import Folders, lock, prepare, show_cancelled
+from signalbox_controller.guests.folder import set_out
+from signalbox_controller.guests.guests import Guests
+from signalbox_controller.guests.notes import Notes
 from signalbox_controller.heartbeat import Heartbeat
 from signalbox_controller.hostname import HostName
 from signalbox_controller.instances import Instances
@@ -45,6 +48,9 @@ from signalbox_controller.rotation import Rotation
 from signalbox_controller.site import Site
 from signalbox_controller.spawn import Launcher, inheritable
 from signalbox_controller.turns import Turns
+from signalbox_controller.watching.open_tasks import OpenTasks
+from signalbox_controller.watching.watch import Watch
+from signalbox_controller.watching.watches import Watches
 from signalbox_controller.wills import Wills
 from signalbox_controller.wording import Order
 
@@ -109,7 +115,14 @@ async def controller(
             logs=configuration.logs,
         )
         leases = Leases(redis, host, Fences(folders.state / "leases.json"))
-        fleet = Fleet(configuration.processes, site, Desired(folders.state / "desired.json"), leases)
+        fleet = Fleet(
+            configuration.processes,
+            site,
+            Desired(folders.state / "desired.json"),
+            leases,
+            _guests(site, folders, configuration),
+        )
+        watches = Watches(_watching(configuration, folders, site, outbox), redis, fleet)
         ports = Ports(
             host=host,
             fleet=fleet,
@@ -118,6 +131,7 @@ async def controller(
             cancelled=refusals,
             turns=Turns(redis, host),
             tell=outbox.put,
+            elsewhere=watches.cancel,
         )
         desk = Desk(ports, Memory(carried_out), outbox, settings.key, *_horizon(fresh=fresh))
         commands = _commands(redis, host)
@@ -130,9 +144,9 @@ async def controller(
         fleet.open()
         stack.callback(fleet.leave)
         await stack.enter_async_context(Operator(host, desk, heartbeat).listening(folders.operator))
-        rotation = Rotation(fleet.logs())
-        loops = (outbox.run, reader.run, heartbeat.run, memory.follow, returns.run, leases.run, rotation.run, name.run)
-        await stack.enter_async_context(background(*loops, agents.check, refusals.run))
+        loops = (outbox.run, reader.run, heartbeat.run, memory.follow, returns.run, leases.run, name.run, agents.check)
+        rotate = Rotation(fleet.logs() + watches.logs()).run
+        await stack.enter_async_context(background(*loops, refusals.run, watches.run, rotate))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
         yield
         if settings.on_exit == "stop":
@@ -170,6 +184,22 @@ def _horizon(*, fresh: bool) -> tuple[datetime, datetime]:
     """What came too late for this host, and which cancels; see `Desk`."""
     now = utc_now()
     return (now, now) if fresh else (now - AWAY, datetime.min.replace(tzinfo=UTC))
+
+
+def _guests(site: Site, folders: Folders, configuration: Configuration) -> Guests:
+    set_out(folders.guest, folders.socket)
+    guests = Guests(site, Notes(folders.state / "guests.json"), [spec.name for spec in configuration.processes])
+    site.agents.receive_guests(guests.admit)
+    return guests
+
+
+def _watching(configuration: Configuration, folders: Folders, site: Site, outbox: Outbox) -> list[Watch]:
+    return [
+        Watch(
+            spec, site.launcher, site.reaper, outbox, OpenTasks(folders.state / f"watch-{spec.label}.json"), site.logs
+        )
+        for spec in configuration.watches
+    ]
 
 
 def _commands(redis: Redis, host: str) -> Consumer:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from signalbox.settings import Settings
-from signalbox_controller.specs import ProcessSpec
+from signalbox_controller.specs import ProcessSpec, WatchSpec
 
 #: What goes on the PYTHONPATH of every process: the agent, and nothing else of ours.
 AGENT_FOLDER = Path(__file__).parent / "agent"
@@ -67,8 +67,8 @@ def environment(spec: ProcessSpec, instance: str, socket: Path, environ: Mapping
     }
 
 
-def helper_environment(spec: ProcessSpec, environ: Mapping[str, str]) -> dict[str, str]:
-    """The same for a short-lived process of ours that needs the application, and is no agent."""
+def helper_environment(spec: ProcessSpec | WatchSpec, environ: Mapping[str, str]) -> dict[str, str]:
+    """The same for a process of ours that needs the application, and is no agent."""
     variables = {**environ, **spec.environment}
     path = variables.get("PYTHONPATH")
     return {**variables, "PYTHONPATH": f"{AGENT_FOLDER}:{path}" if path else str(AGENT_FOLDER)}

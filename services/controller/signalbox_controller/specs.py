@@ -48,3 +48,18 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
     def node(self, host: str) -> str:
         """Celery's name for it; beat has none."""
         return f"{self.name}@{host}" if self.kind == "worker" else ""
+
+
+class WatchSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What it takes to watch the workers of one application that have no agent."""
+
+    #: As in ProcessSpec.
+    app: str
+    label: str
+    directory: Path
+    python: str
+    environment: dict[str, str]
+    #: Whether to turn on the events of workers that send none.
+    enable_events: bool
+    #: Seconds of silence after which the tasks of a worker are given up.
+    lost_after: float

@@ -38,6 +38,11 @@ CANCELLED_LATELY = "signalbox:cancelled:lately"
 PRESENCE = "signalbox:presence"
 
 
+#: Sorted set of the node names of workers that have an agent, scored by the epoch second (of the server's clock) at
+#: which each one is forgotten.
+NODES = "signalbox:nodes"
+
+
 def beat_lease(label: str) -> str:
     """A hash: which controller may run the beat of this application; kept by the controllers alone."""
     return f"signalbox:beat:{label}:lease"

@@ -1,7 +1,8 @@
 """`signalbox cancel`: end tasks, and say of each what came of it."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import click
@@ -28,11 +29,26 @@ _FILTER = (
     click.option("--older-than", type=AGE, metavar="AGE", help="Tasks older than this: 90s, 15m, 2h, 1d."),
 )
 
+_CHOOSING = ("status", "name", "host", "queue", "q", "older_than")
+
 
 def _filtering(command: F) -> F:
     for option in reversed(_FILTER):
         command = option(command)
     return command
+
+
+def _sensible(command: F) -> F:
+    """Look whether it is said which tasks, before anybody is asked."""
+
+    @wraps(command)
+    def run(*, task_ids: tuple[str, ...], **arguments: object) -> None:
+        wanted = any(arguments[name] is not None for name in _CHOOSING)
+        if bool(task_ids) == wanted:
+            raise click.UsageError("Name the tasks by their IDs, or say which by --status, --name and so on; not both.")
+        command(task_ids=task_ids, **arguments)
+
+    return cast("F", run)
 
 
 @click.command()
@@ -44,6 +60,7 @@ def _filtering(command: F) -> F:
 @click.option("--reason", metavar="TEXT", help="Why, for the audit trail.")
 @click.option("--grace", type=click.FloatRange(0, 60), metavar="SECONDS", help="From TERM to KILL; else the worker's.")
 @click.option("--wait", type=click.FloatRange(0, 600), metavar="SECONDS", help="How long to wait for proof (10, 30).")
+@_sensible
 @connected_or_local
 def cancel(
     api: Asked,
@@ -68,8 +85,6 @@ def cancel(
     """
     ids = list(dict.fromkeys(task_ids))
     wanted = {name: value for name, value in chosen.items() if value is not None}
-    if bool(ids) == bool(wanted):
-        raise click.UsageError("Name the tasks by their IDs, or say which by --status, --name and so on; not both.")
     if len(ids) == 1 and not dry_run:
         _cancel_one(api, ids[0], {"reason": reason, "wait": wait, "grace": grace}, as_json=as_json)
         return

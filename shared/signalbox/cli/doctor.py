@@ -1,6 +1,7 @@
 """`signalbox doctor`: looks at an installation step by step, and says what to do about each thing that is wrong."""
 
 import os
+from pathlib import Path
 
 import click
 
@@ -19,7 +20,7 @@ def doctor(url: str | None, token: str | None, as_json: bool) -> None:
     """Check an installation step by step, and say what to do about what fails.
 
     Looks whether the api is there, who the token is, whether Redis and PostgreSQL answer, which hosts
-    listen, and whether every process that should run does.
+    listen, whether every process that should run does, and which workers have no agent.
     """
     with waiting("examining"):
         checks = _checks(url, token)
@@ -40,12 +41,20 @@ def _checks(url: str | None, token: str | None) -> list[Check]:
         return [Check(check="address", ok=False, detail=error.message, advice="Start one with `make up`.")]
     found = Check(check="address", ok=True, detail=f"{target.url} ({target.source})")
     with api:
-        return [found, *examine(api)]
+        return [found, *examine(api, Path(os.environ.get("SIGNALBOX_DATA") or ".signalbox"))]
 
 
 def _print(checks: list[Check]) -> None:
     for check in checks:
-        mark = click.style("ok  ", fg="green") if check.ok else click.style("FAIL", fg="red", bold=True)
-        say(f"{mark}  {check.check}: {plain(check.detail)}")
-        if check.advice and not check.ok:
-            say(f"      → {plain(check.advice)}")
+        say(f"{_mark(check)}  {check.check}: {plain(check.detail)}")
+        if check.advice and (check.note or not check.ok):
+            first, *rest = check.advice.splitlines()
+            say(f"      → {plain(first)}")
+            for line in rest:
+                say(f"        {plain(line)}")
+
+
+def _mark(check: Check) -> str:
+    if check.note:
+        return click.style("note", fg="yellow")
+    return click.style("ok  ", fg="green") if check.ok else click.style("FAIL", fg="red", bold=True)

@@ -1,11 +1,13 @@
 """What `signalbox doctor` looks at, one function a step; a step that cannot be reached is not guessed."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from signalbox.cli.errors import Refused, Unreachable
+from signalbox.cli.guests import RECENT, folder, how_to_join, strangers
 from signalbox.cli.http import Api
 
 #: What to do about a part that `/readyz` finds wanting.
@@ -23,12 +25,17 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     check: str
     ok: bool
     detail: str
-    #: What to do when it is not well.
+    #: What to do when it is not well; of a note, what may be done.
     advice: str = ""
+    #: Nothing is wrong, and something could be better.
+    note: bool = False
 
 
-def examine(api: Api) -> Iterator[Check]:
-    """The steps after the address is known; ends where nothing further can be seen."""
+def examine(api: Api, data: Path) -> Iterator[Check]:
+    """The steps after the address is known; ends where nothing further can be seen.
+
+    `data` is the data folder of this machine's controller, if it has one.
+    """
     try:
         api.call("GET", "/healthz")
     except (Refused, Unreachable) as error:
@@ -40,6 +47,7 @@ def examine(api: Api) -> Iterator[Check]:
     if token.ok:
         yield from _readiness(api)
         yield from _celery(api)
+        yield from _strangers(api, data)
 
 
 def _token(api: Api) -> Check:
@@ -80,6 +88,24 @@ def _celery(api: Api) -> Iterator[Check]:
             yield _process(host, process)
 
 
+def _strangers(api: Api, data: Path) -> Iterator[Check]:
+    """Workers that others launched, as far as their tasks tell of them."""
+    try:
+        tasks = api.get("/scheduler/tasks/", {"limit": RECENT}).get("items", [])
+    except (Refused, Unreachable) as error:
+        yield Check(check="workers without an agent", ok=False, detail=error.message, advice=_LOG)
+        return
+    found = strangers(tasks)
+    if found:
+        detail = f"{', '.join(found)}: what they do is not confirmed, and a cancel of theirs is not proven"
+        advice = how_to_join(folder(data))
+        yield Check(check="workers without an agent", ok=True, note=True, detail=detail, advice=advice)
+    else:
+        where = folder(data)
+        detail = f"none is known; one that you launch yourself joins with PYTHONPATH={where}"
+        yield Check(check="workers without an agent", ok=True, detail=detail)
+
+
 def _host(host: dict[str, Any]) -> Check:
     state = str(host.get("state", "unknown"))
     advice = f"Look at the controller on {host['name']}: is it running, does it reach Redis, is the clock right?"
@@ -90,9 +116,12 @@ def _process(host: dict[str, Any], process: dict[str, Any]) -> Check:
     state, desired = str(process.get("state", "unknown")), str(process.get("desired", "running"))
     name = process.get("name", "?")
     message = f": {process['message']}" if process.get("message") else ""
+    advice = f"Try: signalbox start --host {host['name']} --process {name}; then read its log on that host."
+    if process.get("guest"):
+        advice = "It was launched by others; look where that was done."
     return Check(
         check=f"process {name} on {host['name']}",
         ok=state == desired,
         detail=f"{state}{message}" if state == desired else f"{state}, should be {desired}{message}",
-        advice=f"Try: signalbox start --host {host['name']} --process {name}; then read its log on that host.",
+        advice=advice,
     )

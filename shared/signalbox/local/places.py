@@ -1,4 +1,4 @@
-"""Where the sockets of a data folder are; the controller and the command line must find the same ones."""
+"""Where in a data folder others find what they need; the controller and the command line must find the same."""
 
 import hashlib
 import os
@@ -27,3 +27,8 @@ def run_folder(data: Path) -> Path:
 def operator_socket(data: Path) -> Path:
     """Where the controller of this data folder takes commands from its own host."""
     return run_folder(data) / OPERATOR
+
+
+def guest_folder(data: Path) -> Path:
+    """What a worker that no controller launches has on its PYTHONPATH, to be seen by the one of this data folder."""
+    return data.absolute() / "guest"

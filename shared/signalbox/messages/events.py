@@ -1,6 +1,6 @@
 """Events: what was seen to happen. Written by controllers, folded into the record by the reconciler."""
 
-from signalbox.messages.base import Message, Moment, Outcome, ProcessKind, ProcessState
+from signalbox.messages.base import Certainty, Message, Moment, Outcome, ProcessKind, ProcessState
 from signalbox.messages.commands import AnyCommand
 from signalbox.messages.receipts import ProcessReport, TaskVerdict, Verdict
 
@@ -30,6 +30,8 @@ class TaskEvent(Event, frozen=True, kw_only=True):
     worker: str
     queue: str = ""
     retries: int = 0
+    #: All but what was seen is shown as not confirmed. `host` is empty then: a node name may say anything.
+    certainty: Certainty = "seen"
 
 
 class TaskReceived(TaskEvent, frozen=True, kw_only=True):
@@ -43,9 +45,9 @@ class TaskReceived(TaskEvent, frozen=True, kw_only=True):
 
 
 class TaskStarted(TaskEvent, frozen=True, kw_only=True):
-    """A pool child began to run the task."""
+    """A pool child began to run the task; in pools whose tasks share the worker's process, that has."""
 
-    #: The pool child's, not the worker's.
+    #: The pool child's, not the worker's; 0 where it is not known.
     pid: int
     args: str = ""
     kwargs: str = ""
@@ -112,11 +114,11 @@ class TaskSignalled(TaskEvent, frozen=True, kw_only=True):
 
 
 class TaskCancelled(TaskEvent, frozen=True, kw_only=True):
-    """The task's process and all that descended from it were seen dead after a cancel."""
+    """The task's process and all that descended from it were seen dead after a cancel; or its greenlet was."""
 
     command_id: str
     pid: int
-    #: The signal that did it: TERM or KILL.
+    #: The signal that did it: TERM or KILL; GreenletExit where it was no signal, and the process lives on.
     signal: str
     started_at: Moment | None = None
     #: Every process that was ended with it.
@@ -150,6 +152,8 @@ class ProcessChanged(Event, frozen=True, kw_only=True):
     kill_at: Moment | None = None
     #: A beat that is wanted and does not run, because another host's does.
     standby: bool = False
+    #: Launched by somebody else, who alone can stop and start it.
+    guest: bool = False
 
 
 class HostSeen(Event, frozen=True, kw_only=True):

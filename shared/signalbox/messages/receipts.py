@@ -40,6 +40,8 @@ class ProcessReport(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
     #: A beat that is as it was asked to be, although it does not run: another host's does.
     standby: bool = False
+    #: Launched by somebody else, who alone can stop and start it.
+    guest: bool = False
 
 
 class TaskVerdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -78,6 +78,8 @@ class ProcessView(View, frozen=True, kw_only=True):
     kill_at: datetime | None
     #: A beat that is wanted and does not run, because another host's does: as it should be.
     standby: bool
+    #: Launched by somebody else, who alone can stop and start it.
+    guest: bool
 
 
 class HostView(View, frozen=True, kw_only=True):

@@ -207,3 +207,81 @@ class Counting(Request):
 @app.task(Request="tasks:Counting")
 def own_request() -> str:
     return "done"
+
+
+@app.task
+def clings(seconds: float = 60.0) -> str:
+    """Catch whatever is thrown, and go on."""
+    end = time.monotonic() + seconds
+    there()
+    while (left := end - time.monotonic()) > 0:
+        try:
+            time.sleep(left)
+        except BaseException:  # noqa: BLE001, S112 - the point of it
+            continue
+    return "outlived"
+
+
+@app.task
+def busy(seconds: float) -> str:
+    """Wait for nothing, ever."""
+    there()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        sum(range(1000))
+    return "done"
+
+
+@app.task
+def returns_on_exit() -> str:
+    """Take an exit for the end of its work."""
+    try:
+        there()
+        time.sleep(60)
+    except BaseException:  # noqa: BLE001 - the point of it
+        return "completed"
+    return "never asked"
+
+
+@app.task
+def exits() -> None:
+    sys.exit(3)
+
+
+@app.task(soft_time_limit=1)
+def limited_softly() -> None:
+    time.sleep(60)
+
+
+@app.task
+def fails_on_exit() -> None:
+    """Turn whatever comes into an error, as careless code does."""
+    try:
+        there()
+        time.sleep(60)
+    except BaseException:  # noqa: BLE001 - the point of it
+        raise RuntimeError("interrupted") from None
+
+
+@app.task(bind=True)
+def retries_on_exit(self: Any) -> str:
+    if self.request.retries:
+        return "came back"
+    try:
+        there()
+        time.sleep(60)
+    except BaseException:  # noqa: BLE001 - the point of it
+        raise self.retry(countdown=0.2) from None
+    return "never asked"
+
+
+@app.task
+def count(values: list[Any]) -> int:
+    """The body of a chord."""
+    return len(values)
+
+
+@app.task(bind=True)
+def tries_later(self: Any) -> str:
+    """Fail, to be tried again in ten minutes."""
+    raise self.retry(countdown=600)

@@ -72,6 +72,8 @@ class Agent:
         """`adopted` tells that it was launched by a former life of this controller: it will connect."""
         self.runs = RunTable()
         self.name = name
+        #: Celery's name for it; empty until it has said hello.
+        self.pool = ""
         self._host = host
         self._outbox = outbox
         self._deaths = deaths
@@ -100,6 +102,7 @@ class Agent:
         self._connection = connection
         self._idle.clear()
         self.answers = hello.kind == "worker"
+        self.pool = hello.pool
         # In other pools a task may keep the loop to itself, and beat has a lease to renew.
         self._pulse = Pulse() if hello.pool == "prefork" else None
         self.complete = self.complete or not self.answers

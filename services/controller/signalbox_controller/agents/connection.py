@@ -7,6 +7,7 @@ from typing import Protocol, cast
 
 from signalbox.errors import UnreadableMessage
 from signalbox_controller.agents.protocol import AgentLine, ControllerLine, Hello, decode, encode
+from signalbox_controller.peers import Peer, peer_of
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,11 @@ class Connection(asyncio.Protocol):
             self._listener = self._admit(self, line)
             if self._listener is None:
                 self.close()
+
+    def peer(self) -> Peer:
+        """Who is at the other end; nobody (pid 0) when it has hung up."""
+        connection = None if self._transport is None else self._transport.get_extra_info("socket")
+        return Peer(0, -1) if connection is None else peer_of(connection)
 
     def send(self, line: ControllerLine) -> None:
         """Send a line; a peer that lets megabytes wait is cut off, and connects anew when it is well."""

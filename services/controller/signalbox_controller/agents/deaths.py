@@ -30,15 +30,24 @@ Tell = Callable[[AnyTaskEvent], None]
 
 
 def died(event: AnyTaskEvent) -> bool:
-    """Whether this says that a child is gone, and not only its task; one that gave its task back may live on."""
+    """Whether this says that a child is gone, and not only its task.
+
+    One that gave its task back, or exceeded a soft limit, may live on; so does a worker whose tasks share its process.
+    """
     match event:
-        case TaskFailed():
-            return event.outcome in KILLED
+        case TaskFailed(outcome="worker_lost"):
+            return True
+        case TaskFailed(outcome=outcome, pid=pid) if outcome in KILLED:
+            return pid is None or _gone(pid)
         case TaskRequeued(pid=int(pid)):
-            child = procfs.identify(pid)
-            return child is None or not procfs.alive(child)
+            return _gone(pid)
         case _:
             return False
+
+
+def _gone(pid: int) -> bool:
+    child = procfs.identify(pid)
+    return child is None or not procfs.alive(child)
 
 
 class Deaths:

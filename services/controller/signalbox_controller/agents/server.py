@@ -15,9 +15,12 @@ from signalbox_controller.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
+#: Answers the agent of a worker that we did not launch; none when it may not join.
+AdmitGuest = Callable[[Connection, Hello], Agent | None]
+
 
 class Agents:
-    """The agents of all processes that we launched, by instance."""
+    """The agents of all processes that we launched, and of those that joined us, by instance."""
 
     def __init__(self, host: str, outbox: Outbox, deaths: Deaths, cancelled: Callable[[], Sequence[str]]) -> None:
         """`cancelled` answers the ids that must never run."""
@@ -26,8 +29,13 @@ class Agents:
         self._deaths = deaths
         self._cancelled = cancelled
         self._agents: dict[str, Agent] = {}
+        self._admit_guest: AdmitGuest = lambda _connection, _hello: None
         outbox.on_full(self._hold)
         self._full = False
+
+    def receive_guests(self, admit: AdmitGuest) -> None:
+        """Let `admit` decide about workers that somebody else launched."""
+        self._admit_guest = admit
 
     def expect(self, instance: str, name: str, supervisor: Supervisor, *, adopted: bool = False) -> Agent:
         """Let the agent of this launch in when it comes; see `Agent` for `adopted`."""
@@ -71,6 +79,10 @@ class Agents:
 
     def _admit(self, connection: Connection, hello: Hello) -> Listener | None:
         agent = self._agents.get(hello.instance)
+        if agent is None and hello.guest:
+            agent = self._admit_guest(connection, hello)
+            if agent is None:
+                return None
         if agent is None:
             log.warning("Pid %d says it is instance %s, which we did not launch: refused", hello.pid, hello.instance)
             return None

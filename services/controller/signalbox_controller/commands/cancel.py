@@ -9,8 +9,10 @@ from signalbox.messages.base import utc_now
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import TaskCancelled
 from signalbox_controller.agents.agent import Agent
-from signalbox_controller.agents.inquiry import Finding, Inquiry
+from signalbox_controller.agents.inquiry import INDIVISIBLE, Finding, Inquiry
 from signalbox_controller.agents.protocol import Cancel
+from signalbox_controller.commands.detail import Told, in_words
+from signalbox_controller.commands.outside import Ended, Outside, unanswered
 from signalbox_controller.commands.ports import Ports, Result
 from signalbox_controller.commands.proof import Proof, prove
 from signalbox_controller.commands.verdict import DECISIVE, combine
@@ -28,6 +30,8 @@ class Answer(msgspec.Struct):
     inquiry: Inquiry
     finding: Finding = "silent"
     proof: Proof | None = None
+    #: How we ended it ourselves, or found it over, as the agent did not answer.
+    outside: Ended | None = None
 
 
 async def cancel_task(command: CancelTask, ports: Ports) -> Result:
@@ -40,7 +44,8 @@ async def end_task(command: CancelTask, agents: Sequence[Agent], ports: Ports) -
     """Ask these agents to end the task, and prove what they say."""
     answers = [Answer(agent, agent.ask(_line(command, ports, agent))) for agent in agents]
     await _settle([asyncio.ensure_future(_pursue(answer, ports)) for answer in answers])
-    return _conclude(command, ports, answers)
+    result = _conclude(command, ports, answers)
+    return (await ports.elsewhere(command) or result) if result.verdict == "unknown" else result
 
 
 def _line(command: CancelTask, ports: Ports, agent: Agent) -> Cancel:
@@ -51,18 +56,32 @@ def _line(command: CancelTask, ports: Ports, agent: Agent) -> Cancel:
 async def _pursue(answer: Answer, ports: Ports) -> Finding:
     """Wait for the agent's last word, and prove it."""
     inquiry = answer.inquiry
-    kill_at = asyncio.get_running_loop().time() + inquiry.line.grace
+    grace = inquiry.line.grace if answer.agent.pool not in INDIVISIBLE else 0.0
+    kill_at = asyncio.get_running_loop().time() + grace
     deadline = kill_at + PATIENCE
-    try:
-        async with asyncio.timeout_at(deadline):
-            finding = await asyncio.shield(inquiry.done)
-    except TimeoutError:
-        return "silent"
+    answer.outside = await _from_outside(answer, ports, kill_at, deadline)
+    if answer.outside is not None:
+        finding = answer.outside.finding
+    else:
+        try:
+            async with asyncio.timeout_at(deadline):
+                finding = await asyncio.shield(inquiry.done)
+        except TimeoutError:
+            answer.finding = inquiry.unanswered(answer.agent.pool)
+            return answer.finding
     if finding == "dead":
         answer.proof = await prove(inquiry, ports.reaper, kill_at, deadline, ours=not answer.agent.adopted)
         finding = "alive" if answer.proof.survivors else "dead"
     answer.finding = finding
     return finding
+
+
+async def _from_outside(answer: Answer, ports: Ports, kill_at: float, deadline: float) -> Ended | None:
+    """End the task without the agent, if that says nothing; None when it does, or it is not for us to do so."""
+    worker, child, run = ports.fleet.worker_of(answer.agent), answer.inquiry.child(), answer.inquiry.run
+    if worker is None or child is None or run is None or not await unanswered(answer.inquiry, worker):
+        return None
+    return await Outside(answer.inquiry, run, child, worker, kill_at).end(deadline)
 
 
 async def _settle(pursuits: list[asyncio.Future[Finding]]) -> None:
@@ -89,7 +108,7 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
             events.append(event)
     return Result(
         verdict=combine([answer.finding for answer in answers]),
-        detail=" ".join(filter(None, map(_detail, answers))),
+        detail=" ".join(filter(None, map(_words, answers))),
         task_id=command.task_id,
         task_name=next((answer.inquiry.name for answer in answers if answer.inquiry.name), ""),
         events=tuple(events),
@@ -106,25 +125,13 @@ def _event(command: CancelTask, ports: Ports, answer: Answer, told: TaskCancelle
     report, run = answer.inquiry.report, answer.inquiry.run
     if run is None or (report is not None and report.state == "dead"):
         return None
-    event = run.cancelled(ports.host, command.command_id, "KILL")
+    event = run.cancelled(ports.host, command.command_id, answer.outside.signal if answer.outside else "KILL")
+    answer.agent.runs.note(event)
     return msgspec.structs.replace(event, killed=tuple(sorted({run.pid, *ended})))
 
 
-def _detail(answer: Answer) -> str:
-    """What a person should know beyond the verdict."""
-    report, name = answer.inquiry.report, answer.agent.name
-    match answer.finding:
-        case "alive":
-            left = answer.proof.survivors if answer.proof else []
-            pids = [proc.pid for proc in left] or ([report.pid] if report and report.pid else [])
-            return f"Pid {', '.join(map(str, pids)) or 'unknown'} of {name} outlived KILL."
-        case "silent":
-            return f"{name} did not answer in time."
-        case "unsupported":
-            return f"The pool of {name} cannot end a single task; stop the process instead."
-        case "finished":
-            return f"It ended by itself ({(report.status if report else None) or 'how is not known'})."
-        case "dead" if answer.proof and answer.proof.ended:
-            return f"{len(answer.proof.ended)} processes that it had left behind were ended with it."
-        case _:
-            return ""
+def _words(answer: Answer) -> str:
+    agent, outside = answer.agent, answer.outside
+    if outside is not None and answer.finding != "alive":
+        return outside.words(agent.name)
+    return in_words(Told(agent.name, agent.pool, answer.finding, answer.inquiry.report, answer.proof))

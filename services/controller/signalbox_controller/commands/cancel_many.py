@@ -37,6 +37,7 @@ async def cancel_tasks(command: CancelTasks, ports: Ports) -> Result:
     async with asyncio.TaskGroup() as group:
         group.create_task(work.ask([holding for holding in held if holding[0] in running]))
         group.create_task(work.drop([holding for holding in held if holding[0] not in running]))
+        group.create_task(work.look_elsewhere(task_ids, {task_id for task_id, _ in held}))
         await asyncio.sleep(0)  # until somebody listens
         ports.agents.refuse([task_id for task_id in task_ids if task_id not in running])
     return _result(command, work.verdicts)
@@ -89,6 +90,20 @@ class _Work:
             for _ in range(min(AT_ONCE, len(holdings))):
                 group.create_task(self._work_off(left))
 
+    async def look_elsewhere(self, task_ids: Sequence[str], held: set[str]) -> None:
+        """Have workers without an agent give up what is not held by any that has one."""
+        others = [task_id for task_id in task_ids if task_id not in held]
+        for at in range(0, len(others), AT_ONCE):
+            await asyncio.gather(*(self._elsewhere(task_id) for task_id in others[at : at + AT_ONCE]))
+
+    async def _elsewhere(self, task_id: str) -> None:
+        result = await self._ports.elsewhere(_one(self._command, task_id))
+        if result is not None:
+            told = TaskVerdict(
+                task_id=task_id, verdict=result.verdict, detail=result.detail, task_name=result.task_name
+            )
+            self._note(told)
+
     async def _work_off(self, holdings: Iterator[Holding]) -> None:
         for task_id, agents in holdings:
             self._note(await self._end(task_id, [agent for agent in agents if agent not in self._silent]))
@@ -113,7 +128,7 @@ class _Work:
             return
         self._told_at = now
         host, command_id = self._ports.host, self._command.command_id
-        done = len(self.verdicts)
+        done = min(len(self.verdicts), self._total)
         told = Progressed(command_id=command_id, at=utc_now(), host=host, done=done, total=self._total)
         self._ports.tell(receipts=[told])
 

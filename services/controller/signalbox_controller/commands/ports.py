@@ -1,10 +1,11 @@
 """What the handlers of commands work with, and what they answer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
+from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import Event
 from signalbox.messages.receipts import ProcessReport, Receipt, TaskVerdict, Verdict
 from signalbox_controller.agents.server import Agents
@@ -35,6 +36,8 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     cancelled: Refusals
     #: For what the world should know before the command is answered.
     tell: Tell
+    #: Has workers without an agent give a task up; answers what can be said of it, if one of them has it.
+    elsewhere: Callable[[CancelTask], Awaitable["Result | None"]]
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

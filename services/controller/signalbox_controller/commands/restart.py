@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from signalbox.messages.commands import RestartProcesses
 from signalbox_controller.commands.ports import Ports, Result
 from signalbox_controller.errors import NoTurn
+from signalbox_controller.guests.guest import ELSEWHERE
 from signalbox_controller.rolling import Manner, Roll
 from signalbox_controller.supervisor import Supervised
 from signalbox_controller.wording import Order
@@ -14,6 +15,11 @@ async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
     """Restart them when it is this host's turn, and answer once all consume, or one did not come back."""
     named = ports.fleet.select(command.processes)
     chosen = named if command.processes else [one for one in named if one.standing.wish == "running"]
+    guests = ports.fleet.guests.select(command.processes) if command.processes else []
+    if guests:
+        names = ", ".join(guest.note.name for guest in guests)
+        detail = f"{names}: {ELSEWHERE}. Nothing was restarted."
+        return Result(verdict="incomplete", detail=detail, processes=tuple(guest.report() for guest in guests))
     if not chosen:
         return Result(verdict="unknown", detail=_nothing(command))
     order = Order(by=command.issued_by, reason=command.reason, redeliver=command.redeliver)

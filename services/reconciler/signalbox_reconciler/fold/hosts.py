@@ -57,5 +57,6 @@ def _process(event: ProcessChanged, host: str, at: datetime) -> ProcessRow:
         message=event.message,
         kill_at=event.kill_at,
         standby=event.standby,
+        guest=event.guest,
         at=at,
     )

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 import msgspec
 
-from signalbox.messages.base import Outcome, ProcessKind, ProcessState, Status
+from signalbox.messages.base import Certainty, Outcome, ProcessKind, ProcessState, Status
 from signalbox.messages.receipts import Verdict
 
 
@@ -100,6 +100,7 @@ class ProcessRow(msgspec.Struct, kw_only=True):
     message: str
     kill_at: datetime | None = None
     standby: bool = False
+    guest: bool = False
     at: datetime
 
 
@@ -146,6 +147,12 @@ def microseconds(at: datetime) -> int:
     return round(at.timestamp() * 1_000_000)
 
 
-def precedence(phase: int, at: datetime) -> int:
+#: More than any time in microseconds: of ends that nobody saw, one that was told of beats one that was guessed.
+TOLD = 1 << 61
+
+
+def precedence(phase: int, at: datetime, certainty: Certainty = "seen") -> int:
     """Between equal facts: of ends the first one, of all else the latest one."""
-    return -microseconds(at) if phase == Phase.FINISHED else microseconds(at)
+    if phase != Phase.FINISHED:
+        return microseconds(at)
+    return (TOLD if certainty == "told" else 0) - microseconds(at)

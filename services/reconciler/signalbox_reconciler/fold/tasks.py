@@ -23,6 +23,8 @@ from signalbox_reconciler.fold.rows import LogRow, Phase, TaskRow, microseconds,
 REQUEUED = "Given back to its queue, to be run again"
 #: What the key of a run that a child began is made of; see `TaskEvent`.
 RUN_PARTS = 4
+#: What a process is sent; greenlets get none.
+SIGNALS = frozenset({"TERM", "KILL"})
 
 
 def received(event: TaskReceived, batch: Batch) -> None:
@@ -81,8 +83,9 @@ def dropped(event: TaskDropped, batch: Batch) -> None:
 
 
 def cancelled(event: TaskCancelled, batch: Batch) -> None:
-    """Failed, because its process was ended on purpose and seen dead."""
-    _end_task(event, batch, "failed", "cancelled", event.error, signal=event.signal)
+    """Failed, because it was ended on purpose and seen dead."""
+    signal = event.signal if event.signal in SIGNALS else None
+    _end_task(event, batch, "failed", "cancelled", event.error, signal=signal)
     _end_log(event, Phase.FINISHED, batch, "failed", "cancelled", event.error)
 
 
@@ -128,6 +131,7 @@ class _Common(TypedDict):
     task_id: str
     run: str
     phase: int
+    confirmed: bool
     precedence: int
     retries: int
     host: str | None
@@ -141,12 +145,13 @@ def _common(event: TaskEvent, phase: Phase) -> _Common:
         task_id=event.task_id,
         run=event.run,
         phase=phase,
-        precedence=precedence(phase, event.at),
+        confirmed=event.certainty == "seen",
+        precedence=precedence(phase, event.at, event.certainty),
         retries=event.retries,
         host=event.host or None,
         worker=event.worker or None,
         started_at=event.at if isinstance(event, TaskStarted) else getattr(event, "started_at", None),
-        pid=getattr(event, "pid", None),
+        pid=getattr(event, "pid", None) or None,
     )
 
 

@@ -42,6 +42,7 @@ _PROCESSES = {
     "message": "text",
     "kill_at": "timestamptz",
     "standby": "boolean",
+    "guest": "boolean",
     "at": "timestamptz",
 }
 _PROCESS_VALUES = [name for name in _PROCESSES if name not in {"host", "name"}]
@@ -76,6 +77,11 @@ UPDATE processes SET
 WHERE host = $1 AND name <> ALL($2::text[]) AND at < $3 AND state <> 'stopped'
 RETURNING {shown.columns("process")}
 """  # noqa: S608
+
+#: Nobody will start it again under the same name on purpose; names like celery-4711 would fill the page.
+_FORGET_GUESTS = """
+DELETE FROM processes WHERE guest AND state = 'stopped' AND at < now() - make_interval(secs => $1)
+"""
 
 _DOUBT_TASKS = f"""
 UPDATE tasks AS t SET confirmed = false, updated_at = now()
@@ -134,6 +140,11 @@ async def silence_hosts(connection: Connection, after: float, seen: shown.Shown)
 async def retire(connection: Connection, snapshot: SnapshotRow) -> list[Row]:
     """Show the processes that a host no longer has as stopped; answer what changed."""
     return await connection.fetch(_RETIRE_PROCESSES, snapshot.host, list(snapshot.processes), snapshot.at, RETIRED)
+
+
+async def forget_guests(connection: Connection, after: float) -> None:
+    """Leave out what others launched and that ended more than `after` seconds ago."""
+    await connection.execute(_FORGET_GUESTS, after)
 
 
 async def select_hosts(connection: Connection, hosts: Collection[str], seen: shown.Shown) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from signalbox.postgres.pool import Connection
 from signalbox_reconciler.store.cancels import settle_cancels, unsettled
 from signalbox_reconciler.store.commands import conclude_answered, expire_commands
-from signalbox_reconciler.store.hosts import silence_hosts
+from signalbox_reconciler.store.hosts import forget_guests, silence_hosts
 from signalbox_reconciler.store.lost import lose_unheard
 from signalbox_reconciler.store.shown import Shown
 from signalbox_reconciler.store.verdicts import forget_cancels
@@ -16,11 +16,14 @@ Look = Callable[[Connection, Shown], Awaitable[None]]
 #: Seconds without a word after which a host is unknown: four of its heartbeats. With a round of the sweep it takes
 #: less than ten seconds from the last word.
 SILENCE = 8.0
+#: Seconds for which a worker that others launched is shown after it has ended.
+GUESTS_SHOWN = 3600.0
 
 
 async def look_at_hosts(connection: Connection, seen: Shown) -> None:
     """Hosts of which nothing is heard are unknown, and so is what runs on them."""
     await silence_hosts(connection, SILENCE, seen)
+    await forget_guests(connection, GUESTS_SHOWN)
 
 
 async def look_at_answers(connection: Connection, seen: Shown) -> None:

@@ -38,8 +38,9 @@ ON CONFLICT (task_id, command_id) DO UPDATE SET
 WHERE (EXCLUDED.weight, EXCLUDED.finished_at) > (c.weight, c.finished_at)
 """  # noqa: S608 - names of our own columns
 
-#: Something may run on the task's host that nothing is heard of.
-_MAY_RUN_UNHEARD = """EXISTS (
+#: It waits in a worker without an agent, of which nothing is certain; or something may run on its host that nothing is
+#: heard of.
+_MAY_RUN_UNHEARD = """NOT t.confirmed OR EXISTS (
         SELECT FROM processes AS p LEFT JOIN hosts AS h ON h.name = p.host
         WHERE p.host = t.host AND p.kind = 'worker' AND p.state NOT IN ('stopped', 'fatal')
             AND h.state IS DISTINCT FROM 'online'

@@ -56,6 +56,7 @@
  * @property {string} [node]  Celery's name for a worker; a task's `worker`.
  * @property {string | null} [kill_at]  While it is being stopped: when it will be killed.
  * @property {boolean} [standby]  A beat that does not run because another host's does.
+ * @property {boolean} [guest]  Launched by somebody else, who alone can stop and start it.
  *
  * @typedef {"stop" | "start" | "restart"} Power
  *
@@ -121,10 +122,17 @@
  * @property {boolean} bus  Whether the server hears of changes.
  * @property {string} why  What ended the last connection.
  *
+ * @typedef {object} Offer  What a person may do about it.
+ * @property {string} words
+ * @property {() => void} act
+ */
+
+/**
  * @typedef {object} Toast
  * @property {number} id
  * @property {"good" | "bad" | "plain"} kind
  * @property {string} text
+ * @property {Offer | null} offer
  */
 
 export {};

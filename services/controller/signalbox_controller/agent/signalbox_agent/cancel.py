@@ -13,7 +13,7 @@ class Standing(enum.Enum):
     """Where in its worker a task is."""
 
     WAITING = "waiting for a free child, or for its time"
-    HANDED = "handed to the pool, not yet accepted by a child"
+    HANDED = "handed to the pool, not yet accepted there"
     RUNNING = "running"
 
 
@@ -26,12 +26,15 @@ class Way(enum.Enum):
     REFUSE = "say that this pool cannot"
 
 
-def way(standing: Standing, *, can_kill: bool) -> Way:
-    """What to do about a task, in a pool that can or cannot end a single one."""
+def way(standing: Standing, *, can_kill: bool, can_refuse: bool = False) -> Way:
+    """What to do about a task, in a pool that can or cannot end a single one, or refuse it when it is about to start.
+
+    Every pool can do one of the two.
+    """
     if standing is Standing.WAITING:
         return Way.DROP
     if standing is Standing.HANDED:
-        return Way.AWAIT if can_kill else Way.DROP
+        return Way.AWAIT if can_kill and not can_refuse else Way.DROP
     return Way.KILL if can_kill else Way.REFUSE
 
 
@@ -52,7 +55,7 @@ class Act(enum.Enum):
     KILL_ALL = "KILL to all that is left and has not had it"
     SAY_ALIVE = "report that something outlived KILL"
     SAY_DEAD = "report the death of all"
-    SAY_FINISHED = "report that the task completed"
+    SAY_FINISHED = "report that the task came to an end of its own"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +76,8 @@ class Seen:
     now: float
     #: Whether the pool child is gone: reaped, not a zombie.
     child_gone: bool
-    #: What the child told of its task meanwhile: `completed`, `failed`, or nothing.
+    #: What the child told of its task meanwhile: `completed`; `failed` by itself; `interrupted`, when it raised after a
+    #: TERM had reached it, or would be tried again; or nothing.
     ended: str | None
     #: How many descendants can still do something.
     left: int
@@ -84,13 +88,13 @@ class Seen:
 def decide(plan: Plan, seen: Seen) -> tuple[Plan, tuple[Act, ...]]:
     """The next plan, and what to do now.
 
-    A task that completed in spite of TERM has completed. One that ended in an error after TERM is over
-    too, but its child is ended for the sake of the proof; it takes the TERM at once, as nothing of the
-    task holds it up any more.
+    A task that completed in spite of TERM has completed, and one that had failed before it has failed. One that
+    ended in an error after TERM is over too, but its child is ended for the sake of the proof; it takes the
+    TERM at once, as nothing of the task holds it up any more.
     """
     if plan.stage is Stage.DONE:
         return plan, ()
-    if seen.ended == "completed":
+    if seen.ended in {"completed", "failed"}:
         return dataclasses.replace(plan, stage=Stage.DONE), (Act.SAY_FINISHED,)
     if seen.child_gone and not seen.left:
         return dataclasses.replace(plan, stage=Stage.DONE), (Act.SAY_DEAD,)
@@ -107,6 +111,6 @@ def _ask(plan: Plan, seen: Seen) -> tuple[Plan, tuple[Act, ...]]:
         return Plan(Stage.KILL, seen.now + KILL_WITHIN), (Act.KILL_ALL,)
     if seen.child_gone:
         return plan, (Act.TERM_REST,) if seen.fresh else ()
-    if seen.ended == "failed" and not plan.asked_again:
+    if seen.ended == "interrupted" and not plan.asked_again:
         return dataclasses.replace(plan, asked_again=True), (Act.TERM_CHILD,)
     return plan, ()

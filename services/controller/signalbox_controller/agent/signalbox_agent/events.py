@@ -98,6 +98,6 @@ def signalled(run: Run, command_id: str, signal: str, kill_at: float | None) -> 
     return event("TaskSignalled", run, time(), more)
 
 
-def cancelled(run: Run, command_id: str, signal: str, killed: list[int]) -> Event:
+def cancelled(run: Run, command_id: str, signal: str, killed: list[int], error: str) -> Event:
     """Its process, and all that descended from it, is dead."""
-    return ended("TaskCancelled", run, _fields(command_id=command_id, signal=signal, killed=killed))
+    return ended("TaskCancelled", run, _fields(command_id=command_id, signal=signal, killed=killed, error=error))

@@ -11,8 +11,8 @@ from celery import signals
 from signalbox_agent.safety import guarded
 
 
-def install(path: str, instance: str) -> None:
-    """`path` is the controller's socket; `instance` the id of this launch."""
+def install(path: str, instance: str, *, guest: bool = False) -> None:
+    """`path` is the controller's socket; `instance` the id of this launch; a `guest` was launched by somebody else."""
     here = os.getpid()
 
     @guarded
@@ -20,7 +20,7 @@ def install(path: str, instance: str) -> None:
         from signalbox_agent.worker import WorkerAgent
 
         if os.getpid() == here:
-            agent = WorkerAgent(sender, path, instance)
+            agent = WorkerAgent(sender, path, instance, guest=guest)
             agent.install()
             atexit.register(agent.finish)
 
@@ -34,4 +34,5 @@ def install(path: str, instance: str) -> None:
             atexit.register(agent.finish)
 
     signals.worker_init.connect(on_worker, weak=False)
-    signals.beat_init.connect(on_beat, weak=False)
+    if not guest:
+        signals.beat_init.connect(on_beat, weak=False)

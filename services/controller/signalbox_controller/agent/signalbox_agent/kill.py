@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from time import monotonic, time
-from typing import Protocol
+from typing import Any
 
 from signalbox_agent import cancel
 from signalbox_agent.cancel import Act, Plan, Seen, Stage
 from signalbox_agent.children import Children
 from signalbox_agent.family import Family
+from signalbox_agent.killing import Herald
 from signalbox_agent.loop import Loop, Timer
 from signalbox_agent.prefork import TERM_SIGNAL, Child, Prefork
 from signalbox_agent.proc import Who
@@ -23,27 +25,10 @@ ROUNDS = 5
 UNREAD = 2.0
 
 
-class Herald(Protocol):
-    """Who tells the world how a kill goes."""
-
-    def signalled(self, kill: Kill, kill_at: float | None) -> None:
-        """A signal was sent to the child; `kill_at` is an epoch in seconds."""
-
-    def dead(self, kill: Kill) -> None:
-        """Child and descendants are dead."""
-
-    def alive(self, kill: Kill) -> None:
-        """Something outlived KILL."""
-
-    def finished(self, kill: Kill) -> None:
-        """The task completed in spite of the signal."""
-
-    def late(self, kill: Kill) -> None:
-        """The task was over before a signal was sent."""
-
-
 class Kill:
-    """From the first signal to the proof of death."""
+    """From the first signal to the proof of death; see `killing.Kill`."""
+
+    outlived = "It outlived KILL; it will be reported when it dies"
 
     def __init__(
         self,
@@ -71,7 +56,8 @@ class Kill:
         self._loop = loop
         self._herald = herald
         self._plan = Plan(Stage.TERM, monotonic() + grace)
-        self._ended: str | None = None
+        #: What the child told of the task; see `cancel.Seen`.
+        self.end: str | None = None
         self._signalled: dict[Stage, set[Who]] = {Stage.TERM: set(), Stage.KILL: set()}
         self._timer: Timer | None = None
         self._looking = False
@@ -102,8 +88,8 @@ class Kill:
         self.look()
 
     def ended(self, how: str) -> None:
-        """The child told that the task is over: `completed`, or `failed`."""
-        self._ended = self._ended or how
+        """The child told that the task is over, and how; see `cancel.Seen`."""
+        self.end = self.end or how
         self.look()
 
     def before_exit(self) -> None:
@@ -161,7 +147,7 @@ class Kill:
         return Seen(
             now=monotonic(),
             child_gone=self.child_gone,
-            ended=self._ended,
+            ended=self.end,
             left=len(left),
             fresh=sum(who not in had for who in everyone),
         )
@@ -174,7 +160,8 @@ class Kill:
 
     def _do(self, act: Act) -> None:
         if act is Act.TERM_CHILD:
-            self._prefork.signal(self.child, TERM_SIGNAL)
+            if self._plan.asked_again or not self._herald.asked(self):  # a second TERM breaks off what the first began
+                self._prefork.signal(self.child, TERM_SIGNAL)
             self._signalled[Stage.TERM].add(self.child.who)
             self._herald.signalled(self, time() + self._plan.deadline - monotonic())
         elif act is Act.TERM_REST:
@@ -218,6 +205,14 @@ class Kill:
         if first:
             self._herald.signalled(self, None)
 
+    def facts(self) -> dict[str, Any]:
+        """The process, and the strongest signal so far."""
+        return {"pid": self.child.who.pid, "signal": self.signal}
+
+    def proof(self) -> dict[str, Any]:
+        """What was ended, and what is left for somebody else to reap."""
+        return {**self.facts(), "killed": self.killed(), "strays": self.strays()}
+
     def killed(self) -> list[int]:
         """The pids of all that this kill has seen alive and now dead, the child's first."""
         child = [self.child.who.pid] if self.child_gone else []
@@ -232,3 +227,23 @@ class Kill:
         if self._timer is not None:
             self._timer.cancel()
         self.family.close()
+
+
+class Processes:
+    """A pool of processes, each of which runs one task at a time."""
+
+    can_refuse = False
+
+    def __init__(self, prefork: Prefork, children: Children, loop: Loop) -> None:
+        self._prefork = prefork
+        self._children = children
+        self._loop = loop
+
+    def kill(self, run: Run, grace: float, herald: Herald) -> Kill | None:
+        """A kill of the process that runs it, if it is still there."""
+        child = self._prefork.child(run.pid)
+        return Kill(run, child, grace, self._prefork, self._children, self._loop, herald) if child else None
+
+    def aside(self, work: Callable[[], None]) -> None:
+        """On Celery's loop, where Celery itself does it."""
+        work()

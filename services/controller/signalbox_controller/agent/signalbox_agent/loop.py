@@ -176,6 +176,16 @@ class Loop:
         if self._thread is not None and not self._woken:
             self._wake_up()
 
+    def call_soon(self, hub: Any, callback: Callback) -> None:
+        """Call back in the next turn of Celery's loop, and have that come at once.
+
+        What one turn leaves to the next while it works off what an earlier one has left waits, in kombu's hub, until
+        something else ends the sleep between the two.
+        """
+        hub.call_soon(callback)
+        if self.hub is not None:
+            self._wake_up()
+
     def _pipe(self) -> tuple[int, int]:
         """The pipe that ends a sleep, made when it is first needed."""
         if self._waker is None:

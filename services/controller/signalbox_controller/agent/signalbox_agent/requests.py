@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from time import monotonic, time
 from typing import Any
 
+from billiard.einfo import ExceptionInfo
 from celery.exceptions import TaskRevokedError
 from celery.utils.imports import symbol_by_name
 from celery.worker import state
 
+from signalbox_agent.canvas import end_chain
 from signalbox_agent.runs import Run
 from signalbox_agent.safety import guarded
 from signalbox_agent.tracker import Tracker
@@ -22,12 +25,30 @@ def _telling(on_success: Callable[..., Any]) -> Callable[..., Any]:
     """Have an `on_success` tell of the success; a failure that it is given ends up in `on_failure`."""
 
     @functools.wraps(on_success)
-    def call(self: Any, failed__retval__runtime: tuple[Any, Any, Any], **kwargs: Any) -> Any:
-        answer = on_success(self, failed__retval__runtime, **kwargs)
+    def call(self: Any, failed__retval__runtime: Any, **kwargs: Any) -> Any:
+        if isinstance(failed__retval__runtime, ExceptionInfo):
+            # An exit, raised where tasks share the process: Celery's own method cannot read it.
+            return self.on_failure(failed__retval__runtime)
         failed, result, runtime = failed__retval__runtime
-        if not failed:
+        killed = failed is False and runtime is None  # how Celery words that a greenlet was killed
+        if killed and self._signalbox_tracker.exited(self):
+            return None
+        answer = on_success(self, failed__retval__runtime, **kwargs)
+        if not failed and not killed:
             self._signalbox_tracker.succeeded(self, result, runtime)
         return answer
+
+    return call
+
+
+def _waiting(execute: Callable[..., Any]) -> Callable[..., Any]:
+    """Have an `execute_using_pool` leave alone what already runs here; Celery takes the error for a sign of that."""
+
+    @functools.wraps(execute)
+    def call(self: Any, pool: Any, **kwargs: Any) -> Any:
+        if self._signalbox_tracker.waits_for_another(self):
+            raise TaskRevokedError(self.id)
+        return execute(self, pool, **kwargs)
 
     return call
 
@@ -42,17 +63,22 @@ class Watched:
     _signalbox: Run | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Celery generates a subclass for each task whose `on_success` does not call ours (`create_request_cls`)."""
+        """Celery generates a subclass for each task whose methods do not call ours (`create_request_cls`)."""
         super().__init_subclass__(**kwargs)
         generated = cls.__dict__.get("on_success")
         if generated is not None:
             cls.on_success = _telling(generated)  # type: ignore[attr-defined]
+        generated = cls.__dict__.get("execute_using_pool")
+        if generated is not None:
+            cls.execute_using_pool = _waiting(generated)  # type: ignore[attr-defined]
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        if self._already_revoked and self._signalbox_tracker.refuses_to_start():  # type: ignore[attr-defined]
+        tracker = self._signalbox_tracker
+        if tracker.shared and tracker.refused(self, time() - (monotonic() - time_accepted)):
             raise TaskRevokedError(self.id)  # type: ignore[attr-defined]
         super().on_accepted(pid, time_accepted)  # type: ignore[misc]
-        self._signalbox_tracker.accepted(self, pid)
+        if not tracker.shared:
+            tracker.accepted(self, pid)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         if self._signalbox_tracker.swallows(self, exc_info):
@@ -73,7 +99,10 @@ class Watched:
     def on_timeout(self, soft: Any, timeout: Any) -> Any:
         if not soft and self._signalbox_tracker.killing(self):
             return None
-        return super().on_timeout(soft, timeout)  # type: ignore[misc]
+        answer = super().on_timeout(soft, timeout)  # type: ignore[misc]
+        if not soft and self._signalbox_tracker.shared:
+            self._signalbox_tracker.timed_out(self, timeout)
+        return answer
 
     def send_event(self, type: str, **fields: Any) -> Any:  # noqa: A002 - Celery's signature
         run = self._signalbox
@@ -96,13 +125,20 @@ class Watched:
 
     def _announce_revoked(self, reason: Any, terminated: Any, signum: Any, expired: Any) -> Any:
         answer = super()._announce_revoked(reason, terminated, signum, expired)  # type: ignore[misc]
+        if self._signalbox_tracker.refuses(self):
+            end_chain(self, reason)
         self._signalbox_tracker.revoked(self, terminated=bool(terminated), expired=bool(expired))
         return answer
 
 
 def watched_class(base: Any, tracker: Tracker) -> type:
     """`base` with the mixin over it."""
-    body = {"_signalbox_tracker": tracker, "on_success": base.on_success, "__module__": base.__module__}
+    body = {
+        "_signalbox_tracker": tracker,
+        "on_success": base.on_success,
+        "execute_using_pool": base.execute_using_pool,
+        "__module__": base.__module__,
+    }
     return type(base.__name__, (Watched, base), body)
 
 
@@ -112,6 +148,8 @@ class Claims:
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
         self._classes: dict[Any, type] = {}
+        #: What every task's `run` is wrapped in, where greenlets run it.
+        self.around: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
 
     @guarded
     def claim(self, tasks: Any) -> None:
@@ -123,3 +161,5 @@ class Claims:
             if base not in self._classes:
                 self._classes[base] = watched_class(base, self._tracker)
             task.Request = self._classes[base]
+            if self.around is not None:
+                task.run = self.around(task.run)

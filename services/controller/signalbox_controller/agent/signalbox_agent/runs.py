@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any, Generic, TypeVar
@@ -35,6 +36,7 @@ class Run:
     __slots__ = (
         "arguments",
         "celery_name",
+        "first",
         "heard",
         "identity",
         "key",
@@ -48,6 +50,7 @@ class Run:
         "started_at",
         "task_id",
         "told",
+        "twins",
         "wanted",
     )
 
@@ -74,6 +77,9 @@ class Run:
         self.kill: Any = None
         #: Cancels that came between the hand-over to the pool and the start: (command id, grace).
         self.wanted: list[tuple[str | None, float]] = []
+        #: The run that this one is not to run beside, as its message was delivered once more; `twins` is the way back.
+        self.first: Run | None = None
+        self.twins: list[Run] = []
         #: What Celery announced of it; None while nobody listens.
         self.heard: list[tuple[str, dict[str, Any]]] | None = None
 
@@ -128,6 +134,8 @@ class Runs:
 
     def __init__(self) -> None:
         self._live: dict[str, list[Run]] = {}
+        #: What is done about a message that was delivered once more, when the run that it was about is over.
+        self.settle: Callable[[Any, bool], None] = lambda *_: None
         #: How the tasks that ended here ended: the answer to a late cancel, without its command id.
         self.ended: Recent[dict[str, Any]] = Recent(FINISHED)
         #: The ids that Signalbox refuses here, with the command that asked for it.
@@ -137,14 +145,21 @@ class Runs:
         """It waits here."""
         self._live.setdefault(run.task_id, []).append(run)
 
-    def remove(self, run: Run) -> None:
-        """It is over, or Celery has forgotten it."""
+    def remove(self, run: Run, *, again: bool = False) -> None:
+        """It is over, or Celery has forgotten it; `again` tells that it gave its task back."""
         runs = self._live.get(run.task_id, [])
         if run in runs:
             runs.remove(run)
         if not runs:
             self._live.pop(run.task_id, None)
         run.request = None  # they refer to each other; memory should not have to wait for the garbage collector
+        twins, run.twins = run.twins, []
+        for twin in twins:
+            if twin.request is not None:
+                request = twin.request
+                twin.over = True
+                self.remove(twin)
+                self.settle(request, again)
 
     def of(self, task_id: str) -> list[Run]:
         """Those of one task."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from time import time
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
-from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
+from billiard.exceptions import SoftTimeLimitExceeded, Terminated, TimeLimitExceeded, WorkerLostError
 from celery.exceptions import Ignore, Reject, Retry
 
 from signalbox_agent import events
@@ -19,12 +20,19 @@ from signalbox_agent.link import Link
 from signalbox_agent.loop import Loop
 from signalbox_agent.runs import Run, Runs, run_key
 from signalbox_agent.safety import guarded
+from signalbox_agent.slot import Slots
 from signalbox_agent.texts import clean, error_of, lost
+from signalbox_agent.twins import first_of
 
 #: What a child that dies under its task is reported as; a kill that is under way has its own account of it.
 DEATHS = (Terminated, WorkerLostError, SystemExit, TimeLimitExceeded)
 #: What a failure with one of these is called; all others are errors.
-OUTCOMES = {Reject: "rejected", TimeLimitExceeded: "time_limit", SystemExit: "worker_lost"}
+OUTCOMES = {
+    Reject: "rejected",
+    TimeLimitExceeded: "time_limit",
+    SoftTimeLimitExceeded: "time_limit",
+    SystemExit: "worker_lost",
+}
 
 
 def exception_of(einfo: Any) -> Any:
@@ -37,7 +45,14 @@ class Tracker:
     """Hears of every request of this worker; its methods are called by `requests.Watched`."""
 
     def __init__(
-        self, instance: str, node: str, runs: Runs, link: Link, loop: Loop, queue_of: Callable[[Any], str]
+        self,
+        instance: str,
+        node: str,
+        runs: Runs,
+        link: Link,
+        loop: Loop,
+        queue_of: Callable[[Any], str],
+        slots: Slots,
     ) -> None:
         """`node` is the worker's name; `queue_of` names the queue that a request came from."""
         self._instance = instance
@@ -46,15 +61,20 @@ class Tracker:
         self._link = link
         self._lock = loop.lock
         self._queue_of = queue_of
+        self._slots = slots
         self.ending = Ending()
         #: None in pools whose tasks share the worker's process.
         self.children: Children | None = None
         #: Told of every start.
         self.on_started: Callable[[Run], None] = lambda _: None
+        #: Asked whether the controller has brought about the death of its child.
+        self.on_death: Callable[[Run], bool] = lambda _: False
         #: Told of every end that somebody has asked for before the start.
         self.on_unstarted: Callable[[Run], None] = lambda _: None
         #: Told of every turn that comes to a task which is refused here.
         self.on_refused: Callable[[Run], None] = lambda _: None
+        #: Calls back when what runs a task is dead; in pools where that cannot be seen, at once.
+        self.when_dead: Callable[[Run, Callable[[], None]], None] = lambda _, callback: callback()
 
     def run_of(self, request: Any) -> Run:
         """The run that belongs to a request."""
@@ -71,6 +91,9 @@ class Tracker:
         run.describe(self._node, self._queue_of(request), clean(request.argsrepr), clean(request.kwargsrepr))
         run.late = bool(request.task.acks_late)
         if request.delivery_info.get("redelivered"):
+            run.first = first_of(self._runs.of(run.task_id), run.retries)
+            if run.first is not None:
+                run.first.twins.append(run)
             # It may have been started before; this wait is later than that start.
             run.key = run_key(run.retries, time())
         self._runs.add(run)
@@ -83,20 +106,43 @@ class Tracker:
         """The worker took it from its queue."""
         with self._lock:
             run = self.run_of(request)
-            if not run.told:
+            if not run.told and run.first is None:
                 run.told = True
                 self._link.event(events.received(run, request.eta, request.root_id, request.parent_id))
 
     @guarded
+    def waits_for_another(self, request: Any) -> bool:
+        """Whether it must not run, as its task already does, or did when it came."""
+        with self._lock:
+            return self.run_of(request).first is not None
+
+    @guarded
     def accepted(self, request: Any, pid: int) -> None:
-        """A child, or whatever the pool has, runs it."""
+        """A child runs it."""
         with self._lock:
             run = self.run_of(request)
             if run.over or (self.children is not None and not self.children.watch(pid)):
                 return  # the pool accepts in the parent's name what it is about to refuse
-            run.begin(request.time_start, pid, self._instance)
-            self._link.event(events.started(run))
-            self.on_started(run)
+            self._begin(run, request.time_start, pid)
+
+    @guarded
+    def refused(self, request: Any, started_at: float) -> bool:
+        """Whether it must not start, in pools that cannot give back what waits there; if it may, it has.
+
+        A cancel finds it either before this, and sees to it that it is refused here, or after, as one that runs.
+        """
+        with self._lock:
+            run = self.run_of(request)
+            if request._already_revoked or run.task_id in self._runs.held:  # Celery's mark comes later than ours
+                return True
+            if not run.over:
+                self._begin(run, started_at, os.getpid())
+            return False
+
+    def _begin(self, run: Run, started_at: float, pid: int) -> None:
+        run.begin(started_at, pid, self._instance)
+        self._link.event(events.started(run))
+        self.on_started(run)
 
     @guarded
     def succeeded(self, request: Any, result: object, runtime: float | None) -> None:
@@ -106,6 +152,24 @@ class Tracker:
             self._final(run, events.succeeded(run, result, runtime), "completed")
             if run.killing:
                 run.kill.ended("completed")
+
+    @guarded
+    def exited(self, request: Any) -> bool:
+        """Its greenlet was killed, which Celery takes for a success; whether that must not come to its ears."""
+        with self._lock:
+            run = self.run_of(request)
+            if run.killing or request._already_revoked:
+                return True
+            self._final(run, events.failed(run, "revoked", "Its greenlet was killed, but not by Signalbox"), "failed")
+            return False
+
+    @guarded
+    def timed_out(self, request: Any, seconds: float) -> None:
+        """It exceeded its hard time limit, in a pool that says nothing more of it."""
+        with self._lock:
+            run = self.run_of(request)
+            limit = error_of(TimeLimitExceeded(seconds))
+            self._at_death(run, lambda: (events.failed(run, "time_limit", limit), "failed"))
 
     @guarded
     def listen(self, request: Any) -> None:
@@ -120,14 +184,22 @@ class Tracker:
             heard, run.heard = dict(run.heard or ()), None
             if run.over:
                 return
-            if run.killing:
-                run.kill.ended("failed")
-                return
             exception = exception_of(einfo)
-            if isinstance(exception, TimeLimitExceeded):
+            if run.killing:
+                self._failed_under_kill(run, self._outcome(run, request, exception, einfo, heard))
+            elif isinstance(exception, TimeLimitExceeded):
                 self._at_death(run, lambda: self._outcome(run, request, exception, einfo, heard))
             else:
                 self._final(run, *self._outcome(run, request, exception, einfo, heard))
+
+    def _failed_under_kill(self, run: Run, outcome: tuple[Event, str | None]) -> None:
+        """Its own failure counts if it came first; one that will be tried again is cancelled all the same."""
+        event, status = outcome
+        if status is None or not self._slots.by_itself(run.pid, run.task_id):
+            run.kill.ended("interrupted")
+            return
+        self._final(run, event, status)
+        run.kill.ended(status)
 
     def _outcome(
         self, run: Run, request: Any, exception: Any, einfo: Any, heard: dict[str, dict[str, Any]]
@@ -147,6 +219,8 @@ class Tracker:
     def _failure(self, run: Run, request: Any, exception: Any, einfo: Any) -> tuple[Event, str | None]:
         if isinstance(exception, Terminated):
             return self._terminated(run, request)
+        if isinstance(exception, WorkerLostError) and self.shared:  # what is lost is the task alone: it raised an exit
+            return events.failed(run, "error", error_of(exception), einfo), "failed"
         if isinstance(exception, WorkerLostError):
             return events.failed(run, "worker_lost", lost(run.pid, exception)), "failed"
         outcome = next((name for kind, name in OUTCOMES.items() if isinstance(exception, kind)), "error")
@@ -205,7 +279,7 @@ class Tracker:
         if run.over:
             return
         run.over = True
-        self._runs.remove(run)
+        self._runs.remove(run, again=status is None)
         if status is not None:
             self._runs.ended[run.task_id] = {"state": "finished", "status": status}
         self._link.event(event)
@@ -219,18 +293,20 @@ class Tracker:
             if not run.over and not run.killing:
                 self._final(run, *outcome())
 
-        if self.children is None or run.pid is None:
+        if run.started_at is None:
             end()
         else:
-            self.children.when_dead(run.pid, end)
+            self.when_dead(run, end)
 
     @guarded
     def swallows(self, request: Any, einfo: Any) -> bool:
         """Whether the failure is the death that a kill is about to bring, and nothing that Celery must act upon."""
         with self._lock:
             run = self.run_of(request)
-            if not run.killing or not isinstance(exception_of(einfo), DEATHS):
+            if not isinstance(exception_of(einfo), DEATHS):
                 return False
+            if not run.killing:
+                return self.on_death(run)
             run.kill.look()
             return True
 
@@ -239,6 +315,7 @@ class Tracker:
         """Whether a kill is under way."""
         return self.run_of(request).killing
 
-    def refuses_to_start(self) -> bool:
-        """Whether a revoked task must be stopped at its start: threads and greenlets cannot give back what waits."""
+    @property
+    def shared(self) -> bool:
+        """Whether tasks share the worker's process."""
         return self.children is None

@@ -21,8 +21,11 @@ from signalbox_agent.canceller import Canceller
 from signalbox_agent.children import Children
 from signalbox_agent.custody import Custody
 from signalbox_agent.diary import Diary, path_of
+from signalbox_agent.kill import Processes
+from signalbox_agent.killing import Killer
 from signalbox_agent.link import Link, line_of
 from signalbox_agent.loop import Loop
+from signalbox_agent.passing import pass_on_slots
 from signalbox_agent.prefork import Prefork
 from signalbox_agent.queues import Queues
 from signalbox_agent.reconnect import surviving
@@ -31,13 +34,16 @@ from signalbox_agent.release import Release
 from signalbox_agent.requests import Claims
 from signalbox_agent.runs import Runs
 from signalbox_agent.safety import guarded
-from signalbox_agent.slots import pass_on_slots
+from signalbox_agent.slot import Slots, folder_of
 from signalbox_agent.tracker import Tracker
+from signalbox_agent.twins import settle
 
 #: Seconds between snapshots.
 SNAPSHOT_EVERY = 10.0
 #: Seconds that a starting worker waits for the ids that it must refuse.
 WELCOME_WITHIN = 1.0
+#: Seconds for which it can still be read what a dead child said last.
+LINGER = 1.0
 #: Seconds that an ending worker may spend on its last events.
 LAST_WORDS = 0.5
 
@@ -45,11 +51,12 @@ LAST_WORDS = 0.5
 class WorkerAgent:
     """All of the agent in one worker."""
 
-    def __init__(self, worker: Any, path: str, instance: str) -> None:
-        """`worker` is Celery's WorkController, about to be built."""
+    def __init__(self, worker: Any, path: str, instance: str, *, guest: bool = False) -> None:
+        """`worker` is Celery's WorkController, about to be built; a `guest` was not launched by a controller."""
         self._worker = worker
         self._path = path
         self._instance = instance
+        self._guest = guest
         self._ready = False
         #: Whether it has lost its broker, and waits for it.
         self._waiting = False
@@ -59,10 +66,12 @@ class WorkerAgent:
         self._refill = False
         self.loop = Loop()
         self.runs = Runs()
+        self.runs.settle = settle
         self.link = Link(path, self.loop, self._hello, self._heard)
         self.link.diary = Diary(path_of(path, instance), self._first_page)
         queues = Queues(worker.app)
-        self.tracker = Tracker(instance, worker.hostname, self.runs, self.link, self.loop, queues.of)
+        self.slots = Slots(folder_of(path, instance))
+        self.tracker = Tracker(instance, worker.hostname, self.runs, self.link, self.loop, queues.of, self.slots)
         self.claims = Claims(self.tracker)
         self.custody = Custody(instance, self._tell_custody)
 
@@ -70,11 +79,12 @@ class WorkerAgent:
         """Hook into what Celery offers."""
         signals.task_received.connect(self._on_received, weak=False)
         signals.worker_ready.connect(self._on_ready, weak=False)
-        child.install(os.getpid())
+        child.install(os.getpid(), self.slots.folder)
         os.register_at_fork(after_in_child=guarded(self._abandon))
         if getattr(self._worker, "pool_start_method", "fork") == "spawn":  # new in Celery 5.7
             # What is included is imported by spawned children; this process has done its imports.
             self._worker.app.conf.include = (*self._worker.app.conf.include, "signalbox_agent.spawned")
+            os.environ[child.SLOTS] = self.slots.folder
         self._worker.app.steps["worker"].add(worker_step(self))
         self._worker.app.steps["consumer"].add(consumer_step(self))
 
@@ -85,24 +95,37 @@ class WorkerAgent:
         """The pool is up, nothing is consumed yet."""
         pool = self._worker.pool
         killable = isinstance(pool, TaskPool) and self._worker.hub is not None
-        if killable:
-            self._prefork = Prefork(pool)
-            pass_on_slots(self._worker)
-            self.tracker.children = children = Children(self.loop, self._prefork.has, self._child_died)
-        else:
-            children = Children(self.loop, lambda _: False, lambda _: None)
-        self._canceller = Canceller(self.runs, self.link, self.loop, children, self._prefork, pool_name(pool))
+        killer = self._processes(pool) if killable else self._greens(pool) if pool.is_green else None
+        self._canceller = Canceller(self.runs, self.link, self.loop, killer, pool_name(pool), self.slots)
         self._canceller.refuse(refused(self._path))
         if self._prefork is not None:
             self._prefork.before_exit(self._canceller.about_to_exit)
         self.tracker.on_started = self._canceller.accepted
         self.tracker.on_unstarted = self._canceller.unstarted
         self.tracker.on_refused = self._canceller.turned_away
+        self.tracker.on_death = self._canceller.ended_outside
         self.loop.start_thread()
         with self.loop.lock:
             self.loop.call_later(SNAPSHOT_EVERY, self._snapshot_again)
             self.link.connect()
         self.link.welcomed.wait(WELCOME_WITHIN)
+
+    def _processes(self, pool: Any) -> Killer:
+        self._prefork = Prefork(pool)
+        pass_on_slots(self._worker, self.loop)
+        self.slots.open()
+        self.tracker.children = children = Children(self.loop, self._prefork.has, self._child_died)
+        self.tracker.when_dead = lambda run, callback: children.when_dead(run.pid or 0, callback)
+        return Processes(self._prefork, children, self.loop)
+
+    def _greens(self, pool: Any) -> Killer | None:
+        from signalbox_agent.green import greens  # needs the library that such a pool has
+
+        killer = greens(pool, pool_name(pool), self.loop)
+        if killer is not None:
+            self.tracker.when_dead = killer.when_dead
+            self.claims.around = killer.watched
+        return killer
 
     @guarded
     def turning(self, hub: Any) -> None:
@@ -161,13 +184,18 @@ class WorkerAgent:
             self._ready = True
             self.link.say({"type": "ready"})
 
-    def _child_died(self, _: int) -> None:
-        """Have its slot filled now; Celery's own look may be 5 s away."""
+    def _child_died(self, pid: int) -> None:
+        """Have its place filled now; Celery's own look may be 5 s away."""
+        self.loop.call_later(LINGER, lambda: self._forget(pid))
         if self.loop.hub is not None and self._prefork is not None:
             # Not from here: what Celery cannot bear, such as too many restarts, is for Celery to see.
             self.loop.hub.call_soon(self._prefork.refill)
         else:
             self._refill = True
+
+    def _forget(self, pid: int) -> None:
+        if self._prefork is not None and not self._prefork.has(pid):
+            self.slots.forget(pid)
 
     # What the controller hears and says
 
@@ -185,6 +213,7 @@ class WorkerAgent:
             "celery": celery.__version__,
             "python": platform.python_version(),
             "ready": self._ready,
+            "guest": self._guest,
             "last_seq": self.link.backlog.last,
         }
 
@@ -248,7 +277,7 @@ class WorkerAgent:
             for run in runs
             if run.started_at is not None
         ]
-        reserved = [run.task_id for run in runs if run.started_at is None]
+        reserved = [run.task_id for run in runs if run.started_at is None and run.first is None]
         return {"type": "snapshot", "at": time(), "running": running, "reserved": reserved}
 
 

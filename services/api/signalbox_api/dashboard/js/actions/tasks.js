@@ -3,7 +3,7 @@
  * @module
  */
 
-import { isSignedOut, words } from "../core/api.js";
+import { ApiError, isSignedOut, words } from "../core/api.js";
 import { queryOf, taskHash } from "../core/route.js";
 import { isSelecting } from "../model/selection.js";
 import { emptyPage } from "../model/state.js";
@@ -136,10 +136,17 @@ export class TaskActions {
       const answer = await this.api.post(path, reason ? { reason } : {}, { timeout: CANCEL_TIMEOUT_MS });
       this.toasts.show(answer?.status === "success" ? "good" : "plain", answer?.message ?? `The cancel of ${task.name} was accepted.`);
     } catch (error) {
-      if (!isSignedOut(error)) this.toasts.show("bad", words(error));
+      if (!isSignedOut(error)) this.toasts.show("bad", words(error), this.#instead(error));
     } finally {
       this.#asked(task.task_id, false);
     }
+  }
+
+  /** The stop of a whole process, where nothing less ends a task. @param {unknown} error */
+  #instead(error) {
+    const scope = error instanceof ApiError ? error.answer?.instead : null;
+    if (!scope) return null;
+    return { words: `Stop ${scope.process}…`, act: () => this.store.update({ dialog: { kind: "power", action: "stop", scope } }) };
   }
 
   /** @param {string} id */

@@ -15,11 +15,15 @@ export class Toasts {
     this.store = store;
   }
 
-  /** @param {import("../types.js").Toast["kind"]} kind @param {string} text */
-  show(kind, text) {
+  /**
+   * @param {import("../types.js").Toast["kind"]} kind
+   * @param {string} text
+   * @param {import("../types.js").Offer | null} [offer]
+   */
+  show(kind, text, offer = null) {
     const id = ++this.#last;
     const others = this.store.state.toasts.filter((toast) => toast.text !== text);
-    this.store.update({ toasts: [...others, { id, kind, text }].slice(-MOST) });
+    this.store.update({ toasts: [...others, { id, kind, text, offer }].slice(-MOST) });
     if (kind !== "bad") setTimeout(() => this.dismiss(id), GOOD_MS);
   }
 

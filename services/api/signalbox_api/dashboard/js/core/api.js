@@ -12,11 +12,13 @@ export class ApiError extends Error {
   /**
    * @param {number} status
    * @param {string} message
+   * @param {any} [answer]  The decoded body, where there was one.
    */
-  constructor(status, message) {
+  constructor(status, message, answer = null) {
     super(message);
     this.name = "ApiError";
     this.status = status;
+    this.answer = answer;
   }
 }
 
@@ -88,7 +90,7 @@ export class Api {
     const answer = decoded(text);
     if (response.ok) return answer;
     if (response.status === 401) this.onSignedOut();
-    throw new ApiError(response.status, sentence(response, answer));
+    throw new ApiError(response.status, sentence(response, answer), answer);
   }
 }
 

@@ -23,15 +23,21 @@ export function celeryStatus(hosts) {
 function asKnown(host) {
   const sure = (/** @type {Process} */ process) => host.state === "online" || (host.state === "offline" && process.state === "stopped");
   const processes = host.processes.map((process) => (sure(process) ? process : { ...process, state: "unknown" }));
-  const active = processes.filter((process) => !process.standby);
-  const celery = overall(active.length > 0 ? active : processes, host.state === "online" ? "stopped" : "unknown");
+  const there = processes.filter(isThere);
+  const active = there.filter((process) => !process.standby);
+  const celery = overall(active.length > 0 ? active : there, host.state === "online" ? "stopped" : "unknown");
   return { ...host, celery, processes };
+}
+
+/** Not one that others launched, and have ended. @param {Process} process */
+function isThere({ guest, state }) {
+  return !guest || state !== "stopped";
 }
 
 /** Those that matter for the whole: no beat on standby, nothing that was stopped before its controller left; unless there is no other. @param {Host[]} hosts */
 function counting(hosts) {
   const there = hosts.filter((host) => host.state !== "offline" || host.celery !== "stopped").flatMap((host) => host.processes);
-  const processes = there.length > 0 ? there : hosts.flatMap((host) => host.processes);
+  const processes = (there.length > 0 ? there : hosts.flatMap((host) => host.processes)).filter(isThere);
   const active = processes.filter((process) => !process.standby);
   return active.some(({ kind }) => kind === "beat") ? active : processes;
 }

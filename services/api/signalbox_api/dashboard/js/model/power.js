@@ -53,8 +53,9 @@ export function targets(status, action, scope = EVERYTHING) {
     .filter((host) => host.processes.length > 0);
 }
 
-/** @param {Power} action @param {Process} process @param {Host} host */
+/** What others launched is theirs to stop and start. @param {Power} action @param {Process} process @param {Host} host */
 function concerns(action, process, host) {
+  if (process.guest) return false;
   const [down, standby] = [DOWN.includes(process.state), standsBy(process, host)];
   if (action === "start") return (down && !standby) || process.state === "backoff";
   return !down || (action === "stop" && standby);

@@ -13,6 +13,9 @@ import { PowerButton } from "./power_button.js";
 
 /** @typedef {import("../types.js").Process} Process */
 
+/** Why there are no buttons. */
+const GUEST = "Not by Signalbox, which can cancel its tasks, but not stop or start it. Do that where it was launched: systemd, Kubernetes, a shell.";
+
 /** How the last lines of a log are set apart in a message (`logtail.py`). */
 const LINES = " | ";
 
@@ -28,12 +31,19 @@ export function ProcessRow({ host, process }) {
     <span class="process-name"><b>${process.name}</b>${" "}<span class="muted">${process.kind}</span></span>
     <span class="process-facts muted">${process.pid ? `pid ${process.pid}` : ""}<${Since} at=${process.since} /></span>
     <span class="process-buttons">
-      ${down || process.state === "backoff" ? html`<${PowerButton} action="start" scope=${scope} small />` : html`<${PowerButton} action="restart" scope=${scope} small />`}
-      ${(!down || standby) && !process.kill_at && html`<${PowerButton} action="stop" scope=${scope} small />`}
+      ${process.guest ? html`<span class="muted" title=${GUEST} data-testid="guest">launched by others</span>` : html`<${Buttons} scope=${scope} process=${process} down=${down} standby=${standby} />`}
     </span>
     <${Message} text=${[standby ? "" : wanted, process.message].filter(Boolean).join(" · ")} />
     ${process.kill_at && html`<${Drain} scope=${scope} kind=${process.kind} at=${process.kill_at} />`}
   </li>`;
+}
+
+/** @param {{scope: import("../types.js").Scope, process: Process, down: boolean, standby: boolean}} props */
+function Buttons({ scope, process, down, standby }) {
+  return html`
+    ${down || process.state === "backoff" ? html`<${PowerButton} action="start" scope=${scope} small />` : html`<${PowerButton} action="restart" scope=${scope} small />`}
+    ${(!down || standby) && !process.kill_at && html`<${PowerButton} action="stop" scope=${scope} small />`}
+  `;
 }
 
 /** A message, or one that quotes the last lines of a log. @param {{text: string}} props */

@@ -20,8 +20,14 @@ export function ToastsView() {
 /** @param {{toast: import("../types.js").Toast}} props */
 function ToastView({ toast }) {
   const { toasts } = useApp();
+  const { offer } = toast;
+  const take = () => {
+    toasts.dismiss(toast.id);
+    offer?.act();
+  };
   return html`<div class="toast toast-${toast.kind}" data-testid="toast" data-kind=${toast.kind}>
     <span>${toast.text}</span>
+    ${offer && html`<button class="button small" data-testid="toast-offer" onClick=${take}>${offer.words}</button>`}
     <button class="icon-button" aria-label="Dismiss" onClick=${() => toasts.dismiss(toast.id)}><${CrossIcon} /></button>
   </div>`;
 }

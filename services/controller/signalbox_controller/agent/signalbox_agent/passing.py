@@ -7,13 +7,16 @@ from within (`WorkController._process_task`). Some 150 refused tasks in a row, a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+
+from signalbox_agent.loop import Loop
 
 #: Slots that are passed on in one go, which takes a millisecond or two; the rest in the next turn of Celery's loop.
 BURST = 50
 
 
-class Slots:
+class Passing:
     """Stands before the `release` of the pool's semaphore."""
 
     def __init__(self, release: Callable[[], None], soon: Callable[[Callable[[], None]], Any]) -> None:
@@ -44,7 +47,8 @@ class Slots:
             self._soon(self._pass_on)
 
 
-def pass_on_slots(worker: Any) -> None:
+def pass_on_slots(worker: Any, loop: Loop) -> None:
     """Have this worker, whose pool was made, do so."""
     semaphore = worker.semaphore
-    semaphore.release = worker._quick_release = Slots(semaphore.release, worker.hub.call_soon).release
+    passing = Passing(semaphore.release, partial(loop.call_soon, worker.hub))
+    semaphore.release = worker._quick_release = passing.release

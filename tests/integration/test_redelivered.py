@@ -1,0 +1,110 @@
+"""What becomes of a task that is acknowledged late, and that Redis hands out again while it runs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis as Client
+
+from signalbox.bus.connection import connect
+from signalbox.messages.events import TaskCancelled, TaskReceived, TaskStarted, TaskSucceeded
+from support.diarist import Diarist, a_diarist
+from support.eventually import eventually
+from support.host import ALICE, lives
+from support.stores.choose import a_redis
+from support.stores.server import Redis
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def store(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redis]:
+    async with a_redis(tmp_path_factory.mktemp("redis")) as redis:
+        yield redis
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def diarist(tmp_path_factory: pytest.TempPathFactory, store: Redis) -> AsyncIterator[Diarist]:
+    async with a_diarist(tmp_path_factory.mktemp("redelivered"), store, concurrency=3) as one:
+        yield one
+
+
+async def blink(diarist: Diarist, store: Redis) -> None:
+    """Redis loses all connections of the worker, which gives back what it has not acknowledged, and takes it again."""
+    broker: Client = connect(store.url_of(1))
+    try:
+        before = {client["id"] for client in await broker.client_list()}
+        await broker.client_kill_filter(_type="normal", skipme=True)
+
+        async def look() -> bool:
+            return len({client["id"] for client in await broker.client_list()} - before) > 1
+
+        await eventually(look, "the worker is back")
+    finally:
+        await broker.aclose()
+    neighbour = diarist.send("neighbour")
+    await diarist.host.seen(TaskSucceeded, task_id=neighbour, within=20.0)
+
+
+async def unacknowledged(store: Redis) -> int:
+    """How many messages somebody has taken and not acknowledged."""
+    broker: Client = connect(store.url_of(1))
+    try:
+        return int(await broker.hlen("unacked"))
+    finally:
+        await broker.aclose()
+
+
+async def running(diarist: Diarist, seconds: float) -> TaskStarted:
+    task_id = diarist.send("long", seconds)
+    await asyncio.wait_for(diarist.begun(task_id).wait(), 10.0)
+    return await diarist.host.seen(TaskStarted, task_id=task_id)
+
+
+async def test_a_task_does_not_run_twice_because_redis_blinked(diarist: Diarist, store: Redis) -> None:
+    started = await running(diarist, 6.0)
+    await blink(diarist, store)
+    assert await unacknowledged(store) == 1, "the broker did not hand it out again: nothing was tested"
+    assert diarist.words(started.task_id) == ["started"], "it ran meanwhile"
+    done = await diarist.host.seen(TaskSucceeded, task_id=started.task_id)
+    assert done.run == started.run
+    assert done.at - started.at < timedelta(seconds=9)
+
+    async def look() -> bool:
+        return await unacknowledged(store) == 0
+
+    await eventually(look, "the second delivery is acknowledged with the first")
+    await diarist.host.seen(TaskSucceeded, task_id=diarist.send("neighbour"))
+    assert diarist.words(started.task_id) == ["started", "finished"]
+    assert len(await diarist.host.of(TaskStarted, task_id=started.task_id)) == 1
+    assert len(await diarist.host.of(TaskReceived, task_id=started.task_id)) == 1
+
+
+async def test_a_cancelled_task_does_not_come_back_after_a_blink(diarist: Diarist, store: Redis) -> None:
+    started = await running(diarist, 60.0)
+    assert (await diarist.host.commander.cancel(started.task_id, ALICE)).verdict == "cancelled"
+    await blink(diarist, store)
+    assert diarist.words(started.task_id) == ["started"]
+
+
+async def test_a_task_that_was_handed_out_twice_is_cancelled_once_for_all(diarist: Diarist, store: Redis) -> None:
+    started = await running(diarist, 60.0)
+    await blink(diarist, store)
+    assert (await diarist.host.commander.cancel(started.task_id, ALICE)).verdict == "cancelled"
+    assert not lives(started.pid)
+    await blink(diarist, store)
+    assert diarist.words(started.task_id) == ["started"]
+    assert len(await diarist.host.of(TaskCancelled, task_id=started.task_id)) == 1
+    assert await unacknowledged(store) == 0
+
+
+async def test_what_a_stop_has_ended_does_not_come_back_after_a_blink(diarist: Diarist, store: Redis) -> None:
+    started = await running(diarist, 60.0)
+    await blink(diarist, store)
+    await diarist.host.commander.stop(ALICE, mode="immediate")
+    assert not lives(started.pid)
+    await diarist.host.commander.start(ALICE)
+    await blink(diarist, store)
+    assert diarist.words(started.task_id) == ["started"]

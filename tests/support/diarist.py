@@ -1,0 +1,84 @@
+"""A host that runs the application `diary/diarist.py`, and what its tasks wrote down."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from support.host import Host, a_host
+from support.stores.server import Redis
+
+WORKER = """
+[apps.diarist]
+app = "diarist"
+directory = "{app}"
+[apps.diarist.environment]
+SHOP_BROKER_URL = "${{SHOP_BROKER_URL}}"
+DIARY = "{diary}"
+[[apps.diarist.workers]]
+name = "worker"
+concurrency = {concurrency}
+stop_timeout = 10.0
+options = [{options}]
+"""
+Lines = list[tuple[int, str]]
+
+
+class Diarist:
+    """The host, and its diary."""
+
+    def __init__(self, host: Host, diary: Path) -> None:
+        self.host = host
+        self._diary = diary
+        self._begun: dict[str, asyncio.Event] = {}
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._socket.bind(f"{diary}.socket")
+        asyncio.get_running_loop().add_reader(self._socket, self._hear)
+
+    def _hear(self) -> None:
+        self.begun(self._socket.recv(100).decode()).set()
+
+    def begun(self, task_id: str) -> asyncio.Event:
+        """Set when this task begins."""
+        return self._begun.setdefault(task_id, asyncio.Event())
+
+    def send(self, name: str, *arguments: Any, **options: Any) -> str:
+        """Send a task; its id."""
+        return str(self.host.celery.send_task(name, arguments, **options).id)
+
+    def read(self) -> dict[str, Lines]:
+        """What each task wrote, with the number of its attempt."""
+        lines: dict[str, Lines] = {}
+        for line in self._diary.read_text(encoding="ascii").splitlines() if self._diary.exists() else ():
+            task_id, retries, word = line.split()
+            lines.setdefault(task_id, []).append((int(retries), word))
+        return lines
+
+    def words(self, task_id: str) -> list[str]:
+        """What this task wrote."""
+        return [word for _, word in self.read().get(task_id, [])]
+
+    def close(self) -> None:
+        """Hear nothing any more."""
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+
+
+@asynccontextmanager
+async def a_diarist(
+    folder: Path, redis: Redis, broker: str = "", *, concurrency: int = 2, options: tuple[str, ...] = ()
+) -> AsyncIterator[Diarist]:
+    """A host with one worker, which runs."""
+    diary = folder / "diary"
+    quoted = ", ".join(f'"{option}"' for option in options)
+    app = Path(__file__).parent / "diary"
+    text = WORKER.format(app=app, diary=diary, concurrency=concurrency, options=quoted)
+    async with a_host(folder / "host", redis, text.replace("{", "{{").replace("}", "}}"), broker) as host:
+        diarist = Diarist(host, diary)
+        try:
+            await host.process_is("worker", "running")
+            yield diarist
+        finally:
+            diarist.close()

@@ -1,0 +1,1 @@
+"""The matrix of cancels: every state, every pool, every kind of stubbornness, on both brokers, each tried for real."""

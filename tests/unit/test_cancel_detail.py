@@ -1,0 +1,51 @@
+"""What a person is told of a cancel beyond its verdict, row by row."""
+
+import pytest
+
+from signalbox_controller.agents.inquiry import Finding
+from signalbox_controller.agents.protocol import CancelReport, CancelState
+from signalbox_controller.commands.detail import Told, in_words
+from signalbox_controller.commands.proof import Proof
+from signalbox_controller.procfs import Proc
+
+
+def report(
+    state: CancelState, *, pid: int | None = None, shared: bool = False, detail: str = "", status: str = ""
+) -> CancelReport:
+    return CancelReport(
+        command_id="c", task_id="t", state=state, pid=pid, shared=shared, detail=detail, status=status or None
+    )
+
+
+LEFT = Proof([Proc(8, 1)], [])
+OUTLIVED = Proof([], [Proc(9, 1)])
+
+
+@pytest.mark.parametrize(
+    ("pool", "finding", "said", "proof", "words"),
+    [
+        ("prefork", "dead", report("dead", pid=7), None, ""),
+        ("prefork", "dead", report("dead", pid=7), LEFT, "1 processes that it had left behind were ended with it."),
+        (
+            "gevent",
+            "dead",
+            report("dead", shared=True, detail="Programs run on (pid 5)."),
+            None,
+            "Programs run on (pid 5).",
+        ),
+        ("prefork", "alive", report("alive", pid=7), None, "Pid 7 of w outlived KILL."),
+        ("prefork", "alive", report("dead", pid=7), OUTLIVED, "Pid 9 of w outlived KILL."),
+        ("gevent", "alive", report("alive", shared=True), None, "only stopping the whole process ends it"),
+        ("prefork", "silent", None, None, "w did not answer in time."),
+        ("eventlet", "silent", None, None, "a task that never waits keeps all else from running"),
+        ("threads", "unsupported", None, None, "The pool of w (threads) cannot end a single task."),
+        ("solo", "finished", report("finished", status="completed"), None, "It ended by itself (completed)."),
+        ("prefork", "finished", None, None, "It ended by itself (how is not known)."),
+        ("prefork", "dropped", report("dropped"), None, ""),
+    ],
+)
+def test_it_is_said_in_words(
+    pool: str, finding: Finding, said: CancelReport | None, proof: Proof | None, words: str
+) -> None:
+    told = in_words(Told("w", pool, finding, said, proof))
+    assert (words in told) if words else (told == "")

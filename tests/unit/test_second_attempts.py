@@ -1,0 +1,102 @@
+"""A task that its broker hands out again while it runs: which delivery is which, and what the record shows."""
+
+import os
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from signalbox.messages.events import AnyTaskEvent
+from signalbox_agent.runs import Run, Runs
+from signalbox_agent.slot import Said, Slot, Slots
+from signalbox_agent.twins import first_of
+from signalbox_reconciler.fold import fold
+from support.history import Life
+
+LIFE, ELSEWHERE = Life(), Life(host="web-02")
+FIRST, SECOND = LIFE.run(2), ELSEWHERE.run(5, pid=101)
+
+
+@pytest.mark.parametrize("end", [FIRST.succeeded(9), FIRST.failed(9), FIRST.cancelled(9)])
+def test_while_a_second_attempt_runs_the_end_of_the_first_does_not_end_the_task(end: AnyTaskEvent) -> None:
+    events: list[AnyTaskEvent] = [FIRST.started(), SECOND.started(), end]
+    for order in permutations(events):
+        batch = fold(order)
+        task = batch.tasks["t1"]
+        assert (task.status, task.host, task.pid, task.outcome) == ("running", "web-02", 101, None)
+        assert len(batch.logs) == 2, "each attempt has a log of its own"
+        assert sum(log.status == "running" for log in batch.logs.values()) == 1
+
+
+def test_when_both_have_ended_the_second_attempt_is_what_counts() -> None:
+    events: list[AnyTaskEvent] = [FIRST.started(), SECOND.started(), SECOND.succeeded(8), FIRST.cancelled(9)]
+    for order in permutations(events):
+        batch = fold(order)
+        assert (batch.tasks["t1"].status, batch.tasks["t1"].outcome) == ("completed", "succeeded")
+        assert sorted(str(log.outcome) for log in batch.logs.values()) == ["cancelled", "succeeded"]
+
+
+def a_run(*, retries: int = 0, started: bool = True, over: bool = False) -> Run:
+    run = Run(object(), "t1", "shop.t", "t", retries)
+    run.started_at, run.over = (1.0 if started else None), over
+    return run
+
+
+@pytest.mark.parametrize(
+    ("run", "same"),
+    [
+        pytest.param(a_run(), True, id="it runs here"),
+        pytest.param(a_run(started=False), False, id="it only waits here, and one of the two will do"),
+        pytest.param(a_run(over=True), False, id="it is over"),
+        pytest.param(a_run(retries=1), False, id="it is another attempt"),
+    ],
+)
+def test_a_second_delivery_is_known_by_the_run_that_it_is_about(run: Run, same: bool) -> None:
+    assert first_of([run], retries=0) is (run if same else None)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_came_twice_goes_with_the_run_that_it_waited_for(again: bool) -> None:
+    runs, first, twin = Runs(), a_run(), a_run(started=False)
+    first.twins.append(twin)
+    told: list[tuple[object, bool]] = []
+    runs.settle = lambda request, given_back: told.append((request, given_back))
+    message = twin.request
+    for run in (first, twin):
+        runs.add(run)
+    runs.remove(first, again=again)
+    assert told == [(message, again)]
+    assert runs.all() == []
+
+
+def test_what_a_broker_took_back_is_not_acknowledged() -> None:
+    runs, first, twin = Runs(), a_run(), a_run(started=False)
+    first.twins.append(twin)
+    told: list[object] = []
+    runs.settle = lambda request, _: told.append(request)
+    for run in (first, twin):
+        runs.add(run)
+    runs.forget_waiting()
+    runs.remove(first)
+    assert told == []
+
+
+def test_a_shorter_word_of_a_child_leaves_nothing_of_a_longer_one(tmp_path: Path) -> None:
+    slot, slots, pid = Slot(str(tmp_path)), Slots(str(tmp_path)), os.getpid()
+    slot.say("interrupted", "a-long-id-of-a-task")
+    assert slots.read(pid) == Said("interrupted", "a-long-id-of-a-task")
+    slot.say("over", "t1")
+    assert slots.read(pid) == Said("over", "t1")
+    slots.forget(pid)
+    assert slots.read(pid) is None
+
+
+@pytest.mark.parametrize(
+    ("word", "by_itself"),
+    [("running", False), ("interrupted", False), ("unwound", False), ("over", True), ("FAILURE", True)],
+)
+def test_a_body_ended_by_itself_unless_a_term_had_reached_it(tmp_path: Path, word: str, by_itself: bool) -> None:
+    Slot(str(tmp_path)).say(word, "t1")
+    slots = Slots(str(tmp_path))
+    assert slots.by_itself(os.getpid(), "t1") is by_itself
+    assert not slots.by_itself(os.getpid(), "t2")
