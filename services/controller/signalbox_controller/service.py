@@ -92,28 +92,10 @@ async def controller(
         await name.take()
         stack.push_async_callback(name.give_back)
         outbox = Outbox(redis)
-        reaper = stack.enter_context(_reaping())
-        memory = stack.enter_context(closing(OutOfMemory()))
         refused = stack.enter_context(closing(Journal(folders.cancelled, CANCELLED_LIMIT)))
         refusals = Refusals(redis, refused, settings.remember_cancelled)
-        agents = Agents(host, outbox, Deaths(reaper, memory), refusals.ids)
-        refusals.on_new(agents.refuse)
         launcher = _launcher(host, folders, settings, environ)
-        returns = Returns(folders.state / "returns.json", configuration.processes, launcher, reaper)
-        wills = Wills(folders.state / "wills", outbox)
-        site = Site(
-            host=host,
-            launcher=launcher,
-            reaper=reaper,
-            agents=agents,
-            instances=Instances(folders.state / "instances.json"),
-            orders=Orders(folders.state / "orders.json"),
-            memory=memory,
-            returns=returns,
-            wills=wills,
-            tell=outbox.put,
-            logs=configuration.logs,
-        )
+        site = _site(stack, folders, configuration, launcher, outbox, refusals)
         leases = Leases(redis, host, Fences(folders.state / "leases.json"))
         fleet = Fleet(
             configuration.processes,
@@ -126,8 +108,8 @@ async def controller(
         ports = Ports(
             host=host,
             fleet=fleet,
-            agents=agents,
-            reaper=reaper,
+            agents=site.agents,
+            reaper=site.reaper,
             cancelled=refusals,
             turns=Turns(redis, host),
             tell=outbox.put,
@@ -139,14 +121,15 @@ async def controller(
         heartbeat = Heartbeat(host, redis, outbox, fleet)
 
         await refusals.load(cancels_ahead(commands, settings.key))
-        await stack.enter_async_context(agents.listening(folders.socket))
-        wills.open()
+        await stack.enter_async_context(site.agents.listening(folders.socket))
+        site.wills.open()
         fleet.open()
         stack.callback(fleet.leave)
         await stack.enter_async_context(Operator(host, desk, heartbeat).listening(folders.operator))
-        loops = (outbox.run, reader.run, heartbeat.run, memory.follow, returns.run, leases.run, name.run, agents.check)
-        rotate = Rotation(fleet.logs() + watches.logs()).run
-        await stack.enter_async_context(background(*loops, refusals.run, watches.run, rotate))
+        rotation = Rotation(fleet.logs() + watches.logs())
+        of_the_host = (site.memory.follow, site.returns.run, site.agents.check, rotation.run)
+        of_the_bus = (outbox.run, reader.run, heartbeat.run, leases.run, name.run, refusals.run, watches.run)
+        await stack.enter_async_context(background(*of_the_host, *of_the_bus))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
         yield
         if settings.on_exit == "stop":
@@ -168,6 +151,34 @@ def _reaping() -> Iterator[Reaper]:
         yield reaper
     finally:
         loop.remove_signal_handler(signal.SIGCHLD)
+
+
+def _site(
+    stack: AsyncExitStack,
+    folders: Folders,
+    configuration: Configuration,
+    launcher: Launcher,
+    outbox: Outbox,
+    refusals: Refusals,
+) -> Site:
+    """What all processes of the host share; `stack` ends it."""
+    reaper = stack.enter_context(_reaping())
+    memory = stack.enter_context(closing(OutOfMemory()))
+    agents = Agents(launcher.host, outbox, Deaths(reaper, memory), refusals.ids)
+    refusals.on_new(agents.refuse)
+    return Site(
+        host=launcher.host,
+        launcher=launcher,
+        reaper=reaper,
+        agents=agents,
+        instances=Instances(folders.state / "instances.json"),
+        orders=Orders(folders.state / "orders.json"),
+        memory=memory,
+        returns=Returns(folders.state / "returns.json", configuration.processes, launcher, reaper),
+        wills=Wills(folders.state / "wills", outbox),
+        tell=outbox.put,
+        logs=configuration.logs,
+    )
 
 
 def _launcher(host: str, folders: Folders, settings: Settings, environ: Mapping[str, str]) -> Launcher:
