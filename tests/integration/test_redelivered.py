@@ -1,6 +1,7 @@
 """What becomes of a task that is acknowledged late, and that Redis hands out again while it runs."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -9,7 +10,15 @@ import pytest_asyncio
 from redis.asyncio import Redis as Client
 
 from signalbox.bus.connection import connect
-from signalbox.messages.events import TaskCancelled, TaskReceived, TaskStarted, TaskSucceeded
+from signalbox.errors import BusUnavailable
+from signalbox.messages.events import (
+    TaskCancelled,
+    TaskDropped,
+    TaskReceived,
+    TaskSignalled,
+    TaskStarted,
+    TaskSucceeded,
+)
 from support.diarist import Diarist, a_diarist
 from support.eventually import eventually
 from support.host import ALICE, lives
@@ -57,8 +66,8 @@ async def unacknowledged(store: Redis) -> int:
         await broker.aclose()
 
 
-async def running(diarist: Diarist, seconds: float) -> TaskStarted:
-    task_id = diarist.send("long", seconds)
+async def running(diarist: Diarist, seconds: float, how: str = "") -> TaskStarted:
+    task_id = diarist.send("long", seconds, how)
     await asyncio.wait_for(diarist.begun(task_id).wait(), 10.0)
     return await diarist.host.seen(TaskStarted, task_id=task_id)
 
@@ -98,6 +107,26 @@ async def test_a_task_that_was_handed_out_twice_is_cancelled_once_for_all(diaris
     assert diarist.words(started.task_id) == ["started"]
     assert len(await diarist.host.of(TaskCancelled, task_id=started.task_id)) == 1
     assert await unacknowledged(store) == 0
+
+
+@pytest.mark.parametrize("order", ["blink, then cancel", "cancel, then blink"])
+async def test_a_task_that_was_handed_out_twice_is_not_called_dropped_while_it_lives(
+    diarist: Diarist, store: Redis, order: str
+) -> None:
+    started = await running(diarist, 6.0, "swallows")
+    if order == "blink, then cancel":
+        await blink(diarist, store)
+    cancelling = diarist.host.begin(diarist.host.commander.cancel(started.task_id, ALICE, grace=30.0))
+    await diarist.host.seen(TaskSignalled, task_id=started.task_id)
+    if order == "cancel, then blink":
+        await blink(diarist, store)
+    with contextlib.suppress(BusUnavailable):  # whoever asked has lost that connection, too
+        assert (await cancelling).verdict == "finished"
+    await diarist.host.seen(TaskSucceeded, task_id=started.task_id)
+    await diarist.host.seen(TaskSucceeded, task_id=diarist.send("neighbour"))
+    assert diarist.words(started.task_id) == ["started", "finished"]
+    assert not await diarist.host.of(TaskDropped, task_id=started.task_id)
+    assert diarist.host.celery.AsyncResult(started.task_id).state == "SUCCESS"
 
 
 async def test_what_a_stop_has_ended_does_not_come_back_after_a_blink(diarist: Diarist, store: Redis) -> None:

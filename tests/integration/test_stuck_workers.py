@@ -88,6 +88,16 @@ async def test_a_task_of_a_stopped_worker_is_ended_in_time_and_stays_so(diarist:
     await is_cancelled_for_good(diarist, started, result)
 
 
+async def test_of_many_that_are_cancelled_the_death_of_each_is_told_at_once(diarist: Diarist) -> None:
+    started = await running(diarist, 60.0)
+    with stopped(await diarist.host.pid("worker")):
+        result = await diarist.host.commander.cancel_many([started.task_id], ALICE)
+        assert [task.verdict for task in result.tasks] == ["cancelled"]
+        told = await diarist.host.seen(TaskCancelled, task_id=started.task_id)
+        assert told.killed == (started.pid,)
+    await diarist.host.seen(TaskSucceeded, task_id=diarist.send("neighbour"))
+
+
 async def test_a_worker_whose_loop_stands_still_does_not_hold_up_a_cancel(diarist: Diarist) -> None:
     started = await running(diarist, 60.0)
     diarist.host.celery.control.broadcast("hang", arguments={"seconds": 4.0})

@@ -114,7 +114,7 @@ class _Work:
         result = await end_task(_one(self._command, task_id), agents, self._ports)
         if result.verdict == "unproven":
             self._silent.update(agents)
-        if result.published:
+        if result.events or result.published:
             self._ports.tell(*result.events, published=result.published_all)
         return TaskVerdict(task_id=task_id, verdict=result.verdict, detail=result.detail, task_name=result.task_name)
 

@@ -162,8 +162,8 @@ class Runs:
                 self.settle(request, again)
 
     def of(self, task_id: str) -> list[Run]:
-        """Those of one task."""
-        return list(self._live.get(task_id, ()))
+        """Those of one task that run, or are to; what came twice only waits for the end of its first."""
+        return [run for run in self._live.get(task_id, ()) if run.first is None]
 
     def has(self, task_id: str) -> bool:
         """Whether there is one of this task."""

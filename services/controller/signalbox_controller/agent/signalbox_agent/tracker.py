@@ -261,9 +261,14 @@ class Tracker:
 
     @guarded
     def turns_away(self, request: Any) -> bool:
-        """Whether it is to be dropped now that its turn has come, or was dropped while it waited."""
+        """Whether it is to be dropped now that its turn has come, or was dropped while it waited.
+
+        Of one that came twice nothing is told: its first may still be alive.
+        """
         with self._lock:
             run = self.run_of(request)
+            if run.first is not None:
+                return True
             if not run.over and run.task_id in self._runs.held:
                 self.on_refused(run)
             return run.over
