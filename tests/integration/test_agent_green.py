@@ -162,9 +162,8 @@ def test_an_expired_task_is_dropped(worker: Worker) -> None:
     assert worker.peer.event("TaskDropped", worker.send("empty", expires=-1)).outcome == "expired"
 
 
+@pytest.mark.parametrize("worker", ["gevent"], indirect=True)
 def test_a_time_limit_reaches_the_record_where_the_pool_has_one(worker: Worker) -> None:
-    if worker.peer.line("hello")["pool"] == "eventlet":
-        pytest.skip("Celery's eventlet pool has no time limits")
     task_id, _ = worker.running("limited")
     failed = worker.peer.event("TaskFailed", task_id)
     assert (failed.outcome, failed.error) == ("time_limit", "TimeLimitExceeded: TimeLimitExceeded(1,)")

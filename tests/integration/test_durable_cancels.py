@@ -106,30 +106,6 @@ async def test_a_late_acknowledged_task_that_was_cancelled_is_refused_whenever_i
     assert await marks.written() == [task_id]
 
 
-async def test_a_running_task_that_its_broker_has_delivered_once_more_is_dead_in_both_runs_when_it_is_called_so(
-    host: Host, marks: Marks
-) -> None:
-    """A Redis that comes back gives out again whatever is not acknowledged, also what still runs.
-
-    The second delivery is on its way to a child already: that one begins, and is ended before the answer.
-    """
-    task_id = await marks.send("late")
-    started = await host.seen(TaskStarted, task_id=task_id)
-    await host.redis.client_kill_filter(_type="normal", skipme=True)
-
-    async def delivered_again() -> bool:
-        return len(await host.of(TaskReceived, task_id=task_id)) == 2
-
-    await eventually(delivered_again, "the second delivery", within=30.0)
-    assert (await host.commander.cancel(task_id, ALICE)).verdict == "cancelled"
-    for run in await host.of(TaskStarted, task_id=task_id):
-        assert not exists(run.pid)
-    assert not exists(started.pid)
-    assert set(await marks.written()) == {task_id}
-    ended = {event.run for event in await host.of(TaskCancelled, task_id=task_id)}
-    assert ended >= {event.run for event in await host.of(TaskStarted, task_id=task_id)}
-
-
 async def test_what_others_have_cancelled_is_dropped_and_ended_here_without_a_command(
     host: Host, marks: Marks, tmp_path: Path
 ) -> None:
