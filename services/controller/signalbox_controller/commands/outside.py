@@ -131,18 +131,23 @@ class Outside:
             await self._send(self._worker.term)
 
     async def _send(self, number: signal.Signals) -> None:
-        """Stop it, look once more, and only then signal it."""
-        if not await self._still():
-            return
+        """Stop it, look once more, and only then signal it; whatever comes of that, it does not stay stopped."""
+        try:
+            if await self._still():
+                self._signal_it(number)
+        finally:
+            send(self._child, signal.SIGCONT)
+
+    def _signal_it(self, number: signal.Signals) -> None:
         said = self._said()
-        if said is not None and not self._is_over(said) and self._ours():
-            self._inquiry.saw(self._kin.look(procfs.descendants(self._child.pid)))
-            name = "KILL" if number is signal.SIGKILL else "TERM"
-            mark = Mark(self._inquiry.line.command_id, self._run.task_id, self._run.run, name)
-            if self._worker.slots.mark(self._child.pid, mark):
-                self._signal = name
-                send(self._child, number)
-        send(self._child, signal.SIGCONT)
+        if said is None or self._is_over(said) or not self._ours():
+            return
+        self._inquiry.saw(self._kin.look(procfs.descendants(self._child.pid)))
+        name = "KILL" if number is signal.SIGKILL else "TERM"
+        mark = Mark(self._inquiry.line.command_id, self._run.task_id, self._run.run, name)
+        if self._worker.slots.mark(self._child.pid, mark):
+            self._signal = name
+            send(self._child, number)
 
     async def _still(self) -> bool:
         send(self._child, signal.SIGSTOP)
@@ -151,7 +156,6 @@ class Outside:
             if seen.state in "Tt":
                 return True
             if self._clock() >= until:
-                send(self._child, signal.SIGCONT)
                 return False
             await asyncio.sleep(0.001)
         return False
