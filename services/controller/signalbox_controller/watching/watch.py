@@ -113,6 +113,7 @@ class Watch:
             async for line in reader:
                 backoff.reset()
                 self._heard(line)
+                await self._outbox.room()  # meanwhile the broker keeps its events, or the workers are asked later
         except (OSError, ValueError) as error:
             log.warning("The watch of %s hung up: %s", self.spec.label, error)
         finally:
