@@ -109,6 +109,7 @@ async def test_the_tasks_of_a_guest_that_somebody_kills_are_lost_and_nothing_of_
         told = await host.process_is("celery", "stopped")
         assert (told.guest, told.desired, told.pid) == (True, "stopped", None)
         assert "launched by others" in told.message
+        assert not list((host.data / "run").glob(f"{told.instance}.children")), "what its children said stayed here"
 
 
 async def test_a_restarted_controller_finds_its_guests_again_and_tells_what_became_of_the_others(

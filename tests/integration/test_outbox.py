@@ -113,3 +113,15 @@ async def test_when_it_is_full_the_agents_have_to_keep_theirs_until_there_is_roo
         assert await outbox.drain(5.0)
     assert told == [True, False]
     assert await numbers(redis) == list(range(120))
+
+
+async def test_who_can_wait_is_held_up_while_it_is_full(redis: Client) -> None:
+    outbox = Outbox(redis, limit=100)
+    await outbox.room()
+    for number in range(100):
+        outbox.put(an_event(number))
+    waiting = asyncio.ensure_future(outbox.room())
+    done, _ = await asyncio.wait([waiting], timeout=0)
+    assert not done
+    async with publishing(outbox):
+        await asyncio.wait_for(waiting, 5.0)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -64,6 +65,10 @@ async def watched(host: Host) -> None:
         return bool(await host.of(TaskSucceeded))
 
     await eventually(look, "a task of a watched worker", within=CELERY_DEADLINE)
+
+
+#: Of a watch, whatever it has to do.
+MOST_THREADS = 10
 
 
 async def watch_of(host: Host) -> psutil.Process:
@@ -128,6 +133,19 @@ async def test_a_cancel_is_passed_on_and_its_answer_claims_nothing(tmp_path: Pat
         # It ignores TERM: what Celery announced was not true, and what comes of it is told, and wins.
         assert (await host.seen(TaskSucceeded, task_id=task_id, within=15.0)).certainty == "told"
         await host.seen(TaskSucceeded, task_id=waiting)
+
+
+async def test_many_are_passed_on_together_and_each_has_its_answer(tmp_path: Path, valkey: Redis) -> None:
+    async with a_watched_worker(tmp_path, valkey, valkey.url_of(1), concurrency=2) as host:
+        started = [await host.running(seconds=60.0) for _ in range(2)]
+        unknown = [str(uuid.uuid4()) for _ in range(1_000)]
+        result = await host.commander.cancel_many([*unknown, *(one.task_id for one in started)], ALICE)
+        assert {task.task_id: task.verdict for task in result.tasks if task.task_id not in unknown} == {
+            one.task_id: "unproven" for one in started
+        }
+        assert (await watch_of(host)).num_threads() < MOST_THREADS
+        for one in started:
+            assert (await host.seen(TaskFailed, task_id=one.task_id)).certainty == "inferred"
 
 
 async def test_the_life_of_a_task_is_told_but_not_as_seen_also_where_it_ends_while_the_watch_is_away(

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ async def test_a_cancel_that_is_broken_off_leaves_no_child_stopped(child: procfs
         with contextlib.suppress(asyncio.CancelledError):
             await looking
         looks = iter((False, True))  # a signal that was sent may take effect after the first
-        await eventually(lambda: goes_on(child, looks), "the child goes on", within=2.0)
+        await eventually(partial(goes_on, child, looks), "the child goes on", within=2.0)
 
 
 async def goes_on(child: procfs.Proc, looks: Iterator[bool]) -> bool:

@@ -42,6 +42,8 @@ class Outbox:
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
         self._full = False
+        self._room = asyncio.Event()
+        self._room.set()
         self._on_full: Callable[[bool], None] = lambda _full: None
         #: Whether the last try reached Redis.
         self.connected = True
@@ -61,6 +63,7 @@ class Outbox:
         if self._events >= self._limit and not self._full:
             self._full = True
             log.warning("%d events wait for Redis: no more are taken from the workers for now", self._events)
+            self._room.clear()
             self._on_full(True)
 
     async def published(self, *events: Event, receipts: Sequence[Receipt] = ()) -> None:
@@ -88,6 +91,10 @@ class Outbox:
                 self._note(connected=True)
                 backoff.reset()
                 self._done(batch)
+
+    async def room(self) -> None:
+        """Return when it is not full: for those who can wait with what they have to tell."""
+        await self._room.wait()
 
     async def drain(self, seconds: float) -> bool:
         """Wait until all is published, for at most so long; answer whether it is."""
@@ -119,6 +126,7 @@ class Outbox:
             self._emptied.set()
         if self._full and self._events <= self._limit // 2:
             self._full = False
+            self._room.set()
             self._on_full(False)
 
     def _note(self, *, connected: bool, why: Exception | None = None) -> None:

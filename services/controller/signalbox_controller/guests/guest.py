@@ -14,6 +14,7 @@ from signalbox.messages.receipts import ProcessReport
 from signalbox_controller import wording
 from signalbox_controller.aftermath import clear_up
 from signalbox_controller.agents import diary, protocol
+from signalbox_controller.agents.slots import Slots
 from signalbox_controller.ending import kill_all
 from signalbox_controller.guests.notes import Note
 from signalbox_controller.guests.orphans import orphans_of
@@ -154,6 +155,7 @@ class Guest:
         site.wills.leave(instance, self.agent.waiting, events)
         site.agents.retire(instance)
         diary.forget(written)
+        Slots(site.launcher.socket, instance).forget()
         self.buried.set()
 
     def _begin(self, job: Coroutine[None, None, None]) -> None:

@@ -57,6 +57,7 @@ class Revoked(_Line, frozen=True, kw_only=True):
     """The answer: what is known then, in words."""
 
     command_id: str
+    task_id: str
     detail: str
 
 

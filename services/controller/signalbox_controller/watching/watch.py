@@ -48,7 +48,8 @@ class Watch:
         self._outbox = outbox
         self._agents: list[str] = []
         self._writer: asyncio.StreamWriter | None = None
-        self._asked: dict[str, asyncio.Future[str]] = {}
+        #: By command and task: one command may be about many.
+        self._asked: dict[tuple[str, str], asyncio.Future[str]] = {}
 
     async def run(self) -> None:
         """Keep it running, for ever."""
@@ -73,15 +74,15 @@ class Watch:
 
     async def revoke(self, command: CancelTask) -> str:
         """The same of a task that one of them has; what is known then, in words."""
-        node = self.tasks.tasks[command.task_id].node
-        answer = self._asked[command.command_id] = asyncio.get_running_loop().create_future()
+        node, question = self.tasks.tasks[command.task_id].node, (command.command_id, command.task_id)
+        answer = self._asked[question] = asyncio.get_running_loop().create_future()
         try:
             if self.pass_on(command):
                 return await asyncio.wait_for(answer, ANSWER_WITHIN)
         except TimeoutError:
             log.warning("The watch of %s did not answer in time", self.spec.label)
         finally:
-            del self._asked[command.command_id]
+            self._asked.pop(question, None)
         return f"its worker {node} has no agent of Signalbox, and could not be asked"
 
     def _say(self, line: protocol.Ack | protocol.Agents | protocol.Revoke) -> bool:
@@ -112,6 +113,7 @@ class Watch:
             async for line in reader:
                 backoff.reset()
                 self._heard(line)
+                await self._outbox.room()  # meanwhile the broker keeps its events, or the workers are asked later
         except (OSError, ValueError) as error:
             log.warning("The watch of %s hung up: %s", self.spec.label, error)
         finally:
@@ -155,7 +157,7 @@ class Watch:
             line = protocol.decode(data)
             if isinstance(line, Numbered):
                 self._event(line)
-            elif (answer := self._asked.get(line.command_id)) is not None and not answer.done():
+            elif (answer := self._asked.get((line.command_id, line.task_id))) is not None and not answer.done():
                 answer.set_result(line.detail)
         except UnreadableMessage as error:
             log.error("The watch of %s said something unreadable: %s", self.spec.label, error)  # noqa: TRY400

@@ -32,6 +32,11 @@ class Passing:
         if not self._passing:
             self._pass_on()
 
+    def resume(self) -> None:
+        """Go on with what is owed: a loop that breaks off drops what it had for its next turn."""
+        if self._owed:
+            self._soon(self._pass_on)
+
     def _pass_on(self) -> None:
         self._passing = True
         try:
@@ -42,13 +47,12 @@ class Passing:
                 self._release()
         finally:
             self._passing = False
-        if self._owed:
-            self._passing = True  # until then nothing overtakes what is owed
-            self._soon(self._pass_on)
+            self.resume()
 
 
-def pass_on_slots(worker: Any, loop: Loop) -> None:
+def pass_on_slots(worker: Any, loop: Loop) -> Passing:
     """Have this worker, whose pool was made, do so."""
     semaphore = worker.semaphore
     passing = Passing(semaphore.release, partial(loop.call_soon, worker.hub))
     semaphore.release = worker._quick_release = passing.release
+    return passing

@@ -7,8 +7,10 @@ ends with its controller. What it tells is what Celery says, and proves nothing:
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import queue
 import random
 import sys
 import threading
@@ -24,6 +26,8 @@ from signalbox_agent.watch_tasks import Watched
 EVERY, AGAIN = 5.0, 2.0
 #: Seconds before the next try to reach the broker: the first and the longest.
 FIRST, LONGEST = 0.5, 30.0
+#: Tasks that the workers are asked to give up in one go: each go takes a second, and a command can name thousands.
+TOGETHER = 2_000
 
 
 class Watch:
@@ -37,6 +41,9 @@ class Watch:
         self._seq = 0
         self._pause = FIRST
         self._due = threading.Event()
+        #: What is to be given up: first the tasks that a worker is known to have, each kind in its order.
+        self._revokes: queue.PriorityQueue[tuple[bool, int, dict[str, Any]]] = queue.PriorityQueue()
+        self._orders = itertools.count()
         self.tasks = Watched(self._tell, order["open"], order["agents"])
         self.look = Look(app, self.tasks, enable=order["enable_events"], lost_after=order["lost_after"])
         self.queue = EventQueue(app, order["host"], self.tasks, self._connected)
@@ -45,6 +52,7 @@ class Watch:
         """Until the controller hangs up."""
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
         threading.Thread(target=self._inspect, name="inspect", daemon=True).start()
+        threading.Thread(target=self._revoke, name="revoke", daemon=True).start()
         while True:
             self._read()
             time.sleep(self._pause * random.uniform(0.5, 1.0))  # noqa: S311 - only jitter
@@ -90,14 +98,20 @@ class Watch:
         elif message["type"] == "agents":
             self.tasks.agents = frozenset(message["nodes"])
         elif message["type"] == "revoke":
-            threading.Thread(target=self._revoke, args=(message,), daemon=True).start()
+            self._revokes.put((message["task_id"] not in self.tasks.open, next(self._orders), message))
 
-    def _revoke(self, message: dict[str, Any]) -> None:
-        try:
-            detail = self.look.revoke(message["task_id"])
-        except Exception as error:  # noqa: BLE001
-            detail = f"its broker cannot be reached ({error!r})"
-        self._say({"type": "revoked", "command_id": message["command_id"], "detail": detail})
+    def _revoke(self) -> None:
+        """For ever: all that was ordered meanwhile goes to the workers together."""
+        while True:
+            orders = [self._revokes.get()[-1]]
+            while len(orders) < TOGETHER and not self._revokes.empty():
+                orders.append(self._revokes.get()[-1])
+            try:
+                details = self.look.revoke([order["task_id"] for order in orders])
+            except Exception as error:  # noqa: BLE001
+                details = [f"its broker cannot be reached ({error!r})"] * len(orders)
+            for order, detail in zip(orders, details, strict=True):
+                self._say({**order, "type": "revoked", "detail": detail})
 
     def _inspect(self) -> None:
         pause = 0.0

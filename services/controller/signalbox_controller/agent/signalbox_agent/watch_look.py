@@ -109,20 +109,24 @@ class Look:
     def _end(self, task_id: str, task: Task, error: str) -> None:
         self._tasks.fail(task_id, task["node"], "worker_lost", error, at=time.time(), certainty="inferred")
 
-    def revoke(self, task_id: str) -> str:
-        """Have every worker without an agent refuse it, and the one that runs it send TERM; what is known then."""
-        task = self._tasks.open.get(task_id)
+    def revoke(self, task_ids: list[str]) -> list[str]:
+        """Have every worker without an agent refuse them, and those that run them send TERM; what is known then."""
+        tasks = [self._tasks.open.get(task_id) for task_id in task_ids]
         others = sorted({*self._tasks.nodes} - self._tasks.agents)
         if not others:
-            return "no worker without an agent is heard of"
+            return ["no worker without an agent is heard of"] * len(tasks)
         answers = self._app.control.revoke(
-            task_id, terminate=True, signal="SIGTERM", destination=others, reply=True, timeout=PATIENCE
+            task_ids, terminate=True, signal="SIGTERM", destination=others, reply=True, timeout=PATIENCE
         )
-        if task is None:
-            return "it has ended, or is on its way to a worker"
-        answered = any(task["node"] in answer for answer in answers or ())
-        done = "took the order" if answered else "did not answer"
-        return f"its worker {task['node']} has no agent of Signalbox, was asked through Celery, and {done}"
+        answered = {node for answer in answers or () for node in answer}
+        return [_of_revoked(task, answered) for task in tasks]
+
+
+def _of_revoked(task: Task | None, answered: set[str]) -> str:
+    if task is None:
+        return "it has ended, or is on its way to a worker"
+    done = "took the order" if task["node"] in answered else "did not answer"
+    return f"its worker {task['node']} has no agent of Signalbox, was asked through Celery, and {done}"
 
 
 def _epoch(moment: Any) -> float:

@@ -25,7 +25,7 @@ from signalbox_agent.kill import Processes
 from signalbox_agent.killing import Killer
 from signalbox_agent.link import Link, line_of
 from signalbox_agent.loop import Loop
-from signalbox_agent.passing import pass_on_slots
+from signalbox_agent.passing import Passing, pass_on_slots
 from signalbox_agent.prefork import Prefork
 from signalbox_agent.queues import Queues
 from signalbox_agent.reconnect import surviving
@@ -63,6 +63,7 @@ class WorkerAgent:
         self._stopping = False
         self._canceller: Canceller | None = None
         self._prefork: Prefork | None = None
+        self._passing: Passing | None = None
         self._refill = False
         self.loop = Loop()
         self.runs = Runs()
@@ -112,7 +113,7 @@ class WorkerAgent:
 
     def _processes(self, pool: Any) -> Killer:
         self._prefork = Prefork(pool)
-        pass_on_slots(self._worker, self.loop)
+        self._passing = pass_on_slots(self._worker, self.loop)
         self.slots.open()
         self.tracker.children = children = Children(self.loop, self._prefork.has, self._child_died)
         self.tracker.when_dead = lambda run, callback: children.when_dead(run.pid or 0, callback)
@@ -134,6 +135,8 @@ class WorkerAgent:
             return  # where tasks share the process, the loop may stand still for as long as one runs
         self.loop.attach(hub)
         self._canceller.resume()
+        if self._passing is not None:
+            self._passing.resume()
         if self._refill:
             self._refill = False
             hub.call_soon(self._prefork.refill)
