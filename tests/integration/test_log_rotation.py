@@ -46,6 +46,8 @@ def test_a_log_that_is_cut_while_it_is_written_to_loses_no_line(folder: str, tmp
             log.trim()
             cuts += 1
         time.sleep(0.001)
+    if log.full:  # on a busy machine it writes faster than we look
+        log.trim()
     try:
         assert cuts > 5
         numbers = [int(line.split()[0]) for line in lines_of(log) if whole(line)]
