@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
+from time import monotonic, sleep
 from typing import Any
 
 from greenlet import GreenletExit, getcurrent
@@ -23,6 +24,8 @@ Callback = Callable[[], None]
 
 #: Seconds between looks at a greenlet that has said that it ends, and has not yet.
 ENDING = 0.005
+#: Seconds that a drained worker stays for what is still to be told of greenlets that have ended.
+LAST_WORDS = 2.0
 
 
 class Greens:
@@ -40,6 +43,20 @@ class Greens:
         self._loop = loop
         self._in_hub = in_hub
         self._inside: set[Any] = set()
+        #: Greenlets whose end is to be told, and work that was put aside: no worker may end before it is done.
+        self._owed = 0
+
+    def stay_for_last_words(self) -> None:
+        """Have Celery, which ends a draining worker as soon as its last greenlet has, wait until that was told."""
+        drain = self._pool.on_stop
+
+        def on_stop() -> None:
+            drain()
+            end = monotonic() + LAST_WORDS
+            while self._owed and monotonic() < end:
+                sleep(ENDING)
+
+        self._pool.on_stop = on_stop
 
     def watched(self, run: Callable[..., Any]) -> Callable[..., Any]:
         """A task's `run`, made to tell when a greenlet is inside."""
@@ -64,7 +81,17 @@ class Greens:
 
     def aside(self, work: Callback) -> None:
         """In a greenlet of its own."""
-        self._pool.spawn_n(work)
+        self._owed += 1
+        self._pool.spawn_n(self._paying(work))
+
+    def _paying(self, work: Callback) -> Callback:
+        def pay() -> None:
+            try:
+                work()
+            finally:
+                self._owed -= 1
+
+        return pay
 
     def _of(self, run: Run) -> Any:
         # Celery calls the identity of a greenlet its pid.
@@ -91,10 +118,12 @@ class Greens:
 
     def when_gone(self, greenlet: Any, callback: Callback) -> None:
         """The same, for a greenlet."""
+        self._owed += 1
+        tell = self._paying(callback)
 
         def look() -> None:
             if greenlet.dead:
-                callback()
+                tell()
             else:
                 self._loop.call_later(ENDING, look)
 

@@ -126,6 +126,7 @@ class WorkerAgent:
         if killer is not None:
             self.tracker.when_dead = killer.when_dead
             self.claims.around = killer.watched
+            killer.stay_for_last_words()
         return killer
 
     @guarded

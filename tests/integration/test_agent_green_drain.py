@@ -1,0 +1,48 @@
+"""A worker whose tasks are greenlets drains, and its last task is cancelled: told and stored before the worker ends."""
+
+import json
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from support.agent.peer import DEADLINE, Peer
+from support.agent.worker import Worker, a_worker
+from support.stores.choose import a_redis
+from support.stores.server import Redis
+
+#: Celery looks every two seconds whether it is to stop, and takes as long again to let go of its broker.
+STOPPING = 10.0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redis]:
+    async with a_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+def drained(worker: Worker) -> None:
+    """Begin a warm shutdown, and wait until nothing is left of Celery's but the pool."""
+    worker.process.send_signal(signal.SIGTERM)
+    worker.peer.line("stopping", within=STOPPING)
+
+
+def stored(worker: Worker, task_id: str) -> str:
+    return str(json.loads(worker._wait_for(f"celery-task-meta-{task_id}"))["status"])
+
+
+@pytest.mark.parametrize("pool", ["gevent", "eventlet"])
+def test_a_task_that_is_cancelled_while_its_worker_drains_is_dead_and_its_worker_ends(
+    redis: Redis, tmp_path: Path, pool: str
+) -> None:
+    number = int(pool == "eventlet")
+    with a_worker(Peer(tmp_path / "socket"), redis.url_of(number), tmp_path / "log", "-P", pool, "-c", "4") as worker:
+        task_id, _ = worker.there("cleans_up", 0.0)
+        drained(worker)
+        assert worker.peer.answer(worker.peer.cancel(task_id))["state"] == "dead"
+        assert worker.process.wait(DEADLINE) == 0
+        assert worker.peer.kinds(task_id) == ["TaskReceived", "TaskStarted", "TaskCancelled"]
+        assert stored(worker, task_id) == "REVOKED"
+        assert "Signalbox: error" not in worker.log()
