@@ -24,7 +24,7 @@ def auditing(redis: Redis, database: Database, member: str, key: str, intents: I
     consumer = Consumer(
         redis, names.COMMANDS, names.RECONCILER_GROUP, member, batch=BATCH, claim_after_ms=CLAIM_AFTER_MS
     )
-    return Feed("commands", consumer, database, _decoding(key), _writing(intents), batch=BATCH)
+    return Feed("commands", redis, consumer, database, _decoding(key), _writing(intents), batch=BATCH)
 
 
 def _decoding(key: str) -> Callable[[Entry], CommandRow]:

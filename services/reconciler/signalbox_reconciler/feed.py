@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
-from redis.asyncio.client import Pipeline
+from redis.asyncio import Redis
 
 from signalbox.bus.consumer import MAX_DELIVERIES, Consumer, Entry
-from signalbox.bus.publisher import queue_changes, queue_receipts
+from signalbox.bus.publisher import publish_changes, queue_receipts
 from signalbox.errors import BusUnavailable, DatabaseUnavailable, UnreadableMessage
 from signalbox.messages.receipts import Receipt
 from signalbox.messages.views import Change
@@ -47,11 +47,6 @@ class Told(msgspec.Struct, frozen=True):
     changes: Sequence[Change] = ()
     receipts: Sequence[Receipt] = ()
 
-    def queue(self, pipe: Pipeline) -> None:
-        """Put all of it into a pipeline."""
-        queue_changes(pipe, self.changes)
-        queue_receipts(pipe, self.receipts)
-
 
 class Writer(Protocol[M_contra]):
     """Writes messages into the record."""
@@ -66,6 +61,7 @@ class Feed(Generic[M]):
     def __init__(
         self,
         name: str,
+        redis: Redis,
         consumer: Consumer,
         database: Database,
         decode: Callable[[Entry], M],
@@ -74,6 +70,7 @@ class Feed(Generic[M]):
         batch: int,
     ) -> None:
         self._name = name
+        self._redis = redis
         self._batch = batch
         self._consumer = consumer
         self._database = database
@@ -162,7 +159,11 @@ class Feed(Generic[M]):
     async def _commit(self, batch: Sequence[tuple[Entry, M]], *, again: bool) -> None:
         async with self._database.transaction() as connection:
             told = await self._write(connection, [message for _, message in batch], again=again)
-        await self._consumer.acknowledge([entry for entry, _ in batch], told.queue)
+        # Not in the transaction of the acknowledgement: Redis would do nothing else until all of them are in.
+        await publish_changes(self._redis, told.changes)
+        await self._consumer.acknowledge(
+            [entry for entry, _ in batch], lambda pipe: queue_receipts(pipe, told.receipts)
+        )
 
     async def _bury(self, entry: Entry, reason: str) -> None:
         log.error("%s: entry %s goes to the dead letters: %s", self._name, entry.position.decode(), reason)

@@ -24,7 +24,7 @@ BATCH = 1000
 def intake(redis: Redis, database: Database, member: str, intents: Intents) -> Feed[AnyEvent]:
     """The feed of events; `member` names this reconciler in the group."""
     consumer = Consumer(redis, names.EVENTS, names.RECONCILER_GROUP, member, batch=BATCH, claim_after_ms=CLAIM_AFTER_MS)
-    return Feed("events", consumer, database, _decode, _writing(intents), batch=BATCH)
+    return Feed("events", redis, consumer, database, _decode, _writing(intents), batch=BATCH)
 
 
 def _decode(entry: Entry) -> AnyEvent:

@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 #: Ids that are remembered; beyond, those go first whose time is up first.
 LIMIT = 100_000
 #: Additions that can be followed; each holds at most `_PORTION` ids.
-_LATELY = 2_000
+_LATELY = 8_000
 #: Ids in one step: Redis does nothing else meanwhile (some 2 ms).
-_PORTION = 1_000
+_PORTION = 250
 
 #: Ids, each with the second of the epoch at which it may be forgotten.
 Untils = Mapping[str, int]

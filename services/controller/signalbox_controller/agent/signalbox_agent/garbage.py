@@ -19,10 +19,9 @@ class Spared:
 
     def begin(self) -> None:
         """Spare what is there, unless the application has done so itself."""
-        if not Spared._under_way:
-            if gc.get_freeze_count():
-                return
-            gc.freeze()
+        if not Spared._under_way and gc.get_freeze_count():
+            return
+        gc.freeze()  # also where another one is under way: much may have come since
         Spared._under_way += 1
         self._ours = True
 

@@ -74,12 +74,21 @@ class Prefork:
 
     def refill(self) -> None:
         """Reap what died and start what is missing: that takes a while, so not before a proof is out."""
-        spared = Spared()
-        spared.begin()  # Celery collects all garbage before each fork (its issue 2927)
-        try:
-            self._pool.maintain_pool()
-        finally:
-            spared.end()
+        self._pool.maintain_pool()
+
+    def spare_forks(self) -> None:
+        """Have each fork find little to look through: Celery collects all garbage before it (its issue 2927)."""
+        create = self._billiard._create_worker_process
+
+        def create_sparing(index: int) -> Any:
+            spared = Spared()
+            spared.begin()
+            try:
+                return create(index)
+            finally:
+                spared.end()
+
+        self._billiard._create_worker_process = create_sparing
 
     def has(self, pid: int) -> bool:
         """Whether the pool has a child with this pid."""

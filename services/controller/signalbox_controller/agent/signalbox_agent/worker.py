@@ -114,6 +114,7 @@ class WorkerAgent:
     def _processes(self, pool: Any) -> Killer:
         self._prefork = Prefork(pool)
         self._passing = pass_on_slots(self._worker, self.loop)
+        self._prefork.spare_forks()
         self.slots.open()
         self.tracker.children = children = Children(self.loop, self._prefork.has, self._child_died)
         self.tracker.when_dead = lambda run, callback: children.when_dead(run.pid or 0, callback)
