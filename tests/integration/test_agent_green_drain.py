@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from support.stores.server import Redis
 
 #: Celery looks every two seconds whether it is to stop, and takes as long again to let go of its broker.
 STOPPING = 10.0
+#: Seconds until it waits for the pool alone, which nothing tells.
+JOINING = 1.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -27,6 +30,7 @@ def drained(worker: Worker) -> None:
     """Begin a warm shutdown, and wait until nothing is left of Celery's but the pool."""
     worker.process.send_signal(signal.SIGTERM)
     worker.peer.line("stopping", within=STOPPING)
+    time.sleep(JOINING)
 
 
 def stored(worker: Worker, task_id: str) -> str:
