@@ -18,7 +18,7 @@ class Pool:
         self.semaphore = LaxBoundedSemaphore(1)
         self.turns: deque[Callable[[], None]] = deque()
         self.passing = Passing(self.semaphore.release, self.turns.append)
-        self.semaphore.release = self.passing.release
+        self.semaphore.release = self.passing.release  # type: ignore[method-assign]
         self.semaphore.acquire(lambda: None)
 
     def turn(self) -> None:

@@ -141,8 +141,21 @@ class Canceller:
         self._runs.ended[run.task_id] = {"state": "dropped", "detail": "It will not run"}
         self._runs.remove(run)
         self._link.event(events.dropped(run, "cancelled", REASON, self._runs.held.get(run.task_id)))
-        self._later.put([partial(_discard, request)])
+        self._later.put([partial(self._discard, request)])
         return True
+
+    @property
+    def _broker_is_away(self) -> bool:
+        return self._loop.hub is None and self._loop.last_hub is not None
+
+    def _discard(self, request: Any) -> None:
+        """Have Celery announce and acknowledge it as revoked: most of a millisecond, for the result backend.
+
+        While the broker is away the backend mostly is, too, and its retries would hold up all of us; the broker
+        delivers the message anew, which is refused then.
+        """
+        if not self._broker_is_away and not request._already_revoked:  # Celery's own mark
+            request._announce_revoked("revoked", False, None, False)  # as its revoked() does
 
     # Killing
 
@@ -273,7 +286,7 @@ class Canceller:
         self._link.flush()
 
     def _tell_celery(self, request: Any, signal: str) -> None:
-        if self._loop.hub is None and self._loop.last_hub is not None:
+        if self._broker_is_away:
             self._unannounced.append((request, signal))
         elif self._killer is not None:
             self._killer.aside(lambda: self._announce(request, signal))
@@ -294,9 +307,3 @@ class Canceller:
 
     def _answer(self, command_id: str, task_id: str, answer: Answer) -> None:
         self._link.say({"type": "cancel", "command_id": command_id, "task_id": task_id, **answer})
-
-
-def _discard(request: Any) -> None:
-    """Have Celery announce and acknowledge it as revoked: most of a millisecond, for the result backend."""
-    if not request._already_revoked:  # Celery's own mark
-        request._announce_revoked("revoked", False, None, False)  # as its revoked() does
