@@ -231,7 +231,8 @@ class Agent:
         """Its process is gone: settle every question, and answer the runs that went with it unasked."""
         lost = dict(self.runs.running)
         for inquiry in self._inquiries.values():
-            run = lost.pop(inquiry.line.task_id, None)
+            run = self.runs.running.get(inquiry.line.task_id)  # two may ask about the same one
+            lost.pop(inquiry.line.task_id, None)
             inquiry.run = inquiry.run or run
             inquiry.settle("dead" if run else "unknown")
         self.runs.running.clear()
