@@ -227,3 +227,17 @@ async def test_what_no_worker_refuses_any_more_is_forgotten_and_the_trail_stays(
         await forget_cancels(connection, WEEK)
     assert set(await record.cancels()) == {"new", "far"}
     assert len(await record.rows("SELECT FROM commands")) == 3
+
+
+async def test_what_a_cancel_came_to_stays_on_the_trail_when_a_host_answers_after_its_tasks_are_forgotten(
+    record: Record, database: Database
+) -> None:
+    await record.events(*a_host(), received("t1"))
+    await record.commands(one(days_ago=8.0))
+    await record.events(done(t1="dropped"))
+    concluded = await record.command()
+    async with database.connection() as connection:
+        await forget_cancels(connection, WEEK)
+    await record.events(done("web-02"))  # it was away all the time
+    await record.sweep()
+    assert await record.command() == concluded == ("dropped", "", 1, 1)

@@ -60,7 +60,7 @@ WHERE (EXCLUDED.weight, EXCLUDED.at) > (a.weight, a.at)
 #: One row for each answer, or one without any. Of a stop or start, hosts are expected to answer that are silent, too,
 #: if anything may run there.
 _ASKED = """
-SELECT c.command_id, c.tasks_total > 0 AS cancels, COALESCE(c.finished_at, now()) AS now, a.host, a.verdict, a.weight,
+SELECT c.command_id, c.tasks_total, COALESCE(c.finished_at, now()) AS now, a.host, a.verdict, a.weight,
     a.detail, a.at,
     CASE WHEN c.hosts <> '' THEN string_to_array(c.hosts, E'\\n') ELSE ARRAY(
         SELECT name FROM hosts AS h WHERE state = 'online' OR (c.tasks_total = 0 AND EXISTS (
@@ -136,7 +136,7 @@ async def conclude_commands(
     for command_id, asked in groupby(rows, key=itemgetter("command_id")):
         first, *others = asked
         answers = [AnswerRow(**{name: row[name] for name in _ANSWERS}) for row in (first, *others) if row["host"]]
-        if first["cancels"]:
+        if first["tasks_total"]:
             cancels[command_id] = first, answers
         elif conclusion := conclude_everywhere(answers, first["expected"], final=final):
             concluded.append((command_id, conclusion))
@@ -165,7 +165,8 @@ async def _conclude_cancels(
     changed = await presume_tasks(connection, presumed)
     for command_id, counts in (await tally(connection, cancels)).items():
         row, answers = cancels[command_id]
-        concluded.append((command_id, conclude(answers, counts, row["now"])))
+        if counts.total() >= row["tasks_total"]:  # else some are forgotten, and what it came to is on the trail
+            concluded.append((command_id, conclude(answers, counts, row["now"])))
     return changed
 
 
