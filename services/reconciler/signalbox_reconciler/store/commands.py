@@ -82,17 +82,25 @@ RETURNING {shown.columns("command", "c.")}
 """  # noqa: S608
 
 #: Answered while somebody else looked, or by hosts of which the last one has left; or about a task that waits, which
-#: needs no answer where nothing is up that could run it.
+#: needs no answer where nothing is up that could run it. Then those that came to nothing at the very moment at which
+#: somebody else recorded that their task waits.
 _UNCONCLUDED = """
-SELECT command_id FROM commands AS c
-WHERE state = 'issued' AND (
-    EXISTS (SELECT FROM command_answers AS a WHERE a.command_id = c.command_id)
-    OR EXISTS (
-        SELECT FROM cancels AS x JOIN tasks AS t USING (task_id)
-        WHERE x.command_id = c.command_id AND x.state = 'issued' AND t.status = 'pending'
+(
+    SELECT command_id FROM commands AS c
+    WHERE state = 'issued' AND (
+        EXISTS (SELECT FROM command_answers AS a WHERE a.command_id = c.command_id)
+        OR EXISTS (
+            SELECT FROM cancels AS x JOIN tasks AS t USING (task_id)
+            WHERE x.command_id = c.command_id AND x.state = 'issued' AND t.status = 'pending'
+        )
     )
+    ORDER BY answer_by LIMIT 500
+) UNION (
+    SELECT x.command_id FROM cancels AS x JOIN tasks AS t USING (task_id)
+    WHERE COALESCE(x.issued_at, x.finished_at) > now() - interval '10 minutes'
+        AND x.state = 'unknown' AND x.weight < 0 AND t.status = 'pending'
+    LIMIT 500
 )
-ORDER BY answer_by LIMIT 500
 """
 
 _OVERDUE = "SELECT command_id FROM commands WHERE state = 'issued' AND answer_by < now() ORDER BY answer_by LIMIT 500"
