@@ -29,7 +29,7 @@ from signalbox.messages.commands import (
     StopProcesses,
 )
 from signalbox.messages.events import HostSeen
-from signalbox.messages.receipts import CANCELLED, Answered
+from signalbox.messages.receipts import Answered
 
 #: What the api is asked for, as a command.
 _COMMANDS: Mapping[str, type[Command]] = {
@@ -163,7 +163,7 @@ def _told_many(command: CancelTasks, answer: Answered) -> dict[str, Any]:
     """As the api answers, of what this host knows."""
     tasks = task_by_task(dict.fromkeys(command.task_ids), [answer], complete=True)
     counts = Counter(task.verdict for task in tasks)
-    done, silent, absent = sum(counts[verdict] for verdict in CANCELLED), counts["unproven"], counts["unknown"]
+    done, silent, absent = counts["cancelled"] + counts["dropped"], counts["unproven"], counts["unknown"]
     open_status = "accepted" if silent else "error"
     parts = [f"{done:,} of {len(tasks):,} tasks have been cancelled"]
     parts += [f"{silent:,} not proven to be over yet"] if silent else []
