@@ -300,3 +300,16 @@ async def test_celery_is_stopped_and_started_with_the_documented_words(
     async with a_host(valkey.url, lambda command: says("started")(command) if command is not heard[0] else []):
         started = await client.post("/scheduler/start-celery/")
     assert (started.status_code, started.json()["message"]) == (200, "Celery has been started")
+
+
+async def test_many_that_nobody_is_there_to_cancel_are_accepted_and_what_is_over_or_no_id_is_said(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    waits, over = await put_task(database), await put_task(database, **ended("succeeded"))
+    ids = [waits, over, str(uuid4()), "no\x00id"]
+    counted = await client.post("/scheduler/cancel-tasks/", json={"task_ids": ids, "dry_run": True})
+    assert (counted.status_code, counted.json()["matched"]) == (200, 1)
+    answer = await client.post("/scheduler/cancel-tasks/", json={"task_ids": ids})
+    outcomes = [task["outcome"] for task in answer.json()["tasks"]]
+    assert (answer.status_code, outcomes) == (202, ["unproven", "finished", "unproven", "invalid"])
+    assert answer.json()["status"] == "accepted"

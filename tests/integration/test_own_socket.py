@@ -114,6 +114,34 @@ async def test_what_a_controller_could_not_tell_before_it_was_killed_is_told_by_
     await eventually(told, "what was written down is removed once it is told")
 
 
+async def test_many_are_cancelled_on_the_host_itself_and_each_has_an_outcome(host: Host) -> None:
+    one, other = [await host.running(), await host.running()]
+    nobody = "8f8b3c1e-5a64-4d0c-9a52-0d6c3f4a7f10"
+    ended = await run("cancel", one.task_id, other.task_id, nobody, "--local", "--json", data=host.data)
+    assert not exists(one.pid)
+    assert not exists(other.pid)
+    outcomes = {outcome["task_id"]: outcome["outcome"] for outcome in json.loads(ended.out)}
+    assert outcomes == {one.task_id: "cancelled", other.task_id: "cancelled", nobody: "unknown"}
+    assert (ended.code, ended.err) == (1, "1 of 3 tasks were not cancelled.\n")
+
+
+async def test_many_that_do_not_end_in_time_are_accepted_and_not_called_cancelled(host: Host) -> None:
+    ids = [(await host.running("stubborn.ignore_term", seconds=120.0)).task_id for _ in range(2)]
+    ended = await run("cancel", *ids, "--local", "--wait", "0", "--grace", "3", data=host.data)
+    assert (ended.code, ended.err) == (0, "")  # nobody wanted to wait for the proof
+    assert ended.out.splitlines()[-1] == "0 of 2 tasks have been cancelled; 2 not proven to be over yet."
+    assert {(await host.seen(TaskCancelled, task_id=task_id)).signal for task_id in ids} == {"KILL"}
+
+
+async def test_a_dry_run_on_the_host_itself_cancels_nothing(host: Host) -> None:
+    task = await host.running()
+    ended = await run("cancel", task.task_id, "--dry-run", "--local", data=host.data)
+    assert (ended.code, ended.out) == (1, "")
+    assert "leave --dry-run or --local out" in ended.err
+    await host.running()  # whatever the controller was told before that is done
+    assert exists(task.pid)
+
+
 async def test_only_its_own_host_is_reached(host: Host) -> None:
     elsewhere = await run("stop", "--local", "--host", "web-02", data=host.data)
     unknown = await run("stop", "--local", "--process", "other", data=host.data)

@@ -119,6 +119,18 @@ async def test_what_a_controller_that_left_has_stopped_is_stopped_and_the_rest_u
     assert states == {HOST: "offline", f"{HOST}/worker": "unknown"}
 
 
+async def test_what_is_told_late_of_a_host_whose_controller_has_left_is_not_shown_as_sure(record: Record) -> None:
+    await record.events(beat(1, processes=[worker("starting", 0)]), HostLeft(at=after(9), host=HOST))
+    await record.events(RUN.started(), worker("running", 3), beat(4, RUN))
+    assert kinds(await record.silence(0)) == {"task", "process"}
+    assert (await record.one("hosts"))["state"] == "offline"
+    assert (await record.one("processes"))["state"] == "unknown"
+    for table in ("tasks", "task_logs"):
+        row = await record.one(table)
+        assert (row["status"], row["confirmed"]) == ("running", False)
+    assert await record.silence(0) == []
+
+
 async def test_a_process_that_was_taken_out_of_the_configuration_is_shown_as_stopped(record: Record) -> None:
     other = msgspec.structs.replace(worker("running", 0), name="renamed")
     await record.events(beat(1, processes=[worker("running", 0)]))

@@ -147,6 +147,29 @@ async def test_the_gravest_word_of_any_host_counts_in_whatever_order_they_come(r
     assert await record.cancels() == {"t1": "alive"}
 
 
+async def test_a_task_that_is_heard_of_only_after_all_hosts_refuse_it_has_failed_as_well(record: Record) -> None:
+    await record.events(*a_host())
+    await record.commands(many("t1", "t2"))
+    await record.events(done())
+    assert await record.command() == ("unknown", "2 unknown", 2, 2)
+    await record.events(received("t1"))
+    assert await record.command() == ("dropped", "1 dropped, 1 unknown", 2, 2)
+    assert await record.tasks() == {"t1": "cancelled"}
+
+
+async def test_a_task_that_is_heard_of_at_the_moment_at_which_all_hosts_refuse_it_has_failed_as_well(
+    record: Record, database: Database
+) -> None:
+    await record.events(*a_host())
+    async with database.transaction() as connection:
+        await write_batch(connection, fold([received("t1")]))
+        await record.commands(one("t1"))
+        await record.events(done())
+    assert await record.tasks() == {"t1": "pending"}
+    await record.sweep()
+    assert await record.tasks() == {"t1": "cancelled"}
+
+
 async def test_a_waiting_task_needs_no_worker_to_have_failed(record: Record) -> None:
     await record.events(*a_host("stopped"), received("t1"), HostLeft(at=after(2), host=HOST))
     await record.commands(one())
@@ -227,3 +250,17 @@ async def test_what_no_worker_refuses_any_more_is_forgotten_and_the_trail_stays(
         await forget_cancels(connection, WEEK)
     assert set(await record.cancels()) == {"new", "far"}
     assert len(await record.rows("SELECT FROM commands")) == 3
+
+
+async def test_what_a_cancel_came_to_stays_on_the_trail_when_a_host_answers_after_its_tasks_are_forgotten(
+    record: Record, database: Database
+) -> None:
+    await record.events(*a_host(), received("t1"))
+    await record.commands(one(days_ago=8.0))
+    await record.events(done(t1="dropped"))
+    concluded = await record.command()
+    async with database.connection() as connection:
+        await forget_cancels(connection, WEEK)
+    await record.events(done("web-02"))  # it was away all the time
+    await record.sweep()
+    assert await record.command() == concluded == ("dropped", "", 1, 1)

@@ -133,10 +133,14 @@ class Cancelling(Telling):
             case "lives on":
                 return "alive"
 
+    def lets_run(self, turn: Turn) -> bool:
+        """What a host refuses it does not run."""
+        return (turn.worker.host, turn.letter.task_id) not in self.refused
+
     @property
     def refused_waiting(self) -> list[Turn]:
         """What waits where it was refused."""
-        return [turn for turn in self.waiting if (turn.worker.host, turn.letter.task_id) in self.refused]
+        return [turn for turn in self.waiting if not self.lets_run(turn)]
 
     def _what_is_called_cancelled_does_not_run(self) -> None:
         running = {(turn.letter.task_id, turn.key) for turn in self.running}
@@ -146,29 +150,35 @@ class Cancelling(Telling):
                 assert (row.task_id, row.run) not in running
 
     def _what_was_told_is_shown(self) -> None:
-        """A task that waits, and was cancelled, is over although no turn of it says so."""
+        """A task that was cancelled before it ran is over as soon as nobody lets it run, whatever its turn says."""
         latest, attempts = self.fleet.latest(), self.fleet.attempts()
         for task_id, task in self.real.tasks().items():
-            over = task.outcome == "cancelled" and latest[task_id].status == "pending"
-            assert over or shown(task) == truth(latest[task_id])
+            turn = latest[task_id]
+            over = task.outcome == "cancelled" and (turn.status == "pending" or turn.started_at is None)
+            assert over or shown(task) == truth(turn)
         for key, log in self.real.logs().items():
             assert shown_of_run(log) == truth_of_run(attempts[key])
 
     def _everything(self) -> dict[str, Rows]:
         """All that must not depend on the order.
 
-        A task that waits, and that no host knows, may be shown as waiting or as dropped: that depends on which of the
-        two is heard first, and it is true both ways, as nobody lets it run.
+        A cancel of which no host said anything drops what is shown as waiting. Where the task comes to another end, it
+        depends on which of the two is heard first whether it did, and how and when a task ended that never ran.
         """
         waits = {task_id for task_id, turn in self.fleet.latest().items() if turn.status == "pending"}
-        keys = {"task_logs": "task_id || run", "command_answers": "command_id || host"}
+        keys = {
+            "tasks": "task_id",
+            "task_logs": "task_id || run",
+            "commands": "command_id",
+            "command_answers": "command_id || host",
+        }
         tables = {table: self._rows(table, key) for table, key in keys.items()}
-        tasks = self._rows("tasks", "task_id")
-        tables["tasks"] = {task_id: row for task_id, row in tasks.items() if task_id not in waits}
-        tables["commands"] = self._rows("commands", "command_id")
         for row in tables["commands"].values():
-            if row["state"] in {"unknown", "dropped"}:
+            if row["state"] in {"unknown", "dropped"} and row["target"] not in waits:
                 row |= {"state": "not here", "detail": ""}
+        for task_id, turn in self.fleet.latest().items():
+            if turn.started_at is None:
+                tables["tasks"][task_id] = {"status": tables["tasks"][task_id]["status"]}
         return tables
 
     def _rows(self, table: str, key: str) -> Rows:

@@ -81,12 +81,13 @@ class Telling(RuleBasedStateMachine):
     @rule(place=PICK, worker=PICK, late=st.booleans())
     def a_worker_takes_and_runs_a_task(self, place: int, worker: int, late: bool) -> None:
         self.a_worker_takes_a_task(place, worker, late)
-        self.fleet.start(self.fleet.turns[-1])
+        if self.lets_run(self.fleet.turns[-1]):
+            self.fleet.start(self.fleet.turns[-1])
 
-    @precondition(lambda self: self.waiting)
+    @precondition(lambda self: self.startable)
     @rule(place=PICK)
     def a_child_begins_to_run_it(self, place: int) -> None:
-        self.fleet.start(pick(self.waiting, place))
+        self.fleet.start(pick(self.startable, place))
 
     @precondition(lambda self: self.waiting)
     @rule(place=PICK, outcome=st.sampled_from(REFUSALS))
@@ -215,6 +216,15 @@ class Telling(RuleBasedStateMachine):
     def waiting(self) -> list[Turn]:
         """Turns that a worker holds."""
         return [turn for turn in self.fleet.live() if turn.waits]
+
+    def lets_run(self, _turn: Turn) -> bool:
+        """Whether its worker would run it."""
+        return True
+
+    @property
+    def startable(self) -> list[Turn]:
+        """Turns that a child may begin to run."""
+        return [turn for turn in self.waiting if self.lets_run(turn)]
 
     @property
     def running(self) -> list[Turn]:

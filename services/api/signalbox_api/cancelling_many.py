@@ -87,8 +87,11 @@ async def _matches(services: Services, body: CancelTasksBody) -> Matches:
 
 
 async def _matches_of_ids(services: Services, task_ids: Sequence[str]) -> Matches:
-    wanted = TaskFilter(unfinished=True, task_ids=tuple(task_ids))
-    return await services.record.ask(lambda connection: match_tasks(connection, wanted, max(1, len(task_ids))))
+    ids = tuple(filter(decisions.may_be_task_id, task_ids))
+    if not ids:  # a filter without any would mean every task
+        return Matches(tasks=[], total=0, running=0)
+    wanted = TaskFilter(unfinished=True, task_ids=ids)
+    return await services.record.ask(lambda connection: match_tasks(connection, wanted, len(ids)))
 
 
 def _wanted(chosen: TasksFilter) -> TaskFilter:

@@ -14,6 +14,7 @@ import msgspec
 
 from signalbox.cli.errors import Refused, Unreachable
 from signalbox.cli.http import Query
+from signalbox.client.conclusion import task_by_task
 from signalbox.errors import ControllerUnreachable, NotProven
 from signalbox.local.ask import ask
 from signalbox.local.protocol import NotDone, Reply, Request, ShowStatus
@@ -28,7 +29,7 @@ from signalbox.messages.commands import (
     StopProcesses,
 )
 from signalbox.messages.events import HostSeen
-from signalbox.messages.receipts import CANCELLED, Answered, TaskVerdict, Verdict
+from signalbox.messages.receipts import Answered
 
 #: What the api is asked for, as a command.
 _COMMANDS: Mapping[str, type[Command]] = {
@@ -81,10 +82,14 @@ class OnSite:
         """
         if "filter" in body:
             raise Refused("Only the api knows which tasks match; name them by their ids, or leave --local out.")
+        if body.get("dry_run"):
+            raise Refused("Only the api can count what a cancel would hit; leave --dry-run or --local out.")
         command = _command(path, body)
         try:
             answer = self._ask(command, wait)
         except NotProven as error:
+            if isinstance(command, CancelTasks):
+                return 202, _told_many(command, _silence(command, f"{error}."))
             return 202, {"status": "accepted", "message": f"{error}.", "command_id": command.command_id}
         if not isinstance(answer, Answered):
             raise Refused("The controller gave no answer to that; is it of another version?")
@@ -149,22 +154,28 @@ def _told(answer: Answered) -> dict[str, Any]:
     return body | {"message": _DONE[answer.verdict].format(host=answer.host, count=count, task=task)}
 
 
+def _silence(command: CancelTasks, why: str) -> Answered:
+    """What a controller that does not answer in time says of all of it."""
+    return Answered(command_id=command.command_id, at=utc_now(), verdict="unproven", detail=why)
+
+
 def _told_many(command: CancelTasks, answer: Answered) -> dict[str, Any]:
     """As the api answers, of what this host knows."""
-    known = {task.task_id: task for task in answer.tasks}
-    absent: Verdict = "unproven" if answer.verdict == "unproven" and not answer.tasks else "unknown"
-    rows = [known.get(one) or TaskVerdict(task_id=one, verdict=absent) for one in dict.fromkeys(command.task_ids)]
-    counts = Counter(row.verdict for row in rows)
-    done = sum(row.verdict in CANCELLED for row in rows)
-    refused = f"; {counts['unknown']} are not on {answer.host}, which refuses them from now on"
+    tasks = task_by_task(dict.fromkeys(command.task_ids), [answer], complete=True)
+    counts = Counter(task.verdict for task in tasks)
+    done, silent, absent = counts["cancelled"] + counts["dropped"], counts["unproven"], counts["unknown"]
+    open_status = "accepted" if silent else "error"
+    parts = [f"{done:,} of {len(tasks):,} tasks have been cancelled"]
+    parts += [f"{silent:,} not proven to be over yet"] if silent else []
+    parts += [f"{absent:,} not on {answer.host}, which refuses them from now on"] if absent else []
     return {
-        "status": "success" if done == len(rows) else "error",
-        "message": f"{done} of {len(rows)} tasks have been cancelled{refused if counts['unknown'] else ''}",
+        "status": "success" if done == len(tasks) else open_status,
+        "message": "; ".join(parts),
         "command_ids": [answer.command_id],
         "counts": dict(counts),
         "tasks": [
-            {"task_id": row.task_id, "name": row.task_name, "outcome": row.verdict, "message": row.detail}
-            for row in rows
+            {"task_id": task.task_id, "name": task.task_name, "outcome": task.verdict, "message": task.detail}
+            for task in tasks
         ],
     }
 

@@ -62,12 +62,12 @@ def conclude(answers: Sequence[AnswerRow], tally: Mapping[str, int], now: dateti
 
     Args:
         answers: at most one of each host.
-        tally: how many of its tasks are in which state.
+        tally: how many of its tasks, of which there is one at least, are in which state.
         now: when it ended, if nobody had to answer for that.
     """
     total = sum(tally.values())
     done = total - tally.get("issued", 0)
-    if done < total or not total:
+    if done < total:
         return Conclusion(state="issued", detail="", finished_at=None, tasks_done=done)
     state = max(tally, key=lambda state: GRAVITY.index(cast("Verdict", state)))
     finished_at = max((answer.at for answer in answers), default=now)

@@ -18,7 +18,7 @@ from signalbox_reconciler.store.logs import number_attempts, select_logs, upsert
 from signalbox_reconciler.store.shown import Shown
 from signalbox_reconciler.store.snapshots import repair
 from signalbox_reconciler.store.tasks import count_attempts, select_tasks, upsert_tasks
-from signalbox_reconciler.store.verdicts import tasks_of, upsert_verdicts
+from signalbox_reconciler.store.verdicts import reconsidered, tasks_of, upsert_verdicts
 
 __all__ = ["Shown", "write_batch", "write_commands"]
 
@@ -31,6 +31,8 @@ async def write_batch(connection: Connection, batch: Batch, *, again: bool = Fal
     """
     seen = Shown()
     command_ids = {row.command_id for row in batch.answers.values()} | batch.commands.keys()
+    if waiting := [row.task_id for row in batch.tasks.values() if row.status == "pending"]:
+        command_ids |= await reconsidered(connection, waiting)
     if command_ids:
         await lock_commands(connection, command_ids)
     if batch.commands:

@@ -60,7 +60,7 @@ WHERE (EXCLUDED.weight, EXCLUDED.at) > (a.weight, a.at)
 #: One row for each answer, or one without any. Of a stop or start, hosts are expected to answer that are silent, too,
 #: if anything may run there.
 _ASKED = """
-SELECT c.command_id, c.tasks_total > 0 AS cancels, COALESCE(c.finished_at, now()) AS now, a.host, a.verdict, a.weight,
+SELECT c.command_id, c.tasks_total, COALESCE(c.finished_at, now()) AS now, a.host, a.verdict, a.weight,
     a.detail, a.at,
     CASE WHEN c.hosts <> '' THEN string_to_array(c.hosts, E'\\n') ELSE ARRAY(
         SELECT name FROM hosts AS h WHERE state = 'online' OR (c.tasks_total = 0 AND EXISTS (
@@ -82,17 +82,25 @@ RETURNING {shown.columns("command", "c.")}
 """  # noqa: S608
 
 #: Answered while somebody else looked, or by hosts of which the last one has left; or about a task that waits, which
-#: needs no answer where nothing is up that could run it.
+#: needs no answer where nothing is up that could run it. Then those that came to nothing at the very moment at which
+#: somebody else recorded that their task waits.
 _UNCONCLUDED = """
-SELECT command_id FROM commands AS c
-WHERE state = 'issued' AND (
-    EXISTS (SELECT FROM command_answers AS a WHERE a.command_id = c.command_id)
-    OR EXISTS (
-        SELECT FROM cancels AS x JOIN tasks AS t USING (task_id)
-        WHERE x.command_id = c.command_id AND x.state = 'issued' AND t.status = 'pending'
+(
+    SELECT command_id FROM commands AS c
+    WHERE state = 'issued' AND (
+        EXISTS (SELECT FROM command_answers AS a WHERE a.command_id = c.command_id)
+        OR EXISTS (
+            SELECT FROM cancels AS x JOIN tasks AS t USING (task_id)
+            WHERE x.command_id = c.command_id AND x.state = 'issued' AND t.status = 'pending'
+        )
     )
+    ORDER BY answer_by LIMIT 500
+) UNION (
+    SELECT x.command_id FROM cancels AS x JOIN tasks AS t USING (task_id)
+    WHERE COALESCE(x.issued_at, x.finished_at) > now() - interval '10 minutes'
+        AND x.state = 'unknown' AND x.weight < 0 AND t.status = 'pending'
+    LIMIT 500
 )
-ORDER BY answer_by LIMIT 500
 """
 
 _OVERDUE = "SELECT command_id FROM commands WHERE state = 'issued' AND answer_by < now() ORDER BY answer_by LIMIT 500"
@@ -136,7 +144,7 @@ async def conclude_commands(
     for command_id, asked in groupby(rows, key=itemgetter("command_id")):
         first, *others = asked
         answers = [AnswerRow(**{name: row[name] for name in _ANSWERS}) for row in (first, *others) if row["host"]]
-        if first["cancels"]:
+        if first["tasks_total"]:
             cancels[command_id] = first, answers
         elif conclusion := conclude_everywhere(answers, first["expected"], final=final):
             concluded.append((command_id, conclusion))
@@ -165,7 +173,8 @@ async def _conclude_cancels(
     changed = await presume_tasks(connection, presumed)
     for command_id, counts in (await tally(connection, cancels)).items():
         row, answers = cancels[command_id]
-        concluded.append((command_id, conclude(answers, counts, row["now"])))
+        if counts.total() >= row["tasks_total"]:  # else some are forgotten, and what it came to is on the trail
+            concluded.append((command_id, conclude(answers, counts, row["now"])))
     return changed
 
 

@@ -102,6 +102,14 @@ WHERE state = 'online' AND heard_at < now() - make_interval(secs => $1)
 RETURNING {shown.columns("host")}
 """  # noqa: S608
 
+#: What was told of it late, after it was heard that nothing is known of its host any more.
+_SURE = """
+SELECT name, state FROM hosts AS h WHERE state <> 'online' AND (
+    EXISTS (SELECT FROM processes WHERE host = h.name AND state NOT IN ('stopped', 'fatal', 'unknown'))
+    OR EXISTS (SELECT FROM task_logs WHERE host = h.name AND status = 'running' AND confirmed)
+)
+"""
+
 _SELECT_HOSTS = f"SELECT {shown.columns('host')} FROM hosts WHERE name = ANY($1::text[])"  # noqa: S608
 _SELECT_PROCESSES = f"SELECT {shown.columns('process')} FROM processes WHERE host = ANY($1::text[])"  # noqa: S608
 
@@ -130,11 +138,12 @@ async def hide(connection: Connection, hosts: Collection[str], why: str, seen: s
 
 
 async def silence_hosts(connection: Connection, after: float, seen: shown.Shown) -> None:
-    """Show hosts of which nothing was heard for `after` seconds, and what runs on them, as unknown."""
-    silent = await connection.fetch(_SILENCE, after)
-    if silent:
-        seen.add("host", silent)
-        await hide(connection, [row["name"] for row in silent], SILENT, seen)
+    """Show hosts of which nothing was heard for `after` seconds as unknown, and all that may run unseen."""
+    seen.add("host", await connection.fetch(_SILENCE, after))
+    rows = await connection.fetch(_SURE)
+    for state, why in (("unknown", SILENT), ("offline", LEFT)):
+        if hosts := [row["name"] for row in rows if row["state"] == state]:
+            await hide(connection, hosts, why, seen)
 
 
 async def retire(connection: Connection, snapshot: SnapshotRow) -> list[Row]:

@@ -70,6 +70,11 @@ WHERE c.command_id = n.command_id AND c.task_id = n.task_id AND n.state <> c.sta
 RETURNING c.task_id
 """  # noqa: S608
 
+#: Cancels of tasks that now wait, and of which every host had said that they are not there.
+_RECONSIDERED = """
+SELECT DISTINCT command_id FROM cancels WHERE task_id = ANY($1::text[]) AND state = 'unknown' AND weight < 0
+"""
+
 _TALLY = """
 SELECT command_id, state, count(*) AS tasks FROM cancels WHERE command_id = ANY($1::text[])
 GROUP BY command_id, state ORDER BY command_id
@@ -129,6 +134,11 @@ async def presume_tasks(connection: Connection, presumed: Sequence[Presumed]) ->
     ]
     rows = await connection.fetch(_PRESUME, *zip(*columns, strict=True))
     return {row["task_id"] for row in rows}
+
+
+async def reconsidered(connection: Connection, waiting: Collection[str]) -> set[str]:
+    """The cancels that came to nothing, as far as was known before these tasks were heard of."""
+    return {row["command_id"] for row in await connection.fetch(_RECONSIDERED, list(waiting))}
 
 
 async def tally(connection: Connection, command_ids: Collection[str]) -> Mapping[str, Counter[str]]:
