@@ -1,19 +1,15 @@
-"""The agent in a worker: puts itself together, and into Celery's boot steps.
-
-Two of them: one of the worker's, which starts before anything is consumed, so that what was cancelled
-meanwhile is known by then; one of the consumer's, which begins anew with every connection to the broker.
-"""
+"""The agent in a worker: puts itself together, and into Celery's boot steps."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from time import time
 from typing import Any
 
 import celery
-from celery import bootsteps, signals
+from celery import signals
 from celery.concurrency.prefork import TaskPool
 
 from signalbox_agent import PROTOCOL, child, events
@@ -28,13 +24,13 @@ from signalbox_agent.loop import Loop
 from signalbox_agent.passing import Passing, pass_on_slots
 from signalbox_agent.prefork import Prefork
 from signalbox_agent.queues import Queues
-from signalbox_agent.reconnect import surviving
 from signalbox_agent.refused import refused
 from signalbox_agent.release import Release
 from signalbox_agent.requests import Claims
 from signalbox_agent.runs import Runs
 from signalbox_agent.safety import guarded
 from signalbox_agent.slot import Slots, folder_of
+from signalbox_agent.steps import consumer_step, worker_step
 from signalbox_agent.tracker import Tracker
 from signalbox_agent.twins import settle
 
@@ -290,64 +286,3 @@ def pool_name(pool: Any) -> str:
     """What the pool is called on the command line."""
     name = type(pool).__module__.rpartition(".")[2]
     return "threads" if name == "thread" else name
-
-
-def worker_step(agent: WorkerAgent) -> type:
-    """The step of the worker; the consumer is the last one, so it comes before anything is consumed."""
-
-    class SignalboxStep(bootsteps.StartStopStep):
-        requires = ("celery.worker.components:Pool",)
-
-        def start(self, _worker: Any) -> None:
-            agent.start()
-
-        def stop(self, _worker: Any) -> None:
-            return
-
-        def terminate(self, _worker: Any) -> None:
-            return
-
-    return SignalboxStep
-
-
-def consumer_step(agent: WorkerAgent) -> type:
-    """The step of the consumer."""
-
-    class SignalboxConsumerStep(bootsteps.StartStopStep):
-        requires = ("celery.worker.consumer.tasks:Tasks",)
-
-        def __init__(self, consumer: Any, **kwargs: Any) -> None:
-            super().__init__(consumer, **kwargs)
-            consumer.update_strategies = claiming(agent, consumer, consumer.update_strategies)
-            if (lost := getattr(consumer, "on_connection_error_after_connected", None)) is not None:
-                consumer.on_connection_error_after_connected = surviving(consumer, lost)
-
-        def start(self, consumer: Any) -> None:
-            agent.custody.take(consumer.task_consumer.channel)
-            if consumer.hub is None:
-                agent.consuming()
-            else:
-                consumer.hub.call_soon(agent.consuming)  # the first turn comes after the first `basic.consume`
-
-        def register_with_event_loop(self, _consumer: Any, hub: Any) -> None:
-            agent.turning(hub)
-
-        def stop(self, consumer: Any) -> None:
-            for_good = consumer.blueprint.state != bootsteps.RUN
-            if for_good:
-                agent.custody.close()  # a drain may be cut short by a KILL at any time
-            agent.standing_still(for_good=for_good)
-
-        terminate = stop
-
-    return SignalboxConsumerStep
-
-
-def claiming(agent: WorkerAgent, consumer: Any, update_strategies: Callable[[], None]) -> Callable[[], None]:
-    """Strategies keep the Request class of their task, so it has to be set before each time they are built."""
-
-    def update() -> None:
-        agent.claims.claim(consumer.app.tasks)
-        update_strategies()
-
-    return update
