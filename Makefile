@@ -54,14 +54,14 @@ chaos: install-dev ## only the tests that take parts away while it runs; SIGNALB
 	@$(IN_VENV) -m pytest tests/chaos $(ARGS)
 
 matrix: install-dev ## try what a cancel does in every state, pool and broker, and write docs/cancel-matrix.md
-	@PYTHONPATH=deploy/local:tests:services/controller/signalbox_controller/agent .venv/bin/python -m support.matrix \
+	@PYTHONPATH=deploy/local:tests:services/controller .venv/bin/python -m support.matrix \
 		--write docs/cancel-matrix.md $(ARGS)
 
 bench: install-dev ## measure, and print what was measured
 	@for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=deploy/local:tests .venv/bin/python "$$file" $(ARGS) || exit 1; done
 
 protocol: install-dev ## publish the messages anew, as JSON Schema and AsyncAPI
-	@.venv/bin/python -m signalbox.messages.schema docs/protocol
+	@.venv/bin/python -m signalbox_protocol docs/protocol
 
 lock: install-dev ## lock all packages anew, newest versions that fit
 	@for name in run dev node; do \

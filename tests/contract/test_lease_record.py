@@ -11,9 +11,9 @@ from redis.asyncio import Redis as Client
 
 from signalbox.bus import names
 from signalbox.bus.connection import connect
-from signalbox_controller.lease.fences import Fences
-from signalbox_controller.lease.record import Record, Renewal, Runs, Seen, Taken
-from signalbox_controller.lease.tenure import Tenure
+from signalbox_controller.beat_lease.fencing import Fences
+from signalbox_controller.beat_lease.holder import Tenure
+from signalbox_controller.beat_lease.record import Record, Renewal, Runs, Seen, Taken
 from support.eventually import eventually
 from support.stores.server import Redis
 

@@ -18,9 +18,9 @@ from signalbox.errors import UnreadableMessage
 from signalbox.messages.base import Message, Moment
 from signalbox.messages.codec import decode_command, decode_event, decode_receipt, encode
 from signalbox.messages.commands import CancelTask
-from signalbox.messages.json_schema import COMMANDS, EVENTS, MESSAGES, RECEIPTS
-from signalbox.messages.schema import documents
 from signalbox.messages.views import Change, HostView
+from signalbox_protocol.__main__ import documents
+from signalbox_protocol.json_schema import COMMANDS, EVENTS, MESSAGES, RECEIPTS
 
 PROTOCOL = Path(__file__).parents[2] / "docs" / "protocol"
 SCHEMA = json.loads(documents()["messages.schema.json"])
@@ -102,7 +102,7 @@ def follow(document: Any, reference: str) -> Any:
 @pytest.mark.parametrize("name", sorted(documents()))
 def test_the_committed_documents_are_those_of_the_code(name: str) -> None:
     assert (PROTOCOL / name).read_text(encoding="utf-8") == documents()[name], (
-        "stale; run: python -m signalbox.messages.schema docs/protocol"
+        "stale; run: python -m signalbox_protocol docs/protocol"
     )
 
 

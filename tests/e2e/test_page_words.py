@@ -9,7 +9,7 @@ from playwright.async_api import Page
 
 from signalbox.messages.base import ProcessState, utc_now
 from signalbox.messages.views import HostView, ProcessView
-from signalbox_api.status import celery_status
+from signalbox_api.record.status import celery_status
 from support.page import look_at
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -15,14 +15,14 @@ from signalbox.messages.codec import decode_event
 from signalbox.messages.events import AnyEvent, EventsLost, TaskCancelled, TaskStarted
 from signalbox.service import background
 from signalbox_controller.agents import protocol
-from signalbox_controller.agents.agent import Agent
 from signalbox_controller.agents.connection import LINE_LIMIT
 from signalbox_controller.agents.deaths import Deaths
 from signalbox_controller.agents.protocol import Cancel
 from signalbox_controller.agents.server import Agents
-from signalbox_controller.oom import OutOfMemory
-from signalbox_controller.outbox import Outbox
-from signalbox_controller.reaper import Reaper
+from signalbox_controller.agents.session import Agent
+from signalbox_controller.linux.out_of_memory import OutOfMemory
+from signalbox_controller.linux.reaper import Reaper
+from signalbox_controller.state.outbox import Outbox
 from support.agent_side import an_agent
 from support.eventually import eventually
 from support.stores.server import Redis

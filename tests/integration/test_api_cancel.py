@@ -10,7 +10,7 @@ import pytest
 from signalbox.messages.commands import CancelTask, Command, StopProcesses
 from signalbox.messages.receipts import ProcessReport
 from signalbox.postgres.pool import Database
-from signalbox_api.database import URGENT_WAIT
+from signalbox_api.record.database import URGENT_WAIT
 from support.api import Api, Json, a_host, an_api, ended, put_task, says
 from support.eventually import eventually
 from support.stores.server import Postgres, Redis

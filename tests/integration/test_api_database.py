@@ -6,7 +6,7 @@ import pytest
 
 from signalbox.errors import DatabaseUnavailable
 from signalbox.postgres.pool import Connection, Database
-from signalbox_api.database import Lane, Pulse
+from signalbox_api.record.database import Lane, Pulse
 
 
 async def test_nothing_is_asked_while_postgres_is_known_to_be_away(database: Database) -> None:

@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from signalbox_api.auth.access import SESSION_COOKIE
+from signalbox_api.routes.access import SESSION_COOKIE
 from support.api import an_api
 from support.stores.server import Redis
 

@@ -8,8 +8,8 @@ import pytest
 import redis
 from celery import Celery
 
-from signalbox_agent.custody import Custody
-from signalbox_agent.restore import Broker, settle
+from signalbox_agent.broker.ownership import Custody
+from signalbox_agent.broker.restore import Broker, settle
 from support.stores.server import Redis
 
 NOTHING: dict[str, list[str]] = {"forget": [], "crashed": []}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from signalbox_controller.logfile import Limits, LogFile
+from signalbox_controller.logs.logfile import Limits, LogFile
 from support.eventually import eventually
 from support.host import SHOP, a_host
 from support.stores.server import Redis

@@ -16,7 +16,7 @@ from signalbox.messages.codec import decode_event
 from signalbox.messages.events import EventsLost
 from signalbox.messages.receipts import Answered
 from signalbox.service import background
-from signalbox_controller.outbox import Outbox
+from signalbox_controller.state.outbox import Outbox
 from support.eventually import eventually
 from support.stores.server import Redis
 

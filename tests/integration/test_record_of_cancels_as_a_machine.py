@@ -10,8 +10,8 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import CommandDone
-from signalbox_controller.agents.inquiry import Finding
-from signalbox_controller.commands.verdict import combine
+from signalbox_controller.agents.cancel_request import Finding
+from signalbox_controller.cancelling.verdict import combine
 from signalbox_reconciler.fold.rows import LogRow, TaskRow
 from support.examples import LONG, a_machine, examples
 from support.fleet import HOSTS, Letter, Turn, Worker

@@ -10,7 +10,7 @@ import pytest
 
 from signalbox.bus import names
 from signalbox.messages.events import ProcessChanged
-from signalbox_controller.turns import LEASE
+from signalbox_controller.fleet.rolling_lock import LEASE
 from support.eventually import eventually
 from support.host import ALICE, SHOP, Host, a_host, lives
 from support.stores.server import Redis

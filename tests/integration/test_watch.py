@@ -75,7 +75,7 @@ async def watch_of(host: Host) -> psutil.Process:
     """The process that watches."""
     assert host.process is not None
     controller = psutil.Process(host.process.pid)
-    return next(one for one in controller.children() if "signalbox_agent.watch" in one.cmdline())
+    return next(one for one in controller.children() if "signalbox_agent.agentless.watch" in one.cmdline())
 
 
 async def noted(host: Host, task_id: str) -> None:

@@ -22,7 +22,7 @@ from signalbox.messages.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from signalbox_agent.runs import run_key
+from signalbox_agent.tasks.runs import run_key
 from support.history import KILLED, START
 
 #: Hosts, one letter for each of its workers.

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalbox_agent.backlog import Backlog
+from signalbox_agent.link.backlog import Backlog
 
 ALL = 1 << 30
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from signalbox_agent.cancel import KILL_WITHIN, Act, Plan, Seen, Stage, Standing, Way, decide, way
+from signalbox_agent.cancel.decide import KILL_WITHIN, Act, Plan, Seen, Stage, Standing, Way, decide, way
 
 #: Seconds on a monotonic clock.
 NOW = 100.0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from signalbox_agent.cancel import KILL_WITHIN, Act, Plan, Seen, Stage, decide
+from signalbox_agent.cancel.decide import KILL_WITHIN, Act, Plan, Seen, Stage, decide
 from support.examples import LONG, a_machine, examples
 
 LAST_WORDS = {Act.SAY_DEAD, Act.SAY_FINISHED}

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from signalbox_agent import events
-from signalbox_agent.link import Link, Message
-from signalbox_agent.loop import Loop
-from signalbox_agent.runs import Run
+from signalbox_agent.link.link import Link, Message
+from signalbox_agent.link.loop import Loop
+from signalbox_agent.tasks import events
+from signalbox_agent.tasks.runs import Run
 from support.agent.peer import Peer
 
 

@@ -11,7 +11,7 @@ import pytest
 from kombu.asynchronous import Hub
 
 from signalbox_agent import safety
-from signalbox_agent.loop import Loop
+from signalbox_agent.link.loop import Loop
 
 #: Seconds that anything here may take.
 DEADLINE = 5.0

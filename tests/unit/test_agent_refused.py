@@ -3,10 +3,10 @@
 import time
 from pathlib import Path
 
-from signalbox_agent.loop import Loop
-from signalbox_agent.refused import refused
-from signalbox_agent.runs import HELD, Recent
-from signalbox_agent.slices import PAUSE, SLICE, Slices
+from signalbox_agent.link.loop import Loop
+from signalbox_agent.link.slices import PAUSE, SLICE, Slices
+from signalbox_agent.tasks.cancelled_ids import refused
+from signalbox_agent.tasks.runs import HELD, Recent
 
 
 def test_the_ids_on_disk_are_known_until_their_time_is_over(tmp_path: Path) -> None:

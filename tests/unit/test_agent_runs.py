@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from signalbox_agent.runs import Recent, Run, Runs, run_key
+from signalbox_agent.tasks.runs import Recent, Run, Runs, run_key
 
 
 def a_run(task_id: str = "a") -> Run:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalbox_agent.events import instant
-from signalbox_agent.texts import LIMIT, TRACEBACK_LIMIT, clean, error_of, lost, traceback_of
+from signalbox_agent.tasks.events import instant
+from signalbox_agent.tasks.texts import LIMIT, TRACEBACK_LIMIT, clean, error_of, lost, traceback_of
 
 
 @given(st.text(st.characters(), max_size=50))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalbox_api.cursor import Cursor, read_cursor
 from signalbox_api.errors import BadCursor
+from signalbox_api.record.cursor import Cursor, read_cursor
 
 _times = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 

@@ -8,8 +8,8 @@ import pytest
 from signalbox.client.results import CancelResult
 from signalbox.messages.receipts import Verdict
 from signalbox.messages.views import TaskView
-from signalbox_api.decisions import Case, Decision, from_hosts, from_record, is_uuid, may_be_task_id
-from signalbox_api.views import KnownTask
+from signalbox_api.answers.decisions import Case, Decision, from_hosts, from_record, is_uuid, may_be_task_id
+from signalbox_api.record.views import KnownTask
 
 TASK_ID = "8f8b3c1e-5a64-4d0c-9a52-0d6c3f4a7f10"
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)

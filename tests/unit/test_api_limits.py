@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from signalbox_api import handlers
+from signalbox_api.answers.bodies import SignIn
 from signalbox_api.auth.passwords import Passwords
-from signalbox_api.bodies import SignIn
-from signalbox_api.security import Limits
+from signalbox_api.routes import handlers
+from signalbox_api.web.security import Limits
 
 
 async def _echo(scope: Scope, receive: Receive, send: Send) -> None:

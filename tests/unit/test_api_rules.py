@@ -10,9 +10,9 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, APIWebSocketRoute
 
 import signalbox_api
-from signalbox_api.auth.access import identify
 from signalbox_api.auth.roles import Role, allows
 from signalbox_api.routes import ROUTERS
+from signalbox_api.routes.access import identify
 
 SOURCES = sorted(Path(signalbox_api.__path__[0]).rglob("*.py"))
 RECORD = ("tasks", "task_logs", "processes", "hosts", "commands", "command_answers")

@@ -2,11 +2,11 @@
 
 import pytest
 
-from signalbox_controller.agents.inquiry import Finding
+from signalbox_controller.agents.cancel_request import Finding
 from signalbox_controller.agents.protocol import CancelReport, CancelState
-from signalbox_controller.commands.detail import Told, in_words
-from signalbox_controller.commands.proof import Proof
-from signalbox_controller.procfs import Proc
+from signalbox_controller.cancelling.proof import Proof
+from signalbox_controller.cancelling.wording import Told, in_words
+from signalbox_controller.linux.procfs import Proc
 
 
 def report(

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from signalbox.messages.receipts import Verdict
-from signalbox_controller.agents.inquiry import Finding
-from signalbox_controller.commands.verdict import combine
+from signalbox_controller.agents.cancel_request import Finding
+from signalbox_controller.cancelling.verdict import combine
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from signalbox.messages.receipts import Answered
-from signalbox_controller.commands.memory import BEYOND, Memory
-from signalbox_controller.journal import Journal
+from signalbox_controller.commands.deduplication import BEYOND, Memory
+from signalbox_controller.state.journal import Journal
 
 EXPIRES = datetime.fromtimestamp(1000.0, UTC)
 

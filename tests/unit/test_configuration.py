@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from signalbox_controller.config import Configuration, load
+from signalbox_controller.config.settings import Configuration, load
 from signalbox_controller.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from signalbox_controller.agents.protocol import Hello
-from signalbox_controller.guests.admission import name_for, refusal
-from signalbox_controller.guests.folder import set_out
-from signalbox_controller.peers import Peer
+from signalbox_controller.external.admission import name_for, refusal
+from signalbox_controller.external.folder import set_out
+from signalbox_controller.linux.peers import Peer
 
 OURS, PID = 1000, 4711
 
@@ -66,7 +66,7 @@ def test_an_agent_that_cannot_be_imported_is_told_in_one_line_and_the_worker_goe
 
 
 def test_setting_out_again_replaces_what_is_old_and_leaves_the_rest(folder: Path) -> None:
-    old, kept = folder / "signalbox_agent" / "link.py", folder / "signalbox_agent" / "loop.py"
+    old, kept = folder / "signalbox_agent/link/link.py", folder / "signalbox_agent/link/loop.py"
     old.write_text("old", encoding="utf-8")
     before = kept.stat().st_ino
     set_out(folder, Path("/run/other.sock"))

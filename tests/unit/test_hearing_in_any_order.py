@@ -11,8 +11,8 @@ from signalbox.client.conclusion import GRAVITY, decisive
 from signalbox.client.hearing import Hearing, Patience
 from signalbox.messages.events import CommandDone
 from signalbox.messages.receipts import Answered, AnyReceipt, Progressed, Recorded, Verdict
-from signalbox_controller.agents.inquiry import Finding
-from signalbox_controller.commands.verdict import combine
+from signalbox_controller.agents.cancel_request import Finding
+from signalbox_controller.cancelling.verdict import combine
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.conclude import conclude, presume
 from signalbox_reconciler.fold.merge import merge_answer

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from signalbox_controller import exits, procfs
-from signalbox_controller.oom import Counter, counter_path, victim_of
-from signalbox_controller.procfs import Proc
-from signalbox_controller.wording import exit_words
+from signalbox_controller.linux import exit_status, procfs
+from signalbox_controller.linux.out_of_memory import Counter, counter_path, victim_of
+from signalbox_controller.linux.procfs import Proc
+from signalbox_controller.words import exit_words
 
 #: Records of /dev/kmsg as Linux 6.18 wrote them: priority, number, microseconds, flags; text.
 IN_A_GROUP = "3,812,14535072007,-;Memory cgroup out of memory: Killed process 7661 (python3) total-vm:75172kB, UID:0"
@@ -104,25 +104,25 @@ def stranger() -> Iterator[Stranger]:
 
 
 def test_the_exit_of_a_process_that_is_not_ours_is_known(stranger: Stranger) -> None:
-    assert exits.code_of(stranger.proc, stranger.pidfd) is None
+    assert exit_status.code_of(stranger.proc, stranger.pidfd) is None
     os.kill(stranger.proc.pid, signal.SIGKILL)
     stranger.wait()
-    assert exits.code_of(stranger.proc, None) == -signal.SIGKILL
+    assert exit_status.code_of(stranger.proc, None) == -signal.SIGKILL
     stranger.popen.wait()
     # Reaped: a kernel that still tells tells the truth.
-    assert exits.code_of(stranger.proc, stranger.pidfd) in {None, -signal.SIGKILL}
-    assert exits.code_of(stranger.proc, None) is None
+    assert exit_status.code_of(stranger.proc, stranger.pidfd) in {None, -signal.SIGKILL}
+    assert exit_status.code_of(stranger.proc, None) is None
 
 
 def test_another_process_of_the_same_pid_is_not_taken_for_it(stranger: Stranger) -> None:
     os.kill(stranger.proc.pid, signal.SIGKILL)
     stranger.wait()
-    assert exits.code_of(Proc(stranger.proc.pid, stranger.proc.started - 1), None) is None
+    assert exit_status.code_of(Proc(stranger.proc.pid, stranger.proc.started - 1), None) is None
 
 
 def test_an_exit_code_is_told_as_it_is() -> None:
     one = Stranger("raise SystemExit(3)")
     one.wait()
-    assert exits.code_of(one.proc, None) == 3
+    assert exit_status.code_of(one.proc, None) == 3
     one.popen.wait()
     os.close(one.pidfd)

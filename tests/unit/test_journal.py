@@ -3,7 +3,7 @@
 from contextlib import closing
 from pathlib import Path
 
-from signalbox_controller.journal import Journal
+from signalbox_controller.state.journal import Journal
 
 
 class Clock:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from signalbox.local.places import SOCKET_PATH_LIMIT, operator_socket
 from signalbox.settings import Settings
-from signalbox_controller.folders import prepare
-from signalbox_controller.spawn import AGENT_FOLDER, command_line, environment, inheritable
-from signalbox_controller.specs import ProcessSpec
+from signalbox_controller.config.folders import prepare
+from signalbox_controller.config.specs import ProcessSpec
+from signalbox_controller.launch.launcher import Launcher, command_line, inheritable
 
 SETTINGS = Settings(redis_url="redis://:secret@bus/0", database_url="postgresql://record", key="k" * 40)
 
@@ -59,11 +59,18 @@ def test_celery_inherits_none_of_our_secrets_under_whatever_name() -> None:
 
 
 def test_what_the_file_gives_on_purpose_is_given() -> None:
-    told = environment(a_worker(environment={"A": "2", "PYTHONPATH": "lib"}), "id", Path("/s"), {"A": "1", "B": "1"})
-    assert told == {
+    launcher = Launcher(
+        host="h",
+        logs=Path("/l"),
+        state=Path("/t"),
+        agent=Path("/agent"),
+        socket=Path("/s"),
+        environ={"A": "1", "B": "1"},
+    )
+    assert launcher.environment(a_worker(environment={"A": "2", "PYTHONPATH": "lib"}), "id") == {
         "A": "2",
         "B": "1",
-        "PYTHONPATH": f"{AGENT_FOLDER}:lib",
+        "PYTHONPATH": "/agent:lib",
         "SIGNALBOX_AGENT_SOCKET": "/s",
         "SIGNALBOX_INSTANCE": "id",
     }

@@ -10,9 +10,9 @@ from celery import Celery
 from celery.beat import Scheduler
 from celery.schedules import crontab
 
-from signalbox_agent.schedule import HOLD, LeasedSchedule, seconds
-from signalbox_controller.lease.record import Seen
-from signalbox_controller.lease.stillness import Stillness
+from signalbox_agent.beat.schedule import HOLD, LeasedSchedule, seconds
+from signalbox_controller.beat_lease.expiry import Stillness
+from signalbox_controller.beat_lease.record import Seen
 
 
 class Permission:

@@ -1,6 +1,6 @@
 """An agent may forget an event once Redis has it, and everything before it."""
 
-from signalbox_controller.agents.ledger import Ledger
+from signalbox_controller.agents.acknowledgements import Ledger
 
 
 def test_nothing_is_acknowledged_before_it_is_published() -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from signalbox.messages.base import ProcessState
-from signalbox_controller.machine import ALIVE, EXITS, Action, Input, step
+from signalbox_controller.processes.machine import ALIVE, EXITS, Action, Input, step
 from support.examples import LONG, a_machine, examples
 
 #: What an agent, a clock or a person may say at any time, be it late or twice.

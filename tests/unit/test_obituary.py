@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from signalbox_controller.machine import Input
-from signalbox_controller.obituary import Death, read
-from signalbox_controller.pacing import Pacing, Strikes
-from signalbox_controller.specs import ProcessSpec
-from signalbox_controller.wording import Order
+from signalbox_controller.config.specs import ProcessSpec
+from signalbox_controller.processes.exit_reason import Death, read
+from signalbox_controller.processes.machine import Input
+from signalbox_controller.processes.restart_policy import Pacing, Strikes
+from signalbox_controller.words import Order
 
 WORKER = ProcessSpec(
     name="worker",

@@ -2,9 +2,9 @@
 
 import pytest
 
-from signalbox_controller.machine import Input
-from signalbox_controller.pacing import Exit, Pacing, Strikes, judge
-from signalbox_controller.specs import RestartPolicy
+from signalbox_controller.config.specs import RestartPolicy
+from signalbox_controller.processes.machine import Input
+from signalbox_controller.processes.restart_policy import Exit, Pacing, Strikes, judge
 
 PACING = Pacing(first=1.0, most=10.0, quiet=60.0)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from kombu.asynchronous.semaphore import LaxBoundedSemaphore
 
-from signalbox_agent.passing import BURST, Passing
+from signalbox_agent.hooks.slot_passing import BURST, Passing
 
 MANY = 3 * BURST + 1
 

@@ -3,9 +3,9 @@
 import pytest
 
 from signalbox.messages.events import TaskFailed, TaskRequeued
-from signalbox_controller.agents.runs import Run
-from signalbox_controller.reckoning import reckon
-from signalbox_controller.wording import Order
+from signalbox_controller.agents.running import Run
+from signalbox_controller.processes.lost_tasks import reckon
+from signalbox_controller.words import Order
 
 
 def a_run(task_id: str, *, acks_late: bool) -> Run:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from signalbox.messages.events import TaskFailed, TaskReceived, TaskRetried, TaskStarted, TaskSucceeded
 from signalbox_controller.agents.protocol import Snapshot, SnapshotRun
-from signalbox_controller.agents.runs import RunTable
+from signalbox_controller.agents.running import RunTable
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST, SECOND = "0000.1700000000000.abcdef01.42", "0001.1700000009000.abcdef01.43"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from signalbox.messages.events import AnyTaskEvent
-from signalbox_agent.runs import Run, Runs
-from signalbox_agent.slot import Said, Slot, Slots
-from signalbox_agent.twins import first_of
+from signalbox_agent.child.slot import Said, Slot, Slots
+from signalbox_agent.hooks.redelivered import first_of
+from signalbox_agent.tasks.runs import Run, Runs
 from signalbox_reconciler.fold import fold
 from support.history import Life
 

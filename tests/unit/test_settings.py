@@ -12,8 +12,8 @@ import pytest
 
 from signalbox.client.asynchronous import AsyncClient
 from signalbox.errors import SettingsError
-from signalbox.messages.field_docs import field_docs
 from signalbox.settings import MIN_KEY_LENGTH, Settings
+from signalbox_protocol.field_docs import field_docs
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from signalbox_controller import procfs
-from signalbox_controller.agents.inquiry import Inquiry
+from signalbox_controller.agents.cancel_request import Inquiry
 from signalbox_controller.agents.protocol import Cancel
-from signalbox_controller.agents.runs import Run
+from signalbox_controller.agents.running import Run
 from signalbox_controller.agents.slots import Slots
-from signalbox_controller.commands.outside import Outside, Worker
+from signalbox_controller.cancelling.without_agent import Outside, Worker
+from signalbox_controller.linux import procfs
 from support.eventually import eventually
 
 #: Each is broken off while the child is being stopped; one in seven in the very moment that it takes to stop.

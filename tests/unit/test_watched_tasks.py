@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from signalbox.messages.events import AnyTaskEvent
-from signalbox_agent.watch_tasks import Watched
+from signalbox_agent.agentless.tasks import Watched
 
 NODE, AT = "celery@web-09", 1_800_000_000.0
 RECEIVED = {"type": "task-received", "name": "shop.orders.charge", "args": "(1,)", "retries": 2}

@@ -11,19 +11,18 @@ from signalbox.errors import SettingsError
 from signalbox.postgres.pool import open_database
 from signalbox.service import background
 from signalbox.settings import Settings
-from signalbox_api import handlers
 from signalbox_api.auth.directory import Directory
 from signalbox_api.auth.mirror import Mirror
 from signalbox_api.auth.passwords import Passwords
 from signalbox_api.auth.throttle import Throttle
-from signalbox_api.database import Lane, Pulse
 from signalbox_api.live.hub import Hub
 from signalbox_api.live.tail import Tail
-from signalbox_api.metrics import Measure, Metrics
-from signalbox_api.routes import ROUTERS
-from signalbox_api.security import Headers, Limits
+from signalbox_api.record.database import Lane, Pulse
+from signalbox_api.routes import ROUTERS, handlers
 from signalbox_api.services import Services
-from signalbox_api.static import read_folder
+from signalbox_api.web.metrics import Measure, Metrics
+from signalbox_api.web.security import Headers, Limits
+from signalbox_api.web.static import read_folder
 
 #: Connections to Redis: each cancel that waits for its proof holds one.
 COMMAND_CONNECTIONS, QUICK_CONNECTIONS = 256, 32

@@ -24,7 +24,7 @@ from signalbox_api.auth.passwords import SHORTEST, Passwords
 from signalbox_api.auth.secret import mint
 from signalbox_api.auth.tokens import add_token, live_token_ids
 from signalbox_api.auth.users import add_user, change_user, find_user, live_session_ids
-from signalbox_api.database import Lane, Pulse
+from signalbox_api.record.database import Lane, Pulse
 
 #: The name of the token that the command line on this machine uses.
 LOCAL = "local"

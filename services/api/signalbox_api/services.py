@@ -11,11 +11,11 @@ from signalbox.client.core import Commander
 from signalbox_api.auth.directory import Directory
 from signalbox_api.auth.passwords import Passwords
 from signalbox_api.auth.throttle import Throttle
-from signalbox_api.database import Lane
 from signalbox_api.live.hub import Hub
 from signalbox_api.live.tail import Tail
-from signalbox_api.metrics import Metrics
-from signalbox_api.static import File
+from signalbox_api.record.database import Lane
+from signalbox_api.web.metrics import Metrics
+from signalbox_api.web.static import File
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

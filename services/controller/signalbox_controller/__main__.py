@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from signalbox.errors import SignalboxError
 from signalbox.service import configure_logging, run
 from signalbox.settings import Settings
-from signalbox_controller.config import Configuration, load
+from signalbox_controller.config.settings import Configuration, load
 from signalbox_controller.service import controller, host_name
 
 _DESCRIPTION = """

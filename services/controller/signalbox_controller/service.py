@@ -16,43 +16,43 @@ from signalbox.bus.consumer import Consumer
 from signalbox.messages.base import utc_now
 from signalbox.service import background
 from signalbox.settings import Settings
+from signalbox_controller.agentless.open_tasks import OpenTasks
+from signalbox_controller.agentless.watch import Watch
+from signalbox_controller.agentless.watches import Watches
 from signalbox_controller.agents.deaths import Deaths
 from signalbox_controller.agents.server import Agents
+from signalbox_controller.beat_lease.fencing import Fences
+from signalbox_controller.beat_lease.leases import Leases
+from signalbox_controller.broker.pending_events import Wills
+from signalbox_controller.broker.redelivery import Returns
+from signalbox_controller.cancelling.cancelled_ids import Refusals
 from signalbox_controller.commands.ahead import cancels_ahead
-from signalbox_controller.commands.desk import Desk
-from signalbox_controller.commands.memory import LIMIT as COMMANDS_LIMIT
-from signalbox_controller.commands.memory import Memory
+from signalbox_controller.commands.deduplication import LIMIT as COMMANDS_LIMIT
+from signalbox_controller.commands.deduplication import Memory
+from signalbox_controller.commands.dispatcher import Desk
+from signalbox_controller.commands.local_socket import Operator
 from signalbox_controller.commands.ports import Ports
 from signalbox_controller.commands.reader import Reader
-from signalbox_controller.config import Configuration
-from signalbox_controller.desired import Desired
-from signalbox_controller.fleet import Fleet
-from signalbox_controller.folders import Folders, lock, prepare, show_cancelled
-from signalbox_controller.guests.folder import set_out
-from signalbox_controller.guests.guests import Guests
-from signalbox_controller.guests.notes import Notes
-from signalbox_controller.heartbeat import Heartbeat
-from signalbox_controller.hostname import HostName
-from signalbox_controller.instances import Instances
-from signalbox_controller.journal import Journal
-from signalbox_controller.lease.fences import Fences
-from signalbox_controller.lease.leases import Leases
-from signalbox_controller.oom import OutOfMemory
-from signalbox_controller.operator import Operator
-from signalbox_controller.orders import Orders
-from signalbox_controller.outbox import Outbox
-from signalbox_controller.reaper import Reaper, become_subreaper
-from signalbox_controller.refusals import Refusals
-from signalbox_controller.returns import Returns
-from signalbox_controller.rotation import Rotation
-from signalbox_controller.site import Site
-from signalbox_controller.spawn import Launcher, inheritable
-from signalbox_controller.turns import Turns
-from signalbox_controller.watching.open_tasks import OpenTasks
-from signalbox_controller.watching.watch import Watch
-from signalbox_controller.watching.watches import Watches
-from signalbox_controller.wills import Wills
-from signalbox_controller.wording import Order
+from signalbox_controller.config.folders import Folders, link_agent, lock, prepare, show_cancelled
+from signalbox_controller.config.settings import Configuration
+from signalbox_controller.external.folder import set_out
+from signalbox_controller.external.notes import Notes
+from signalbox_controller.external.workers import Guests
+from signalbox_controller.fleet.fleet import Fleet
+from signalbox_controller.fleet.rolling_lock import Turns
+from signalbox_controller.host.heartbeat import Heartbeat
+from signalbox_controller.host.hostname import HostName
+from signalbox_controller.launch.launcher import Launcher, inheritable
+from signalbox_controller.launch.launches import Instances
+from signalbox_controller.linux.out_of_memory import OutOfMemory
+from signalbox_controller.linux.reaper import Reaper, become_subreaper
+from signalbox_controller.logs.rotation import Rotation
+from signalbox_controller.processes.context import Site
+from signalbox_controller.processes.desired import Desired
+from signalbox_controller.processes.stop_orders import Orders
+from signalbox_controller.state.journal import Journal
+from signalbox_controller.state.outbox import Outbox
+from signalbox_controller.words import Order
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +82,7 @@ async def controller(
     async with AsyncExitStack() as stack:
         stack.enter_context(lock(folders))
         show_cancelled(folders)
+        link_agent(folders)
         fresh = not (folders.state / "commands").exists()
         carried_out = stack.enter_context(closing(Journal(folders.state / "commands", COMMANDS_LIMIT)))
         redis = connect(settings.redis_url)
@@ -186,6 +187,7 @@ def _launcher(host: str, folders: Folders, settings: Settings, environ: Mapping[
         host=host,
         logs=folders.logs,
         state=folders.state,
+        agent=folders.agent,
         socket=folders.socket,
         environ=inheritable(environ, settings),
     )

@@ -12,9 +12,9 @@ from signalbox.messages.codec import decode_command
 from signalbox.postgres.pool import Connection, Database
 from signalbox_reconciler.feed import CLAIM_AFTER_MS, Feed, Told, Writer
 from signalbox_reconciler.fold.commands import CommandRow, audit, audit_forged
+from signalbox_reconciler.fold.text import without_nul
 from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.store import write_commands
-from signalbox_reconciler.text import without_nul
 
 BATCH = 100
 

@@ -13,9 +13,9 @@ from signalbox.messages.receipts import Recorded
 from signalbox.postgres.pool import Connection, Database
 from signalbox_reconciler.feed import CLAIM_AFTER_MS, Feed, Told, Writer
 from signalbox_reconciler.fold import fold
+from signalbox_reconciler.fold.text import without_nul
 from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.store import write_batch
-from signalbox_reconciler.text import without_nul
 
 #: Events in one transaction at most; more are hardly faster, and keep others waiting.
 BATCH = 1000

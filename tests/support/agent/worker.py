@@ -18,7 +18,7 @@ from celery import Celery
 
 from support.agent.peer import DEADLINE, Peer
 
-AGENT = Path(__file__).parents[3] / "services/controller/signalbox_controller/agent"
+AGENT = Path(__file__).parents[3] / "services/controller"
 #: Where the tasks are.
 APP = Path(__file__).parent
 #: What a controller gives to every worker.

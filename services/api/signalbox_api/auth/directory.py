@@ -15,8 +15,8 @@ from signalbox_api.auth.credentials import (
 )
 from signalbox_api.auth.mirror import Mirror
 from signalbox_api.auth.secret import Secret
-from signalbox_api.database import URGENT_WAIT, Lane
 from signalbox_api.errors import CredentialsUnknown
+from signalbox_api.record.database import URGENT_WAIT, Lane
 
 log = logging.getLogger(__name__)
 

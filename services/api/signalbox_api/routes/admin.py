@@ -7,15 +7,15 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from signalbox.errors import DatabaseUnavailable
-from signalbox_api.auth.access import ADMINS, Admin
+from signalbox_api.answers.bodies import NAME_FORM, NewToken, NewUser
+from signalbox_api.answers.documents import answers
+from signalbox_api.answers.replies import DoneAnswer, reply
 from signalbox_api.auth.roles import Role
 from signalbox_api.auth.secret import ID_FORM, mint
 from signalbox_api.auth.tokens import TokenView, add_token, list_tokens, token_exists
 from signalbox_api.auth.users import UserView, add_user, delete_user, find_user, list_users, live_session_ids
-from signalbox_api.bodies import NAME_FORM, NewToken, NewUser
-from signalbox_api.documents import answers
 from signalbox_api.errors import Conflict, NotFound
-from signalbox_api.replies import DoneAnswer, reply
+from signalbox_api.routes.access import ADMINS, Admin
 from signalbox_api.services import Wired
 
 router = APIRouter(tags=["Users and tokens"])

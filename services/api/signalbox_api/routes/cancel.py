@@ -4,18 +4,18 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
 from signalbox.client.core import Issuer
-from signalbox_api.auth.access import Operator, client_address
+from signalbox_api.answers.bodies import CancelBody, CancelTasksBody
+from signalbox_api.answers.bulk import BulkAnswer
+from signalbox_api.answers.decisions import CancelAnswer
+from signalbox_api.answers.documents import answers
+from signalbox_api.answers.replies import reply
 from signalbox_api.auth.credential import Credential
-from signalbox_api.bodies import CancelBody, CancelTasksBody
-from signalbox_api.bulk import BulkAnswer
-from signalbox_api.cancelling import cancel
-from signalbox_api.cancelling_many import cancel_many, look
-from signalbox_api.decisions import CancelAnswer
-from signalbox_api.documents import answers
-from signalbox_api.following import LINES, Following
-from signalbox_api.metrics import stopwatch
-from signalbox_api.replies import reply
+from signalbox_api.cancelling.following import LINES, Following
+from signalbox_api.cancelling.many import cancel_many, look
+from signalbox_api.cancelling.one import cancel
+from signalbox_api.routes.access import Operator, client_address
 from signalbox_api.services import Wired
+from signalbox_api.web.metrics import stopwatch
 
 router = APIRouter(tags=["Tasks"])
 

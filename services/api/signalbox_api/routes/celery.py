@@ -7,16 +7,16 @@ from signalbox.client.core import Issuer
 from signalbox.client.results import ProcessesResult
 from signalbox.messages.views import HostView, ProcessView
 from signalbox.postgres.pool import Connection
-from signalbox_api.auth.access import VIEWERS, Operator, client_address
+from signalbox_api.answers.bodies import StartBody, StopBody
+from signalbox_api.answers.documents import answers
+from signalbox_api.answers.replies import reply
+from signalbox_api.answers.steering import Order, ProcessesAnswer, Verb, outcome
 from signalbox_api.auth.credential import Credential
-from signalbox_api.bodies import StartBody, StopBody
-from signalbox_api.cancelling import RECORD_WAIT
-from signalbox_api.documents import answers
-from signalbox_api.replies import reply
+from signalbox_api.cancelling.one import RECORD_WAIT
+from signalbox_api.record.status import CeleryStatus, celery_status
+from signalbox_api.record.views import list_hosts, list_processes
+from signalbox_api.routes.access import VIEWERS, Operator, client_address
 from signalbox_api.services import Services, Wired
-from signalbox_api.status import CeleryStatus, celery_status
-from signalbox_api.steering import Order, ProcessesAnswer, Verb, outcome
-from signalbox_api.views import list_hosts, list_processes
 
 router = APIRouter(tags=["Processes"])
 

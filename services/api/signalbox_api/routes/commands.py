@@ -7,13 +7,13 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from signalbox.messages.views import CommandView
-from signalbox_api.auth.access import VIEWERS
-from signalbox_api.cursor import read_cursor
-from signalbox_api.documents import answers
-from signalbox_api.replies import reply
+from signalbox_api.answers.documents import answers
+from signalbox_api.answers.replies import reply
+from signalbox_api.record.cursor import read_cursor
+from signalbox_api.record.views import list_commands
+from signalbox_api.routes.access import VIEWERS
 from signalbox_api.routes.tasks import After, Limit
 from signalbox_api.services import Wired
-from signalbox_api.views import list_commands
 
 router = APIRouter(tags=["Audit trail"])
 

@@ -8,9 +8,9 @@ from starlette.responses import PlainTextResponse, Response
 
 from signalbox.bus.presence import present
 from signalbox.errors import BusUnavailable
-from signalbox_api.auth.access import VIEWERS
-from signalbox_api.documents import answers
-from signalbox_api.replies import reply
+from signalbox_api.answers.documents import answers
+from signalbox_api.answers.replies import reply
+from signalbox_api.routes.access import VIEWERS
 from signalbox_api.services import Services, Wired
 
 router = APIRouter(tags=["Health"])

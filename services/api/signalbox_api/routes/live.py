@@ -7,12 +7,12 @@ from collections.abc import Coroutine
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from signalbox_api.auth.access import identify
+from signalbox_api.answers.replies import refusal
 from signalbox_api.errors import ApiError, CredentialsUnknown, Forbidden, NotSignedIn
-from signalbox_api.handlers import note_refusal
 from signalbox_api.live import frames
 from signalbox_api.live.hub import Overrun, Watcher
-from signalbox_api.replies import refusal
+from signalbox_api.routes.access import identify
+from signalbox_api.routes.handlers import note_refusal
 from signalbox_api.services import Services, services_of
 
 router = APIRouter()

@@ -4,11 +4,11 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from signalbox_api.auth.access import VIEWERS
-from signalbox_api.documents import describe
+from signalbox_api.answers.documents import describe
 from signalbox_api.errors import NotFound
+from signalbox_api.routes.access import VIEWERS
 from signalbox_api.services import Wired
-from signalbox_api.static import File, serve
+from signalbox_api.web.static import File, serve
 
 router = APIRouter(include_in_schema=False)
 

@@ -9,15 +9,15 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from signalbox.messages.base import utc_now
-from signalbox_api.auth.access import CSRF_COOKIE, SESSION_COOKIE, client_address, identify, same_origin
+from signalbox_api.answers.bodies import SignIn
+from signalbox_api.answers.documents import answers
+from signalbox_api.answers.replies import DoneAnswer, reply
 from signalbox_api.auth.credential import Credential
 from signalbox_api.auth.roles import Role
 from signalbox_api.auth.secret import Secret, mint
 from signalbox_api.auth.users import User, add_session, find_user
-from signalbox_api.bodies import SignIn
-from signalbox_api.documents import answers
 from signalbox_api.errors import ForgedRequest, NotSignedIn
-from signalbox_api.replies import DoneAnswer, reply
+from signalbox_api.routes.access import CSRF_COOKIE, SESSION_COOKIE, client_address, identify, same_origin
 from signalbox_api.services import Services, Wired
 
 router = APIRouter(tags=["Session"])

@@ -9,15 +9,15 @@ from starlette.responses import Response
 
 from signalbox.messages.base import Outcome, Status
 from signalbox.messages.views import LogView, TaskView
-from signalbox_api.auth.access import VIEWERS
-from signalbox_api.bodies import PLAIN
-from signalbox_api.cursor import read_cursor
-from signalbox_api.decisions import may_be_task_id
-from signalbox_api.documents import answers
+from signalbox_api.answers.bodies import PLAIN
+from signalbox_api.answers.decisions import may_be_task_id
+from signalbox_api.answers.documents import answers
+from signalbox_api.answers.replies import reply
 from signalbox_api.errors import NotFound
-from signalbox_api.replies import reply
+from signalbox_api.record.cursor import read_cursor
+from signalbox_api.record.views import TaskFilter, find_task, list_logs, list_tasks
+from signalbox_api.routes.access import VIEWERS
 from signalbox_api.services import Wired
-from signalbox_api.views import TaskFilter, find_task, list_logs, list_tasks
 
 router = APIRouter(tags=["Tasks"])
 

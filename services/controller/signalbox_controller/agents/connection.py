@@ -7,7 +7,7 @@ from typing import Protocol, cast
 
 from signalbox.errors import UnreadableMessage
 from signalbox_controller.agents.protocol import AgentLine, ControllerLine, Hello, decode, encode
-from signalbox_controller.peers import Peer, peer_of
+from signalbox_controller.linux.peers import Peer, peer_of
 
 log = logging.getLogger(__name__)
 

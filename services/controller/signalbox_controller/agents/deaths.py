@@ -12,12 +12,13 @@ import msgspec
 
 from signalbox.messages.base import Outcome
 from signalbox.messages.events import AnyTaskEvent, TaskFailed, TaskRequeued
-from signalbox_controller import procfs, wording
-from signalbox_controller.ending import kill_all
-from signalbox_controller.oom import OutOfMemory
-from signalbox_controller.procfs import Proc
-from signalbox_controller.reaper import Reaper
-from signalbox_controller.trees import Kin, launched_by
+from signalbox_controller import words
+from signalbox_controller.linux import procfs
+from signalbox_controller.linux.out_of_memory import OutOfMemory
+from signalbox_controller.linux.procfs import Proc
+from signalbox_controller.linux.reaper import Reaper
+from signalbox_controller.linux.signals import kill_all
+from signalbox_controller.linux.tree import Kin, launched_by
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Deaths:
     def _explained(self, event: TaskFailed) -> TaskFailed:
         if event.outcome != "worker_lost" or event.pid is None or BY_KILL not in event.error:
             return event
-        why = wording.out_of_memory(self._memory.killed(event.pid))
+        why = words.out_of_memory(self._memory.killed(event.pid))
         return msgspec.structs.replace(event, error=event.error + why) if why else event
 
     def _left_by(self, task_id: str, *, ours: bool) -> Callable[[], list[Proc]]:

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from signalbox_controller.agents.agent import Agent, Supervisor
 from signalbox_controller.agents.connection import Connection, Listener
 from signalbox_controller.agents.deaths import Deaths
+from signalbox_controller.agents.liveness import EVERY
 from signalbox_controller.agents.protocol import PROTOCOL, Hello
-from signalbox_controller.agents.pulse import EVERY
-from signalbox_controller.outbox import Outbox
+from signalbox_controller.agents.session import Agent, Supervisor
+from signalbox_controller.state.outbox import Outbox
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What the pool children of a worker say of themselves in files; `signalbox_agent.slot` is the other side.
+"""What the pool children of a worker say of themselves in files; `signalbox_agent.child.slot` is the other side.
 
 There is a way back, too: a mark beside a child's slot tells the worker, should it come to itself, that this child is
 being ended from outside, and for which cancel.

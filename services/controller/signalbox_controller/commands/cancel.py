@@ -8,14 +8,14 @@ import msgspec
 from signalbox.messages.base import utc_now
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import TaskCancelled
-from signalbox_controller.agents.agent import Agent
-from signalbox_controller.agents.inquiry import INDIVISIBLE, Finding, Inquiry
+from signalbox_controller.agents.cancel_request import INDIVISIBLE, Finding, Inquiry
 from signalbox_controller.agents.protocol import Cancel
-from signalbox_controller.commands.detail import Told, in_words
-from signalbox_controller.commands.outside import Ended, Outside, unanswered
+from signalbox_controller.agents.session import Agent
+from signalbox_controller.cancelling.proof import Proof, prove
+from signalbox_controller.cancelling.verdict import DECISIVE, combine
+from signalbox_controller.cancelling.without_agent import Ended, Outside, unanswered
+from signalbox_controller.cancelling.wording import Told, in_words
 from signalbox_controller.commands.ports import Ports, Result
-from signalbox_controller.commands.proof import Proof, prove
-from signalbox_controller.commands.verdict import DECISIVE, combine
 
 #: Seconds beyond the grace after which an agent that has not answered is silent.
 PATIENCE = 3.0

@@ -9,10 +9,10 @@ from signalbox.messages.base import utc_now
 from signalbox.messages.commands import CancelTask, CancelTasks
 from signalbox.messages.events import AnyTaskEvent, TaskDropped
 from signalbox.messages.receipts import Progressed, TaskVerdict
-from signalbox_controller.agents.agent import Agent
+from signalbox_controller.agents.session import Agent
+from signalbox_controller.cancelling.verdict import gravest
 from signalbox_controller.commands.cancel import end_task
 from signalbox_controller.commands.ports import Ports, Result
-from signalbox_controller.commands.verdict import gravest
 
 #: Tasks that are asked about at the same time: enough to keep the agents busy, few enough to leave a worker's loop its
 #: turns.

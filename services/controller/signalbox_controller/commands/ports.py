@@ -9,10 +9,10 @@ from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import Event
 from signalbox.messages.receipts import ProcessReport, Receipt, TaskVerdict, Verdict
 from signalbox_controller.agents.server import Agents
-from signalbox_controller.fleet import Fleet
-from signalbox_controller.reaper import Reaper
-from signalbox_controller.refusals import Refusals
-from signalbox_controller.turns import Turns
+from signalbox_controller.cancelling.cancelled_ids import Refusals
+from signalbox_controller.fleet.fleet import Fleet
+from signalbox_controller.fleet.rolling_lock import Turns
+from signalbox_controller.linux.reaper import Reaper
 
 
 class Tell(Protocol):

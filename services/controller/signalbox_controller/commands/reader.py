@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 from signalbox.bus.consumer import Consumer, Entry
 from signalbox.errors import BusUnavailable
 from signalbox.service import Backoff
-from signalbox_controller.commands.desk import Desk, Unacceptable
+from signalbox_controller.commands.dispatcher import Desk, Unacceptable
 
 log = logging.getLogger(__name__)
 

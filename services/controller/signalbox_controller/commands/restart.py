@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from signalbox.messages.commands import RestartProcesses
 from signalbox_controller.commands.ports import Ports, Result
 from signalbox_controller.errors import NoTurn
-from signalbox_controller.guests.guest import ELSEWHERE
-from signalbox_controller.rolling import Manner, Roll
-from signalbox_controller.supervisor import Supervised
-from signalbox_controller.wording import Order
+from signalbox_controller.external.worker import ELSEWHERE
+from signalbox_controller.fleet.rolling import Manner, Roll
+from signalbox_controller.processes.supervisor import Supervised
+from signalbox_controller.words import Order
 
 
 async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:

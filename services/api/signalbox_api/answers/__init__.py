@@ -1,0 +1,1 @@
+"""HTTP answers: what the api says of a command, and the bodies that it takes and gives."""

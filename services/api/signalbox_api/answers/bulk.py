@@ -1,0 +1,205 @@
+"""What to answer to a cancel of many tasks: pure, task by task as for a single one, and together in one sentence."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from signalbox.client.results import CancelResult
+from signalbox_api.answers import decisions
+from signalbox_api.answers.bodies import TasksFilter
+from signalbox_api.answers.decisions import Case, Decision
+from signalbox_api.record.views import Match, Matches
+
+#: What came of one task.
+BulkOutcome = Literal[
+    "cancelled",  # it ran; it and its descendants were seen dead
+    "dropped",  # it was waiting; it will not run
+    "finished",  # it ended by itself
+    "unknown",  # nobody knows it; it will be refused should it arrive
+    "unsupported",  # its pool cannot kill one task
+    "alive",  # it outlived KILL
+    "unproven",  # no proof has come yet
+    "refused",  # a controller would not do it
+    "invalid",  # not a task id
+]
+
+#: Tasks that a dry run shows.
+SAMPLE = 10
+#: In the order in which a sentence tells of them: of one task, and of several.
+_WORDS: dict[BulkOutcome, tuple[str, str]] = {
+    "finished": ("had already finished", "had already finished"),
+    "unproven": ("is not proven to be over yet", "are not proven to be over yet"),
+    "alive": ("outlived SIGKILL", "outlived SIGKILL"),
+    "unsupported": ("runs in a pool that cannot end a single task", "run in pools that cannot end a single task"),
+    "unknown": (
+        "is known to nobody, and refused should it arrive",
+        "are known to nobody, and refused should they arrive",
+    ),
+    "refused": ("was refused by a controller", "were refused by a controller"),
+    "invalid": ("is not a task id", "are not task ids"),
+}
+#: With these alone everything is as the caller wants it: nothing of it runs.
+_WELL: frozenset[BulkOutcome] = frozenset({"cancelled", "dropped", "finished"})
+
+
+class BulkTask(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of the cancel of one task of many."""
+
+    task_id: str
+    #: Empty where nobody knows the task.
+    name: str
+    outcome: BulkOutcome
+    message: str
+
+
+class BulkAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a cancel of many tasks."""
+
+    #: `success`: none of them runs, nor will. `accepted`: of some that is not proven yet. `error`: some were not ended.
+    status: Literal["success", "accepted", "error"]
+    message: str
+    command_ids: Sequence[str]
+    counts: dict[BulkOutcome, int]
+    tasks: Sequence[BulkTask]
+    #: How many tasks the filter matched; null where ids were given.
+    matched: int | None = None
+
+
+class BulkPreview(msgspec.Struct, frozen=True, kw_only=True):
+    """What a filter matches now: a count, and not a promise, as tasks come and go."""
+
+    message: str
+    matched: int
+    running: int
+    pending: int
+    #: The newest of them.
+    sample: Sequence[Match]
+    status: Literal["success"] = "success"
+    dry_run: bool = True
+
+
+class BulkProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far it is: a line of a followed answer."""
+
+    done: int
+    total: int
+    status: Literal["progress"] = "progress"
+
+
+def told(case: Case, result: CancelResult) -> BulkTask:
+    """What came of one task that the hosts were asked about."""
+    decision = decisions.from_hosts(case, result)
+    return _task(case, decision, result)
+
+
+def told_by_record(case: Case) -> BulkTask | None:
+    """What came of one task where the record alone can say it; none: the hosts must be asked."""
+    decision = decisions.from_record(case)
+    return _task(case, decision, None) if decision else None
+
+
+def no_task_id(text: str) -> BulkTask:
+    """What came of something that is not the id of a task."""
+    return BulkTask(task_id=text, name="", outcome="invalid", message="This is not a task id; nothing was done")
+
+
+def _task(case: Case, decision: Decision, result: CancelResult | None) -> BulkTask:
+    name = case.task.name if case.task else result.task_name if result else ""
+    outcome = _outcome(case, decision, result)
+    return BulkTask(task_id=case.task_id, name=name, outcome=outcome, message=decision.answer.message)
+
+
+def _outcome(case: Case, decision: Decision, result: CancelResult | None) -> BulkOutcome:
+    verdict = result.verdict if result else None
+    match decision.http:
+        case 200:
+            ran = verdict == "cancelled" or (case.task is not None and case.task.started_at is not None)
+            return "cancelled" if ran else "dropped"
+        case 202:
+            return "unproven"
+        case 404:
+            return "unknown"
+        case 409:
+            return "unsupported" if verdict == "unsupported" else "finished"
+        case _:
+            return "refused" if verdict == "refused" else "alive"
+
+
+def answer(
+    tasks: Sequence[BulkTask], command_ids: Sequence[str], *, matched: int | None, recorded: bool
+) -> tuple[int, BulkAnswer]:
+    """The HTTP status and the answer; `matched` is None where the caller named the tasks."""
+    counts: Counter[BulkOutcome] = Counter(task.outcome for task in tasks)
+    status: Literal["success", "accepted", "error"] = "error"
+    if counts["unproven"]:
+        status = "accepted"
+    elif set(counts) <= _WELL:
+        status = "success"
+    body = BulkAnswer(
+        status=status,
+        message=_sentence(tasks, counts, matched, recorded=recorded),
+        command_ids=command_ids,
+        counts=dict(counts),
+        tasks=tasks,
+        matched=matched,
+    )
+    return 202 if status == "accepted" else 200, body
+
+
+def _sentence(tasks: Sequence[BulkTask], counts: Counter[BulkOutcome], matched: int | None, *, recorded: bool) -> str:
+    if not tasks:
+        return "No task matches; nothing was cancelled"
+    done, total = counts["cancelled"] + counts["dropped"], len(tasks)
+    if done == total:
+        end = "cancelled and marked as failed" if recorded else "cancelled; the record will follow"
+        parts = [f"{_all(total)} been {end}"]
+    else:
+        parts = [f"{done:,} of {_count(total)} {'has' if done == 1 else 'have'} been cancelled"]
+    for outcome, (one, several) in _WORDS.items():
+        if count := counts[outcome]:
+            parts.append(f"{count:,} {one if count == 1 else several}")
+    if matched is not None and matched > total:
+        parts.append(f"{matched - total:,} more match: cancel again to go on with them")
+    return "; ".join(parts)
+
+
+def preview(matches: Matches, limit: int) -> BulkPreview:
+    """The answer to a dry run."""
+    return BulkPreview(
+        message=_would(matches, limit),
+        matched=matches.total,
+        running=matches.running,
+        pending=matches.total - matches.running,
+        sample=matches.tasks[:SAMPLE],
+    )
+
+
+def _would(matches: Matches, limit: int) -> str:
+    if not matches.total:
+        return "No task matches now; nothing would be cancelled"
+    waiting = matches.total - matches.running
+    kinds = [f"{count:,} {word}" for count, word in ((matches.running, "running"), (waiting, "pending")) if count]
+    match_now = f"{_count(matches.total)} {'matches' if matches.total == 1 else 'match'} now: {' and '.join(kinds)}"
+    bound = f"; one call cancels the newest {limit:,} of them" if matches.total > limit else ""
+    return f"{match_now}{bound}. Nothing was cancelled"
+
+
+def selection(chosen: TasksFilter) -> str:
+    """In words, for the audit trail: `pending tasks named charge on web-07`."""
+    parts = [f"{chosen.status or 'pending and running'} tasks"]
+    parts += [f"named {chosen.name}"] if chosen.name else []
+    parts += [f"on {chosen.host}"] if chosen.host else []
+    parts += [f"in the queue {chosen.queue}"] if chosen.queue else []
+    parts += [f"with {chosen.q!r} in name or id"] if chosen.q else []
+    parts += [f"older than {chosen.older_than:g} s"] if chosen.older_than is not None else []
+    return " ".join(parts)
+
+
+def _count(number: int) -> str:
+    return "1 task" if number == 1 else f"{number:,} tasks"
+
+
+def _all(number: int) -> str:
+    return "The task has" if number == 1 else f"All {number:,} tasks have"

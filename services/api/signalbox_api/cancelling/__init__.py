@@ -1,0 +1,1 @@
+"""Cancel requests: publish the command, wait for its receipts, answer."""

@@ -1,0 +1,90 @@
+"""A cancel from the question to the answer: the record is asked, then the hosts, then perhaps the record again."""
+
+import asyncio
+
+import msgspec
+
+from signalbox.bus.presence import present
+from signalbox.client.core import Issuer
+from signalbox.errors import DatabaseUnavailable
+from signalbox_api.answers import decisions
+from signalbox_api.answers.bodies import CancelBody
+from signalbox_api.answers.decisions import Case, Decision
+from signalbox_api.errors import NotATaskId
+from signalbox_api.record.database import URGENT_WAIT
+from signalbox_api.record.views import find_task
+from signalbox_api.services import Services
+
+#: Seconds to wait for the proof, and beyond the grace, when the caller does not say.
+PROOF_WAIT, BEYOND_GRACE = 10.0, 5.0
+#: Seconds that the record may lag behind the proof before we answer without it.
+RECORD_WAIT = 2.0
+#: Seconds between two looks at a row that is about to change.
+LOOK_FIRST, LOOK_LAST = 0.01, 0.2
+
+
+async def cancel(services: Services, task_id: str, issuer: Issuer, body: CancelBody) -> Decision:
+    """Cancel a task.
+
+    Raises:
+        NotATaskId: neither a UUID nor an id that the record knows.
+        BusUnavailable: nothing was cancelled.
+    """
+    case = await _look_up(services, task_id)
+    if decision := decisions.from_record(case):
+        return decision
+    if case.task is not None and case.task.status == "pending" and not await present(services.redis):
+        # Nobody may be needed: where nothing is up that could run it, it has failed as soon as that is written down.
+        result = await services.commander.cancel(task_id, issuer, grace=body.grace, wait=0.0)
+        case = await _look_again(services, case, patient=True)
+        if case.task is not None and case.task.finished_at is not None:
+            return decisions.from_hosts(case, result)
+    result = await services.commander.cancel(
+        task_id,
+        issuer,
+        grace=body.grace,
+        wait=max(PROOF_WAIT, (body.grace or 0.0) + BEYOND_GRACE) if body.wait is None else body.wait,
+        record_wait=RECORD_WAIT if case.record_up else 0.0,
+    )
+    if result.verdict in {"unknown", "finished", None}:
+        case = await _look_again(services, case)
+    return decisions.from_hosts(case, result)
+
+
+async def _look_up(services: Services, task_id: str) -> Case:
+    if not decisions.may_be_task_id(task_id):
+        raise NotATaskId(f"{task_id[:200]!r} is not a task id; Celery's are UUIDs such as {_EXAMPLE}")
+    try:
+        known = await services.urgent.ask(lambda connection: find_task(connection, task_id), URGENT_WAIT)
+    except DatabaseUnavailable:
+        return Case(task_id=task_id, known=None, record_up=False, refused_for=services.refused_for)
+    if known is None and not decisions.is_uuid(task_id):
+        raise NotATaskId(
+            f"{task_id!r} is not a task id: it is no UUID (such as {_EXAMPLE}), and the record knows no task of that id"
+        )
+    return Case(task_id=task_id, known=known, record_up=True, refused_for=services.refused_for)
+
+
+_EXAMPLE = "8f8b3c1e-5a64-4d0c-9a52-0d6c3f4a7f10"
+
+
+async def _look_again(services: Services, case: Case, *, patient: bool = False) -> Case:
+    """What the record says once it has caught up with the hosts, or when we are tired of waiting for that.
+
+    While the task's host is away there is nothing to wait for, unless we are `patient`.
+    """
+    if case.task is None or not case.record_up:
+        return case
+    host = case.task.host
+    present_now = host is None or host in await present(services.redis)
+    until = asyncio.get_running_loop().time() + RECORD_WAIT
+    pause = LOOK_FIRST
+    while True:
+        seen = await _look_up(services, case.task_id)
+        if not seen.record_up:
+            return msgspec.structs.replace(case, record_up=False)
+        ended = seen.task is None or seen.task.finished_at is not None
+        if ended or not (present_now or patient) or asyncio.get_running_loop().time() + pause > until:
+            return msgspec.structs.replace(seen, host_present=present_now)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LOOK_LAST)

@@ -1,0 +1,195 @@
+"""What the record shows: one function a question, with its SQL beside it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from signalbox.messages.base import Outcome, Status
+from signalbox.messages.views import CommandView, HostView, LogView, ProcessView, TaskView, View
+from signalbox.postgres.pool import Connection
+from signalbox_api.record.cursor import Cursor
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Part of a list, newest first."""
+
+    items: Sequence[View]
+    #: What to give as `after` to get the next part; none: this was the last.
+    next: str | None
+
+
+class TaskFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which tasks a list shows; none means any."""
+
+    status: Status | None = None
+    #: A part of the name or the id, whatever the case.
+    q: str | None = None
+    name: str | None = None
+    host: str | None = None
+    queue: str | None = None
+    outcome: Outcome | None = None
+    #: Created longer ago than so many seconds.
+    older_than: float | None = None
+    #: Only those that wait or run.
+    unfinished: bool = False
+    #: Only these.
+    task_ids: tuple[str, ...] = ()
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """One task that a filter matches."""
+
+    task_id: str
+    name: str
+    status: Status
+    host: str | None
+
+
+class Matches(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest tasks that a filter matches, and how many there are in all."""
+
+    tasks: list[Match]
+    total: int
+    #: How many of all run; the others wait.
+    running: int
+
+
+class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
+    """A task as a cancel must know it."""
+
+    task: TaskView
+    #: The cancel that was asked for first.
+    cancel_command_id: str | None
+
+
+def _columns(view: type[msgspec.Struct]) -> str:
+    return ", ".join(view.__struct_fields__)
+
+
+_TASK = f"SELECT {_columns(TaskView)} FROM tasks"  # noqa: S608 - our own names
+_KNOWN_TASK = f"SELECT {_columns(TaskView)}, cancel_command_id FROM tasks WHERE task_id = $1"  # noqa: S608
+_KNOWN_TASKS = f"SELECT {_columns(TaskView)}, cancel_command_id FROM tasks WHERE task_id = ANY($1::text[])"  # noqa: S608
+#: One statement, so that the tasks and their number are of the same moment.
+_MATCHES = f"""
+SELECT {_columns(Match)}, count(*) OVER () AS total, count(*) FILTER (WHERE status = 'running') OVER () AS running
+FROM tasks
+"""  # noqa: S608
+_UNFINISHED = "SELECT count(*) FROM tasks WHERE task_id = ANY($1::text[]) AND finished_at IS NULL"
+_LOGS = f"SELECT {_columns(LogView)} FROM task_logs WHERE task_id = $1 ORDER BY run LIMIT $2"  # noqa: S608
+_COMMANDS = f"SELECT {_columns(CommandView)} FROM commands"  # noqa: S608
+#: Seconds without a sign of life from a host, as far as the record has heard, after which nothing is sure there.
+SILENT = 10
+
+#: The reconciler doubts a silent host, too; but it may be what is silent, or be cut off from the bus itself.
+_HOSTS = f"""
+SELECT name, seen_at, CASE
+    WHEN state = 'online' AND heard_at < now() - interval '{SILENT} seconds' THEN 'unknown' ELSE state END AS state
+FROM hosts ORDER BY name LIMIT $1
+"""  # noqa: S608
+_PROCESSES = f"SELECT {_columns(ProcessView)} FROM processes ORDER BY host, kind DESC, name LIMIT $1"  # noqa: S608
+
+#: More hosts, processes or attempts than this are not shown.
+MOST = 5000
+
+
+async def find_task(connection: Connection, task_id: str) -> KnownTask | None:
+    """One task."""
+    row = await connection.fetchrow(_KNOWN_TASK, task_id)
+    return None if row is None else _known(row)
+
+
+async def find_tasks(connection: Connection, task_ids: Sequence[str]) -> dict[str, KnownTask]:
+    """Those of these tasks that the record knows."""
+    return {row["task_id"]: _known(row) for row in await connection.fetch(_KNOWN_TASKS, list(task_ids))}
+
+
+def _known(row: Mapping[str, Any]) -> KnownTask:
+    fields = dict(row)
+    command_id = fields.pop("cancel_command_id")
+    return KnownTask(task=TaskView(**fields), cancel_command_id=command_id)
+
+
+async def unfinished_of(connection: Connection, task_ids: Sequence[str]) -> int:
+    """How many of these tasks wait or run."""
+    return int(await connection.fetchval(_UNFINISHED, list(task_ids)))
+
+
+async def match_tasks(connection: Connection, wanted: TaskFilter, limit: int) -> Matches:
+    """What a filter matches at this moment."""
+    conditions, arguments = _task_conditions(wanted)
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    order = f" ORDER BY created_at DESC, task_id DESC LIMIT ${len(arguments) + 1}"
+    rows = await connection.fetch(_MATCHES + where + order, *arguments, limit)
+    tasks = [Match(task_id=row["task_id"], name=row["name"], status=row["status"], host=row["host"]) for row in rows]
+    return Matches(tasks=tasks, total=rows[0]["total"] if rows else 0, running=rows[0]["running"] if rows else 0)
+
+
+async def list_tasks(connection: Connection, wanted: TaskFilter, limit: int, after: Cursor | None) -> Page:
+    """The newest tasks that match, after a place in the list."""
+    conditions, arguments = _task_conditions(wanted)
+    if after:
+        conditions.append(f"(created_at, task_id) < (${len(arguments) + 1}, ${len(arguments) + 2})")
+        arguments += after
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    order = f" ORDER BY created_at DESC, task_id DESC LIMIT ${len(arguments) + 1}"
+    rows = await connection.fetch(_TASK + where + order, *arguments, limit + 1)
+    tasks = [TaskView(**row) for row in rows]
+    return _page(tasks, limit, [Cursor(task.created_at, task.task_id) for task in tasks])
+
+
+def _task_conditions(wanted: TaskFilter) -> tuple[list[str], list[object]]:
+    conditions: list[str] = []
+    arguments: list[object] = []
+    for column in ("status", "name", "host", "queue", "outcome"):
+        if value := getattr(wanted, column):
+            arguments.append(value)
+            conditions.append(f"{column} = ${len(arguments)}")
+    if wanted.unfinished and not wanted.status:
+        conditions.append("status IN ('pending', 'running')")
+    if wanted.task_ids:
+        arguments.append(list(wanted.task_ids))
+        conditions.append(f"task_id = ANY(${len(arguments)}::text[])")
+    if wanted.older_than is not None:
+        arguments.append(timedelta(seconds=wanted.older_than))
+        conditions.append(f"created_at < now() - ${len(arguments)}::interval")
+    if wanted.q:
+        arguments.append(_like(wanted.q))
+        place = f"${len(arguments)}"
+        conditions.append(f"(name ILIKE {place} OR celery_name ILIKE {place} OR task_id ILIKE {place})")
+    return conditions, arguments
+
+
+def _like(text: str) -> str:
+    escaped = re.sub(r"([%_\\])", r"\\\1", text)
+    return f"%{escaped}%"
+
+
+async def list_logs(connection: Connection, task_id: str) -> list[LogView]:
+    """The attempts at a task, first to last."""
+    return [LogView(**row) for row in await connection.fetch(_LOGS, task_id, MOST)]
+
+
+async def list_commands(connection: Connection, limit: int, after: Cursor | None) -> Page:
+    """The audit trail, newest first."""
+    where = " WHERE (issued_at, command_id) < ($2, $3)" if after else ""
+    order = " ORDER BY issued_at DESC, command_id DESC LIMIT $1"
+    rows = await connection.fetch(_COMMANDS + where + order, limit + 1, *(after or ()))
+    commands = [CommandView(**row) for row in rows]
+    return _page(commands, limit, [Cursor(command.issued_at, command.command_id) for command in commands])
+
+
+async def list_hosts(connection: Connection) -> list[HostView]:
+    """Every host that has, or had, a controller."""
+    return [HostView(**row) for row in await connection.fetch(_HOSTS, MOST)]
+
+
+async def list_processes(connection: Connection) -> list[ProcessView]:
+    """Every supervised process, workers before beat."""
+    return [ProcessView(**row) for row in await connection.fetch(_PROCESSES, MOST)]
+
+
+def _page(rows: Sequence[View], limit: int, cursors: Sequence[Cursor]) -> Page:
+    return Page(items=rows[:limit], next=str(cursors[limit - 1]) if len(rows) > limit else None)

@@ -1,0 +1,1 @@
+"""HTTP concerns that are no route: static files, security headers, metrics."""

@@ -1,0 +1,1 @@
+"""A process that watches workers without an agent through Celery's own events and remote control."""

@@ -1,0 +1,138 @@
+"""Asking the workers themselves: what they have, to repair what events left out; and to give a task up."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from typing import Any
+
+from signalbox_agent.agentless.tasks import Task, Watched
+
+#: Seconds for workers to answer; Celery waits that long in any case.
+PATIENCE = 1.0
+#: Looks in a row at which a task is not with its worker, until it is believed.
+LOOKS = 2
+#: What is said of tasks whose end nobody saw.
+UNSEEN = "Its worker no longer has it, and nobody saw how it ended"
+SILENT = "Nothing is heard from its worker any more, and nobody saw how it ended"
+
+
+class Look:
+    """Looks at all workers without an agent."""
+
+    def __init__(self, app: Any, tasks: Watched, *, enable: bool, lost_after: float) -> None:
+        """`enable` has their events turned on; tasks of one that is silent for `lost_after` seconds are given up."""
+        self._app = app
+        self._tasks = tasks
+        self._enable = enable
+        self._lost_after = lost_after
+
+    def round(self) -> bool:
+        """Look once; whether it has to be looked again soon."""
+        active = self._app.control.inspect(timeout=PATIENCE).active() or {}  # waits that long: whoever is there answers
+        others = sorted({*active} - self._tasks.agents)
+        there: dict[str, set[str]] = {}
+        if others:
+            inspect = self._app.control.inspect(destination=others, timeout=PATIENCE, limit=len(others))
+            reserved, scheduled = inspect.reserved() or {}, inspect.scheduled() or {}
+            if self._enable:
+                self._app.control.enable_events(destination=others)
+            for node in others:
+                if node in reserved and node in scheduled:
+                    later = [one["request"] for one in scheduled[node]]
+                    there[node] = self._take_in(node, active[node], [*reserved[node], *later])
+        self._give_up()
+        return self._miss(there)
+
+    def _take_in(self, node: str, running: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> set[str]:
+        """What a worker has; the ids of it."""
+        self._tasks.nodes[node] = time.monotonic()
+        for request in running:
+            self._tasks.listed(node, request, active=True)
+        for request in waiting:
+            self._tasks.listed(node, request, active=False)
+        return {request["id"] for request in (*running, *waiting)}
+
+    def _miss(self, there: dict[str, set[str]]) -> bool:
+        """Tasks that their workers do not name any more have ended while nobody listened, or are about to be told."""
+        wondering = False
+        for task_id, task in list(self._tasks.open.items()):
+            if task_id in there.get(task["node"], {task_id}):
+                continue
+            task["missed"] += 1
+            if task["missed"] < LOOKS:
+                wondering = True
+            else:
+                self._find_out(task_id, task)
+        return wondering
+
+    def _find_out(self, task_id: str, task: Task) -> None:
+        """Celery's result backend may know how it ended."""
+        meta = self._result(task_id)
+        state, said = meta.get("status"), {"uuid": task_id, "timestamp": _epoch(meta.get("date_done"))}
+        with self._tasks.lock:
+            if task_id not in self._tasks.open:  # its event has come meanwhile
+                return
+            if state == "SUCCESS":
+                self._tasks.succeeded(task["node"], {**said, "result": repr(meta.get("result"))})
+            elif state == "FAILURE":
+                trace = meta.get("traceback")
+                self._tasks.failed(task["node"], {**said, "exception": repr(meta.get("result")), "traceback": trace})
+            elif state == "RETRY":
+                self._tasks.retried(task["node"], {**said, "exception": repr(meta.get("result"))})
+            elif state == "REVOKED":
+                self._tasks.revoked(task["node"], {**said, "terminated": task["started"]})
+            elif task["started"]:
+                self._end(task_id, task, UNSEEN)
+            else:
+                self._tasks.forget(task_id)  # it went back to its queue
+
+    def _result(self, task_id: str) -> dict[str, Any]:
+        try:
+            return dict(self._app.backend.get_task_meta(task_id, cache=False))
+        except Exception:  # noqa: BLE001 - there is no backend, or it does not answer
+            return {}
+
+    def _give_up(self) -> None:
+        now = time.monotonic()
+        silent = {node for node, heard in list(self._tasks.nodes.items()) if now - heard > self._lost_after}
+        for task_id, task in list(self._tasks.open.items()):
+            if task["node"] not in silent:
+                continue
+            if task["started"]:
+                self._end(task_id, task, SILENT)
+            else:
+                self._tasks.forget(task_id)
+        for node in silent:
+            self._tasks.nodes.pop(node, None)
+
+    def _end(self, task_id: str, task: Task, error: str) -> None:
+        self._tasks.fail(task_id, task["node"], "worker_lost", error, at=time.time(), certainty="inferred")
+
+    def revoke(self, task_ids: list[str]) -> list[str]:
+        """Have every worker without an agent refuse them, and those that run them send TERM; what is known then."""
+        tasks = [self._tasks.open.get(task_id) for task_id in task_ids]
+        others = sorted({*self._tasks.nodes} - self._tasks.agents)
+        if not others:
+            return ["no worker without an agent is heard of"] * len(tasks)
+        answers = self._app.control.revoke(
+            task_ids, terminate=True, signal="SIGTERM", destination=others, reply=True, timeout=PATIENCE
+        )
+        answered = {node for answer in answers or () for node in answer}
+        return [_of_revoked(task, answered) for task in tasks]
+
+
+def _of_revoked(task: Task | None, answered: set[str]) -> str:
+    if task is None:
+        return "it has ended, or is on its way to a worker"
+    done = "took the order" if task["node"] in answered else "did not answer"
+    return f"its worker {task['node']} has no agent of Signalbox, was asked through Celery, and {done}"
+
+
+def _epoch(moment: Any) -> float:
+    """When a result was stored; now, where that is not said."""
+    try:
+        done = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+        return (done if done.tzinfo else done.replace(tzinfo=timezone.utc)).timestamp()
+    except (AttributeError, ValueError):
+        return time.time()

@@ -1,0 +1,1 @@
+"""The agent in beat: liveness, and the lease of the schedule."""

@@ -1,0 +1,97 @@
+"""The agent in beat: says that it ticks. Beat has no event loop and sleeps between ticks, so this has a thread."""
+
+from __future__ import annotations
+
+import os
+import platform
+from time import monotonic, time
+from typing import Any
+
+import celery
+
+from signalbox_agent import PROTOCOL
+from signalbox_agent.beat.permission import Permission
+from signalbox_agent.beat.schedule import LeasedSchedule
+from signalbox_agent.link.link import Link
+from signalbox_agent.link.loop import Loop
+from signalbox_agent.safety import guarded
+
+#: Seconds between two `tick` messages at least.
+TICK_EVERY = 1.0
+#: Seconds that an ending beat may spend on its last words.
+LAST_WORDS = 0.5
+
+
+class BeatAgent:
+    """All of the agent in one beat."""
+
+    def __init__(self, service: Any, path: str, instance: str) -> None:
+        """`service` is Celery's beat Service, about to tick."""
+        self._service = service
+        self._instance = instance
+        self._ready = False
+        self._stopping = False
+        self._told = 0.0
+        self.loop = Loop()
+        self.link = Link(path, self.loop, self._hello, self._heard)
+        self._permission = Permission(self.loop, self.link)
+
+    def install(self) -> None:
+        """Watch the scheduler, and connect."""
+        scheduler = self._service.scheduler
+        LeasedSchedule(scheduler, self._permission, self._ticked, self._say)
+        os.register_at_fork(after_in_child=guarded(self._abandon))
+        self.loop.start_thread()
+        with self.loop.lock:
+            self.link.connect()
+
+    def _say(self, message: dict[str, Any]) -> None:
+        with self.loop.lock:
+            self.link.say(message)
+
+    @guarded
+    def _ticked(self, pause: Any) -> None:
+        with self.loop.lock:
+            if not self._ready:
+                self._ready = True
+                self.link.say({"type": "ready"})
+            if monotonic() - self._told >= TICK_EVERY:
+                self._told = monotonic()
+                # `pause`: seconds until the next tick, as beat sleeps as long as its schedule lets it.
+                self.link.say({"type": "tick", "at": time(), "pause": max(0.0, pause or 0.0)})
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        self._permission.heard(message)
+        if message["type"] == "welcome":  # both may have come since the hello
+            if self._ready:
+                self.link.say({"type": "ready"})
+            if self._stopping:
+                self.link.say({"type": "stopping"})
+
+    def _hello(self) -> dict[str, Any]:
+        return {
+            "type": "hello",
+            "protocol": PROTOCOL,
+            "instance": self._instance,
+            "pid": os.getpid(),
+            "kind": "beat",
+            "node": "",
+            "pool": "",
+            "concurrency": None,
+            "celery": celery.__version__,
+            "python": platform.python_version(),
+            "ready": self._ready,
+            "last_seq": 0,
+        }
+
+    @guarded
+    def finish(self) -> None:
+        """The process ends."""
+        with self.loop.lock:
+            self._stopping = True
+            self.link.say({"type": "stopping"})
+            self.link.finish(LAST_WORDS)
+
+    def _abandon(self) -> None:
+        self.link.abandon()
+        self.loop.abandon()

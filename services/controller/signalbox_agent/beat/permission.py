@@ -1,0 +1,82 @@
+"""What a leased beat may send: it asks its controller before each entry, and the controller asks the keeper of leases.
+
+Nothing here trusts a clock of another process, or an answer that took long: a beat that was paused for a minute
+between its question and its send does not send.
+"""
+
+from __future__ import annotations
+
+import threading
+from time import CLOCK_BOOTTIME, clock_gettime, time
+from typing import Any
+
+from signalbox_agent.link.link import Link
+from signalbox_agent.link.loop import Loop
+
+#: Seconds for which an answer is waited, and for which it counts.
+PATIENCE = 2.0
+
+
+class Permission:
+    """The lease as far as beat knows it; asked from beat's own thread, told from the agent's."""
+
+    def __init__(self, loop: Loop, link: Link) -> None:
+        self._loop = loop
+        self._link = link
+        #: None until the controller has said whether there is a lease at all.
+        self._leased: bool | None = None
+        self._fence = 0
+        self._runs: dict[str, float] | None = None
+        self._asked = 0
+        self._granted = False
+        self._told = threading.Event()
+        self._answered = threading.Event()
+
+    def heard(self, message: dict[str, Any]) -> None:
+        """A line of the controller."""
+        if message["type"] == "welcome":
+            self._leased = bool(message.get("leased"))
+            self._fence = 0  # a controller that holds the lease says so next
+            self._told.set()
+        elif message["type"] == "lease":
+            self._fence, self._runs = message["fence"], message["runs"]
+            self._told.set()
+        elif message["type"] == "claimed" and message["number"] == self._asked:
+            self._granted = message["granted"]
+            self._answered.set()
+
+    @property
+    def leased(self) -> bool:
+        """Whether everything has to be asked for."""
+        return self._leased is not False
+
+    def held(self, seconds: float) -> bool:
+        """Whether anything may be sent at all; waits so long for it."""
+        self._told.clear()
+        if not self._may:
+            self._told.wait(seconds)
+        return self._may
+
+    @property
+    def _may(self) -> bool:
+        return self._leased is False or (self._fence > 0 and self._link.online)
+
+    def news(self) -> tuple[int, dict[str, float]] | None:
+        """The fence of a lease, and what ran before it, once for each."""
+        with self._loop.lock:
+            runs, self._runs = self._runs, None
+            return None if runs is None or not self._fence else (self._fence, runs)
+
+    def ask(self, entry: str, fence: int) -> bool:
+        """Whether this entry may be sent at this moment, under the lease with this fence."""
+        began = clock_gettime(CLOCK_BOOTTIME)
+        with self._loop.lock:
+            if not fence or fence != self._fence or not self._link.online:
+                return False
+            self._asked += 1
+            self._granted = False
+            self._answered.clear()
+            claim = {"number": self._asked, "fence": fence, "entry": entry, "at": time(), "asked": began}
+            self._link.say({"type": "claim", **claim})
+        self._answered.wait(PATIENCE)
+        return self._granted and clock_gettime(CLOCK_BOOTTIME) - began < PATIENCE

@@ -1,0 +1,145 @@
+"""`python -m signalbox_agent.broker.restore`: give back what dead workers had taken from a Redis broker.
+
+Run by the controller in the environment of the worker that died, so that the user's own application says where the
+broker is, and kombu how its queues are kept. Reads a JSON object from standard input and writes one as the last line
+of its output: see `main`. Needs no mark to be right: an entry that changed since it was read is left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from signalbox_agent.broker.ownership import MARK
+
+#: Seconds that all of it may take.
+DEADLINE = 60
+#: Entries that Redis looks at in one go.
+LOOK = 500
+#: Seconds between a mark and kombu's own note of the time, which it makes right after; one that is much later was
+#: made by a worker without an agent, which has taken the message since, mark and all.
+SINCE = 0.5
+
+#: Moves an entry back to its queues, or only removes it, unless it is not what it was.
+MOVE = """
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+for i = 3, #KEYS do redis.call('RPUSH', KEYS[i], ARGV[i]) end
+return 1
+"""
+
+
+class Entry:
+    """A message in the hands of a worker that is dead."""
+
+    def __init__(self, tag: bytes, value: bytes, instance: str, score: float) -> None:
+        self.tag = tag
+        self.value = value
+        self.instance = instance
+        self.score = score
+        self.raw, self.exchange, self.routing_key = json.loads(value)
+        properties = self.raw["properties"]
+        del properties[MARK]
+        self.task_id = self.raw["headers"].get("id") or properties.get("correlation_id")
+        self.redelivered = bool(self.raw["headers"].get("redelivered"))
+
+
+class Pushes:
+    """Stands in for a pipeline, to learn from kombu where a message has to go."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+        self.payloads: list[str] = []
+
+    def rpush(self, key: str, payload: str) -> None:
+        """What kombu calls; the end of the list is what is taken next."""
+        self.keys.append(key)
+        self.payloads.append(payload)
+
+    lpush = rpush
+
+
+class Broker:
+    """The hash and the index, as one channel of kombu's knows them."""
+
+    def __init__(self, channel: Any) -> None:
+        from redis import Redis
+
+        self._channel = channel
+        self._prefix = channel.global_keyprefix or ""
+        self._redis = Redis(connection_pool=channel.pool)  # not kombu's client, which prefixes some commands only
+        self._hash, self._index = (self._prefix + key for key in (channel.unacked_key, channel.unacked_index_key))
+
+    def held(self, instances: set[str]) -> list[Entry]:
+        """What they held when they died; the newest first, as what is pushed last is taken next."""
+        found = {entry.tag: entry for entry in self._marked(instances)}
+        return sorted(found.values(), key=lambda entry: entry.score, reverse=True)
+
+    def _marked(self, instances: set[str]) -> Iterator[Entry]:
+        wanted = [instance.encode() for instance in instances]
+        for tag, value in self._redis.hscan_iter(self._hash, count=LOOK):
+            if not any(instance in value for instance in wanted):
+                continue
+            mark = json.loads(value)[0]["properties"].get(MARK)
+            score = self._redis.zscore(self._index, tag)
+            if mark and mark[0] in instances and score is not None and 0 <= score - mark[1] <= SINCE:
+                yield Entry(tag, value, mark[0], score)
+
+    def give_back(self, entry: Entry) -> bool:
+        """To its queue; answers whether it was still where it had been."""
+        pushes = Pushes()
+        self._channel._do_restore_message(entry.raw, entry.exchange, entry.routing_key, pushes)
+        return bool(pushes.keys) and self._move(entry, [self._prefix + key for key in pushes.keys], pushes.payloads)
+
+    def forget(self, entry: Entry) -> bool:
+        """Acknowledge it in the name of the dead."""
+        return self._move(entry, [], [])
+
+    def _move(self, entry: Entry, queues: list[str], payloads: list[str]) -> bool:
+        keys = (self._hash, self._index, *queues)
+        return bool(self._redis.eval(MOVE, len(keys), *keys, entry.tag, entry.value, *payloads))
+
+
+def settle(broker: Broker, debts: dict[str, dict[str, list[str]]]) -> dict[str, int]:
+    """Give back all but the tasks that were stopped for good, and those that seem to kill their workers.
+
+    One that ran in a worker that died, and had been given back before, is left to the visibility time-out: a task
+    that brings down whoever runs it would otherwise go through all workers in seconds.
+    """
+    counts = {"restored": 0, "forgotten": 0, "left": 0}
+    for entry in broker.held(set(debts)):
+        debt = debts[entry.instance]
+        if entry.task_id in debt["forget"]:
+            counts["forgotten"] += broker.forget(entry)
+        elif entry.redelivered and entry.task_id in debt["crashed"]:
+            counts["left"] += 1
+        else:
+            counts["restored"] += broker.give_back(entry)
+    return counts
+
+
+def main() -> None:
+    """Input: `app`, `queues`, and `debts`: by instance, the ids of tasks to `forget` and of those that `crashed`."""
+    from celery.app.utils import find_app
+
+    signal.alarm(DEADLINE)
+    order = json.load(sys.stdin)
+    sys.path.insert(0, os.getcwd())
+    app = find_app(order["app"])
+    app.amqp.queues.select(order["queues"])
+    with app.connection_for_read() as connection:
+        channel = connection.default_channel
+        counts = {}
+        if hasattr(channel, "unacked_key"):
+            app.amqp.TaskConsumer(channel)  # declares the queues: the way back is known then
+            counts = settle(Broker(channel), order["debts"])
+    sys.stdout.write(f"\n{json.dumps(counts)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,309 @@
+"""Cancels: finds the task, ends it or sees to it that it never runs, and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from billiard.common import TERM_SIGNAL
+
+from signalbox_agent.cancel.decide import Standing, Way, way
+from signalbox_agent.cancel.pool import Kill, Killer
+from signalbox_agent.child.slot import Slots
+from signalbox_agent.link.link import Link
+from signalbox_agent.link.loop import Loop
+from signalbox_agent.link.slices import Slices
+from signalbox_agent.safety import guarded
+from signalbox_agent.tasks import events
+from signalbox_agent.tasks.runs import Run, Runs
+
+#: Seconds between TERM and KILL for a cancelled task that came back to life, which nobody asks about.
+GRACE = 5.0
+#: Seconds after which a kill is worth an event of its own; sooner, to write it down only delays the proof.
+SWIFT = 0.05
+#: Why it has no result; what people read.
+REASON = "Task cancelled manually"
+#: The same of a task that was killed after its body had ended; nobody can tell how far its report had come.
+CUT_OFF = f"{REASON}; its work was done, and its report was cut off"
+
+Answer = dict[str, Any]
+
+
+def standing(run: Run) -> Standing:
+    """Where it is, from Celery's own marks on its request."""
+    if run.started_at is not None:
+        return Standing.RUNNING
+    handed = getattr(run.request, "_apply_result", None) is not None
+    return Standing.HANDED if handed else Standing.WAITING
+
+
+class Canceller:
+    """Carries out what the controller asks."""
+
+    def __init__(
+        self,
+        runs: Runs,
+        link: Link,
+        loop: Loop,
+        killer: Killer | None,
+        pool: str,
+        slots: Slots,
+    ) -> None:
+        """`killer` is None where no single task can be ended."""
+        self._runs = runs
+        self._link = link
+        self._loop = loop
+        self._killer = killer
+        self._pool = pool
+        self._slots = slots
+        #: Killed while the broker was away: Celery is told when it is back.
+        self._unannounced: list[tuple[Any, str]] = []
+        #: One for all: of two, each would be due again when the other is done, and kombu's hub runs up to ten in a row.
+        self._later: Slices[Callable[[], None]] = Slices(loop, lambda work: work())
+
+    # What the controller asks
+
+    def cancel(self, command_id: str, task_id: str, grace: float) -> None:
+        """End the task, or see to it that it does not run here."""
+        live = self._runs.of(task_id)
+        if not live:
+            self._absent(command_id, task_id)
+            return
+        chosen = {self._way(run): run for run in reversed(live)}
+        if Way.KILL in chosen:
+            self._runs.held[task_id] = command_id
+            self._kill(chosen[Way.KILL], [command_id], grace)
+        elif Way.REFUSE in chosen:
+            detail = f"The {self._pool} pool cannot end a single task; stop the worker to end it"
+            self._answer(command_id, task_id, {"state": "unsupported", "detail": detail})
+        elif Way.AWAIT in chosen:
+            chosen[Way.AWAIT].wanted.append((command_id, grace))
+        if Way.DROP in chosen:
+            self._drop(task_id, command_id)
+            if len(chosen) == 1:
+                self._absent(command_id, task_id)
+
+    def refuse(self, task_ids: Iterable[str]) -> None:
+        """These were cancelled earlier, and elsewhere perhaps: none of them starts from now on.
+
+        What waits here or runs is seen to while Celery's loop goes on turning.
+        """
+        held, here = self._runs.held, []
+        for task_id in task_ids:
+            if task_id not in held:
+                held[task_id] = None
+            if self._runs.has(task_id):
+                here.append(task_id)
+        self._later.put(partial(self._end, task_id) for task_id in here)
+
+    def _end(self, task_id: str) -> None:
+        self._drop(task_id, self._runs.held.get(task_id))
+        for run in self._runs.of(task_id):
+            choice = self._way(run)
+            if choice is Way.KILL:
+                self._kill(run, [], GRACE)
+            elif choice is Way.AWAIT:
+                run.wanted.append((None, GRACE))
+
+    def _way(self, run: Run) -> Way:
+        killer = self._killer
+        return way(standing(run), can_kill=killer is not None, can_refuse=killer is None or killer.can_refuse)
+
+    def _absent(self, command_id: str, task_id: str) -> None:
+        known = self._runs.ended.get(task_id)
+        if known is None:
+            self._runs.held[task_id] = command_id
+        self._answer(command_id, task_id, known or {"state": "unknown"})
+
+    def _drop(self, task_id: str, command_id: str | None) -> None:
+        """See to it that what waits here does not run; Celery itself is told when it has time."""
+        for run in self._runs.of(task_id):
+            if self._way(run) is not Way.DROP:
+                continue
+            self._runs.held[task_id] = command_id
+            if not self._set_aside(run):
+                run.request.revoked()
+
+    def turned_away(self, run: Run) -> None:
+        """Its turn has come, and it is refused."""
+        self._set_aside(run)
+
+    def _set_aside(self, run: Run) -> bool:
+        """Drop what waits, and tell Celery later; only on its own loop, as elsewhere that may not be ours to do.
+
+        It is held, which is all that it takes: whoever's turn comes is asked about that.
+        """
+        if self._loop.hub is None or not run.told or standing(run) is not Standing.WAITING:
+            return False
+        request = run.request
+        run.over = True
+        self._runs.ended[run.task_id] = {"state": "dropped", "detail": "It will not run"}
+        self._runs.remove(run)
+        self._link.event(events.dropped(run, "cancelled", REASON, self._runs.held.get(run.task_id)))
+        self._later.put([partial(self._discard, request)])
+        return True
+
+    @property
+    def _broker_is_away(self) -> bool:
+        return self._loop.hub is None and self._loop.last_hub is not None
+
+    def _discard(self, request: Any) -> None:
+        """Have Celery announce and acknowledge it as revoked: most of a millisecond, for the result backend.
+
+        While the broker is away the backend mostly is, too, and its retries would hold up all of us; the broker
+        delivers the message anew, which is refused then.
+        """
+        if not self._broker_is_away and not request._already_revoked:  # Celery's own mark
+            request._announce_revoked("revoked", False, None, False)  # as its revoked() does
+
+    # Killing
+
+    def accepted(self, run: Run) -> None:
+        """A child began to run it: time to carry out what was asked meanwhile."""
+        wanted, run.wanted = run.wanted, []
+        if not wanted and run.task_id in self._runs.held:  # refused while it was on its way to the child
+            wanted = [(None, GRACE)]
+        for command_id, grace in wanted:
+            self._runs.held[run.task_id] = command_id or self._runs.held.get(run.task_id)
+            self._kill(run, [command_id] if command_id else [], grace)
+
+    def unstarted(self, run: Run) -> None:
+        """It was over before a child began to run it."""
+        wanted, run.wanted = run.wanted, []
+        for command_id, _ in wanted:
+            if command_id:
+                self._absent(command_id, run.task_id)
+
+    def about_to_exit(self, pid: int) -> None:
+        """A child says that it is about to exit."""
+        for run in self._runs.all():
+            if run.kill is not None and run.pid == pid:
+                run.kill.before_exit()
+
+    def _kill(self, run: Run, commands: list[str], grace: float) -> None:
+        kill = run.kill
+        if kill is None:
+            kill = run.kill = self._killer.kill(run, grace, self) if self._killer else None
+            if kill is None:
+                self._gone_already(run, commands)
+                return
+            kill.commands.extend(commands)
+            kill.begin()
+            return
+        kill.commands.extend(commands)
+        for command_id in commands if kill.begun else ():
+            self._progress(command_id, kill)
+
+    def _gone_already(self, run: Run, commands: list[str]) -> None:
+        """Its child died a moment ago; if by itself, Celery is about to notice and to say what becomes of it."""
+        if self.ended_outside(run):
+            for command_id in commands:
+                self._absent(command_id, run.task_id)
+            return
+        for command_id in commands:
+            detail = f"Its process {run.pid} died before it could be signalled"
+            self._answer(command_id, run.task_id, {"state": "finished", "status": "failed", "detail": detail})
+
+    def ended_outside(self, run: Run) -> bool:
+        """Whether the controller has ended its child while we did not answer: then it is cancelled, for us as well."""
+        mark = self._slots.mark(run.pid, run.key)
+        if mark is None or run.over:
+            return mark is not None
+        request, pid = run.request, run.pid
+        self._link.event(events.cancelled(run, mark["command_id"], mark["signal"], [pid] if pid else [], REASON))
+        run.over = True
+        self._runs.held[run.task_id] = mark["command_id"]
+        answer = {"state": "dead", "pid": pid, "signal": mark["signal"], "killed": [pid], "strays": []}
+        self._runs.ended[run.task_id] = answer
+        self._runs.remove(run)
+        self._tell_celery(request, mark["signal"])
+        return True
+
+    # How a kill goes on
+
+    def signalled(self, kill: Kill, kill_at: float | None) -> None:
+        """See Herald."""
+        self._loop.call_later(SWIFT, lambda: self._record(kill, kill_at))
+        for command_id in kill.commands:
+            self._progress(command_id, kill)
+
+    def asked(self, kill: Kill) -> bool:
+        """See Herald: the controller does so when we do not answer."""
+        return self._slots.mark(kill.run.pid, kill.run.key) is not None
+
+    def _record(self, kill: Kill, kill_at: float | None) -> None:
+        """Tell those who look on, unless there is nothing to see any more."""
+        if kill.commands and not kill.over:
+            self._link.event(events.signalled(kill.run, kill.commands[0], kill.signal, kill_at))
+
+    def _progress(self, command_id: str, kill: Kill) -> None:
+        self._answer(command_id, kill.run.task_id, {"state": "signalled", **kill.facts()})
+
+    def dead(self, kill: Kill) -> None:
+        """Prove first, then tell Celery: that takes a while."""
+        run, request = kill.run, kill.run.request
+        answer = {"state": "dead", **kill.proof()}
+        cut_off = kill.signal == "KILL" and self._slots.by_itself(run.pid, run.task_id)
+        reason = CUT_OFF if cut_off else REASON
+        if kill.commands:
+            self._link.event(events.cancelled(run, kill.commands[0], kill.signal, kill.killed(), reason))
+        else:
+            self._link.event(events.failed(run, "cancelled", reason))
+        self._close(kill, answer)
+        self._tell_celery(request, kill.signal)
+
+    def finished(self, kill: Kill) -> None:
+        """See Herald; the event was sent when the child told of the end."""
+        self._runs.held.drop(kill.run.task_id)
+        self._close(kill, {"state": "finished", "status": kill.end})
+
+    def late(self, kill: Kill) -> None:
+        """See Herald."""
+        for command_id in kill.commands:
+            self._absent(command_id, kill.run.task_id)
+
+    def alive(self, kill: Kill) -> None:
+        """See Herald."""
+        for command_id in kill.commands:
+            self._answer(command_id, kill.run.task_id, {"state": "alive", "detail": kill.outlived, **kill.facts()})
+
+    def _close(self, kill: Kill, answer: Answer) -> None:
+        run = kill.run
+        run.over = True
+        self._runs.ended[run.task_id] = answer
+        self._runs.remove(run)
+        twin = next((other for other in self._runs.of(run.task_id) if other.started_at is not None), None)
+        if twin is not None:  # delivered twice: dead means that no run of it is left
+            self._kill(twin, kill.commands, GRACE)
+            return
+        handed = next((other for other in self._runs.of(run.task_id) if standing(other) is Standing.HANDED), None)
+        if handed is not None and kill.commands:
+            handed.wanted.extend((command_id, GRACE) for command_id in kill.commands)
+            return
+        for command_id in kill.commands:
+            self._answer(command_id, run.task_id, answer)
+        self._link.flush()
+
+    def _tell_celery(self, request: Any, signal: str) -> None:
+        if self._broker_is_away:
+            self._unannounced.append((request, signal))
+        elif self._killer is not None:
+            self._killer.aside(lambda: self._announce(request, signal))
+
+    def resume(self) -> None:
+        """The broker is back."""
+        unannounced, self._unannounced = self._unannounced, []
+        for request, signal in unannounced:
+            self._announce(request, signal)
+
+    @guarded
+    def _announce(self, request: Any, signal: str) -> None:
+        """Have Celery store the result, acknowledge the message and send its signals: all of it is true now."""
+        if request._already_revoked:  # Celery's own mark
+            return
+        number = 9 if signal == "KILL" else int(TERM_SIGNAL)
+        request._announce_revoked("terminated", True, number, False)  # as its terminate() does
+
+    def _answer(self, command_id: str, task_id: str, answer: Answer) -> None:
+        self._link.say({"type": "cancel", "command_id": command_id, "task_id": task_id, **answer})

@@ -1,0 +1,1 @@
+"""Killing a greenlet of the gevent and eventlet pools."""

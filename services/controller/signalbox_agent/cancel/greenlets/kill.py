@@ -1,0 +1,136 @@
+"""One kill of a greenlet that is under way: throws, looks until it is dead, and has `cancel.decide` say what is next.
+
+A greenlet that catches GreenletExit goes on. It has until the deadline to clean up; then the exit is thrown again and
+again, so that whatever it does next ends, too; and then it is said to be alive.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from signalbox_agent.cancel.decide import Act, Plan, Seen, Stage, decide
+from signalbox_agent.cancel.pool import Herald
+from signalbox_agent.link.loop import Loop, Timer
+from signalbox_agent.tasks.runs import Run
+
+if TYPE_CHECKING:
+    from signalbox_agent.cancel.greenlets.pool import Greens
+
+#: Seconds between looks: until the exit was thrown, and while it is thrown again; once it is known to live on.
+OFTEN, SELDOM = 0.05, 0.25
+
+
+class GreenKill:
+    """From the first throw to the proof of death; see `killing.Kill`."""
+
+    signal = "GreenletExit"
+    outlived = "It went on after every GreenletExit; it will be reported when it ends"
+
+    def __init__(self, run: Run, greenlet: Any, grace: float, greens: Greens, loop: Loop, herald: Herald) -> None:
+        self.run = run
+        self.commands: list[str] = []
+        #: Whether an exit was thrown: until then the task does not know of it.
+        self.begun = False
+        self._greenlet = greenlet
+        self._grace = grace
+        self._greens = greens
+        self._loop = loop
+        self._herald = herald
+        self._plan = Plan(Stage.TERM, monotonic() + grace)
+        #: What was told of the end of the task; see `cancel.Seen`.
+        self.end: str | None = None
+        self._timer: Timer | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether the last word was spoken."""
+        return self._plan.stage is Stage.DONE
+
+    def begin(self) -> None:
+        """Throw for the first time, as soon as it is in the task's own code."""
+        self._plan = Plan(Stage.TERM, monotonic() + self._grace)
+        self._greens.when_gone(self._greenlet, self.look)
+        self.look()
+
+    def ended(self, how: str) -> None:
+        """The task returned, or raised; see `cancel.Seen`."""
+        self.end = self.end or how
+        self.look()
+
+    def look(self) -> None:
+        """See how things are, and go on from there."""
+        if self.over:
+            return
+        if not self.begun and (self.run.over or self._greenlet.dead):
+            self._stop()
+            self._herald.late(self)
+            return
+        self._plan, acts = decide(self._plan, self._seen())
+        for act in acts:
+            self._do(act)
+        if not self.begun:
+            self._throw()
+        if not self.over:
+            self._again()
+
+    def _seen(self) -> Seen:
+        return Seen(
+            now=monotonic(),
+            child_gone=self._greenlet.dead,
+            ended=self.end,
+            left=0,
+            fresh=int(self._plan.stage is Stage.KILL),  # it feels each throw anew
+        )
+
+    def _do(self, act: Act) -> None:
+        if act in {Act.TERM_CHILD, Act.KILL_ALL}:
+            self._throw()
+        elif act is Act.SAY_ALIVE:
+            self._herald.alive(self)
+        elif act is Act.SAY_DEAD:
+            self._stop()
+            self._herald.dead(self)
+        elif act is Act.SAY_FINISHED:
+            self._stop()
+            self._herald.finished(self)
+
+    def _throw(self) -> None:
+        self._greens.throw(self._greenlet, self._felt)
+
+    def _felt(self) -> None:
+        self.begun = True
+
+    def _again(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        calm = SELDOM if self._plan.stage is Stage.STUCK or self._waits() else OFTEN
+        self._timer = self._loop.call_later(calm, self.look)
+
+    def _waits(self) -> bool:
+        """Whether it has felt the exit, and has time to clean up."""
+        return self.begun and self._plan.stage is Stage.TERM and monotonic() + SELDOM < self._plan.deadline
+
+    def _stop(self) -> None:
+        self._plan = Plan(Stage.DONE, 0)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def facts(self) -> dict[str, Any]:
+        """Greenlets have no pid of their own."""
+        return {"signal": self.signal, "shared": True}
+
+    def proof(self) -> dict[str, Any]:
+        """That it is dead, and what cannot be known."""
+        programs = self._greens.programs()
+        if not programs:
+            return self.facts()
+        pids = ", ".join(map(str, programs))
+        detail = (
+            f"Programs that tasks of its worker have started run on (pid {pids}); which are its own cannot be told."
+        )
+        return {**self.facts(), "detail": detail}
+
+    def killed(self) -> list[int]:
+        """No process dies with it."""
+        return []

@@ -1,0 +1,1 @@
+"""Killing a child of the prefork pool."""

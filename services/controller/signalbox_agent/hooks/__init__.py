@@ -1,0 +1,1 @@
+"""Where the agent hooks into Celery: boot steps, requests, callbacks."""

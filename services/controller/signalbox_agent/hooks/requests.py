@@ -1,0 +1,165 @@
+"""A Request that tells of itself: mixed in over Celery's, or over whatever the user made of it.
+
+Celery's own work always comes first and never depends on ours.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from time import monotonic, time
+from typing import Any
+
+from billiard.einfo import ExceptionInfo
+from celery.exceptions import TaskRevokedError
+from celery.utils.imports import symbol_by_name
+from celery.worker import state
+
+from signalbox_agent.hooks.chains import end_chain
+from signalbox_agent.hooks.tracker import Tracker
+from signalbox_agent.safety import guarded
+from signalbox_agent.tasks.runs import Run
+
+
+def _telling(on_success: Callable[..., Any]) -> Callable[..., Any]:
+    """Have an `on_success` tell of the success; a failure that it is given ends up in `on_failure`."""
+
+    @functools.wraps(on_success)
+    def call(self: Any, failed__retval__runtime: Any, **kwargs: Any) -> Any:
+        if isinstance(failed__retval__runtime, ExceptionInfo):
+            # An exit, raised where tasks share the process: Celery's own method cannot read it.
+            return self.on_failure(failed__retval__runtime)
+        failed, result, runtime = failed__retval__runtime
+        killed = failed is False and runtime is None  # how Celery words that a greenlet was killed
+        if killed and self._signalbox_tracker.exited(self):
+            return None
+        answer = on_success(self, failed__retval__runtime, **kwargs)
+        if not failed and not killed:
+            self._signalbox_tracker.succeeded(self, result, runtime)
+        return answer
+
+    return call
+
+
+def _waiting(execute: Callable[..., Any]) -> Callable[..., Any]:
+    """Have an `execute_using_pool` leave alone what already runs here; Celery takes the error for a sign of that."""
+
+    @functools.wraps(execute)
+    def call(self: Any, pool: Any, **kwargs: Any) -> Any:
+        if self._signalbox_tracker.waits_for_another(self):
+            raise TaskRevokedError(self.id)
+        return execute(self, pool, **kwargs)
+
+    return call
+
+
+class Watched:
+    """The mixin."""
+
+    __slots__ = ()
+
+    #: Set by `watched_class`.
+    _signalbox_tracker: Tracker
+    _signalbox: Run | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Celery generates a subclass for each task whose methods do not call ours (`create_request_cls`)."""
+        super().__init_subclass__(**kwargs)
+        generated = cls.__dict__.get("on_success")
+        if generated is not None:
+            cls.on_success = _telling(generated)  # type: ignore[attr-defined]
+        generated = cls.__dict__.get("execute_using_pool")
+        if generated is not None:
+            cls.execute_using_pool = _waiting(generated)  # type: ignore[attr-defined]
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        tracker = self._signalbox_tracker
+        if tracker.shared and tracker.refused(self, time() - (monotonic() - time_accepted)):
+            raise TaskRevokedError(self.id)  # type: ignore[attr-defined]
+        super().on_accepted(pid, time_accepted)  # type: ignore[misc]
+        if not tracker.shared:
+            tracker.accepted(self, pid)
+
+    def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._signalbox_tracker.swallows(self, exc_info):
+            return None
+        self._signalbox_tracker.listen(self)
+        answer = super().on_failure(exc_info, *args, **kwargs)  # type: ignore[misc]
+        self._signalbox_tracker.failed(self, exc_info)
+        return answer
+
+    def cancel(self, pool: Any, signal: Any = None, **kwargs: Any) -> None:
+        ending = self._signalbox_tracker.ending
+        if ending.told and "emit_retry" in kwargs:
+            kwargs["emit_retry"] = False  # nobody will try again what a stop has ended
+        super().cancel(pool, signal, **kwargs)  # type: ignore[misc]
+        if self._already_cancelled:  # type: ignore[attr-defined]
+            ending.settle(self)
+
+    def on_timeout(self, soft: Any, timeout: Any) -> Any:
+        if not soft and self._signalbox_tracker.killing(self):
+            return None
+        answer = super().on_timeout(soft, timeout)  # type: ignore[misc]
+        if not soft and self._signalbox_tracker.shared:
+            self._signalbox_tracker.timed_out(self, timeout)
+        return answer
+
+    def send_event(self, type: str, **fields: Any) -> Any:  # noqa: A002 - Celery's signature
+        run = self._signalbox
+        if run is not None and run.heard is not None:
+            run.heard.append((type, fields))
+        return super().send_event(type, **fields)  # type: ignore[misc]
+
+    def revoked(self) -> bool:
+        announced = self._already_revoked  # type: ignore[attr-defined]
+        if not announced and self._signalbox_tracker.turns_away(self):
+            return True  # Celery is told of it when there is time
+        revoked: bool = super().revoked()  # type: ignore[misc]
+        if announced:
+            # It was announced while it waited, and its turn came: Celery has just taken it in again.
+            state.task_ready(self)
+        elif not revoked and self._signalbox_tracker.refuses(self):
+            self._announce_revoked("revoked", False, None, False)  # as Celery does with what it refuses itself
+            return True
+        return revoked
+
+    def _announce_revoked(self, reason: Any, terminated: Any, signum: Any, expired: Any) -> Any:
+        answer = super()._announce_revoked(reason, terminated, signum, expired)  # type: ignore[misc]
+        if self._signalbox_tracker.refuses(self):
+            end_chain(self, reason)
+        self._signalbox_tracker.revoked(self, terminated=bool(terminated), expired=bool(expired))
+        return answer
+
+
+def watched_class(base: Any, tracker: Tracker) -> type:
+    """`base` with the mixin over it."""
+    body = {
+        "_signalbox_tracker": tracker,
+        "on_success": base.on_success,
+        "execute_using_pool": base.execute_using_pool,
+        "__module__": base.__module__,
+    }
+    return type(base.__name__, (Watched, base), body)
+
+
+class Claims:
+    """Gives every task of an application a watched Request; the user's own Request goes on working below it."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._classes: dict[Any, type] = {}
+        #: What every task's `run` is wrapped in, where greenlets run it.
+        self.around: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
+
+    @guarded
+    def claim(self, tasks: Any) -> None:
+        """To be called before strategies are built, as they keep the class."""
+        for task in tasks.values():
+            base = symbol_by_name(task.Request)
+            if issubclass(base, Watched):
+                continue
+            if base not in self._classes:
+                self._classes[base] = watched_class(base, self._tracker)
+            task.Request = self._classes[base]
+            if self.around is not None:
+                task.run = self.around(task.run)

@@ -1,0 +1,58 @@
+"""Passing on the slots of the pool in a loop, where Celery does it by recursion.
+
+A slot that becomes free goes to the first task that waits for one; where that is refused, Celery frees the slot again
+from within (`WorkController._process_task`). Some 150 refused tasks in a row, and the worker dies of a RecursionError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from signalbox_agent.link.loop import Loop
+
+#: Slots that are passed on in one go, which takes a millisecond or two; the rest in the next turn of Celery's loop.
+BURST = 50
+
+
+class Passing:
+    """Stands before the `release` of the pool's semaphore."""
+
+    def __init__(self, release: Callable[[], None], soon: Callable[[Callable[[], None]], Any]) -> None:
+        """`soon` calls back in the next turn of the loop."""
+        self._release = release
+        self._soon = soon
+        self._owed = 0
+        self._passing = False
+
+    def release(self) -> None:
+        """Free one; called from within, it is freed when the call that is under way is over."""
+        self._owed += 1
+        if not self._passing:
+            self._pass_on()
+
+    def resume(self) -> None:
+        """Go on with what is owed: a loop that breaks off drops what it had for its next turn."""
+        if self._owed:
+            self._soon(self._pass_on)
+
+    def _pass_on(self) -> None:
+        self._passing = True
+        try:
+            for _ in range(BURST):
+                if not self._owed:
+                    return
+                self._owed -= 1
+                self._release()
+        finally:
+            self._passing = False
+            self.resume()
+
+
+def pass_on_slots(worker: Any, loop: Loop) -> Passing:
+    """Have this worker, whose pool was made, do so."""
+    semaphore = worker.semaphore
+    passing = Passing(semaphore.release, partial(loop.call_soon, worker.hub))
+    semaphore.release = worker._quick_release = passing.release
+    return passing

@@ -1,0 +1,38 @@
+"""Waits for Celery to say what this process is going to be, a worker or beat, and puts the agent in."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from typing import Any
+
+from celery import signals
+
+from signalbox_agent.safety import guarded
+
+
+def install(path: str, instance: str, *, guest: bool = False) -> None:
+    """`path` is the controller's socket; `instance` the id of this launch; a `guest` was launched by somebody else."""
+    here = os.getpid()
+
+    @guarded
+    def on_worker(sender: Any, **_: Any) -> None:
+        from signalbox_agent.worker import WorkerAgent
+
+        if os.getpid() == here:
+            agent = WorkerAgent(sender, path, instance, guest=guest)
+            agent.install()
+            atexit.register(agent.finish)
+
+    @guarded
+    def on_beat(sender: Any, **_: Any) -> None:
+        from signalbox_agent.beat.beat import BeatAgent
+
+        if os.getpid() == here:  # not one that a worker has embedded (-B)
+            agent = BeatAgent(sender, path, instance)
+            agent.install()
+            atexit.register(agent.finish)
+
+    signals.worker_init.connect(on_worker, weak=False)
+    if not guest:
+        signals.beat_init.connect(on_beat, weak=False)

@@ -1,0 +1,290 @@
+"""The agent in a worker: puts itself together, and into Celery's boot steps."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from time import time
+from typing import Any
+
+import celery
+from celery import signals
+from celery.concurrency.prefork import TaskPool
+
+from signalbox_agent import PROTOCOL
+from signalbox_agent.broker.ownership import Custody
+from signalbox_agent.broker.release import Release
+from signalbox_agent.cancel.canceller import Canceller
+from signalbox_agent.cancel.pool import Killer
+from signalbox_agent.cancel.prefork.children import Children
+from signalbox_agent.cancel.prefork.kill import Processes
+from signalbox_agent.cancel.prefork.pool import Prefork
+from signalbox_agent.child import child
+from signalbox_agent.child.slot import Slots, folder_of
+from signalbox_agent.hooks.queues import Queues
+from signalbox_agent.hooks.redelivered import settle
+from signalbox_agent.hooks.requests import Claims
+from signalbox_agent.hooks.slot_passing import Passing, pass_on_slots
+from signalbox_agent.hooks.steps import consumer_step, worker_step
+from signalbox_agent.hooks.tracker import Tracker
+from signalbox_agent.link.link import Link, line_of
+from signalbox_agent.link.loop import Loop
+from signalbox_agent.link.spool import Diary, path_of
+from signalbox_agent.safety import guarded
+from signalbox_agent.tasks import events
+from signalbox_agent.tasks.cancelled_ids import refused
+from signalbox_agent.tasks.runs import Runs
+
+#: Seconds between snapshots.
+SNAPSHOT_EVERY = 10.0
+#: Seconds that a starting worker waits for the ids that it must refuse.
+WELCOME_WITHIN = 1.0
+#: Seconds for which it can still be read what a dead child said last.
+LINGER = 1.0
+#: Seconds that an ending worker may spend on its last events.
+LAST_WORDS = 0.5
+
+
+class WorkerAgent:
+    """All of the agent in one worker."""
+
+    def __init__(self, worker: Any, path: str, instance: str, *, guest: bool = False) -> None:
+        """`worker` is Celery's WorkController, about to be built; a `guest` was not launched by a controller."""
+        self._worker = worker
+        self._path = path
+        self._instance = instance
+        self._guest = guest
+        self._ready = False
+        #: Whether it has lost its broker, and waits for it.
+        self._waiting = False
+        self._stopping = False
+        self._canceller: Canceller | None = None
+        self._prefork: Prefork | None = None
+        self._passing: Passing | None = None
+        self._refill = False
+        self.loop = Loop()
+        self.runs = Runs()
+        self.runs.settle = settle
+        self.link = Link(path, self.loop, self._hello, self._heard)
+        self.link.diary = Diary(path_of(path, instance), self._first_page)
+        queues = Queues(worker.app)
+        self.slots = Slots(folder_of(path, instance))
+        self.tracker = Tracker(instance, worker.hostname, self.runs, self.link, self.loop, queues.of, self.slots)
+        self.claims = Claims(self.tracker)
+        self.custody = Custody(instance, self._tell_custody)
+
+    def install(self) -> None:
+        """Hook into what Celery offers."""
+        signals.task_received.connect(self._on_received, weak=False)
+        signals.worker_ready.connect(self._on_ready, weak=False)
+        child.install(os.getpid(), self.slots.folder)
+        os.register_at_fork(after_in_child=guarded(self._abandon))
+        if getattr(self._worker, "pool_start_method", "fork") == "spawn":  # new in Celery 5.7
+            # What is included is imported by spawned children; this process has done its imports.
+            self._worker.app.conf.include = (*self._worker.app.conf.include, "signalbox_agent.child.spawned")
+            os.environ[child.SLOTS] = self.slots.folder
+        self._worker.app.steps["worker"].add(worker_step(self))
+        self._worker.app.steps["consumer"].add(consumer_step(self))
+
+    # At the beats of Celery's life
+
+    @guarded
+    def start(self) -> None:
+        """The pool is up, nothing is consumed yet."""
+        pool = self._worker.pool
+        killable = isinstance(pool, TaskPool) and self._worker.hub is not None
+        killer = self._processes(pool) if killable else self._greens(pool) if pool.is_green else None
+        self._canceller = Canceller(self.runs, self.link, self.loop, killer, pool_name(pool), self.slots)
+        self._canceller.refuse(refused(self._path))
+        if self._prefork is not None:
+            self._prefork.before_exit(self._canceller.about_to_exit)
+        self.tracker.on_started = self._canceller.accepted
+        self.tracker.on_unstarted = self._canceller.unstarted
+        self.tracker.on_refused = self._canceller.turned_away
+        self.tracker.on_death = self._canceller.ended_outside
+        self.loop.start_thread()
+        with self.loop.lock:
+            self.loop.call_later(SNAPSHOT_EVERY, self._snapshot_again)
+            self.link.connect()
+        self.link.welcomed.wait(WELCOME_WITHIN)
+
+    def _processes(self, pool: Any) -> Killer:
+        self._prefork = Prefork(pool)
+        self._passing = pass_on_slots(self._worker, self.loop)
+        self._prefork.spare_forks()
+        self.slots.open()
+        self.tracker.children = children = Children(self.loop, self._prefork.has, self._child_died)
+        self.tracker.when_dead = lambda run, callback: children.when_dead(run.pid or 0, callback)
+        return Processes(self._prefork, children, self.loop)
+
+    def _greens(self, pool: Any) -> Killer | None:
+        from signalbox_agent.cancel.greenlets.pool import greens  # needs the library that such a pool has
+
+        killer = greens(pool, pool_name(pool), self.loop)
+        if killer is not None:
+            self.tracker.when_dead = killer.when_dead
+            self.claims.around = killer.watched
+            killer.stay_for_last_words()
+        return killer
+
+    @guarded
+    def turning(self, hub: Any) -> None:
+        """Celery's loop begins to turn."""
+        if self._prefork is None or self._canceller is None:
+            return  # where tasks share the process, the loop may stand still for as long as one runs
+        self.loop.attach(hub)
+        self._canceller.resume()
+        if self._passing is not None:
+            self._passing.resume()
+        if self._refill:
+            self._refill = False
+            hub.call_soon(self._prefork.refill)
+
+    @guarded
+    def standing_still(self, *, for_good: bool) -> None:
+        """Celery's loop has stopped: until there is a broker again, or for good."""
+        with self.loop.lock:
+            if for_good:
+                self._stopping = True
+                self.link.say({"type": "stopping"})
+            else:
+                self.runs.forget_waiting()
+                if self._ready:
+                    self._ready, self._waiting = False, True
+                    self.link.say({"type": "waiting"})
+        self.loop.detach(for_good=for_good)
+
+    @guarded
+    def consuming(self) -> None:
+        """It takes from its queues; the first time, `worker_ready` says so."""
+        with self.loop.lock:
+            if self._waiting:
+                self._ready, self._waiting = True, False
+                self.link.say({"type": "ready"})
+
+    @guarded
+    def finish(self) -> None:
+        """The process ends."""
+        with self.loop.lock:
+            self._tell_custody()
+            self.link.finish(LAST_WORDS)
+
+    def _abandon(self) -> None:
+        self.link.abandon()
+        self.loop.abandon()
+
+    @guarded
+    def _on_received(self, request: Any = None, **_: Any) -> None:
+        if hasattr(request, "_signalbox"):
+            self.tracker.received(request)
+            if self.tracker.refuses(request):
+                request.revoked()  # now: it may have to wait for its time, or its turn
+
+    @guarded
+    def _on_ready(self, **_: Any) -> None:
+        with self.loop.lock:
+            self._ready = True
+            self.link.say({"type": "ready"})
+
+    def _child_died(self, pid: int) -> None:
+        """Have its place filled now; Celery's own look may be 5 s away."""
+        self.loop.call_later(LINGER, lambda: self._forget(pid))
+        if self.loop.hub is not None and self._prefork is not None:
+            # Not from here: what Celery cannot bear, such as too many restarts, is for Celery to see.
+            self.loop.hub.call_soon(self._prefork.refill)
+        else:
+            self._refill = True
+
+    def _forget(self, pid: int) -> None:
+        if self._prefork is not None and not self._prefork.has(pid):
+            self.slots.forget(pid)
+
+    # What the controller hears and says
+
+    def _hello(self) -> dict[str, Any]:
+        pool = self._worker.pool
+        return {
+            "type": "hello",
+            "protocol": PROTOCOL,
+            "instance": self._instance,
+            "pid": os.getpid(),
+            "kind": "worker",
+            "node": self._worker.hostname,
+            "pool": pool_name(pool),
+            "concurrency": getattr(pool, "num_processes", None) or self._worker.concurrency,
+            "celery": celery.__version__,
+            "python": platform.python_version(),
+            "ready": self._ready,
+            "guest": self._guest,
+            "last_seq": self.link.backlog.last,
+        }
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        if self._canceller is None:
+            return
+        if message["type"] == "cancel":
+            self._canceller.cancel(message["command_id"], message["task_id"], float(message["grace"]))
+        elif message["type"] == "refuse":
+            self._canceller.refuse(message["task_ids"])
+        elif message["type"] == "stop":
+            self._end(message)
+        elif message["type"] == "welcome":
+            self._canceller.refuse(message["cancelled"])
+            if self._ready:  # both may have come since the hello
+                self.link.say({"type": "ready"})
+            if self._waiting:
+                self.link.say({"type": "waiting"})
+            if self._stopping:
+                self.link.say({"type": "stopping"})
+            self._tell_custody()
+            self._snapshot()
+
+    def _end(self, message: dict[str, Any]) -> None:
+        """A stop is under way; when a KILL is about to follow, nothing may be on its way to or from the broker."""
+        ending = self.tracker.ending
+        ending.begin(message["error"], redeliver=message["redeliver"])
+        if message["kill"]:
+            release = Release(self._worker, self.runs, self.link, self.custody, ending)
+            release.at_once(self._prefork, self.loop.hub)
+
+    @guarded
+    def _tell_custody(self) -> None:
+        with self.loop.lock:
+            self.link.say({"type": "custody", "ours": self.custody.ours})
+
+    def _snapshot_again(self) -> None:
+        self.loop.call_later(SNAPSHOT_EVERY, self._snapshot_again)
+        self._snapshot()
+
+    def _first_page(self) -> Iterator[bytes]:
+        yield line_of(self._hello())
+        yield from self.link.backlog.everything()
+        yield line_of(self._state())
+
+    def _snapshot(self) -> None:
+        self.link.say(self._state())
+
+    def _state(self) -> dict[str, Any]:
+        runs = self.runs.all()
+        running = [
+            {
+                "task_id": run.task_id,
+                "run": run.key,
+                "pid": run.pid,
+                "name": run.name,
+                "celery_name": run.celery_name,
+                "started_at": events.instant(run.started_at),
+                "acks_late": run.late,
+            }
+            for run in runs
+            if run.started_at is not None
+        ]
+        reserved = [run.task_id for run in runs if run.started_at is None and run.first is None]
+        return {"type": "snapshot", "at": time(), "running": running, "reserved": reserved}
+
+
+def pool_name(pool: Any) -> str:
+    """What the pool is called on the command line."""
+    name = type(pool).__module__.rpartition(".")[2]
+    return "threads" if name == "thread" else name

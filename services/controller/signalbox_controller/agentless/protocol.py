@@ -1,0 +1,84 @@
+"""What a watch (`signalbox_agent.agentless.watch`) and its controller say to each other: JSON, one object a line."""
+
+import msgspec
+
+from signalbox.errors import UnreadableMessage
+from signalbox_controller.agents.protocol import Numbered
+
+
+class _Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
+    """One line, either way."""
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """The first line: what to watch."""
+
+    app: str
+    host: str
+    #: Whether to turn on the events of workers that send none.
+    enable_events: bool
+    #: Seconds of silence after which the tasks of a worker are given up.
+    lost_after: float
+    #: Node names of workers that have an agent.
+    agents: list[str]
+    #: The tasks that were open before.
+    open: dict[str, "OpenTask"]
+
+
+class OpenTask(msgspec.Struct, frozen=True, kw_only=True):
+    """A task that a worker without an agent has, as far as is known."""
+
+    node: str
+    name: str
+    retries: int
+    started: bool
+
+
+class Ack(_Line, frozen=True, kw_only=True):
+    """Every event up to `seq` is safe."""
+
+    seq: int
+
+
+class Agents(_Line, frozen=True, kw_only=True):
+    """The node names of workers that have an agent."""
+
+    nodes: list[str]
+
+
+class Revoke(_Line, frozen=True, kw_only=True):
+    """Have the workers give this task up, as far as Celery can."""
+
+    command_id: str
+    task_id: str
+
+
+class Revoked(_Line, frozen=True, kw_only=True):
+    """The answer: what is known then, in words."""
+
+    command_id: str
+    task_id: str
+    detail: str
+
+
+WatchLine = Numbered | Revoked
+
+_encoder = msgspec.json.Encoder()
+_lines: msgspec.json.Decoder[WatchLine] = msgspec.json.Decoder(WatchLine)
+
+
+def encode(line: Order | Ack | Agents | Revoke) -> bytes:
+    """The wire form, with its newline."""
+    return _encoder.encode(line) + b"\n"
+
+
+def decode(line: bytes) -> WatchLine:
+    """What a watch said.
+
+    Raises:
+        UnreadableMessage: not a line of this protocol.
+    """
+    try:
+        return _lines.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnreadableMessage(f"{error} in {line[:200]!r}") from error

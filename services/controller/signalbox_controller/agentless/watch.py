@@ -1,0 +1,174 @@
+"""One application's watch: a process that we launch, speak with, and launch again when it ends."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Collection
+from functools import partial
+
+import msgspec
+
+from signalbox.errors import UnreadableMessage
+from signalbox.messages.commands import CancelTask
+from signalbox.messages.events import TaskEvent
+from signalbox.service import Backoff
+from signalbox_controller.agentless import protocol
+from signalbox_controller.agentless.open_tasks import OpenTasks
+from signalbox_controller.agents.protocol import Numbered, decode_event
+from signalbox_controller.config.specs import WatchSpec
+from signalbox_controller.launch.launcher import Launcher
+from signalbox_controller.linux.reaper import Reaper
+from signalbox_controller.logs.logfile import Limits, LogFile
+from signalbox_controller.state.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+#: Bytes of one line.
+LINE_LIMIT = 1 << 20
+#: Seconds that a watch may take to answer to a revoke: Celery waits a second for the workers.
+ANSWER_WITHIN = 4.0
+
+
+class Watch:
+    """Launches it, takes in what it sees, hands on what is to be revoked."""
+
+    def __init__(
+        self, spec: WatchSpec, launcher: Launcher, reaper: Reaper, outbox: Outbox, tasks: OpenTasks, limits: Limits
+    ) -> None:
+        """`limits` are those of its log."""
+        self.spec = spec
+        self.tasks = tasks
+        self.log = LogFile(launcher.logs / f"watch-{spec.label}.log", limits)
+        self._launcher = launcher
+        self._reaper = reaper
+        self._outbox = outbox
+        self._agents: list[str] = []
+        self._writer: asyncio.StreamWriter | None = None
+        #: By command and task: one command may be about many.
+        self._asked: dict[tuple[str, str], asyncio.Future[str]] = {}
+
+    async def run(self) -> None:
+        """Keep it running, for ever."""
+        backoff = Backoff(first=1.0, most=60.0)
+        while True:
+            try:
+                await self._once(backoff)
+            except OSError as error:
+                log.warning("The watch of %s cannot be run: %s", self.spec.label, error)
+            await backoff.pause()
+
+    def spare(self, agents: Collection[str]) -> None:
+        """These workers have agents, and are not its business."""
+        nodes = sorted(agents)
+        if nodes != self._agents:
+            self._agents = nodes
+            self._say(protocol.Agents(nodes=nodes))
+
+    def pass_on(self, command: CancelTask) -> bool:
+        """Have its workers give a task up; answers whether the watch is there."""
+        return self._say(protocol.Revoke(command_id=command.command_id, task_id=command.task_id))
+
+    async def revoke(self, command: CancelTask) -> str:
+        """The same of a task that one of them has; what is known then, in words."""
+        node, question = self.tasks.tasks[command.task_id].node, (command.command_id, command.task_id)
+        answer = self._asked[question] = asyncio.get_running_loop().create_future()
+        try:
+            if self.pass_on(command):
+                return await asyncio.wait_for(answer, ANSWER_WITHIN)
+        except TimeoutError:
+            log.warning("The watch of %s did not answer in time", self.spec.label)
+        finally:
+            self._asked.pop(question, None)
+        return f"its worker {node} has no agent of Signalbox, and could not be asked"
+
+    def _say(self, line: protocol.Ack | protocol.Agents | protocol.Revoke) -> bool:
+        if self._writer is None or self._writer.is_closing():
+            return False
+        self._writer.write(protocol.encode(line))
+        return True
+
+    async def _once(self, backoff: Backoff) -> None:
+        ours, theirs = socket.socketpair()
+        ended = asyncio.Event()
+        try:
+            with theirs:
+                process = self._launch(theirs)
+        except OSError:
+            ours.close()
+            raise
+
+        def collect() -> None:
+            process.wait()
+            ended.set()
+
+        self._reaper.leave_to(process.pid, collect)
+        reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
+        try:
+            writer.write(protocol.encode(self._order()))
+            self._writer = writer
+            async for line in reader:
+                backoff.reset()
+                self._heard(line)
+                await self._outbox.room()  # meanwhile the broker keeps its events, or the workers are asked later
+        except (OSError, ValueError) as error:
+            log.warning("The watch of %s hung up: %s", self.spec.label, error)
+        finally:
+            self._writer = None
+            writer.close()
+            self._end(process, ended)
+        log.warning("The watch of %s ended; it is launched again. Its log is %s", self.spec.label, self.log.path)
+
+    def _end(self, process: subprocess.Popen[bytes], ended: asyncio.Event) -> None:
+        """It ends by itself when we hang up, but not if the application holds it up."""
+        if not ended.is_set():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            self._reaper.forget(process.pid)
+            process.returncode = 0  # reaped with all others
+
+    def _launch(self, line: socket.socket) -> subprocess.Popen[bytes]:
+        with self.log.path.open("ab") as errors:
+            return subprocess.Popen(
+                (self.spec.python, "-m", "signalbox_agent.agentless.watch"),
+                cwd=self.spec.directory,
+                env=self._launcher.helper_environment(self.spec),
+                stdin=line.fileno(),
+                stdout=line.fileno(),
+                stderr=errors,
+                start_new_session=True,
+            )
+
+    def _order(self) -> protocol.Order:
+        return protocol.Order(
+            app=self.spec.app,
+            host=self._launcher.host,
+            enable_events=self.spec.enable_events,
+            lost_after=self.spec.lost_after,
+            agents=self._agents,
+            open=self.tasks.tasks,
+        )
+
+    def _heard(self, data: bytes) -> None:
+        try:
+            line = protocol.decode(data)
+            if isinstance(line, Numbered):
+                self._event(line)
+            elif (answer := self._asked.get((line.command_id, line.task_id))) is not None and not answer.done():
+                answer.set_result(line.detail)
+        except UnreadableMessage as error:
+            log.error("The watch of %s said something unreadable: %s", self.spec.label, error)  # noqa: TRY400
+
+    def _event(self, line: Numbered) -> None:
+        event = decode_event(line.event)
+        if isinstance(event, TaskEvent) and event.certainty == "seen":  # it saw nothing itself
+            event = msgspec.structs.replace(event, certainty="told")
+        self.tasks.note(event)
+        # On which host the worker is, nobody knows for certain: its name may say anything.
+        self._outbox.put(event, published=partial(self._published, line.seq))
+
+    def _published(self, seq: int) -> None:
+        self._say(protocol.Ack(seq=seq))

@@ -1,0 +1,103 @@
+"""One cancel as asked of one agent."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from signalbox.messages.events import TaskCancelled
+from signalbox_controller.agents.protocol import Cancel, CancelReport
+from signalbox_controller.agents.running import Run
+from signalbox_controller.linux import procfs
+from signalbox_controller.linux.procfs import Proc
+
+#: What became of the question.
+Finding = Literal["dead", "finished", "dropped", "unknown", "unsupported", "alive", "silent"]
+#: Pools that cannot end a single task.
+INDIVISIBLE = frozenset({"threads", "solo"})
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A proof of the agent, kept back until the controller has looked for itself."""
+
+    event: TaskCancelled
+    seq: int
+
+
+class Inquiry:
+    """A question that stays open across reconnects, until the agent's last word or our patience ends."""
+
+    def __init__(self, line: Cancel, run: Run | None, name: str) -> None:
+        self.line = line
+        #: What we knew of the task before we asked.
+        self.run = run
+        self.name = name
+        self.held: Held | None = None
+        self.report: CancelReport | None = None
+        self._child = procfs.identify(run.pid) if run else None
+        self._asked_at = procfs.ticks_now()
+        self._seen: dict[Proc, None] = {}
+        self._spoken = asyncio.Event()
+        self.done: asyncio.Future[Finding] = asyncio.get_running_loop().create_future()
+
+    def heard(self, report: CancelReport) -> None:
+        """The agent told how far it is."""
+        self.report = report
+        self._spoken.set()
+        if report.state == "signalled":
+            if report.pid is not None and (self._child is None or self._child.pid != report.pid):
+                self._child = procfs.identify(report.pid)
+        else:
+            self.settle(report.state)
+
+    def keep(self, held: Held) -> bool:
+        """Keep a proof back; answers whether it is the one that answers this question."""
+        if self.held is not None or held.event.command_id != self.line.command_id:
+            return False
+        self.held = held
+        return True
+
+    def settle(self, finding: Finding) -> None:
+        """The last word; a later one changes nothing."""
+        self._spoken.set()
+        if not self.done.done():
+            self.done.set_result(finding)
+
+    @property
+    def finding(self) -> Finding:
+        """What is known now."""
+        return self.done.result() if self.done.done() else "silent"
+
+    def unanswered(self, pool: str) -> Finding:
+        """What is to be said while the agent says nothing, as when a task keeps its worker's process to itself."""
+        return "unsupported" if self.run is not None and pool in INDIVISIBLE else "silent"
+
+    def child(self) -> Proc | None:
+        """The task's process if it is still there; None when it is gone, or when it was the worker's own.
+
+        A process that has its pid and was started after we asked is another one.
+        """
+        if self.report is not None and self.report.shared:
+            return None
+        pid = self.report.pid if self.report and self.report.pid is not None else None
+        if self._child is not None and pid in {None, self._child.pid}:
+            return self._child if procfs.present(self._child) else None
+        seen = procfs.identify(pid) if pid is not None else None
+        return seen if seen is not None and seen.started <= self._asked_at else None
+
+    async def spoken(self, seconds: float) -> bool:
+        """Whether the agent says anything of it within so long."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._spoken.wait(), seconds)
+        return self._spoken.is_set()
+
+    def saw(self, procs: Iterable[Proc]) -> None:
+        """We have seen these below the task's process ourselves."""
+        self._seen.update(dict.fromkeys(procs))
+
+    def strays(self) -> list[Proc]:
+        """What was seen below the task's process, and is still there."""
+        listed = [Proc(pid, ticks) for pid, ticks in (self.report.strays if self.report else [])]
+        return [proc for proc in dict.fromkeys([*listed, *self._seen]) if procfs.present(proc)]

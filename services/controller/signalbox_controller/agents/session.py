@@ -1,0 +1,314 @@
+"""What we know of, and owe to, the agent of one launched process; it outlives any single connection."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Protocol
+
+import msgspec
+
+from signalbox.errors import UnreadableMessage
+from signalbox.messages.base import utc_now
+from signalbox.messages.events import AnyTaskEvent, EventsLost, TaskCancelled
+from signalbox_controller.agents import protocol
+from signalbox_controller.agents.acknowledgements import Ledger
+from signalbox_controller.agents.cancel_request import Held, Inquiry
+from signalbox_controller.agents.connection import Connection
+from signalbox_controller.agents.deaths import Deaths, died
+from signalbox_controller.agents.liveness import Pulse
+from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered
+from signalbox_controller.agents.running import Run, RunTable
+from signalbox_controller.agents.stop_handshake import Parting
+from signalbox_controller.state.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+Listener = Callable[[AnyTaskEvent], None]
+
+#: Ids in one line to a worker, which is read within a few milliseconds.
+PORTION = 2_000
+
+
+class Supervisor(Protocol):
+    """Who is told what concerns the process and not its tasks."""
+
+    def greeted(self, *, ready: bool) -> None:
+        """Its agent connected, for the first time or again."""
+
+    def ready(self) -> None:
+        """It consumes, or ticks."""
+
+    def waiting(self) -> None:
+        """It has lost its broker."""
+
+    def leaving(self) -> None:
+        """It began to shut down."""
+
+    def silent(self) -> None:
+        """It is connected, and answers nothing."""
+
+    def heard_again(self) -> None:
+        """It was silent, and is not any more."""
+
+    @property
+    def leased(self) -> bool:
+        """Whether it has to ask before it sends anything."""
+
+    def claims(self, claim: protocol.Claim) -> None:
+        """It asks."""
+
+    def begins(self, fence: int, runs: Mapping[str, float]) -> None:
+        """It tells from when on its entries count."""
+
+
+class Agent:
+    """One launch of a worker or beat, seen through its agent."""
+
+    def __init__(
+        self, host: str, name: str, outbox: Outbox, deaths: Deaths, supervisor: Supervisor, *, adopted: bool
+    ) -> None:
+        """`adopted` tells that it was launched by a former life of this controller: it will connect."""
+        self.runs = RunTable()
+        self.name = name
+        #: Celery's name for it; empty until it has said hello.
+        self.pool = ""
+        self._host = host
+        self._outbox = outbox
+        self._deaths = deaths
+        self._supervisor = supervisor
+        self._ledger = Ledger()
+        self._acked = 0
+        self._connection: Connection | None = None
+        self._inquiries: dict[tuple[str, str], Inquiry] = {}
+        self._heard_since = True
+        self._pulse: Pulse | None = None
+        self._listeners: set[Listener] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        #: Its orphans go to pid 1 and not to us.
+        self.adopted = adopted
+        #: Whether `runs` is all that it runs: an adopted one has to tell us first.
+        self.complete = not adopted
+        #: Whether it has to be asked about a task: it did connect, or will.
+        self.answers = adopted
+        self.parting = Parting(self._tell_worker, adopted=adopted)
+
+    def greet(self, connection: Connection, hello: Hello, cancelled: Sequence[str]) -> None:
+        """Take a new connection, which replaces an older one, and ask again what it has not answered."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = connection
+        self._idle.clear()
+        self.answers = hello.kind == "worker"
+        self.pool = hello.pool
+        # In other pools a task may keep the loop to itself, and beat has a lease to renew.
+        self._pulse = Pulse() if hello.pool == "prefork" else None
+        self.complete = self.complete or not self.answers
+        self.runs.node = hello.node
+        *earlier, last = _portions(cancelled) if self.answers else [[]]
+        for portion in earlier:
+            connection.send(protocol.Refuse(task_ids=portion))
+        leased = self._supervisor.leased
+        connection.send(protocol.Welcome(acked=self._ledger.acked, cancelled=last, leased=leased))
+        self._acked = self._ledger.acked
+        for inquiry in self._inquiries.values():
+            connection.send(inquiry.line)
+        self.parting.greet()
+        self._supervisor.greeted(ready=hello.ready)
+
+    def _tell_worker(self, line: protocol.ControllerLine) -> bool:
+        """Say it to a worker that is connected; answer whether there is one."""
+        if self._connection is None or not self.answers:
+            return False
+        self._connection.send(line)
+        return True
+
+    def refuse(self, task_ids: Sequence[str]) -> None:
+        """Have a worker that is connected refuse these; one that connects later is told then."""
+        for portion in _portions(task_ids):
+            self._tell_worker(protocol.Refuse(task_ids=portion))
+
+    def say(self, line: protocol.Lease | protocol.Claimed) -> None:
+        """Tell it, if it is connected; one that connects later has to be told then."""
+        if self._connection is not None:
+            self._connection.send(line)
+
+    def ping(self) -> bool:
+        """Ask for a sign of life; false when none came since the last time, or it is not connected."""
+        heard, self._heard_since = self._heard_since, False
+        if self._connection is not None:
+            self._connection.send(protocol.Ping())
+        return heard
+
+    def check(self) -> None:
+        """Ask a worker whether its loop turns; see `Pulse`."""
+        if self._connection is None or self._pulse is None:
+            return
+        self._connection.send(protocol.Ping())
+        if self._pulse.ping():
+            self._supervisor.silent()
+
+    def hung_up(self, connection: Connection) -> None:
+        if connection is self._connection:
+            self._connection = None
+            self._idle.set()
+
+    async def quiet(self, seconds: float) -> None:
+        """Wait until the connection is gone and all that was sent on it is read, for at most so long."""
+        self.hold(paused=False)  # a dead process cannot keep its events for later
+        try:
+            await asyncio.wait_for(self._idle.wait(), seconds)
+        except TimeoutError:
+            log.info("The socket of %s is still held open, by something that it left behind", self.name)
+
+    def hold(self, paused: bool) -> None:
+        """Stop or go on reading; see `Outbox.on_full`."""
+        if self._connection is not None:
+            self._connection.hold(paused)
+
+    def close(self) -> None:
+        """Hang up; the agent keeps its events for the next controller."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def ask(self, line: protocol.Cancel) -> Inquiry:
+        """Ask it to end a task; the same command asks about a task once."""
+        inquiry = self._inquiries.get((line.command_id, line.task_id))
+        if inquiry is None:
+            inquiry = Inquiry(line, self.runs.running.get(line.task_id), self.runs.name(line.task_id))
+            self._inquiries[line.command_id, line.task_id] = inquiry
+            if self._connection is not None:
+                self._connection.send(line)
+        return inquiry
+
+    @contextmanager
+    def heard_by(self, listener: Listener) -> Iterator[None]:
+        """Let somebody listen to what happens to its tasks; they must not do much."""
+        self._listeners.add(listener)
+        try:
+            yield
+        finally:
+            self._listeners.discard(listener)
+
+    def may_hold(self, task_id: str) -> bool:
+        """Whether the task runs or waits there, as far as we can know."""
+        return not self.complete or self.runs.knows(task_id)
+
+    def release(self, inquiry: Inquiry, *, keep_proof: bool) -> Held | None:
+        """Close a question; a proof that was kept back is answered, or goes out as it is."""
+        self._inquiries.pop((inquiry.line.command_id, inquiry.line.task_id), None)
+        held, inquiry.held = inquiry.held, None
+        if held is None or keep_proof:
+            return held
+        self._outbox.put(held.event, published=self.publishing(held.seq))
+        return None
+
+    def publishing(self, seq: int) -> Callable[[], None]:
+        """What the outbox has to call when it published the event of this number."""
+
+        def published() -> None:
+            self._ledger.publish(seq)
+            asyncio.get_running_loop().call_soon(self._acknowledge)
+
+        return published
+
+    @property
+    def waiting(self) -> list[AnyTaskEvent]:
+        """What it told and Redis does not have yet."""
+        return self._ledger.waiting
+
+    def recall(self, diary: Iterable[AgentLine]) -> None:
+        """Take in what it wrote down while nobody listened; it is gone, and will not say it itself."""
+        for line in diary:
+            if isinstance(line, Hello):
+                self.runs.node = line.node
+            else:
+                self.heard(line)
+
+    def bury(self) -> list[Run]:
+        """Its process is gone: settle every question, and answer the runs that went with it unasked."""
+        lost = dict(self.runs.running)
+        for inquiry in self._inquiries.values():
+            run = self.runs.running.get(inquiry.line.task_id)  # two may ask about the same one
+            lost.pop(inquiry.line.task_id, None)
+            inquiry.run = inquiry.run or run
+            inquiry.settle("dead" if run else "unknown")
+        self.runs.running.clear()
+        self.answers = False
+        self.close()
+        return list(lost.values())
+
+    def heard(self, line: AgentLine) -> None:
+        self._heard_since = True
+        if self._pulse is not None and self._pulse.heard():
+            self._supervisor.heard_again()
+        match line:
+            case Numbered():
+                self._event(line)
+            case CancelReport():
+                if (inquiry := self._inquiries.get((line.command_id, line.task_id))) is not None:
+                    inquiry.heard(line)
+            case protocol.Snapshot():
+                self.runs.repair(line)
+                self.complete = True
+            case protocol.Custody() | protocol.Released():
+                self.parting.heard(line)
+            case protocol.Gap():
+                node = self.runs.node or self.name
+                self._outbox.put(EventsLost(at=utc_now(), host=self._host, worker=node, count=line.lost))
+            case _:
+                self._of_the_process(line)
+
+    def _of_the_process(self, line: AgentLine) -> None:
+        match line:
+            case protocol.Ready():
+                self._supervisor.ready()
+            case protocol.Waiting():
+                self._supervisor.waiting()
+            case protocol.Claim():
+                self._supervisor.claims(line)
+            case protocol.Begin():
+                self._supervisor.begins(line.fence, line.runs)
+            case protocol.Stopping():
+                self._supervisor.leaving()
+            case _:
+                pass
+
+    def _event(self, line: Numbered) -> None:
+        if not self._ledger.take(line.seq):
+            return
+        published = self.publishing(line.seq)
+        try:
+            event = msgspec.structs.replace(protocol.decode_event(line.event), host=self._host)
+        except UnreadableMessage as error:
+            log.error(  # noqa: TRY400 - the text says it all
+                "An event of %s is unreadable and lost: %s", self.name, error
+            )
+            published()
+            return
+        self._ledger.keep(line.seq, event)
+        self.runs.note(event)
+        self.parting.note(event)
+        for listener in self._listeners:
+            listener(event)
+        for inquiry in self._inquiries.values():
+            if inquiry.line.task_id == event.task_id:
+                inquiry.name = event.name
+                if isinstance(event, TaskCancelled) and inquiry.keep(Held(event, line.seq)):
+                    return
+        if died(event):
+            self._deaths.settle(event, partial(self._outbox.put, published=published), ours=not self.adopted)
+        else:
+            self._outbox.put(event, published=published)
+
+    def _acknowledge(self) -> None:
+        if self._acked != self._ledger.acked and self._connection is not None:
+            self._acked = self._ledger.acked
+            self._connection.send(protocol.Ack(seq=self._acked))
+
+
+def _portions(task_ids: Sequence[str]) -> list[list[str]]:
+    """At least one, which may be empty."""
+    return [list(task_ids[start : start + PORTION]) for start in range(0, max(1, len(task_ids)), PORTION)]

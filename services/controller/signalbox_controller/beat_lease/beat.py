@@ -1,0 +1,149 @@
+"""A supervised beat of which one runs in the whole fleet: it is launched only while its host holds the lease."""
+
+import time
+
+from signalbox_controller.agents import protocol
+from signalbox_controller.beat_lease.holder import Tenure
+from signalbox_controller.beat_lease.record import Runs, Taken
+from signalbox_controller.config.specs import ProcessSpec
+from signalbox_controller.processes.context import Site
+from signalbox_controller.processes.desired import Wish
+from signalbox_controller.processes.instance import Life
+from signalbox_controller.processes.machine import ALIVE, Input
+from signalbox_controller.processes.supervisor import Mode, Supervised
+from signalbox_controller.words import Order
+
+#: Seconds for which a claim counts after beat made it, on the clock that goes on while the machine sleeps.
+CLAIM_COUNTS = 2.0
+
+
+class Candidate(Supervised):
+    """A beat, and its tenure."""
+
+    leased = True
+
+    def __init__(self, spec: ProcessSpec, site: Site, wish: Wish, tenure: Tenure) -> None:
+        super().__init__(spec, site, wish)
+        self._tenure = tenure
+        self._taken: Taken | None = None
+        self._asking = False
+        self.competes = wish == "running"
+
+    async def keep(self) -> None:
+        """Compete for the lease, for ever."""
+        await self._tenure.run(self)
+
+    async def give_up(self) -> None:
+        """The controller ends."""
+        await self._tenure.leave(self)
+
+    # What people ask for.
+
+    def start(self) -> None:
+        self.competes = True
+        if self._taken is not None:
+            super().start()
+            return
+        self.standing.wish = "running"
+        self._strikes.forget()
+        self._asking = True
+        self._rest("waits for the lease of beat")
+        self._tenure.hurry()
+
+    def stop(self, order: Order, mode: Mode = "graceful", timeout: float | None = None) -> None:
+        self.competes = self._asking = self.standing.standby = False
+        super().stop(order, mode, timeout)
+        self._tenure.hurry()
+
+    @property
+    def decided(self) -> bool:
+        return not self._asking and super().decided
+
+    # What the tenure says.
+
+    @property
+    def present(self) -> bool:
+        """Whether there is, or may be, a process."""
+        return self.standing.state in ALIVE
+
+    def answers(self) -> bool:
+        """Ask it for a sign of life; false when it owes one from before, although it runs."""
+        if self.life is None or self.standing.state != "running":
+            return True
+        return self.life.agent.ping()
+
+    def permit(self, taken: Taken) -> None:
+        """It may run, from now on; one that still runs goes on with what ran meanwhile elsewhere."""
+        self._taken = taken
+        self._asking = self.standing.standby = False
+        if self.life is None:
+            super().start()
+        else:
+            self._hand_over(self.life)
+
+    def forfeit(self, why: str, *, kill: bool = False) -> None:
+        """It may run no longer."""
+        self._taken = None
+        if self.life is not None:
+            self._hand_over(self.life)
+        order = Order(by="its controller", reason=why)
+        self._end(order, "immediate" if kill else "graceful", None, f"stopped by {order.words}")
+
+    def part(self) -> None:
+        """It has ended, and the lease is given away."""
+        self._taken = None
+
+    def stand_by(self, host: str) -> None:
+        """Another host has it; one that a former controller left running here is ended."""
+        self._asking = False
+        if self.present and self.standing.state != "stopping":
+            self.forfeit(f"beat runs on {host} now")
+        elif not self.present:
+            self.standing.standby = True
+            self._rest(f"standby: beat runs on {host or 'another host'}")
+
+    def doubt(self) -> None:
+        """Nobody can tell who has it, because Redis is away."""
+        self._asking = False
+        if not self.present and self.competes and self._taken is None:
+            self._rest("waits for Redis, which knows the host that may run beat")
+
+    def _rest(self, message: str) -> None:
+        """Stay without a process, for this reason."""
+        if not self.present:
+            self._feed(Input.HALT, message)
+
+    # What its agent says.
+
+    def greeted(self, *, ready: bool) -> None:
+        super().greeted(ready=ready)
+        if self.life is not None:
+            self._hand_over(self.life)
+
+    def _hand_over(self, life: Life) -> None:
+        taken = self._taken or Taken(0, {})
+        life.agent.say(protocol.Lease(fence=taken.fence, runs=dict(taken.runs)))
+
+    def claims(self, claim: protocol.Claim) -> None:
+        self._begin(self._answer(claim))
+
+    async def _answer(self, claim: protocol.Claim) -> None:
+        fresh = time.clock_gettime(time.CLOCK_BOOTTIME) - claim.asked < CLAIM_COUNTS
+        granted = fresh and await self._tenure.claim(claim.fence, claim.entry, claim.at)
+        if self.life is not None:
+            self.life.agent.say(protocol.Claimed(number=claim.number, granted=granted))
+
+    def begins(self, fence: int, runs: Runs) -> None:
+        self._tenure.begin(fence, runs)
+
+    # Its end.
+
+    @property
+    def _wanted(self) -> bool:
+        return super()._wanted and self._taken is not None
+
+    def _exited(self, life: Life | None, how: str) -> None:
+        super()._exited(life, how)
+        if self._taken is not None and self.standing.state in {"stopped", "fatal"}:
+            self.competes = False  # another host may have more luck
+        self._tenure.hurry()

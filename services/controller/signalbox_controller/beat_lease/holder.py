@@ -1,0 +1,186 @@
+"""Getting the lease of one beat, keeping it, and losing it: one loop for each application of the host."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import Protocol
+
+from redis.exceptions import RedisError
+
+from signalbox.errors import BusUnavailable
+from signalbox_controller.beat_lease.expiry import Stillness
+from signalbox_controller.beat_lease.fencing import Fences
+from signalbox_controller.beat_lease.record import Record, Renewal, Runs, Seen, Taken
+
+log = logging.getLogger(__name__)
+
+#: Looks and renewals within one lease time. Who takes over needs half of it to be sure, and the rest to start beat.
+TURNS = 10
+#: Turns without a word from a beat that should answer each time, after which it is held for hung.
+DEAF = 5
+#: Seconds that Redis has for one step.
+STEP = 2.0
+
+
+class Aspirant(Protocol):
+    """The beat that the lease is for."""
+
+    @property
+    def competes(self) -> bool:
+        """Whether it should run here, if it may."""
+
+    @property
+    def present(self) -> bool:
+        """Whether there is, or may be, a process."""
+
+    def answers(self) -> bool:
+        """Ask it for a sign of life; false when it owes one from before."""
+
+    def permit(self, taken: Taken) -> None:
+        """It may run, from now on."""
+
+    def forfeit(self, why: str, *, kill: bool = False) -> None:
+        """It may run no longer."""
+
+    def part(self) -> None:
+        """It has ended, and the lease is given away."""
+
+    def stand_by(self, host: str) -> None:
+        """Another host has it."""
+
+    def doubt(self) -> None:
+        """Nobody can tell who has it, because Redis is away."""
+
+
+class Tenure:
+    """One candidate's part in the competition for a lease."""
+
+    def __init__(self, record: Record, fences: Fences, label: str, lease: float) -> None:
+        """`lease` is the time in seconds within which another host's beat is to send."""
+        self._record = record
+        self._fences = fences
+        self._label = label
+        self._turn = lease / TURNS
+        self._stillness = Stillness(lease / 2)
+        self._runs: dict[str, float] = {}
+        self._fence = 0
+        self._restore = False
+        self._deaf = 0
+        self._hurry = asyncio.Event()
+
+    def hurry(self) -> None:
+        """Something changed: take the next turn at once."""
+        self._hurry.set()
+
+    async def run(self, beat: Aspirant) -> None:
+        """Compete, for ever."""
+        while True:
+            self._hurry.clear()
+            try:
+                async with asyncio.timeout(STEP):
+                    await self._step(beat)
+            except (BusUnavailable, RedisError, TimeoutError):  # the outbox says so in the log
+                self._stillness.forget()
+                self._restore = True
+                beat.doubt()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), self._turn)
+
+    async def _step(self, beat: Aspirant) -> None:
+        if self._fence:
+            await self._keep(beat)
+        elif beat.competes:
+            await self._seek(beat)
+
+    async def _keep(self, beat: Aspirant) -> None:
+        self._deaf = 0 if beat.answers() else self._deaf + 1
+        if self._deaf >= DEAF:
+            log.error("The beat of %s does not answer: it is ended, and its lease given away", self._label)
+            fence = self._lose()
+            beat.forfeit("it did not answer", kill=True)
+            await self._record.release(fence)
+        elif not beat.competes and not beat.present:
+            beat.part()
+            await self._record.release(self._lose())
+        elif await self._renewed():
+            self._restore = False
+        else:
+            self._lose()
+            seen = await self._record.look()
+            log.warning("The lease of the beat of %s was lost to %s", self._label, seen.host or "nobody")
+            beat.forfeit(f"beat runs on {seen.host or 'another host'} now")
+
+    async def _renewed(self) -> bool:
+        renewal = await self._record.renew(self._fence, self._runs if self._restore else {})
+        if renewal is Renewal.PUT_BACK:
+            renewal = await self._record.renew(self._fence, self._runs)
+        return renewal is not Renewal.LOST
+
+    async def _seek(self, beat: Aspirant) -> None:
+        seen = await self._record.look()
+        known = self._fences.fence(self._label)
+        self._fences.learn(self._label, seen.fence)
+        if self._taken_by_another(seen, known):
+            beat.stand_by(seen.host)
+        elif (taken := await self._record.take(seen, known)) is not None:
+            self._fences.learn(self._label, taken.fence)
+            taken = Taken(taken.fence, _by_our_clock(taken.runs))
+            log.info("Holds the lease of the beat of %s, fence %d", self._label, taken.fence)
+            self._fence, self._runs, self._deaf = taken.fence, dict(taken.runs), 0
+            beat.permit(taken)
+        else:
+            self.hurry()
+
+    def _taken_by_another(self, seen: Seen, known: int) -> bool:
+        """Whether to wait.
+
+        What is older than what we know comes from a Redis that has lost its memory: its holder, should there be one,
+        is given time to put it right.
+        """
+        if self._record.ours(seen):
+            return False
+        free = not seen.owner and seen.fence >= known
+        return not free and not self._stillness.look(seen, asyncio.get_running_loop().time())
+
+    def _lose(self) -> int:
+        fence, self._fence = self._fence, 0
+        self._stillness.forget()
+        return fence
+
+    async def claim(self, fence: int, entry: str, at: float) -> bool:
+        """Whether the beat that was permitted with this fence may send this entry now; `at` is the time it notes.
+
+        A claim that was noted and is never sent is lost: nothing is sent twice.
+        """
+        if not fence or fence != self._fence:
+            return False
+        try:
+            async with asyncio.timeout(STEP):
+                granted = await self._record.claim(fence, entry, at)
+        except (BusUnavailable, RedisError, TimeoutError):
+            return False
+        if granted:
+            self._runs[entry] = at
+        else:
+            self.hurry()
+        return granted
+
+    def begin(self, fence: int, runs: Runs) -> None:
+        """Note from when on entries count that have never been sent, so that the next holder misses none of them."""
+        if fence == self._fence:
+            self._runs = {**runs, **self._runs}
+            self._restore = True
+
+    async def leave(self, beat: Aspirant) -> None:
+        """Give it away if its beat is gone; one that runs on keeps it for the next controller."""
+        if self._fence and not beat.present:
+            with contextlib.suppress(BusUnavailable, RedisError, TimeoutError):
+                async with asyncio.timeout(STEP):
+                    await self._record.release(self._lose())
+
+
+def _by_our_clock(runs: Runs) -> Runs:
+    """A former holder whose clock was ahead must not keep us silent until ours has caught up."""
+    now = time.time()
+    return {entry: min(at, now) for entry, at in runs.items()}

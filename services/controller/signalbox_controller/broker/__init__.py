@@ -1,0 +1,1 @@
+"""What a dead worker held: its unacknowledged messages, and its unpublished events."""

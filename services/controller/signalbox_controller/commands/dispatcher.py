@@ -1,0 +1,191 @@
+"""The desk that commands come in at: each is checked, carried out once, and answered."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from signalbox.bus.consumer import Entry
+from signalbox.bus.signing import verify
+from signalbox.errors import BadSignature, UnreadableMessage
+from signalbox.messages.base import utc_now
+from signalbox.messages.codec import decode_command
+from signalbox.messages.commands import (
+    AnyCommand,
+    CancelTask,
+    CancelTasks,
+    Command,
+    RestartProcesses,
+    StartProcesses,
+    StopProcesses,
+)
+from signalbox.messages.events import CommandDone, CommandGiven, CommandRefused
+from signalbox.messages.receipts import Answered
+from signalbox_controller.commands.cancel import cancel_task
+from signalbox_controller.commands.cancel_many import cancel_tasks
+from signalbox_controller.commands.deduplication import Memory
+from signalbox_controller.commands.ports import Ports, Result
+from signalbox_controller.commands.restart import restart_processes
+from signalbox_controller.commands.start_stop import start_processes, stop_processes
+from signalbox_controller.state.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Any, Ports], Awaitable[Result]]
+
+#: Exactly one for each command.
+COMMAND_HANDLERS: Mapping[type[Command], Handler] = {
+    CancelTask: cancel_task,
+    CancelTasks: cancel_tasks,
+    StopProcesses: stop_processes,
+    StartProcesses: start_processes,
+    RestartProcesses: restart_processes,
+}
+
+
+#: Those that do not expire.
+CANCELS = (CancelTask, CancelTasks)
+
+
+class Unacceptable(Exception):
+    """An entry that has to be buried; the text is the reason."""
+
+
+class Desk:
+    """Takes entries of the command stream, any number at once."""
+
+    def __init__(
+        self, ports: Ports, memory: Memory, outbox: Outbox, key: str, since: datetime, cancels_since: datetime
+    ) -> None:
+        """What expired before `since` is not this host's business, and is passed over in silence.
+
+        Cancels are carried out however late they are read, if they expired after `cancels_since`: a task id never
+        comes to mean another task, so that no harm is done, and a cancel that gets lost is one that never happened.
+        """
+        self._ports = ports
+        self._memory = memory
+        self._outbox = outbox
+        self._key = key
+        self._since = since
+        self._cancels_since = cancels_since
+
+    async def take(self, entry: Entry) -> None:
+        """Do what an entry asks; when this returns, it is done, told and durable, and may be acknowledged.
+
+        Raises:
+            Unacceptable: it has to be buried.
+        """
+        try:
+            command = decode_command(entry.data)
+        except UnreadableMessage as error:
+            raise Unacceptable(str(error)) from error
+        try:
+            verify(self._key, entry.data, entry.signature)
+        except BadSignature as error:
+            if self._memory.recall(command.command_id) is None:  # or anybody could spoil the answer to a real one
+                await self._refuse(command, str(error))
+            raise Unacceptable(str(error)) from error
+        if self._addressed(command) and not await self._answered_before(command):
+            await self._consider(command)
+
+    def _addressed(self, command: AnyCommand) -> bool:
+        hosts = () if isinstance(command, CANCELS) else command.hosts
+        return not hosts or self._ports.host in hosts
+
+    async def _answered_before(self, command: AnyCommand) -> bool:
+        """Give the answer again that was given; while a command is being carried out its answer is still to come."""
+        seen = self._memory.recall(command.command_id)
+        if seen is None:
+            return self._memory.before(command.command_id)
+        if seen.answer is not None:
+            await self._outbox.published(receipts=[seen.answer])
+        return True
+
+    async def _consider(self, command: AnyCommand) -> None:
+        if command.expires_at > (self._cancels_since if isinstance(command, CANCELS) else utc_now()):
+            await self._carry_out(command)
+        elif command.expires_at > self._since:
+            expired = f"it expired at {command.expires_at:%H:%M:%S} UTC, before this host could carry it out"
+            await self._refuse(command, expired)
+
+    async def _refuse(self, command: AnyCommand, reason: str) -> None:
+        log.warning("%s %s by %s: refused, as %s", _name(command), command.command_id, command.issued_by, reason)
+        event = CommandRefused(at=utc_now(), host=self._ports.host, command_id=command.command_id, reason=reason)
+        await self._outbox.published(event, receipts=[self._answer(command, Result(verdict="refused", detail=reason))])
+
+    async def take_here(self, command: AnyCommand) -> Answered:
+        """Do what somebody on this host asks, and answer at once; the world is told as soon as Redis takes it."""
+        self._outbox.put(CommandGiven(at=utc_now(), host=self._ports.host, command=command))
+        result = await self._do(command)
+        answer = self._answer(command, result)
+        self._outbox.put(*result.events, _done(result, answer), receipts=[answer], published=result.published_all)
+        await self._ports.cancelled.on_disk()
+        return answer
+
+    async def _carry_out(self, command: AnyCommand) -> None:
+        self._memory.begin(command.command_id, command.expires_at)
+        result = await self._do(command)
+        answer = self._answer(command, result)
+        await self._outbox.published(*result.events, _done(result, answer), receipts=[answer])
+        result.published_all()
+        self._memory.finish(answer)
+        cancelled = self._ports.cancelled
+        await asyncio.gather(self._memory.sync(), cancelled.on_disk(), cancelled.in_redis())
+
+    async def _do(self, command: AnyCommand) -> Result:
+        try:
+            result = await COMMAND_HANDLERS[type(command)](command, self._ports)
+        except Exception:
+            log.exception("%s %s: our own code failed", _name(command), command.command_id)
+            result = _broken(command)
+        log.info("%s %s by %s: %s", _name(command), command.command_id, command.issued_by, result.verdict)
+        return result
+
+    def _answer(self, command: AnyCommand, result: Result) -> Answered:
+        return Answered(
+            command_id=command.command_id,
+            at=utc_now(),
+            host=self._ports.host,
+            verdict=result.verdict,
+            detail=result.detail,
+            task_id=command.task_id if isinstance(command, CancelTask) else None,
+            task_name=result.task_name,
+            tasks=result.tasks,
+            processes=result.processes,
+            tasks_killed=result.tasks_killed,
+        )
+
+
+def _done(result: Result, answer: Answered) -> CommandDone:
+    return CommandDone(
+        at=answer.at,
+        host=answer.host,
+        command_id=answer.command_id,
+        verdict=result.verdict,
+        detail=result.detail,
+        task_id=result.task_id,
+        tasks=result.tasks,
+        processes=result.processes,
+    )
+
+
+def _broken(command: AnyCommand) -> Result:
+    """The answer when a handler of ours raised."""
+    detail = "The controller failed at it; its log says how."
+    if isinstance(command, CancelTask):
+        return Result(verdict="unproven", detail=detail, task_id=command.task_id)
+    if isinstance(command, CancelTasks):
+        return Result(verdict="unproven", detail=detail)
+    return Result(verdict="incomplete", detail=detail)
+
+
+def _name(command: AnyCommand) -> str:
+    name = type(command).__name__
+    match command:
+        case CancelTask():
+            return f"{name} {command.task_id}"
+        case CancelTasks():
+            return f"{name} of {len(command.task_ids)} tasks"
+        case _:
+            return name

@@ -1,0 +1,101 @@
+"""The controller's own socket: an operator on this host gives the same commands here as over the bus.
+
+It needs nothing that could be away. Who may: whoever the kernel says runs as the controller's own user, or as root.
+"""
+
+import asyncio
+import logging
+import os
+import pwd
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from signalbox.errors import UnreadableMessage
+from signalbox.local.protocol import (
+    ISSUER,
+    REQUEST_LIMIT,
+    NotDone,
+    Reply,
+    ShowStatus,
+    decode_request,
+    encode,
+)
+from signalbox.messages.commands import AnyCommand, CancelTask, CancelTasks
+from signalbox_controller.commands.dispatcher import Desk
+from signalbox_controller.host.heartbeat import Heartbeat
+from signalbox_controller.linux.peers import peer_of
+
+log = logging.getLogger(__name__)
+
+#: Seconds that somebody who connects has to ask.
+REQUEST_WITHIN = 5.0
+#: Requests that are carried out at the same time.
+AT_ONCE = 32
+
+
+class Operator:
+    """Takes one request from each connection, and answers it there."""
+
+    def __init__(self, host: str, desk: Desk, heartbeat: Heartbeat) -> None:
+        self._host = host
+        self._desk = desk
+        self._heartbeat = heartbeat
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    @asynccontextmanager
+    async def listening(self, path: Path) -> AsyncIterator[None]:
+        """Take requests until the body ends."""
+        path.unlink(missing_ok=True)  # noqa: ASYNC240 - before anything else runs
+        server = await asyncio.start_unix_server(self._serve, path, limit=REQUEST_LIMIT)
+        path.chmod(0o600)  # noqa: ASYNC240 - nobody else can enter the folder meanwhile
+        try:
+            yield
+        finally:
+            server.close()
+            path.unlink(missing_ok=True)  # noqa: ASYNC240
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with self._slots:
+                writer.write(encode(await self._reply(reader, writer)))
+                await writer.drain()
+        except (OSError, TimeoutError) as error:
+            log.info("Whoever asked on this host did not wait for the answer: %s", error or "time-out")
+        finally:
+            writer.close()
+
+    async def _reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Reply:
+        async with asyncio.timeout(REQUEST_WITHIN):
+            try:
+                line = await reader.readline()
+            except ValueError as error:  # too long
+                return NotDone(message=f"That is not a request of this version: {error}")
+        if (uid := peer_of(writer.get_extra_info("socket")).uid) not in {0, os.getuid()}:
+            log.warning("User id %d may not give commands here: refused", uid)
+            return NotDone(message="Only root and the user that the controller runs as may give commands here.")
+        try:
+            request = decode_request(line)
+        except UnreadableMessage as error:
+            return NotDone(message=f"That is not a request of this version: {error}")
+        if isinstance(request, ShowStatus):
+            return self._heartbeat.seen()
+        return await self._carry_out(request, uid)
+
+    async def _carry_out(self, command: AnyCommand, uid: int) -> Reply:
+        issuer = f"{ISSUER}:{_name(uid)}@{self._host}"
+        command = msgspec.structs.replace(command, issued_by=issuer, issued_from=self._host)
+        if not isinstance(command, CancelTask | CancelTasks):
+            if not set(command.hosts) <= {self._host}:
+                return NotDone(message=f"This is {self._host}; its own socket reaches no other host.")
+            command = msgspec.structs.replace(command, hosts=(self._host,))
+        return await self._desk.take_here(command)
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

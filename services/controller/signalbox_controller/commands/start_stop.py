@@ -1,0 +1,50 @@
+"""StopProcesses and StartProcesses: the desired state first, on disk, then the processes."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from signalbox.messages.base import ProcessState
+from signalbox.messages.commands import StartProcesses, StopProcesses
+from signalbox.messages.receipts import ProcessReport
+from signalbox_controller.commands.ports import Ports, Result
+from signalbox_controller.words import Order
+
+_NOT_HERE = Result(verdict="unknown", detail="No process of that name is configured on this host.")
+
+
+# What others launched is reported with the rest, and left alone: as long as it runs, a stop is not what it says.
+
+
+async def stop_processes(command: StopProcesses, ports: Ports) -> Result:
+    """Stop them, and answer once they are gone, with everything that descended from them."""
+    processes, guests = ports.fleet.select(command.processes), ports.fleet.guests.select(command.processes)
+    if not processes and not guests:
+        return _NOT_HERE
+    await ports.fleet.want(processes, "stopped")
+    order = Order(by=command.issued_by, reason=command.reason, redeliver=command.redeliver)
+    reports = await ports.fleet.stop(processes, order, command.mode, command.timeout)
+    reports += [guest.report() for guest in ports.fleet.guests.select(command.processes)]
+    return _result("stopped", "stopped", reports, sum(process.tasks_killed for process in processes))
+
+
+async def start_processes(command: StartProcesses, ports: Ports) -> Result:
+    """Start them, and answer once they consume, or are known not to."""
+    processes = ports.fleet.select(command.processes)
+    guests = ports.fleet.guests.select(command.processes) if command.processes else []
+    if not processes and not guests:
+        return _NOT_HERE
+    await ports.fleet.want(processes, "running")
+    reports = await ports.fleet.start(processes)
+    return _result("started", "running", [*reports, *(guest.report() for guest in guests)])
+
+
+def _result(
+    verdict: Literal["stopped", "started"], wanted: ProcessState, reports: Sequence[ProcessReport], killed: int = 0
+) -> Result:
+    amiss = [report for report in reports if report.state != wanted and not report.standby]
+    return Result(
+        verdict="incomplete" if amiss else verdict,
+        detail=" ".join(f"{report.name} is {report.state}: {report.message}." for report in amiss),
+        processes=tuple(reports),
+        tasks_killed=killed,
+    )

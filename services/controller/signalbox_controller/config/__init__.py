@@ -1,0 +1,1 @@
+"""Configuration of one controller: `signalbox.toml`, and the folders that the controller keeps."""

@@ -1,0 +1,101 @@
+"""Where a controller keeps its things, below its data folder."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+import signalbox_agent
+from signalbox.local.places import AGENTS, OPERATOR, guest_folder, run_folder
+from signalbox_controller.errors import AlreadyRunning, ControllerError
+
+
+class Folders(msgspec.Struct, frozen=True):
+    """The folders of one controller."""
+
+    #: What the Celery processes print; other services may have their logs there, too.
+    logs: Path
+    #: What has to survive a restart.
+    state: Path
+    #: For the sockets; nobody else may look into it.
+    run: Path
+    #: What workers that others launch have on their PYTHONPATH.
+    guest: Path
+    #: What the processes that we launch have on their PYTHONPATH: the agent, and nothing else of ours.
+    agent: Path
+
+    @property
+    def cancelled(self) -> Path:
+        """The ids of the tasks that must never run here."""
+        return self.state / "cancelled"
+
+    @property
+    def socket(self) -> Path:
+        """Where the agents find us: the same across restarts, so that they find the next controller, too."""
+        return self.run / AGENTS
+
+    @property
+    def operator(self) -> Path:
+        """Where people on this host find us when the bus is away."""
+        return self.run / OPERATOR
+
+
+def prepare(data: Path) -> Folders:
+    """Make the folders.
+
+    Raises:
+        ControllerError: the folder for the sockets belongs to somebody else.
+    """
+    data = data.absolute()
+    folders = Folders(data / "logs", data / "controller", run_folder(data), guest_folder(data), data / "agent")
+    for folder in (data, folders.logs, folders.state, folders.run):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folders.run.is_symlink() or folders.run.stat().st_uid != os.getuid():
+        raise ControllerError(f"{folders.run} belongs to somebody else; remove it or set SIGNALBOX_DATA elsewhere")
+    folders.run.chmod(0o700)
+    return folders
+
+
+def link_agent(folders: Folders) -> None:
+    """Have the agent, and nothing that is installed beside it, in the folder for PYTHONPATH."""
+    folders.agent.mkdir(mode=0o700, exist_ok=True)
+    link = folders.agent / signalbox_agent.__name__
+    package = Path(signalbox_agent.__file__).parent
+    if not (link.is_symlink() and link.readlink() == package):
+        fresh = link.with_name(f"{link.name}.new")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(package)
+        fresh.replace(link)
+
+
+def show_cancelled(folders: Folders) -> None:
+    """Let the agents find it beside their socket."""
+    beside = folders.run / folders.cancelled.name
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(folders.cancelled)
+
+
+def lock(folders: Folders) -> IO[str]:
+    """Hold the data folder until the answered file is closed.
+
+    Raises:
+        AlreadyRunning: another controller holds it.
+    """
+    file = (folders.state / "controller.lock").open("a+", encoding="ascii")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read().strip() or "unknown"
+        file.close()
+        raise AlreadyRunning(
+            f"the controller with pid {holder} already uses {folders.state.parent};"
+            " stop it, or set SIGNALBOX_DATA elsewhere"
+        ) from None
+    file.seek(0)
+    file.truncate()
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file

@@ -1,0 +1,267 @@
+"""`signalbox.toml`: what a controller runs on its host, read and checked once at the start."""
+
+import os
+import re
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from signalbox_controller.config.celery_options import taboo
+from signalbox_controller.config.specs import ProcessSpec, RestartPolicy, WatchSpec
+from signalbox_controller.errors import ConfigurationError
+from signalbox_controller.logs.logfile import Limits
+
+T = TypeVar("T")
+
+#: Names become file names and parts of Celery's node names.
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+Queue = Annotated[str, msgspec.Meta(pattern=r"^[^,\s]+$")]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Patience = Annotated[float, msgspec.Meta(ge=1)]
+
+_REFERENCE = re.compile(r"\$\{([^}]*)\}")
+_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>.*)`)?$", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
+
+
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file."""
+
+
+class Worker(_Table, frozen=True, kw_only=True):
+    """`[[apps.<app>.workers]]`; durations are in seconds."""
+
+    name: Name
+    queues: Annotated[tuple[Queue, ...], msgspec.Meta(min_length=1)] = ("celery",)
+    concurrency: Annotated[int, msgspec.Meta(ge=1)] = 4
+    pool: Literal["prefork", "threads", "solo", "gevent", "eventlet"] = "prefork"
+    options: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+    start_timeout: Patience = 30.0
+    stop_timeout: Seconds = 30.0
+    kill_after: Seconds = 5.0
+    restart: RestartPolicy = "on-failure"
+    restart_limit: Annotated[int, msgspec.Meta(ge=1)] = 8
+
+
+class Beat(_Table, frozen=True, kw_only=True):
+    """`[apps.<app>.beat]`; durations are in seconds."""
+
+    name: Name = "beat"
+    options: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+    start_timeout: Patience = 30.0
+    stop_timeout: Seconds = 30.0
+    lease: Seconds = 10.0
+
+
+class Watch(_Table, frozen=True, kw_only=True):
+    """`[apps.<app>.watch]`: look after workers of the application that have no agent."""
+
+    enable_events: bool = True
+    lost_after: Patience = 300.0
+
+
+class App(_Table, frozen=True, kw_only=True):
+    """`[apps.<app>]`: one Celery application."""
+
+    app: Text
+    directory: str = "."
+    python: Text = sys.executable
+    environment: dict[str, str] = {}
+    minimum_running: Annotated[int, msgspec.Meta(ge=0)] = 0
+    workers: list[Worker] = []
+    beat: Beat | None = None
+    watch: Watch | None = None
+
+
+class Logs(_Table, frozen=True, kw_only=True):
+    """`[logs]`: how much of what the processes print is kept."""
+
+    max_bytes: Annotated[int, msgspec.Meta(ge=65_536)] = 10_485_760
+    keep: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 5
+
+
+class _File(_Table, frozen=True, kw_only=True):
+    """The top level; each application is read by itself, so that a complaint can name it."""
+
+    host: Name = ""
+    logs: Logs = Logs()
+    apps: Annotated[dict[Name, dict[str, Any]], msgspec.Meta(min_length=1)]
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """What the file says, with every path absolute and every reference resolved."""
+
+    #: Empty when the file leaves it to the environment.
+    host: str
+    processes: tuple[ProcessSpec, ...]
+    logs: Limits = Limits()
+    #: Applications whose workers without an agent are watched from here.
+    watches: tuple[WatchSpec, ...] = ()
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> Configuration:
+    """Read and check the file; `environ` is what `${NAME}` refers to.
+
+    Raises:
+        ConfigurationError: the file is missing or makes no sense.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"{path} does not exist; copy signalbox.example.toml, or set SIGNALBOX_CONFIG to where it is"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: not TOML: {error}; correct that place") from error
+    top = _convert(path, "", document, _File)
+    apps = {label: _convert(path, f"apps.{label}", table, App) for label, table in top.apps.items()}
+    drafts = [spec for label, app in apps.items() for spec in _specs(path, label, app, environ)]
+    limits = Limits(max_bytes=top.logs.max_bytes, keep=top.logs.keep)
+    watches = tuple(spec for label, app in apps.items() for spec in _watches(path, label, app, environ))
+    return Configuration(top.host, _uniquely_named(path, drafts), limits, watches)
+
+
+def _convert(path: Path, key: str, value: object, shape: type[T]) -> T:
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{path}: {_complaint(str(error), key, shape)}") from error
+
+
+def _complaint(error: str, key: str, shape: type) -> str:
+    """The words of msgspec, with the key as it is written in the file, and what could stand there instead."""
+    found = _PLACE.match(error)
+    what, place = (found["what"], found["key"] or "$") if found else (error, "$")
+    where = (key + place.removeprefix("$")).lstrip(".") or "the top level"
+    if unknown := _UNKNOWN.match(what):
+        table = _table_at(place, shape)
+        known = ", ".join(field for field in table.__struct_fields__)
+        return f"{where} has a key {unknown[1]!r} that means nothing here; remove it or use one of: {known}"
+    return f"{where}: {what[0].lower()}{what[1:]}; see signalbox.example.toml for what it may be"
+
+
+def _table_at(place: str, shape: type) -> type[msgspec.Struct]:
+    if ".workers" in place:
+        return Worker
+    if ".beat" in place:
+        return Beat
+    if ".watch" in place:
+        return Watch
+    return _File if shape is _File else App
+
+
+def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iterator[ProcessSpec]:
+    folder = path.absolute().parent
+    directory = folder / app.directory
+    if not directory.is_dir():
+        raise ConfigurationError(f"{path}: apps.{label}.directory: there is no folder {directory}; correct it")
+    _check(path, label, app)
+    python = _python(folder, app)
+    general = _resolved(path, f"apps.{label}.environment", app.environment, environ)
+    for worker in app.workers:
+        own = _resolved(path, f"apps.{label}.workers.{worker.name}.environment", worker.environment, environ)
+        yield ProcessSpec(
+            name=worker.name,
+            kind="worker",
+            app=app.app,
+            label=label,
+            directory=directory,
+            python=python,
+            environment=general | own,
+            options=worker.options,
+            start_timeout=worker.start_timeout,
+            stop_timeout=worker.stop_timeout,
+            kill_after=worker.kill_after,
+            restart=worker.restart,
+            restart_limit=worker.restart_limit,
+            queues=worker.queues,
+            concurrency=worker.concurrency,
+            pool=worker.pool,
+            minimum_running=app.minimum_running,
+        )
+    if app.beat is not None:
+        own = _resolved(path, f"apps.{label}.beat.environment", app.beat.environment, environ)
+        yield ProcessSpec(
+            name=app.beat.name,
+            kind="beat",
+            app=app.app,
+            label=label,
+            directory=directory,
+            python=python,
+            environment=general | own,
+            options=app.beat.options,
+            start_timeout=app.beat.start_timeout,
+            stop_timeout=app.beat.stop_timeout,
+            lease=app.beat.lease,
+        )
+
+
+def _watches(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iterator[WatchSpec]:
+    if app.watch is not None:
+        folder = path.absolute().parent
+        yield WatchSpec(
+            app=app.app,
+            label=label,
+            directory=folder / app.directory,
+            python=_python(folder, app),
+            environment=_resolved(path, f"apps.{label}.environment", app.environment, environ),
+            enable_events=app.watch.enable_events,
+            lost_after=app.watch.lost_after,
+        )
+
+
+def _python(folder: Path, app: App) -> str:
+    return str(folder / app.python if "/" in app.python else app.python)
+
+
+def _check(path: Path, label: str, app: App) -> None:
+    """Complain of what each key may say by itself, and all together must not."""
+    for worker in app.workers:
+        if complaint := taboo("worker", worker.options):
+            raise ConfigurationError(f"{path}: apps.{label}.workers.{worker.name}.options: {complaint}")
+    if app.beat is not None and (complaint := taboo("beat", app.beat.options)):
+        raise ConfigurationError(f"{path}: apps.{label}.beat.options: {complaint}")
+    if app.minimum_running and app.minimum_running >= len(app.workers):
+        raise ConfigurationError(
+            f"{path}: apps.{label}.minimum_running is {app.minimum_running}, of {len(app.workers)} workers: none could"
+            " ever be restarted; it must be lower than their number"
+        )
+
+
+def _resolved(path: Path, key: str, values: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    def value_of(reference: re.Match[str]) -> str:
+        try:
+            return environ[reference[1]]
+        except KeyError:
+            raise ConfigurationError(
+                f"{path}: {key} refers to ${{{reference[1]}}}, which is not set; "
+                "set it in the controller's environment or write the value itself"
+            ) from None
+
+    return {name: _REFERENCE.sub(value_of, value) for name, value in values.items()}
+
+
+def _uniquely_named(path: Path, drafts: list[ProcessSpec]) -> tuple[ProcessSpec, ...]:
+    """Give a name that two applications use the application's name in front; node names are unique then, too."""
+    for (label, name), count in Counter((spec.label, spec.name) for spec in drafts).items():
+        if count > 1:
+            raise ConfigurationError(f"{path}: apps.{label}: two processes are called {name!r}; give one another name")
+    uses = Counter(spec.name for spec in drafts)
+    specs = tuple(
+        msgspec.structs.replace(spec, name=f"{spec.label}-{spec.name}") if uses[spec.name] > 1 else spec
+        for spec in drafts
+    )
+    for name, count in Counter(spec.name for spec in specs).items():
+        if count > 1:
+            raise ConfigurationError(f"{path}: two processes come to be called {name!r}; give one another name")
+    return specs

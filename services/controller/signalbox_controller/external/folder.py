@@ -1,0 +1,45 @@
+"""The guest folder: what one names in `PYTHONPATH` to have the agent in a worker that one launches oneself.
+
+It holds all that this needs, the agent included, so that a container which mounts the data folder needs nothing else.
+"""
+
+import logging
+from pathlib import Path
+
+import signalbox_agent
+
+log = logging.getLogger(__name__)
+
+_AGENT = Path(signalbox_agent.__file__).parent
+_HOOK = "sitecustomize.py"
+
+
+def set_out(folder: Path, socket: Path) -> None:
+    """Bring the folder up to date; a disk that is full keeps nobody from supervising the rest."""
+    try:
+        _set_out(folder, socket)
+    except OSError as error:
+        log.error("%s cannot be written: %s; workers that others launch cannot join", folder, error)  # noqa: TRY400
+    else:
+        log.info("Workers that others launch join with PYTHONPATH=%s", folder)
+
+
+def _set_out(folder: Path, socket: Path) -> None:
+    """File by file: a worker may be starting from it at this moment."""
+    package = folder / signalbox_agent.__name__
+    written = {package / source.relative_to(_AGENT): source for source in sorted(_AGENT.rglob("*.py"))}
+    for target, source in written.items():
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(target, source.read_bytes())
+    for stale in sorted(set(package.rglob("*.py")) - set(written)):
+        stale.unlink()
+    _write(folder / "socket", f"{socket}\n".encode())
+    _write(folder / _HOOK, (_AGENT / _HOOK).read_bytes())
+
+
+def _write(path: Path, content: bytes) -> None:
+    if path.is_file() and path.read_bytes() == content:
+        return
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_bytes(content)
+    fresh.replace(path)

@@ -1,0 +1,1 @@
+"""All supervised processes of the host, and rolling restarts."""

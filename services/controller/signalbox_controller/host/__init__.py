@@ -1,0 +1,1 @@
+"""The host itself: its name in the fleet, and its heartbeat."""

@@ -1,0 +1,59 @@
+"""Saying regularly that this host is here, what it supervises, and which tasks it runs."""
+
+import asyncio
+import contextlib
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from signalbox.bus.presence import announce, withdraw
+from signalbox.errors import BusUnavailable
+from signalbox.messages.base import utc_now
+from signalbox.messages.events import HostLeft, HostSeen
+from signalbox_controller.fleet.fleet import Fleet
+from signalbox_controller.state.outbox import Outbox
+
+#: Seconds between two signs of life.
+INTERVAL = 2.0
+#: Seconds that adopted workers have to tell what they run; a list without theirs would look like lost tasks.
+ADOPTION = 5.0
+
+
+class Heartbeat:
+    """The host's signs of life: presence for those who give commands, HostSeen for the record."""
+
+    def __init__(self, host: str, redis: Redis, outbox: Outbox, fleet: Fleet) -> None:
+        self._host = host
+        self._redis = redis
+        self._outbox = outbox
+        self._fleet = fleet
+        self._leaving = False
+
+    async def run(self) -> None:
+        """Beat until the controller leaves."""
+        loop = asyncio.get_running_loop()
+        adopted_by = loop.time() + ADOPTION
+        while not self._leaving:
+            with contextlib.suppress(BusUnavailable, RedisError):  # the outbox says so in the log
+                await announce(self._redis, self._host)
+            # While Redis is away old signs of life are of no use to anybody: they are not kept.
+            if self._outbox.connected and (self._fleet.complete or loop.time() > adopted_by):
+                self._outbox.put(self.seen())
+            await asyncio.sleep(INTERVAL)
+
+    def seen(self) -> HostSeen:
+        """How everything on this host is."""
+        return HostSeen(
+            at=utc_now(),
+            host=self._host,
+            processes=self._fleet.standing(),
+            running=self._fleet.running(),
+            interval=INTERVAL,
+        )
+
+    async def leave(self) -> None:
+        """Say that the host's controller ends on purpose; as far as Redis listens."""
+        self._leaving = True
+        self._outbox.put(HostLeft(at=utc_now(), host=self._host))
+        with contextlib.suppress(BusUnavailable, RedisError):
+            await withdraw(self._redis, self._host, empty=self._fleet.empty)

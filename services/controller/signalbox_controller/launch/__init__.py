@@ -1,0 +1,1 @@
+"""Launching a process, and the record of what was launched."""

@@ -1,0 +1,79 @@
+"""Launching a Celery process: its command line, its environment, its log file."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from signalbox.settings import Settings
+from signalbox_controller.config.specs import ProcessSpec, WatchSpec
+
+
+class Launcher(msgspec.Struct, frozen=True, kw_only=True):
+    """All that launching needs and that is the same for every process of a host."""
+
+    host: str
+    #: The controller's folders; see `folders.py`.
+    logs: Path
+    state: Path
+    #: Comes first on the PYTHONPATH of every process; holds the package of the agent.
+    agent: Path
+    #: Where the agents find us.
+    socket: Path
+    #: What the processes inherit.
+    environ: Mapping[str, str]
+
+    def log(self, spec: ProcessSpec) -> Path:
+        """The file that its output goes to."""
+        return self.logs / f"{spec.name}.log"
+
+    def launch(self, spec: ProcessSpec, instance: str) -> subprocess.Popen[bytes]:
+        """Launch it in a session of its own; returns when the interpreter runs, long before Celery is ready.
+
+        Raises:
+            OSError: the interpreter cannot be run.
+        """
+        with self.log(spec).open("ab") as log:
+            return subprocess.Popen(
+                command_line(spec, self.host, self.state),
+                cwd=spec.directory,
+                env=self.environment(spec, instance),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def helper_environment(self, spec: ProcessSpec | WatchSpec) -> dict[str, str]:
+        """The variables of a process of ours that needs the application, and is no agent."""
+        variables = {**self.environ, **spec.environment}
+        path = variables.get("PYTHONPATH")
+        return {**variables, "PYTHONPATH": f"{self.agent}:{path}" if path else str(self.agent)}
+
+    def environment(self, spec: ProcessSpec, instance: str) -> dict[str, str]:
+        """The variables of one process; the agent's folder comes first on its PYTHONPATH."""
+        ours = {"SIGNALBOX_AGENT_SOCKET": str(self.socket), "SIGNALBOX_INSTANCE": instance}
+        return {**self.helper_environment(spec), **ours}
+
+
+def inheritable(environ: Mapping[str, str], settings: Settings) -> dict[str, str]:
+    """The controller's own environment without ours, and without any variable that holds one of our secrets.
+
+    What an application needs of these must be given to it on purpose, in its own table of the file.
+    """
+    secrets = {settings.redis_url, settings.database_url, settings.key} - {""}
+    return {
+        name: value for name, value in environ.items() if not name.startswith("SIGNALBOX_") and value not in secrets
+    }
+
+
+def command_line(spec: ProcessSpec, host: str, state: Path) -> Sequence[str]:
+    """What is run; Celery's own events, gossip and mingle stay off, as the agent does their work."""
+    celery = (spec.python, "-m", "signalbox_agent", "-A", spec.app)
+    if spec.kind == "beat":
+        schedule = str(state / f"{spec.name}.schedule")
+        return (*celery, "beat", "-s", schedule, "--pidfile=", "-l", "INFO", *spec.options)
+    consumes = ("-Q", ",".join(spec.queues), "-c", str(spec.concurrency), "-P", spec.pool)
+    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+    return (*celery, "worker", "-n", spec.node(host), *consumes, *quiet, "-l", "INFO", *spec.options)

@@ -1,0 +1,1 @@
+"""Processes as Linux shows them: `/proc`, process trees, signals, exit statuses, the out-of-memory killer."""

@@ -1,0 +1,112 @@
+"""Ending processes, and seeing that they are gone.
+
+Signals go through pidfds (pidfd_open(2)) after the start time was compared, so that a pid which was given
+to somebody else meanwhile is never hit.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterable
+
+from signalbox_controller.linux import procfs
+from signalbox_controller.linux.procfs import Proc
+from signalbox_controller.linux.reaper import Reaper
+
+#: Seconds within which whatever was sent KILL has to be gone; longer only in uninterruptible sleep.
+KILL_DEADLINE = 3.0
+#: Seconds that a zombie is waited for which is not ours to reap: it does no harm, but its pid still shows.
+UNREAPED = 0.1
+#: Seconds between looks for who has been forked meanwhile, or reaped by its own parent.
+LOOK = 0.002
+LOOK_MOST = 0.05
+
+
+def send(proc: Proc, number: signal.Signals) -> bool:
+    """Signal exactly this process; answer whether it was there."""
+    try:
+        handle = os.pidfd_open(proc.pid)
+    except OSError:
+        return False
+    try:
+        if not procfs.alive(proc):
+            return False
+        signal.pidfd_send_signal(handle, number)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
+async def gone(procs: Iterable[Proc], deadline: float, reaper: Reaper) -> list[Proc]:
+    """Wait until all of them have left the process table; answer those that could still do something then.
+
+    A zombie that its parent does not reap is waited for, too: while it is there, its pid can be looked up.
+
+    Args:
+        procs: whom to wait for.
+        deadline: on the loop's clock.
+        reaper: reaps those of them that are our children.
+    """
+    left, pause = list(procs), LOOK
+    loop = asyncio.get_running_loop()
+    while True:
+        reaper.reap()
+        left = [proc for proc in left if procfs.present(proc)]
+        if not left or loop.time() >= deadline:
+            return [proc for proc in left if procfs.alive(proc)]
+        await _death(left[0], min(pause, deadline - loop.time()))
+        pause = min(pause * 2, LOOK_MOST)
+
+
+async def _death(proc: Proc, wait: float) -> None:
+    """Return when the process dies, or after `wait` seconds; for a zombie, after `wait` seconds."""
+    if wait <= 0:
+        return
+    loop = asyncio.get_running_loop()
+    try:
+        handle = os.pidfd_open(proc.pid)
+    except OSError:
+        return
+    died = asyncio.Event()
+    try:
+        if procfs.alive(proc):
+            loop.add_reader(handle, died.set)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(died.wait(), wait)
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
+
+
+async def terminate_all(find: Callable[[], Iterable[Proc]], reaper: Reaper, until: float) -> None:
+    """TERM, once, to all that `find` finds, and wait for them to go; on the loop's clock, at most until `until`."""
+    loop = asyncio.get_running_loop()
+    asked: set[Proc] = set()
+    while (found := list(find())) and loop.time() < until:
+        for proc in found:
+            if proc not in asked:
+                asked.add(proc)
+                send(proc, signal.SIGTERM)
+        await gone(found, min(until, loop.time() + LOOK_MOST), reaper)
+
+
+async def kill_all(find: Callable[[], Iterable[Proc]], reaper: Reaper, seconds: float = KILL_DEADLINE) -> list[Proc]:
+    """KILL all that `find` finds, and again what was forked meanwhile, until nothing is left.
+
+    Answers:
+        those that outlived it.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    seen: set[Proc] = set()
+    while found := list(find()):
+        seen.update(found)
+        for proc in found:
+            send(proc, signal.SIGKILL)
+        if loop.time() >= deadline:
+            return found
+        await gone(found, min(deadline, loop.time() + LOOK_MOST), reaper)
+    return await gone(seen, loop.time() + UNREAPED, reaper)

@@ -1,0 +1,40 @@
+"""Keeping the logs of all processes small, for as long as a controller is there."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from signalbox_controller.logs.logfile import LogFile
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks.
+EVERY = 5.0
+
+
+class Rotation:
+    """Looks at the logs in rounds."""
+
+    def __init__(self, logs: Iterable[LogFile], every: float = EVERY) -> None:
+        self._logs = tuple(logs)
+        self._every = every
+        #: Those that could not be trimmed, and are not told of again.
+        self._troubled: set[LogFile] = set()
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            for one in self._logs:
+                if one.full:
+                    await self._trim(one)
+            await asyncio.sleep(self._every)
+
+    async def _trim(self, one: LogFile) -> None:
+        try:
+            await asyncio.to_thread(one.trim)
+        except OSError as error:
+            if one not in self._troubled:
+                self._troubled.add(one)
+                log.error("%s grows beyond its limit: %s", one.path, error)  # noqa: TRY400 - the text says it all
+        else:
+            self._troubled.discard(one)

@@ -1,0 +1,1 @@
+"""Supervision of one process: its state machine, its supervisor, what follows its exit."""

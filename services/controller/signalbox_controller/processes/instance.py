@@ -1,0 +1,90 @@
+"""One launch of one process, from the moment it runs until the last of it is gone."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+
+from signalbox_controller.agents.session import Agent
+from signalbox_controller.linux import exit_status, procfs
+from signalbox_controller.linux.procfs import Proc
+from signalbox_controller.linux.reaper import Reaper
+from signalbox_controller.linux.signals import send
+from signalbox_controller.linux.tree import Tree
+
+
+class Life:
+    """A main process that is watched until it exits; launched by us, or adopted from a former controller."""
+
+    def __init__(
+        self,
+        instance: str,
+        main: Proc,
+        agent: Agent,
+        reaper: Reaper,
+        popen: subprocess.Popen[bytes] | None = None,
+        log_start: int = 0,
+        *,
+        gone: bool = False,
+    ) -> None:
+        """Without a `popen` the process is adopted: not our child any more; one that is `gone` ended before we came."""
+        self.instance = instance
+        self.main = main
+        self.agent = agent
+        self.tree = Tree(main, reaper, ours=popen is not None, gone=instance if gone else "")
+        #: Where its part of the log begins.
+        self.log_start = log_start
+        #: On the loop's clock, as soon as it consumed.
+        self.ready_at: float | None = None
+        #: Whether a stop was asked for.
+        self.asked = False
+        #: Whether it was ended because it did not begin to consume.
+        self.unready = False
+        self.ended = False
+        self._popen = popen
+        self._reaper = reaper
+        self._pidfd: int | None = None
+
+    def watch(self, ended: Callable[[int | None], None]) -> None:
+        """Call `ended` with the exit code, once, as soon as the main process has died; None where it is not known."""
+
+        def collect() -> None:
+            if not self.ended:
+                self.ended = True
+                code = self._popen.wait() if self._popen else exit_status.code_of(self.main, self._pidfd)
+                self._unwatch()
+                ended(code)
+
+        if self._popen is not None:
+            self._reaper.leave_to(self.main.pid, collect)
+        loop = asyncio.get_running_loop()
+        try:
+            self._pidfd = os.pidfd_open(self.main.pid)
+        except ProcessLookupError:
+            loop.call_soon(collect)
+            return
+        loop.add_reader(self._pidfd, collect)
+        if not procfs.present(self.main):
+            loop.call_soon(collect)
+
+    def _unwatch(self) -> None:
+        if self._pidfd is not None:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = None
+        self._reaper.forget(self.main.pid)
+
+    def leave(self) -> None:
+        """Stop watching: the process runs on, for the next controller to adopt."""
+        self._unwatch()
+        if self._popen is not None and self._popen.returncode is None:
+            self._popen.returncode = 0  # or its destructor would warn, and wait for what is not ours any more
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal the main process only: TERM is Celery's warm shutdown, QUIT its cold one."""
+        send(self.main, number)
+
+    def consumed(self) -> float:
+        """Seconds since it was ready; 0.0 when it never was."""
+        return 0.0 if self.ready_at is None else asyncio.get_running_loop().time() - self.ready_at

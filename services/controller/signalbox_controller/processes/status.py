@@ -1,0 +1,90 @@
+"""How a supervised process stands: what badges show, told to the world on each change and to whoever waits for one."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from signalbox.messages.base import ProcessState, utc_now
+from signalbox.messages.events import Event, ProcessChanged
+from signalbox.messages.receipts import ProcessReport
+from signalbox_controller.config.specs import ProcessSpec
+from signalbox_controller.processes.desired import Wish
+
+
+class Standing:
+    """The changeable part of a process's public face; set what changed, then `tell`."""
+
+    def __init__(self, spec: ProcessSpec, host: str, wish: Wish, tell: Callable[[Event], None]) -> None:
+        self.state: ProcessState = "stopped"
+        self.wish: Wish = wish
+        self.message = "not started yet" if wish == "running" else "was stopped by a person and stays so"
+        self.instance = ""
+        self.pid: int | None = None
+        self.exit_code: int | None = None
+        #: A beat that does not run because another host's does.
+        self.standby = False
+        #: When it will be killed, while it has time to stop.
+        self.kill_at: datetime | None = None
+        self._since: datetime = utc_now()
+        self._spec = spec
+        self._host = host
+        self._publish = tell
+        self._told: ProcessChanged | None = None
+        self._changed = asyncio.Event()
+
+    def enter(self, state: ProcessState) -> None:
+        """Be in another state from now on."""
+        self.state = state
+        self._since = utc_now()
+
+    def tell(self) -> None:
+        """Publish what it is like now, unless that was told before."""
+        now = self.event()
+        if self._told is None or msgspec.structs.replace(now, at=self._told.at) != self._told:
+            self._told = now
+            self._publish(now)
+            self._changed.set()
+            self._changed = asyncio.Event()
+
+    async def until(self, met: Callable[[], bool], seconds: float) -> bool:
+        """Wait for a change after which `met` holds, for at most so long; answer whether it does."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not met():
+                    await self._changed.wait()
+        except TimeoutError:
+            return met()
+        return True
+
+    def event(self) -> ProcessChanged:
+        """How it is, as an event."""
+        return ProcessChanged(
+            at=utc_now(),
+            host=self._host,
+            name=self._spec.name,
+            kind=self._spec.kind,
+            state=self.state,
+            desired=self.wish,
+            instance=self.instance,
+            pid=self.pid,
+            node=self._spec.node(self._host),
+            since=self._since,
+            exit_code=self.exit_code,
+            message=self.message,
+            standby=self.standby,
+            kill_at=self.kill_at,
+        )
+
+    def report(self) -> ProcessReport:
+        """How it is, as part of an answer."""
+        return ProcessReport(
+            name=self._spec.name,
+            kind=self._spec.kind,
+            state=self.state,
+            host=self._host,
+            pid=self.pid,
+            message=self.message,
+            standby=self.standby,
+        )

@@ -1,0 +1,73 @@
+"""How things are said to people: who did it, how a process ended, why a task failed with it."""
+
+import signal
+from collections.abc import Mapping
+
+import msgspec
+
+from signalbox.local.protocol import ISSUER
+from signalbox_controller.linux.out_of_memory import Finding
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """Who told a process to stop, and why."""
+
+    by: str
+    reason: str = ""
+    #: Whether tasks that are acknowledged late are to run again.
+    redeliver: bool = False
+
+    @property
+    def words(self) -> str:
+        """`alice: maintenance`, or only `alice`."""
+        return f"{person(self.by)}: {self.reason}" if self.reason else person(self.by)
+
+
+def person(issued_by: str) -> str:
+    """`user:alice` is alice, `local:root@web-07` root on web-07; a token or a service is called what it is."""
+    kind, _, name = issued_by.partition(":")
+    if kind == ISSUER and name:
+        return name.replace("@", " on ", 1)
+    return name if kind == "user" and name else issued_by.replace(":", " ", 1)
+
+
+#: What the kernel's word on a KILL adds to how a process ended.
+_MEMORY: Mapping[Finding, str] = {
+    "yes": ", by the kernel: out of memory",
+    "probably": ", probably by the kernel: it ended something then, as memory ran out",
+    "unseen": "; whether memory ran out cannot be seen from here",
+    "no": "",
+}
+
+
+def out_of_memory(finding: Finding) -> str:
+    """What to add to a death by KILL."""
+    return _MEMORY[finding]
+
+
+def exit_words(code: int | None, memory: Finding = "no") -> str:
+    """How it ended: `exit code 1`, `signal 9 (SIGKILL)`, the latter perhaps with what the kernel says of it."""
+    if code is None:
+        return "how it ended is not known, as an earlier controller launched it"
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        name = f"signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:
+        name = f"signal {-code}"
+    return name + out_of_memory(memory)
+
+
+def stopped(order: Order) -> str:
+    """The error of a task that was killed because its worker was stopped."""
+    return f"Celery was stopped by {order.words}"
+
+
+def lost(end: str) -> str:
+    """The error of a task whose worker died under it; `end` is how, in the words of `exit_words`."""
+    return f"Worker lost: {end}"
+
+
+def seconds(value: float) -> str:
+    """A duration as people write it."""
+    return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"

@@ -1,0 +1,28 @@
+"""The tree of commands."""
+
+import click
+
+from signalbox_cli.access import token, user
+from signalbox_cli.cancel import cancel
+from signalbox_cli.doctor import doctor
+from signalbox_cli.processes import restart, start, status, stop
+from signalbox_cli.tasks import tasks
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="celery-signalbox", message="signalbox %(version)s")
+def cli() -> None:
+    """See every Celery task and process, and stop the one that must stop.
+
+    Finds a running `make up` by itself: it reads client.json in the data folder that SIGNALBOX_DATA
+    names (.signalbox by default). For any other installation give --url and --token, or set
+    SIGNALBOX_URL and SIGNALBOX_TOKEN.
+
+    \b
+    Exit codes: 0 done · 1 refused or failed, with the server's sentence on standard error
+                2 the command line makes no sense · 3 Signalbox cannot be reached
+    """  # noqa: D301 - click wants the character itself
+
+
+for command in (cancel, stop, start, restart, status, tasks, token, user, doctor):
+    cli.add_command(command)

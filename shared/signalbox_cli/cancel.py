@@ -1,0 +1,111 @@
+"""`signalbox cancel`: end tasks, and say of each what came of it."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+from urllib.parse import quote
+
+import click
+
+from signalbox_cli.age import AGE
+from signalbox_cli.cancel_many import Chosen, cancel_chosen
+from signalbox_cli.errors import Refused
+from signalbox_cli.options import Asked, connected_or_local, show_json
+from signalbox_cli.outcome import outcome_of_one
+from signalbox_cli.table import say
+from signalbox_cli.waiting import waiting
+
+F = TypeVar("F", bound=Callable[..., None])
+
+#: Seconds that the server waits for proof when nobody says.
+_WAIT = 10.0
+
+_FILTER = (
+    click.option("--status", type=click.Choice(("pending", "running")), help="Tasks of this status; by default both."),
+    click.option("--name", metavar="NAME", help="Tasks of this name."),
+    click.option("--host", metavar="HOST", help="Tasks on this host."),
+    click.option("--queue", metavar="QUEUE", help="Tasks out of this queue."),
+    click.option("--match", "q", metavar="TEXT", help="Tasks whose name or id holds this."),
+    click.option("--older-than", type=AGE, metavar="AGE", help="Tasks older than this: 90s, 15m, 2h, 1d."),
+)
+
+_CHOOSING = ("status", "name", "host", "queue", "q", "older_than")
+
+
+def _filtering(command: F) -> F:
+    for option in reversed(_FILTER):
+        command = option(command)
+    return command
+
+
+def _sensible(command: F) -> F:
+    """Look whether it is said which tasks, before anybody is asked."""
+
+    @wraps(command)
+    def run(*, task_ids: tuple[str, ...], **arguments: object) -> None:
+        wanted = any(arguments[name] is not None for name in _CHOOSING)
+        if bool(task_ids) == wanted:
+            raise click.UsageError("Name the tasks by their IDs, or say which by --status, --name and so on; not both.")
+        command(task_ids=task_ids, **arguments)
+
+    return cast("F", run)
+
+
+@click.command()
+@click.argument("task_ids", nargs=-1, metavar="[ID]...")
+@_filtering
+@click.option("--limit", type=click.IntRange(1, 10_000), metavar="N", help="Of what matches, the newest N (10,000).")
+@click.option("--dry-run", is_flag=True, help="Only count what matches now.")
+@click.option("--yes", is_flag=True, help="Do not ask first.")
+@click.option("--reason", metavar="TEXT", help="Why, for the audit trail.")
+@click.option("--grace", type=click.FloatRange(0, 60), metavar="SECONDS", help="From TERM to KILL; else the worker's.")
+@click.option("--wait", type=click.FloatRange(0, 600), metavar="SECONDS", help="How long to wait for proof (10, 30).")
+@_sensible
+@connected_or_local
+def cancel(
+    api: Asked,
+    *,
+    as_json: bool,
+    task_ids: tuple[str, ...],
+    reason: str | None,
+    grace: float | None,
+    wait: float | None,
+    limit: int | None,
+    dry_run: bool,
+    yes: bool,
+    **chosen: str | float | None,
+) -> None:
+    """Cancel tasks and wait for the proof that they are dead: those with these IDs, or all that match.
+
+    What matches is counted and shown first, and you are asked, unless there is --yes or --json.
+
+    With several tasks each has an outcome of its own, and the exit code is 0 only when all of them were cancelled; one
+    that matched and finished meanwhile is no failure. A cancel that is accepted and not proven within --wait counts as
+    failed, unless --wait is 0.
+    """
+    ids = list(dict.fromkeys(task_ids))
+    wanted = {name: value for name, value in chosen.items() if value is not None}
+    if len(ids) == 1 and not dry_run:
+        _cancel_one(api, ids[0], {"reason": reason, "wait": wait, "grace": grace}, as_json=as_json)
+        return
+    body = {"reason": reason, "wait": wait, "grace": grace, "limit": limit}
+    choice = Chosen(ids=ids, wanted=wanted, body=body)
+    cancel_chosen(api, choice, as_json=as_json, dry_run=dry_run, ask=bool(wanted) and not (yes or as_json))
+
+
+def _cancel_one(api: Asked, task_id: str, body: dict[str, Any], *, as_json: bool) -> None:
+    path, wait = f"/scheduler/cancel-task/{quote(task_id, safe='')}/", body["wait"]
+    try:
+        with waiting("waiting for proof"):
+            status, answer = api.post(path, body, wait=_WAIT if wait is None else wait)
+    except Refused as error:
+        status, answer = error.status, {**error.body, "message": error.message}
+    outcome = outcome_of_one(task_id, status, answer)
+    good = outcome.status in ({"success", "accepted"} if wait == 0 else {"success"})
+    if as_json:
+        show_json([outcome])
+    if not good:
+        click.echo(outcome.message, err=True)
+        raise click.exceptions.Exit(1)
+    if not as_json:
+        say(outcome.message)

@@ -1,0 +1,127 @@
+"""What `signalbox doctor` looks at, one function a step; a step that cannot be reached is not guessed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from signalbox_cli.errors import Refused, Unreachable
+from signalbox_cli.guests import RECENT, folder, how_to_join, strangers
+from signalbox_cli.http import Api
+
+#: What to do about a part that `/readyz` finds wanting.
+_PARTS = {
+    "redis": "Nothing can be commanded without it: start Redis, or correct SIGNALBOX_REDIS_URL of the api.",
+    "database": "Cancels still work, the record follows later: start PostgreSQL, or correct SIGNALBOX_DATABASE_URL.",
+    "live": "Browsers see no changes until it is well: it needs Redis, and the reconciler.",
+}
+_LOG = "Read the log of the api."
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was looked at."""
+
+    check: str
+    ok: bool
+    detail: str
+    #: What to do when it is not well; of a note, what may be done.
+    advice: str = ""
+    #: Nothing is wrong, and something could be better.
+    note: bool = False
+
+
+def examine(api: Api, data: Path) -> Iterator[Check]:
+    """The steps after the address is known; ends where nothing further can be seen.
+
+    `data` is the data folder of this machine's controller, if it has one.
+    """
+    try:
+        api.call("GET", "/healthz")
+    except (Refused, Unreachable) as error:
+        yield Check(check="api", ok=False, detail=error.message, advice="Start the api, or correct the address.")
+        return
+    yield Check(check="api", ok=True, detail="answers")
+    token = _token(api)
+    yield token
+    if token.ok:
+        yield from _readiness(api)
+        yield from _celery(api)
+        yield from _strangers(api, data)
+
+
+def _token(api: Api) -> Check:
+    advice = "Make one with: signalbox token create --role operator NAME (as an admin), then set SIGNALBOX_TOKEN."
+    if not api.target.token:
+        return Check(check="token", ok=False, detail="none was given", advice=advice)
+    try:
+        user = api.get("/session").get("user") or {}
+    except Refused as error:
+        return Check(check="token", ok=False, detail=error.message, advice=advice if error.status == 401 else _LOG)
+    except Unreachable as error:
+        return Check(check="token", ok=False, detail=error.message, advice=_LOG)
+    return Check(check="token", ok=True, detail=f"{user.get('name', '?')}, role {user.get('role', '?')}")
+
+
+def _readiness(api: Api) -> Iterator[Check]:
+    try:
+        _, body = api.call("GET", "/readyz", accept=frozenset({503}))
+    except (Refused, Unreachable) as error:
+        yield Check(check="readiness", ok=False, detail=error.message, advice=_LOG)
+        return
+    for name, part in (body.get("parts") or {}).items():
+        yield Check(check=name, ok=bool(part.get("ok")), detail=part.get("detail", ""), advice=_PARTS.get(name, _LOG))
+
+
+def _celery(api: Api) -> Iterator[Check]:
+    try:
+        hosts: list[dict[str, Any]] = api.get("/scheduler/celery-status/").get("hosts", [])
+    except (Refused, Unreachable) as error:
+        yield Check(check="hosts", ok=False, detail=error.message, advice=_LOG)
+        return
+    if not hosts:
+        advice = "Start a controller on each host that runs Celery, with the same Redis and SIGNALBOX_KEY as the api."
+        yield Check(check="hosts", ok=False, detail="none has ever reported", advice=advice)
+    for host in hosts:
+        yield _host(host)
+        for process in host.get("processes", []):
+            yield _process(host, process)
+
+
+def _strangers(api: Api, data: Path) -> Iterator[Check]:
+    """Workers that others launched, as far as their tasks tell of them."""
+    try:
+        tasks = api.get("/scheduler/tasks/", {"limit": RECENT}).get("items", [])
+    except (Refused, Unreachable) as error:
+        yield Check(check="workers without an agent", ok=False, detail=error.message, advice=_LOG)
+        return
+    found = strangers(tasks)
+    if found:
+        detail = f"{', '.join(found)}: what they do is not confirmed, and a cancel of theirs is not proven"
+        advice = how_to_join(folder(data))
+        yield Check(check="workers without an agent", ok=True, note=True, detail=detail, advice=advice)
+    else:
+        where = folder(data)
+        detail = f"none is known; one that you launch yourself joins with PYTHONPATH={where}"
+        yield Check(check="workers without an agent", ok=True, detail=detail)
+
+
+def _host(host: dict[str, Any]) -> Check:
+    state = str(host.get("state", "unknown"))
+    advice = f"Look at the controller on {host['name']}: is it running, does it reach Redis, is the clock right?"
+    return Check(check=f"host {host['name']}", ok=state == "online", detail=state, advice=advice)
+
+
+def _process(host: dict[str, Any], process: dict[str, Any]) -> Check:
+    state, desired = str(process.get("state", "unknown")), str(process.get("desired", "running"))
+    name = process.get("name", "?")
+    message = f": {process['message']}" if process.get("message") else ""
+    advice = f"Try: signalbox start --host {host['name']} --process {name}; then read its log on that host."
+    if process.get("guest"):
+        advice = "It was launched by others; look where that was done."
+    return Check(
+        check=f"process {name} on {host['name']}",
+        ok=state == desired,
+        detail=f"{state}{message}" if state == desired else f"{state}, should be {desired}{message}",
+        advice=advice,
+    )

@@ -1,0 +1,185 @@
+"""`--local`: the controller of this host, asked through its own socket, in the place of the api."""
+
+import os
+import re
+import uuid
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import unquote
+
+import msgspec
+
+from signalbox.client.conclusion import task_by_task
+from signalbox.errors import ControllerUnreachable, NotProven
+from signalbox.local.ask import ask
+from signalbox.local.protocol import NotDone, Reply, Request, ShowStatus
+from signalbox.messages.base import utc_now
+from signalbox.messages.commands import (
+    AnyCommand,
+    CancelTask,
+    CancelTasks,
+    Command,
+    RestartProcesses,
+    StartProcesses,
+    StopProcesses,
+)
+from signalbox.messages.events import HostSeen
+from signalbox.messages.receipts import Answered
+from signalbox_cli.errors import Refused, Unreachable
+from signalbox_cli.http import Query
+
+#: What the api is asked for, as a command.
+_COMMANDS: Mapping[str, type[Command]] = {
+    "/scheduler/cancel-tasks/": CancelTasks,
+    "/scheduler/stop-celery/": StopProcesses,
+    "/scheduler/start-celery/": StartProcesses,
+    "/scheduler/restart-celery/": RestartProcesses,
+}
+_CANCEL = re.compile(r"/scheduler/cancel-task/(?P<task_id>[^/]+)/")
+_STATUS = "/scheduler/celery-status/"
+#: Seconds after which a command that the controller has not begun is refused.
+_TTL = timedelta(seconds=60)
+#: Seconds for an answer that needs no waiting.
+_AT_ONCE = 5.0
+
+_DONE = {
+    "stopped": "{host} has been stopped; {count} ended with it; the record follows as soon as Redis takes it",
+    "started": "{host} has been started",
+    "restarted": "{host} has been restarted",
+    "cancelled": "Task {task} has been cancelled; the record follows as soon as Redis takes it",
+    "dropped": "Task {task} was waiting on {host} and will not run there",
+}
+
+
+class OnSite:
+    """Answers like the api, for this host alone."""
+
+    def __init__(self, data: Path) -> None:
+        """`data` is the data folder of the controller."""
+        self._data = data
+
+    def get(self, path: str, _query: Mapping[str, Query | None] | None = None) -> dict[str, Any]:
+        """How the host is.
+
+        Raises:
+            Refused, Unreachable: see `signalbox_cli.errors`.
+        """
+        if path != _STATUS:
+            raise Refused("Only the api can tell that; leave --local out.")
+        seen = self._ask(ShowStatus(), _AT_ONCE)
+        if not isinstance(seen, HostSeen):
+            raise Refused("The controller did not say how it is; is it of another version?")
+        return {"hosts": [{"name": seen.host, "state": "online", "processes": _rows(seen.processes)}]}
+
+    def post(self, path: str, body: dict[str, Any], *, wait: float = 0.0) -> tuple[int, dict[str, Any]]:
+        """Ask for something to be done, which may take `wait` seconds; answers as the api does.
+
+        Raises:
+            Refused, Unreachable: see `signalbox_cli.errors`.
+        """
+        if "filter" in body:
+            raise Refused("Only the api knows which tasks match; name them by their ids, or leave --local out.")
+        if body.get("dry_run"):
+            raise Refused("Only the api can count what a cancel would hit; leave --dry-run or --local out.")
+        command = _command(path, body)
+        try:
+            answer = self._ask(command, wait)
+        except NotProven as error:
+            if isinstance(command, CancelTasks):
+                return 202, _told_many(command, _silence(command, f"{error}."))
+            return 202, {"status": "accepted", "message": f"{error}.", "command_id": command.command_id}
+        if not isinstance(answer, Answered):
+            raise Refused("The controller gave no answer to that; is it of another version?")
+        return 200, _told_many(command, answer) if isinstance(command, CancelTasks) else _told(answer)
+
+    def follow(
+        self,
+        path: str,
+        body: dict[str, Any],
+        _told: Callable[[int, int], None],
+        *,
+        wait: float = 0.0,
+    ) -> tuple[int, dict[str, Any]]:
+        """As `post`: the controller says nothing before it is done.
+
+        Raises:
+            Refused, Unreachable: see `signalbox_cli.errors`.
+        """
+        return self.post(path, body, wait=wait)
+
+    def _ask(self, request: Request, wait: float) -> Reply:
+        try:
+            reply = ask(self._data, request, wait)
+        except ControllerUnreachable as error:
+            raise Unreachable(f"{error}.") from error
+        if isinstance(reply, NotDone):
+            raise Refused(reply.message)
+        return reply
+
+
+def on_site() -> OnSite:
+    """The controller of the data folder that the environment names."""
+    return OnSite(Path(os.environ.get("SIGNALBOX_DATA") or ".signalbox"))
+
+
+def _command(path: str, body: dict[str, Any]) -> AnyCommand:
+    now = utc_now()
+    # Who asks is for the controller to say, which knows it from the kernel.
+    heading = {"command_id": str(uuid.uuid4()), "issued_by": "", "issued_at": now, "expires_at": now + _TTL}
+    given = {name: value for name, value in body.items() if value is not None}
+    if cancel := _CANCEL.fullmatch(path):
+        return msgspec.convert({**given, **heading, "task_id": unquote(cancel["task_id"])}, CancelTask)
+    return cast("AnyCommand", msgspec.convert({**given, **heading}, _COMMANDS[path]))
+
+
+def _told(answer: Answered) -> dict[str, Any]:
+    body = {
+        "status": "success",
+        "message": answer.detail,
+        "command_id": answer.command_id,
+        "verified": True,
+        "recorded": False,
+        "tasks_killed": answer.tasks_killed,
+        "processes": _rows(answer.processes),
+    }
+    if answer.verdict not in _DONE:
+        message = answer.detail or f"{answer.host} answers: {answer.verdict}"
+        raise Refused(message, body=body | {"status": "error", "message": message, "verified": False})
+    one = answer.tasks_killed == 1
+    count = f"{answer.tasks_killed} running task{'' if one else 's'}"
+    task = answer.task_name or answer.task_id
+    return body | {"message": _DONE[answer.verdict].format(host=answer.host, count=count, task=task)}
+
+
+def _silence(command: CancelTasks, why: str) -> Answered:
+    """What a controller that does not answer in time says of all of it."""
+    return Answered(command_id=command.command_id, at=utc_now(), verdict="unproven", detail=why)
+
+
+def _told_many(command: CancelTasks, answer: Answered) -> dict[str, Any]:
+    """As the api answers, of what this host knows."""
+    tasks = task_by_task(dict.fromkeys(command.task_ids), [answer], complete=True)
+    counts = Counter(task.verdict for task in tasks)
+    done, silent, absent = counts["cancelled"] + counts["dropped"], counts["unproven"], counts["unknown"]
+    open_status = "accepted" if silent else "error"
+    parts = [f"{done:,} of {len(tasks):,} tasks have been cancelled"]
+    parts += [f"{silent:,} not proven to be over yet"] if silent else []
+    parts += [f"{absent:,} not on {answer.host}, which refuses them from now on"] if absent else []
+    return {
+        "status": "success" if done == len(tasks) else open_status,
+        "message": "; ".join(parts),
+        "command_ids": [answer.command_id],
+        "counts": dict(counts),
+        "tasks": [
+            {"task_id": task.task_id, "name": task.task_name, "outcome": task.verdict, "message": task.detail}
+            for task in tasks
+        ],
+    }
+
+
+def _rows(processes: object) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = msgspec.to_builtins(processes)
+    return rows

@@ -1,0 +1,96 @@
+"""What every command takes: where Signalbox is, and in what form to answer."""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, Protocol, TypeVar
+
+import click
+import msgspec
+
+from signalbox_cli.errors import Refused
+from signalbox_cli.http import Api, Query
+from signalbox_cli.onsite import on_site
+from signalbox_cli.table import say
+from signalbox_cli.target import find_target
+
+F = TypeVar("F", bound=Callable[..., None])
+
+_OPTIONS = (
+    click.option("--url", metavar="URL", help="Address of the api, else SIGNALBOX_URL, else from SIGNALBOX_DATA."),
+    click.option("--token", metavar="TOKEN", help="Token to show there; SIGNALBOX_TOKEN hides it from `ps`."),
+    click.option("--json", "as_json", is_flag=True, help="Answer in JSON on standard output."),
+)
+
+_local = click.option(
+    "--local",
+    is_flag=True,
+    help="Ask the controller of this host through its own socket, below SIGNALBOX_DATA: works when Redis or the api"
+    " is away, and reaches this host only.",
+)
+
+
+class Asked(Protocol):
+    """Whoever answers a command: the api, or the controller of this host in its place."""
+
+    def get(self, path: str, query: Mapping[str, Query | None] | None = None, /) -> dict[str, Any]:
+        """Read something."""
+
+    def post(self, path: str, body: dict[str, Any], *, wait: float = 0.0) -> tuple[int, dict[str, Any]]:
+        """Ask for something to be done, which may take `wait` seconds; the HTTP status and the body."""
+
+    def follow(
+        self, path: str, body: dict[str, Any], told: Callable[[int, int], None], *, wait: float = 0.0
+    ) -> tuple[int, dict[str, Any]]:
+        """The same; meanwhile `told` hears how many of how many are done."""
+
+
+def connected(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the common options, and an Api and `as_json` in their place.
+
+    What the server refuses is also printed in JSON where that was asked for, so that scripts read one form.
+    """
+
+    @wraps(command)
+    def run(url: str | None, token: str | None, as_json: bool, **arguments: object) -> None:
+        with Api(find_target(url, token)) as api:
+            _call(command, api, as_json=as_json, **arguments)
+
+    return with_connection_options(run)
+
+
+def connected_or_local(command: Callable[..., None]) -> Callable[..., None]:
+    """The same, and `--local`, which asks the controller of this host instead of the api."""
+    through_the_api = connected(command)
+
+    @_local
+    @wraps(through_the_api)
+    def run(local: bool, as_json: bool, **arguments: object) -> None:
+        if not local:
+            through_the_api(as_json=as_json, **arguments)
+            return
+        if arguments.pop("url") or arguments.pop("token"):
+            raise click.UsageError("--local asks no api; leave --url and --token out.")
+        _call(command, on_site(), as_json=as_json, **arguments)
+
+    return run
+
+
+def _call(command: Callable[..., None], asked: Asked, *, as_json: bool, **arguments: object) -> None:
+    try:
+        command(asked, as_json=as_json, **arguments)
+    except Refused as error:
+        if as_json:
+            show_json(error.body)
+        raise
+
+
+def with_connection_options(command: F) -> F:
+    """The common options alone."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def show_json(value: object) -> None:
+    """Print a value as JSON, indented for people, valid for machines."""
+    say(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

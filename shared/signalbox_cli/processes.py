@@ -1,0 +1,133 @@
+"""`signalbox stop`, `start`, `restart` and `status`: the workers and beat of every host."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import click
+
+from signalbox_cli.errors import Refused
+from signalbox_cli.options import Asked, connected_or_local, show_json
+from signalbox_cli.table import paint, plain, say, table
+from signalbox_cli.waiting import waiting
+
+#: Seconds that a stop or start, and a restart of everything in turn, may take where nothing else is said.
+_WAIT = 60.0
+_RESTART_WAIT = 600.0
+
+_host = click.option("--host", "hosts", multiple=True, metavar="NAME", help="Only on this host; may be repeated.")
+_process = click.option("--process", "processes", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+_mode = click.option("--mode", type=click.Choice(["graceful", "immediate"]), help="Let tasks finish (default), or not.")
+_timeout = click.option(
+    "--timeout", type=click.FloatRange(0, 3600), metavar="SECONDS", help="How long a graceful stop may take."
+)
+_redeliver = click.option(
+    "--redeliver", is_flag=True, help="Let the tasks that it ends run again, where Celery acknowledges them late."
+)
+_reason = click.option("--reason", metavar="TEXT", help="Why, for the audit trail.")
+_wait = click.option("--wait", type=click.FloatRange(0, 600), metavar="SECONDS", help="How long to wait for the end.")
+
+
+@click.command()
+@_host
+@_process
+@_mode
+@_timeout
+@_redeliver
+@_reason
+@_wait
+@connected_or_local
+def stop(api: Asked, *, as_json: bool, timeout: float | None, wait: float | None, **body: object) -> None:
+    """Stop Celery: every worker and beat, or only those named.
+
+    Tasks that still run at the end of the time-out are killed and marked as failed.
+    """
+    patience = _WAIT + (timeout or 0.0) if wait is None else wait
+    _steer(api, "stop", {**body, "timeout": timeout, "wait": wait}, patience, as_json=as_json)
+
+
+@click.command()
+@_host
+@_process
+@_reason
+@_wait
+@connected_or_local
+def start(api: Asked, *, as_json: bool, wait: float | None, **body: object) -> None:
+    """Start Celery: every configured worker and beat, or only those named; done when each really consumes."""
+    _steer(api, "start", {**body, "wait": wait}, _WAIT if wait is None else wait, as_json=as_json)
+
+
+@click.command()
+@_host
+@_process
+@_mode
+@_timeout
+@_redeliver
+@_reason
+@_wait
+@connected_or_local
+def restart(api: Asked, *, as_json: bool, wait: float | None, **body: object) -> None:
+    """Restart Celery: one worker or beat after the other, over all hosts; each consumes before the next one stops.
+
+    What was stopped by a person stays so, unless it is named. The first that does not come back ends the restart.
+    """
+    patience = _RESTART_WAIT if wait is None else wait
+    _steer(api, "restart", {**body, "wait": patience}, patience, as_json=as_json)
+
+
+def _steer(api: Asked, verb: str, body: dict[str, Any], patience: float, *, as_json: bool) -> None:
+    body = {key: value for key, value in body.items() if value != ()}
+    with waiting(f"waiting for every process to {verb}"):
+        status, answer = api.post(f"/scheduler/{verb}-celery/", body, wait=patience)
+    if answer.get("status") == "error" or (status == 202 and body.get("wait") != 0):
+        raise Refused(str(answer.get("message", f"HTTP {status}")), status, answer)
+    if as_json:
+        show_json(answer)
+        return
+    say(str(answer.get("message", "")))
+    if rows := [_row(process.get("host", ""), process) for process in answer.get("processes", [])]:
+        say(table(_HEADINGS, rows, process=True))
+
+
+@click.command()
+@connected_or_local
+def status(api: Asked, *, as_json: bool) -> None:
+    """Show whether Celery runs: overall, and process by process."""
+    answer = api.get("/scheduler/celery-status/")
+    if as_json:
+        show_json(answer)
+        return
+    # A single host, asked by --local, cannot speak for all of them.
+    states = {name.title(): plain(answer[name]) for name in ("celery", "worker", "beat") if name in answer}
+    if states:
+        say("   ".join(f"{name}: {paint(state, process=True)}" for name, state in states.items()))
+    rows = list(_rows(answer.get("hosts", [])))
+    say(table(_HEADINGS, rows, process=True) if rows else "No host has reported yet; is a controller running?")
+
+
+_HEADINGS = ("HOST", "PROCESS", "KIND", "STATE", "DESIRED", "PID", "SINCE", "MESSAGE")
+
+
+def _rows(hosts: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
+    for host in hosts:
+        name = host.get("name") if host.get("state") in {"online", None} else f"{host['name']} ({host['state']})"
+        processes = host.get("processes", [])
+        yield from (_row(name, process) for process in processes)
+        if not processes:
+            yield (name, *[None] * 6, "no processes")
+
+
+def _row(host: object, process: dict[str, Any]) -> tuple[object, ...]:
+    fields = ("name", "kind", "state", "desired", "pid", "since", "message")
+    shown = process | {"since": local_time(process.get("since"))}
+    return (host, *(shown.get(field) for field in fields))
+
+
+def local_time(text: str | None) -> str | None:
+    """A time of the api in the reader's own time zone, to the second."""
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        return text

@@ -1,0 +1,64 @@
+"""Which Signalbox a command is meant for: told by options or the environment, or found in its data folder."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from signalbox_cli.errors import Unreachable
+
+#: Written by `make up` into its data folder, for its owner only.
+CLIENT_FILE = "client.json"
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where the api is, and the token to show there."""
+
+    url: str
+    token: str = ""
+    #: Where we know it from, in words.
+    source: str = ""
+
+
+class _ClientFile(msgspec.Struct, frozen=True):
+    url: str
+    token: str = ""
+
+
+def find_target(url: str | None, token: str | None, environ: Mapping[str, str] = os.environ) -> Target:
+    """The target out of options, else `SIGNALBOX_URL`, else the data folder of a running `make up`.
+
+    The token of the data folder is shown to no other address than the one beside it.
+
+    Raises:
+        Unreachable: nothing says where Signalbox is.
+    """
+    url = url or environ.get("SIGNALBOX_URL")
+    token = token or environ.get("SIGNALBOX_TOKEN")
+    path = Path(environ.get("SIGNALBOX_DATA") or ".signalbox") / CLIENT_FILE
+    found = _read(path)
+    if not url:
+        if found is None:
+            raise Unreachable(
+                f"No running Signalbox found: there is no {path}."
+                " Start one with `make up`, set SIGNALBOX_DATA to its data folder, or give --url and --token."
+            )
+        return Target(found.url.rstrip("/"), token or found.token, f"from {path}")
+    url = _with_scheme(url.rstrip("/"))
+    if not token and found is not None and found.url.rstrip("/") == url:
+        token = found.token
+    return Target(url, token or "", "as given")
+
+
+def _with_scheme(url: str) -> str:
+    return url if "://" in url else f"http://{url}"
+
+
+def _read(path: Path) -> _ClientFile | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_ClientFile)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        raise Unreachable(f"{path} cannot be read: {error}. Give --url and --token instead.") from error

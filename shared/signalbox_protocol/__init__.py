@@ -1,0 +1,1 @@
+"""Publishes the messages as JSON Schema and AsyncAPI, generated from their types."""
