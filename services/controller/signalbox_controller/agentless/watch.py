@@ -74,7 +74,7 @@ class Watch:
 
     async def revoke(self, command: CancelTask) -> str:
         """The same of a task that one of them has; what is known then, in words."""
-        node, question = self.tasks.tasks[command.task_id].node, (command.command_id, command.task_id)
+        node, question = self.tasks.value[command.task_id].node, (command.command_id, command.task_id)
         answer = self._asked[question] = asyncio.get_running_loop().create_future()
         try:
             if self.pass_on(command):
@@ -149,7 +149,7 @@ class Watch:
             enable_events=self.spec.enable_events,
             lost_after=self.spec.lost_after,
             agents=self._agents,
-            open=self.tasks.tasks,
+            open=self.tasks.value,
         )
 
     def _heard(self, data: bytes) -> None:

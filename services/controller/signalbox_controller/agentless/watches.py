@@ -55,13 +55,13 @@ class Watches:
 
     async def cancel(self, command: CancelTask) -> Result | None:
         """Have the workers without an agent give up a task; none when none of them is known to have it."""
-        holders = [watch for watch in self._watches if command.task_id in watch.tasks.tasks]
+        holders = [watch for watch in self._watches if command.task_id in watch.tasks.value]
         for watch in self._watches:
             if watch not in holders:  # it may be on its way there
                 watch.pass_on(command)
         if not holders:
             return None
-        name = holders[0].tasks.tasks[command.task_id].name.rpartition(".")[2]
+        name = holders[0].tasks.value[command.task_id].name.rpartition(".")[2]
         told = await asyncio.gather(*(watch.revoke(command) for watch in holders))
         detail = f"{'; '.join(told)}. {ADVICE}"
         return Result(verdict="unproven", detail=detail, task_id=command.task_id, task_name=name)

@@ -125,7 +125,7 @@ class Candidate(Supervised):
         life.agent.say(protocol.Lease(fence=taken.fence, runs=dict(taken.runs)))
 
     def claims(self, claim: protocol.Claim) -> None:
-        self._begin(self._answer(claim))
+        self._jobs.begin(self._answer(claim))
 
     async def _answer(self, claim: protocol.Claim) -> None:
         fresh = time.clock_gettime(time.CLOCK_BOOTTIME) - claim.asked < CLAIM_COUNTS

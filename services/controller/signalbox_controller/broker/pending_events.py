@@ -2,14 +2,14 @@
 
 import contextlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from signalbox.messages.events import AnyEvent, Event
-from signalbox_controller.state import statefile
+from signalbox_controller.state import remembered
 from signalbox_controller.state.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -39,23 +39,21 @@ class Wills:
     def note(self, instance: str, waiting: Sequence[Event]) -> None:
         """This launch is about to be killed, while its last events wait for Redis."""
         if waiting:
-            self._write(self._path(instance), waiting)
+            _write(self._path(instance), waiting)
 
     def leave(self, instance: str, waiting: Sequence[Event], last: Sequence[Event]) -> None:
         """This launch is dead: tell the `last` events after those that wait for Redis already."""
         path = self._path(instance)
         if waiting or last:
-            self._write(path, [*waiting, *last])
+            _write(path, [*waiting, *last])
         self._outbox.put(*last, published=partial(_remove, path))
 
     def _path(self, instance: str) -> Path:
         return self._folder / f"{instance}.json"
 
-    def _write(self, path: Path, events: Iterable[Event]) -> None:
-        try:
-            statefile.write(path, list(events), durable=False)
-        except OSError as error:  # a full disk keeps nobody from stopping
-            log.error("%s cannot be written: %s; should we die now, it is not told", path, error)  # noqa: TRY400
+
+def _write(path: Path, events: Sequence[Event]) -> None:
+    remembered.write(path, events, "the last events of a worker that has died")
 
 
 def _remove(path: Path) -> None:

@@ -22,7 +22,7 @@ from signalbox.service import Backoff
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.launch.launcher import Launcher
 from signalbox_controller.linux.reaper import Reaper
-from signalbox_controller.state import statefile
+from signalbox_controller.state.remembered import RememberedTable
 
 log = logging.getLogger(__name__)
 
@@ -54,42 +54,34 @@ class Returns:
         Raises:
             StateUnreadable: that file is damaged.
         """
-        self._path = path
         self._specs = {spec.name: spec for spec in specs}
         self._launcher = launcher
         self._reaper = reaper
         meaning = "which workers died with tasks in their hands"
-        self._debts = statefile.read(path, dict[str, Debt], {}, meaning)
+        self._debts: RememberedTable[Debt] = RememberedTable(path, dict[str, Debt], meaning)
         self._owing = asyncio.Event()
-        if self._debts:
+        if self._debts.value:
             self._owing.set()
 
     def owe(self, instance: str, debt: Debt) -> None:
         """This launch of a worker is dead, and has not given back what it held."""
         spec = self._specs.get(debt.process)
         if spec is not None and spec.kind == "worker":
-            self._debts[instance] = debt
-            self._save()
+            self._debts.note(instance, debt)
             self._owing.set()
-
-    def _save(self) -> None:
-        try:
-            statefile.write(self._path, self._debts, durable=False)
-        except OSError as error:  # it is still tried, as long as we live
-            log.error("%s cannot be written: %s", self._path, error)  # noqa: TRY400 - the text says it all
 
     async def run(self) -> None:
         """Settle what is owed, for ever."""
         backoff = Backoff(first=0.5, most=LONGEST)
         while True:
             await self._owing.wait()
-            debts = dict(self._debts)
+            debts = dict(self._debts.value)
             settled = [await self._settle(spec, group) for spec, group in self._grouped(debts)]
             if all(settled):
                 backoff.reset()
             else:
                 await backoff.pause()
-            if not self._debts:
+            if not self._debts.value:
                 self._owing.clear()
 
     def _grouped(self, debts: Mapping[str, Debt]) -> list[tuple[ProcessSpec, dict[str, Debt]]]:
@@ -98,7 +90,7 @@ class Returns:
         for instance, debt in debts.items():
             spec = self._specs.get(debt.process)
             if spec is None:  # not configured any more: nobody knows where its broker is
-                self._debts.pop(instance)
+                self._debts.forget(instance)
                 continue
             key = (spec.app, spec.python, spec.directory, tuple(sorted(spec.environment.items())))
             groups.setdefault(key, (spec, {}))[1][instance] = debt
@@ -115,12 +107,12 @@ class Returns:
         for instance, debt in debts.items():
             debt.tries += 1
             if counts is not None or debt.tries >= TRIES:
-                self._debts.pop(instance, None)
-        self._save()
+                self._debts.value.pop(instance, None)
+        self._debts.save()
         if counts is not None:
             said = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing was left"
             log.info("What %s had taken from the broker: %s", names, said)
-        elif not any(instance in self._debts for instance in debts):
+        elif not any(instance in self._debts.value for instance in debts):
             log.error("What %s had taken from the broker returns after its visibility time-out only", names)
         return counts is not None
 

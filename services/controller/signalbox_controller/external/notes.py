@@ -1,7 +1,6 @@
 """Which guests there are, on disk, so that a restarted controller accounts for those that end meanwhile."""
 
 import contextlib
-import logging
 from collections.abc import Collection
 from pathlib import Path
 
@@ -11,9 +10,7 @@ from signalbox_controller.agents import spool
 from signalbox_controller.agents.protocol import Hello
 from signalbox_controller.linux import procfs
 from signalbox_controller.linux.procfs import Proc
-from signalbox_controller.state import statefile
-
-log = logging.getLogger(__name__)
+from signalbox_controller.state.remembered import RememberedTable
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +30,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
         return self.boot == procfs.boot_id() and procfs.alive(self.proc)
 
 
-class Notes:
+class Notes(RememberedTable[Note]):
     """Guests by instance. No fsync: whatever makes the disk forget them ends them, too."""
 
     def __init__(self, path: Path) -> None:
@@ -42,24 +39,7 @@ class Notes:
         Raises:
             StateUnreadable: it is damaged.
         """
-        self._path = path
-        self.noted = statefile.read(path, dict[str, Note], {}, "which workers of others were here")
-
-    def note(self, instance: str, note: Note) -> None:
-        """It has come."""
-        self.noted[instance] = note
-        self._save()
-
-    def forget(self, instance: str) -> None:
-        """It has gone."""
-        if self.noted.pop(instance, None) is not None:
-            self._save()
-
-    def _save(self) -> None:
-        try:
-            statefile.write(self._path, self.noted, durable=False)
-        except OSError as error:
-            log.error("%s cannot be written: %s", self._path, error)  # noqa: TRY400 - the text says it all
+        super().__init__(path, dict[str, Note], "which workers of others were here")
 
 
 def missed(folder: Path, known: Collection[str]) -> dict[str, Note]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from signalbox.messages.base import ProcessState, utc_now
 from signalbox.messages.events import ProcessChanged
 from signalbox.messages.receipts import ProcessReport
+from signalbox.service import Jobs
 from signalbox_controller import words
 from signalbox_controller.agents import protocol, spool
 from signalbox_controller.agents.slots import Slots
@@ -46,18 +47,18 @@ class Guest:
         self._message = "was here when the controller started; waits for its agent"
         self._since: datetime = utc_now()
         self._told: ProcessChanged | None = None
-        self._jobs: set[asyncio.Task[None]] = set()
+        self._jobs = Jobs(note.name)
         #: Set when it is gone, and all is told of it.
         self.buried = asyncio.Event()
 
     def watch(self) -> None:
         """Look after it until it ends; then account for its tasks."""
-        self._life.watch(lambda code: self._begin(self._bury(code)))
+        self._life.watch(lambda code: self._jobs.begin(self._bury(code)))
 
     def supersede(self) -> None:
         """Its process has begun anew (HUP makes it execute itself again): what it ran before is over."""
         self._life.leave()
-        self._begin(self._account("it was started anew"))
+        self._jobs.begin(self._account("it was started anew"))
 
     def leave(self) -> None:
         """Let it be, for the next controller to find."""
@@ -157,13 +158,3 @@ class Guest:
         spool.forget(written)
         Slots(site.launcher.socket, instance).forget()
         self.buried.set()
-
-    def _begin(self, job: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(job)
-        self._jobs.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._jobs.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s: our own code failed", self.note.name, exc_info=error)

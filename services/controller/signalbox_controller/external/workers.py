@@ -1,6 +1,5 @@
 """All workers of this host that others launched and that have our agent in them."""
 
-import asyncio
 import logging
 import os
 from collections.abc import Collection, Iterable, Sequence
@@ -8,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 import msgspec
 
 from signalbox.messages.events import ProcessChanged
+from signalbox.service import Jobs
 from signalbox_controller.agents.connection import Connection
 from signalbox_controller.agents.protocol import Hello
 from signalbox_controller.agents.session import Agent
@@ -34,11 +34,11 @@ class Guests:
         self._configured = frozenset(configured)
         self._guests: dict[str, Guest] = {}
         self._refused: dict[int, None] = {}
-        self._jobs: set[asyncio.Task[None]] = set()
+        self._jobs = Jobs("workers launched by others")
 
     def open(self) -> None:
         """Wait for those that were here before, and account for those that have ended since."""
-        noted = dict(self._notes.noted)
+        noted = dict(self._notes.value)
         for instance, note in {**noted, **missed(self._site.launcher.socket.parent, noted)}.items():
             if note.alive:
                 self._take_in(instance, note).tell()
@@ -98,9 +98,7 @@ class Guests:
     def _take_in(self, instance: str, note: Note) -> Guest:
         guest = self._guests[instance] = Guest(instance, note, self._site)
         guest.watch()
-        job = asyncio.get_running_loop().create_task(self._see_off(guest))
-        self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
+        self._jobs.begin(self._see_off(guest))
         return guest
 
     async def _see_off(self, guest: Guest) -> None:

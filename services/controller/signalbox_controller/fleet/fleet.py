@@ -97,11 +97,8 @@ class Fleet:
     async def want(self, processes: Sequence[Supervised], wish: Wish) -> None:
         """Note on disk what people want, so that it survives us; a full disk keeps nobody from stopping."""
         names = [process.spec.name for process in processes]
-        try:
-            async with self._writing:
-                await asyncio.to_thread(self._desired.want, names, wish)
-        except OSError as error:
-            log.error("A restart may forget that %s is wanted %s: %s", names, wish, error)  # noqa: TRY400
+        async with self._writing:
+            await asyncio.to_thread(self._desired.want, names, wish)
 
     async def stop(
         self, processes: Sequence[Supervised], order: Order, mode: Mode, timeout: float | None = None

@@ -4,16 +4,13 @@ The instance is noted *before* the launch: a controller that is killed between t
 its environment. The notes need no fsync: whatever makes the disk forget them ends the processes, too.
 """
 
-import logging
 from pathlib import Path
 
 import msgspec
 
 from signalbox_controller.linux import procfs
 from signalbox_controller.linux.procfs import Proc
-from signalbox_controller.state import statefile
-
-log = logging.getLogger(__name__)
+from signalbox_controller.state.remembered import RememberedTable
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +24,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     gone: bool = False
 
 
-class Instances:
+class Instances(RememberedTable[Launch]):
     """The launches that are, as far as we know, still alive; by the name of the process."""
 
     def __init__(self, path: Path) -> None:
@@ -36,32 +33,14 @@ class Instances:
         Raises:
             StateUnreadable: it is damaged.
         """
-        self._path = path
-        self._launches = statefile.read(path, dict[str, Launch], {}, "which processes were left running")
-
-    def note(self, name: str, launch: Launch) -> None:
-        """Note a launch, or that it succeeded."""
-        self._launches[name] = launch
-        self._save()
-
-    def forget(self, name: str) -> None:
-        """It was seen dead."""
-        if self._launches.pop(name, None) is not None:
-            self._save()
-
-    def _save(self) -> None:
-        try:
-            statefile.write(self._path, self._launches, durable=False)
-        except OSError as error:  # better a process that a restarted controller does not know than none
-            log.error("%s cannot be written: %s", self._path, error)  # noqa: TRY400 - the text says it all
+        super().__init__(path, dict[str, Launch], "which processes were left running")
 
     def left(self) -> dict[str, Launch]:
         """The launches that a former controller left, whether they run on or are gone; of the latter, be told more."""
         boot = procfs.boot_id()
-        found = {name: _found(launch, boot) for name, launch in self._launches.items()}
-        self._launches = {name: launch for name, launch in found.items() if launch is not None}
-        self._save()
-        return dict(self._launches)
+        found = {name: _found(launch, boot) for name, launch in self.value.items()}
+        self.set({name: launch for name, launch in found.items() if launch is not None})
+        return dict(self.value)
 
 
 def _found(launch: Launch, boot: str) -> Launch | None:

@@ -4,11 +4,12 @@ import asyncio
 import logging
 import signal
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
 
+from signalbox.service import Jobs
 from signalbox_controller import words
 from signalbox_controller.agents import protocol
 from signalbox_controller.config.specs import ProcessSpec
@@ -57,12 +58,12 @@ class Supervised:
         self._timeout = spec.stop_timeout
         self._clocks = Clocks()
         self._strikes = Strikes(site.pacing, spec.restart_limit)
-        self._jobs: set[asyncio.Task[None]] = set()
+        self._jobs = Jobs(spec.name)
         self._actions: dict[Action, Callable[[], None]] = {
             Action.SPAWN: self._spawn,
             Action.TERMINATE: lambda: self._send(signal.SIGTERM),
             Action.QUIT: lambda: self._send(signal.SIGQUIT),
-            Action.KILL_TREE: lambda: self._begin(self._kill_tree()),
+            Action.KILL_TREE: lambda: self._jobs.begin(self._kill_tree()),
             Action.ARM_DEADLINE: self._arm_deadline,
             Action.ARM_READY: self._arm_ready,
             Action.ARM_BACKOFF: self._arm_backoff,
@@ -104,7 +105,7 @@ class Supervised:
             self.life.asked = True
             self.life.agent.parting.begin(protocol.Stop(error=words.stopped(order), redeliver=order.redeliver))
             seconds, running = 0.0 if mode == "immediate" else self._timeout, self.life.agent.runs.running.values()
-            self._site.orders.note(self.spec.name, order, seconds, running)
+            self._site.orders.begin(self.spec.name, order, seconds, running)
         graceful = Input.DRAIN if self.spec.kind == "worker" else Input.HALT
         self._feed(Input.KILL if mode == "immediate" else graceful, message)
 
@@ -187,16 +188,6 @@ class Supervised:
         standing.kill_at = self._clocks.kill_at
         standing.tell()
 
-    def _begin(self, job: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(job)
-        self._jobs.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._jobs.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s: our own code failed", self.spec.name, exc_info=error)
-
     # Its actions.
 
     def _spawn(self) -> None:
@@ -220,7 +211,7 @@ class Supervised:
     def _live(self, life: Life) -> None:
         self.life = life
         self.standing.instance, self.standing.pid = life.instance, life.main.pid
-        life.watch(lambda code: self._begin(self._clear_up(life, code)))
+        life.watch(lambda code: self._jobs.begin(self._clear_up(life, code)))
 
     def _send(self, number: signal.Signals) -> None:
         if self.life is not None:

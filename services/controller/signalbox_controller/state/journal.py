@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from signalbox_controller.state.statefile import sync_folder
+from signalbox_controller.state.remembered import sync_folder
 
 log = logging.getLogger(__name__)
 
