@@ -25,15 +25,14 @@ from signalbox_controller.beat_lease.fencing import Fences
 from signalbox_controller.beat_lease.leases import Leases
 from signalbox_controller.broker.pending_events import Wills
 from signalbox_controller.broker.redelivery import Returns
-from signalbox_controller.cancelling.cancelled_ids import Refusals
-from signalbox_controller.commands.ahead import cancels_ahead
+from signalbox_controller.cancelling.cancelled_ids import CancelledIds, pending_cancels
 from signalbox_controller.commands.deduplication import LIMIT as COMMANDS_LIMIT
-from signalbox_controller.commands.deduplication import Memory
-from signalbox_controller.commands.dispatcher import Desk
-from signalbox_controller.commands.local_socket import Operator
+from signalbox_controller.commands.deduplication import Deduplication
+from signalbox_controller.commands.dispatcher import Dispatcher
+from signalbox_controller.commands.local_socket import LocalSocket
 from signalbox_controller.commands.ports import Ports
 from signalbox_controller.commands.reader import Reader
-from signalbox_controller.config.folders import Folders, link_agent, lock, prepare, show_cancelled
+from signalbox_controller.config.folders import Folders, link_agent, link_cancelled, lock, prepare
 from signalbox_controller.config.settings import Configuration
 from signalbox_controller.external.folder import set_out
 from signalbox_controller.external.notes import Notes
@@ -81,7 +80,7 @@ async def controller(
     folders = prepare(settings.data)
     async with AsyncExitStack() as stack:
         stack.enter_context(lock(folders))
-        show_cancelled(folders)
+        link_cancelled(folders)
         link_agent(folders)
         fresh = not (folders.state / "commands").exists()
         carried_out = stack.enter_context(closing(Journal(folders.state / "commands", COMMANDS_LIMIT)))
@@ -94,9 +93,9 @@ async def controller(
         stack.push_async_callback(name.give_back)
         outbox = Outbox(redis)
         refused = stack.enter_context(closing(Journal(folders.cancelled, CANCELLED_LIMIT)))
-        refusals = Refusals(redis, refused, settings.remember_cancelled)
+        cancelled_ids = CancelledIds(redis, refused, settings.remember_cancelled)
         launcher = _launcher(host, folders, settings, environ)
-        site = _site(stack, folders, configuration, launcher, outbox, refusals)
+        site = _site(stack, folders, configuration, launcher, outbox, cancelled_ids)
         leases = Leases(redis, host, Fences(folders.state / "leases.json"))
         fleet = Fleet(
             configuration.processes,
@@ -111,25 +110,25 @@ async def controller(
             fleet=fleet,
             agents=site.agents,
             reaper=site.reaper,
-            cancelled=refusals,
+            cancelled=cancelled_ids,
             turns=Turns(redis, host),
-            tell=outbox.put,
-            elsewhere=watches.cancel,
+            publish=outbox.put,
+            cancel_agentless=watches.cancel,
         )
-        desk = Desk(ports, Memory(carried_out), outbox, settings.key, *_horizon(fresh=fresh))
+        dispatcher = Dispatcher(ports, Deduplication(carried_out), outbox, settings.key, *_horizon(fresh=fresh))
         commands = _commands(redis, host)
-        reader = Reader(commands, desk)
+        reader = Reader(commands, dispatcher)
         heartbeat = Heartbeat(host, redis, outbox, fleet)
 
-        await refusals.load(cancels_ahead(commands, settings.key))
+        await cancelled_ids.load(pending_cancels(commands, settings.key))
         await stack.enter_async_context(site.agents.listening(folders.socket))
         site.wills.open()
         fleet.open()
         stack.callback(fleet.leave)
-        await stack.enter_async_context(Operator(host, desk, heartbeat).listening(folders.operator))
+        await stack.enter_async_context(LocalSocket(host, dispatcher, heartbeat).listening(folders.operator))
         rotation = Rotation(fleet.logs() + watches.logs())
         of_the_host = (site.memory.follow, site.returns.run, site.agents.check, rotation.run)
-        of_the_bus = (outbox.run, reader.run, heartbeat.run, leases.run, name.run, refusals.run, watches.run)
+        of_the_bus = (outbox.run, reader.run, heartbeat.run, leases.run, name.run, cancelled_ids.run, watches.run)
         await stack.enter_async_context(background(*of_the_host, *of_the_bus))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
         yield
@@ -160,13 +159,13 @@ def _site(
     configuration: Configuration,
     launcher: Launcher,
     outbox: Outbox,
-    refusals: Refusals,
+    cancelled_ids: CancelledIds,
 ) -> Site:
     """What all processes of the host share; `stack` ends it."""
     reaper = stack.enter_context(_reaping())
     memory = stack.enter_context(closing(OutOfMemory()))
-    agents = Agents(launcher.host, outbox, Deaths(reaper, memory), refusals.ids)
-    refusals.on_new(agents.refuse)
+    agents = Agents(launcher.host, outbox, Deaths(reaper, memory), cancelled_ids.ids)
+    cancelled_ids.on_new(agents.refuse)
     return Site(
         host=launcher.host,
         launcher=launcher,
@@ -194,7 +193,7 @@ def _launcher(host: str, folders: Folders, settings: Settings, environ: Mapping[
 
 
 def _horizon(*, fresh: bool) -> tuple[datetime, datetime]:
-    """What came too late for this host, and which cancels; see `Desk`."""
+    """The times at which commands, and cancels, must have expired to be ignored; see `Dispatcher`."""
     now = utc_now()
     return (now, now) if fresh else (now - AWAY, datetime.min.replace(tzinfo=UTC))
 

@@ -1,4 +1,4 @@
-"""RestartProcesses: one process after the other, each back at work before the next one is stopped."""
+"""Restart of processes: one after the other, each running again before the next one is stopped."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from signalbox_controller.words import Order
 
 
 async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
-    """Restart them when it is this host's turn, and answer once all consume, or one did not come back."""
+    """Restart them when this host holds the rolling lock, and answer once all consume, or one did not come back."""
     named = ports.fleet.select(command.processes)
     chosen = named if command.processes else [one for one in named if one.standing.wish == "running"]
     guests = ports.fleet.guests.select(command.processes) if command.processes else []
@@ -27,14 +27,14 @@ async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
     alone = command.hosts == (ports.host,)
     try:
         async with ports.turns.turn(command.command_id, alone=alone) as turn:
-            trouble = await roll.through(turn.confirm)
-            if trouble:
-                await turn.call_off(trouble)
-    except NoTurn as error:
-        trouble = str(error)
+            error = await roll.through(turn.confirm)
+            if error:
+                await turn.call_off(error)
+    except NoTurn as no_turn:
+        error = str(no_turn)
     return Result(
-        verdict="incomplete" if trouble else "started",
-        detail=_detail(trouble, roll.untouched()),
+        verdict="incomplete" if error else "started",
+        detail=_detail(error, roll.not_begun()),
         processes=tuple(process.standing.report() for process in chosen),
         tasks_killed=roll.tasks_killed,
     )
@@ -46,8 +46,8 @@ def _nothing(command: RestartProcesses) -> str:
     return "Nothing is wanted running on this host, so that there is nothing to restart."
 
 
-def _detail(trouble: str, untouched: Sequence[Supervised]) -> str:
-    if not trouble:
+def _detail(error: str, not_begun: Sequence[Supervised]) -> str:
+    if not error:
         return ""
-    names = ", ".join(process.spec.name for process in untouched)
-    return f"{trouble}; not restarted: {names}" if names else trouble
+    names = ", ".join(process.spec.name for process in not_begun)
+    return f"{error}; not restarted: {names}" if names else error

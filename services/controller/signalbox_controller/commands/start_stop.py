@@ -1,4 +1,4 @@
-"""StopProcesses and StartProcesses: the desired state first, on disk, then the processes."""
+"""Start and stop of processes: first the desired state, on disk, then the processes."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,11 +12,11 @@ from signalbox_controller.words import Order
 _NOT_HERE = Result(verdict="unknown", detail="No process of that name is configured on this host.")
 
 
-# What others launched is reported with the rest, and left alone: as long as it runs, a stop is not what it says.
+# An external worker is reported with the rest, and left alone: while it runs, a stop is incomplete.
 
 
 async def stop_processes(command: StopProcesses, ports: Ports) -> Result:
-    """Stop them, and answer once they are gone, with everything that descended from them."""
+    """Stop them, and answer once they and all their descendants are gone."""
     processes, guests = ports.fleet.select(command.processes), ports.fleet.guests.select(command.processes)
     if not processes and not guests:
         return _NOT_HERE
@@ -28,7 +28,7 @@ async def stop_processes(command: StopProcesses, ports: Ports) -> Result:
 
 
 async def start_processes(command: StartProcesses, ports: Ports) -> Result:
-    """Start them, and answer once they consume, or are known not to."""
+    """Start them, and answer once each consumes or has failed."""
     processes = ports.fleet.select(command.processes)
     guests = ports.fleet.guests.select(command.processes) if command.processes else []
     if not processes and not guests:
@@ -41,10 +41,10 @@ async def start_processes(command: StartProcesses, ports: Ports) -> Result:
 def _result(
     verdict: Literal["stopped", "started"], wanted: ProcessState, reports: Sequence[ProcessReport], killed: int = 0
 ) -> Result:
-    amiss = [report for report in reports if report.state != wanted and not report.standby]
+    others = [report for report in reports if report.state != wanted and not report.standby]
     return Result(
-        verdict="incomplete" if amiss else verdict,
-        detail=" ".join(f"{report.name} is {report.state}: {report.message}." for report in amiss),
+        verdict="incomplete" if others else verdict,
+        detail=" ".join(f"{report.name} is {report.state}: {report.message}." for report in others),
         processes=tuple(reports),
         tasks_killed=killed,
     )

@@ -45,8 +45,8 @@ class Roll:
                 return trouble
         return ""
 
-    def untouched(self) -> list[Supervised]:
-        """Those whose turn did not come."""
+    def not_begun(self) -> list[Supervised]:
+        """The processes whose restart was not begun."""
         return [process for process in self._processes if process.spec.name not in self._begun]
 
     async def _enough_others(self, process: Supervised) -> str:
