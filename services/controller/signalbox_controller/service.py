@@ -23,8 +23,8 @@ from signalbox_controller.agents.deaths import Deaths
 from signalbox_controller.agents.server import Agents
 from signalbox_controller.beat_lease.fencing import Fences
 from signalbox_controller.beat_lease.leases import Leases
-from signalbox_controller.broker.pending_events import Wills
-from signalbox_controller.broker.redelivery import Returns
+from signalbox_controller.broker.pending_events import PendingEvents
+from signalbox_controller.broker.redelivery import Redelivery
 from signalbox_controller.cancelling.cancelled_ids import CancelledIds, pending_cancels
 from signalbox_controller.commands.deduplication import LIMIT as COMMANDS_LIMIT
 from signalbox_controller.commands.deduplication import Deduplication
@@ -42,13 +42,13 @@ from signalbox_controller.fleet.rolling_lock import Turns
 from signalbox_controller.host.heartbeat import Heartbeat
 from signalbox_controller.host.hostname import HostName
 from signalbox_controller.launch.launcher import Launcher, inheritable
-from signalbox_controller.launch.launches import Instances
+from signalbox_controller.launch.launches import Launches
 from signalbox_controller.linux.out_of_memory import OutOfMemory
 from signalbox_controller.linux.reaper import Reaper, become_subreaper
 from signalbox_controller.logs.rotation import Rotation
-from signalbox_controller.processes.context import Site
+from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.desired import Desired
-from signalbox_controller.processes.stop_orders import Orders
+from signalbox_controller.processes.stop_orders import StopOrders
 from signalbox_controller.state.journal import Journal
 from signalbox_controller.state.outbox import Outbox
 from signalbox_controller.words import Order
@@ -95,21 +95,21 @@ async def controller(
         refused = stack.enter_context(closing(Journal(folders.cancelled, CANCELLED_LIMIT)))
         cancelled_ids = CancelledIds(redis, refused, settings.remember_cancelled)
         launcher = _launcher(host, folders, settings, environ)
-        site = _site(stack, folders, configuration, launcher, outbox, cancelled_ids)
+        context = _context(stack, folders, configuration, launcher, outbox, cancelled_ids)
         leases = Leases(redis, host, Fences(folders.state / "leases.json"))
         fleet = Fleet(
             configuration.processes,
-            site,
+            context,
             Desired(folders.state / "desired.json"),
             leases,
-            _guests(site, folders, configuration),
+            _guests(context, folders, configuration),
         )
-        watches = Watches(_watching(configuration, folders, site, outbox), redis, fleet)
+        watches = Watches(_watching(configuration, folders, context, outbox), redis, fleet)
         ports = Ports(
             host=host,
             fleet=fleet,
-            agents=site.agents,
-            reaper=site.reaper,
+            agents=context.agents,
+            reaper=context.reaper,
             cancelled=cancelled_ids,
             turns=Turns(redis, host),
             publish=outbox.put,
@@ -121,13 +121,13 @@ async def controller(
         heartbeat = Heartbeat(host, redis, outbox, fleet)
 
         await cancelled_ids.load(pending_cancels(commands, settings.key))
-        await stack.enter_async_context(site.agents.listening(folders.socket))
-        site.wills.open()
+        await stack.enter_async_context(context.agents.listening(folders.socket))
+        context.pending_events.open()
         fleet.open()
         stack.callback(fleet.leave)
         await stack.enter_async_context(LocalSocket(host, dispatcher, heartbeat).listening(folders.operator))
         rotation = Rotation(fleet.logs() + watches.logs())
-        of_the_host = (site.memory.follow, site.returns.run, site.agents.check, rotation.run)
+        of_the_host = (context.memory.follow, context.redelivery.run, context.agents.check, rotation.run)
         of_the_bus = (outbox.run, reader.run, heartbeat.run, leases.run, name.run, cancelled_ids.run, watches.run)
         await stack.enter_async_context(background(*of_the_host, *of_the_bus))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
@@ -153,30 +153,30 @@ def _reaping() -> Iterator[Reaper]:
         loop.remove_signal_handler(signal.SIGCHLD)
 
 
-def _site(
+def _context(
     stack: AsyncExitStack,
     folders: Folders,
     configuration: Configuration,
     launcher: Launcher,
     outbox: Outbox,
     cancelled_ids: CancelledIds,
-) -> Site:
-    """What all processes of the host share; `stack` ends it."""
+) -> HostContext:
+    """The context of the processes of this host; `stack` closes it."""
     reaper = stack.enter_context(_reaping())
     memory = stack.enter_context(closing(OutOfMemory()))
     agents = Agents(launcher.host, outbox, Deaths(reaper, memory), cancelled_ids.ids)
     cancelled_ids.on_new(agents.refuse)
-    return Site(
+    return HostContext(
         host=launcher.host,
         launcher=launcher,
         reaper=reaper,
         agents=agents,
-        instances=Instances(folders.state / "instances.json"),
-        orders=Orders(folders.state / "orders.json"),
+        launches=Launches(folders.state / "instances.json"),
+        stop_orders=StopOrders(folders.state / "orders.json"),
         memory=memory,
-        returns=Returns(folders.state / "returns.json", configuration.processes, launcher, reaper),
-        wills=Wills(folders.state / "wills", outbox),
-        tell=outbox.put,
+        redelivery=Redelivery(folders.state / "returns.json", configuration.processes, launcher, reaper),
+        pending_events=PendingEvents(folders.state / "wills", outbox),
+        publish=outbox.put,
         logs=configuration.logs,
     )
 
@@ -198,18 +198,16 @@ def _horizon(*, fresh: bool) -> tuple[datetime, datetime]:
     return (now, now) if fresh else (now - AWAY, datetime.min.replace(tzinfo=UTC))
 
 
-def _guests(site: Site, folders: Folders, configuration: Configuration) -> Guests:
+def _guests(context: HostContext, folders: Folders, configuration: Configuration) -> Guests:
     set_out(folders.guest, folders.socket)
-    guests = Guests(site, Notes(folders.state / "guests.json"), [spec.name for spec in configuration.processes])
-    site.agents.receive_guests(guests.admit)
+    guests = Guests(context, Notes(folders.state / "guests.json"), [spec.name for spec in configuration.processes])
+    context.agents.receive_guests(guests.admit)
     return guests
 
 
-def _watching(configuration: Configuration, folders: Folders, site: Site, outbox: Outbox) -> list[Watch]:
+def _watching(configuration: Configuration, folders: Folders, context: HostContext, outbox: Outbox) -> list[Watch]:
     return [
-        Watch(
-            spec, site.launcher, site.reaper, outbox, OpenTasks(folders.state / f"watch-{spec.label}.json"), site.logs
-        )
+        Watch(spec, context, outbox, OpenTasks(folders.state / f"watch-{spec.label}.json"))
         for spec in configuration.watches
     ]
 

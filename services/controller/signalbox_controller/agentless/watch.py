@@ -20,9 +20,8 @@ from signalbox_controller.agentless import protocol
 from signalbox_controller.agentless.open_tasks import OpenTasks
 from signalbox_controller.agents.protocol import Numbered, decode_event
 from signalbox_controller.config.specs import WatchSpec
-from signalbox_controller.launch.launcher import Launcher
-from signalbox_controller.linux.reaper import Reaper
-from signalbox_controller.logs.logfile import Limits, LogFile
+from signalbox_controller.logs.logfile import LogFile
+from signalbox_controller.processes.context import HostContext
 from signalbox_controller.state.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -36,15 +35,12 @@ ANSWER_WITHIN = 4.0
 class Watch:
     """Launches it, takes in what it sees, hands on what is to be revoked."""
 
-    def __init__(
-        self, spec: WatchSpec, launcher: Launcher, reaper: Reaper, outbox: Outbox, tasks: OpenTasks, limits: Limits
-    ) -> None:
-        """`limits` are those of its log."""
+    def __init__(self, spec: WatchSpec, context: HostContext, outbox: Outbox, tasks: OpenTasks) -> None:
         self.spec = spec
         self.tasks = tasks
-        self.log = LogFile(launcher.logs / f"watch-{spec.label}.log", limits)
-        self._launcher = launcher
-        self._reaper = reaper
+        self.log = LogFile(context.launcher.logs / f"watch-{spec.label}.log", context.logs)
+        self._launcher = context.launcher
+        self._reaper = context.reaper
         self._outbox = outbox
         self._agents: list[str] = []
         self._writer: asyncio.StreamWriter | None = None
@@ -113,7 +109,9 @@ class Watch:
             async for line in reader:
                 backoff.reset()
                 self._heard(line)
-                await self._outbox.room()  # meanwhile the broker keeps its events, or the workers are asked later
+                await (
+                    self._outbox.wait_for_space()
+                )  # meanwhile the broker keeps its events, or the workers are asked later
         except (OSError, ValueError) as error:
             log.warning("The watch of %s hung up: %s", self.spec.label, error)
         finally:

@@ -43,7 +43,7 @@ class Watches:
     async def _compare(self) -> None:
         known: set[str] = set()
         while True:
-            ours = {process.node for process in self._fleet.standing() if process.node}
+            ours = {process.node for process in self._fleet.status() if process.node}
             known |= ours
             with contextlib.suppress(BusUnavailable, RedisError):
                 await announce_nodes(self._redis, ours)

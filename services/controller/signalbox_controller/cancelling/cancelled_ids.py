@@ -127,7 +127,7 @@ class CancelledIds:
         """Read all ids in Redis, write those that it lacks, and return those that are new here."""
         theirs = await self._follower.everything()
         if len(theirs) < LIMIT:  # or it lacks what there was no room for
-            self._unsaved |= _lacking(self._journal.untils(), theirs)
+            self._unsaved |= _lacking(self._journal.expiries(), theirs)
             await self.in_redis()
         return self._journal.remember(theirs)
 

@@ -14,7 +14,7 @@ from signalbox_controller.words import Order
 async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
     """Restart them when this host holds the rolling lock, and answer once all consume, or one did not come back."""
     named = ports.fleet.select(command.processes)
-    chosen = named if command.processes else [one for one in named if one.standing.wish == "running"]
+    chosen = named if command.processes else [one for one in named if one.status.wish == "running"]
     guests = ports.fleet.guests.select(command.processes) if command.processes else []
     if guests:
         names = ", ".join(guest.note.name for guest in guests)
@@ -35,7 +35,7 @@ async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
     return Result(
         verdict="incomplete" if error else "started",
         detail=_detail(error, roll.not_begun()),
-        processes=tuple(process.standing.report() for process in chosen),
+        processes=tuple(process.status.report() for process in chosen),
         tasks_killed=roll.tasks_killed,
     )
 

@@ -18,7 +18,7 @@ from signalbox_controller.agents.slots import Slots
 from signalbox_controller.external.notes import Note
 from signalbox_controller.external.orphans import orphans_of
 from signalbox_controller.linux.signals import kill_all
-from signalbox_controller.processes.context import Site
+from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.exit_cleanup_a import clear_up
 from signalbox_controller.processes.instance import Life
 from signalbox_controller.processes.lost_tasks import reckon
@@ -36,17 +36,17 @@ class Guest:
     #: Its agent is never asked to hold back.
     leased = False
 
-    def __init__(self, instance: str, note: Note, site: Site) -> None:
+    def __init__(self, instance: str, note: Note, context: HostContext) -> None:
         self.instance = instance
         self.note = note
-        self.agent = site.agents.expect(instance, note.name, self, adopted=True)
-        self._site = site
+        self.agent = context.agents.expect(instance, note.name, self, adopted=True)
+        self._context = context
         # It may share its session with what is none of ours; only what its tasks have launched is ended after it.
-        self._life = Life(instance, note.proc, self.agent, site.reaper, gone=True)
+        self._life = Life(instance, note.proc, self.agent, context.reaper, gone=True)
         self._state: ProcessState = "unknown"
         self._message = "was here when the controller started; waits for its agent"
         self._since: datetime = utc_now()
-        self._told: ProcessChanged | None = None
+        self._published: ProcessChanged | None = None
         self._jobs = Jobs(note.name)
         #: Set when it is gone, and all is told of it.
         self.buried = asyncio.Event()
@@ -97,7 +97,7 @@ class Guest:
         gone = self._state == "stopped"
         return ProcessChanged(
             at=utc_now(),
-            host=self._site.host,
+            host=self._context.host,
             name=self.note.name,
             kind="worker",
             state=self._state,
@@ -117,7 +117,7 @@ class Guest:
             name=self.note.name,
             kind="worker",
             state=self._state,
-            host=self._site.host,
+            host=self._context.host,
             pid=pid,
             message=ELSEWHERE,
             guest=True,
@@ -129,32 +129,32 @@ class Guest:
         if state != self._state:
             log.info("%s: %s → %s, because %s", self.note.name, self._state, state, event)
             self._state, self._message, self._since = state, message, utc_now()
-        self.tell()
+        self.publish()
 
-    def tell(self) -> None:
-        """Publish how it is now, unless that was told before."""
+    def publish(self) -> None:
+        """Publish the status, unless it is the one that was published last."""
         now = self.event()
-        if self._told is None or msgspec.structs.replace(now, at=self._told.at) != self._told:
-            self._told = now
-            self._site.tell(now)
+        if self._published is None or msgspec.structs.replace(now, at=self._published.at) != self._published:
+            self._published = now
+            self._context.publish(now)
 
     # Its end.
 
     async def _bury(self, code: int | None) -> None:
         killed = code == -signal.SIGKILL
-        memory = self._site.memory.killed(self.note.proc.pid) if killed else "no"
+        memory = self._context.memory.killed(self.note.proc.pid) if killed else "no"
         end = words.exit_words(code, memory) if code is not None else "how it ended is not known"
         await self._account(end)
         self._feed(Input.EXITED, f"ended ({end}); it was launched by others")
 
     async def _account(self, end: str) -> None:
-        site, instance = self._site, self.instance
-        written = spool.path_of(site.launcher.socket, instance)
-        await kill_all(orphans_of(self.note.proc, self.agent.runs.running.values()), site.reaper)
-        aftermath = await clear_up(self._life, site.reaper, spool.read(written))
-        events = reckon(self.note.name, site.host, aftermath.lost, end, None).events
-        site.wills.leave(instance, self.agent.waiting, events)
-        site.agents.retire(instance)
+        context, instance = self._context, self.instance
+        written = spool.path_of(context.launcher.socket, instance)
+        await kill_all(orphans_of(self.note.proc, self.agent.runs.running.values()), context.reaper)
+        aftermath = await clear_up(self._life, context.reaper, spool.read(written))
+        events = reckon(self.note.name, context.host, aftermath.lost, end, None).events
+        context.pending_events.publish(instance, self.agent.waiting, events)
+        context.agents.retire(instance)
         spool.forget(written)
-        Slots(site.launcher.socket, instance).forget()
+        Slots(context.launcher.socket, instance).forget()
         self.buried.set()

@@ -16,7 +16,7 @@ from signalbox_controller.external.notes import Note, Notes, missed
 from signalbox_controller.external.worker import Guest
 from signalbox_controller.linux import procfs
 from signalbox_controller.linux.procfs import Proc
-from signalbox_controller.processes.context import Site
+from signalbox_controller.processes.context import HostContext
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +27,9 @@ REMEMBERED = 1000
 class Guests:
     """Lets them in, and keeps them until they are gone."""
 
-    def __init__(self, site: Site, notes: Notes, configured: Collection[str]) -> None:
+    def __init__(self, context: HostContext, notes: Notes, configured: Collection[str]) -> None:
         """`configured` are the names of our own processes."""
-        self._site = site
+        self._context = context
         self._notes = notes
         self._configured = frozenset(configured)
         self._guests: dict[str, Guest] = {}
@@ -39,9 +39,9 @@ class Guests:
     def open(self) -> None:
         """Wait for those that were here before, and account for those that have ended since."""
         noted = dict(self._notes.value)
-        for instance, note in {**noted, **missed(self._site.launcher.socket.parent, noted)}.items():
+        for instance, note in {**noted, **missed(self._context.launcher.socket.parent, noted)}.items():
             if note.alive:
-                self._take_in(instance, note).tell()
+                self._take_in(instance, note).publish()
             else:
                 gone = msgspec.structs.replace(note, proc=Proc(note.proc.pid, -1))
                 self._take_in(instance, gone)
@@ -78,7 +78,7 @@ class Guests:
         """Those of these names; all of them when no name is given."""
         return [guest for guest in self._guests.values() if not names or guest.note.name in names]
 
-    def standing(self) -> tuple[ProcessChanged, ...]:
+    def status(self) -> tuple[ProcessChanged, ...]:
         """How they are."""
         return tuple(guest.event() for guest in self._guests.values())
 
@@ -96,7 +96,7 @@ class Guests:
         return [guest for guest in self._guests.values() if guest.note.proc == proc]
 
     def _take_in(self, instance: str, note: Note) -> Guest:
-        guest = self._guests[instance] = Guest(instance, note, self._site)
+        guest = self._guests[instance] = Guest(instance, note, self._context)
         guest.watch()
         self._jobs.begin(self._see_off(guest))
         return guest

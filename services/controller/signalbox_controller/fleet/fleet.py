@@ -11,13 +11,13 @@ from signalbox.messages.receipts import ProcessReport
 from signalbox_controller.agents.session import Agent
 from signalbox_controller.agents.slots import Slots
 from signalbox_controller.beat_lease.leases import Leases
-from signalbox_controller.broker.redelivery import Debt
+from signalbox_controller.broker.redelivery import PendingRestore
 from signalbox_controller.cancelling.without_agent import Worker
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.external.workers import Guests
 from signalbox_controller.linux import procfs
 from signalbox_controller.logs.logfile import LogFile
-from signalbox_controller.processes.context import Site
+from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.desired import Desired, Wish
 from signalbox_controller.processes.machine import ALIVE
 from signalbox_controller.processes.supervisor import Mode, Supervised
@@ -33,37 +33,37 @@ class Fleet:
     """The processes by name."""
 
     def __init__(
-        self, specs: Iterable[ProcessSpec], site: Site, desired: Desired, leases: Leases, guests: Guests
+        self, specs: Iterable[ProcessSpec], context: HostContext, desired: Desired, leases: Leases, guests: Guests
     ) -> None:
         #: What runs here beside them, and is not ours to start or stop.
         self.guests = guests
-        self._site = site
+        self._context = context
         self._desired = desired
         self._writing = asyncio.Lock()
-        self._processes = {spec.name: leases.supervise(spec, site, desired.of(spec.name)) for spec in specs}
+        self._processes = {spec.name: leases.supervise(spec, context, desired.of(spec.name)) for spec in specs}
 
     def open(self) -> None:
         """Adopt what still runs, launch what should run, stop what should not."""
         self.guests.open()
-        left, boot = self._site.instances.left(), procfs.boot_id()
+        left, boot = self._context.launches.left_behind(), procfs.boot_id()
         for name, launch in left.items():
             if name in self._processes and launch.proc is not None:
                 # The machine's own end is no failure of the process: it is started again whatever its policy.
                 asked = launch.gone and launch.boot != boot
                 self._processes[name].adopt(launch.instance, launch.proc, gone=launch.gone, asked=asked)
             elif launch.gone:
-                self._site.returns.owe(launch.instance, Debt(process=name))
-                self._site.instances.forget(name)
+                self._context.redelivery.schedule(launch.instance, PendingRestore(process=name))
+                self._context.launches.forget(name)
             elif launch.proc is not None:
                 pid = launch.proc.pid
                 log.warning("%s (pid %d) still runs, and is no longer configured; stop it by hand", name, pid)
         for name, process in self._processes.items():
-            process.standing.tell()
-            if process.standing.wish == "running" and name not in left:
+            process.status.publish()
+            if process.status.wish == "running" and name not in left:
                 process.start()
-            elif name in left and (stop := self._site.orders.of(name)):
+            elif name in left and (stop := self._context.stop_orders.of(name)):
                 process.carry_on(stop)
-            elif name in left and process.standing.wish == "stopped":
+            elif name in left and process.status.wish == "stopped":
                 process.stop(Order(by="an earlier command"))
 
     def worker_of(self, agent: Agent) -> Worker | None:
@@ -71,7 +71,7 @@ class Fleet:
         life = self._processes[agent.name].life if agent.name in self._processes else None
         if life is None or life.agent is not agent:
             return None
-        return Worker(life.main, Slots(self._site.launcher.socket, life.instance))
+        return Worker(life.main, Slots(self._context.launcher.socket, life.instance))
 
     def logs(self) -> list[LogFile]:
         """What they print."""
@@ -109,7 +109,7 @@ class Fleet:
         for process in processes:
             process.stop(order, mode, timeout)
         await _all(processes, _absent, seconds)
-        return [process.standing.report() for process in processes]
+        return [process.status.report() for process in processes]
 
     async def start(self, processes: Sequence[Supervised]) -> list[ProcessReport]:
         """Start them all at once and report once each consumes, or is known not to."""
@@ -118,13 +118,13 @@ class Fleet:
         # Its agent has to speak within the time-out, and once more so long later it has to consume.
         patience = max((2 * process.spec.start_timeout for process in processes), default=0.0)
         await _all(processes, lambda process: process.decided, BEYOND + patience)
-        return [process.standing.report() for process in processes]
+        return [process.status.report() for process in processes]
 
     async def until(self, processes: Sequence[Supervised], met: Callable[[], bool], seconds: float) -> bool:
         """Wait for a change of one of them after which `met` holds, for at most so long; answer whether it does."""
         if met() or not processes:
             return met()
-        looks = [asyncio.ensure_future(process.standing.until(met, seconds)) for process in processes]
+        looks = [asyncio.ensure_future(process.status.until(met, seconds)) for process in processes]
         try:
             await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -132,14 +132,14 @@ class Fleet:
                 look.cancel()
         return met()
 
-    def standing(self) -> tuple[ProcessChanged, ...]:
+    def status(self) -> tuple[ProcessChanged, ...]:
         """How everything is."""
-        return (*(process.standing.event() for process in self._processes.values()), *self.guests.standing())
+        return (*(process.status.event() for process in self._processes.values()), *self.guests.status())
 
     @property
     def empty(self) -> bool:
         """Whether nothing runs."""
-        return not self.guests.standing() and all(process.life is None for process in self._processes.values())
+        return not self.guests.status() and all(process.life is None for process in self._processes.values())
 
     @property
     def complete(self) -> bool:
@@ -161,8 +161,8 @@ class Fleet:
 
 def _absent(process: Supervised) -> bool:
     """Gone, or wanted again by a later command."""
-    return process.standing.state not in ALIVE or process.standing.wish == "running"
+    return process.status.state not in ALIVE or process.status.wish == "running"
 
 
 async def _all(processes: Sequence[Supervised], met: Callable[[Supervised], bool], seconds: float) -> None:
-    await asyncio.gather(*(process.standing.until(partial(met, process), seconds) for process in processes))
+    await asyncio.gather(*(process.status.until(partial(met, process), seconds) for process in processes))

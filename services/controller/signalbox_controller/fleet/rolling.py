@@ -26,7 +26,7 @@ class Roll:
         self._fleet = fleet
         self._manner = manner
         self._processes = processes
-        self._stopped = {process.spec.name for process in processes if process.standing.wish == "stopped"}
+        self._stopped = {process.spec.name for process in processes if process.status.wish == "stopped"}
         self._begun: set[str] = set()
 
     async def through(self, confirm: Callable[[], Awaitable[None]]) -> str:
@@ -35,9 +35,9 @@ class Roll:
         Args:
             confirm: awaited before each; raises when it must not go on.
         """
-        for process in sorted(self._processes, key=lambda one: one.standing.state == "running"):
+        for process in sorted(self._processes, key=lambda one: one.status.state == "running"):
             await confirm()
-            if process.standing.standby:
+            if process.status.standby:
                 continue  # another host runs it, and this one nothing that could be restarted
             if trouble := await self._enough_others(process):
                 return trouble
@@ -52,22 +52,22 @@ class Roll:
     async def _enough_others(self, process: Supervised) -> str:
         """Wait until as many other workers run as are to be left running."""
         spec = process.spec
-        if spec.kind != "worker" or process.standing.state != "running":
+        if spec.kind != "worker" or process.status.state != "running":
             return ""
         others = self._fleet.workers_beside(spec)
         least = spec.minimum_running
 
         def enough() -> bool:
-            return sum(other.standing.state == "running" for other in others) >= least
+            return sum(other.status.state == "running" for other in others) >= least
 
         if await self._fleet.until(others, enough, spec.start_timeout):
             return ""
-        count = sum(other.standing.state == "running" for other in others)
+        count = sum(other.status.state == "running" for other in others)
         return f"minimum_running of {spec.label} is {least}, and beside {spec.name} only {count} ran"
 
     async def _restart(self, process: Supervised) -> str:
-        spec, manner, before = process.spec, self._manner, process.standing.instance
-        if process.standing.wish == "stopped":
+        spec, manner, before = process.spec, self._manner, process.status.instance
+        if process.status.wish == "stopped":
             if spec.name not in self._stopped:
                 return f"{spec.name} was stopped meanwhile"
             await self._fleet.want([process], "running")
@@ -77,10 +77,10 @@ class Roll:
         process.restart(manner.order, manner.mode, manner.timeout)
 
         def back() -> bool:
-            return process.standing.instance != before and process.decided
+            return process.status.instance != before and process.decided
 
-        await process.standing.until(lambda: back() or process.standing.wish == "stopped", patience)
+        await process.status.until(lambda: back() or process.status.wish == "stopped", patience)
         self.tasks_killed += process.tasks_killed
-        if process.standing.state == "running" and process.standing.instance != before:
+        if process.status.state == "running" and process.status.instance != before:
             return ""
-        return f"{spec.name} did not come back: it is {process.standing.state} ({process.standing.message})"
+        return f"{spec.name} did not come back: it is {process.status.state} ({process.status.message})"

@@ -46,7 +46,7 @@ class Heartbeat:
         return HostSeen(
             at=utc_now(),
             host=self._host,
-            processes=self._fleet.standing(),
+            processes=self._fleet.status(),
             running=self._fleet.running(),
             interval=INTERVAL,
         )
