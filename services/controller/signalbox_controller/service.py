@@ -1,4 +1,4 @@
-"""The composition root: every part of a controller is made and put together here, and nowhere else."""
+"""The service, composition root of a controller: every part is made and put together here."""
 
 import asyncio
 import logging
@@ -17,8 +17,8 @@ from signalbox.messages.base import utc_now
 from signalbox.service import background
 from signalbox.settings import Settings
 from signalbox_controller.agentless.open_tasks import OpenTasks
-from signalbox_controller.agentless.watch import Watch
-from signalbox_controller.agentless.watches import Watches
+from signalbox_controller.agentless.watch import AgentlessWatch
+from signalbox_controller.agentless.watches import AgentlessWatches
 from signalbox_controller.agents.deaths import Deaths
 from signalbox_controller.agents.server import Agents
 from signalbox_controller.beat_lease.fencing import Fences
@@ -34,11 +34,11 @@ from signalbox_controller.commands.ports import Ports
 from signalbox_controller.commands.reader import Reader
 from signalbox_controller.config.folders import Folders, link_agent, link_cancelled, lock, prepare
 from signalbox_controller.config.settings import Configuration
-from signalbox_controller.external.folder import set_out
+from signalbox_controller.external.folder import write_folder
 from signalbox_controller.external.notes import Notes
-from signalbox_controller.external.workers import Guests
+from signalbox_controller.external.workers import ExternalWorkers
 from signalbox_controller.fleet.fleet import Fleet
-from signalbox_controller.fleet.rolling_lock import Turns
+from signalbox_controller.fleet.rolling_lock import RollingLock
 from signalbox_controller.host.heartbeat import Heartbeat
 from signalbox_controller.host.hostname import HostName
 from signalbox_controller.launch.launcher import Launcher, inheritable
@@ -59,12 +59,12 @@ log = logging.getLogger(__name__)
 FAREWELL = 2.0
 #: Seconds that running tasks have to finish when Celery is stopped because its controller ends.
 STOP_ON_EXIT = 10.0
-#: How far back a host that was away tells that a command came too late for it.
+#: A host that was away refuses commands that expired within this time; it ignores older ones.
 AWAY = timedelta(days=1)
 
 
 def host_name(configuration: Configuration, settings: Settings, environ: Mapping[str, str]) -> str:
-    """How this host is called: the environment wins over the file, the file over the machine's own name."""
+    """The name of this host, from the environment, else the file, else the machine."""
     return environ.get("SIGNALBOX_HOSTNAME") or configuration.host or settings.hostname
 
 
@@ -72,10 +72,10 @@ def host_name(configuration: Configuration, settings: Settings, environ: Mapping
 async def controller(
     settings: Settings, configuration: Configuration, environ: Mapping[str, str]
 ) -> AsyncIterator[None]:
-    """A controller at work, with or without Redis; when it ends, Celery runs on, or is stopped, as the settings say.
+    """A running controller, with or without Redis; when it ends, Celery runs on or is stopped, as the settings say.
 
     Raises:
-        ControllerError: the data folder or the host's name is in use, or a file of ours damaged.
+        ControllerError: the data folder or the host's name is in use, or a state file damaged.
     """
     folders = prepare(settings.data)
     async with AsyncExitStack() as stack:
@@ -102,16 +102,16 @@ async def controller(
             context,
             Desired(folders.state / "desired.json"),
             leases,
-            _guests(context, folders, configuration),
+            _external(context, folders, configuration),
         )
-        watches = Watches(_watching(configuration, folders, context, outbox), redis, fleet)
+        watches = AgentlessWatches(_watches(configuration, folders, context, outbox), redis, fleet)
         ports = Ports(
             host=host,
             fleet=fleet,
             agents=context.agents,
             reaper=context.reaper,
             cancelled=cancelled_ids,
-            turns=Turns(redis, host),
+            rolling_lock=RollingLock(redis, host),
             publish=outbox.put,
             cancel_agentless=watches.cancel,
         )
@@ -138,7 +138,7 @@ async def controller(
         await leases.leave()
         await heartbeat.leave()
         if not await outbox.drain(FAREWELL):
-            log.warning("Redis is away: what happened last is told by the next controller")
+            log.warning("Redis is away: the next controller publishes the last events")
 
 
 @contextmanager
@@ -198,16 +198,20 @@ def _horizon(*, fresh: bool) -> tuple[datetime, datetime]:
     return (now, now) if fresh else (now - AWAY, datetime.min.replace(tzinfo=UTC))
 
 
-def _guests(context: HostContext, folders: Folders, configuration: Configuration) -> Guests:
-    set_out(folders.guest, folders.socket)
-    guests = Guests(context, Notes(folders.state / "guests.json"), [spec.name for spec in configuration.processes])
-    context.agents.receive_guests(guests.admit)
-    return guests
+def _external(context: HostContext, folders: Folders, configuration: Configuration) -> ExternalWorkers:
+    write_folder(folders.guest, folders.socket)
+    external = ExternalWorkers(
+        context, Notes(folders.state / "guests.json"), [spec.name for spec in configuration.processes]
+    )
+    context.agents.receive_guests(external.admit)
+    return external
 
 
-def _watching(configuration: Configuration, folders: Folders, context: HostContext, outbox: Outbox) -> list[Watch]:
+def _watches(
+    configuration: Configuration, folders: Folders, context: HostContext, outbox: Outbox
+) -> list[AgentlessWatch]:
     return [
-        Watch(spec, context, outbox, OpenTasks(folders.state / f"watch-{spec.label}.json"))
+        AgentlessWatch(spec, context, outbox, OpenTasks(folders.state / f"watch-{spec.label}.json"))
         for spec in configuration.watches
     ]
 

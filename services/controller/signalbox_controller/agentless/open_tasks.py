@@ -1,4 +1,4 @@
-"""Which tasks workers without an agent have: kept on disk, so that the next watch knows what to look for."""
+"""Open tasks of agentless workers, on disk: the next watch looks for their ends."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ from signalbox.messages.events import AnyTaskEvent, TaskReceived, TaskStarted
 from signalbox_controller.agentless.protocol import OpenTask
 from signalbox_controller.state.remembered import Remembered
 
-#: Tasks that are remembered; the oldest go first.
+#: Tasks that are kept; beyond it the oldest is dropped.
 LIMIT = 20_000
 
 
 class OpenTasks(Remembered[dict[str, OpenTask]]):
-    """Those of one application, by id."""
+    """The open tasks of one application, by id."""
 
     def __init__(self, path: Path) -> None:
         """Read the file, where there is one.
@@ -23,7 +23,7 @@ class OpenTasks(Remembered[dict[str, OpenTask]]):
         self._changed = False
 
     def note(self, event: AnyTaskEvent) -> None:
-        """Take in what happened to one."""
+        """Apply an event: a task opens, changes or ends."""
         self._changed = True
         self.value.pop(event.task_id, None)
         if isinstance(event, (TaskReceived, TaskStarted)):
@@ -35,7 +35,7 @@ class OpenTasks(Remembered[dict[str, OpenTask]]):
                 del self.value[next(iter(self.value))]
 
     def save(self) -> None:
-        """Write it down, if there is anything new; what is lost with a crash is found out by asking the workers."""
+        """Write changes to disk; after a crash the watch asks the workers for what is missing."""
         if self._changed:
             self._changed = False
             super().save()

@@ -81,7 +81,7 @@ class LocalSocket:
         except UnreadableMessage as error:
             return NotDone(message=f"That is not a request of this version: {error}")
         if isinstance(request, ShowStatus):
-            return self._heartbeat.seen()
+            return self._heartbeat.status()
         return await self._carry_out(request, uid)
 
     async def _carry_out(self, command: AnyCommand, uid: int) -> Reply:

@@ -11,7 +11,7 @@ from signalbox.messages.receipts import ProcessReport, Receipt, TaskVerdict, Ver
 from signalbox_controller.agents.server import Agents
 from signalbox_controller.cancelling.cancelled_ids import CancelledIds
 from signalbox_controller.fleet.fleet import Fleet
-from signalbox_controller.fleet.rolling_lock import Turns
+from signalbox_controller.fleet.rolling_lock import RollingLock
 from signalbox_controller.linux.reaper import Reaper
 
 
@@ -31,7 +31,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     fleet: Fleet
     agents: Agents
     reaper: Reaper
-    turns: Turns
+    rolling_lock: RollingLock
     #: The tasks that must never run.
     cancelled: CancelledIds
     #: Publishes events before the command is answered.

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from signalbox.messages.commands import RestartProcesses
 from signalbox_controller.commands.ports import Ports, Result
-from signalbox_controller.errors import NoTurn
+from signalbox_controller.errors import RestartNotAllowed
 from signalbox_controller.external.worker import ELSEWHERE
-from signalbox_controller.fleet.rolling import Manner, Roll
+from signalbox_controller.fleet.rolling import RollingRestart, StopOptions
 from signalbox_controller.processes.supervisor import Supervised
 from signalbox_controller.words import Order
 
@@ -15,28 +15,28 @@ async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
     """Restart them when this host holds the rolling lock, and answer once all consume, or one did not come back."""
     named = ports.fleet.select(command.processes)
     chosen = named if command.processes else [one for one in named if one.status.wish == "running"]
-    guests = ports.fleet.guests.select(command.processes) if command.processes else []
-    if guests:
-        names = ", ".join(guest.note.name for guest in guests)
+    external = ports.fleet.external.select(command.processes) if command.processes else []
+    if external:
+        names = ", ".join(worker.note.name for worker in external)
         detail = f"{names}: {ELSEWHERE}. Nothing was restarted."
-        return Result(verdict="incomplete", detail=detail, processes=tuple(guest.report() for guest in guests))
+        return Result(verdict="incomplete", detail=detail, processes=tuple(worker.report() for worker in external))
     if not chosen:
         return Result(verdict="unknown", detail=_nothing(command))
     order = Order(by=command.issued_by, reason=command.reason, redeliver=command.redeliver)
-    roll = Roll(ports.fleet, Manner(order=order, mode=command.mode, timeout=command.timeout), chosen)
+    restart = RollingRestart(ports.fleet, StopOptions(order=order, mode=command.mode, timeout=command.timeout), chosen)
     alone = command.hosts == (ports.host,)
     try:
-        async with ports.turns.turn(command.command_id, alone=alone) as turn:
-            error = await roll.through(turn.confirm)
+        async with ports.rolling_lock.held(command.command_id, alone=alone) as lock:
+            error = await restart.run(lock.confirm)
             if error:
-                await turn.call_off(error)
-    except NoTurn as no_turn:
-        error = str(no_turn)
+                await lock.call_off(error)
+    except RestartNotAllowed as not_allowed:
+        error = str(not_allowed)
     return Result(
         verdict="incomplete" if error else "started",
-        detail=_detail(error, roll.not_begun()),
+        detail=_detail(error, restart.not_begun()),
         processes=tuple(process.status.report() for process in chosen),
-        tasks_killed=roll.tasks_killed,
+        tasks_killed=restart.tasks_killed,
     )
 
 

@@ -17,25 +17,25 @@ _NOT_HERE = Result(verdict="unknown", detail="No process of that name is configu
 
 async def stop_processes(command: StopProcesses, ports: Ports) -> Result:
     """Stop them, and answer once they and all their descendants are gone."""
-    processes, guests = ports.fleet.select(command.processes), ports.fleet.guests.select(command.processes)
-    if not processes and not guests:
+    processes, external = ports.fleet.select(command.processes), ports.fleet.external.select(command.processes)
+    if not processes and not external:
         return _NOT_HERE
     await ports.fleet.want(processes, "stopped")
     order = Order(by=command.issued_by, reason=command.reason, redeliver=command.redeliver)
     reports = await ports.fleet.stop(processes, order, command.mode, command.timeout)
-    reports += [guest.report() for guest in ports.fleet.guests.select(command.processes)]
+    reports += [worker.report() for worker in ports.fleet.external.select(command.processes)]
     return _result("stopped", "stopped", reports, sum(process.tasks_killed for process in processes))
 
 
 async def start_processes(command: StartProcesses, ports: Ports) -> Result:
     """Start them, and answer once each consumes or has failed."""
     processes = ports.fleet.select(command.processes)
-    guests = ports.fleet.guests.select(command.processes) if command.processes else []
-    if not processes and not guests:
+    external = ports.fleet.external.select(command.processes) if command.processes else []
+    if not processes and not external:
         return _NOT_HERE
     await ports.fleet.want(processes, "running")
     reports = await ports.fleet.start(processes)
-    return _result("started", "running", [*reports, *(guest.report() for guest in guests)])
+    return _result("started", "running", [*reports, *(worker.report() for worker in external)])
 
 
 def _result(

@@ -1,4 +1,4 @@
-"""Which guests there are, on disk, so that a restarted controller accounts for those that end meanwhile."""
+"""Notes on external workers, on disk: a restarted controller accounts for those that ended while it was away."""
 
 import contextlib
 from collections.abc import Collection
@@ -14,24 +14,24 @@ from signalbox_controller.state.remembered import RememberedTable
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """One guest."""
+    """One external worker."""
 
-    #: As people here call it.
+    #: Its name on this host.
     name: str
     #: Celery's name for it.
     node: str
     proc: Proc
-    #: The boot of the machine that the process belongs to.
+    #: The boot of the machine in which it was started.
     boot: str
 
     @property
     def alive(self) -> bool:
-        """Whether it is still there."""
+        """Whether its process is alive."""
         return self.boot == procfs.boot_id() and procfs.alive(self.proc)
 
 
 class Notes(RememberedTable[Note]):
-    """Guests by instance. No fsync: whatever makes the disk forget them ends them, too."""
+    """Notes by instance. No fsync: a power cut that loses them ends the workers, too."""
 
     def __init__(self, path: Path) -> None:
         """Read the file, where there is one.
@@ -42,21 +42,21 @@ class Notes(RememberedTable[Note]):
         super().__init__(path, dict[str, Note], "which workers of others were here")
 
 
-def missed(folder: Path, known: Collection[str]) -> dict[str, Note]:
-    """Workers that came and went while no controller was here, by what they wrote down beside its socket."""
+def ended_unnoticed(folder: Path, known: Collection[str]) -> dict[str, Note]:
+    """External workers that began and ended without any controller, from the spools of their agents."""
     found: dict[str, Note] = {}
     for path in folder.glob("*.diary"):
         instance = path.stem
         if instance in known:
             continue
         hello = next((line for line in spool.read(path) if isinstance(line, Hello) and line.guest), None)
-        if hello is not None and (note := _missed(instance, hello)) is not None:
+        if hello is not None and (note := _ended_unnoticed(instance, hello)) is not None:
             found[instance] = note
     return found
 
 
-def _missed(instance: str, hello: Hello) -> Note | None:
-    """What the id of a guest tells (`signalbox_agent.guest`); none while it lives: it will come by itself."""
+def _ended_unnoticed(instance: str, hello: Hello) -> Note | None:
+    """The note from the parts of an instance id (`signalbox_agent.guest`); None while it lives, as it will connect."""
     with contextlib.suppress(ValueError):
         pid, ticks, _ = instance.split("-")
         proc = Proc(int(pid), int(ticks))

@@ -1,4 +1,4 @@
-"""All supervised processes of the host, and what people want of them."""
+"""Fleet of a host: its supervised processes, and the desired state of each."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from signalbox_controller.beat_lease.leases import Leases
 from signalbox_controller.broker.redelivery import PendingRestore
 from signalbox_controller.cancelling.without_agent import Worker
 from signalbox_controller.config.specs import ProcessSpec
-from signalbox_controller.external.workers import Guests
+from signalbox_controller.external.workers import ExternalWorkers
 from signalbox_controller.linux import procfs
 from signalbox_controller.logs.logfile import LogFile
 from signalbox_controller.processes.context import HostContext
@@ -25,7 +25,7 @@ from signalbox_controller.words import Order
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a stop may take beyond its time-out: KILL, and seeing that all is gone.
+#: Seconds that a stop may take beyond its time-out: for KILL, and until all processes are gone.
 BEYOND = 6.0
 
 
@@ -33,18 +33,23 @@ class Fleet:
     """The processes by name."""
 
     def __init__(
-        self, specs: Iterable[ProcessSpec], context: HostContext, desired: Desired, leases: Leases, guests: Guests
+        self,
+        specs: Iterable[ProcessSpec],
+        context: HostContext,
+        desired: Desired,
+        leases: Leases,
+        external: ExternalWorkers,
     ) -> None:
-        #: What runs here beside them, and is not ours to start or stop.
-        self.guests = guests
+        #: The workers that are not ours to start or stop.
+        self.external = external
         self._context = context
         self._desired = desired
         self._writing = asyncio.Lock()
         self._processes = {spec.name: leases.supervise(spec, context, desired.of(spec.name)) for spec in specs}
 
     def open(self) -> None:
-        """Adopt what still runs, launch what should run, stop what should not."""
-        self.guests.open()
+        """Adopt the processes that run, launch those that should run, stop those that should not."""
+        self.external.open()
         left, boot = self._context.launches.left_behind(), procfs.boot_id()
         for name, launch in left.items():
             if name in self._processes and launch.proc is not None:
@@ -67,19 +72,19 @@ class Fleet:
                 process.stop(Order(by="an earlier command"))
 
     def worker_of(self, agent: Agent) -> Worker | None:
-        """The launch that this agent speaks for; None when that is over."""
+        """The worker of this agent, if it is supervised; None when it has ended."""
         life = self._processes[agent.name].life if agent.name in self._processes else None
         if life is None or life.agent is not agent:
             return None
         return Worker(life.main, Slots(self._context.launcher.socket, life.instance))
 
     def logs(self) -> list[LogFile]:
-        """What they print."""
+        """The log of each process."""
         return [process.log for process in self._processes.values()]
 
     def leave(self) -> None:
-        """Let everything run on without us."""
-        self.guests.leave()
+        """Stop supervising; all processes run on."""
+        self.external.leave()
         for process in self._processes.values():
             process.leave()
 
@@ -91,11 +96,11 @@ class Fleet:
         ]
 
     def select(self, names: Sequence[str]) -> list[Supervised]:
-        """The processes of these names that there are; all of them when no name is given."""
+        """The processes of these names; all of them when no name is given."""
         return [process for name, process in self._processes.items() if not names or name in names]
 
     async def want(self, processes: Sequence[Supervised], wish: Wish) -> None:
-        """Note on disk what people want, so that it survives us; a full disk keeps nobody from stopping."""
+        """Note the desired state on disk."""
         names = [process.spec.name for process in processes]
         async with self._writing:
             await asyncio.to_thread(self._desired.want, names, wish)
@@ -103,7 +108,7 @@ class Fleet:
     async def stop(
         self, processes: Sequence[Supervised], order: Order, mode: Mode, timeout: float | None = None
     ) -> list[ProcessReport]:
-        """Stop them all at once and report once each is gone, or outlived its time-out (seconds) and KILL."""
+        """Stop them all at once; return when each is gone, or outlived its time-out (seconds) and KILL."""
         patience = [process.spec.stop_timeout if timeout is None else timeout for process in processes]
         seconds = BEYOND + (max(patience, default=0.0) if mode == "graceful" else 0.0)
         for process in processes:
@@ -112,16 +117,16 @@ class Fleet:
         return [process.status.report() for process in processes]
 
     async def start(self, processes: Sequence[Supervised]) -> list[ProcessReport]:
-        """Start them all at once and report once each consumes, or is known not to."""
+        """Start them all at once; return when each consumes, or has failed."""
         for process in processes:
             process.start()
-        # Its agent has to speak within the time-out, and once more so long later it has to consume.
+        # Its agent has to connect within the time-out, and within another one it has to consume.
         patience = max((2 * process.spec.start_timeout for process in processes), default=0.0)
         await _all(processes, lambda process: process.decided, BEYOND + patience)
         return [process.status.report() for process in processes]
 
     async def until(self, processes: Sequence[Supervised], met: Callable[[], bool], seconds: float) -> bool:
-        """Wait for a change of one of them after which `met` holds, for at most so long; answer whether it does."""
+        """Wait for a change of one of them after which `met` holds, for at most so long; return whether it does."""
         if met() or not processes:
             return met()
         looks = [asyncio.ensure_future(process.status.until(met, seconds)) for process in processes]
@@ -133,28 +138,28 @@ class Fleet:
         return met()
 
     def status(self) -> tuple[ProcessChanged, ...]:
-        """How everything is."""
-        return (*(process.status.event() for process in self._processes.values()), *self.guests.status())
+        """The status of every process."""
+        return (*(process.status.event() for process in self._processes.values()), *self.external.status())
 
     @property
     def empty(self) -> bool:
         """Whether nothing runs."""
-        return not self.guests.status() and all(process.life is None for process in self._processes.values())
+        return not self.external.status() and all(process.life is None for process in self._processes.values())
 
     @property
     def complete(self) -> bool:
-        """Whether `running` is all: every adopted worker has told what it runs."""
+        """Whether `running` is complete: the agent of every adopted worker has reported what it runs."""
         ours = all(process.life is None or process.life.agent.complete for process in self._processes.values())
-        return ours and self.guests.complete
+        return ours and self.external.complete
 
     def running(self) -> tuple[tuple[str, str], ...]:
-        """The tasks that run at this moment, with their runs."""
+        """The tasks that run now, with their run ids."""
         lives = (process.life for process in self._processes.values())
         runs = (run for life in lives if life for run in life.agent.runs.running.values())
-        return (*((run.task_id, run.run) for run in runs), *self.guests.running())
+        return (*((run.task_id, run.run) for run in runs), *self.external.running())
 
     def grace(self, name: str) -> float:
-        """Seconds between TERM and KILL for a cancelled task of this process; a guest has no configuration."""
+        """Seconds between TERM and KILL for a cancelled task of a process; an external worker has no configuration."""
         process = self._processes.get(name)
         return DEFAULT_GRACE if process is None else process.spec.kill_after
 

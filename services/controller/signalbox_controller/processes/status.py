@@ -6,17 +6,28 @@ from datetime import datetime
 
 import msgspec
 
-from signalbox.messages.base import ProcessState, utc_now
+from signalbox.messages.base import ProcessKind, ProcessState, utc_now
 from signalbox.messages.events import Event, ProcessChanged
 from signalbox.messages.receipts import ProcessReport
-from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.processes.desired import Wish
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a process that never change, and that people see."""
+
+    name: str
+    kind: ProcessKind
+    #: Celery's name for a worker; beat has none.
+    node: str
+    host: str
+    #: Whether it is an external worker.
+    guest: bool = False
 
 
 class ProcessStatus:
     """The fields of a process that change, and that people see; set what changed, then `publish`."""
 
-    def __init__(self, spec: ProcessSpec, host: str, wish: Wish, publish: Callable[[Event], None]) -> None:
+    def __init__(self, identity: Identity, wish: Wish, publish: Callable[[Event], None]) -> None:
         self.state: ProcessState = "stopped"
         self.wish: Wish = wish
         self.message = "not started yet" if wish == "running" else "was stopped by a person and stays so"
@@ -28,8 +39,7 @@ class ProcessStatus:
         #: When it will be killed, while it has time to stop.
         self.kill_at: datetime | None = None
         self._since: datetime = utc_now()
-        self._spec = spec
-        self._host = host
+        self._identity = identity
         self._publish = publish
         self._published: ProcessChanged | None = None
         self._changed = asyncio.Event()
@@ -62,14 +72,11 @@ class ProcessStatus:
         """The status as an event."""
         return ProcessChanged(
             at=utc_now(),
-            host=self._host,
-            name=self._spec.name,
-            kind=self._spec.kind,
+            **msgspec.structs.asdict(self._identity),
             state=self.state,
             desired=self.wish,
             instance=self.instance,
             pid=self.pid,
-            node=self._spec.node(self._host),
             since=self._since,
             exit_code=self.exit_code,
             message=self.message,
@@ -80,10 +87,11 @@ class ProcessStatus:
     def report(self) -> ProcessReport:
         """The status as part of an answer."""
         return ProcessReport(
-            name=self._spec.name,
-            kind=self._spec.kind,
+            name=self._identity.name,
+            kind=self._identity.kind,
+            host=self._identity.host,
+            guest=self._identity.guest,
             state=self.state,
-            host=self._host,
             pid=self.pid,
             message=self.message,
             standby=self.standby,

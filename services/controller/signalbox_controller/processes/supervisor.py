@@ -27,7 +27,7 @@ from signalbox_controller.processes.funeral import bury
 from signalbox_controller.processes.instance import Life
 from signalbox_controller.processes.machine import ALIVE, Action, Input, step
 from signalbox_controller.processes.restart_policy import Strikes
-from signalbox_controller.processes.status import ProcessStatus
+from signalbox_controller.processes.status import Identity, ProcessStatus
 from signalbox_controller.processes.stop_orders import PendingStop
 from signalbox_controller.words import Order
 
@@ -48,7 +48,8 @@ class Supervised:
 
     def __init__(self, spec: ProcessSpec, context: HostContext, wish: Wish) -> None:
         self.spec = spec
-        self.status = ProcessStatus(spec, context.host, wish, context.publish)
+        identity = Identity(name=spec.name, kind=spec.kind, node=spec.node(context.host), host=context.host)
+        self.status = ProcessStatus(identity, wish, context.publish)
         self.log = LogFile(context.launcher.log(spec), context.logs)
         self.life: Life | None = None
         #: How many running tasks went with it since it was last told to stop.
@@ -291,4 +292,4 @@ class Supervised:
     def _words(self, life: Life) -> str:
         """The end of its log, where it says why."""
         plain = life.asked or self.status.exit_code == 0
-        return "" if plain else self.log.last_words(life.log_start)
+        return "" if plain else self.log.last_lines(life.log_start)
