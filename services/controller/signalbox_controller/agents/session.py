@@ -1,4 +1,4 @@
-"""What we know of, and schedule to, the agent of one launched process; it outlives any single connection."""
+"""What we know of, and owe to, the agent of one launched process; it outlives any single connection."""
 
 import asyncio
 import logging
