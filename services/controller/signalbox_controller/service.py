@@ -47,7 +47,7 @@ from signalbox_controller.linux.out_of_memory import OutOfMemory
 from signalbox_controller.linux.reaper import Reaper, become_subreaper
 from signalbox_controller.logs.rotation import Rotation
 from signalbox_controller.processes.context import HostContext
-from signalbox_controller.processes.desired import Desired
+from signalbox_controller.processes.desired import DesiredStates
 from signalbox_controller.processes.stop_orders import StopOrders
 from signalbox_controller.state.journal import Journal
 from signalbox_controller.state.outbox import Outbox
@@ -100,7 +100,7 @@ async def controller(
         fleet = Fleet(
             configuration.processes,
             context,
-            Desired(folders.state / "desired.json"),
+            DesiredStates(folders.state / "desired.json"),
             leases,
             _external(context, folders, configuration),
         )

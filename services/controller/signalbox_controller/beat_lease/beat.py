@@ -7,7 +7,7 @@ from signalbox_controller.beat_lease.holder import Tenure
 from signalbox_controller.beat_lease.record import Runs, Taken
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.processes.context import HostContext
-from signalbox_controller.processes.desired import Wish
+from signalbox_controller.processes.desired import Desired
 from signalbox_controller.processes.instance import Life
 from signalbox_controller.processes.machine import ALIVE, Input
 from signalbox_controller.processes.supervisor import Mode, Supervised
@@ -22,12 +22,12 @@ class Candidate(Supervised):
 
     leased = True
 
-    def __init__(self, spec: ProcessSpec, context: HostContext, wish: Wish, tenure: Tenure) -> None:
-        super().__init__(spec, context, wish)
+    def __init__(self, spec: ProcessSpec, context: HostContext, desired: Desired, tenure: Tenure) -> None:
+        super().__init__(spec, context, desired)
         self._tenure = tenure
         self._taken: Taken | None = None
         self._asking = False
-        self.competes = wish == "running"
+        self.competes = desired == "running"
 
     async def keep(self) -> None:
         """Compete for the lease, for ever."""
@@ -44,7 +44,7 @@ class Candidate(Supervised):
         if self._taken is not None:
             super().start()
             return
-        self.status.wish = "running"
+        self.status.desired = "running"
         self._strikes.forget()
         self._asking = True
         self._rest("waits for the lease of beat")

@@ -14,7 +14,7 @@ from signalbox_controller.words import Order
 async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
     """Restart them when this host holds the rolling lock, and answer once all consume, or one did not come back."""
     named = ports.fleet.select(command.processes)
-    chosen = named if command.processes else [one for one in named if one.status.wish == "running"]
+    chosen = named if command.processes else [one for one in named if one.status.desired == "running"]
     external = ports.fleet.external.select(command.processes) if command.processes else []
     if external:
         names = ", ".join(worker.note.name for worker in external)

@@ -20,7 +20,7 @@ async def stop_processes(command: StopProcesses, ports: Ports) -> Result:
     processes, external = ports.fleet.select(command.processes), ports.fleet.external.select(command.processes)
     if not processes and not external:
         return _NOT_HERE
-    await ports.fleet.want(processes, "stopped")
+    await ports.fleet.set_desired(processes, "stopped")
     order = Order(by=command.issued_by, reason=command.reason, redeliver=command.redeliver)
     reports = await ports.fleet.stop(processes, order, command.mode, command.timeout)
     reports += [worker.report() for worker in ports.fleet.external.select(command.processes)]
@@ -33,7 +33,7 @@ async def start_processes(command: StartProcesses, ports: Ports) -> Result:
     external = ports.fleet.external.select(command.processes) if command.processes else []
     if not processes and not external:
         return _NOT_HERE
-    await ports.fleet.want(processes, "running")
+    await ports.fleet.set_desired(processes, "running")
     reports = await ports.fleet.start(processes)
     return _result("started", "running", [*reports, *(worker.report() for worker in external)])
 

@@ -104,7 +104,7 @@ class ExternalWorker:
             status.enter(state)
             status.message = message
         if state == "stopped":
-            status.wish, status.pid = "stopped", None
+            status.desired, status.pid = "stopped", None
         status.publish()
 
     # Its end.

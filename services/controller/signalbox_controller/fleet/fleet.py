@@ -18,7 +18,7 @@ from signalbox_controller.external.workers import ExternalWorkers
 from signalbox_controller.linux import procfs
 from signalbox_controller.logs.logfile import LogFile
 from signalbox_controller.processes.context import HostContext
-from signalbox_controller.processes.desired import Desired, Wish
+from signalbox_controller.processes.desired import Desired, DesiredStates
 from signalbox_controller.processes.machine import ALIVE
 from signalbox_controller.processes.supervisor import Mode, Supervised
 from signalbox_controller.words import Order
@@ -36,16 +36,16 @@ class Fleet:
         self,
         specs: Iterable[ProcessSpec],
         context: HostContext,
-        desired: Desired,
+        desired_states: DesiredStates,
         leases: Leases,
         external: ExternalWorkers,
     ) -> None:
         #: The workers that are not ours to start or stop.
         self.external = external
         self._context = context
-        self._desired = desired
+        self._desired_states = desired_states
         self._writing = asyncio.Lock()
-        self._processes = {spec.name: leases.supervise(spec, context, desired.of(spec.name)) for spec in specs}
+        self._processes = {spec.name: leases.supervise(spec, context, desired_states.of(spec.name)) for spec in specs}
 
     def open(self) -> None:
         """Adopt the processes that run, launch those that should run, stop those that should not."""
@@ -64,11 +64,11 @@ class Fleet:
                 log.warning("%s (pid %d) still runs, and is no longer configured; stop it by hand", name, pid)
         for name, process in self._processes.items():
             process.status.publish()
-            if process.status.wish == "running" and name not in left:
+            if process.status.desired == "running" and name not in left:
                 process.start()
             elif name in left and (stop := self._context.stop_orders.of(name)):
                 process.carry_on(stop)
-            elif name in left and process.status.wish == "stopped":
+            elif name in left and process.status.desired == "stopped":
                 process.stop(Order(by="an earlier command"))
 
     def worker_of(self, agent: Agent) -> Worker | None:
@@ -99,11 +99,11 @@ class Fleet:
         """The processes of these names; all of them when no name is given."""
         return [process for name, process in self._processes.items() if not names or name in names]
 
-    async def want(self, processes: Sequence[Supervised], wish: Wish) -> None:
+    async def set_desired(self, processes: Sequence[Supervised], desired: Desired) -> None:
         """Note the desired state on disk."""
         names = [process.spec.name for process in processes]
         async with self._writing:
-            await asyncio.to_thread(self._desired.want, names, wish)
+            await asyncio.to_thread(self._desired_states.set, names, desired)
 
     async def stop(
         self, processes: Sequence[Supervised], order: Order, mode: Mode, timeout: float | None = None
@@ -166,7 +166,7 @@ class Fleet:
 
 def _absent(process: Supervised) -> bool:
     """Gone, or wanted again by a later command."""
-    return process.status.state not in ALIVE or process.status.wish == "running"
+    return process.status.state not in ALIVE or process.status.desired == "running"
 
 
 async def _all(processes: Sequence[Supervised], met: Callable[[Supervised], bool], seconds: float) -> None:

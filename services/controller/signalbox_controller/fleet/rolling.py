@@ -26,7 +26,7 @@ class RollingRestart:
         self._fleet = fleet
         self._options = options
         self._processes = processes
-        self._stopped = {process.spec.name for process in processes if process.status.wish == "stopped"}
+        self._stopped = {process.spec.name for process in processes if process.status.desired == "stopped"}
         self._begun: set[str] = set()
 
     async def run(self, confirm: Callable[[], Awaitable[None]]) -> str:
@@ -67,10 +67,10 @@ class RollingRestart:
 
     async def _restart(self, process: Supervised) -> str:
         spec, options, before = process.spec, self._options, process.status.instance
-        if process.status.wish == "stopped":
+        if process.status.desired == "stopped":
             if spec.name not in self._stopped:
                 return f"{spec.name} was stopped meanwhile"
-            await self._fleet.want([process], "running")
+            await self._fleet.set_desired([process], "running")
         self._begun.add(spec.name)
         patience = spec.stop_timeout if options.timeout is None else options.timeout
         patience = BEYOND + spec.start_timeout + (patience if options.mode == "graceful" else 0.0)
@@ -79,7 +79,7 @@ class RollingRestart:
         def back() -> bool:
             return process.status.instance != before and process.decided
 
-        await process.status.until(lambda: back() or process.status.wish == "stopped", patience)
+        await process.status.until(lambda: back() or process.status.desired == "stopped", patience)
         self.tasks_killed += process.tasks_killed
         if process.status.state == "running" and process.status.instance != before:
             return ""

@@ -5,10 +5,10 @@ from typing import Literal
 
 from signalbox_controller.state.remembered import Remembered
 
-Wish = Literal["running", "stopped"]
+Desired = Literal["running", "stopped"]
 
 
-class Desired:
+class DesiredStates:
     """The desired state of every process of the host; `running`, until a person says otherwise."""
 
     def __init__(self, path: Path) -> None:
@@ -18,12 +18,12 @@ class Desired:
             StateUnreadable: it is damaged.
         """
         meaning = "which processes were stopped by a person"
-        self._wishes: Remembered[dict[str, Wish]] = Remembered(path, dict[str, Wish], {}, meaning, durable=True)
+        self._states: Remembered[dict[str, Desired]] = Remembered(path, dict[str, Desired], {}, meaning, durable=True)
 
-    def of(self, name: str) -> Wish:
+    def of(self, name: str) -> Desired:
         """The desired state of one process."""
-        return self._wishes.value.get(name, "running")
+        return self._states.value.get(name, "running")
 
-    def want(self, names: list[str], wish: Wish) -> None:
+    def set(self, names: list[str], desired: Desired) -> None:
         """Set the desired state of these processes, and return when the disk has it."""
-        self._wishes.set(self._wishes.value | dict.fromkeys(names, wish))
+        self._states.set(self._states.value | dict.fromkeys(names, desired))

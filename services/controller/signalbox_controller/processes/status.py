@@ -9,7 +9,7 @@ import msgspec
 from signalbox.messages.base import ProcessKind, ProcessState, utc_now
 from signalbox.messages.events import Event, ProcessChanged
 from signalbox.messages.receipts import ProcessReport
-from signalbox_controller.processes.desired import Wish
+from signalbox_controller.processes.desired import Desired
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,10 +27,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 class ProcessStatus:
     """The fields of a process that change, and that people see; set what changed, then `publish`."""
 
-    def __init__(self, identity: Identity, wish: Wish, publish: Callable[[Event], None]) -> None:
+    def __init__(self, identity: Identity, desired: Desired, publish: Callable[[Event], None]) -> None:
         self.state: ProcessState = "stopped"
-        self.wish: Wish = wish
-        self.message = "not started yet" if wish == "running" else "was stopped by a person and stays so"
+        self.desired: Desired = desired
+        self.message = "not started yet" if desired == "running" else "was stopped by a person and stays so"
         self.instance = ""
         self.pid: int | None = None
         self.exit_code: int | None = None
@@ -74,7 +74,7 @@ class ProcessStatus:
             at=utc_now(),
             **msgspec.structs.asdict(self._identity),
             state=self.state,
-            desired=self.wish,
+            desired=self.desired,
             instance=self.instance,
             pid=self.pid,
             since=self._since,

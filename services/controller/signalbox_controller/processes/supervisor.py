@@ -21,7 +21,7 @@ from signalbox_controller.logs.logfile import LogFile
 from signalbox_controller.processes import exit_reason
 from signalbox_controller.processes.clocks import Clock, Clocks
 from signalbox_controller.processes.context import HostContext
-from signalbox_controller.processes.desired import Wish
+from signalbox_controller.processes.desired import Desired
 from signalbox_controller.processes.exit_reason import Death
 from signalbox_controller.processes.funeral import bury
 from signalbox_controller.processes.instance import Life
@@ -46,10 +46,10 @@ class Supervised:
     #: Whether its agent has to ask before it sends anything; see `lease`.
     leased = False
 
-    def __init__(self, spec: ProcessSpec, context: HostContext, wish: Wish) -> None:
+    def __init__(self, spec: ProcessSpec, context: HostContext, desired: Desired) -> None:
         self.spec = spec
         identity = Identity(name=spec.name, kind=spec.kind, node=spec.node(context.host), host=context.host)
-        self.status = ProcessStatus(identity, wish, context.publish)
+        self.status = ProcessStatus(identity, desired, context.publish)
         self.log = LogFile(context.launcher.log(spec), context.logs)
         self.life: Life | None = None
         #: How many running tasks went with it since it was last told to stop.
@@ -75,14 +75,14 @@ class Supervised:
 
     def start(self) -> None:
         """Have it run; a process that is being stopped is started again once it is gone."""
-        self.status.wish = "running"
+        self.status.desired = "running"
         self._strikes.forget()
         leaving = self.status.state in {"draining", "stopping"}
         self._feed(Input.START, "will be started again as soon as it has stopped" if leaving else "")
 
     def stop(self, order: Order, mode: Mode = "graceful", timeout: float | None = None) -> None:
         """Have it stop; `timeout` is the time from TERM to KILL in seconds, unless the mode is `immediate`."""
-        self.status.wish = "stopped"
+        self.status.desired = "stopped"
         message = f"stopped by {order.words}"
         self._end(order, mode, timeout, message)
 
@@ -92,7 +92,7 @@ class Supervised:
         if self.status.state not in ALIVE:
             self.start()
             return
-        self.status.wish = "running"
+        self.status.desired = "running"
         self._strikes.forget()
         self._end(order, mode, timeout, f"restarted by {order.words}")
 
@@ -114,7 +114,7 @@ class Supervised:
     def decided(self) -> bool:
         """Whether a start has come to its end: it consumes, failed, or is no longer wanted."""
         ended = self.status.state in {"running", "backoff", "fatal", "stopped"}
-        return ended or self.status.wish == "stopped"
+        return ended or self.status.desired == "stopped"
 
     def adopt(self, instance: str, main: Proc, *, gone: bool = False, asked: bool = False) -> None:
         """Take over a process that a former controller launched; one that is `gone` only to account for its end.
@@ -132,7 +132,7 @@ class Supervised:
 
     def carry_on(self, stop: PendingStop) -> None:
         """Go on with a stop that a former controller has begun; what is wanted afterwards stays as it is."""
-        done = "stopped" if self.status.wish == "stopped" else "restarted"
+        done = "stopped" if self.status.desired == "stopped" else "restarted"
         self._end(stop.order, "graceful" if stop.left else "immediate", stop.left, f"{done} by {stop.order.words}")
 
     def leave(self) -> None:
@@ -287,7 +287,7 @@ class Supervised:
     @property
     def _wanted(self) -> bool:
         """Whether it is to be launched again when it has ended."""
-        return self.status.wish == "running"
+        return self.status.desired == "running"
 
     def _words(self, life: Life) -> str:
         """The end of its log, where it says why."""
