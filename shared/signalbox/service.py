@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import uniform
 
@@ -42,6 +42,27 @@ async def background(*loops: Callable[[], Awaitable[None]]) -> AsyncIterator[Non
 
 async def _awaited(loop: Callable[[], Awaitable[None]]) -> None:
     await loop()
+
+
+class Jobs:
+    """Background jobs that run to their own end; a failure of one is logged, and changes nothing for the others."""
+
+    def __init__(self, owner: str) -> None:
+        """`owner` is named in the log."""
+        self._owner = owner
+        #: The event loop itself holds no strong reference to a task.
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, job: Coroutine[None, None, None]) -> None:
+        """Run `job` beside everything else."""
+        task = asyncio.get_running_loop().create_task(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s: our own code failed", self._owner, exc_info=error)
 
 
 class Backoff:

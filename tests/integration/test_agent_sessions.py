@@ -63,7 +63,7 @@ class Told:
         self.words.append(f"begins {sorted(runs)} under {fence}")
 
 
-class Desk:
+class Server:
     """The controller's side: a socket, an outbox, one worker that was launched."""
 
     def __init__(self, redis: Client, path: Path) -> None:
@@ -80,9 +80,9 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(valkey: Redis, tmp_path: Path) -> AsyncIterator[Desk]:
+async def server(valkey: Redis, tmp_path: Path) -> AsyncIterator[Server]:
     redis = connect(valkey.url)
-    one = Desk(redis, tmp_path / "agents.sock")
+    one = Server(redis, tmp_path / "agents.sock")
     async with one.agents.listening(one.path):
         yield one
     await redis.aclose()
@@ -97,104 +97,104 @@ def a_proof(command_id: str) -> dict[str, Any]:
     return an_event("TaskCancelled", command_id=command_id, signal="TERM", killed=[42])
 
 
-async def test_a_launched_worker_is_let_in_and_told_what_must_never_run(desk: Desk) -> None:
-    async with an_agent(desk.path) as agent:
+async def test_a_launched_worker_is_let_in_and_told_what_must_never_run(server: Server) -> None:
+    async with an_agent(server.path) as agent:
         welcome = await agent.greet("ours")
         assert welcome == {"type": "welcome", "acked": 0, "cancelled": ["cancelled before"], "leased": False}
-        assert desk.told.words == ["greeted, ready"]
-        assert desk.agents.workers() == [desk.agent]
+        assert server.told.words == ["greeted, ready"]
+        assert server.agents.workers() == [server.agent]
 
 
-async def test_whoever_we_did_not_launch_is_turned_away(desk: Desk) -> None:
-    async with an_agent(desk.path) as agent:
+async def test_whoever_we_did_not_launch_is_turned_away(server: Server) -> None:
+    async with an_agent(server.path) as agent:
         await agent.say(type="hello", instance="theirs", pid=1, kind="worker", protocol=1)
         assert await agent.is_hung_up_on()
-    assert desk.told.words == []
+    assert server.told.words == []
 
 
-async def test_an_agent_of_another_protocol_is_turned_away(desk: Desk) -> None:
-    async with an_agent(desk.path) as agent:
+async def test_an_agent_of_another_protocol_is_turned_away(server: Server) -> None:
+    async with an_agent(server.path) as agent:
         await agent.say(type="hello", instance="ours", pid=1, kind="worker", protocol=2)
         assert await agent.is_hung_up_on()
 
 
-async def test_events_get_the_host_and_are_acknowledged_once_redis_has_them(desk: Desk) -> None:
-    async with an_agent(desk.path) as agent:
+async def test_events_get_the_host_and_are_acknowledged_once_redis_has_them(server: Server) -> None:
+    async with an_agent(server.path) as agent:
         await agent.greet("ours")
         await agent.say(type="event", seq=1, event=an_event())
         await agent.say(type="event", seq=2, event=an_event("TaskSucceeded"))
 
         async def taken() -> bool:
-            return desk.agent.runs.running == {} and desk.agent.runs.name("t") == ""
+            return server.agent.runs.running == {} and server.agent.runs.name("t") == ""
 
         await eventually(taken, "both events")
-        assert await desk.events() == []
-        async with background(desk.outbox.run):
+        assert await server.events() == []
+        async with background(server.outbox.run):
             assert (await agent.hears("ack"))["seq"] == 2
-        assert [type(event).__name__ for event in await desk.events()] == ["TaskStarted", "TaskSucceeded"]
-        assert {event.host for event in await desk.events()} == {"web-01"}
+        assert [type(event).__name__ for event in await server.events()] == ["TaskStarted", "TaskSucceeded"]
+        assert {event.host for event in await server.events()} == {"web-01"}
 
 
-async def test_what_an_agent_sends_again_is_told_once(desk: Desk) -> None:
-    async with background(desk.outbox.run):
-        async with an_agent(desk.path) as agent:
+async def test_what_an_agent_sends_again_is_told_once(server: Server) -> None:
+    async with background(server.outbox.run):
+        async with an_agent(server.path) as agent:
             await agent.greet("ours")
             await agent.say(type="event", seq=1, event=an_event())
             await agent.hears("ack")
-        async with an_agent(desk.path) as agent:
+        async with an_agent(server.path) as agent:
             assert (await agent.greet("ours"))["acked"] == 1
             await agent.say(type="event", seq=1, event=an_event())
             await agent.say(type="event", seq=2, event=an_event(run=RUN + "1"))
             assert (await agent.hears("ack"))["seq"] == 2
-    assert [event.run for event in await desk.events() if isinstance(event, TaskStarted)] == [RUN, RUN + "1"]
+    assert [event.run for event in await server.events() if isinstance(event, TaskStarted)] == [RUN, RUN + "1"]
 
 
-async def test_nonsense_and_endless_lines_spoil_nothing_but_themselves(desk: Desk) -> None:
-    async with background(desk.outbox.run), an_agent(desk.path) as agent:
+async def test_nonsense_and_endless_lines_spoil_nothing_but_themselves(server: Server) -> None:
+    async with background(server.outbox.run), an_agent(server.path) as agent:
         await agent.greet("ours")
         await agent.write(b"nonsense\n{}\n\n" + b"x" * (LINE_LIMIT + 70_000) + b"\n")
         await agent.say(type="event", seq=1, event={"type": "TaskStarted", "run": 7})
         assert (await agent.hears("ack"))["seq"] == 1
         await agent.say(type="event", seq=2, event=an_event())
         assert (await agent.hears("ack"))["seq"] == 2
-    assert len(await desk.events()) == 1
+    assert len(await server.events()) == 1
 
 
-async def test_lost_events_are_told(desk: Desk) -> None:
-    async with background(desk.outbox.run), an_agent(desk.path) as agent:
+async def test_lost_events_are_told(server: Server) -> None:
+    async with background(server.outbox.run), an_agent(server.path) as agent:
         await agent.greet("ours")
         await agent.say(type="gap", lost=7)
 
         async def lost() -> EventsLost | None:
-            return next((event for event in await desk.events() if isinstance(event, EventsLost)), None)
+            return next((event for event in await server.events() if isinstance(event, EventsLost)), None)
 
         event = await eventually(lost, "the loss")
         assert (event.worker, event.count, event.host) == ("w@h", 7, "web-01")
 
 
-async def test_when_redis_is_away_for_long_the_agent_keeps_its_events(desk: Desk) -> None:
-    async with an_agent(desk.path) as agent:
+async def test_when_redis_is_away_for_long_the_agent_keeps_its_events(server: Server) -> None:
+    async with an_agent(server.path) as agent:
         await agent.greet("ours")
         for seq in range(1, 51):
             await agent.say(type="event", seq=seq, event=an_event(task_id=str(seq)))
 
         async def full() -> bool:
-            return len(desk.agent.runs.running) == 50
+            return len(server.agent.runs.running) == 50
 
         await eventually(full, "fifty events")
         await agent.say(type="event", seq=51, event=an_event(task_id="51"))
         await agent.say(type="stopping")
-        async with background(desk.outbox.run):
+        async with background(server.outbox.run):
             while (await agent.hears("ack"))["seq"] < 51:
                 pass
         # Not a word was heard out of turn.
-        assert [event.task_id for event in await desk.events() if isinstance(event, TaskStarted)][-1] == "51"
+        assert [event.task_id for event in await server.events() if isinstance(event, TaskStarted)][-1] == "51"
 
 
-async def test_a_proof_is_kept_back_until_the_controller_has_looked_itself(desk: Desk) -> None:
-    async with background(desk.outbox.run), an_agent(desk.path) as agent:
+async def test_a_proof_is_kept_back_until_the_controller_has_looked_itself(server: Server) -> None:
+    async with background(server.outbox.run), an_agent(server.path) as agent:
         await agent.greet("ours")
-        inquiry = desk.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
+        inquiry = server.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
         assert (await agent.hears("cancel"))["grace"] == 5.0
         await agent.say(type="event", seq=1, event=a_proof("c"))
         await agent.say(type="event", seq=2, event=an_event(task_id="another"))
@@ -202,56 +202,56 @@ async def test_a_proof_is_kept_back_until_the_controller_has_looked_itself(desk:
         assert await asyncio.wait_for(inquiry.done, 5.0) == "dead"
 
         async def another() -> bool:
-            return len(await desk.events()) == 1
+            return len(await server.events()) == 1
 
         await eventually(another, "the other event")
-        held = desk.agent.release(inquiry, keep_proof=True)
+        held = server.agent.release(inquiry, keep_proof=True)
         assert held is not None
-        desk.outbox.put(held.event, published=desk.agent.publishing(held.seq))
+        server.outbox.put(held.event, published=server.agent.publishing(held.seq))
         # Only now: an agent that had forgotten it earlier could not tell it to our successor.
         assert (await agent.hears("ack"))["seq"] == 2
-    assert isinstance((await desk.events())[-1], TaskCancelled)
+    assert isinstance((await server.events())[-1], TaskCancelled)
 
 
-async def test_a_proof_that_nobody_waits_for_any_more_is_told_all_the_same(desk: Desk) -> None:
-    async with background(desk.outbox.run), an_agent(desk.path) as agent:
+async def test_a_proof_that_nobody_waits_for_any_more_is_told_all_the_same(server: Server) -> None:
+    async with background(server.outbox.run), an_agent(server.path) as agent:
         await agent.greet("ours")
-        inquiry = desk.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
+        inquiry = server.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
         await agent.hears("cancel")
         await agent.say(type="event", seq=1, event=a_proof("c"))
         await agent.say(type="cancel", command_id="c", task_id="t", state="alive", pid=42)
         await asyncio.wait_for(inquiry.done, 5.0)
-        assert desk.agent.release(inquiry, keep_proof=False) is None
+        assert server.agent.release(inquiry, keep_proof=False) is None
         assert (await agent.hears("ack"))["seq"] == 1
-    assert len(await desk.events()) == 1
+    assert len(await server.events()) == 1
 
 
-async def test_a_question_is_asked_again_after_a_reconnect(desk: Desk) -> None:
-    async with an_agent(desk.path) as agent:
+async def test_a_question_is_asked_again_after_a_reconnect(server: Server) -> None:
+    async with an_agent(server.path) as agent:
         await agent.greet("ours")
-        inquiry = desk.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
+        inquiry = server.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
         await agent.hears("cancel")
-    async with an_agent(desk.path) as agent:
+    async with an_agent(server.path) as agent:
         await agent.greet("ours")
         assert (await agent.hears("cancel"))["command_id"] == "c"
         await agent.say(type="cancel", command_id="c", task_id="t", state="unknown")
         assert await asyncio.wait_for(inquiry.done, 5.0) == "unknown"
 
 
-async def test_a_dead_workers_runs_are_known_and_its_questions_answered(desk: Desk) -> None:
-    async with an_agent(desk.path) as agent:
+async def test_a_dead_workers_runs_are_known_and_its_questions_answered(server: Server) -> None:
+    async with an_agent(server.path) as agent:
         await agent.greet("ours")
         await agent.say(type="event", seq=1, event=an_event())
         await agent.say(type="event", seq=2, event=an_event(task_id="u"))
         await agent.say(type="stopping")
 
         async def heard() -> bool:
-            return desk.told.words[-1] == "leaving"
+            return server.told.words[-1] == "leaving"
 
         await eventually(heard, "all of it")
-        asked = desk.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
-        elsewhere = desk.agent.ask(Cancel(command_id="d", task_id="v", grace=5.0))
-    await desk.agent.quiet(5.0)
-    assert [run.task_id for run in desk.agent.bury()] == ["u"]
+        asked = server.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
+        elsewhere = server.agent.ask(Cancel(command_id="d", task_id="v", grace=5.0))
+    await server.agent.quiet(5.0)
+    assert [run.task_id for run in server.agent.bury()] == ["u"]
     assert (asked.finding, elsewhere.finding) == ("dead", "unknown")
-    assert desk.agents.workers() == []
+    assert server.agents.workers() == []

@@ -52,7 +52,7 @@ def test_a_log_that_is_cut_while_it_is_written_to_loses_no_line(folder: str, tmp
         assert cuts > 5
         numbers = [int(line.split()[0]) for line in lines_of(log) if whole(line)]
         assert sorted(set(numbers)) == list(range(last + 1))
-        assert log.last_words(0).endswith(f"{last} " + "x" * (last * 37 % 199))
+        assert log.last_lines(0).endswith(f"{last} " + "x" * (last * 37 % 199))
         assert log.path.stat().st_blocks * 512 < 10 * LIMITS.max_bytes
     finally:
         if folder == "in memory":
@@ -71,7 +71,7 @@ def test_only_so_many_archives_are_kept(tmp_path: Path) -> None:
     assert (tmp_path / "worker.log.1").read_bytes().endswith(b"3\n")
 
 
-def test_the_last_words_of_a_launch_are_its_own_also_when_its_log_was_cut_meanwhile(tmp_path: Path) -> None:
+def test_the_last_lines_of_a_launch_are_its_own_also_when_its_log_was_cut_meanwhile(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "worker.log", LIMITS)
     with log.path.open("ab") as file:
         file.write(b"of the one before\n" * 10_000)
@@ -79,9 +79,9 @@ def test_the_last_words_of_a_launch_are_its_own_also_when_its_log_was_cut_meanwh
         here = log.position()
         log.trim()
         assert log.position() == here
-        assert not log.last_words(here)
+        assert not log.last_lines(here)
         file.write(b"mine\n")
-    assert log.last_words(here) == "mine"
+    assert log.last_lines(here) == "mine"
 
 
 async def test_a_worker_that_prints_much_keeps_a_small_log(tmp_path: Path, valkey: Redis) -> None:
@@ -103,12 +103,12 @@ async def test_a_worker_that_prints_much_keeps_a_small_log(tmp_path: Path, valke
         await eventually(told, "what it says after that")
 
 
-def test_the_last_words_are_whole_lines_and_the_last_one_is_always_there(tmp_path: Path) -> None:
+def test_the_last_lines_are_whole_lines_and_the_last_one_is_always_there(tmp_path: Path) -> None:
     log = LogFile(tmp_path / "worker.log", LIMITS)
     log.path.write_text("".join(f"{number} {'word ' * 40}end\n" for number in range(20)), encoding="utf-8")
-    words = log.last_words(0).split(" | ")
+    words = log.last_lines(0).split(" | ")
     assert [line.split()[0] for line in words] == ["18", "19"]
     assert all(line.endswith("word end") for line in words)
     log.path.write_text("before\n" + "x" * 10_000 + "the end\n", encoding="utf-8")
-    assert log.last_words(0).startswith("xxx")
-    assert log.last_words(0).endswith("xthe end")
+    assert log.last_lines(0).startswith("xxx")
+    assert log.last_lines(0).endswith("xthe end")

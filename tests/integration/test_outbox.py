@@ -117,10 +117,10 @@ async def test_when_it_is_full_the_agents_have_to_keep_theirs_until_there_is_roo
 
 async def test_who_can_wait_is_held_up_while_it_is_full(redis: Client) -> None:
     outbox = Outbox(redis, limit=100)
-    await outbox.room()
+    await outbox.wait_for_space()
     for number in range(100):
         outbox.put(an_event(number))
-    waiting = asyncio.ensure_future(outbox.room())
+    waiting = asyncio.ensure_future(outbox.wait_for_space())
     done, _ = await asyncio.wait([waiting], timeout=0)
     assert not done
     async with publishing(outbox):

@@ -5,7 +5,7 @@ import pytest
 from signalbox_controller.agents.cancel_request import Finding
 from signalbox_controller.agents.protocol import CancelReport, CancelState
 from signalbox_controller.cancelling.proof import Proof
-from signalbox_controller.cancelling.wording import Told, in_words
+from signalbox_controller.cancelling.wording import WorkerAnswer, detail_of
 from signalbox_controller.linux.procfs import Proc
 
 
@@ -47,5 +47,5 @@ OUTLIVED = Proof([], [Proc(9, 1)])
 def test_it_is_said_in_words(
     pool: str, finding: Finding, said: CancelReport | None, proof: Proof | None, words: str
 ) -> None:
-    told = in_words(Told("w", pool, finding, said, proof))
+    told = detail_of(WorkerAnswer("w", pool, finding, said, proof))
     assert (words in told) if words else (told == "")

@@ -61,6 +61,6 @@ def test_many_keys_are_remembered_at_once_for_longer_and_never_for_less(tmp_path
     with closing(Journal(tmp_path / "keys", 10, Clock())) as journal:
         assert journal.remember({"a": 1050, "b": 1100, "over": 900}) == ["a", "b"]
         assert journal.remember({"a": 1200, "b": 1050, "c": 1100}) == ["c"]
-        assert journal.untils() == {"b": 1100, "a": 1200, "c": 1100}
+        assert journal.expiries() == {"b": 1100, "a": 1200, "c": 1100}
     with closing(Journal(tmp_path / "keys", 10, Clock())) as journal:
-        assert journal.untils() == {"b": 1100, "a": 1200, "c": 1100}
+        assert journal.expiries() == {"b": 1100, "a": 1200, "c": 1100}

@@ -15,7 +15,7 @@ from signalbox_controller.agents.cancel_request import Inquiry
 from signalbox_controller.agents.protocol import Cancel
 from signalbox_controller.agents.running import Run
 from signalbox_controller.agents.slots import Slots
-from signalbox_controller.cancelling.without_agent import Outside, Worker
+from signalbox_controller.cancelling.without_agent import CancelWithoutAgent, Worker
 from signalbox_controller.linux import procfs
 from support.eventually import eventually
 
@@ -38,7 +38,7 @@ async def test_a_cancel_that_is_broken_off_leaves_no_child_stopped(child: procfs
     assert main is not None
     run = Run(task_id="x", run="0000", pid=child.pid, celery_name="a", name="a", worker="w")
     inquiry = Inquiry(Cancel(command_id="c", task_id="x", grace=1.0), run, "a")
-    outside = Outside(inquiry, run, child, Worker(main, Slots(tmp_path / "socket", "i")), kill_at=0.0)
+    outside = CancelWithoutAgent(inquiry, run, child, Worker(main, Slots(tmp_path / "socket", "i")), kill_at=0.0)
     for _ in range(TRIES):
         looking = asyncio.ensure_future(outside._send(signal.SIGTERM))
         await asyncio.sleep(0)

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def leaves(group: BaseExceptionGroup[SignalboxError]) -> Iterator[BaseException]:
-    """What went wrong, each for itself."""
+    """The errors of a group and its subgroups."""
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
             yield from leaves(error)

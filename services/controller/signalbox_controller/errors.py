@@ -1,4 +1,4 @@
-"""What can go wrong in a controller, as a branch of the common tree.
+"""Errors of a controller, a branch of the common tree.
 
 SignalboxError
 ├── SettingsError
@@ -7,7 +7,7 @@ SignalboxError
     ├── StateUnreadable            a file in the data folder is not what we wrote
     ├── AlreadyRunning             another controller holds this data folder
     ├── NameTaken                  another controller goes by the name of this host
-    └── NoTurn                     this host may not restart its processes now
+    └── RestartNotAllowed          this host may not restart its processes now
 """
 
 from signalbox.errors import SettingsError, SignalboxError
@@ -33,5 +33,5 @@ class NameTaken(ControllerError):
     """Another controller goes by the name of this host; each would get some of the commands meant for it."""
 
 
-class NoTurn(ControllerError):
-    """This host did not get its turn in a restart, or must not go on; the text says why."""
+class RestartNotAllowed(ControllerError):
+    """This host did not get the rolling lock, or must not go on with a restart; the text says why."""

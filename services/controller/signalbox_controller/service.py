@@ -1,4 +1,4 @@
-"""The composition root: every part of a controller is made and put together here, and nowhere else."""
+"""The service, composition root of a controller: every part is made and put together here."""
 
 import asyncio
 import logging
@@ -17,39 +17,38 @@ from signalbox.messages.base import utc_now
 from signalbox.service import background
 from signalbox.settings import Settings
 from signalbox_controller.agentless.open_tasks import OpenTasks
-from signalbox_controller.agentless.watch import Watch
-from signalbox_controller.agentless.watches import Watches
+from signalbox_controller.agentless.watch import AgentlessWatch
+from signalbox_controller.agentless.watches import AgentlessWatches
 from signalbox_controller.agents.deaths import Deaths
 from signalbox_controller.agents.server import Agents
 from signalbox_controller.beat_lease.fencing import Fences
 from signalbox_controller.beat_lease.leases import Leases
-from signalbox_controller.broker.pending_events import Wills
-from signalbox_controller.broker.redelivery import Returns
-from signalbox_controller.cancelling.cancelled_ids import Refusals
-from signalbox_controller.commands.ahead import cancels_ahead
+from signalbox_controller.broker.pending_events import PendingEvents
+from signalbox_controller.broker.redelivery import Redelivery
+from signalbox_controller.cancelling.cancelled_ids import CancelledIds, pending_cancels
 from signalbox_controller.commands.deduplication import LIMIT as COMMANDS_LIMIT
-from signalbox_controller.commands.deduplication import Memory
-from signalbox_controller.commands.dispatcher import Desk
-from signalbox_controller.commands.local_socket import Operator
+from signalbox_controller.commands.deduplication import Deduplication
+from signalbox_controller.commands.dispatcher import Dispatcher
+from signalbox_controller.commands.local_socket import LocalSocket
 from signalbox_controller.commands.ports import Ports
 from signalbox_controller.commands.reader import Reader
-from signalbox_controller.config.folders import Folders, link_agent, lock, prepare, show_cancelled
+from signalbox_controller.config.folders import Folders, link_agent, link_cancelled, lock, prepare
 from signalbox_controller.config.settings import Configuration
-from signalbox_controller.external.folder import set_out
+from signalbox_controller.external.folder import write_folder
 from signalbox_controller.external.notes import Notes
-from signalbox_controller.external.workers import Guests
+from signalbox_controller.external.workers import ExternalWorkers
 from signalbox_controller.fleet.fleet import Fleet
-from signalbox_controller.fleet.rolling_lock import Turns
+from signalbox_controller.fleet.rolling_lock import RollingLock
 from signalbox_controller.host.heartbeat import Heartbeat
 from signalbox_controller.host.hostname import HostName
 from signalbox_controller.launch.launcher import Launcher, inheritable
-from signalbox_controller.launch.launches import Instances
+from signalbox_controller.launch.launches import Launches
 from signalbox_controller.linux.out_of_memory import OutOfMemory
 from signalbox_controller.linux.reaper import Reaper, become_subreaper
 from signalbox_controller.logs.rotation import Rotation
-from signalbox_controller.processes.context import Site
-from signalbox_controller.processes.desired import Desired
-from signalbox_controller.processes.stop_orders import Orders
+from signalbox_controller.processes.context import HostContext
+from signalbox_controller.processes.desired import DesiredStates
+from signalbox_controller.processes.stop_orders import StopOrders
 from signalbox_controller.state.journal import Journal
 from signalbox_controller.state.outbox import Outbox
 from signalbox_controller.words import Order
@@ -60,12 +59,12 @@ log = logging.getLogger(__name__)
 FAREWELL = 2.0
 #: Seconds that running tasks have to finish when Celery is stopped because its controller ends.
 STOP_ON_EXIT = 10.0
-#: How far back a host that was away tells that a command came too late for it.
+#: A host that was away refuses commands that expired within this time; it ignores older ones.
 AWAY = timedelta(days=1)
 
 
 def host_name(configuration: Configuration, settings: Settings, environ: Mapping[str, str]) -> str:
-    """How this host is called: the environment wins over the file, the file over the machine's own name."""
+    """The name of this host, from the environment, else the file, else the machine."""
     return environ.get("SIGNALBOX_HOSTNAME") or configuration.host or settings.hostname
 
 
@@ -73,15 +72,15 @@ def host_name(configuration: Configuration, settings: Settings, environ: Mapping
 async def controller(
     settings: Settings, configuration: Configuration, environ: Mapping[str, str]
 ) -> AsyncIterator[None]:
-    """A controller at work, with or without Redis; when it ends, Celery runs on, or is stopped, as the settings say.
+    """A running controller, with or without Redis; when it ends, Celery runs on or is stopped, as the settings say.
 
     Raises:
-        ControllerError: the data folder or the host's name is in use, or a file of ours damaged.
+        ControllerError: the data folder or the host's name is in use, or a state file damaged.
     """
     folders = prepare(settings.data)
     async with AsyncExitStack() as stack:
         stack.enter_context(lock(folders))
-        show_cancelled(folders)
+        link_cancelled(folders)
         link_agent(folders)
         fresh = not (folders.state / "commands").exists()
         carried_out = stack.enter_context(closing(Journal(folders.state / "commands", COMMANDS_LIMIT)))
@@ -94,42 +93,42 @@ async def controller(
         stack.push_async_callback(name.give_back)
         outbox = Outbox(redis)
         refused = stack.enter_context(closing(Journal(folders.cancelled, CANCELLED_LIMIT)))
-        refusals = Refusals(redis, refused, settings.remember_cancelled)
+        cancelled_ids = CancelledIds(redis, refused, settings.remember_cancelled)
         launcher = _launcher(host, folders, settings, environ)
-        site = _site(stack, folders, configuration, launcher, outbox, refusals)
+        context = _context(stack, folders, configuration, launcher, outbox, cancelled_ids)
         leases = Leases(redis, host, Fences(folders.state / "leases.json"))
         fleet = Fleet(
             configuration.processes,
-            site,
-            Desired(folders.state / "desired.json"),
+            context,
+            DesiredStates(folders.state / "desired.json"),
             leases,
-            _guests(site, folders, configuration),
+            _external(context, folders, configuration),
         )
-        watches = Watches(_watching(configuration, folders, site, outbox), redis, fleet)
+        watches = AgentlessWatches(_watches(configuration, folders, context, outbox), redis, fleet)
         ports = Ports(
             host=host,
             fleet=fleet,
-            agents=site.agents,
-            reaper=site.reaper,
-            cancelled=refusals,
-            turns=Turns(redis, host),
-            tell=outbox.put,
-            elsewhere=watches.cancel,
+            agents=context.agents,
+            reaper=context.reaper,
+            cancelled=cancelled_ids,
+            rolling_lock=RollingLock(redis, host),
+            publish=outbox.put,
+            cancel_agentless=watches.cancel,
         )
-        desk = Desk(ports, Memory(carried_out), outbox, settings.key, *_horizon(fresh=fresh))
+        dispatcher = Dispatcher(ports, Deduplication(carried_out), outbox, settings.key, *_horizon(fresh=fresh))
         commands = _commands(redis, host)
-        reader = Reader(commands, desk)
+        reader = Reader(commands, dispatcher)
         heartbeat = Heartbeat(host, redis, outbox, fleet)
 
-        await refusals.load(cancels_ahead(commands, settings.key))
-        await stack.enter_async_context(site.agents.listening(folders.socket))
-        site.wills.open()
+        await cancelled_ids.load(pending_cancels(commands, settings.key))
+        await stack.enter_async_context(context.agents.listening(folders.socket))
+        context.pending_events.open()
         fleet.open()
         stack.callback(fleet.leave)
-        await stack.enter_async_context(Operator(host, desk, heartbeat).listening(folders.operator))
+        await stack.enter_async_context(LocalSocket(host, dispatcher, heartbeat).listening(folders.operator))
         rotation = Rotation(fleet.logs() + watches.logs())
-        of_the_host = (site.memory.follow, site.returns.run, site.agents.check, rotation.run)
-        of_the_bus = (outbox.run, reader.run, heartbeat.run, leases.run, name.run, refusals.run, watches.run)
+        of_the_host = (context.memory.follow, context.redelivery.run, context.agents.check, rotation.run)
+        of_the_bus = (outbox.run, reader.run, heartbeat.run, leases.run, name.run, cancelled_ids.run, watches.run)
         await stack.enter_async_context(background(*of_the_host, *of_the_bus))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
         yield
@@ -139,7 +138,7 @@ async def controller(
         await leases.leave()
         await heartbeat.leave()
         if not await outbox.drain(FAREWELL):
-            log.warning("Redis is away: what happened last is told by the next controller")
+            log.warning("Redis is away: the next controller publishes the last events")
 
 
 @contextmanager
@@ -154,30 +153,30 @@ def _reaping() -> Iterator[Reaper]:
         loop.remove_signal_handler(signal.SIGCHLD)
 
 
-def _site(
+def _context(
     stack: AsyncExitStack,
     folders: Folders,
     configuration: Configuration,
     launcher: Launcher,
     outbox: Outbox,
-    refusals: Refusals,
-) -> Site:
-    """What all processes of the host share; `stack` ends it."""
+    cancelled_ids: CancelledIds,
+) -> HostContext:
+    """The context of the processes of this host; `stack` closes it."""
     reaper = stack.enter_context(_reaping())
     memory = stack.enter_context(closing(OutOfMemory()))
-    agents = Agents(launcher.host, outbox, Deaths(reaper, memory), refusals.ids)
-    refusals.on_new(agents.refuse)
-    return Site(
+    agents = Agents(launcher.host, outbox, Deaths(reaper, memory), cancelled_ids.ids)
+    cancelled_ids.on_new(agents.refuse)
+    return HostContext(
         host=launcher.host,
         launcher=launcher,
         reaper=reaper,
         agents=agents,
-        instances=Instances(folders.state / "instances.json"),
-        orders=Orders(folders.state / "orders.json"),
+        launches=Launches(folders.state / "instances.json"),
+        stop_orders=StopOrders(folders.state / "orders.json"),
         memory=memory,
-        returns=Returns(folders.state / "returns.json", configuration.processes, launcher, reaper),
-        wills=Wills(folders.state / "wills", outbox),
-        tell=outbox.put,
+        redelivery=Redelivery(folders.state / "returns.json", configuration.processes, launcher, reaper),
+        pending_events=PendingEvents(folders.state / "wills", outbox),
+        publish=outbox.put,
         logs=configuration.logs,
     )
 
@@ -194,23 +193,25 @@ def _launcher(host: str, folders: Folders, settings: Settings, environ: Mapping[
 
 
 def _horizon(*, fresh: bool) -> tuple[datetime, datetime]:
-    """What came too late for this host, and which cancels; see `Desk`."""
+    """The times at which commands, and cancels, must have expired to be ignored; see `Dispatcher`."""
     now = utc_now()
     return (now, now) if fresh else (now - AWAY, datetime.min.replace(tzinfo=UTC))
 
 
-def _guests(site: Site, folders: Folders, configuration: Configuration) -> Guests:
-    set_out(folders.guest, folders.socket)
-    guests = Guests(site, Notes(folders.state / "guests.json"), [spec.name for spec in configuration.processes])
-    site.agents.receive_guests(guests.admit)
-    return guests
+def _external(context: HostContext, folders: Folders, configuration: Configuration) -> ExternalWorkers:
+    write_folder(folders.guest, folders.socket)
+    external = ExternalWorkers(
+        context, Notes(folders.state / "guests.json"), [spec.name for spec in configuration.processes]
+    )
+    context.agents.receive_guests(external.admit)
+    return external
 
 
-def _watching(configuration: Configuration, folders: Folders, site: Site, outbox: Outbox) -> list[Watch]:
+def _watches(
+    configuration: Configuration, folders: Folders, context: HostContext, outbox: Outbox
+) -> list[AgentlessWatch]:
     return [
-        Watch(
-            spec, site.launcher, site.reaper, outbox, OpenTasks(folders.state / f"watch-{spec.label}.json"), site.logs
-        )
+        AgentlessWatch(spec, context, outbox, OpenTasks(folders.state / f"watch-{spec.label}.json"))
         for spec in configuration.watches
     ]
 

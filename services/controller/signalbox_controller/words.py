@@ -1,4 +1,4 @@
-"""How things are said to people: who did it, how a process ended, why a task failed with it."""
+"""Words for people: who gave an order, how a process ended, why a task failed with it."""
 
 import signal
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from signalbox_controller.linux.out_of_memory import Finding
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """Who told a process to stop, and why."""
+    """A stop of a process: who asked for it, and why."""
 
     by: str
     reason: str = ""
@@ -24,14 +24,14 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def person(issued_by: str) -> str:
-    """`user:alice` is alice, `local:root@web-07` root on web-07; a token or a service is called what it is."""
+    """The name of a person or service: `user:alice` is alice, `local:root@web-07` is root on web-07."""
     kind, _, name = issued_by.partition(":")
     if kind == ISSUER and name:
         return name.replace("@", " on ", 1)
     return name if kind == "user" and name else issued_by.replace(":", " ", 1)
 
 
-#: What the kernel's word on a KILL adds to how a process ended.
+#: Additions to the words for a death by KILL.
 _MEMORY: Mapping[Finding, str] = {
     "yes": ", by the kernel: out of memory",
     "probably": ", probably by the kernel: it ended something then, as memory ran out",
@@ -41,12 +41,12 @@ _MEMORY: Mapping[Finding, str] = {
 
 
 def out_of_memory(finding: Finding) -> str:
-    """What to add to a death by KILL."""
+    """The addition to the words for a death by KILL."""
     return _MEMORY[finding]
 
 
 def exit_words(code: int | None, memory: Finding = "no") -> str:
-    """How it ended: `exit code 1`, `signal 9 (SIGKILL)`, the latter perhaps with what the kernel says of it."""
+    """Words for an exit: `exit code 1`, or `signal 9 (SIGKILL)`, perhaps with the kernel's reason."""
     if code is None:
         return "how it ended is not known, as an earlier controller launched it"
     if code >= 0:
@@ -64,10 +64,10 @@ def stopped(order: Order) -> str:
 
 
 def lost(end: str) -> str:
-    """The error of a task whose worker died under it; `end` is how, in the words of `exit_words`."""
+    """The error of a task whose worker died under it; `end` comes from `exit_words`."""
     return f"Worker lost: {end}"
 
 
 def seconds(value: float) -> str:
-    """A duration as people write it."""
+    """A duration for people."""
     return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"

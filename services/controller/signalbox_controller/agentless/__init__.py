@@ -1,1 +1,1 @@
-"""Workers without an agent: a process in the application's environment watches them, and we look after that process."""
+"""Agentless workers: a process in the environment of their application watches them, and is supervised here."""

@@ -1,4 +1,4 @@
-"""What a watch (`signalbox_agent.agentless.watch`) and its controller say to each other: JSON, one object a line."""
+"""Protocol between the controller and a watch (`signalbox_agent.agentless.watch`): JSON, one object a line."""
 
 import msgspec
 
@@ -10,8 +10,8 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str
     """One line, either way."""
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """The first line: what to watch."""
+class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The first line: the application to watch."""
 
     app: str
     host: str
@@ -26,7 +26,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A task that a worker without an agent has, as far as is known."""
+    """A task that an agentless worker has, as far as is known."""
 
     node: str
     name: str
@@ -47,14 +47,14 @@ class Agents(_Line, frozen=True, kw_only=True):
 
 
 class Revoke(_Line, frozen=True, kw_only=True):
-    """Have the workers give this task up, as far as Celery can."""
+    """Revoke this task in the workers, as far as Celery can."""
 
     command_id: str
     task_id: str
 
 
 class Revoked(_Line, frozen=True, kw_only=True):
-    """The answer: what is known then, in words."""
+    """The answer to a revoke; `detail` says in words what is known."""
 
     command_id: str
     task_id: str
@@ -67,13 +67,13 @@ _encoder = msgspec.json.Encoder()
 _lines: msgspec.json.Decoder[WatchLine] = msgspec.json.Decoder(WatchLine)
 
 
-def encode(line: Order | Ack | Agents | Revoke) -> bytes:
+def encode(line: WatchRequest | Ack | Agents | Revoke) -> bytes:
     """The wire form, with its newline."""
     return _encoder.encode(line) + b"\n"
 
 
 def decode(line: bytes) -> WatchLine:
-    """What a watch said.
+    """A line of a watch.
 
     Raises:
         UnreadableMessage: not a line of this protocol.

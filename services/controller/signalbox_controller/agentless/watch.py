@@ -1,4 +1,4 @@
-"""One application's watch: a process that we launch, speak with, and launch again when it ends."""
+"""Watch of the agentless workers of one application: a helper process, launched again whenever it ends."""
 
 import asyncio
 import contextlib
@@ -20,39 +20,35 @@ from signalbox_controller.agentless import protocol
 from signalbox_controller.agentless.open_tasks import OpenTasks
 from signalbox_controller.agents.protocol import Numbered, decode_event
 from signalbox_controller.config.specs import WatchSpec
-from signalbox_controller.launch.launcher import Launcher
-from signalbox_controller.linux.reaper import Reaper
-from signalbox_controller.logs.logfile import Limits, LogFile
+from signalbox_controller.logs.logfile import LogFile
+from signalbox_controller.processes.context import HostContext
 from signalbox_controller.state.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
 #: Bytes of one line.
 LINE_LIMIT = 1 << 20
-#: Seconds that a watch may take to answer to a revoke: Celery waits a second for the workers.
+#: Seconds that a watch may take to answer a revoke; Celery waits a second for the workers.
 ANSWER_WITHIN = 4.0
 
 
-class Watch:
-    """Launches it, takes in what it sees, hands on what is to be revoked."""
+class AgentlessWatch:
+    """Launches the helper, publishes its events, and sends it revokes."""
 
-    def __init__(
-        self, spec: WatchSpec, launcher: Launcher, reaper: Reaper, outbox: Outbox, tasks: OpenTasks, limits: Limits
-    ) -> None:
-        """`limits` are those of its log."""
+    def __init__(self, spec: WatchSpec, context: HostContext, outbox: Outbox, tasks: OpenTasks) -> None:
         self.spec = spec
         self.tasks = tasks
-        self.log = LogFile(launcher.logs / f"watch-{spec.label}.log", limits)
-        self._launcher = launcher
-        self._reaper = reaper
+        self.log = LogFile(context.launcher.logs / f"watch-{spec.label}.log", context.logs)
+        self._launcher = context.launcher
+        self._reaper = context.reaper
         self._outbox = outbox
         self._agents: list[str] = []
         self._writer: asyncio.StreamWriter | None = None
-        #: By command and task: one command may be about many.
+        #: Answers that are due, by command and task, as one command may be about many tasks.
         self._asked: dict[tuple[str, str], asyncio.Future[str]] = {}
 
     async def run(self) -> None:
-        """Keep it running, for ever."""
+        """Keep the helper running, until cancelled."""
         backoff = Backoff(first=1.0, most=60.0)
         while True:
             try:
@@ -61,23 +57,23 @@ class Watch:
                 log.warning("The watch of %s cannot be run: %s", self.spec.label, error)
             await backoff.pause()
 
-    def spare(self, agents: Collection[str]) -> None:
-        """These workers have agents, and are not its business."""
+    def set_agents(self, agents: Collection[str]) -> None:
+        """Exclude workers that have an agent."""
         nodes = sorted(agents)
         if nodes != self._agents:
             self._agents = nodes
-            self._say(protocol.Agents(nodes=nodes))
+            self._send(protocol.Agents(nodes=nodes))
 
-    def pass_on(self, command: CancelTask) -> bool:
-        """Have its workers give a task up; answers whether the watch is there."""
-        return self._say(protocol.Revoke(command_id=command.command_id, task_id=command.task_id))
+    def send_revoke(self, command: CancelTask) -> bool:
+        """Send a revoke; return whether the helper is connected."""
+        return self._send(protocol.Revoke(command_id=command.command_id, task_id=command.task_id))
 
     async def revoke(self, command: CancelTask) -> str:
-        """The same of a task that one of them has; what is known then, in words."""
-        node, question = self.tasks.tasks[command.task_id].node, (command.command_id, command.task_id)
+        """Revoke a task that one of the workers has; return in words what is known afterwards."""
+        node, question = self.tasks.value[command.task_id].node, (command.command_id, command.task_id)
         answer = self._asked[question] = asyncio.get_running_loop().create_future()
         try:
-            if self.pass_on(command):
+            if self.send_revoke(command):
                 return await asyncio.wait_for(answer, ANSWER_WITHIN)
         except TimeoutError:
             log.warning("The watch of %s did not answer in time", self.spec.label)
@@ -85,7 +81,7 @@ class Watch:
             self._asked.pop(question, None)
         return f"its worker {node} has no agent of Signalbox, and could not be asked"
 
-    def _say(self, line: protocol.Ack | protocol.Agents | protocol.Revoke) -> bool:
+    def _send(self, line: protocol.Ack | protocol.Agents | protocol.Revoke) -> bool:
         if self._writer is None or self._writer.is_closing():
             return False
         self._writer.write(protocol.encode(line))
@@ -108,14 +104,14 @@ class Watch:
         self._reaper.leave_to(process.pid, collect)
         reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
         try:
-            writer.write(protocol.encode(self._order()))
+            writer.write(protocol.encode(self._request()))
             self._writer = writer
             async for line in reader:
                 backoff.reset()
-                self._heard(line)
-                await self._outbox.room()  # meanwhile the broker keeps its events, or the workers are asked later
+                self._on_line(line)
+                await self._outbox.wait_for_space()  # meanwhile the broker keeps the events
         except (OSError, ValueError) as error:
-            log.warning("The watch of %s hung up: %s", self.spec.label, error)
+            log.warning("The connection to the watch of %s failed: %s", self.spec.label, error)
         finally:
             self._writer = None
             writer.close()
@@ -123,7 +119,7 @@ class Watch:
         log.warning("The watch of %s ended; it is launched again. Its log is %s", self.spec.label, self.log.path)
 
     def _end(self, process: subprocess.Popen[bytes], ended: asyncio.Event) -> None:
-        """It ends by itself when we hang up, but not if the application holds it up."""
+        """Kill the helper if it still runs: it ends by itself when its socket closes, if the application lets it."""
         if not ended.is_set():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -142,17 +138,17 @@ class Watch:
                 start_new_session=True,
             )
 
-    def _order(self) -> protocol.Order:
-        return protocol.Order(
+    def _request(self) -> protocol.WatchRequest:
+        return protocol.WatchRequest(
             app=self.spec.app,
             host=self._launcher.host,
             enable_events=self.spec.enable_events,
             lost_after=self.spec.lost_after,
             agents=self._agents,
-            open=self.tasks.tasks,
+            open=self.tasks.value,
         )
 
-    def _heard(self, data: bytes) -> None:
+    def _on_line(self, data: bytes) -> None:
         try:
             line = protocol.decode(data)
             if isinstance(line, Numbered):
@@ -160,15 +156,15 @@ class Watch:
             elif (answer := self._asked.get((line.command_id, line.task_id))) is not None and not answer.done():
                 answer.set_result(line.detail)
         except UnreadableMessage as error:
-            log.error("The watch of %s said something unreadable: %s", self.spec.label, error)  # noqa: TRY400
+            log.error("The watch of %s sent an unreadable line: %s", self.spec.label, error)  # noqa: TRY400
 
     def _event(self, line: Numbered) -> None:
         event = decode_event(line.event)
-        if isinstance(event, TaskEvent) and event.certainty == "seen":  # it saw nothing itself
+        if isinstance(event, TaskEvent) and event.certainty == "seen":  # the watch is told by the workers
             event = msgspec.structs.replace(event, certainty="told")
         self.tasks.note(event)
-        # On which host the worker is, nobody knows for certain: its name may say anything.
+        # The event gets no host: a node name proves none.
         self._outbox.put(event, published=partial(self._published, line.seq))
 
     def _published(self, seq: int) -> None:
-        self._say(protocol.Ack(seq=seq))
+        self._send(protocol.Ack(seq=seq))

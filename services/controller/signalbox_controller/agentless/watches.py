@@ -1,4 +1,4 @@
-"""All watches of this host, and which workers are none of their business."""
+"""Watches of this host, one for each application with agentless workers."""
 
 import asyncio
 import contextlib
@@ -10,58 +10,58 @@ from redis.exceptions import RedisError
 from signalbox.bus.nodes import announce_nodes, nodes_with_agents
 from signalbox.errors import BusUnavailable
 from signalbox.messages.commands import CancelTask
-from signalbox_controller.agentless.watch import Watch
+from signalbox_controller.agentless.watch import AgentlessWatch
 from signalbox_controller.commands.ports import Result
 from signalbox_controller.fleet.fleet import Fleet
 from signalbox_controller.logs.logfile import LogFile
 
-#: Seconds between two looks at who has an agent.
+#: Seconds between two reads of the nodes that have an agent.
 EVERY = 2.0
-#: What to do about it, at the end of each answer.
+#: Advice at the end of each answer.
 ADVICE = "Nothing proves that the task has ended; `signalbox doctor` tells how that worker gets the agent."
 
 
-class Watches:
-    """Tells every host which workers have agents, and has all others watched where that is configured."""
+class AgentlessWatches:
+    """Runs the watches, and announces the nodes with an agent to all hosts, so that no watch covers them."""
 
-    def __init__(self, watches: Sequence[Watch], redis: Redis, fleet: Fleet) -> None:
+    def __init__(self, watches: Sequence[AgentlessWatch], redis: Redis, fleet: Fleet) -> None:
         self._watches = watches
         self._redis = redis
         self._fleet = fleet
 
     def logs(self) -> list[LogFile]:
-        """What the watches print."""
+        """The log of each watch."""
         return [watch.log for watch in self._watches]
 
     async def run(self) -> None:
-        """Watch, for ever."""
+        """Run the watches until cancelled."""
         async with asyncio.TaskGroup() as group:
             for watch in self._watches:
                 group.create_task(watch.run())
             group.create_task(self._compare())
 
     async def _compare(self) -> None:
-        known: set[str] = set()
+        nodes: set[str] = set()
         while True:
-            ours = {process.node for process in self._fleet.standing() if process.node}
-            known |= ours
+            ours = {process.node for process in self._fleet.status() if process.node}
+            nodes |= ours
             with contextlib.suppress(BusUnavailable, RedisError):
                 await announce_nodes(self._redis, ours)
-                known = ours | await nodes_with_agents(self._redis)
+                nodes = ours | await nodes_with_agents(self._redis)
             for watch in self._watches:
-                watch.spare(known)
+                watch.set_agents(nodes)
                 watch.tasks.save()
             await asyncio.sleep(EVERY)
 
     async def cancel(self, command: CancelTask) -> Result | None:
-        """Have the workers without an agent give up a task; none when none of them is known to have it."""
-        holders = [watch for watch in self._watches if command.task_id in watch.tasks.tasks]
+        """Revoke a task in the agentless workers; None when none of them is known to have it."""
+        holders = [watch for watch in self._watches if command.task_id in watch.tasks.value]
         for watch in self._watches:
-            if watch not in holders:  # it may be on its way there
-                watch.pass_on(command)
+            if watch not in holders:  # the task may be on its way there
+                watch.send_revoke(command)
         if not holders:
             return None
-        name = holders[0].tasks.tasks[command.task_id].name.rpartition(".")[2]
-        told = await asyncio.gather(*(watch.revoke(command) for watch in holders))
-        detail = f"{'; '.join(told)}. {ADVICE}"
+        name = holders[0].tasks.value[command.task_id].name.rpartition(".")[2]
+        details = await asyncio.gather(*(watch.revoke(command) for watch in holders))
+        detail = f"{'; '.join(details)}. {ADVICE}"
         return Result(verdict="unproven", detail=detail, task_id=command.task_id, task_name=name)

@@ -3,15 +3,15 @@
 A worker that dies is cleared up by its supervisor (`aftermath.py`); here the worker lives and only a child is gone.
 """
 
-import asyncio
 import logging
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 
 import msgspec
 
 from signalbox.messages.base import Outcome
 from signalbox.messages.events import AnyTaskEvent, TaskFailed, TaskRequeued
+from signalbox.service import Jobs
 from signalbox_controller import words
 from signalbox_controller.linux import procfs
 from signalbox_controller.linux.out_of_memory import OutOfMemory
@@ -57,7 +57,7 @@ class Deaths:
     def __init__(self, reaper: Reaper, memory: OutOfMemory) -> None:
         self._reaper = reaper
         self._memory = memory
-        self._jobs: set[asyncio.Task[None]] = set()
+        self._jobs = Jobs("pool children that died")
 
     def settle(self, event: AnyTaskEvent, tell: Tell, *, ours: bool) -> None:
         """Tell of the death once all that descended from the child is gone, too; mostly at once.
@@ -71,7 +71,7 @@ class Deaths:
             event = self._explained(event)
         left = self._left_by(event.task_id, ours=ours)
         if left():
-            self._begin(self._end(event, left, tell))
+            self._jobs.begin(self._end(event, left, tell))
         else:
             tell(event)
 
@@ -93,8 +93,3 @@ class Deaths:
             outlived = ", ".join(str(proc.pid) for proc in survivors)
             event = msgspec.structs.replace(event, error=f"{event.error}; pid {outlived} outlived it and KILL")
         tell(event)
-
-    def _begin(self, job: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(job)
-        self._jobs.add(task)
-        task.add_done_callback(self._jobs.discard)

@@ -6,8 +6,8 @@ from signalbox_controller.agents import protocol
 from signalbox_controller.beat_lease.holder import Tenure
 from signalbox_controller.beat_lease.record import Runs, Taken
 from signalbox_controller.config.specs import ProcessSpec
-from signalbox_controller.processes.context import Site
-from signalbox_controller.processes.desired import Wish
+from signalbox_controller.processes.context import HostContext
+from signalbox_controller.processes.desired import Desired
 from signalbox_controller.processes.instance import Life
 from signalbox_controller.processes.machine import ALIVE, Input
 from signalbox_controller.processes.supervisor import Mode, Supervised
@@ -22,12 +22,12 @@ class Candidate(Supervised):
 
     leased = True
 
-    def __init__(self, spec: ProcessSpec, site: Site, wish: Wish, tenure: Tenure) -> None:
-        super().__init__(spec, site, wish)
+    def __init__(self, spec: ProcessSpec, context: HostContext, desired: Desired, tenure: Tenure) -> None:
+        super().__init__(spec, context, desired)
         self._tenure = tenure
         self._taken: Taken | None = None
         self._asking = False
-        self.competes = wish == "running"
+        self.competes = desired == "running"
 
     async def keep(self) -> None:
         """Compete for the lease, for ever."""
@@ -44,14 +44,14 @@ class Candidate(Supervised):
         if self._taken is not None:
             super().start()
             return
-        self.standing.wish = "running"
+        self.status.desired = "running"
         self._strikes.forget()
         self._asking = True
         self._rest("waits for the lease of beat")
         self._tenure.hurry()
 
     def stop(self, order: Order, mode: Mode = "graceful", timeout: float | None = None) -> None:
-        self.competes = self._asking = self.standing.standby = False
+        self.competes = self._asking = self.status.standby = False
         super().stop(order, mode, timeout)
         self._tenure.hurry()
 
@@ -64,18 +64,18 @@ class Candidate(Supervised):
     @property
     def present(self) -> bool:
         """Whether there is, or may be, a process."""
-        return self.standing.state in ALIVE
+        return self.status.state in ALIVE
 
     def answers(self) -> bool:
         """Ask it for a sign of life; false when it owes one from before, although it runs."""
-        if self.life is None or self.standing.state != "running":
+        if self.life is None or self.status.state != "running":
             return True
         return self.life.agent.ping()
 
     def permit(self, taken: Taken) -> None:
         """It may run, from now on; one that still runs goes on with what ran meanwhile elsewhere."""
         self._taken = taken
-        self._asking = self.standing.standby = False
+        self._asking = self.status.standby = False
         if self.life is None:
             super().start()
         else:
@@ -96,10 +96,10 @@ class Candidate(Supervised):
     def stand_by(self, host: str) -> None:
         """Another host has it; one that a former controller left running here is ended."""
         self._asking = False
-        if self.present and self.standing.state != "stopping":
+        if self.present and self.status.state != "stopping":
             self.forfeit(f"beat runs on {host} now")
         elif not self.present:
-            self.standing.standby = True
+            self.status.standby = True
             self._rest(f"standby: beat runs on {host or 'another host'}")
 
     def doubt(self) -> None:
@@ -125,7 +125,7 @@ class Candidate(Supervised):
         life.agent.say(protocol.Lease(fence=taken.fence, runs=dict(taken.runs)))
 
     def claims(self, claim: protocol.Claim) -> None:
-        self._begin(self._answer(claim))
+        self._jobs.begin(self._answer(claim))
 
     async def _answer(self, claim: protocol.Claim) -> None:
         fresh = time.clock_gettime(time.CLOCK_BOOTTIME) - claim.asked < CLAIM_COUNTS
@@ -144,6 +144,6 @@ class Candidate(Supervised):
 
     def _exited(self, life: Life | None, how: str) -> None:
         super()._exited(life, how)
-        if self._taken is not None and self.standing.state in {"stopped", "fatal"}:
+        if self._taken is not None and self.status.state in {"stopped", "fatal"}:
             self.competes = False  # another host may have more luck
         self._tenure.hurry()

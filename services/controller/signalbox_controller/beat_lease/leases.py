@@ -9,8 +9,8 @@ from signalbox_controller.beat_lease.fencing import Fences
 from signalbox_controller.beat_lease.holder import Tenure
 from signalbox_controller.beat_lease.record import Record
 from signalbox_controller.config.specs import ProcessSpec
-from signalbox_controller.processes.context import Site
-from signalbox_controller.processes.desired import Wish
+from signalbox_controller.processes.context import HostContext
+from signalbox_controller.processes.desired import Desired
 from signalbox_controller.processes.supervisor import Supervised
 
 
@@ -23,12 +23,12 @@ class Leases:
         self._fences = fences
         self._candidates: list[Candidate] = []
 
-    def supervise(self, spec: ProcessSpec, site: Site, wish: Wish) -> Supervised:
+    def supervise(self, spec: ProcessSpec, context: HostContext, desired: Desired) -> Supervised:
         """One process of the configuration."""
         if not spec.lease:
-            return Supervised(spec, site, wish)
+            return Supervised(spec, context, desired)
         record = Record(self._redis, spec.label, self._fences.owner, self._host)
-        candidate = Candidate(spec, site, wish, Tenure(record, self._fences, spec.label, spec.lease))
+        candidate = Candidate(spec, context, desired, Tenure(record, self._fences, spec.label, spec.lease))
         self._candidates.append(candidate)
         return candidate
 

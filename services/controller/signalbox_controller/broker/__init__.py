@@ -1,1 +1,1 @@
-"""What a dead worker held: its unacknowledged messages, and its unpublished events."""
+"""Redelivery of the messages that a dead worker held, and its events that are not published yet."""

@@ -1,8 +1,8 @@
-"""Seeing to it that what a dead worker had taken from its broker is given back at once.
+"""Redelivery of the messages that a dead worker held: they are given back to its broker at once.
 
-An AMQP broker does so by itself. Redis does not know who holds what: see `signalbox_agent.broker.ownership`. The work
-is done by a process in the environment of the worker that died, so no broker credentials are needed here. What is owed
-is on disk before anything is tried, so a controller that is killed does it after its restart.
+An AMQP broker does so by itself. Redis does not know which worker holds which message; see
+`signalbox_agent.broker.ownership`. A helper process in the environment of the dead worker does the work, so that the
+controller needs no broker credentials. Each restore is on disk before it is tried: a restarted controller completes it.
 """
 
 import asyncio
@@ -22,21 +22,21 @@ from signalbox.service import Backoff
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.launch.launcher import Launcher
 from signalbox_controller.linux.reaper import Reaper
-from signalbox_controller.state import statefile
+from signalbox_controller.state.remembered import RememberedTable
 
 log = logging.getLogger(__name__)
 
-#: Tries, with pauses of up to `LONGEST` seconds; after that the broker's own visibility time-out has to do.
+#: Tries, with pauses of up to `LONGEST` seconds; after that only the broker's visibility time-out redelivers.
 TRIES = 20
 LONGEST = 60.0
-#: Seconds that one try may take, on top of what the helper allows itself.
+#: Seconds that one try may take; more than the helper's own time-out.
 DEADLINE = 70.0
 
 
-class Debt(msgspec.Struct, kw_only=True):
-    """What has to be given back in the name of one launch of a worker."""
+class PendingRestore(msgspec.Struct, kw_only=True):
+    """The messages of one launch of a worker that have to be order_file back."""
 
-    #: The process' name.
+    #: The name of the process.
     process: str
     #: Tasks that were stopped, and must not run again.
     forget: tuple[str, ...] = ()
@@ -45,116 +45,108 @@ class Debt(msgspec.Struct, kw_only=True):
     tries: int = 0
 
 
-class Returns:
-    """What is owed, by instance, until it is settled."""
+class Redelivery:
+    """Pending restores by instance, until each is done or order_file up."""
 
     def __init__(self, path: Path, specs: Iterable[ProcessSpec], launcher: Launcher, reaper: Reaper) -> None:
-        """`path` is where it is kept.
+        """`path` is the file of the pending restores.
 
         Raises:
             StateUnreadable: that file is damaged.
         """
-        self._path = path
         self._specs = {spec.name: spec for spec in specs}
         self._launcher = launcher
         self._reaper = reaper
-        meaning = "which workers died with tasks in their hands"
-        self._debts = statefile.read(path, dict[str, Debt], {}, meaning)
-        self._owing = asyncio.Event()
-        if self._debts:
-            self._owing.set()
+        meaning = "which workers died and held messages"
+        self._pending: RememberedTable[PendingRestore] = RememberedTable(path, dict[str, PendingRestore], meaning)
+        self._due = asyncio.Event()
+        if self._pending.value:
+            self._due.set()
 
-    def owe(self, instance: str, debt: Debt) -> None:
-        """This launch of a worker is dead, and has not given back what it held."""
-        spec = self._specs.get(debt.process)
+    def schedule(self, instance: str, restore: PendingRestore) -> None:
+        """Restore the messages of a launch that is dead, and has not given them back itself."""
+        spec = self._specs.get(restore.process)
         if spec is not None and spec.kind == "worker":
-            self._debts[instance] = debt
-            self._save()
-            self._owing.set()
-
-    def _save(self) -> None:
-        try:
-            statefile.write(self._path, self._debts, durable=False)
-        except OSError as error:  # it is still tried, as long as we live
-            log.error("%s cannot be written: %s", self._path, error)  # noqa: TRY400 - the text says it all
+            self._pending.note(instance, restore)
+            self._due.set()
 
     async def run(self) -> None:
-        """Settle what is owed, for ever."""
+        """Carry out pending restores, until cancelled."""
         backoff = Backoff(first=0.5, most=LONGEST)
         while True:
-            await self._owing.wait()
-            debts = dict(self._debts)
-            settled = [await self._settle(spec, group) for spec, group in self._grouped(debts)]
-            if all(settled):
+            await self._due.wait()
+            restores = dict(self._pending.value)
+            done = [await self._restore(spec, group) for spec, group in self._grouped(restores)]
+            if all(done):
                 backoff.reset()
             else:
                 await backoff.pause()
-            if not self._debts:
-                self._owing.clear()
+            if not self._pending.value:
+                self._due.clear()
 
-    def _grouped(self, debts: Mapping[str, Debt]) -> list[tuple[ProcessSpec, dict[str, Debt]]]:
-        """Workers that are alike but for their queues and size are done together."""
-        groups: dict[object, tuple[ProcessSpec, dict[str, Debt]]] = {}
-        for instance, debt in debts.items():
-            spec = self._specs.get(debt.process)
-            if spec is None:  # not configured any more: nobody knows where its broker is
-                self._debts.pop(instance)
+    def _grouped(self, restores: Mapping[str, PendingRestore]) -> list[tuple[ProcessSpec, dict[str, PendingRestore]]]:
+        """Group workers that differ in their queues and size only: one helper restores for all of them."""
+        groups: dict[object, tuple[ProcessSpec, dict[str, PendingRestore]]] = {}
+        for instance, restore in restores.items():
+            spec = self._specs.get(restore.process)
+            if spec is None:  # not configured any more: its broker is unknown
+                self._pending.forget(instance)
                 continue
             key = (spec.app, spec.python, spec.directory, tuple(sorted(spec.environment.items())))
-            groups.setdefault(key, (spec, {}))[1][instance] = debt
+            groups.setdefault(key, (spec, {}))[1][instance] = restore
         return list(groups.values())
 
-    async def _settle(self, spec: ProcessSpec, debts: Mapping[str, Debt]) -> bool:
+    async def _restore(self, spec: ProcessSpec, restores: Mapping[str, PendingRestore]) -> bool:
         order = {
             "app": spec.app,
-            "queues": sorted({queue for debt in debts.values() for queue in self._specs[debt.process].queues}),
-            "debts": {key: {"forget": debt.forget, "crashed": debt.crashed} for key, debt in debts.items()},
+            "queues": sorted({queue for restore in restores.values() for queue in self._specs[restore.process].queues}),
+            "debts": {key: {"forget": restore.forget, "crashed": restore.crashed} for key, restore in restores.items()},
         }
-        names = ", ".join(sorted({debt.process for debt in debts.values()}))
-        counts = await self._help(spec, msgspec.json.encode(order))
-        for instance, debt in debts.items():
-            debt.tries += 1
-            if counts is not None or debt.tries >= TRIES:
-                self._debts.pop(instance, None)
-        self._save()
+        names = ", ".join(sorted({restore.process for restore in restores.values()}))
+        counts = await self._run_helper(spec, msgspec.json.encode(order))
+        for instance, restore in restores.items():
+            restore.tries += 1
+            if counts is not None or restore.tries >= TRIES:
+                self._pending.value.pop(instance, None)
+        self._pending.save()
         if counts is not None:
-            said = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing was left"
-            log.info("What %s had taken from the broker: %s", names, said)
-        elif not any(instance in self._debts for instance in debts):
-            log.error("What %s had taken from the broker returns after its visibility time-out only", names)
+            result = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing was left"
+            log.info("Messages that %s held at the broker: %s", names, result)
+        elif not any(instance in self._pending.value for instance in restores):
+            log.error("Messages that %s held return after the visibility time-out of the broker only", names)
         return counts is not None
 
-    async def _help(self, spec: ProcessSpec, order: bytes) -> dict[str, int] | None:
-        """Run the helper; what it did, or None when it failed (its log says how)."""
+    async def _run_helper(self, spec: ProcessSpec, order: bytes) -> dict[str, int] | None:
+        """Run the helper; return its counts, or None when it failed (its log says how)."""
         try:
-            with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as told:
-                given.write(order)
-                given.seek(0)
-                code = await self._run(spec, given, told)
-                told.seek(0)
-                last = told.read().rpartition(b"\n{")[2]
+            with tempfile.TemporaryFile() as order_file, tempfile.TemporaryFile() as output:
+                order_file.write(order)
+                order_file.seek(0)
+                code = await self._wait_for(spec, order_file, output)
+                output.seek(0)
+                last = output.read().rpartition(b"\n{")[2]
             return msgspec.json.decode(b"{" + last, type=dict[str, int])
         except OSError as error:
-            log.warning("%s cannot be run to give back what %s had taken: %s", spec.python, spec.name, error)
+            log.warning("%s cannot be run to restore the messages of %s: %s", spec.python, spec.name, error)
         except msgspec.DecodeError:
-            log.warning("Giving back what %s had taken failed (exit code %d); see its log", spec.name, code)
+            log.warning("Restoring the messages of %s failed (exit code %d); see its log", spec.name, code)
         return None
 
-    def _launch(self, spec: ProcessSpec, given: IO[bytes], told: IO[bytes]) -> subprocess.Popen[bytes]:
+    def _launch(self, spec: ProcessSpec, order_file: IO[bytes], output: IO[bytes]) -> subprocess.Popen[bytes]:
         with self._launcher.log(spec).open("ab") as errors:
             return subprocess.Popen(
                 (spec.python, "-m", "signalbox_agent.broker.restore"),
                 cwd=spec.directory,
                 env=self._launcher.helper_environment(spec),
-                stdin=given,
-                stdout=told,
+                stdin=order_file,
+                stdout=output,
                 stderr=errors,
                 start_new_session=True,
             )
 
-    async def _run(self, spec: ProcessSpec, given: IO[bytes], told: IO[bytes]) -> int:
+    async def _wait_for(self, spec: ProcessSpec, order_file: IO[bytes], output: IO[bytes]) -> int:
         ended = asyncio.Event()
-        helper = self._launch(spec, given, told)
+        helper = self._launch(spec, order_file, output)
 
         def collect() -> None:
             helper.wait()

@@ -1,1 +1,1 @@
-"""Cancelling a task: the ids that must never run, the proof that a task is dead, the wording of the answer."""
+"""Cancelling a task: the ids of cancelled tasks, the proof that a task is dead, the wording of the answer."""

@@ -1,6 +1,6 @@
-"""The tasks that must never run here: what this host was told itself, and what it reads of all others in Redis.
+"""Ids of cancelled tasks, which must never run: cancelled by a command to this host, or read in Redis from another.
 
-They are on this host's disk, so that neither Redis nor anybody else is needed to refuse them.
+They are on this host's disk, so that a worker refuses them without Redis.
 """
 
 import asyncio
@@ -13,7 +13,11 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from signalbox.bus.cancelled import LIMIT, Follower, remember, until
-from signalbox.errors import BusUnavailable
+from signalbox.bus.consumer import Consumer
+from signalbox.bus.signing import verify
+from signalbox.errors import BadSignature, BusUnavailable, UnreadableMessage
+from signalbox.messages.codec import decode_command
+from signalbox.messages.commands import CancelTask, CancelTasks
 from signalbox.service import Backoff
 from signalbox_controller.state.journal import Journal
 
@@ -21,14 +25,14 @@ log = logging.getLogger(__name__)
 
 #: Seconds that a starting controller waits for Redis; Celery must not wait for longer.
 LOAD_WITHIN = 3.0
-#: Seconds between two looks at what others have added.
+#: Seconds between two reads of the ids that other hosts have added.
 EVERY = 1.0
-#: Seconds that the command itself gets to arrive, which knows how long its task may take to end.
+#: Seconds between the id of a cancelled task and its refusal: the command itself, with its grace, may still arrive.
 COMMAND_WITHIN = 1.0
 
 
-class Refusals:
-    """Ids that are refused here; follows those of all other hosts, and tells them ours."""
+class CancelledIds:
+    """Ids that are refused on this host; kept equal with those of all other hosts through Redis."""
 
     def __init__(self, redis: Redis, journal: Journal, seconds: float) -> None:
         """A task is refused for `seconds` after its cancel."""
@@ -37,27 +41,27 @@ class Refusals:
         self._seconds = seconds
         self._follower = Follower(redis)
         self._on_new: Callable[[Sequence[str]], None] = lambda _: None
-        #: What Redis does not have yet.
+        #: Ids that Redis does not have yet.
         self._unsaved: dict[str, int] = {}
         self._saving = asyncio.Lock()
         self._wake = asyncio.Event()
-        #: Read in Redis, and not commanded here as yet.
-        self._strange: set[str] = set()
+        #: Read in Redis; their command has not arrived here yet.
+        self._uncommanded: set[str] = set()
         self._well = True
 
-    def on_new(self, tell: Callable[[Sequence[str]], None]) -> None:
-        """Call `tell` with what others have added."""
-        self._on_new = tell
+    def on_new(self, callback: Callable[[Sequence[str]], None]) -> None:
+        """Call `callback` with the ids that other hosts have added."""
+        self._on_new = callback
 
     def ids(self) -> list[str]:
-        """All of them."""
+        """All ids that are refused."""
         return self._journal.keys()
 
     def add(self, task_ids: Collection[str], since: datetime) -> None:
-        """They were cancelled, by a command that was given at `since` and is being carried out here."""
+        """Refuse the tasks of a command that was given at `since` and is being carried out here."""
         untils = dict.fromkeys(task_ids, until(since, self._seconds))
         self._journal.remember(untils)
-        self._strange.difference_update(task_ids)
+        self._uncommanded.difference_update(task_ids)
         self._unsaved |= untils
         self._wake.set()
 
@@ -79,21 +83,21 @@ class Refusals:
                 self._unsaved = unsaved | self._unsaved
                 raise
 
-    async def load(self, ahead: AsyncIterator[tuple[Collection[str], datetime]]) -> None:
-        """Read what is cancelled, before any worker is launched; without Redis what is on disk must do.
+    async def load(self, pending: AsyncIterator[tuple[Collection[str], datetime]]) -> None:
+        """Read all ids before any worker is launched; without Redis the ids on disk have to do.
 
-        `ahead` are the tasks of commands that this host has yet to read, each with the time of its cancel.
+        `pending` are the tasks of cancels that this host has yet to read; see `pending_cancels`.
         """
         try:
             async with asyncio.timeout(LOAD_WITHIN):
                 await self._read_all()
-                async for task_ids, since in ahead:
+                async for task_ids, since in pending:
                     self.add(task_ids, since)
         except (BusUnavailable, RedisError, TimeoutError) as error:
             log.warning("What other hosts have cancelled is not known yet: %s", str(error) or "Redis is too slow")
 
     async def run(self) -> None:
-        """Follow the others, and tell them what they lack, for ever."""
+        """Read what other hosts add, and write what Redis lacks, until cancelled."""
         backoff, loop = Backoff(first=0.05, most=2.0), asyncio.get_running_loop()
         due = 0.0
         while True:
@@ -120,24 +124,24 @@ class Refusals:
         return await self._read_all() if added is None else self._journal.remember(added)
 
     async def _read_all(self) -> list[str]:
-        """Take in all that Redis has, and give it what it lacks; answer what is new here."""
+        """Read all ids in Redis, write those that it lacks, and return those that are new here."""
         theirs = await self._follower.everything()
         if len(theirs) < LIMIT:  # or it lacks what there was no room for
-            self._unsaved |= _lacking(self._journal.untils(), theirs)
+            self._unsaved |= _lacking(self._journal.expiries(), theirs)
             await self.in_redis()
         return self._journal.remember(theirs)
 
     def _refuse_later(self, task_ids: Sequence[str]) -> None:
         if task_ids:
-            self._strange.update(task_ids)
+            self._uncommanded.update(task_ids)
             asyncio.get_running_loop().call_later(COMMAND_WITHIN, self._refuse, task_ids)
 
     def _refuse(self, task_ids: Sequence[str]) -> None:
-        strange = [task_id for task_id in task_ids if task_id in self._strange]
-        self._strange.difference_update(strange)
-        if strange:
-            log.info("%d tasks that were cancelled elsewhere are refused here, too", len(strange))
-            self._on_new(strange)
+        uncommanded = [task_id for task_id in task_ids if task_id in self._uncommanded]
+        self._uncommanded.difference_update(uncommanded)
+        if uncommanded:
+            log.info("%d tasks that were cancelled elsewhere are refused here, too", len(uncommanded))
+            self._on_new(uncommanded)
 
     def _note(self, *, well: bool, why: Exception | None = None) -> None:
         if well != self._well:
@@ -150,3 +154,26 @@ class Refusals:
 
 def _lacking(ours: Mapping[str, int], theirs: Mapping[str, int]) -> dict[str, int]:
     return {task_id: at for task_id, at in ours.items() if theirs.get(task_id, 0) < at}
+
+
+async def pending_cancels(consumer: Consumer, key: str) -> AsyncIterator[tuple[Collection[str], datetime]]:
+    """Yield the tasks of each cancel that this host has not read yet, and the time of the cancel; nothing is taken.
+
+    Forged and unreadable entries are passed over: the dispatcher refuses them when it reads them.
+
+    Raises:
+        BusUnavailable: Redis is away.
+    """
+    async for entry in consumer.ahead():
+        try:
+            command = decode_command(entry.data)
+            verify(key, entry.data, entry.signature)
+        except (UnreadableMessage, BadSignature):
+            continue
+        match command:
+            case CancelTask():
+                yield (command.task_id,), command.issued_at
+            case CancelTasks():
+                yield command.task_ids, command.issued_at
+            case _:
+                pass

@@ -1,4 +1,4 @@
-"""The controller's own look at a task that an agent says is dead: its process, and all that it had launched."""
+"""Proof that a task is dead: the controller's own look at the process of the task, and at all that it had launched."""
 
 import asyncio
 
@@ -13,16 +13,16 @@ from signalbox_controller.linux.tree import Kin, launched_by
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """What the look found."""
+    """The processes that were found."""
 
-    #: What we ended beyond what the agent had.
+    #: Processes that we ended and the agent had not.
     ended: list[Proc]
-    #: What could not be ended.
+    #: Processes that outlived KILL.
     survivors: list[Proc]
 
 
 async def prove(inquiry: Inquiry, reaper: Reaper, kill_at: float, deadline: float, *, ours: bool) -> Proof:
-    """See that the task's process is gone, and end what is left below it.
+    """Wait until the task's process is gone, and end what is left of its descendants.
 
     Args:
         inquiry: what was asked and what the agent answered.

@@ -1,4 +1,4 @@
-"""What the agents of a host say of one task, taken together: pure."""
+"""Verdict of a host on a task, from the findings of its agents: pure."""
 
 from collections.abc import Sequence
 

@@ -1,8 +1,8 @@
-"""A cancel in a worker that does not answer, as it is stopped or stuck: the controller ends the child by itself.
+"""Cancel without the agent, in a worker that is stopped or stuck: the controller signals the pool child by itself.
 
-The worker's own agent knows for sure what a child runs, and asks it in the same step. From outside it has to be proven:
-the process is a child of the worker that we launched, by pid and start time, and while it is stopped, so that it cannot
-take another task, it says itself that it runs this one. Every signal that harms is sent in that state only.
+The agent knows which task a child runs. Without it that has to be proven: by pid and start time the process is a child
+of the worker that we launched, and its slot names the task while it is stopped, when it cannot take another one. TERM
+and KILL are sent in that state only.
 """
 
 import asyncio
@@ -18,18 +18,18 @@ from signalbox_controller.linux.procfs import Proc
 from signalbox_controller.linux.signals import send
 from signalbox_controller.linux.tree import Kin
 
-#: Seconds after which a worker that says nothing is taken for stuck; one that is stopped is seen to be.
+#: Seconds without an answer after which a worker counts as stuck, and after which /proc is asked whether it is stopped.
 STUCK, STOPPED = 1.0, 0.1
-#: Seconds between looks.
+#: Seconds between two looks.
 LOOK = 0.01
-#: Seconds within which a process stands still after a SIGSTOP; longer only in uninterruptible sleep.
-STILL_WITHIN = 0.25
-#: How a body ended of which nothing more is to come, by Celery's states; a retry would come back.
+#: Seconds within which a process stops after SIGSTOP; longer only in uninterruptible sleep.
+STOP_WITHIN = 0.25
+#: Final outcomes by Celery's states; RETRY is none, as the task comes back.
 ENDS = {"SUCCESS": "completed", "IGNORED": "completed", "FAILURE": "failed", "REJECTED": "failed"}
 
 
 class Worker(msgspec.Struct, frozen=True):
-    """A launch that is ours."""
+    """The main process of a worker that we launched, and the slots of its children."""
 
     main: Proc
     slots: Slots
@@ -37,8 +37,8 @@ class Worker(msgspec.Struct, frozen=True):
     @property
     def stopped(self) -> bool:
         """Whether a signal, or a debugger, has stopped it."""
-        seen = procfs.stat(self.main.pid)
-        return seen is not None and seen.proc == self.main and seen.state in "Tt"
+        stat = procfs.stat(self.main.pid)
+        return stat is not None and stat.proc == self.main and stat.state in "Tt"
 
     @property
     def term(self) -> signal.Signals:
@@ -48,7 +48,7 @@ class Worker(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """What came of it."""
+    """The result of a cancel without the agent."""
 
     finding: Finding
     #: The strongest signal that was sent.
@@ -57,14 +57,14 @@ class Ended(msgspec.Struct, frozen=True):
     status: str = ""
 
     def words(self, name: str) -> str:
-        """What a person should know of it; `name` is the worker's."""
+        """The sentence for the answer; `name` is the worker's."""
         if self.finding == "dead":
             return f"{name} did not answer; the process of the task was ended without it."
         return f"It ended by itself ({self.status or 'how is not known'}); {name} did not answer."
 
 
 async def unanswered(inquiry: Inquiry, worker: Worker) -> bool:
-    """Whether the worker has to be taken for stuck."""
+    """Wait for an answer; return whether the worker counts as stopped or stuck."""
     for seconds in (STOPPED, STUCK - STOPPED):
         if await inquiry.spoken(seconds):
             return False
@@ -73,8 +73,8 @@ async def unanswered(inquiry: Inquiry, worker: Worker) -> bool:
     return True
 
 
-class Outside:
-    """One task that is being ended from outside."""
+class CancelWithoutAgent:
+    """One task that is being ended without the agent."""
 
     def __init__(self, inquiry: Inquiry, run: Run, child: Proc, worker: Worker, kill_at: float) -> None:
         """`run` is what the child ran when we asked; `kill_at` is on the loop's clock."""
@@ -88,59 +88,59 @@ class Outside:
         self._signal = ""
 
     async def end(self, deadline: float) -> Ended | None:
-        """End it, and what descends from it stays with the inquiry; None when it is not for us to do so, or in vain."""
+        """End it, and note its descendants in the inquiry; None when the child is not ours, or time ran out."""
         while self._clock() < deadline and not self._inquiry.done.done():
             if not procfs.alive(self._child):
                 return Ended("dead", self._signal) if self._signal else None
             if not self._ours():
                 return None
-            said = self._said()
-            if said is None and self._signal:  # it has gone on to another task: this one has come to some end
+            report = self._report()
+            if report is None and self._signal:  # it has gone on to another task: this one has come to some end
                 return self._finished("")
-            if said is not None and self._is_over(said):
-                return self._finished(ENDS.get(said.word, ""))
-            await self._go_on(said)
+            if report is not None and self._is_over(report):
+                return self._finished(ENDS.get(report.word, ""))
+            await self._go_on(report)
             self._inquiry.saw(self._kin.look())
             await asyncio.sleep(LOOK)
         return None
 
     def _ours(self) -> bool:
-        """Whether this still is that child of that worker."""
-        seen = procfs.stat(self._child.pid)
+        """Whether the pid still is this child of this worker."""
+        stat = procfs.stat(self._child.pid)
         main = self._worker.main
-        return seen is not None and seen.proc == self._child and seen.parent == main.pid and procfs.alive(main)
+        return stat is not None and stat.proc == self._child and stat.parent == main.pid and procfs.alive(main)
 
-    def _said(self) -> Said | None:
-        said = self._worker.slots.read(self._child.pid)
-        return said if said is not None and said.task_id == self._run.task_id else None
+    def _report(self) -> Said | None:
+        report = self._worker.slots.read(self._child.pid)
+        return report if report is not None and report.task_id == self._run.task_id else None
 
     @staticmethod
-    def _is_over(said: Said) -> bool:
-        return said.word in ENDS
+    def _is_over(report: Said) -> bool:
+        return report.word in ENDS
 
     def _finished(self, status: str) -> Ended:
         self._worker.slots.unmark(self._child.pid)
         return Ended("finished", self._signal, status)
 
-    async def _go_on(self, said: Said | None) -> None:
-        """The next signal, if it is time for one; said is None as long as the task's body has not begun."""
+    async def _go_on(self, report: Said | None) -> None:
+        """Send the next signal, if it is time; without a report the task's body has not begun."""
         overdue = self._clock() >= self._kill_at
-        if said is not None and (overdue or said.word not in {RUNNING, INTERRUPTED, OVER}):
+        if report is not None and (overdue or report.word not in {RUNNING, INTERRUPTED, OVER}):
             await self._send(signal.SIGKILL)
-        elif said is not None and said.word == RUNNING and not self._signal:
+        elif report is not None and report.word == RUNNING and not self._signal:
             await self._send(self._worker.term)
 
     async def _send(self, number: signal.Signals) -> None:
-        """Stop it, look once more, and only then signal it; whatever comes of that, it does not stay stopped."""
+        """Stop the child, read its slot once more, signal it, and in any case let it continue."""
         try:
-            if await self._still():
+            if await self._stopped():
                 self._signal_it(number)
         finally:
             send(self._child, signal.SIGCONT)
 
     def _signal_it(self, number: signal.Signals) -> None:
-        said = self._said()
-        if said is None or self._is_over(said) or not self._ours():
+        report = self._report()
+        if report is None or self._is_over(report) or not self._ours():
             return
         self._inquiry.saw(self._kin.look(procfs.descendants(self._child.pid)))
         name = "KILL" if number is signal.SIGKILL else "TERM"
@@ -149,11 +149,11 @@ class Outside:
             self._signal = name
             send(self._child, number)
 
-    async def _still(self) -> bool:
+    async def _stopped(self) -> bool:
         send(self._child, signal.SIGSTOP)
-        until = self._clock() + STILL_WITHIN
-        while (seen := procfs.stat(self._child.pid)) is not None and seen.proc == self._child:
-            if seen.state in "Tt":
+        until = self._clock() + STOP_WITHIN
+        while (stat := procfs.stat(self._child.pid)) is not None and stat.proc == self._child:
+            if stat.state in "Tt":
                 return True
             if self._clock() >= until:
                 return False

@@ -1,4 +1,4 @@
-"""What a person should know of a cancel beyond its verdict: pure."""
+"""Wording of the detail of a cancel, which people read beside its verdict: pure."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,12 +7,12 @@ from signalbox_controller.agents.cancel_request import Finding
 from signalbox_controller.agents.protocol import CancelReport
 from signalbox_controller.cancelling.proof import Proof
 
-#: Pools whose tasks take turns in one thread, the agent among them.
+#: Pools that run their tasks, and the agent, in turn in one thread.
 TAKING_TURNS = frozenset({"gevent", "eventlet"})
 
 
-class Told(NamedTuple):
-    """What is known of one worker's part in it."""
+class WorkerAnswer(NamedTuple):
+    """The answer of one worker to a cancel, and the proof of it."""
 
     #: The worker's name, and that of its pool.
     name: str
@@ -22,43 +22,44 @@ class Told(NamedTuple):
     proof: Proof | None = None
 
 
-def in_words(told: Told) -> str:
-    """A sentence, or nothing."""
-    word = _WORDS.get(told.finding)
-    return word(told) if word else ""
+def detail_of(answer: WorkerAnswer) -> str:
+    """A sentence; empty when the verdict says it all."""
+    sentence = _SENTENCES.get(answer.finding)
+    return sentence(answer) if sentence else ""
 
 
-def _alive(told: Told) -> str:
-    report, left = told.report, told.proof.survivors if told.proof else []
+def _alive(answer: WorkerAnswer) -> str:
+    report, left = answer.report, answer.proof.survivors if answer.proof else []
     if report and report.shared and not left:
-        return f"It goes on in {told.name} whatever is thrown into it; only stopping the whole process ends it."
+        return f"It goes on in {answer.name} whatever is thrown into it; only stopping the whole process ends it."
     pids = [proc.pid for proc in left] or ([report.pid] if report and report.pid else [])
-    return f"Pid {', '.join(map(str, pids)) or 'unknown'} of {told.name} outlived KILL."
+    return f"Pid {', '.join(map(str, pids)) or 'unknown'} of {answer.name} outlived KILL."
 
 
-def _silent(told: Told) -> str:
-    if told.pool in TAKING_TURNS:
+def _silent(answer: WorkerAnswer) -> str:
+    if answer.pool in TAKING_TURNS:
         return (
-            f"{told.name} does not answer: in a {told.pool} pool a task that never waits keeps all else from running."
+            f"{answer.name} does not answer: in a {answer.pool} pool"
+            " a task that never waits keeps all else from running."
         )
-    return f"{told.name} did not answer in time."
+    return f"{answer.name} did not answer in time."
 
 
-def _unsupported(told: Told) -> str:
-    return f"The pool of {told.name} ({told.pool}) cannot end a single task."
+def _unsupported(answer: WorkerAnswer) -> str:
+    return f"The pool of {answer.name} ({answer.pool}) cannot end a single task."
 
 
-def _finished(told: Told) -> str:
-    return f"It ended by itself ({(told.report.status if told.report else None) or 'how is not known'})."
+def _finished(answer: WorkerAnswer) -> str:
+    return f"It ended by itself ({(answer.report.status if answer.report else None) or 'how is not known'})."
 
 
-def _dead(told: Told) -> str:
-    if told.proof and told.proof.ended:
-        return f"{len(told.proof.ended)} processes that it had left behind were ended with it."
-    return (told.report.detail if told.report else None) or ""
+def _dead(answer: WorkerAnswer) -> str:
+    if answer.proof and answer.proof.ended:
+        return f"{len(answer.proof.ended)} processes that it had left behind were ended with it."
+    return (answer.report.detail if answer.report else None) or ""
 
 
-_WORDS: dict[Finding, Callable[[Told], str]] = {
+_SENTENCES: dict[Finding, Callable[[WorkerAnswer], str]] = {
     "alive": _alive,
     "silent": _silent,
     "unsupported": _unsupported,

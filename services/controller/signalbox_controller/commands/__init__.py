@@ -1,1 +1,1 @@
-"""What people and services ask of this host: read, checked, carried out once, answered."""
+"""Commands for this host: read, checked, carried out once, answered."""

@@ -1,4 +1,4 @@
-"""CancelTask: asks every worker of the host at once, looks for itself, and only then says that it is done."""
+"""Cancel of one task: asks every worker of the host at once, and reports the task dead only after a proof."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,39 +13,39 @@ from signalbox_controller.agents.protocol import Cancel
 from signalbox_controller.agents.session import Agent
 from signalbox_controller.cancelling.proof import Proof, prove
 from signalbox_controller.cancelling.verdict import DECISIVE, combine
-from signalbox_controller.cancelling.without_agent import Ended, Outside, unanswered
-from signalbox_controller.cancelling.wording import Told, in_words
+from signalbox_controller.cancelling.without_agent import CancelWithoutAgent, Ended, unanswered
+from signalbox_controller.cancelling.wording import WorkerAnswer, detail_of
 from signalbox_controller.commands.ports import Ports, Result
 
 #: Seconds beyond the grace after which an agent that has not answered is silent.
 PATIENCE = 3.0
-#: Seconds that the other agents get once one has settled the question.
+#: Seconds that the other agents have to answer after one has given a decisive answer.
 SETTLE = 0.5
 
 
 class Answer(msgspec.Struct):
-    """What came of asking one agent."""
+    """The answer of one agent."""
 
     agent: Agent
     inquiry: Inquiry
     finding: Finding = "silent"
     proof: Proof | None = None
-    #: How we ended it ourselves, or found it over, as the agent did not answer.
-    outside: Ended | None = None
+    #: How the task was ended without the agent, which did not answer.
+    without_agent: Ended | None = None
 
 
 async def cancel_task(command: CancelTask, ports: Ports) -> Result:
-    """End the task wherever it is on this host; refuse it here from now on, in any case."""
+    """End the task in every worker of this host, and refuse it here from now on."""
     ports.cancelled.add((command.task_id,), command.issued_at)
     return await end_task(command, ports.agents.workers(), ports)
 
 
 async def end_task(command: CancelTask, agents: Sequence[Agent], ports: Ports) -> Result:
-    """Ask these agents to end the task, and prove what they say."""
+    """Ask these agents to end the task, and prove their answers."""
     answers = [Answer(agent, agent.ask(_line(command, ports, agent))) for agent in agents]
-    await _settle([asyncio.ensure_future(_pursue(answer, ports)) for answer in answers])
+    await _settle([asyncio.ensure_future(_cancel_in(answer, ports)) for answer in answers])
     result = _conclude(command, ports, answers)
-    return (await ports.elsewhere(command) or result) if result.verdict == "unknown" else result
+    return (await ports.cancel_agentless(command) or result) if result.verdict == "unknown" else result
 
 
 def _line(command: CancelTask, ports: Ports, agent: Agent) -> Cancel:
@@ -53,15 +53,15 @@ def _line(command: CancelTask, ports: Ports, agent: Agent) -> Cancel:
     return Cancel(command_id=command.command_id, task_id=command.task_id, grace=grace)
 
 
-async def _pursue(answer: Answer, ports: Ports) -> Finding:
-    """Wait for the agent's last word, and prove it."""
+async def _cancel_in(answer: Answer, ports: Ports) -> Finding:
+    """Wait for the agent's answer, and prove it."""
     inquiry = answer.inquiry
     grace = inquiry.line.grace if answer.agent.pool not in INDIVISIBLE else 0.0
     kill_at = asyncio.get_running_loop().time() + grace
     deadline = kill_at + PATIENCE
-    answer.outside = await _from_outside(answer, ports, kill_at, deadline)
-    if answer.outside is not None:
-        finding = answer.outside.finding
+    answer.without_agent = await _cancel_without_agent(answer, ports, kill_at, deadline)
+    if answer.without_agent is not None:
+        finding = answer.without_agent.finding
     else:
         try:
             async with asyncio.timeout_at(deadline):
@@ -76,25 +76,25 @@ async def _pursue(answer: Answer, ports: Ports) -> Finding:
     return finding
 
 
-async def _from_outside(answer: Answer, ports: Ports, kill_at: float, deadline: float) -> Ended | None:
-    """End the task without the agent, if that says nothing; None when it does, or it is not for us to do so."""
+async def _cancel_without_agent(answer: Answer, ports: Ports, kill_at: float, deadline: float) -> Ended | None:
+    """End the task without the agent, if that does not answer; None when it does, or nothing is ours to end."""
     worker, child, run = ports.fleet.worker_of(answer.agent), answer.inquiry.child(), answer.inquiry.run
     if worker is None or child is None or run is None or not await unanswered(answer.inquiry, worker):
         return None
-    return await Outside(answer.inquiry, run, child, worker, kill_at).end(deadline)
+    return await CancelWithoutAgent(answer.inquiry, run, child, worker, kill_at).end(deadline)
 
 
-async def _settle(pursuits: list[asyncio.Future[Finding]]) -> None:
-    """Wait for all of them, but no longer than a little after one has settled the question."""
-    waiting = set(pursuits)
+async def _settle(cancels: list[asyncio.Future[Finding]]) -> None:
+    """Wait for all of them, but for at most `SETTLE` after one has given a decisive answer."""
+    waiting = set(cancels)
     while waiting:
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if any(pursuit.result() in DECISIVE for pursuit in done):
+        if any(cancel.result() in DECISIVE for cancel in done):
             break
     if waiting:
         _, waiting = await asyncio.wait(waiting, timeout=SETTLE)
-    for pursuit in waiting:
-        pursuit.cancel()
+    for cancel in waiting:
+        cancel.cancel()
 
 
 def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> Result:
@@ -108,7 +108,7 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
             events.append(event)
     return Result(
         verdict=combine([answer.finding for answer in answers]),
-        detail=" ".join(filter(None, map(_words, answers))),
+        detail=" ".join(filter(None, map(_detail, answers))),
         task_id=command.task_id,
         task_name=next((answer.inquiry.name for answer in answers if answer.inquiry.name), ""),
         events=tuple(events),
@@ -116,22 +116,24 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
     )
 
 
-def _event(command: CancelTask, ports: Ports, answer: Answer, told: TaskCancelled | None) -> TaskCancelled | None:
-    """The proof as an event: the agent's, with what we ended besides; ours, when the agent died with its worker."""
+def _event(command: CancelTask, ports: Ports, answer: Answer, held: TaskCancelled | None) -> TaskCancelled | None:
+    """The proof as an event: the agent's, with what we ended besides; our own, when the agent died with its worker."""
     ended = {proc.pid for proc in answer.proof.ended} if answer.proof else set()
-    if told is not None:
-        killed = tuple(sorted({*told.killed, *ended}))
-        return msgspec.structs.replace(told, killed=killed, at=utc_now() if ended else told.at)
+    if held is not None:
+        killed = tuple(sorted({*held.killed, *ended}))
+        return msgspec.structs.replace(held, killed=killed, at=utc_now() if ended else held.at)
     report, run = answer.inquiry.report, answer.inquiry.run
     if run is None or (report is not None and report.state == "dead"):
         return None
-    event = run.cancelled(ports.host, command.command_id, answer.outside.signal if answer.outside else "KILL")
+    event = run.cancelled(
+        ports.host, command.command_id, answer.without_agent.signal if answer.without_agent else "KILL"
+    )
     answer.agent.runs.note(event)
     return msgspec.structs.replace(event, killed=tuple(sorted({run.pid, *ended})))
 
 
-def _words(answer: Answer) -> str:
-    agent, outside = answer.agent, answer.outside
-    if outside is not None and answer.finding != "alive":
-        return outside.words(agent.name)
-    return in_words(Told(agent.name, agent.pool, answer.finding, answer.inquiry.report, answer.proof))
+def _detail(answer: Answer) -> str:
+    agent, ended = answer.agent, answer.without_agent
+    if ended is not None and answer.finding != "alive":
+        return ended.words(agent.name)
+    return detail_of(WorkerAnswer(agent.name, agent.pool, answer.finding, answer.inquiry.report, answer.proof))

@@ -1,4 +1,4 @@
-"""CancelTasks: what an agent holds is ended as a single task is; all else is refused from now on, should it arrive."""
+"""Cancel of many tasks: those that an agent holds are ended like a single task, all others are refused from now on."""
 
 import asyncio
 from collections import Counter
@@ -14,20 +14,19 @@ from signalbox_controller.cancelling.verdict import gravest
 from signalbox_controller.commands.cancel import end_task
 from signalbox_controller.commands.ports import Ports, Result
 
-#: Tasks that are asked about at the same time: enough to keep the agents busy, few enough to leave a worker's loop its
-#: turns.
+#: Tasks that are ended at the same time: enough to keep the agents busy, few enough not to block a worker's loop.
 AT_ONCE = 32
-#: Seconds without a word on any task that waits, after which the agents are asked about each that is left.
+#: Seconds without an event of a waiting task, after which the agents are asked about each task that is left.
 QUIET = 1.0
-#: Seconds between two words on how far it is.
-TELL_EVERY = 0.25
+#: Seconds between two receipts of progress.
+PROGRESS_EVERY = 0.25
 
 #: A task and the agents that hold it, or may.
 Holding = tuple[str, list[Agent]]
 
 
 async def cancel_tasks(command: CancelTasks, ports: Ports) -> Result:
-    """End those that are here, see to it that none of them runs here later, and answer task by task."""
+    """End the tasks that are here, refuse all of them from now on, and answer task by task."""
     task_ids = list(dict.fromkeys(command.task_ids))
     workers = ports.agents.workers()
     held = [(task_id, holders) for task_id in task_ids if (holders := [w for w in workers if w.may_hold(task_id)])]
@@ -37,47 +36,47 @@ async def cancel_tasks(command: CancelTasks, ports: Ports) -> Result:
     async with asyncio.TaskGroup() as group:
         group.create_task(work.ask([holding for holding in held if holding[0] in running]))
         group.create_task(work.drop([holding for holding in held if holding[0] not in running]))
-        group.create_task(work.look_elsewhere(task_ids, {task_id for task_id, _ in held}))
+        group.create_task(work.cancel_agentless(task_ids, {task_id for task_id, _ in held}))
         await asyncio.sleep(0)  # until somebody listens
         ports.agents.refuse([task_id for task_id in task_ids if task_id not in running])
     return _result(command, work.verdicts)
 
 
 class _Work:
-    """The tasks that are here."""
+    """The tasks that are here, and their verdicts."""
 
     def __init__(self, command: CancelTasks, ports: Ports, total: int) -> None:
         self._command = command
         self._ports = ports
         self._total = total
-        self._told_at = 0.0
-        #: Tasks that wait, until their one holder says that it dropped them.
+        self._progress_at = 0.0
+        #: Waiting tasks whose only holder has not reported yet that it dropped them.
         self._waiting: dict[str, Agent] = {}
         self._dropped = asyncio.Event()
-        #: Who has not answered once is not waited for again: it was told what it must refuse.
+        #: Agents that have not answered once; they are not waited for again, as they know which tasks to refuse.
         self._silent: set[Agent] = set()
         self.verdicts: list[TaskVerdict] = []
-        self._tell()
+        self._report_progress()
 
     async def drop(self, holdings: Sequence[Holding]) -> None:
-        """Wait until whoever holds these has dropped them, as it is told to; ask about what it does not speak of."""
+        """Wait until their holders report that they dropped them; ask about those that are not reported."""
         self._waiting = {task_id: holders[0] for task_id, holders in holdings if len(holders) == 1}
         with ExitStack() as stack:
             for agent in set(self._waiting.values()):
-                stack.enter_context(agent.heard_by(self._heard))
-            while self._waiting and await self._news():
+                stack.enter_context(agent.heard_by(self._on_event))
+            while self._waiting and await self._dropped_some():
                 self._dropped.clear()
         settled = {verdict.task_id for verdict in self.verdicts}
         await self.ask([holding for holding in holdings if holding[0] not in settled])
 
-    async def _news(self) -> bool:
+    async def _dropped_some(self) -> bool:
         try:
             await asyncio.wait_for(self._dropped.wait(), QUIET)
         except TimeoutError:
             return False
         return True
 
-    def _heard(self, event: AnyTaskEvent) -> None:
+    def _on_event(self, event: AnyTaskEvent) -> None:
         if isinstance(event, TaskDropped) and event.outcome == "cancelled" and event.task_id in self._waiting:
             del self._waiting[event.task_id]
             self._note(TaskVerdict(task_id=event.task_id, verdict="dropped", task_name=event.name))
@@ -90,19 +89,19 @@ class _Work:
             for _ in range(min(AT_ONCE, len(holdings))):
                 group.create_task(self._work_off(left))
 
-    async def look_elsewhere(self, task_ids: Sequence[str], held: set[str]) -> None:
-        """Have workers without an agent give up what is not held by any that has one."""
+    async def cancel_agentless(self, task_ids: Sequence[str], held: set[str]) -> None:
+        """Revoke the tasks that no agent holds in the workers without an agent."""
         others = [task_id for task_id in task_ids if task_id not in held]
         for at in range(0, len(others), AT_ONCE):
-            await asyncio.gather(*(self._elsewhere(task_id) for task_id in others[at : at + AT_ONCE]))
+            await asyncio.gather(*(self._cancel_agentless(task_id) for task_id in others[at : at + AT_ONCE]))
 
-    async def _elsewhere(self, task_id: str) -> None:
-        result = await self._ports.elsewhere(_one(self._command, task_id))
+    async def _cancel_agentless(self, task_id: str) -> None:
+        result = await self._ports.cancel_agentless(_one(self._command, task_id))
         if result is not None:
-            told = TaskVerdict(
+            verdict = TaskVerdict(
                 task_id=task_id, verdict=result.verdict, detail=result.detail, task_name=result.task_name
             )
-            self._note(told)
+            self._note(verdict)
 
     async def _work_off(self, holdings: Iterator[Holding]) -> None:
         for task_id, agents in holdings:
@@ -115,22 +114,22 @@ class _Work:
         if result.verdict == "unproven":
             self._silent.update(agents)
         if result.events or result.published:
-            self._ports.tell(*result.events, published=result.published_all)
+            self._ports.publish(*result.events, published=result.published_all)
         return TaskVerdict(task_id=task_id, verdict=result.verdict, detail=result.detail, task_name=result.task_name)
 
     def _note(self, verdict: TaskVerdict) -> None:
         self.verdicts.append(verdict)
-        self._tell()
+        self._report_progress()
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         now = asyncio.get_running_loop().time()
-        if now - self._told_at < TELL_EVERY:
+        if now - self._progress_at < PROGRESS_EVERY:
             return
-        self._told_at = now
+        self._progress_at = now
         host, command_id = self._ports.host, self._command.command_id
         done = min(len(self.verdicts), self._total)
-        told = Progressed(command_id=command_id, at=utc_now(), host=host, done=done, total=self._total)
-        self._ports.tell(receipts=[told])
+        progress = Progressed(command_id=command_id, at=utc_now(), host=host, done=done, total=self._total)
+        self._ports.publish(receipts=[progress])
 
 
 def _one(command: CancelTasks, task_id: str) -> CancelTask:

@@ -1,4 +1,4 @@
-"""Which commands were seen, and what was answered: the same id again gets the same answer and has no second effect."""
+"""Deduplication of commands: an id that comes again gets the same answer, and has no second effect."""
 
 import time
 from collections import OrderedDict
@@ -14,18 +14,18 @@ from signalbox_controller.state.journal import Journal
 BEYOND = 3600.0
 #: Commands that are remembered.
 LIMIT = 20_000
-#: Tasks that an answer may tell of to be kept: ten thousand take megabytes. A longer one is given once.
+#: Answers about more tasks than this are not kept, as ten thousand take megabytes: they are given once.
 KEPT = 500
 
 
-class Seen(msgspec.Struct):
+class SeenCommand(msgspec.Struct):
     """A command that was begun; without an answer it is still being carried out."""
 
     until: float
     answer: Answered | None = None
 
 
-class Memory:
+class Deduplication:
     """The commands of the last hour or so."""
 
     def __init__(self, journal: Journal, *, limit: int = LIMIT, clock: Callable[[], float] = time.time) -> None:
@@ -33,27 +33,27 @@ class Memory:
         self._journal = journal
         self._limit = limit
         self._clock = clock
-        self._seen: OrderedDict[str, Seen] = OrderedDict()
+        self._commands: OrderedDict[str, SeenCommand] = OrderedDict()
 
-    def recall(self, command_id: str) -> Seen | None:
-        """What became of this command; None when it is new."""
-        return self._seen.get(command_id)
+    def find(self, command_id: str) -> SeenCommand | None:
+        """The command, with its answer; None when it is new, or of a former run of this controller."""
+        return self._commands.get(command_id)
 
-    def before(self, command_id: str) -> bool:
-        """Whether a former life of this controller carried it out."""
+    def carried_out_before(self, command_id: str) -> bool:
+        """Whether a former run of this controller carried it out."""
         return command_id in self._journal
 
     def begin(self, command_id: str, expires_at: datetime) -> None:
-        """It is being carried out from now on; some commands are carried out after they expired."""
+        """Note that it is being carried out; cancels are carried out even after they expired."""
         self._forget()
-        self._seen[command_id] = Seen(max(expires_at.timestamp(), self._clock()) + BEYOND)
+        self._commands[command_id] = SeenCommand(max(expires_at.timestamp(), self._clock()) + BEYOND)
 
     def finish(self, answer: Answered) -> None:
-        """It was carried out, and this was answered."""
-        seen = self._seen.get(answer.command_id)
-        if seen is not None:
-            seen.answer = answer if len(answer.tasks) <= KEPT else None
-            self._journal.add(answer.command_id, max(1.0, seen.until - self._clock()))
+        """Note that it was carried out, with its answer."""
+        command = self._commands.get(answer.command_id)
+        if command is not None:
+            command.answer = answer if len(answer.tasks) <= KEPT else None
+            self._journal.add(answer.command_id, max(1.0, command.until - self._clock()))
 
     async def sync(self) -> None:
         """Return when the disk has the ids of all that was carried out."""
@@ -62,8 +62,8 @@ class Memory:
     def _forget(self) -> None:
         """Commands live about equally long, so that the first in are the first to go."""
         now = self._clock()
-        while self._seen:
-            oldest = next(iter(self._seen.values()))
-            if oldest.until > now and len(self._seen) < self._limit:
+        while self._commands:
+            oldest = next(iter(self._commands.values()))
+            if oldest.until > now and len(self._commands) < self._limit:
                 return
-            self._seen.popitem(last=False)
+            self._commands.popitem(last=False)

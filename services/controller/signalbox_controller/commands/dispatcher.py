@@ -1,4 +1,4 @@
-"""The desk that commands come in at: each is checked, carried out once, and answered."""
+"""Dispatcher of commands: each is checked, carried out once by its handler, and answered."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ from signalbox.messages.events import CommandDone, CommandGiven, CommandRefused
 from signalbox.messages.receipts import Answered
 from signalbox_controller.commands.cancel import cancel_task
 from signalbox_controller.commands.cancel_many import cancel_tasks
-from signalbox_controller.commands.deduplication import Memory
+from signalbox_controller.commands.deduplication import Deduplication
 from signalbox_controller.commands.ports import Ports, Result
 from signalbox_controller.commands.restart import restart_processes
 from signalbox_controller.commands.start_stop import start_processes, stop_processes
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[Any, Ports], Awaitable[Result]]
 
-#: Exactly one for each command.
+#: Exactly one handler for each command.
 COMMAND_HANDLERS: Mapping[type[Command], Handler] = {
     CancelTask: cancel_task,
     CancelTasks: cancel_tasks,
@@ -43,38 +43,43 @@ COMMAND_HANDLERS: Mapping[type[Command], Handler] = {
     RestartProcesses: restart_processes,
 }
 
-
-#: Those that do not expire.
+#: Commands that do not expire.
 CANCELS = (CancelTask, CancelTasks)
 
 
 class Unacceptable(Exception):
-    """An entry that has to be buried; the text is the reason."""
+    """An entry for the dead letters; the text is the reason."""
 
 
-class Desk:
-    """Takes entries of the command stream, any number at once."""
+class Dispatcher:
+    """Takes entries of the command stream, many at the same time."""
 
     def __init__(
-        self, ports: Ports, memory: Memory, outbox: Outbox, key: str, since: datetime, cancels_since: datetime
+        self,
+        ports: Ports,
+        deduplication: Deduplication,
+        outbox: Outbox,
+        key: str,
+        since: datetime,
+        cancels_since: datetime,
     ) -> None:
-        """What expired before `since` is not this host's business, and is passed over in silence.
+        """Commands that expired before `since` are ignored.
 
-        Cancels are carried out however late they are read, if they expired after `cancels_since`: a task id never
-        comes to mean another task, so that no harm is done, and a cancel that gets lost is one that never happened.
+        Cancels are carried out however late they are read, if they expired after `cancels_since`: a task id is never
+        used for another task, so a late cancel does no harm, and a lost one would let its task run.
         """
         self._ports = ports
-        self._memory = memory
+        self._deduplication = deduplication
         self._outbox = outbox
         self._key = key
         self._since = since
         self._cancels_since = cancels_since
 
     async def take(self, entry: Entry) -> None:
-        """Do what an entry asks; when this returns, it is done, told and durable, and may be acknowledged.
+        """Carry out an entry; when this returns, it is done, published and durable, and may be acknowledged.
 
         Raises:
-            Unacceptable: it has to be buried.
+            Unacceptable: it belongs to the dead letters.
         """
         try:
             command = decode_command(entry.data)
@@ -83,7 +88,7 @@ class Desk:
         try:
             verify(self._key, entry.data, entry.signature)
         except BadSignature as error:
-            if self._memory.recall(command.command_id) is None:  # or anybody could spoil the answer to a real one
+            if self._deduplication.find(command.command_id) is None:  # or anybody could spoil the answer to a real one
                 await self._refuse(command, str(error))
             raise Unacceptable(str(error)) from error
         if self._addressed(command) and not await self._answered_before(command):
@@ -94,12 +99,12 @@ class Desk:
         return not hosts or self._ports.host in hosts
 
     async def _answered_before(self, command: AnyCommand) -> bool:
-        """Give the answer again that was given; while a command is being carried out its answer is still to come."""
-        seen = self._memory.recall(command.command_id)
-        if seen is None:
-            return self._memory.before(command.command_id)
-        if seen.answer is not None:
-            await self._outbox.published(receipts=[seen.answer])
+        """Publish the known answer again; a command that is still being carried out is answered when it is done."""
+        former = self._deduplication.find(command.command_id)
+        if former is None:
+            return self._deduplication.carried_out_before(command.command_id)
+        if former.answer is not None:
+            await self._outbox.published(receipts=[former.answer])
         return True
 
     async def _consider(self, command: AnyCommand) -> None:
@@ -115,7 +120,7 @@ class Desk:
         await self._outbox.published(event, receipts=[self._answer(command, Result(verdict="refused", detail=reason))])
 
     async def take_here(self, command: AnyCommand) -> Answered:
-        """Do what somebody on this host asks, and answer at once; the world is told as soon as Redis takes it."""
+        """Carry out a command from this host and answer at once; its events are published as soon as Redis is there."""
         self._outbox.put(CommandGiven(at=utc_now(), host=self._ports.host, command=command))
         result = await self._do(command)
         answer = self._answer(command, result)
@@ -124,14 +129,14 @@ class Desk:
         return answer
 
     async def _carry_out(self, command: AnyCommand) -> None:
-        self._memory.begin(command.command_id, command.expires_at)
+        self._deduplication.begin(command.command_id, command.expires_at)
         result = await self._do(command)
         answer = self._answer(command, result)
         await self._outbox.published(*result.events, _done(result, answer), receipts=[answer])
         result.published_all()
-        self._memory.finish(answer)
+        self._deduplication.finish(answer)
         cancelled = self._ports.cancelled
-        await asyncio.gather(self._memory.sync(), cancelled.on_disk(), cancelled.in_redis())
+        await asyncio.gather(self._deduplication.sync(), cancelled.on_disk(), cancelled.in_redis())
 
     async def _do(self, command: AnyCommand) -> Result:
         try:

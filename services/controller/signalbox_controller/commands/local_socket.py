@@ -1,6 +1,6 @@
-"""The controller's own socket: an operator on this host gives the same commands here as over the bus.
+"""Local socket of the controller: an operator on this host gives the same commands here as over the bus.
 
-It needs nothing that could be away. Who may: whoever the kernel says runs as the controller's own user, or as root.
+It works without Redis and PostgreSQL. Only root and the controller's own user may use it; the kernel says who it is.
 """
 
 import asyncio
@@ -24,24 +24,24 @@ from signalbox.local.protocol import (
     encode,
 )
 from signalbox.messages.commands import AnyCommand, CancelTask, CancelTasks
-from signalbox_controller.commands.dispatcher import Desk
+from signalbox_controller.commands.dispatcher import Dispatcher
 from signalbox_controller.host.heartbeat import Heartbeat
 from signalbox_controller.linux.peers import peer_of
 
 log = logging.getLogger(__name__)
 
-#: Seconds that somebody who connects has to ask.
+#: Seconds within which a client has to send its request.
 REQUEST_WITHIN = 5.0
 #: Requests that are carried out at the same time.
 AT_ONCE = 32
 
 
-class Operator:
-    """Takes one request from each connection, and answers it there."""
+class LocalSocket:
+    """Takes one request from each connection, and answers it on the same connection."""
 
-    def __init__(self, host: str, desk: Desk, heartbeat: Heartbeat) -> None:
+    def __init__(self, host: str, dispatcher: Dispatcher, heartbeat: Heartbeat) -> None:
         self._host = host
-        self._desk = desk
+        self._dispatcher = dispatcher
         self._heartbeat = heartbeat
         self._slots = asyncio.Semaphore(AT_ONCE)
 
@@ -63,7 +63,7 @@ class Operator:
                 writer.write(encode(await self._reply(reader, writer)))
                 await writer.drain()
         except (OSError, TimeoutError) as error:
-            log.info("Whoever asked on this host did not wait for the answer: %s", error or "time-out")
+            log.info("A client of the local socket did not wait for the answer: %s", error or "time-out")
         finally:
             writer.close()
 
@@ -81,7 +81,7 @@ class Operator:
         except UnreadableMessage as error:
             return NotDone(message=f"That is not a request of this version: {error}")
         if isinstance(request, ShowStatus):
-            return self._heartbeat.seen()
+            return self._heartbeat.status()
         return await self._carry_out(request, uid)
 
     async def _carry_out(self, command: AnyCommand, uid: int) -> Reply:
@@ -91,7 +91,7 @@ class Operator:
             if not set(command.hosts) <= {self._host}:
                 return NotDone(message=f"This is {self._host}; its own socket reaches no other host.")
             command = msgspec.structs.replace(command, hosts=(self._host,))
-        return await self._desk.take_here(command)
+        return await self._dispatcher.take_here(command)
 
 
 def _name(uid: int) -> str:

@@ -1,4 +1,4 @@
-"""Reads commands and brings them to the desk: many at once, so that a slow stop delays no cancel."""
+"""Reader of the command stream: hands many commands to the dispatcher at once, so that a slow stop delays no cancel."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 from signalbox.bus.consumer import Consumer, Entry
 from signalbox.errors import BusUnavailable
 from signalbox.service import Backoff
-from signalbox_controller.commands.dispatcher import Desk, Unacceptable
+from signalbox_controller.commands.dispatcher import Dispatcher, Unacceptable
 
 log = logging.getLogger(__name__)
 
@@ -17,30 +17,30 @@ AT_ONCE = 512
 
 
 class Reader:
-    """One loop that reads, and a task for each command."""
+    """One loop that reads the stream, and an asyncio task for each command."""
 
-    def __init__(self, consumer: Consumer, desk: Desk, *, at_once: int = AT_ONCE) -> None:
+    def __init__(self, consumer: Consumer, dispatcher: Dispatcher, *, at_once: int = AT_ONCE) -> None:
         self._consumer = consumer
-        self._desk = desk
+        self._dispatcher = dispatcher
         self._slots = asyncio.Semaphore(at_once)
-        #: Entries that are being carried out: Redis hands them out again after each trouble.
+        #: Positions of entries that are being carried out: Redis hands them out again after an error.
         self._open: set[bytes] = set()
-        self._listening = True
+        self._reading = True
 
     async def run(self) -> None:
-        """Read for ever; whatever is not finished when this is cancelled stays unacknowledged, and comes again."""
+        """Read until cancelled; an entry that is not finished then stays unacknowledged, and is delivered again."""
         backoff = Backoff(first=0.05, most=2.0)
         async with asyncio.TaskGroup() as handling:
             while True:
                 try:
                     entries = await self._consumer.read()
                 except (BusUnavailable, RedisError) as error:
-                    self._note(listening=False, why=error)
+                    self._note(reading=False, why=error)
                     # A read that failed may have handed something out all the same.
                     self._consumer.rewind()
                     await backoff.pause()
                     continue
-                self._note(listening=True)
+                self._note(reading=True)
                 backoff.reset()
                 for entry in entries:
                     if entry.position not in self._open:
@@ -60,7 +60,7 @@ class Reader:
 
     async def _take(self, entry: Entry) -> None:
         try:
-            await self._desk.take(entry)
+            await self._dispatcher.take(entry)
         except Unacceptable as reason:
             await self._consumer.bury(entry, str(reason))
         except Exception as error:
@@ -69,10 +69,10 @@ class Reader:
         else:
             await self._consumer.acknowledge([entry])
 
-    def _note(self, *, listening: bool, why: Exception | None = None) -> None:
-        if listening != self._listening:
-            self._listening = listening
-            if listening:
-                log.info("Commands are heard again")
+    def _note(self, *, reading: bool, why: Exception | None = None) -> None:
+        if reading != self._reading:
+            self._reading = reading
+            if reading:
+                log.info("Commands are read again")
             else:
-                log.warning("No command can be heard: %s; supervision goes on", why)
+                log.warning("No command can be read: %s; supervision goes on", why)

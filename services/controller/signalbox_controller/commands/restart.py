@@ -1,42 +1,42 @@
-"""RestartProcesses: one process after the other, each back at work before the next one is stopped."""
+"""Restart of processes: one after the other, each running again before the next one is stopped."""
 
 from collections.abc import Sequence
 
 from signalbox.messages.commands import RestartProcesses
 from signalbox_controller.commands.ports import Ports, Result
-from signalbox_controller.errors import NoTurn
+from signalbox_controller.errors import RestartNotAllowed
 from signalbox_controller.external.worker import ELSEWHERE
-from signalbox_controller.fleet.rolling import Manner, Roll
+from signalbox_controller.fleet.rolling import RollingRestart, StopOptions
 from signalbox_controller.processes.supervisor import Supervised
 from signalbox_controller.words import Order
 
 
 async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
-    """Restart them when it is this host's turn, and answer once all consume, or one did not come back."""
+    """Restart them when this host holds the rolling lock, and answer once all consume, or one did not come back."""
     named = ports.fleet.select(command.processes)
-    chosen = named if command.processes else [one for one in named if one.standing.wish == "running"]
-    guests = ports.fleet.guests.select(command.processes) if command.processes else []
-    if guests:
-        names = ", ".join(guest.note.name for guest in guests)
+    chosen = named if command.processes else [one for one in named if one.status.desired == "running"]
+    external = ports.fleet.external.select(command.processes) if command.processes else []
+    if external:
+        names = ", ".join(worker.note.name for worker in external)
         detail = f"{names}: {ELSEWHERE}. Nothing was restarted."
-        return Result(verdict="incomplete", detail=detail, processes=tuple(guest.report() for guest in guests))
+        return Result(verdict="incomplete", detail=detail, processes=tuple(worker.report() for worker in external))
     if not chosen:
         return Result(verdict="unknown", detail=_nothing(command))
     order = Order(by=command.issued_by, reason=command.reason, redeliver=command.redeliver)
-    roll = Roll(ports.fleet, Manner(order=order, mode=command.mode, timeout=command.timeout), chosen)
+    restart = RollingRestart(ports.fleet, StopOptions(order=order, mode=command.mode, timeout=command.timeout), chosen)
     alone = command.hosts == (ports.host,)
     try:
-        async with ports.turns.turn(command.command_id, alone=alone) as turn:
-            trouble = await roll.through(turn.confirm)
-            if trouble:
-                await turn.call_off(trouble)
-    except NoTurn as error:
-        trouble = str(error)
+        async with ports.rolling_lock.held(command.command_id, alone=alone) as lock:
+            error = await restart.run(lock.confirm)
+            if error:
+                await lock.call_off(error)
+    except RestartNotAllowed as not_allowed:
+        error = str(not_allowed)
     return Result(
-        verdict="incomplete" if trouble else "started",
-        detail=_detail(trouble, roll.untouched()),
-        processes=tuple(process.standing.report() for process in chosen),
-        tasks_killed=roll.tasks_killed,
+        verdict="incomplete" if error else "started",
+        detail=_detail(error, restart.not_begun()),
+        processes=tuple(process.status.report() for process in chosen),
+        tasks_killed=restart.tasks_killed,
     )
 
 
@@ -46,8 +46,8 @@ def _nothing(command: RestartProcesses) -> str:
     return "Nothing is wanted running on this host, so that there is nothing to restart."
 
 
-def _detail(trouble: str, untouched: Sequence[Supervised]) -> str:
-    if not trouble:
+def _detail(error: str, not_begun: Sequence[Supervised]) -> str:
+    if not error:
         return ""
-    names = ", ".join(process.spec.name for process in untouched)
-    return f"{trouble}; not restarted: {names}" if names else trouble
+    names = ", ".join(process.spec.name for process in not_begun)
+    return f"{error}; not restarted: {names}" if names else error

@@ -1,4 +1,4 @@
-"""StopProcesses and StartProcesses: the desired state first, on disk, then the processes."""
+"""Start and stop of processes: first the desired state, on disk, then the processes."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,39 +12,39 @@ from signalbox_controller.words import Order
 _NOT_HERE = Result(verdict="unknown", detail="No process of that name is configured on this host.")
 
 
-# What others launched is reported with the rest, and left alone: as long as it runs, a stop is not what it says.
+# An external worker is reported with the rest, and left alone: while it runs, a stop is incomplete.
 
 
 async def stop_processes(command: StopProcesses, ports: Ports) -> Result:
-    """Stop them, and answer once they are gone, with everything that descended from them."""
-    processes, guests = ports.fleet.select(command.processes), ports.fleet.guests.select(command.processes)
-    if not processes and not guests:
+    """Stop them, and answer once they and all their descendants are gone."""
+    processes, external = ports.fleet.select(command.processes), ports.fleet.external.select(command.processes)
+    if not processes and not external:
         return _NOT_HERE
-    await ports.fleet.want(processes, "stopped")
+    await ports.fleet.set_desired(processes, "stopped")
     order = Order(by=command.issued_by, reason=command.reason, redeliver=command.redeliver)
     reports = await ports.fleet.stop(processes, order, command.mode, command.timeout)
-    reports += [guest.report() for guest in ports.fleet.guests.select(command.processes)]
+    reports += [worker.report() for worker in ports.fleet.external.select(command.processes)]
     return _result("stopped", "stopped", reports, sum(process.tasks_killed for process in processes))
 
 
 async def start_processes(command: StartProcesses, ports: Ports) -> Result:
-    """Start them, and answer once they consume, or are known not to."""
+    """Start them, and answer once each consumes or has failed."""
     processes = ports.fleet.select(command.processes)
-    guests = ports.fleet.guests.select(command.processes) if command.processes else []
-    if not processes and not guests:
+    external = ports.fleet.external.select(command.processes) if command.processes else []
+    if not processes and not external:
         return _NOT_HERE
-    await ports.fleet.want(processes, "running")
+    await ports.fleet.set_desired(processes, "running")
     reports = await ports.fleet.start(processes)
-    return _result("started", "running", [*reports, *(guest.report() for guest in guests)])
+    return _result("started", "running", [*reports, *(worker.report() for worker in external)])
 
 
 def _result(
     verdict: Literal["stopped", "started"], wanted: ProcessState, reports: Sequence[ProcessReport], killed: int = 0
 ) -> Result:
-    amiss = [report for report in reports if report.state != wanted and not report.standby]
+    others = [report for report in reports if report.state != wanted and not report.standby]
     return Result(
-        verdict="incomplete" if amiss else verdict,
-        detail=" ".join(f"{report.name} is {report.state}: {report.message}." for report in amiss),
+        verdict="incomplete" if others else verdict,
+        detail=" ".join(f"{report.name} is {report.state}: {report.message}." for report in others),
         processes=tuple(reports),
         tasks_killed=killed,
     )

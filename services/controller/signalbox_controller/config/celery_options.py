@@ -1,16 +1,16 @@
-"""Which arguments of Celery must not stand in `options`, because supervision rests on them: pure."""
+"""Celery options that are reserved: supervision sets them, so they must not stand in `options`: pure."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from signalbox.messages.base import ProcessKind
 
-_ANYWHERE: Final = {
+_RESERVED_EVERYWHERE: Final = {
     ("-D", "--detach"): "a detached process cannot be supervised",
     ("--pidfile",): "supervision needs none, and one that is left behind keeps the process from starting",
     ("-A", "--app"): "the key `app` says it",
 }
-_WORKER: Final = {
+_RESERVED_IN_WORKERS: Final = {
     (
         "-n",
         "--hostname",
@@ -20,13 +20,16 @@ _WORKER: Final = {
     ("-c", "--concurrency"): "the key `concurrency` says it",
     ("-P", "--pool"): "the key `pool` says it",
 }
-_TABOO: Final[dict[ProcessKind, dict[tuple[str, ...], str]]] = {"worker": _ANYWHERE | _WORKER, "beat": _ANYWHERE}
+RESERVED: Final[dict[ProcessKind, dict[tuple[str, ...], str]]] = {
+    "worker": _RESERVED_EVERYWHERE | _RESERVED_IN_WORKERS,
+    "beat": _RESERVED_EVERYWHERE,
+}
 
 
-def taboo(kind: ProcessKind, options: Sequence[str]) -> str:
-    """The first option that must go, and why; empty when all are right."""
+def reserved_option(kind: ProcessKind, options: Sequence[str]) -> str:
+    """The first reserved option, and why it is reserved; empty when there is none."""
     for option in options:
-        for spellings, why in _TABOO[kind].items():
+        for spellings, why in RESERVED[kind].items():
             if any(_is(option, spelling) for spelling in spellings):
                 return f"{option!r} must not stand here: {why}"
     return ""

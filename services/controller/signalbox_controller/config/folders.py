@@ -1,4 +1,4 @@
-"""Where a controller keeps its things, below its data folder."""
+"""Folders and files of a controller, below its data folder."""
 
 import fcntl
 import os
@@ -15,15 +15,15 @@ from signalbox_controller.errors import AlreadyRunning, ControllerError
 class Folders(msgspec.Struct, frozen=True):
     """The folders of one controller."""
 
-    #: What the Celery processes print; other services may have their logs there, too.
+    #: Output of the Celery processes; other services may have their logs there, too.
     logs: Path
-    #: What has to survive a restart.
+    #: State that survives a restart of the controller.
     state: Path
-    #: For the sockets; nobody else may look into it.
+    #: The sockets; only the controller's own user may enter.
     run: Path
-    #: What workers that others launch have on their PYTHONPATH.
+    #: On the PYTHONPATH of external workers.
     guest: Path
-    #: What the processes that we launch have on their PYTHONPATH: the agent, and nothing else of ours.
+    #: On the PYTHONPATH of the processes that we launch: the agent, and nothing else of ours.
     agent: Path
 
     @property
@@ -33,12 +33,12 @@ class Folders(msgspec.Struct, frozen=True):
 
     @property
     def socket(self) -> Path:
-        """Where the agents find us: the same across restarts, so that they find the next controller, too."""
+        """The socket for agents: the same across restarts, so that they find the next controller, too."""
         return self.run / AGENTS
 
     @property
     def operator(self) -> Path:
-        """Where people on this host find us when the bus is away."""
+        """The socket for operators on this host; see `commands/local_socket.py`."""
         return self.run / OPERATOR
 
 
@@ -59,7 +59,7 @@ def prepare(data: Path) -> Folders:
 
 
 def link_agent(folders: Folders) -> None:
-    """Have the agent, and nothing that is installed beside it, in the folder for PYTHONPATH."""
+    """Link the agent, and nothing that is installed beside it, into the folder for PYTHONPATH."""
     folders.agent.mkdir(mode=0o700, exist_ok=True)
     link = folders.agent / signalbox_agent.__name__
     package = Path(signalbox_agent.__file__).parent
@@ -70,8 +70,8 @@ def link_agent(folders: Folders) -> None:
         fresh.replace(link)
 
 
-def show_cancelled(folders: Folders) -> None:
-    """Let the agents find it beside their socket."""
+def link_cancelled(folders: Folders) -> None:
+    """Link the file of cancelled ids into the folder of the agents' socket, where agents look for it."""
     beside = folders.run / folders.cancelled.name
     beside.unlink(missing_ok=True)
     beside.symlink_to(folders.cancelled)

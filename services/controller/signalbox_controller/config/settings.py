@@ -1,4 +1,4 @@
-"""`signalbox.toml`: what a controller runs on its host, read and checked once at the start."""
+"""Settings of a host, `signalbox.toml`: the processes that a controller runs, read and checked once at the start."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
-from signalbox_controller.config.celery_options import taboo
+from signalbox_controller.config.celery_options import reserved_option
 from signalbox_controller.config.specs import ProcessSpec, RestartPolicy, WatchSpec
 from signalbox_controller.errors import ConfigurationError
 from signalbox_controller.logs.logfile import Limits
@@ -23,7 +23,7 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Queue = Annotated[str, msgspec.Meta(pattern=r"^[^,\s]+$")]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
-Patience = Annotated[float, msgspec.Meta(ge=1)]
+Timeout = Annotated[float, msgspec.Meta(ge=1)]
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>.*)`)?$", re.DOTALL)
@@ -43,7 +43,7 @@ class Worker(_Table, frozen=True, kw_only=True):
     pool: Literal["prefork", "threads", "solo", "gevent", "eventlet"] = "prefork"
     options: tuple[str, ...] = ()
     environment: dict[str, str] = {}
-    start_timeout: Patience = 30.0
+    start_timeout: Timeout = 30.0
     stop_timeout: Seconds = 30.0
     kill_after: Seconds = 5.0
     restart: RestartPolicy = "on-failure"
@@ -56,7 +56,7 @@ class Beat(_Table, frozen=True, kw_only=True):
     name: Name = "beat"
     options: tuple[str, ...] = ()
     environment: dict[str, str] = {}
-    start_timeout: Patience = 30.0
+    start_timeout: Timeout = 30.0
     stop_timeout: Seconds = 30.0
     lease: Seconds = 10.0
 
@@ -65,7 +65,7 @@ class Watch(_Table, frozen=True, kw_only=True):
     """`[apps.<app>.watch]`: look after workers of the application that have no agent."""
 
     enable_events: bool = True
-    lost_after: Patience = 300.0
+    lost_after: Timeout = 300.0
 
 
 class App(_Table, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ class Logs(_Table, frozen=True, kw_only=True):
 
 
 class _File(_Table, frozen=True, kw_only=True):
-    """The top level; each application is read by itself, so that a complaint can name it."""
+    """The top level; each application is read by itself, so that an error can name it."""
 
     host: Name = ""
     logs: Logs = Logs()
@@ -103,7 +103,7 @@ class Configuration(msgspec.Struct, frozen=True):
     host: str
     processes: tuple[ProcessSpec, ...]
     logs: Limits = Limits()
-    #: Applications whose workers without an agent are watched from here.
+    #: Applications whose workers without an agent are watched from this host.
     watches: tuple[WatchSpec, ...] = ()
 
 
@@ -135,18 +135,18 @@ def _convert(path: Path, key: str, value: object, shape: type[T]) -> T:
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{path}: {_complaint(str(error), key, shape)}") from error
+        raise ConfigurationError(f"{path}: {_error_text(str(error), key, shape)}") from error
 
 
-def _complaint(error: str, key: str, shape: type) -> str:
-    """The words of msgspec, with the key as it is written in the file, and what could stand there instead."""
+def _error_text(error: str, key: str, shape: type) -> str:
+    """The error of msgspec, with the key as it is written in the file, and the keys that could stand there."""
     found = _PLACE.match(error)
     what, place = (found["what"], found["key"] or "$") if found else (error, "$")
     where = (key + place.removeprefix("$")).lstrip(".") or "the top level"
     if unknown := _UNKNOWN.match(what):
         table = _table_at(place, shape)
-        known = ", ".join(field for field in table.__struct_fields__)
-        return f"{where} has a key {unknown[1]!r} that means nothing here; remove it or use one of: {known}"
+        allowed = ", ".join(field for field in table.__struct_fields__)
+        return f"{where} has a key {unknown[1]!r} that means nothing here; remove it or use one of: {allowed}"
     return f"{where}: {what[0].lower()}{what[1:]}; see signalbox.example.toml for what it may be"
 
 
@@ -225,12 +225,12 @@ def _python(folder: Path, app: App) -> str:
 
 
 def _check(path: Path, label: str, app: App) -> None:
-    """Complain of what each key may say by itself, and all together must not."""
+    """Check what concerns more than one key."""
     for worker in app.workers:
-        if complaint := taboo("worker", worker.options):
-            raise ConfigurationError(f"{path}: apps.{label}.workers.{worker.name}.options: {complaint}")
-    if app.beat is not None and (complaint := taboo("beat", app.beat.options)):
-        raise ConfigurationError(f"{path}: apps.{label}.beat.options: {complaint}")
+        if error := reserved_option("worker", worker.options):
+            raise ConfigurationError(f"{path}: apps.{label}.workers.{worker.name}.options: {error}")
+    if app.beat is not None and (error := reserved_option("beat", app.beat.options)):
+        raise ConfigurationError(f"{path}: apps.{label}.beat.options: {error}")
     if app.minimum_running and app.minimum_running >= len(app.workers):
         raise ConfigurationError(
             f"{path}: apps.{label}.minimum_running is {app.minimum_running}, of {len(app.workers)} workers: none could"

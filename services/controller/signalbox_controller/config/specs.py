@@ -1,4 +1,4 @@
-"""What one supervised process is, as configured: everything that is needed to launch and to stop it."""
+"""Specs of supervised processes, as configured: everything that is needed to launch and to stop them."""
 
 from pathlib import Path
 from typing import Literal
@@ -7,7 +7,7 @@ import msgspec
 
 from signalbox.messages.base import ProcessKind
 
-#: What to do about an exit that nobody asked for.
+#: Which unrequested exits lead to a restart.
 RestartPolicy = Literal["on-failure", "always", "never"]
 
 
@@ -30,7 +30,7 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
     options: tuple[str, ...]
     #: From TERM to KILL, when the process is told to stop.
     stop_timeout: float
-    #: From its launch until its agent speaks, and again from then until it consumes (or, for beat, ticks).
+    #: From its launch until its agent connects, and again from then until it consumes (or, for beat, ticks).
     start_timeout: float = 30.0
     restart: RestartPolicy = "on-failure"
     #: Failures in a row after which it is given up.
@@ -39,7 +39,7 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
     minimum_running: int = 0
     #: From TERM to KILL for one cancelled task, when the caller does not say.
     kill_after: float = 5.0
-    #: Of a beat: within so long after its host died, another host's beat sends; 0 when it is the only one there is.
+    #: Of a beat: seconds after the death of its host within which another host's beat takes over; 0 without a lease.
     lease: float = 0.0
     queues: tuple[str, ...] = ()
     concurrency: int = 1
@@ -51,7 +51,7 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WatchSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What it takes to watch the workers of one application that have no agent."""
+    """The watch of one application's workers without an agent."""
 
     #: As in ProcessSpec.
     app: str

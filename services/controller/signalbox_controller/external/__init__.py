@@ -1,1 +1,1 @@
-"""Workers that somebody else launched, with our agent in them: seen and cancelled like our own, never stopped by us."""
+"""External workers: launched by others, with our agent in them; shown and cancelled like our own, never stopped."""

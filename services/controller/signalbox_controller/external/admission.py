@@ -1,4 +1,4 @@
-"""Pure: whom we let in that we did not launch, and what we call it."""
+"""Admission of external workers, and their names: pure."""
 
 from collections.abc import Collection
 
@@ -7,12 +7,12 @@ from signalbox_controller.linux.peers import Peer
 
 
 def refusal(hello: Hello, peer: Peer, *, uid: int) -> str:
-    """Why a worker may not be our guest; empty when it may.
+    """Why a worker is refused; empty when it is admitted.
 
     Args:
-        hello: what it says.
-        peer: what the kernel says of it.
-        uid: our own user.
+        hello: the first line of its agent.
+        peer: its process, by the kernel.
+        uid: the controller's own user.
     """
     if peer.uid not in {0, uid}:
         return f"it runs as user {peer.uid}; only workers of root and of the controller's own user ({uid}) may join"
@@ -24,6 +24,6 @@ def refusal(hello: Hello, peer: Peer, *, uid: int) -> str:
 
 
 def name_for(node: str, pid: int, taken: Collection[str]) -> str:
-    """What it is called on this host: the first half of its node name, unless something else is called so."""
+    """The name of a worker on this host: the first half of its node name, with its pid when that name is taken."""
     name = node.partition("@")[0]
     return f"{name}-{pid}" if name in taken else name

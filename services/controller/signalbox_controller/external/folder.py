@@ -1,6 +1,6 @@
-"""The guest folder: what one names in `PYTHONPATH` to have the agent in a worker that one launches oneself.
+"""The guest folder, which brings the agent into external workers by their `PYTHONPATH`.
 
-It holds all that this needs, the agent included, so that a container which mounts the data folder needs nothing else.
+It holds a copy of the agent, so that a container which mounts the data folder needs nothing else.
 """
 
 import logging
@@ -14,18 +14,18 @@ _AGENT = Path(signalbox_agent.__file__).parent
 _HOOK = "sitecustomize.py"
 
 
-def set_out(folder: Path, socket: Path) -> None:
-    """Bring the folder up to date; a disk that is full keeps nobody from supervising the rest."""
+def write_folder(folder: Path, socket: Path) -> None:
+    """Bring the folder up to date; a full disk keeps nobody from supervising the rest."""
     try:
-        _set_out(folder, socket)
+        _write_files(folder, socket)
     except OSError as error:
         log.error("%s cannot be written: %s; workers that others launch cannot join", folder, error)  # noqa: TRY400
     else:
         log.info("Workers that others launch join with PYTHONPATH=%s", folder)
 
 
-def _set_out(folder: Path, socket: Path) -> None:
-    """File by file: a worker may be starting from it at this moment."""
+def _write_files(folder: Path, socket: Path) -> None:
+    """Replace file by file, as a worker may be starting from the folder now."""
     package = folder / signalbox_agent.__name__
     written = {package / source.relative_to(_AGENT): source for source in sorted(_AGENT.rglob("*.py"))}
     for target, source in written.items():

@@ -1,7 +1,6 @@
-"""Which guests there are, on disk, so that a restarted controller accounts for those that end meanwhile."""
+"""Notes on external workers, on disk: a restarted controller accounts for those that ended while it was away."""
 
 import contextlib
-import logging
 from collections.abc import Collection
 from pathlib import Path
 
@@ -11,30 +10,28 @@ from signalbox_controller.agents import spool
 from signalbox_controller.agents.protocol import Hello
 from signalbox_controller.linux import procfs
 from signalbox_controller.linux.procfs import Proc
-from signalbox_controller.state import statefile
-
-log = logging.getLogger(__name__)
+from signalbox_controller.state.remembered import RememberedTable
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """One guest."""
+    """One external worker."""
 
-    #: As people here call it.
+    #: Its name on this host.
     name: str
     #: Celery's name for it.
     node: str
     proc: Proc
-    #: The boot of the machine that the process belongs to.
+    #: The boot of the machine in which it was started.
     boot: str
 
     @property
     def alive(self) -> bool:
-        """Whether it is still there."""
+        """Whether its process is alive."""
         return self.boot == procfs.boot_id() and procfs.alive(self.proc)
 
 
-class Notes:
-    """Guests by instance. No fsync: whatever makes the disk forget them ends them, too."""
+class Notes(RememberedTable[Note]):
+    """Notes by instance. No fsync: a power cut that loses them ends the workers, too."""
 
     def __init__(self, path: Path) -> None:
         """Read the file, where there is one.
@@ -42,41 +39,24 @@ class Notes:
         Raises:
             StateUnreadable: it is damaged.
         """
-        self._path = path
-        self.noted = statefile.read(path, dict[str, Note], {}, "which workers of others were here")
-
-    def note(self, instance: str, note: Note) -> None:
-        """It has come."""
-        self.noted[instance] = note
-        self._save()
-
-    def forget(self, instance: str) -> None:
-        """It has gone."""
-        if self.noted.pop(instance, None) is not None:
-            self._save()
-
-    def _save(self) -> None:
-        try:
-            statefile.write(self._path, self.noted, durable=False)
-        except OSError as error:
-            log.error("%s cannot be written: %s", self._path, error)  # noqa: TRY400 - the text says it all
+        super().__init__(path, dict[str, Note], "which workers of others were here")
 
 
-def missed(folder: Path, known: Collection[str]) -> dict[str, Note]:
-    """Workers that came and went while no controller was here, by what they wrote down beside its socket."""
+def ended_unnoticed(folder: Path, known: Collection[str]) -> dict[str, Note]:
+    """External workers that began and ended without any controller, from the spools of their agents."""
     found: dict[str, Note] = {}
     for path in folder.glob("*.diary"):
         instance = path.stem
         if instance in known:
             continue
         hello = next((line for line in spool.read(path) if isinstance(line, Hello) and line.guest), None)
-        if hello is not None and (note := _missed(instance, hello)) is not None:
+        if hello is not None and (note := _ended_unnoticed(instance, hello)) is not None:
             found[instance] = note
     return found
 
 
-def _missed(instance: str, hello: Hello) -> Note | None:
-    """What the id of a guest tells (`signalbox_agent.guest`); none while it lives: it will come by itself."""
+def _ended_unnoticed(instance: str, hello: Hello) -> Note | None:
+    """The note from the parts of an instance id (`signalbox_agent.guest`); None while it lives, as it will connect."""
     with contextlib.suppress(ValueError):
         pid, ticks, _ = instance.split("-")
         proc = Proc(int(pid), int(ticks))

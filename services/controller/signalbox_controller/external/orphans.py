@@ -1,4 +1,4 @@
-"""The pool children that a dead guest has left: nobody is to be told that their tasks are lost while they live.
+"""Orphans of a dead external worker, its pool children: while they live, their tasks are not reported as lost.
 
 The kernel kills them with their parent (PR_SET_PDEATHSIG, in celery/concurrency/prefork.py), unless a task undid that.
 """
@@ -16,18 +16,18 @@ SLACK = 0.5
 
 
 def orphans_of(main: Proc, runs: Iterable[Run]) -> Callable[[], list[Proc]]:
-    """Finds those of the processes that ran these tasks which are still there, now that `main` is dead."""
+    """Return a look-up of the processes that ran these tasks and outlive `main`, which is dead."""
     found = {child for run in runs if (child := _child(run)) is not None} - {main}
     return lambda: [child for child in found if procfs.alive(child)]
 
 
 def _child(run: Run) -> Proc | None:
-    """The process that ran it: whoever has its pid, and was there before the task began."""
+    """The process that ran it: it has the pid of the run, and was started before the task."""
     child = procfs.identify(run.pid)
-    known = child is not None and run.started_at is not None and child.started <= _ticks_at(run.started_at)
-    return child if known else None
+    same = child is not None and run.started_at is not None and child.started <= _ticks_at(run.started_at)
+    return child if same else None
 
 
 def _ticks_at(moment: datetime) -> float:
-    """A time of the clock on the wall, on the scale of start times."""
+    """A wall-clock time on the scale of process start times."""
     return procfs.ticks_now() - ((utc_now() - moment).total_seconds() - SLACK) * TICKS

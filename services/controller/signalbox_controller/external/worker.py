@@ -1,69 +1,69 @@
-"""One worker that somebody else launched: what its agent and the kernel say of it; nothing is ever done to it."""
+"""External worker: launched by others, with our agent in it; it is shown, and never started or stopped from here."""
 
 import asyncio
 import logging
 import signal
-from collections.abc import Coroutine, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 
 import msgspec
 
-from signalbox.messages.base import ProcessState, utc_now
-from signalbox.messages.events import ProcessChanged
 from signalbox.messages.receipts import ProcessReport
+from signalbox.service import Jobs
 from signalbox_controller import words
 from signalbox_controller.agents import protocol, spool
 from signalbox_controller.agents.slots import Slots
 from signalbox_controller.external.notes import Note
 from signalbox_controller.external.orphans import orphans_of
 from signalbox_controller.linux.signals import kill_all
-from signalbox_controller.processes.context import Site
+from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.exit_cleanup_a import clear_up
 from signalbox_controller.processes.instance import Life
 from signalbox_controller.processes.lost_tasks import reckon
 from signalbox_controller.processes.machine import Input, step
+from signalbox_controller.processes.status import Identity, ProcessStatus
 
 log = logging.getLogger(__name__)
 
-#: What is said of it as long as there is nothing else to say.
+#: The message of its status while there is no other.
 ELSEWHERE = "launched by others: stop and start it where it was started"
 
 
-class Guest:
-    """A worker from its first word until it and its tasks are accounted for."""
+class ExternalWorker:
+    """A worker from the first line of its agent until it has ended and its tasks are accounted for."""
 
-    #: Its agent is never asked to hold back.
+    #: Whether its agent needs a lease to send; only that of a beat does.
     leased = False
 
-    def __init__(self, instance: str, note: Note, site: Site) -> None:
+    def __init__(self, instance: str, note: Note, context: HostContext) -> None:
         self.instance = instance
         self.note = note
-        self.agent = site.agents.expect(instance, note.name, self, adopted=True)
-        self._site = site
+        self.agent = context.agents.expect(instance, note.name, self, adopted=True)
+        self._context = context
         # It may share its session with what is none of ours; only what its tasks have launched is ended after it.
-        self._life = Life(instance, note.proc, self.agent, site.reaper, gone=True)
-        self._state: ProcessState = "unknown"
-        self._message = "was here when the controller started; waits for its agent"
-        self._since: datetime = utc_now()
-        self._told: ProcessChanged | None = None
-        self._jobs: set[asyncio.Task[None]] = set()
-        #: Set when it is gone, and all is told of it.
-        self.buried = asyncio.Event()
+        self._life = Life(instance, note.proc, self.agent, context.reaper, gone=True)
+        identity = Identity(name=note.name, kind="worker", node=note.node, host=context.host, guest=True)
+        self.status = ProcessStatus(identity, "running", context.publish)
+        self.status.enter("unknown")
+        self.status.message = "was here when the controller started; waits for its agent"
+        self.status.instance, self.status.pid = instance, note.proc.pid
+        self._jobs = Jobs(note.name)
+        #: Set when it has ended, and its last events are published.
+        self.ended = asyncio.Event()
 
     def watch(self) -> None:
-        """Look after it until it ends; then account for its tasks."""
-        self._life.watch(lambda code: self._begin(self._bury(code)))
+        """Watch it until it ends; then account for its tasks."""
+        self._life.watch(lambda code: self._jobs.begin(self._on_exit(code)))
 
     def supersede(self) -> None:
-        """Its process has begun anew (HUP makes it execute itself again): what it ran before is over."""
+        """Account for its tasks: its process has begun anew, as HUP makes a worker execute itself again."""
         self._life.leave()
-        self._begin(self._account("it was started anew"))
+        self._jobs.begin(self._clean_up("it was started anew"))
 
     def leave(self) -> None:
-        """Let it be, for the next controller to find."""
+        """Stop watching it; the next controller finds it."""
         self._life.leave()
 
-    # What its agent says.
+    # Callbacks of its agent.
 
     def greeted(self, *, ready: bool) -> None:
         self._feed(Input.READY if ready else Input.GREETED)
@@ -89,81 +89,41 @@ class Guest:
     def begins(self, fence: int, runs: Mapping[str, float]) -> None:
         """Only a leased beat does."""
 
-    # How it stands.
-
-    def event(self) -> ProcessChanged:
-        """How it is; what is wanted of it is nobody's business here, so that is whatever it is."""
-        gone = self._state == "stopped"
-        return ProcessChanged(
-            at=utc_now(),
-            host=self._site.host,
-            name=self.note.name,
-            kind="worker",
-            state=self._state,
-            desired="stopped" if gone else "running",
-            instance=self.instance,
-            pid=None if gone else self.note.proc.pid,
-            node=self.note.node,
-            since=self._since,
-            message=self._message,
-            guest=True,
-        )
+    # Its status.
 
     def report(self) -> ProcessReport:
-        """How it is, as part of an answer."""
-        pid = self.note.proc.pid
-        return ProcessReport(
-            name=self.note.name,
-            kind="worker",
-            state=self._state,
-            host=self._site.host,
-            pid=pid,
-            message=ELSEWHERE,
-            guest=True,
-        )
+        """The status as part of an answer."""
+        return msgspec.structs.replace(self.status.report(), message=ELSEWHERE)
 
     def _feed(self, event: Input, message: str = ELSEWHERE) -> None:
-        """The life of our own processes is that of others, too; only that nothing is done about it."""
-        state = step(self._state, event).state
-        if state != self._state:
-            log.info("%s: %s → %s, because %s", self.note.name, self._state, state, event)
-            self._state, self._message, self._since = state, message, utc_now()
-        self.tell()
-
-    def tell(self) -> None:
-        """Publish how it is now, unless that was told before."""
-        now = self.event()
-        if self._told is None or msgspec.structs.replace(now, at=self._told.at) != self._told:
-            self._told = now
-            self._site.tell(now)
+        """Enter the state that the machine of supervised processes gives; its actions are not taken."""
+        status = self.status
+        state = step(status.state, event).state
+        if state != status.state:
+            log.info("%s: %s → %s, because %s", self.note.name, status.state, state, event)
+            status.enter(state)
+            status.message = message
+        if state == "stopped":
+            status.desired, status.pid = "stopped", None
+        status.publish()
 
     # Its end.
 
-    async def _bury(self, code: int | None) -> None:
+    async def _on_exit(self, code: int | None) -> None:
         killed = code == -signal.SIGKILL
-        memory = self._site.memory.killed(self.note.proc.pid) if killed else "no"
+        memory = self._context.memory.killed(self.note.proc.pid) if killed else "no"
         end = words.exit_words(code, memory) if code is not None else "how it ended is not known"
-        await self._account(end)
+        await self._clean_up(end)
         self._feed(Input.EXITED, f"ended ({end}); it was launched by others")
 
-    async def _account(self, end: str) -> None:
-        site, instance = self._site, self.instance
-        written = spool.path_of(site.launcher.socket, instance)
-        await kill_all(orphans_of(self.note.proc, self.agent.runs.running.values()), site.reaper)
-        aftermath = await clear_up(self._life, site.reaper, spool.read(written))
-        events = reckon(self.note.name, site.host, aftermath.lost, end, None).events
-        site.wills.leave(instance, self.agent.waiting, events)
-        site.agents.retire(instance)
+    async def _clean_up(self, end: str) -> None:
+        context, instance = self._context, self.instance
+        written = spool.path_of(context.launcher.socket, instance)
+        await kill_all(orphans_of(self.note.proc, self.agent.runs.running.values()), context.reaper)
+        aftermath = await clear_up(self._life, context.reaper, spool.read(written))
+        events = reckon(self.note.name, context.host, aftermath.lost, end, None).events
+        context.pending_events.publish(instance, self.agent.waiting, events)
+        context.agents.retire(instance)
         spool.forget(written)
-        Slots(site.launcher.socket, instance).forget()
-        self.buried.set()
-
-    def _begin(self, job: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(job)
-        self._jobs.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._jobs.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s: our own code failed", self.note.name, exc_info=error)
+        Slots(context.launcher.socket, instance).forget()
+        self.ended.set()

@@ -1,6 +1,5 @@
-"""All workers of this host that others launched and that have our agent in them."""
+"""External workers of this host: launched by others, with our agent in them."""
 
-import asyncio
 import logging
 import os
 from collections.abc import Collection, Iterable, Sequence
@@ -8,51 +7,52 @@ from collections.abc import Collection, Iterable, Sequence
 import msgspec
 
 from signalbox.messages.events import ProcessChanged
+from signalbox.service import Jobs
 from signalbox_controller.agents.connection import Connection
 from signalbox_controller.agents.protocol import Hello
 from signalbox_controller.agents.session import Agent
 from signalbox_controller.external.admission import name_for, refusal
-from signalbox_controller.external.notes import Note, Notes, missed
-from signalbox_controller.external.worker import Guest
+from signalbox_controller.external.notes import Note, Notes, ended_unnoticed
+from signalbox_controller.external.worker import ExternalWorker
 from signalbox_controller.linux import procfs
 from signalbox_controller.linux.procfs import Proc
-from signalbox_controller.processes.context import Site
+from signalbox_controller.processes.context import HostContext
 
 log = logging.getLogger(__name__)
 
-#: Refusals that are remembered, so that one that comes again every two seconds is told once.
+#: Pids whose refusal is remembered: a refused worker comes again every two seconds, and is logged once.
 REMEMBERED = 1000
 
 
-class Guests:
-    """Lets them in, and keeps them until they are gone."""
+class ExternalWorkers:
+    """Admits external workers, and keeps them until they have ended."""
 
-    def __init__(self, site: Site, notes: Notes, configured: Collection[str]) -> None:
+    def __init__(self, context: HostContext, notes: Notes, configured: Collection[str]) -> None:
         """`configured` are the names of our own processes."""
-        self._site = site
+        self._context = context
         self._notes = notes
         self._configured = frozenset(configured)
-        self._guests: dict[str, Guest] = {}
+        self._external: dict[str, ExternalWorker] = {}
         self._refused: dict[int, None] = {}
-        self._jobs: set[asyncio.Task[None]] = set()
+        self._jobs = Jobs("workers launched by others")
 
     def open(self) -> None:
-        """Wait for those that were here before, and account for those that have ended since."""
-        noted = dict(self._notes.noted)
-        for instance, note in {**noted, **missed(self._site.launcher.socket.parent, noted)}.items():
+        """Wait for the workers that a former controller knew, and account for those that have ended since."""
+        noted = dict(self._notes.value)
+        for instance, note in {**noted, **ended_unnoticed(self._context.launcher.socket.parent, noted)}.items():
             if note.alive:
-                self._take_in(instance, note).tell()
+                self._add(instance, note).status.publish()
             else:
                 gone = msgspec.structs.replace(note, proc=Proc(note.proc.pid, -1))
-                self._take_in(instance, gone)
+                self._add(instance, gone)
 
     def leave(self) -> None:
-        """Let them be."""
-        for guest in self._guests.values():
-            guest.leave()
+        """Stop watching them."""
+        for worker in self._external.values():
+            worker.leave()
 
     def admit(self, connection: Connection, hello: Hello) -> Agent | None:
-        """Who comes as a guest: its agent, or none when it may not."""
+        """Admit a worker that we did not launch; return its agent, or None when it is refused."""
         peer = connection.peer()
         why = refusal(hello, peer, uid=os.getuid())
         proc = procfs.identify(hello.pid)
@@ -60,10 +60,10 @@ class Guests:
             self._refuse(hello, why or "it is gone")
             return None
         for former in self._of_the_process(proc):
-            self._guests.pop(former.instance)
+            self._external.pop(former.instance)
             self._notes.forget(former.instance)
             former.supersede()
-        taken = {guest.note.name for guest in self._guests.values()} | self._configured
+        taken = {worker.note.name for worker in self._external.values()} | self._configured
         name = name_for(hello.node, hello.pid, taken)
         note = Note(name=name, node=hello.node, proc=proc, boot=procfs.boot_id())
         if name != name_for(hello.node, hello.pid, ()):
@@ -72,41 +72,39 @@ class Guests:
             )
         log.info("%s (%s, pid %d) was launched by others, and has joined", name, note.node, proc.pid)
         self._notes.note(hello.instance, note)
-        return self._take_in(hello.instance, note).agent
+        return self._add(hello.instance, note).agent
 
-    def select(self, names: Sequence[str]) -> list[Guest]:
-        """Those of these names; all of them when no name is given."""
-        return [guest for guest in self._guests.values() if not names or guest.note.name in names]
+    def select(self, names: Sequence[str]) -> list[ExternalWorker]:
+        """The external workers of these names; all of them when no name is given."""
+        return [worker for worker in self._external.values() if not names or worker.note.name in names]
 
-    def standing(self) -> tuple[ProcessChanged, ...]:
-        """How they are."""
-        return tuple(guest.event() for guest in self._guests.values())
+    def status(self) -> tuple[ProcessChanged, ...]:
+        """The status of each."""
+        return tuple(worker.status.event() for worker in self._external.values())
 
     @property
     def complete(self) -> bool:
-        """Whether `running` is all: every one has told what it runs."""
-        return all(guest.agent.complete for guest in self._guests.values())
+        """Whether `running` is complete: every agent has reported what its worker runs."""
+        return all(worker.agent.complete for worker in self._external.values())
 
     def running(self) -> Iterable[tuple[str, str]]:
-        """The tasks that run in them at this moment, with their runs."""
-        runs = (run for guest in self._guests.values() for run in guest.agent.runs.running.values())
+        """The tasks that they run now, with their run ids."""
+        runs = (run for worker in self._external.values() for run in worker.agent.runs.running.values())
         return ((run.task_id, run.run) for run in runs)
 
-    def _of_the_process(self, proc: Proc) -> list[Guest]:
-        return [guest for guest in self._guests.values() if guest.note.proc == proc]
+    def _of_the_process(self, proc: Proc) -> list[ExternalWorker]:
+        return [worker for worker in self._external.values() if worker.note.proc == proc]
 
-    def _take_in(self, instance: str, note: Note) -> Guest:
-        guest = self._guests[instance] = Guest(instance, note, self._site)
-        guest.watch()
-        job = asyncio.get_running_loop().create_task(self._see_off(guest))
-        self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
-        return guest
+    def _add(self, instance: str, note: Note) -> ExternalWorker:
+        worker = self._external[instance] = ExternalWorker(instance, note, self._context)
+        worker.watch()
+        self._jobs.begin(self._remove_when_ended(worker))
+        return worker
 
-    async def _see_off(self, guest: Guest) -> None:
-        await guest.buried.wait()
-        self._guests.pop(guest.instance, None)
-        self._notes.forget(guest.instance)
+    async def _remove_when_ended(self, worker: ExternalWorker) -> None:
+        await worker.ended.wait()
+        self._external.pop(worker.instance, None)
+        self._notes.forget(worker.instance)
 
     def _refuse(self, hello: Hello, why: str) -> None:
         if hello.pid not in self._refused:

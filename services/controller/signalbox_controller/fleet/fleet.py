@@ -1,4 +1,4 @@
-"""All supervised processes of the host, and what people want of them."""
+"""Fleet of a host: its supervised processes, and the desired state of each."""
 
 import asyncio
 import logging
@@ -11,21 +11,21 @@ from signalbox.messages.receipts import ProcessReport
 from signalbox_controller.agents.session import Agent
 from signalbox_controller.agents.slots import Slots
 from signalbox_controller.beat_lease.leases import Leases
-from signalbox_controller.broker.redelivery import Debt
+from signalbox_controller.broker.redelivery import PendingRestore
 from signalbox_controller.cancelling.without_agent import Worker
 from signalbox_controller.config.specs import ProcessSpec
-from signalbox_controller.external.workers import Guests
+from signalbox_controller.external.workers import ExternalWorkers
 from signalbox_controller.linux import procfs
 from signalbox_controller.logs.logfile import LogFile
-from signalbox_controller.processes.context import Site
-from signalbox_controller.processes.desired import Desired, Wish
+from signalbox_controller.processes.context import HostContext
+from signalbox_controller.processes.desired import Desired, DesiredStates
 from signalbox_controller.processes.machine import ALIVE
 from signalbox_controller.processes.supervisor import Mode, Supervised
 from signalbox_controller.words import Order
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a stop may take beyond its time-out: KILL, and seeing that all is gone.
+#: Seconds that a stop may take beyond its time-out: for KILL, and until all processes are gone.
 BEYOND = 6.0
 
 
@@ -33,53 +33,58 @@ class Fleet:
     """The processes by name."""
 
     def __init__(
-        self, specs: Iterable[ProcessSpec], site: Site, desired: Desired, leases: Leases, guests: Guests
+        self,
+        specs: Iterable[ProcessSpec],
+        context: HostContext,
+        desired_states: DesiredStates,
+        leases: Leases,
+        external: ExternalWorkers,
     ) -> None:
-        #: What runs here beside them, and is not ours to start or stop.
-        self.guests = guests
-        self._site = site
-        self._desired = desired
+        #: The workers that are not ours to start or stop.
+        self.external = external
+        self._context = context
+        self._desired_states = desired_states
         self._writing = asyncio.Lock()
-        self._processes = {spec.name: leases.supervise(spec, site, desired.of(spec.name)) for spec in specs}
+        self._processes = {spec.name: leases.supervise(spec, context, desired_states.of(spec.name)) for spec in specs}
 
     def open(self) -> None:
-        """Adopt what still runs, launch what should run, stop what should not."""
-        self.guests.open()
-        left, boot = self._site.instances.left(), procfs.boot_id()
+        """Adopt the processes that run, launch those that should run, stop those that should not."""
+        self.external.open()
+        left, boot = self._context.launches.left_behind(), procfs.boot_id()
         for name, launch in left.items():
             if name in self._processes and launch.proc is not None:
                 # The machine's own end is no failure of the process: it is started again whatever its policy.
                 asked = launch.gone and launch.boot != boot
                 self._processes[name].adopt(launch.instance, launch.proc, gone=launch.gone, asked=asked)
             elif launch.gone:
-                self._site.returns.owe(launch.instance, Debt(process=name))
-                self._site.instances.forget(name)
+                self._context.redelivery.schedule(launch.instance, PendingRestore(process=name))
+                self._context.launches.forget(name)
             elif launch.proc is not None:
                 pid = launch.proc.pid
                 log.warning("%s (pid %d) still runs, and is no longer configured; stop it by hand", name, pid)
         for name, process in self._processes.items():
-            process.standing.tell()
-            if process.standing.wish == "running" and name not in left:
+            process.status.publish()
+            if process.status.desired == "running" and name not in left:
                 process.start()
-            elif name in left and (stop := self._site.orders.of(name)):
+            elif name in left and (stop := self._context.stop_orders.of(name)):
                 process.carry_on(stop)
-            elif name in left and process.standing.wish == "stopped":
+            elif name in left and process.status.desired == "stopped":
                 process.stop(Order(by="an earlier command"))
 
     def worker_of(self, agent: Agent) -> Worker | None:
-        """The launch that this agent speaks for; None when that is over."""
+        """The worker of this agent, if it is supervised; None when it has ended."""
         life = self._processes[agent.name].life if agent.name in self._processes else None
         if life is None or life.agent is not agent:
             return None
-        return Worker(life.main, Slots(self._site.launcher.socket, life.instance))
+        return Worker(life.main, Slots(self._context.launcher.socket, life.instance))
 
     def logs(self) -> list[LogFile]:
-        """What they print."""
+        """The log of each process."""
         return [process.log for process in self._processes.values()]
 
     def leave(self) -> None:
-        """Let everything run on without us."""
-        self.guests.leave()
+        """Stop supervising; all processes run on."""
+        self.external.leave()
         for process in self._processes.values():
             process.leave()
 
@@ -91,43 +96,40 @@ class Fleet:
         ]
 
     def select(self, names: Sequence[str]) -> list[Supervised]:
-        """The processes of these names that there are; all of them when no name is given."""
+        """The processes of these names; all of them when no name is given."""
         return [process for name, process in self._processes.items() if not names or name in names]
 
-    async def want(self, processes: Sequence[Supervised], wish: Wish) -> None:
-        """Note on disk what people want, so that it survives us; a full disk keeps nobody from stopping."""
+    async def set_desired(self, processes: Sequence[Supervised], desired: Desired) -> None:
+        """Note the desired state on disk."""
         names = [process.spec.name for process in processes]
-        try:
-            async with self._writing:
-                await asyncio.to_thread(self._desired.want, names, wish)
-        except OSError as error:
-            log.error("A restart may forget that %s is wanted %s: %s", names, wish, error)  # noqa: TRY400
+        async with self._writing:
+            await asyncio.to_thread(self._desired_states.set, names, desired)
 
     async def stop(
         self, processes: Sequence[Supervised], order: Order, mode: Mode, timeout: float | None = None
     ) -> list[ProcessReport]:
-        """Stop them all at once and report once each is gone, or outlived its time-out (seconds) and KILL."""
+        """Stop them all at once; return when each is gone, or outlived its time-out (seconds) and KILL."""
         patience = [process.spec.stop_timeout if timeout is None else timeout for process in processes]
         seconds = BEYOND + (max(patience, default=0.0) if mode == "graceful" else 0.0)
         for process in processes:
             process.stop(order, mode, timeout)
         await _all(processes, _absent, seconds)
-        return [process.standing.report() for process in processes]
+        return [process.status.report() for process in processes]
 
     async def start(self, processes: Sequence[Supervised]) -> list[ProcessReport]:
-        """Start them all at once and report once each consumes, or is known not to."""
+        """Start them all at once; return when each consumes, or has failed."""
         for process in processes:
             process.start()
-        # Its agent has to speak within the time-out, and once more so long later it has to consume.
+        # Its agent has to connect within the time-out, and within another one it has to consume.
         patience = max((2 * process.spec.start_timeout for process in processes), default=0.0)
         await _all(processes, lambda process: process.decided, BEYOND + patience)
-        return [process.standing.report() for process in processes]
+        return [process.status.report() for process in processes]
 
     async def until(self, processes: Sequence[Supervised], met: Callable[[], bool], seconds: float) -> bool:
-        """Wait for a change of one of them after which `met` holds, for at most so long; answer whether it does."""
+        """Wait for a change of one of them after which `met` holds, for at most so long; return whether it does."""
         if met() or not processes:
             return met()
-        looks = [asyncio.ensure_future(process.standing.until(met, seconds)) for process in processes]
+        looks = [asyncio.ensure_future(process.status.until(met, seconds)) for process in processes]
         try:
             await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -135,37 +137,37 @@ class Fleet:
                 look.cancel()
         return met()
 
-    def standing(self) -> tuple[ProcessChanged, ...]:
-        """How everything is."""
-        return (*(process.standing.event() for process in self._processes.values()), *self.guests.standing())
+    def status(self) -> tuple[ProcessChanged, ...]:
+        """The status of every process."""
+        return (*(process.status.event() for process in self._processes.values()), *self.external.status())
 
     @property
     def empty(self) -> bool:
         """Whether nothing runs."""
-        return not self.guests.standing() and all(process.life is None for process in self._processes.values())
+        return not self.external.status() and all(process.life is None for process in self._processes.values())
 
     @property
     def complete(self) -> bool:
-        """Whether `running` is all: every adopted worker has told what it runs."""
+        """Whether `running` is complete: the agent of every adopted worker has reported what it runs."""
         ours = all(process.life is None or process.life.agent.complete for process in self._processes.values())
-        return ours and self.guests.complete
+        return ours and self.external.complete
 
     def running(self) -> tuple[tuple[str, str], ...]:
-        """The tasks that run at this moment, with their runs."""
+        """The tasks that run now, with their run ids."""
         lives = (process.life for process in self._processes.values())
         runs = (run for life in lives if life for run in life.agent.runs.running.values())
-        return (*((run.task_id, run.run) for run in runs), *self.guests.running())
+        return (*((run.task_id, run.run) for run in runs), *self.external.running())
 
     def grace(self, name: str) -> float:
-        """Seconds between TERM and KILL for a cancelled task of this process; a guest has no configuration."""
+        """Seconds between TERM and KILL for a cancelled task of a process; an external worker has no configuration."""
         process = self._processes.get(name)
         return DEFAULT_GRACE if process is None else process.spec.kill_after
 
 
 def _absent(process: Supervised) -> bool:
     """Gone, or wanted again by a later command."""
-    return process.standing.state not in ALIVE or process.standing.wish == "running"
+    return process.status.state not in ALIVE or process.status.desired == "running"
 
 
 async def _all(processes: Sequence[Supervised], met: Callable[[Supervised], bool], seconds: float) -> None:
-    await asyncio.gather(*(process.standing.until(partial(met, process), seconds) for process in processes))
+    await asyncio.gather(*(process.status.until(partial(met, process), seconds) for process in processes))

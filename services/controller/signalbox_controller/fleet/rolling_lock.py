@@ -1,8 +1,8 @@
-"""Whose turn it is: one host after the other restarts its processes, however many were told to, and by whomever.
+"""Rolling lock over all hosts: they restart their processes one host after the other.
 
-A lease in Redis that is renewed while it is held. It orders restarts, it does not fence them: a controller that
-stood still for longer than the lease lasts may find that another host has begun, and then waits for its next turn
-before it touches another process.
+It is a lease in Redis that is renewed while it is held. It orders restarts, and does not fence them: a controller that
+was suspended for longer than the lease lasts may find that another host has begun, and then waits for the lock before
+it restarts another process.
 """
 
 import asyncio
@@ -19,51 +19,53 @@ from signalbox.bus import names
 from signalbox.bus.connection import speaking
 from signalbox.bus.holding import hold, let_go
 from signalbox.errors import BusUnavailable
-from signalbox_controller.errors import NoTurn
+from signalbox_controller.errors import RestartNotAllowed
 
 log = logging.getLogger(__name__)
 
-#: Seconds for which a turn lasts without a sign of its holder.
+#: Seconds after which the lock of a holder that does not renew it is free.
 LEASE = 10.0
-#: Seconds between two signs, and between two looks of those who wait.
+#: Seconds between two renewals, and between two looks of a host that waits.
 RENEW, LOOK = 3.0, 0.25
-#: Seconds that a host waits for its turn, and for Redis to come back.
+#: Seconds that a host waits for the lock, and for Redis to come back.
 PATIENCE, AWAY = 1800.0, 60.0
-#: Seconds for which it is known that a restart was called off.
+#: Seconds for which Redis keeps that a restart was called off.
 REMEMBER = 3600.0
+#: Why a restart of several hosts does not go on without Redis.
+NO_REDIS = "Redis is away, and without it nobody knows whose turn it is"
 
 
-class Turns:
-    """The turns of this host."""
+class RollingLock:
+    """The lock, as this host takes it."""
 
     def __init__(self, redis: Redis, host: str) -> None:
         self._redis = redis
         self._host = host
 
     @asynccontextmanager
-    async def turn(self, command_id: str, *, alone: bool) -> AsyncIterator["Turn"]:
-        """Wait for this host's turn in a command, and have it until the body ends.
+    async def held(self, command_id: str, *, alone: bool) -> AsyncIterator["HeldLock"]:
+        """Wait for the lock, and hold it until the body ends.
 
         Args:
             command_id: the restart that several hosts take part in.
             alone: whether only this host takes part, so that it needs no Redis to go on.
 
         Raises:
-            NoTurn: it did not come, or the restart was called off.
+            RestartNotAllowed: the lock was not free in time, or the restart was called off.
         """
-        turn = Turn(self._redis, self._host, command_id, alone=alone)
-        await turn.confirm()
-        renewing = asyncio.create_task(turn.renew())
+        lock = HeldLock(self._redis, self._host, command_id, alone=alone)
+        await lock.confirm()
+        renewing = asyncio.create_task(lock.renew())
         try:
-            yield turn
+            yield lock
         finally:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
-            await turn.give_back()
+            await lock.give_back()
 
 
-class Turn:
-    """One host's part in one restart."""
+class HeldLock:
+    """The lock of one host in one restart."""
 
     def __init__(self, redis: Redis, host: str, command_id: str, *, alone: bool) -> None:
         self._redis = redis
@@ -73,51 +75,52 @@ class Turn:
         self._alone = alone
 
     async def confirm(self) -> None:
-        """Return when it is our turn (still, or again).
+        """Return when this host holds the lock (still, or again).
 
         Raises:
-            NoTurn: it did not come in time, or the restart was called off.
+            RestartNotAllowed: the lock was not free in time, or the restart was called off.
         """
         loop = asyncio.get_running_loop()
-        began = heard = loop.time()
+        began = answered = loop.time()
         holder = "another host"
         while loop.time() < began + PATIENCE:
             try:
-                holder, trouble = await self._ask()
-                heard = loop.time()
-            except (BusUnavailable, RedisError) as error:
+                holder, error = await self._ask()
+                answered = loop.time()
+            except (BusUnavailable, RedisError) as away:
                 if self._alone:
                     return
-                if loop.time() > heard + AWAY:
-                    raise NoTurn("Redis is away, and without it nobody knows whose turn it is") from error
+                if loop.time() > answered + AWAY:
+                    raise RestartNotAllowed(NO_REDIS) from away
             else:
-                if trouble:
-                    raise NoTurn(trouble)
+                if error:
+                    raise RestartNotAllowed(error)
                 if holder == self._name:
                     return
             await asyncio.sleep(LOOK)
-        raise NoTurn(f"its turn did not come within {PATIENCE / 60:.0f} minutes; the last to have it was {holder}")
+        minutes = f"{PATIENCE / 60:.0f} minutes"
+        raise RestartNotAllowed(f"its turn did not come within {minutes}; the last to have it was {holder}")
 
-    async def call_off(self, trouble: str) -> None:
-        """Let no other host begin; where Redis is away nobody can begin."""
+    async def call_off(self, reason: str) -> None:
+        """Keep other hosts from beginning; without Redis none can begin."""
         with contextlib.suppress(BusUnavailable, RedisError):
             async with speaking():
-                await self._redis.set(self._called_off, f"{self._host}: {trouble}", px=int(REMEMBER * 1000))
+                await self._redis.set(self._called_off, f"{self._host}: {reason}", px=int(REMEMBER * 1000))
 
     async def renew(self) -> None:
-        """Keep the turn until cancelled."""
+        """Renew the lock until cancelled."""
         while True:
             await asyncio.sleep(RENEW)
             with contextlib.suppress(BusUnavailable, RedisError):
                 await self._ask()
 
     async def give_back(self) -> None:
-        """Let the next host begin; where Redis is away the lease runs out."""
+        """Free the lock; without Redis the lease runs out."""
         with contextlib.suppress(BusUnavailable, RedisError):
             await let_go(self._redis, names.RESTARTING, self._name)
 
     async def _ask(self) -> tuple[str, str]:
-        """Who has the turn, which is us where nobody had it; and why there is none any more."""
+        """Take or renew the lock; return its holder, and why the restart was called off, if it was."""
         async with speaking():
             off = cast("bytes | None", await self._redis.get(self._called_off))
         if off is not None:

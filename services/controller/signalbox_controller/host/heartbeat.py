@@ -1,4 +1,4 @@
-"""Saying regularly that this host is here, what it supervises, and which tasks it runs."""
+"""Heartbeat of the host: its presence, the status of its processes, and the tasks that it runs."""
 
 import asyncio
 import contextlib
@@ -13,14 +13,14 @@ from signalbox.messages.events import HostLeft, HostSeen
 from signalbox_controller.fleet.fleet import Fleet
 from signalbox_controller.state.outbox import Outbox
 
-#: Seconds between two signs of life.
+#: Seconds between two heartbeats.
 INTERVAL = 2.0
-#: Seconds that adopted workers have to tell what they run; a list without theirs would look like lost tasks.
+#: Seconds that adopted workers have to report what they run; a list without theirs would look like lost tasks.
 ADOPTION = 5.0
 
 
 class Heartbeat:
-    """The host's signs of life: presence for those who give commands, HostSeen for the record."""
+    """Announces presence to the givers of commands, and publishes HostSeen for the record."""
 
     def __init__(self, host: str, redis: Redis, outbox: Outbox, fleet: Fleet) -> None:
         self._host = host
@@ -36,23 +36,23 @@ class Heartbeat:
         while not self._leaving:
             with contextlib.suppress(BusUnavailable, RedisError):  # the outbox says so in the log
                 await announce(self._redis, self._host)
-            # While Redis is away old signs of life are of no use to anybody: they are not kept.
+            # While Redis is away heartbeats are not kept, as an old one is of no use.
             if self._outbox.connected and (self._fleet.complete or loop.time() > adopted_by):
-                self._outbox.put(self.seen())
+                self._outbox.put(self.status())
             await asyncio.sleep(INTERVAL)
 
-    def seen(self) -> HostSeen:
-        """How everything on this host is."""
+    def status(self) -> HostSeen:
+        """The status of the host."""
         return HostSeen(
             at=utc_now(),
             host=self._host,
-            processes=self._fleet.standing(),
+            processes=self._fleet.status(),
             running=self._fleet.running(),
             interval=INTERVAL,
         )
 
     async def leave(self) -> None:
-        """Say that the host's controller ends on purpose; as far as Redis listens."""
+        """Publish that the controller ends on purpose; without Redis nobody knows."""
         self._leaving = True
         self._outbox.put(HostLeft(at=utc_now(), host=self._host))
         with contextlib.suppress(BusUnavailable, RedisError):

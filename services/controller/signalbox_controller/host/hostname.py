@@ -1,7 +1,7 @@
-"""One controller to a host name: two would share its commands between them, and Celery's node names with them.
+"""Host name, held by one controller at a time: two would share its commands, and Celery's node names.
 
-The name is held in Redis by the data folder, which a restarted controller uses again. Without Redis nobody can tell,
-and supervision must not wait for it: then a second controller is noticed as soon as Redis is there.
+The holder in Redis is the data folder, which a restarted controller uses again. Without Redis supervision begins all
+the same; a second controller is noticed as soon as Redis is there.
 """
 
 import asyncio
@@ -18,26 +18,26 @@ from signalbox.bus.holding import hold, let_go
 from signalbox.errors import BusUnavailable
 from signalbox_controller.errors import NameTaken
 
-#: Seconds for which a name is held without a sign of its holder.
+#: Seconds after which the name of a holder that does not renew it is free.
 LEASE = 6.0
-#: Seconds between two signs, and between two looks of one who waits.
+#: Seconds between two renewals, and between two tries of a controller that waits.
 RENEW, LOOK = 2.0, 0.5
-#: Seconds that a controller waits for a name to become free, and for Redis to say so.
+#: Seconds that a controller waits for a name to become free, and for an answer of Redis.
 PATIENCE, ANSWER = 7.0, 2.0
 
 
 class HostName:
-    """The name of this host, as far as it is ours."""
+    """The name of this host, as this controller holds it."""
 
     def __init__(self, redis: Redis, host: str, state: Path) -> None:
-        """`state` is the folder that tells us from another controller."""
+        """`state` is the folder that identifies this controller."""
         self._redis = redis
         self._host = host
         self._key = names.host_holder(host)
         self._name = f"{socket.gethostname()}:{state.parent} ({_identity(state / 'identity')})"
 
     async def take(self) -> None:
-        """Take the name before anything is launched under it; a former life of another controller may hold it yet.
+        """Take the name before anything is launched under it; a controller that has ended may hold it a little longer.
 
         Raises:
             NameTaken: another controller has it.
@@ -56,10 +56,10 @@ class HostName:
             await asyncio.sleep(LOOK)
 
     async def run(self) -> None:
-        """Keep the name until cancelled.
+        """Renew the name until cancelled.
 
         Raises:
-            NameTaken: another controller has got it, while we or Redis were away.
+            NameTaken: another controller took it while this one was suspended, or Redis away.
         """
         while True:
             await asyncio.sleep(RENEW)
@@ -67,11 +67,11 @@ class HostName:
                 await self.renew()
 
     async def renew(self) -> None:
-        """Take the name, or say that it is still ours.
+        """Take the name, or renew it.
 
         Raises:
             NameTaken: another controller has it.
-            BusUnavailable: nobody knows.
+            BusUnavailable: Redis is away.
         """
         holder = await hold(self._redis, self._key, self._name, LEASE)
         if holder != self._name:
@@ -81,7 +81,7 @@ class HostName:
             )
 
     async def give_back(self) -> None:
-        """Let another controller have it."""
+        """Free the name."""
         with contextlib.suppress(BusUnavailable, RedisError):
             await let_go(self._redis, self._key, self._name)
 

@@ -1,1 +1,1 @@
-"""Launching a process, and the record of what was launched."""
+"""Launching a process, and the record of all launches."""

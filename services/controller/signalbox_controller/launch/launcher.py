@@ -1,4 +1,4 @@
-"""Launching a Celery process: its command line, its environment, its log file."""
+"""Launcher of Celery processes: their command line, environment and log file."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -11,25 +11,25 @@ from signalbox_controller.config.specs import ProcessSpec, WatchSpec
 
 
 class Launcher(msgspec.Struct, frozen=True, kw_only=True):
-    """All that launching needs and that is the same for every process of a host."""
+    """Launches processes; holds what is the same for all of them."""
 
     host: str
     #: The controller's folders; see `folders.py`.
     logs: Path
     state: Path
-    #: Comes first on the PYTHONPATH of every process; holds the package of the agent.
+    #: The folder of the agent's package; comes first on the PYTHONPATH of every process.
     agent: Path
-    #: Where the agents find us.
+    #: The socket for agents.
     socket: Path
-    #: What the processes inherit.
+    #: The variables that every process inherits.
     environ: Mapping[str, str]
 
     def log(self, spec: ProcessSpec) -> Path:
-        """The file that its output goes to."""
+        """The file for the output of a process."""
         return self.logs / f"{spec.name}.log"
 
     def launch(self, spec: ProcessSpec, instance: str) -> subprocess.Popen[bytes]:
-        """Launch it in a session of its own; returns when the interpreter runs, long before Celery is ready.
+        """Launch a process in a session of its own; return when the interpreter runs, long before Celery is ready.
 
         Raises:
             OSError: the interpreter cannot be run.
@@ -46,7 +46,7 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
             )
 
     def helper_environment(self, spec: ProcessSpec | WatchSpec) -> dict[str, str]:
-        """The variables of a process of ours that needs the application, and is no agent."""
+        """The variables of a helper process: it imports the application, and runs no agent."""
         variables = {**self.environ, **spec.environment}
         path = variables.get("PYTHONPATH")
         return {**variables, "PYTHONPATH": f"{self.agent}:{path}" if path else str(self.agent)}
@@ -58,9 +58,9 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def inheritable(environ: Mapping[str, str], settings: Settings) -> dict[str, str]:
-    """The controller's own environment without ours, and without any variable that holds one of our secrets.
+    """The controller's environment without Signalbox's own variables, and without any that holds one of its secrets.
 
-    What an application needs of these must be given to it on purpose, in its own table of the file.
+    An application that needs one of them must be given it on purpose, in its own table of the file.
     """
     secrets = {settings.redis_url, settings.database_url, settings.key} - {""}
     return {
@@ -69,7 +69,7 @@ def inheritable(environ: Mapping[str, str], settings: Settings) -> dict[str, str
 
 
 def command_line(spec: ProcessSpec, host: str, state: Path) -> Sequence[str]:
-    """What is run; Celery's own events, gossip and mingle stay off, as the agent does their work."""
+    """The command line of a process; Celery's own events, gossip and mingle stay off, as the agent does their work."""
     celery = (spec.python, "-m", "signalbox_agent", "-A", spec.app)
     if spec.kind == "beat":
         schedule = str(state / f"{spec.name}.schedule")

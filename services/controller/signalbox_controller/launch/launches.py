@@ -1,19 +1,16 @@
-"""What was launched and not yet seen to end, on disk, so that a restarted controller starts nothing twice.
+"""Launches whose processes have not ended yet, on disk: a restarted controller adopts them and starts nothing twice.
 
-The instance is noted *before* the launch: a controller that is killed between the two finds the process by
-its environment. The notes need no fsync: whatever makes the disk forget them ends the processes, too.
+The instance is noted *before* the launch: a controller that is killed between the two finds the process by its
+environment. The file needs no fsync: a power cut that loses it ends the processes, too.
 """
 
-import logging
 from pathlib import Path
 
 import msgspec
 
 from signalbox_controller.linux import procfs
 from signalbox_controller.linux.procfs import Proc
-from signalbox_controller.state import statefile
-
-log = logging.getLogger(__name__)
+from signalbox_controller.state.remembered import RememberedTable
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,8 +24,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     gone: bool = False
 
 
-class Instances:
-    """The launches that are, as far as we know, still alive; by the name of the process."""
+class Launches(RememberedTable[Launch]):
+    """The launches that are alive, as far as is known, by the name of the process."""
 
     def __init__(self, path: Path) -> None:
         """Read the file, where there is one.
@@ -36,41 +33,23 @@ class Instances:
         Raises:
             StateUnreadable: it is damaged.
         """
-        self._path = path
-        self._launches = statefile.read(path, dict[str, Launch], {}, "which processes were left running")
+        super().__init__(path, dict[str, Launch], "which processes were left running")
 
-    def note(self, name: str, launch: Launch) -> None:
-        """Note a launch, or that it succeeded."""
-        self._launches[name] = launch
-        self._save()
-
-    def forget(self, name: str) -> None:
-        """It was seen dead."""
-        if self._launches.pop(name, None) is not None:
-            self._save()
-
-    def _save(self) -> None:
-        try:
-            statefile.write(self._path, self._launches, durable=False)
-        except OSError as error:  # better a process that a restarted controller does not know than none
-            log.error("%s cannot be written: %s", self._path, error)  # noqa: TRY400 - the text says it all
-
-    def left(self) -> dict[str, Launch]:
-        """The launches that a former controller left, whether they run on or are gone; of the latter, be told more."""
+    def left_behind(self) -> dict[str, Launch]:
+        """The launches of a former controller, whether they run on or are gone."""
         boot = procfs.boot_id()
-        found = {name: _found(launch, boot) for name, launch in self._launches.items()}
-        self._launches = {name: launch for name, launch in found.items() if launch is not None}
-        self._save()
-        return dict(self._launches)
+        found = {name: _found(launch, boot) for name, launch in self.value.items()}
+        self.set({name: launch for name, launch in found.items() if launch is not None})
+        return dict(self.value)
 
 
 def _found(launch: Launch, boot: str) -> Launch | None:
-    """What became of a launch; None when it never came about."""
-    if launch.boot != boot:  # its pid says nothing any more: start times begin anew with each boot
+    """A launch with its process as it is now; None when nothing was launched."""
+    if launch.boot != boot:  # its pid is void: start times begin anew with each boot
         return msgspec.structs.replace(launch, proc=Proc(launch.proc.pid, -1), gone=True) if launch.proc else None
     if launch.proc is not None:
         return launch if procfs.alive(launch.proc) else msgspec.structs.replace(launch, gone=True)
-    bearers = procfs.bearing(procfs.INSTANCE_VARIABLE, launch.instance)
+    marked = procfs.bearing(procfs.INSTANCE_VARIABLE, launch.instance)
     # The oldest is the main process: its children were forked from it and show the same environment.
-    main = min(bearers, key=lambda proc: (proc.started, proc.pid), default=None)
+    main = min(marked, key=lambda proc: (proc.started, proc.pid), default=None)
     return msgspec.structs.replace(launch, proc=main) if main else None

@@ -1,10 +1,9 @@
-"""What a process prints: one file that it appends to for as long as it lives, kept small by taking off its front.
+"""Log file of a process, which appends to it while it lives; it is kept small by cutting off its front.
 
-A process holds its log by an open descriptor, and so do its pool children and whatever they launch: a file that is
-renamed goes on to be written to under its new name, and a pipe would tie the life of Celery to that of its
-controller. So the file stays, and its oldest part moves to an archive: copied first, then taken off by fallocate(2),
-which the kernel does in one step with respect to every writer. No line is lost; one that stands across the cut is
-whole in the archive, and its end stands at the head of the file, too.
+A process holds its log by an open descriptor, and so do its pool children and whatever they launch. They would go on
+writing to a renamed file, and a pipe would break when the controller ends. So the file stays, and its oldest part moves
+to an archive: it is copied, then cut off by fallocate(2), which is atomic for every writer. No line is lost; one that
+stands across the cut is whole in the archive, and its end stands at the head of the file, too.
 """
 
 import ctypes
@@ -18,7 +17,7 @@ import msgspec
 
 log = logging.getLogger(__name__)
 
-#: Bytes that are looked at, lines and characters that are shown, when a process is asked for its last words.
+#: Bytes that are read, and lines and characters that are returned, by `last_lines`.
 WINDOW = 16_384
 LINES = 6
 LENGTH = 600
@@ -26,12 +25,12 @@ LENGTH = 600
 CHUNK = 1_048_576
 #: linux/falloc.h
 KEEP_SIZE, PUNCH_HOLE, COLLAPSE_RANGE = 0x01, 0x02, 0x08
-#: What file systems answer to what they cannot do.
+#: Errors of file systems that do not support an operation.
 CANNOT = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of what a process printed is kept."""
+    """Limits of a log and its archives."""
 
     #: Beyond this the older part of its log moves to an archive.
     max_bytes: int = 10_485_760
@@ -40,23 +39,23 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogFile:
-    """The log of one process; positions count from the first byte that it ever had under our eyes."""
+    """The log of one process; positions count from the first byte of the file when the controller opened it."""
 
     def __init__(self, path: Path, limits: Limits) -> None:
         self.path = path
         self._limits = limits
-        #: Bytes that were taken off its front.
+        #: Bytes that were cut off its front.
         self._cut = 0
 
     def position(self) -> int:
-        """Where the next byte will stand."""
+        """The position of the next byte."""
         try:
             return self._cut + self.path.stat().st_size
         except OSError:
             return self._cut
 
-    def last_words(self, since: int) -> str:
-        """The last lines that were written from that position on, on one line; empty when there are none."""
+    def last_lines(self, since: int) -> str:
+        """The last lines from that position on, joined to one; empty when there are none."""
         try:
             with self.path.open("rb") as file:
                 end = file.seek(0, os.SEEK_END)
@@ -74,32 +73,32 @@ class LogFile:
 
     @property
     def full(self) -> bool:
-        """Whether it is time to trim it."""
+        """Whether it has to be trimmed."""
         try:
-            seen = self.path.stat()
+            stat = self.path.stat()
         except OSError:
             return False
-        # What a hole was punched into is as large as before, and takes less of the disk.
-        return min(seen.st_size, seen.st_blocks * 512) > self._limits.max_bytes
+        # A file with a hole is as large as before, and takes less space on the disk.
+        return min(stat.st_size, stat.st_blocks * 512) > self._limits.max_bytes
 
     def trim(self) -> None:
-        """Move all but the end of it to a new archive, and drop the oldest one; blocks for as long as that takes.
+        """Move all but its end to a new archive, and delete the oldest one; blocks until that is done.
 
         Raises:
-            OSError: the disk is full, or the file away; nothing is lost then, and some of it may stand there twice.
+            OSError: the disk is full, or the file is missing; nothing is lost, some lines may stand there twice.
         """
         with self.path.open("r+b") as file:
             handle = file.fileno()
-            seen = os.fstat(handle)
+            stat = os.fstat(handle)
             start = _first_byte(handle)
             # Only whole blocks can be taken off, and never the last one.
-            end = (seen.st_size - 1) // seen.st_blksize * seen.st_blksize
+            end = (stat.st_size - 1) // stat.st_blksize * stat.st_blksize
             if end <= start:
                 return
             fresh = self.path.with_name(f"{self.path.name}.new")
             _copy(handle, fresh, start, end)
             self._shift(fresh)
-            if _take_off(handle, end):
+            if _cut_off(handle, end):
                 self._cut += end
 
     def _archive(self, number: int) -> Path:
@@ -116,7 +115,7 @@ class LogFile:
 
 
 def _first_byte(handle: int) -> int:
-    """Where the file begins behind the hole that an earlier cut may have left."""
+    """The first byte behind the hole that an earlier cut may have left."""
     try:
         return os.lseek(handle, 0, os.SEEK_DATA)
     except OSError:
@@ -124,7 +123,7 @@ def _first_byte(handle: int) -> int:
 
 
 def _copy(handle: int, target: Path, start: int, end: int) -> None:
-    """Copy that part, and the rest of the line that stands across its end."""
+    """Copy a part, and the rest of the line that stands across its end."""
     with target.open("wb") as file:
         while start < end and (data := os.pread(handle, min(CHUNK, end - start), start)):
             start += len(data)
@@ -134,8 +133,8 @@ def _copy(handle: int, target: Path, start: int, end: int) -> None:
             file.write(rest + newline)
 
 
-def _take_off(handle: int, end: int) -> bool:
-    """Remove the first bytes of a file, or free their space; answers whether the others moved to its front."""
+def _cut_off(handle: int, end: int) -> bool:
+    """Remove the first bytes of a file, or free their space; return whether the others moved to its front."""
     try:
         _fallocate(handle, COLLAPSE_RANGE, end)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Keeping the logs of all processes small, for as long as a controller is there."""
+"""Rotation of the logs of all processes, while a controller runs."""
 
 import asyncio
 import logging
@@ -8,21 +8,21 @@ from signalbox_controller.logs.logfile import LogFile
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks.
+#: Seconds between two rounds.
 EVERY = 5.0
 
 
 class Rotation:
-    """Looks at the logs in rounds."""
+    """Trims full logs, in rounds."""
 
     def __init__(self, logs: Iterable[LogFile], every: float = EVERY) -> None:
         self._logs = tuple(logs)
         self._every = every
-        #: Those that could not be trimmed, and are not told of again.
-        self._troubled: set[LogFile] = set()
+        #: Logs that could not be trimmed; the error is logged once.
+        self._failed: set[LogFile] = set()
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Trim until cancelled."""
         while True:
             for one in self._logs:
                 if one.full:
@@ -33,8 +33,8 @@ class Rotation:
         try:
             await asyncio.to_thread(one.trim)
         except OSError as error:
-            if one not in self._troubled:
-                self._troubled.add(one)
+            if one not in self._failed:
+                self._failed.add(one)
                 log.error("%s grows beyond its limit: %s", one.path, error)  # noqa: TRY400 - the text says it all
         else:
-            self._troubled.discard(one)
+            self._failed.discard(one)

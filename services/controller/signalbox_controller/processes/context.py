@@ -1,4 +1,4 @@
-"""What all supervised processes of a host share."""
+"""Context of the processes of a host: the parts of the controller that all of them share."""
 
 from collections.abc import Callable
 
@@ -6,30 +6,30 @@ import msgspec
 
 from signalbox.messages.events import Event
 from signalbox_controller.agents.server import Agents
-from signalbox_controller.broker.pending_events import Wills
-from signalbox_controller.broker.redelivery import Returns
+from signalbox_controller.broker.pending_events import PendingEvents
+from signalbox_controller.broker.redelivery import Redelivery
 from signalbox_controller.launch.launcher import Launcher
-from signalbox_controller.launch.launches import Instances
+from signalbox_controller.launch.launches import Launches
 from signalbox_controller.linux.out_of_memory import OutOfMemory
 from signalbox_controller.linux.reaper import Reaper
 from signalbox_controller.logs.logfile import Limits
 from signalbox_controller.processes.restart_policy import Pacing
-from signalbox_controller.processes.stop_orders import Orders
+from signalbox_controller.processes.stop_orders import StopOrders
 
 
-class Site(msgspec.Struct, frozen=True, kw_only=True):
+class HostContext(msgspec.Struct, frozen=True, kw_only=True):
     """The host, as its supervisors see it."""
 
     host: str
     launcher: Launcher
     reaper: Reaper
     agents: Agents
-    instances: Instances
+    launches: Launches
     memory: OutOfMemory
-    orders: Orders
-    returns: Returns
-    wills: Wills
-    #: Where events go.
-    tell: Callable[[Event], None]
+    stop_orders: StopOrders
+    redelivery: Redelivery
+    pending_events: PendingEvents
+    #: Publishes an event.
+    publish: Callable[[Event], None]
     pacing: Pacing = Pacing()
     logs: Limits = Limits()

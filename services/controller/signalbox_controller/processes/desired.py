@@ -1,15 +1,15 @@
-"""What people want of each process, on disk: what was stopped stays stopped across restarts, with or without Redis."""
+"""The desired state of each process, on disk: what was stopped stays stopped across restarts, with or without Redis."""
 
 from pathlib import Path
 from typing import Literal
 
-from signalbox_controller.state import statefile
+from signalbox_controller.state.remembered import Remembered
 
-Wish = Literal["running", "stopped"]
+Desired = Literal["running", "stopped"]
 
 
-class Desired:
-    """The desired state of every process of the host; one that nobody spoke of is wanted running."""
+class DesiredStates:
+    """The desired state of every process of the host; `running`, until a person says otherwise."""
 
     def __init__(self, path: Path) -> None:
         """Read the file, where there is one.
@@ -17,16 +17,13 @@ class Desired:
         Raises:
             StateUnreadable: it is damaged.
         """
-        self._path = path
-        self._wishes = statefile.read(path, dict[str, Wish], {}, "which processes were stopped by a person")
+        meaning = "which processes were stopped by a person"
+        self._states: Remembered[dict[str, Desired]] = Remembered(path, dict[str, Desired], {}, meaning, durable=True)
 
-    def of(self, name: str) -> Wish:
-        """What is wanted of this process."""
-        return self._wishes.get(name, "running")
+    def of(self, name: str) -> Desired:
+        """The desired state of one process."""
+        return self._states.value.get(name, "running")
 
-    def want(self, names: list[str], wish: Wish) -> None:
-        """Note a wish, and return when the disk has it."""
-        wishes = self._wishes | dict.fromkeys(names, wish)
-        if wishes != self._wishes:
-            statefile.write(self._path, wishes, durable=True)
-            self._wishes = wishes
+    def set(self, names: list[str], desired: Desired) -> None:
+        """Set the desired state of these processes, and return when the disk has it."""
+        self._states.set(self._states.value | dict.fromkeys(names, desired))

@@ -9,7 +9,7 @@ from signalbox_controller.agents import spool
 from signalbox_controller.agents.slots import Slots
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.linux.procfs import Proc
-from signalbox_controller.processes.context import Site
+from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.exit_cleanup_a import clear_up
 from signalbox_controller.processes.instance import Life
 from signalbox_controller.processes.lost_tasks import reckon
@@ -27,20 +27,20 @@ class Buried(msgspec.Struct, frozen=True):
     survivors: list[Proc]
 
 
-async def bury(life: Life, code: int | None, spec: ProcessSpec, site: Site, order: Order | None) -> Buried:
+async def bury(life: Life, code: int | None, spec: ProcessSpec, context: HostContext, order: Order | None) -> Buried:
     """Clear up behind one launch; `order` is by what it ended, or none if nobody asked for that."""
     # As long as nobody told it to stop, a KILL is not ours.
-    memory = site.memory.killed(life.main.pid) if code == -signal.SIGKILL and not life.asked else "no"
+    memory = context.memory.killed(life.main.pid) if code == -signal.SIGKILL and not life.asked else "no"
     end = words.exit_words(code, memory)
-    written = spool.path_of(site.launcher.socket, life.instance)
-    aftermath = await clear_up(life, site.reaper, spool.read(written))
-    reckoning = reckon(spec.name, site.host, aftermath.lost, end, order)
-    site.wills.leave(life.instance, life.agent.waiting, reckoning.events)
+    written = spool.path_of(context.launcher.socket, life.instance)
+    aftermath = await clear_up(life, context.reaper, spool.read(written))
+    reckoning = reckon(spec.name, context.host, aftermath.lost, end, order)
+    context.pending_events.publish(life.instance, life.agent.waiting, reckoning.events)
     if life.agent.parting.custody:
-        site.returns.owe(life.instance, reckoning.debt)
-    site.agents.retire(life.instance)
-    site.instances.forget(spec.name)
-    site.orders.forget(spec.name)
+        context.redelivery.schedule(life.instance, reckoning.debt)
+    context.agents.retire(life.instance)
+    context.launches.forget(spec.name)
+    context.stop_orders.forget(spec.name)
     spool.forget(written)
-    Slots(site.launcher.socket, life.instance).forget()
+    Slots(context.launcher.socket, life.instance).forget()
     return Buried(end, reckoning.failed + life.agent.parting.stopped, aftermath.survivors)

@@ -8,7 +8,7 @@ from signalbox.messages.base import Outcome
 from signalbox.messages.events import TaskFailed, TaskRequeued
 from signalbox_controller import words
 from signalbox_controller.agents.running import Run
-from signalbox_controller.broker.redelivery import Debt
+from signalbox_controller.broker.redelivery import PendingRestore
 from signalbox_controller.words import Order
 
 
@@ -16,7 +16,7 @@ class Reckoning(msgspec.Struct, frozen=True):
     """What to tell, and what the broker must hear of it."""
 
     events: list[TaskFailed | TaskRequeued]
-    debt: Debt
+    debt: PendingRestore
 
     @property
     def failed(self) -> int:
@@ -46,5 +46,5 @@ def reckon(process: str, host: str, lost: Sequence[Run], end: str, order: Order 
     late = tuple(run.task_id for run in lost if run.acks_late)
     return Reckoning(
         events,
-        Debt(process=process, crashed=late if order is None else (), forget=() if again else late),
+        PendingRestore(process=process, crashed=late if order is None else (), forget=() if again else late),
     )

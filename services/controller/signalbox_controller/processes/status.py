@@ -1,4 +1,4 @@
-"""How a supervised process stands: what badges show, told to the world on each change and to whoever waits for one."""
+"""Status of a supervised process, as badges show it: published on each change."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,44 +6,54 @@ from datetime import datetime
 
 import msgspec
 
-from signalbox.messages.base import ProcessState, utc_now
+from signalbox.messages.base import ProcessKind, ProcessState, utc_now
 from signalbox.messages.events import Event, ProcessChanged
 from signalbox.messages.receipts import ProcessReport
-from signalbox_controller.config.specs import ProcessSpec
-from signalbox_controller.processes.desired import Wish
+from signalbox_controller.processes.desired import Desired
 
 
-class Standing:
-    """The changeable part of a process's public face; set what changed, then `tell`."""
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a process that never change, and that people see."""
 
-    def __init__(self, spec: ProcessSpec, host: str, wish: Wish, tell: Callable[[Event], None]) -> None:
+    name: str
+    kind: ProcessKind
+    #: Celery's name for a worker; beat has none.
+    node: str
+    host: str
+    #: Whether it is an external worker.
+    guest: bool = False
+
+
+class ProcessStatus:
+    """The fields of a process that change, and that people see; set what changed, then `publish`."""
+
+    def __init__(self, identity: Identity, desired: Desired, publish: Callable[[Event], None]) -> None:
         self.state: ProcessState = "stopped"
-        self.wish: Wish = wish
-        self.message = "not started yet" if wish == "running" else "was stopped by a person and stays so"
+        self.desired: Desired = desired
+        self.message = "not started yet" if desired == "running" else "was stopped by a person and stays so"
         self.instance = ""
         self.pid: int | None = None
         self.exit_code: int | None = None
-        #: A beat that does not run because another host's does.
+        #: Whether it is a beat that does not run because another host's does.
         self.standby = False
         #: When it will be killed, while it has time to stop.
         self.kill_at: datetime | None = None
         self._since: datetime = utc_now()
-        self._spec = spec
-        self._host = host
-        self._publish = tell
-        self._told: ProcessChanged | None = None
+        self._identity = identity
+        self._publish = publish
+        self._published: ProcessChanged | None = None
         self._changed = asyncio.Event()
 
     def enter(self, state: ProcessState) -> None:
-        """Be in another state from now on."""
+        """Set the state, and the time since when it lasts."""
         self.state = state
         self._since = utc_now()
 
-    def tell(self) -> None:
-        """Publish what it is like now, unless that was told before."""
+    def publish(self) -> None:
+        """Publish the status, unless it is the one that was published last."""
         now = self.event()
-        if self._told is None or msgspec.structs.replace(now, at=self._told.at) != self._told:
-            self._told = now
+        if self._published is None or msgspec.structs.replace(now, at=self._published.at) != self._published:
+            self._published = now
             self._publish(now)
             self._changed.set()
             self._changed = asyncio.Event()
@@ -59,17 +69,14 @@ class Standing:
         return True
 
     def event(self) -> ProcessChanged:
-        """How it is, as an event."""
+        """The status as an event."""
         return ProcessChanged(
             at=utc_now(),
-            host=self._host,
-            name=self._spec.name,
-            kind=self._spec.kind,
+            **msgspec.structs.asdict(self._identity),
             state=self.state,
-            desired=self.wish,
+            desired=self.desired,
             instance=self.instance,
             pid=self.pid,
-            node=self._spec.node(self._host),
             since=self._since,
             exit_code=self.exit_code,
             message=self.message,
@@ -78,12 +85,13 @@ class Standing:
         )
 
     def report(self) -> ProcessReport:
-        """How it is, as part of an answer."""
+        """The status as part of an answer."""
         return ProcessReport(
-            name=self._spec.name,
-            kind=self._spec.kind,
+            name=self._identity.name,
+            kind=self._identity.kind,
+            host=self._identity.host,
+            guest=self._identity.guest,
             state=self.state,
-            host=self._host,
             pid=self.pid,
             message=self.message,
             standby=self.standby,

@@ -1,6 +1,5 @@
-"""Stops that are under way, on disk: the next controller carries them through, in the name of whoever gave them."""
+"""Stop orders that are being carried out, on disk: the next controller completes them, in the name of who gave them."""
 
-import logging
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,30 +7,28 @@ from pathlib import Path
 import msgspec
 
 from signalbox_controller.agents.running import Run
-from signalbox_controller.state import statefile
+from signalbox_controller.state.remembered import RememberedTable
 from signalbox_controller.words import Order
 
-log = logging.getLogger(__name__)
 
-
-class UnderWay(msgspec.Struct, frozen=True):
-    """A stop that has begun."""
+class PendingStop(msgspec.Struct, frozen=True):
+    """A stop that has begun, and is not complete."""
 
     order: Order
-    #: When what is left is killed, in seconds of the epoch.
+    #: When its processes are killed, in seconds of the epoch.
     kill_at: float
-    #: What ran when it began, and again when the KILL was about to be sent: nobody else can tell, should we die in the
-    #: same moment as the worker. Of what has ended since, the first end that was told counts.
+    #: The tasks that ran when it began, noted again before the KILL: otherwise nobody would know them if the controller
+    #: died together with the worker. Of a task that has ended since, the end that was published first counts.
     runs: tuple[Run, ...] = ()
 
     @property
     def left(self) -> float:
-        """Seconds that it still has."""
+        """Seconds that are left until then."""
         return max(0.0, self.kill_at - time.time())
 
 
-class Orders:
-    """The stops by the name of the process. No fsync: with the machine the processes end, too."""
+class StopOrders(RememberedTable[PendingStop]):
+    """The stops by the name of the process. No fsync: when the machine dies the processes end, too."""
 
     def __init__(self, path: Path) -> None:
         """Read the file, where there is one.
@@ -39,31 +36,17 @@ class Orders:
         Raises:
             StateUnreadable: it is damaged.
         """
-        self._path = path
-        self._orders = statefile.read(path, dict[str, UnderWay], {}, "who told which process to stop")
+        super().__init__(path, dict[str, PendingStop], "who told which process to stop")
 
-    def note(self, name: str, order: Order, seconds: float, runs: Iterable[Run]) -> None:
-        """The process is being stopped, has so many seconds, and runs these tasks."""
-        self._orders[name] = UnderWay(order, time.time() + seconds, tuple(runs))
-        self._save()
+    def begin(self, name: str, order: Order, seconds: float, runs: Iterable[Run]) -> None:
+        """Note that the process is being stopped, has so many seconds, and runs these tasks."""
+        self.note(name, PendingStop(order, time.time() + seconds, tuple(runs)))
 
     def about_to_kill(self, name: str, runs: Iterable[Run]) -> None:
-        """Whatever runs now ends with the process."""
-        if (stop := self._orders.get(name)) is not None:
-            self._orders[name] = msgspec.structs.replace(stop, runs=tuple(runs))
-            self._save()
+        """Note the tasks that run now: they end with the process."""
+        if (stop := self.of(name)) is not None:
+            self.note(name, msgspec.structs.replace(stop, runs=tuple(runs)))
 
-    def of(self, name: str) -> UnderWay | None:
-        """The stop of this process that is under way."""
-        return self._orders.get(name)
-
-    def forget(self, name: str) -> None:
-        """It has ended."""
-        if self._orders.pop(name, None) is not None:
-            self._save()
-
-    def _save(self) -> None:
-        try:
-            statefile.write(self._path, self._orders, durable=False)
-        except OSError as error:  # a full disk keeps nobody from stopping
-            log.error("%s cannot be written: %s; a restart may forget who stopped what", self._path, error)  # noqa: TRY400
+    def of(self, name: str) -> PendingStop | None:
+        """The stop of this process; None when it is not being stopped."""
+        return self.value.get(name)

@@ -4,11 +4,12 @@ import asyncio
 import logging
 import signal
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
 
+from signalbox.service import Jobs
 from signalbox_controller import words
 from signalbox_controller.agents import protocol
 from signalbox_controller.config.specs import ProcessSpec
@@ -19,15 +20,15 @@ from signalbox_controller.linux.signals import kill_all
 from signalbox_controller.logs.logfile import LogFile
 from signalbox_controller.processes import exit_reason
 from signalbox_controller.processes.clocks import Clock, Clocks
-from signalbox_controller.processes.context import Site
-from signalbox_controller.processes.desired import Wish
+from signalbox_controller.processes.context import HostContext
+from signalbox_controller.processes.desired import Desired
 from signalbox_controller.processes.exit_reason import Death
 from signalbox_controller.processes.funeral import bury
 from signalbox_controller.processes.instance import Life
 from signalbox_controller.processes.machine import ALIVE, Action, Input, step
 from signalbox_controller.processes.restart_policy import Strikes
-from signalbox_controller.processes.status import Standing
-from signalbox_controller.processes.stop_orders import UnderWay
+from signalbox_controller.processes.status import Identity, ProcessStatus
+from signalbox_controller.processes.stop_orders import PendingStop
 from signalbox_controller.words import Order
 
 log = logging.getLogger(__name__)
@@ -45,24 +46,25 @@ class Supervised:
     #: Whether its agent has to ask before it sends anything; see `lease`.
     leased = False
 
-    def __init__(self, spec: ProcessSpec, site: Site, wish: Wish) -> None:
+    def __init__(self, spec: ProcessSpec, context: HostContext, desired: Desired) -> None:
         self.spec = spec
-        self.standing = Standing(spec, site.host, wish, site.tell)
-        self.log = LogFile(site.launcher.log(spec), site.logs)
+        identity = Identity(name=spec.name, kind=spec.kind, node=spec.node(context.host), host=context.host)
+        self.status = ProcessStatus(identity, desired, context.publish)
+        self.log = LogFile(context.launcher.log(spec), context.logs)
         self.life: Life | None = None
         #: How many running tasks went with it since it was last told to stop.
         self.tasks_killed = 0
-        self._site = site
+        self._context = context
         self._order: Order | None = None
         self._timeout = spec.stop_timeout
         self._clocks = Clocks()
-        self._strikes = Strikes(site.pacing, spec.restart_limit)
-        self._jobs: set[asyncio.Task[None]] = set()
+        self._strikes = Strikes(context.pacing, spec.restart_limit)
+        self._jobs = Jobs(spec.name)
         self._actions: dict[Action, Callable[[], None]] = {
             Action.SPAWN: self._spawn,
             Action.TERMINATE: lambda: self._send(signal.SIGTERM),
             Action.QUIT: lambda: self._send(signal.SIGQUIT),
-            Action.KILL_TREE: lambda: self._begin(self._kill_tree()),
+            Action.KILL_TREE: lambda: self._jobs.begin(self._kill_tree()),
             Action.ARM_DEADLINE: self._arm_deadline,
             Action.ARM_READY: self._arm_ready,
             Action.ARM_BACKOFF: self._arm_backoff,
@@ -73,24 +75,24 @@ class Supervised:
 
     def start(self) -> None:
         """Have it run; a process that is being stopped is started again once it is gone."""
-        self.standing.wish = "running"
+        self.status.desired = "running"
         self._strikes.forget()
-        leaving = self.standing.state in {"draining", "stopping"}
+        leaving = self.status.state in {"draining", "stopping"}
         self._feed(Input.START, "will be started again as soon as it has stopped" if leaving else "")
 
     def stop(self, order: Order, mode: Mode = "graceful", timeout: float | None = None) -> None:
         """Have it stop; `timeout` is the time from TERM to KILL in seconds, unless the mode is `immediate`."""
-        self.standing.wish = "stopped"
+        self.status.desired = "stopped"
         message = f"stopped by {order.words}"
         self._end(order, mode, timeout, message)
 
     def restart(self, order: Order, mode: Mode = "graceful", timeout: float | None = None) -> None:
         """Have it stop as above and start again; one that does not run is started."""
         self.tasks_killed = 0
-        if self.standing.state not in ALIVE:
+        if self.status.state not in ALIVE:
             self.start()
             return
-        self.standing.wish = "running"
+        self.status.desired = "running"
         self._strikes.forget()
         self._end(order, mode, timeout, f"restarted by {order.words}")
 
@@ -98,39 +100,39 @@ class Supervised:
         self._order = order
         self._timeout = self.spec.stop_timeout if timeout is None else timeout
         self.tasks_killed = 0  # those of an earlier end are not told again
-        if self.standing.state in ALIVE and mode != "immediate":
+        if self.status.state in ALIVE and mode != "immediate":
             message += f"; killed in at most {words.seconds(self._timeout)}"
         if self.life is not None:
             self.life.asked = True
             self.life.agent.parting.begin(protocol.Stop(error=words.stopped(order), redeliver=order.redeliver))
             seconds, running = 0.0 if mode == "immediate" else self._timeout, self.life.agent.runs.running.values()
-            self._site.orders.note(self.spec.name, order, seconds, running)
+            self._context.stop_orders.begin(self.spec.name, order, seconds, running)
         graceful = Input.DRAIN if self.spec.kind == "worker" else Input.HALT
         self._feed(Input.KILL if mode == "immediate" else graceful, message)
 
     @property
     def decided(self) -> bool:
         """Whether a start has come to its end: it consumes, failed, or is no longer wanted."""
-        ended = self.standing.state in {"running", "backoff", "fatal", "stopped"}
-        return ended or self.standing.wish == "stopped"
+        ended = self.status.state in {"running", "backoff", "fatal", "stopped"}
+        return ended or self.status.desired == "stopped"
 
     def adopt(self, instance: str, main: Proc, *, gone: bool = False, asked: bool = False) -> None:
         """Take over a process that a former controller launched; one that is `gone` only to account for its end.
 
         `asked` tells that its end is no failure.
         """
-        agent = self._site.agents.expect(instance, self.spec.name, self, adopted=True)
-        if (stop := self._site.orders.of(self.spec.name)) is not None:
+        agent = self._context.agents.expect(instance, self.spec.name, self, adopted=True)
+        if (stop := self._context.stop_orders.of(self.spec.name)) is not None:
             agent.runs.seed(stop.runs)
-        life = Life(instance, main, agent, self._site.reaper, gone=gone)
+        life = Life(instance, main, agent, self._context.reaper, gone=gone)
         life.asked = asked
         self._live(life)
         there = "was running when the controller started; waits for its agent"
         self._feed(Input.ADOPTED, "ended while no controller was here" if gone else there)
 
-    def carry_on(self, stop: UnderWay) -> None:
+    def carry_on(self, stop: PendingStop) -> None:
         """Go on with a stop that a former controller has begun; what is wanted afterwards stays as it is."""
-        done = "stopped" if self.standing.wish == "stopped" else "restarted"
+        done = "stopped" if self.status.desired == "stopped" else "restarted"
         self._end(stop.order, "graceful" if stop.left else "immediate", stop.left, f"{done} by {stop.order.words}")
 
     def leave(self) -> None:
@@ -145,7 +147,7 @@ class Supervised:
         if ready:
             self.ready()
         else:
-            adopted = self.standing.state == "unknown"
+            adopted = self.status.state == "unknown"
             self._feed(Input.GREETED, "its agent answers; it does not consume yet" if adopted else "")
 
     def ready(self) -> None:
@@ -174,53 +176,43 @@ class Supervised:
     # The machine. An action must not feed it again before it returns: the order of events would be wrong.
 
     def _feed(self, event: Input, message: str = "") -> None:
-        standing = self.standing
-        before, transition = standing.state, step(standing.state, event)
+        status = self.status
+        before, transition = status.state, step(status.state, event)
         if transition.state != before:
             log.info("%s: %s → %s, because %s", self.spec.name, before, transition.state, event)
-            standing.enter(transition.state)
-            standing.message = message
+            status.enter(transition.state)
+            status.message = message
         elif transition.actions or event is Input.START:
-            standing.message = message or standing.message
+            status.message = message or status.message
         for action in transition.actions:
             self._actions[action]()
-        standing.kill_at = self._clocks.kill_at
-        standing.tell()
-
-    def _begin(self, job: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(job)
-        self._jobs.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._jobs.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s: our own code failed", self.spec.name, exc_info=error)
+        status.kill_at = self._clocks.kill_at
+        status.publish()
 
     # Its actions.
 
     def _spawn(self) -> None:
-        name, site = self.spec.name, self._site
+        name, context = self.spec.name, self._context
         note = Launch(instance=uuid.uuid4().hex, boot=procfs.boot_id())
         log_start = self.log.position()
-        self._order = self.standing.exit_code = None
-        site.instances.note(name, note)
-        agent = site.agents.expect(note.instance, name, self)
+        self._order = self.status.exit_code = None
+        context.launches.note(name, note)
+        agent = context.agents.expect(note.instance, name, self)
         try:
-            popen = site.launcher.launch(self.spec, note.instance)
+            popen = context.launcher.launch(self.spec, note.instance)
         except OSError as error:
-            site.agents.retire(note.instance)
-            site.instances.forget(name)
+            context.agents.retire(note.instance)
+            context.launches.forget(name)
             asyncio.get_running_loop().call_soon(self._exited, None, f"cannot be launched: {error}")
             return
         main = procfs.identify(popen.pid) or Proc(popen.pid, 0)
-        site.instances.note(name, msgspec.structs.replace(note, proc=main))
-        self._live(Life(note.instance, main, agent, site.reaper, popen, log_start))
+        context.launches.note(name, msgspec.structs.replace(note, proc=main))
+        self._live(Life(note.instance, main, agent, context.reaper, popen, log_start))
 
     def _live(self, life: Life) -> None:
         self.life = life
-        self.standing.instance, self.standing.pid = life.instance, life.main.pid
-        life.watch(lambda code: self._begin(self._clear_up(life, code)))
+        self.status.instance, self.status.pid = life.instance, life.main.pid
+        life.watch(lambda code: self._jobs.begin(self._clear_up(life, code)))
 
     def _send(self, number: signal.Signals) -> None:
         if self.life is not None:
@@ -230,7 +222,7 @@ class Supervised:
         self._clocks.hasten(
             Clock.LAST_CALL,
             max(self._timeout - LAST_CALL, self._timeout / 2),
-            lambda: self._feed(Input.LAST_CALL, f"{self.standing.message}; its tasks are being ended"),
+            lambda: self._feed(Input.LAST_CALL, f"{self.status.message}; its tasks are being ended"),
         )
         self._clocks.hasten(
             Clock.DEADLINE,
@@ -242,46 +234,46 @@ class Supervised:
         self._clocks.start(Clock.READY, self.spec.start_timeout, self._unready)
 
     def _unready(self) -> None:
-        if self.life is not None and self.standing.state == "starting":
+        if self.life is not None and self.status.state == "starting":
             self.life.unready = True
         self._feed(Input.UNREADY, "did not begin to consume in time: killed")
 
     def _arm_backoff(self) -> None:
         pause = self._strikes.pause()
-        self.standing.message += f"; next try in {words.seconds(pause)}"
+        self.status.message += f"; next try in {words.seconds(pause)}"
         self._clocks.start(Clock.PAUSE, pause, lambda: self._feed(Input.BACKOFF_ELAPSED))
 
     async def _kill_tree(self) -> None:
         if (life := self.life) is None:
             return
         await life.agent.parting.let_go()
-        self._site.orders.about_to_kill(self.spec.name, life.agent.runs.running.values())
-        self._site.wills.note(life.instance, life.agent.waiting)
-        if survivors := await kill_all(life.tree.look, self._site.reaper):
+        self._context.stop_orders.about_to_kill(self.spec.name, life.agent.runs.running.values())
+        self._context.pending_events.keep(life.instance, life.agent.waiting)
+        if survivors := await kill_all(life.tree.look, self._context.reaper):
             self._outlived(survivors)
 
     def _outlived(self, survivors: list[Proc]) -> None:
         pids = ", ".join(str(proc.pid) for proc in survivors)
-        self.standing.message = f"outlived KILL: pid {pids}; the kernel holds it, look for state D in ps"
-        log.error("%s %s", self.spec.name, self.standing.message)
-        self.standing.tell()
+        self.status.message = f"outlived KILL: pid {pids}; the kernel holds it, look for state D in ps"
+        log.error("%s %s", self.spec.name, self.status.message)
+        self.status.publish()
 
     # Its end.
 
     async def _clear_up(self, life: Life, code: int | None) -> None:
-        buried = await bury(life, code, self.spec, self._site, self._order if life.asked else None)
+        buried = await bury(life, code, self.spec, self._context, self._order if life.asked else None)
         self.tasks_killed = buried.tasks_killed
-        self.standing.exit_code = code
+        self.status.exit_code = code
         self._exited(life, buried.end)
         if buried.survivors:
             self._outlived(buried.survivors)
 
     def _exited(self, life: Life | None, how: str) -> None:
         self.life = None
-        self.standing.pid = None
+        self.status.pid = None
         death = Death(
             how=how,
-            code=self.standing.exit_code,
+            code=self.status.exit_code,
             wanted=self._wanted,
             asked=life is not None and life.asked,
             ran=life.consumed() if life else 0.0,
@@ -289,15 +281,15 @@ class Supervised:
             order=self._order,
             words=self._words(life) if life else "",
         )
-        event, message = exit_reason.read(death, self.spec, self.spec.node(self._site.host), self._strikes)
+        event, message = exit_reason.read(death, self.spec, self.spec.node(self._context.host), self._strikes)
         self._feed(event, message)
 
     @property
     def _wanted(self) -> bool:
         """Whether it is to be launched again when it has ended."""
-        return self.standing.wish == "running"
+        return self.status.desired == "running"
 
     def _words(self, life: Life) -> str:
         """The end of its log, where it says why."""
-        plain = life.asked or self.standing.exit_code == 0
-        return "" if plain else self.log.last_words(life.log_start)
+        plain = life.asked or self.status.exit_code == 0
+        return "" if plain else self.log.last_lines(life.log_start)

@@ -1,4 +1,4 @@
-"""Keys that expire, in memory and in a file that is only appended to: a restart forgets none of them."""
+"""Journal of keys that expire, in memory and in a file that is only appended to: a restart forgets none of them."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from signalbox_controller.state.statefile import sync_folder
+from signalbox_controller.state.remembered import sync_folder
 
 log = logging.getLogger(__name__)
 
@@ -32,21 +32,21 @@ class Journal:
         return self._keys.get(key, 0.0) > self._clock()
 
     def keys(self) -> list[str]:
-        """All that is not forgotten yet, the oldest first."""
+        """The keys that have not expired, the oldest first."""
         now = self._clock()
         return [key for key, until in self._keys.items() if until > now]
 
-    def untils(self) -> dict[str, int]:
-        """The same, each with the epoch second at which it is forgotten."""
+    def expiries(self) -> dict[str, int]:
+        """The keys that have not expired, each with the epoch second at which it does."""
         now = self._clock()
         return {key: int(until) for key, until in self._keys.items() if until > now}
 
     def add(self, key: str, seconds: float) -> None:
-        """Remember a key for so long; a key that is known is remembered anew."""
+        """Add a key that expires after so many seconds; of a known key the expiry is replaced."""
         self._put({key: self._clock() + seconds})
 
     def remember(self, untils: Mapping[str, float]) -> list[str]:
-        """Remember keys until these seconds of the epoch, or longer where that is known; answer those that are new."""
+        """Add keys that expire at these seconds of the epoch, unless a later one is known; return the new keys."""
         now = self._clock()
         later = {key: until for key, until in untils.items() if until > max(now, self._keys.get(key, 0.0))}
         new = [key for key in later if key not in self]
@@ -68,12 +68,12 @@ class Journal:
     def _append(self, lines: list[str]) -> None:
         try:
             os.write(self._handle, "".join(lines).encode())
-        except OSError as error:  # a full disk must not keep anybody from cancelling
+        except OSError as error:  # a full disk must keep nobody from cancelling
             log.error("%s cannot be written: %s; a restart may forget it", self._path, error)  # noqa: TRY400
         self._appended += len(lines)
 
     async def sync(self) -> None:
-        """Return when the disk has all that was added."""
+        """Return when the disk has all keys that were added."""
         handle = os.dup(self._handle)  # ours may be replaced or closed while we wait
         try:
             await asyncio.to_thread(os.fsync, handle)
@@ -83,11 +83,11 @@ class Journal:
             os.close(handle)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         os.close(self._handle)
 
     def _compact(self) -> int:
-        """Write the file anew without what is forgotten, and open it for appending."""
+        """Write the file anew without expired keys, and open it for appending."""
         now = self._clock()
         live = [(key, until) for key, until in self._keys.items() if until > now][-self._limit :]
         self._keys = dict(live)
@@ -103,7 +103,7 @@ class Journal:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, float]]:
-    """What a file holds; a line that was cut off by a power cut is left out."""
+    """The keys in a file; a line that a power cut has cut off is left out."""
     with contextlib.suppress(FileNotFoundError):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             until, _, key = line.partition(" ")

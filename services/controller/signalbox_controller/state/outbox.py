@@ -1,4 +1,4 @@
-"""The way out: events and receipts in their order, published as soon as Redis takes them, kept while it is away."""
+"""Outbox of events and receipts: in order, published as soon as Redis takes them, kept while it is away."""
 
 import asyncio
 import logging
@@ -19,12 +19,12 @@ log = logging.getLogger(__name__)
 
 #: Events in one pipeline.
 BATCH = 500
-#: Events that are kept; beyond it the agents have to keep theirs. Reading goes on at half of it.
+#: Events that are kept; beyond it the agents keep theirs. Below half of it the controller reads from them again.
 LIMIT = 200_000
 
 
-class _Parcel(msgspec.Struct):
-    """What must not be torn apart: a receipt travels with the events that it rests on."""
+class _Group(msgspec.Struct):
+    """Events and receipts that are published together: a receipt rests on its events."""
 
     events: Sequence[Event]
     receipts: Sequence[Receipt]
@@ -37,43 +37,43 @@ class Outbox:
     def __init__(self, redis: Redis, *, limit: int = LIMIT) -> None:
         self._redis = redis
         self._limit = limit
-        self._parcels: deque[_Parcel] = deque()
+        self._groups: deque[_Group] = deque()
         self._events = 0
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
         self._full = False
-        self._room = asyncio.Event()
-        self._room.set()
+        self._space = asyncio.Event()
+        self._space.set()
         self._on_full: Callable[[bool], None] = lambda _full: None
         #: Whether the last try reached Redis.
         self.connected = True
 
-    def on_full(self, tell: Callable[[bool], None]) -> None:
-        """Call `tell(True)` when it is full, and `tell(False)` when there is room again."""
-        self._on_full = tell
+    def on_full(self, callback: Callable[[bool], None]) -> None:
+        """Call `callback(True)` when it is full, and `callback(False)` when there is space again."""
+        self._on_full = callback
 
     def put(
         self, *events: Event, receipts: Sequence[Receipt] = (), published: Callable[[], None] | None = None
     ) -> None:
-        """Take in events, and receipts that rest on them; `published` is called when Redis has them."""
-        self._parcels.append(_Parcel(events, receipts, published))
+        """Add events, and receipts that rest on them; `published` is called when Redis has them."""
+        self._groups.append(_Group(events, receipts, published))
         self._events += len(events)
         self._filled.set()
         self._emptied.clear()
         if self._events >= self._limit and not self._full:
             self._full = True
             log.warning("%d events wait for Redis: no more are taken from the workers for now", self._events)
-            self._room.clear()
+            self._space.clear()
             self._on_full(True)
 
     async def published(self, *events: Event, receipts: Sequence[Receipt] = ()) -> None:
-        """Take them in, and return when Redis has them."""
+        """Add them, and return when Redis has them."""
         done = asyncio.Event()
         self.put(*events, receipts=receipts, published=done.set)
         await done.wait()
 
     async def run(self) -> None:
-        """Publish for ever, without a tick: the first parcel goes at once, what comes meanwhile goes together."""
+        """Publish until cancelled: the first group goes at once, those that come meanwhile go together."""
         backoff = Backoff(first=0.05, most=2.0)
         while True:
             await self._filled.wait()
@@ -81,55 +81,55 @@ class Outbox:
             try:
                 await publish_events(
                     self._redis,
-                    [event for parcel in batch for event in parcel.events],
-                    [receipt for parcel in batch for receipt in parcel.receipts],
+                    [event for group in batch for event in group.events],
+                    [receipt for group in batch for receipt in group.receipts],
                 )
             except (BusUnavailable, RedisError) as error:
-                self._note(connected=False, why=error)
+                self._set_connected(connected=False, why=error)
                 await backoff.pause()
             else:
-                self._note(connected=True)
+                self._set_connected(connected=True)
                 backoff.reset()
                 self._done(batch)
 
-    async def room(self) -> None:
-        """Return when it is not full: for those who can wait with what they have to tell."""
-        await self._room.wait()
+    async def wait_for_space(self) -> None:
+        """Return when it is not full."""
+        await self._space.wait()
 
     async def drain(self, seconds: float) -> bool:
-        """Wait until all is published, for at most so long; answer whether it is."""
+        """Wait until all is published, for at most so long; return whether it is."""
         try:
             async with asyncio.timeout(seconds):
-                if self._parcels:
+                if self._groups:
                     await self._emptied.wait()
         except TimeoutError:
             return False
         return True
 
-    def _next_batch(self) -> list[_Parcel]:
+    def _next_batch(self) -> list[_Group]:
         batch, size = [], 0
-        for parcel in self._parcels:
-            batch.append(parcel)
-            size += len(parcel.events) + len(parcel.receipts)
+        for group in self._groups:
+            batch.append(group)
+            size += len(group.events) + len(group.receipts)
             if size >= BATCH:
                 break
         return batch
 
-    def _done(self, batch: list[_Parcel]) -> None:
-        for parcel in batch:
-            self._parcels.popleft()
-            self._events -= len(parcel.events)
-            if parcel.published is not None:
-                parcel.published()
-        if not self._parcels:
+    def _done(self, batch: list[_Group]) -> None:
+        for group in batch:
+            self._groups.popleft()
+            self._events -= len(group.events)
+            if group.published is not None:
+                group.published()
+        if not self._groups:
             self._filled.clear()
             self._emptied.set()
         if self._full and self._events <= self._limit // 2:
             self._full = False
-            self._room.set()
+            self._space.set()
             self._on_full(False)
 
-    def _note(self, *, connected: bool, why: Exception | None = None) -> None:
+    def _set_connected(self, *, connected: bool, why: Exception | None = None) -> None:
         if connected != self.connected:
             self.connected = connected
             if connected:

@@ -9,7 +9,7 @@ import pytest
 
 from signalbox_controller.agents.protocol import Hello
 from signalbox_controller.external.admission import name_for, refusal
-from signalbox_controller.external.folder import set_out
+from signalbox_controller.external.folder import write_folder
 from signalbox_controller.linux.peers import Peer
 
 OURS, PID = 1000, 4711
@@ -17,7 +17,7 @@ OURS, PID = 1000, 4711
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    set_out(tmp_path / "guest", Path("/run/agents.sock"))
+    write_folder(tmp_path / "guest", Path("/run/agents.sock"))
     return tmp_path / "guest"
 
 
@@ -69,7 +69,7 @@ def test_setting_out_again_replaces_what_is_old_and_leaves_the_rest(folder: Path
     old, kept = folder / "signalbox_agent/link/link.py", folder / "signalbox_agent/link/loop.py"
     old.write_text("old", encoding="utf-8")
     before = kept.stat().st_ino
-    set_out(folder, Path("/run/other.sock"))
+    write_folder(folder, Path("/run/other.sock"))
     assert old.read_text(encoding="utf-8") != "old"
     assert (kept.stat().st_ino, (folder / "socket").read_text(encoding="utf-8")) == (before, "/run/other.sock\n")
 

@@ -15,7 +15,7 @@ from signalbox.bus.publisher import publish_command
 from signalbox.errors import BusUnavailable
 from signalbox.messages.base import utc_now
 from signalbox.messages.commands import CancelTask, CancelTasks, Command, StopProcesses
-from signalbox_controller.commands.ahead import cancels_ahead
+from signalbox_controller.cancelling.cancelled_ids import pending_cancels
 from support.stores import server
 
 KEY = "a key that is long enough to be one"
@@ -40,7 +40,7 @@ async def give(redis: Redis, kind: type[Command], key: str = KEY, **fields: Any)
 
 
 async def ahead(consumer: Consumer) -> list[tuple[str, ...]]:
-    return [tuple(task_ids) async for task_ids, _ in cancels_ahead(consumer, KEY)]
+    return [tuple(task_ids) async for task_ids, _ in pending_cancels(consumer, KEY)]
 
 
 async def test_it_is_what_was_not_read_and_what_was_read_and_not_done(redis: Redis, consumer: Consumer) -> None:

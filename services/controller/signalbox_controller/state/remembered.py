@@ -1,0 +1,96 @@
+"""Remembered values: in memory and in small files, each of which holds the old value or the new, never half of both."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import msgspec
+
+from signalbox_controller.errors import StateUnreadable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+
+class Remembered(Generic[T]):
+    """A value that survives a restart of the controller."""
+
+    def __init__(self, path: Path, shape: type[T], default: T, meaning: str, *, durable: bool = False) -> None:
+        """Read the file; without one the value is `default`.
+
+        Args:
+            path: the file, as JSON.
+            shape: the type of the value.
+            default: the value of a controller that has no file yet.
+            meaning: what is forgotten without the file, in words.
+            durable: whether the value survives a power cut, too: a write then waits for the disk (milliseconds).
+
+        Raises:
+            StateUnreadable: the file is damaged.
+        """
+        self._path = path
+        self._meaning = meaning
+        self._durable = durable
+        try:
+            self.value = msgspec.json.decode(path.read_bytes(), type=shape)
+        except FileNotFoundError:
+            self.value = default
+        except (msgspec.DecodeError, OSError) as error:
+            raise StateUnreadable(
+                f"{path} cannot be read ({error}); restore it, or delete it, which forgets {meaning}"
+            ) from error
+
+    def set(self, value: T) -> None:
+        """Replace the value, in memory and on disk."""
+        self.value = value
+        self.save()
+
+    def save(self) -> None:
+        """Write the value after it was changed in place; a full disk is logged."""
+        write(self._path, self.value, self._meaning, durable=self._durable)
+
+
+class RememberedTable(Remembered[dict[str, V]]):
+    """Remembered values by key."""
+
+    def __init__(self, path: Path, shape: type[dict[str, V]], meaning: str, *, durable: bool = False) -> None:
+        """See `Remembered`; without a file the table is empty."""
+        super().__init__(path, shape, {}, meaning, durable=durable)
+
+    def note(self, key: str, value: V) -> None:
+        """Add or replace the value of a key."""
+        self.value[key] = value
+        self.save()
+
+    def forget(self, key: str) -> None:
+        """Remove a key, if it is there."""
+        if self.value.pop(key, None) is not None:
+            self.save()
+
+
+def write(path: Path, value: object, meaning: str, *, durable: bool = False) -> None:
+    """Replace a file in one step; a failure is logged, as a full disk must keep nobody from starting or stopping."""
+    fresh = path.with_name(f"{path.name}.new")
+    try:
+        with fresh.open("wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(value), indent=2))
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        fresh.replace(path)
+        if durable:
+            sync_folder(path.parent)
+    except OSError as error:
+        log.error("%s cannot be written: %s; a restart may forget %s", path, error, meaning)  # noqa: TRY400
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk has the names in a folder, too."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
