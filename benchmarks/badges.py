@@ -1,8 +1,8 @@
-"""How late do the badges follow the truth, as all of Celery is stopped and started again and again?
+"""Badges: their lateness on the page while all of Celery is stopped and started repeatedly.
 
-Seen on an open page in a real browser and on the live websocket, with Redis and with RabbitMQ as Celery's broker. The
-truth is the end of the last pid in `/proc`, and the line in which Celery itself says that the worker is ready. Exits
-with 1 when anything was shown too early, or more than 0.3 s late.
+Measured on an open page in a real browser and on the live websocket, with Redis and with RabbitMQ as Celery's broker.
+The reference is the end of the last pid in `/proc`, and the line of Celery's log that says that the worker is ready.
+Exits with 1 when anything was shown too early, or more than 0.3 s late.
 """
 
 import argparse
@@ -55,9 +55,9 @@ def main() -> None:
     arguments = parser.parse_args()
     good = True
     for broker in arguments.broker or BROKERS:
-        late = asyncio.run(benchmark(broker, arguments.count))
-        print(f"with {broker}\n{late.report()}", flush=True)
-        good = good and late.on_time
+        lateness = asyncio.run(benchmark(broker, arguments.count))
+        print(f"with {broker}\n{lateness.report()}", flush=True)
+        good = good and lateness.on_time
     sys.exit(not good)
 
 

@@ -1,4 +1,4 @@
-"""How long does a cancel of ten thousand waiting tasks take, and for how long does it keep the worker from its work?
+"""Bulk cancel of ten thousand waiting tasks: its duration, and the longest turn of the worker's event loop.
 
 The whole of Signalbox runs: the tasks are chosen by a filter over HTTP, and all of them are recorded when the answer
 comes. One worker has taken every task from its queue and runs two of them. The longest turn of its event loop is
@@ -27,29 +27,29 @@ from signalbox_local.progress import silent
 from signalbox_local.run import LocalRun
 from support.turns import GREEDY, LongestTurn, send_many
 
-#: Seconds that it must not take.
+#: Most seconds until the answer.
 MOST_TIME = 10.0
-#: Seconds for which the worker's loop must not be kept from turning.
+#: Most seconds of one turn of the worker's event loop.
 MOST_TURN = 0.05
 #: Seconds for the tasks to be sent, received and recorded.
-_PATIENCE = 180.0
+_TIMEOUT = 180.0
 _PATH = "/scheduler/cancel-tasks/"
 _FILTER = {"name": "count_stock"}
 
 
-async def _until(what: str, look: Callable[[], Awaitable[bool]]) -> None:
-    end = time.monotonic() + _PATIENCE
-    while not await look():
+async def _until(what: str, reached: Callable[[], Awaitable[bool]]) -> None:
+    end = time.monotonic() + _TIMEOUT
+    while not await reached():
         if time.monotonic() > end:
-            sys.exit(f"{what}: not seen within {_PATIENCE:g} s")
+            sys.exit(f"{what}: not reached within {_TIMEOUT:g} s")
         await asyncio.sleep(0.2)
 
 
 async def measure(run: LocalRun, turn: LongestTurn, count: int) -> bool:
-    """Print what was measured; whether all of it is as it must be."""
+    """Print the figures; return whether all are within their limits."""
     stores = shop(run.valkey.url)
     headers = {"Authorization": f"Bearer {run.token}"}
-    async with httpx.AsyncClient(base_url=run.plan.url, headers=headers, timeout=_PATIENCE) as api:
+    async with httpx.AsyncClient(base_url=run.plan.url, headers=headers, timeout=_TIMEOUT) as api:
 
         async def counted() -> dict[str, int]:
             answer = await api.post(_PATH, json={"filter": _FILTER, "dry_run": True})
@@ -101,7 +101,7 @@ async def main() -> None:
         finally:
             await run.stop()
     if not good:
-        sys.exit("This is not as it must be.")
+        sys.exit("A figure exceeds its limit.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""How long from the request of a cancel to its answer, and is the process really dead by then?
+"""Cancel latency: the time from the request to the answer, by which the process must be dead.
 
-One worker with one child; behind each task that is cancelled the next one waits, so that the time until the
-slot is of use again is seen, too. Prints percentiles; exits with 1 when an answer came before death.
+One worker with one child; behind each cancelled task the next one waits, so that the time until the slot is used
+again is measured, too. Prints percentiles; exits with 1 when an answer came before death.
 """
 
 import argparse
@@ -36,13 +36,13 @@ SHOP_RESULT_BACKEND = "${{SHOP_RESULT_BACKEND}}"
 name = "bench"
 concurrency = 1
 """
-#: Seconds that a task may take to be seen running.
-_PATIENCE = 20.0
+#: Seconds for a task to be recorded as running.
+_TIMEOUT = 20.0
 
 
 @dataclass(frozen=True)
 class Cancel:
-    """One cancel, as its caller saw it; times in milliseconds."""
+    """One cancel, measured by its caller; times in milliseconds."""
 
     answer: float
     #: From the request to the death of the task.
@@ -57,12 +57,12 @@ async def measure(run: LocalRun, count: int) -> list[Cancel]:
     """Cancel `count` running tasks, one after the other."""
     celery = Celery(broker=shop(run.valkey.url)["SHOP_BROKER_URL"])
     headers = {"Authorization": f"Bearer {run.token}"}
-    async with httpx.AsyncClient(base_url=run.plan.url, headers=headers, timeout=_PATIENCE) as api:
+    async with httpx.AsyncClient(base_url=run.plan.url, headers=headers, timeout=_TIMEOUT) as api:
         current = _send(celery)
         cancels = []
         for done in range(count):
             following = _send(celery)
-            task = await _running(api, current)
+            task = await running(api, current)
             cancels.append(await _cancel(api, task, following))
             current = following
             _show_progress(done + 1, count)
@@ -75,18 +75,18 @@ def _send(celery: Celery) -> str:
 
 
 async def _cancel(api: httpx.AsyncClient, task: dict[str, Any], following: str) -> Cancel:
-    asked, began = datetime.now(UTC), time.perf_counter()
+    requested, began = datetime.now(UTC), time.perf_counter()
     answer = await api.post(f"/scheduler/cancel-task/{task['task_id']}/", json={"reason": "benchmark"})
     took = time.perf_counter() - began
     dead = not _exists(task["pid"])
     if answer.status_code != httpx.codes.OK:
         raise SystemExit(f"a cancel failed: {answer.status_code} {answer.text}")
     row = (await api.get(f"/scheduler/tasks/{task['task_id']}/")).json()
-    started = datetime.fromisoformat((await _running(api, following))["started_at"])
+    started = datetime.fromisoformat((await running(api, following))["started_at"])
     finished = datetime.fromisoformat(row["finished_at"])
     return Cancel(
         answer=took * 1000,
-        death=(finished - asked).total_seconds() * 1000,
+        death=(finished - requested).total_seconds() * 1000,
         next_start=(started - finished).total_seconds() * 1000,
         dead_at_answer=dead,
         recorded=row["status"] == "failed" and row["error"] == "Task cancelled manually",
@@ -97,14 +97,15 @@ def _exists(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-async def _running(api: httpx.AsyncClient, task_id: str) -> dict[str, Any]:
-    deadline = time.monotonic() + _PATIENCE
+async def running(api: httpx.AsyncClient, task_id: str) -> dict[str, Any]:
+    """Wait until the record shows the task as running; return its row."""
+    deadline = time.monotonic() + _TIMEOUT
     while time.monotonic() < deadline:
         answer = await api.get(f"/scheduler/tasks/{task_id}/")
         if answer.status_code == httpx.codes.OK and answer.json()["status"] == "running":
             return dict(answer.json())
         await asyncio.sleep(0.005)
-    raise SystemExit(f"task {task_id} did not start within {_PATIENCE:g} s")
+    raise SystemExit(f"task {task_id} did not start within {_TIMEOUT:g} s")
 
 
 def _show_progress(done: int, count: int) -> None:
@@ -117,7 +118,7 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
-def report(cancels: Sequence[Cancel]) -> str:
+def figures(cancels: Sequence[Cancel]) -> str:
     """The figures, a line each."""
     answers = [cancel.answer for cancel in cancels]
     deaths = [cancel.death for cancel in cancels]
@@ -134,12 +135,12 @@ def report(cancels: Sequence[Cancel]) -> str:
     )
 
 
-async def benchmark(count: int, tell: Report) -> list[Cancel]:
+async def benchmark(count: int, report: Report) -> list[Cancel]:
     """Start a system in a folder of its own, measure, and stop it."""
     with tempfile.TemporaryDirectory(prefix="signalbox-bench-") as folder:
         config = Path(folder) / "signalbox.toml"
         config.write_text(_WORKER.format(examples=ROOT / "examples"))
-        run = LocalRun(Plan(data=Path(folder) / "data", port=free_port(), config=config, hostname="bench"), tell)
+        run = LocalRun(Plan(data=Path(folder) / "data", port=free_port(), config=config, hostname="bench"), report)
         try:
             await run.start()
             return await measure(run, count)
@@ -153,7 +154,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200, help="how many tasks to cancel (default: 200)")
     count = parser.parse_args().count
     cancels = asyncio.run(benchmark(count, lambda line: print(line, file=sys.stderr, flush=True)))
-    print(report(cancels))
+    print(figures(cancels))
     sys.exit(not all(cancel.dead_at_answer and cancel.recorded for cancel in cancels))
 
 

@@ -1,4 +1,4 @@
-"""What supervision costs while nothing happens: CPU time and memory of the controller, and of the agent in a worker.
+"""Footprint of supervision while nothing happens: CPU and memory of the controller, and of the agent in a worker.
 
 The agent's share is what a supervised worker takes beyond the same worker started by hand, both idle side by side.
 Memory is the proportional set size (PSS, proc(5)): what would be free if the process were not there. Exits with 1 when
@@ -26,11 +26,11 @@ from signalbox_local.environment import shop
 from signalbox_local.plan import ROOT
 from signalbox_local.valkey import EmbeddedValkey
 
-#: What must not be exceeded: percent of a core, and megabytes.
+#: Limits: percent of a core, and megabytes.
 MOST_CPU = 1.0
 MOST_MEMORY = 60.0
 #: Seconds for everything to start, and then to become idle.
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 _SETTLE = 3.0
 _CONCURRENCY = 2
 _WORKER = """
@@ -46,7 +46,7 @@ concurrency = {concurrency}
 
 @dataclass(frozen=True)
 class Usage:
-    """What some processes have taken."""
+    """CPU time and memory of some processes."""
 
     #: Seconds on a CPU, so far.
     cpu: float
@@ -93,28 +93,28 @@ def launched(command: list[str], environ: dict[str, str], log: Path, cwd: Path) 
 def supervised(data: Path) -> int:
     """The pid of the supervised worker, as soon as it consumes."""
 
-    def look() -> int | None:
+    def pid() -> int | None:
         try:
-            seen = ask(data, ShowStatus())
+            status = ask(data, ShowStatus())
         except ControllerUnreachable:
             return None
-        [worker] = seen.processes if isinstance(seen, HostSeen) else [None]
+        [worker] = status.processes if isinstance(status, HostSeen) else [None]
         return worker.pid if worker and worker.state == "running" else None
 
-    return _wait(look, "the supervised worker")
+    return _wait(pid, "the supervised worker")
 
 
-def _wait(look: Callable[[], int | None], what: str) -> int:
-    end = time.monotonic() + _PATIENCE
+def _wait(poll: Callable[[], int | None], what: str) -> int:
+    end = time.monotonic() + _TIMEOUT
     while time.monotonic() < end:
-        if (found := look()) is not None:
+        if (found := poll()) is not None:
             return found
         time.sleep(0.1)
-    raise SystemExit(f"{what} was not ready within {_PATIENCE:g} s")
+    raise SystemExit(f"{what} was not ready within {_TIMEOUT:g} s")
 
 
 def measure(folder: Path, broker: str, seconds: float) -> tuple[Usage, Usage]:
-    """What the controller and the agent take in so many idle seconds; memory at their end."""
+    """CPU time of the controller and of the agent in so many idle seconds, and their memory at the end."""
     config, data, log = folder / "signalbox.toml", folder / "data", folder / "plain.log"
     config.write_text(_WORKER.format(examples=ROOT / "examples", concurrency=_CONCURRENCY))
     flags = ["-c", str(_CONCURRENCY), "--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "INFO"]
@@ -143,7 +143,7 @@ def measure(folder: Path, broker: str, seconds: float) -> tuple[Usage, Usage]:
 
 
 async def benchmark(seconds: float) -> tuple[Usage, Usage]:
-    """Start a server of our own, measure, and stop it."""
+    """Start an embedded server, measure, and stop it."""
     with tempfile.TemporaryDirectory(prefix="signalbox-bench-") as folder:
         valkey = EmbeddedValkey(Path(folder) / "redis", durable=False)
         try:
@@ -156,7 +156,7 @@ async def benchmark(seconds: float) -> tuple[Usage, Usage]:
 def main() -> None:
     """Read the arguments, run, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long to look (default: 60)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long to measure (default: 60)")
     seconds = parser.parse_args().seconds
     controller, agent = asyncio.run(benchmark(seconds))
     cpu = [100 * one.cpu / seconds for one in (controller, agent)]

@@ -1,7 +1,7 @@
-"""How many events a second does the reconciler record, at what price, and how soon is a single one in the record?
+"""Intake of the reconciler: events a second, their cost, and the latency of a single one.
 
-Tasks of three events each wait on the bus when the reconciler starts: once those of a task side by side, as short
-tasks make them; once all tasks are received before the first of them runs. Then single cancels are timed.
+Tasks of three events each wait on the bus when the reconciler starts: first with the events of a task side by side, as
+short tasks produce them; then with all tasks received before the first one runs. Then single cancels are timed.
 """
 
 import argparse
@@ -33,14 +33,14 @@ from signalbox_local.postgres import EmbeddedPostgres
 from signalbox_local.valkey import EmbeddedValkey
 
 #: Seconds that recording may take.
-_PATIENCE = 300.0
+_TIMEOUT = 300.0
 #: Events in one publication.
 _CHUNK = 1000
 
 
 @dataclass(frozen=True)
 class Stores:
-    """What the reconciler stands between."""
+    """The stores of the reconciler."""
 
     redis: Redis
     database: Database
@@ -61,8 +61,8 @@ class _Arguments(TypedDict):
     kwargs: str
 
 
-def a_life(number: int) -> tuple[TaskReceived, TaskStarted, TaskSucceeded]:
-    """A task that is received, started and succeeds."""
+def a_task(number: int) -> tuple[TaskReceived, TaskStarted, TaskSucceeded]:
+    """The events of a task that is received, starts and succeeds."""
     at, pid = utc_now() + timedelta(milliseconds=number), 1000 + number % 64
     heading = _Heading(
         task_id=str(uuid4()),
@@ -99,7 +99,7 @@ async def a_reconciler(stores: Stores) -> AsyncIterator[psutil.Process]:
 
 
 async def intake(stores: Stores, events: Sequence[Event]) -> str:
-    """Record these events; the figures."""
+    """Record these events; return the figures."""
     async with stores.database.connection() as connection:
         await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     await stores.redis.flushall()
@@ -109,14 +109,14 @@ async def intake(stores: Stores, events: Sequence[Event]) -> str:
         began, used = time.perf_counter(), sum(reconciler.cpu_times()[:2])
         await _until(stores.redis, done=len(events))
         seconds = time.perf_counter() - began
-        price = (sum(reconciler.cpu_times()[:2]) - used) / len(events) * 100_000
+        cost = (sum(reconciler.cpu_times()[:2]) - used) / len(events) * 100_000
         memory = reconciler.memory_info().rss / 2**20
-    return f"{len(events) / seconds:7.0f} events/s   {price:4.1f} CPU-seconds per 100k   {memory:3.0f} MB"
+    return f"{len(events) / seconds:7.0f} events/s   {cost:4.1f} CPU-seconds per 100k   {memory:3.0f} MB"
 
 
 async def _until(redis: Redis, *, done: int) -> None:
     """Wait until the reconciler reads, and has acknowledged so many events."""
-    async with asyncio.timeout(_PATIENCE):
+    async with asyncio.timeout(_TIMEOUT):
         while True:
             groups = await redis.xinfo_groups(names.EVENTS)
             if groups and (groups[0]["entries-read"] or 0) - groups[0]["pending"] >= done:
@@ -125,11 +125,11 @@ async def _until(redis: Redis, *, done: int) -> None:
 
 
 async def latencies(stores: Stores, count: int) -> list[float]:
-    """Milliseconds from the publication of a cancel's proof to the word that it is recorded."""
+    """Milliseconds from the publication of a cancel's proof to the receipt that it is recorded."""
     figures = []
     async with a_reconciler(stores):
         for number in range(count + 1):
-            _, started, _ = a_life(number)
+            _, started, _ = a_task(number)
             await publish_events(stores.redis, [started])
             await asyncio.sleep(0.02)
             figures.append(await _recorded(stores.redis, started))
@@ -154,13 +154,13 @@ async def _recorded(redis: Redis, started: TaskStarted) -> float:
     receipts, began = Receipts(redis, command_id), time.perf_counter()
     await publish_events(redis, [killed, done])
     while not await receipts.next(2.0):
-        if time.perf_counter() - began > _PATIENCE:
+        if time.perf_counter() - began > _TIMEOUT:
             raise SystemExit("a cancel was never recorded")
     return (time.perf_counter() - began) * 1000
 
 
 async def benchmark(count: int, singles: int) -> str:
-    """Start stores of its own, measure, stop them; the figures, a line each."""
+    """Start embedded stores, measure, stop them; return the figures, a line each."""
     with tempfile.TemporaryDirectory(prefix="signalbox-bench-") as folder:
         postgres, valkey = EmbeddedPostgres(Path(folder) / "postgres"), EmbeddedValkey(Path(folder) / "valkey")
         try:
@@ -180,7 +180,7 @@ async def benchmark(count: int, singles: int) -> str:
 
 
 async def _measure(stores: Stores, count: int, singles: int) -> str:
-    tasks = [a_life(number) for number in range(count)]
+    tasks = [a_task(number) for number in range(count)]
     received: list[Event] = [events[0] for events in tasks]
     rest: list[Event] = [event for events in tasks for event in events[1:]]
     side_by_side = await intake(stores, [event for events in tasks for event in events])

@@ -1,7 +1,7 @@
 """The shop: an ordinary Celery application, an order pipeline, to try Signalbox on.
 
-Nothing in this package knows of Signalbox, and nothing has to. Run it by hand from the folder
-above with ``celery -A shop worker`` and ``celery -A shop beat``.
+Nothing in this package depends on Signalbox. Run it by hand from the folder above with ``celery -A shop
+worker`` and ``celery -A shop beat``.
 """
 
 from shop.app import app as celery

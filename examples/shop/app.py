@@ -1,8 +1,8 @@
 """The Celery application and its settings.
 
 Environment:
-    SHOP_BROKER_URL: where tasks wait; ``redis://127.0.0.1:6379/0`` when unset.
-    SHOP_RESULT_BACKEND: where results are kept; the broker's address when unset.
+    SHOP_BROKER_URL: the address of the broker; ``redis://127.0.0.1:6379/0`` when unset.
+    SHOP_RESULT_BACKEND: the address of the result backend; the broker's when unset.
 """
 
 import os
@@ -22,7 +22,7 @@ app = Celery(
 )
 
 app.conf.update(
-    # A broker that is away, now or at the start, is waited for without end.
+    # Wait without limit for a broker that is unavailable, at the start as well.
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     # Seconds. Without them a publish to a Redis that stopped answering hangs for ever.
@@ -31,20 +31,20 @@ app.conf.update(
         "socket_timeout": 10.0,
         "socket_keepalive": True,
         "health_check_interval": 15,
-        # Longer than the longest task and countdown, or Redis hands them out a second time.
+        # Longer than the longest task and countdown, or Redis redelivers them.
         "visibility_timeout": 3600,
     },
     redis_socket_connect_timeout=3.0,
     redis_socket_timeout=10.0,
     redis_backend_health_check_interval=15,
-    # A publish that fails is tried three times within a second, then the caller is told.
+    # A publish that fails is tried three times within a second, then the caller gets the error.
     task_publish_retry_policy={
         "max_retries": 3,
         "interval_start": 0.0,
         "interval_step": 0.2,
         "interval_max": 0.5,
     },
-    # Long and short tasks share a queue: a child that is busy must not sit on waiting ones.
+    # Long and short tasks share a queue: a busy child must not hold waiting ones.
     worker_prefetch_multiplier=1,
     # Seconds. Nobody reads a result of the shop after an hour.
     result_expires=3600,

@@ -1,4 +1,4 @@
-"""What the shop sells, and what a customer happens to order."""
+"""Catalogue of the shop: articles, prices, regions, and the lines of an order."""
 
 #: Article → price in cents.
 PRICES = {

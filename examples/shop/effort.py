@@ -1,4 +1,4 @@
-"""Work that takes a given time: real computing, in slices short enough to be interrupted."""
+"""Effort of a given duration: real computing, in slices short enough to be interrupted."""
 
 import hashlib
 import time

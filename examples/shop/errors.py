@@ -1,4 +1,4 @@
-"""What can go wrong in the shop.
+"""Errors of the shop.
 
 ShopError
 ├── CardDeclinedError       the customer has to pay in another way

@@ -26,7 +26,7 @@ WAREHOUSE_ANSWERS_AT = 2
 
 @app.task
 def receive_orders(count: int = 3) -> list[str]:
-    """Let so many customers order something; answers the order numbers."""
+    """Let so many customers order something; returns the order numbers."""
     numbers = [uuid.uuid4().hex[:8] for _ in range(count)]
     for number in numbers:
         place_order.delay(number)
@@ -35,7 +35,7 @@ def receive_orders(count: int = 3) -> list[str]:
 
 @app.task
 def place_order(number: str) -> str:
-    """Start the pipeline of one order: a chord; answers the id of its last task, the shipping."""
+    """Start the pipeline of one order: a chord; returns the id of its last task, the shipping."""
     reservations = [reserve.s(number, article, count) for article, count in lines_of(number)]
     workflow = chord(reservations, charge.s(number)) | ship.s(number)
     shipping = workflow.apply_async()
@@ -45,7 +45,7 @@ def place_order(number: str) -> str:
 
 @app.task
 def reserve(number: str, article: str, count: int) -> int:
-    """Take the articles off the shelf; answers their price in cents."""
+    """Take the articles off the shelf; returns their price in cents."""
     time.sleep(ANSWER_TIME)
     logger.info("order %s: reserved %d × %s", number, count, article)
     return PRICES[article] * count
@@ -53,7 +53,7 @@ def reserve(number: str, article: str, count: int) -> int:
 
 @app.task
 def charge(prices: list[int], number: str) -> int:
-    """Charge the sum once everything is reserved; answers it in cents."""
+    """Charge the sum once everything is reserved; returns it in cents."""
     time.sleep(ANSWER_TIME)
     total = sum(prices)
     logger.info("order %s: charged %.2f", number, total / 100)
@@ -84,7 +84,7 @@ def charge_expired_card(number: str = "0badcard") -> None:
 
 @app.task(bind=True, max_retries=3)
 def notify_warehouse(self: Any, number: str = "5107cafe") -> int:
-    """Fail twice and succeed at the third attempt; answers how many retries it took."""
+    """Fail twice and succeed at the third attempt; returns how many retries it took."""
     time.sleep(ANSWER_TIME)
     attempt: int = self.request.retries
     if attempt < WAREHOUSE_ANSWERS_AT:

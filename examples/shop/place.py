@@ -1,4 +1,4 @@
-"""Send tasks by hand: ``python -m shop long 60``. Prints the id of the task that was sent."""
+"""Place orders and send other tasks by hand: ``python -m shop long 60``. Prints the id of the task that was sent."""
 
 import argparse
 import sys
@@ -11,8 +11,8 @@ from kombu.exceptions import OperationalError
 from shop import orders, reports, stubborn
 from shop.app import BROKER_URL, app
 
-#: Seconds that the broker has to answer before we give up.
-PATIENCE = 3.0
+#: Seconds for the broker to answer.
+BROKER_TIMEOUT = 3.0
 
 
 class Choice(NamedTuple):
@@ -56,10 +56,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def send(command: str, seconds: float | None) -> str:
-    """Send the task of a command; answers its id. Raises OperationalError without a broker."""
-    # First of all, because Celery's own answer to a dead Redis speaks of its result backend.
+    """Send the task of a command; return its id. Raises OperationalError without a broker."""
+    # Before the task, because Celery's own error for a dead Redis names its result backend.
     with app.connection_for_write() as broker:
-        broker.ensure_connection(max_retries=2, interval_start=0.2, timeout=PATIENCE)
+        broker.ensure_connection(max_retries=2, interval_start=0.2, timeout=BROKER_TIMEOUT)
     task = CHOICES[command].task
     if command == "later":
         sent = task.apply_async((uuid.uuid4().hex[:8],), countdown=seconds)
@@ -73,7 +73,7 @@ def send(command: str, seconds: float | None) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Send what the command line names; 0 when it was sent, 1 when the broker is away."""
+    """Send the task of the command line; return 0 when it was sent, 1 when the broker is unavailable."""
     chosen = parser().parse_args(arguments)
     try:
         print(send(chosen.command, getattr(chosen, "seconds", None)))

@@ -17,14 +17,14 @@ LOG_EVERY = 50
 
 @app.task
 def sales_report(seconds: float = 0.5) -> str:
-    """Add up every region at once, so many seconds each; answers the id of the combining task."""
+    """Add up every region at once, so many seconds each; returns the id of the combining task."""
     parts = [region_sales.s(region, seconds) for region in REGIONS]
     return str(chord(parts)(combine.s()).id)
 
 
 @app.task
 def region_sales(region: str, seconds: float) -> tuple[str, int]:
-    """Add up one region; answers its name and turnover."""
+    """Add up one region; returns its name and turnover."""
     turnover = 0
     for digest in slices(seconds):
         turnover += int(digest[:4], 16)
@@ -33,13 +33,13 @@ def region_sales(region: str, seconds: float) -> tuple[str, int]:
 
 @app.task
 def combine(parts: Sequence[tuple[str, int]]) -> dict[str, int]:
-    """Put the regions together; answers region → turnover."""
+    """Put the regions together; returns region → turnover."""
     return dict(parts)
 
 
 @app.task
 def count_stock(seconds: float = 60.0) -> int:
-    """Count the stock, which takes so many seconds; can be interrupted at any moment. Answers the number of shelves."""
+    """Count the stock, which takes so many seconds; can be interrupted at any moment. Returns the number of shelves."""
     shelves = 0
     for shelves, _ in enumerate(slices(seconds), start=1):
         if shelves % LOG_EVERY == 0:

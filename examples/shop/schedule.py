@@ -1,9 +1,9 @@
-"""What beat sends, and how often (seconds), so that there is always something to look at."""
+"""Schedule of beat: its entries and their periods in seconds."""
 
 from typing import Any
 
-# Nobody reads what these return. Without this, beat would subscribe to each result in the backend for nothing,
-# and stand still during an outage of the backend while Celery retries the subscription.
+# Their results are never read. Without this, beat would subscribe to each result in the backend, and block during an
+# outage of the backend while Celery retries the subscription.
 UNREAD: dict[str, Any] = {"ignore_result": True}
 
 SCHEDULE: dict[str, dict[str, Any]] = {

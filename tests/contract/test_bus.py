@@ -206,7 +206,7 @@ async def test_the_unreadable_is_buried_with_its_reason_and_holds_up_nothing(red
     for entry in (bad, empty):
         with pytest.raises(UnreadableMessage) as caught:
             decode_event(entry.data)
-        await one.bury(entry, str(caught.value))
+        await one.dead_letter(entry, str(caught.value))
 
     dead = await fields_on(redis, names.dead(names.EVENTS))
     assert [fields[b"data"] for fields in dead] == [b"{nonsense", b""]
@@ -225,7 +225,7 @@ async def test_an_entry_that_was_trimmed_away_under_its_reader_can_still_be_buri
     again = await read_all(one := consumer())
 
     assert [entry.data for entry in again] == [b""]
-    await one.bury(again[0], "trimmed")
+    await one.dead_letter(again[0], "trimmed")
     assert await pending(redis) == 0
 
 

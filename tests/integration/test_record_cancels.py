@@ -14,8 +14,8 @@ from signalbox.messages.views import Change
 from signalbox.postgres.pool import Database
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.commands import audit
-from signalbox_reconciler.store import Shown, write_batch, write_commands
-from signalbox_reconciler.store.silence import looks
+from signalbox_reconciler.store import ChangedViews, write_batch, write_commands
+from signalbox_reconciler.store.checks import checks
 from support.history import HOST, KILLED, Life, after
 
 LIFE = Life()
@@ -37,10 +37,10 @@ class Record:
             return (await write_commands(connection, [audit(c) for c in commands], again=again)).changes()
 
     async def sweep(self) -> Sequence[Change]:
-        seen = Shown()
-        for look in looks(lost_after=300.0, remember_cancelled=604800.0):
+        seen = ChangedViews()
+        for check in checks(lost_after=300.0, remember_cancelled=604800.0):
             async with self._database.transaction() as connection:
-                await look(connection, seen)
+                await check(connection, seen)
         return seen.changes()
 
     async def one(self, table: str) -> dict[str, Any]:

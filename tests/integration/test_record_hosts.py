@@ -11,9 +11,9 @@ from signalbox.messages.events import AnyEvent, HostLeft, HostSeen, ProcessChang
 from signalbox.messages.views import Change
 from signalbox.postgres.pool import Database
 from signalbox_reconciler.fold import fold
-from signalbox_reconciler.store import Shown, write_batch
-from signalbox_reconciler.store.lost import NOT_HEARD
-from signalbox_reconciler.store.silence import look_at_hosts, looks
+from signalbox_reconciler.store import ChangedViews, write_batch
+from signalbox_reconciler.store.checks import check_hosts, checks
+from signalbox_reconciler.store.lost import HOST_SILENT
 from support.history import HOST, Life, Run, after
 
 LIFE = Life()
@@ -32,11 +32,11 @@ class Record:
 
     async def silence(self, seconds: int = 11) -> Sequence[Change]:
         """What is looked at after so many seconds in which nothing was heard."""
-        seen = Shown()
+        seen = ChangedViews()
         async with self._database.transaction() as connection:
             await connection.execute("UPDATE hosts SET heard_at = heard_at - make_interval(secs => $1)", seconds)
-            for look in looks(lost_after=60.0, remember_cancelled=604800.0):
-                await look(connection, seen)
+            for check in checks(lost_after=60.0, remember_cancelled=604800.0):
+                await check(connection, seen)
         return seen.changes()
 
     async def one(self, table: str) -> dict[str, Any]:
@@ -105,8 +105,8 @@ async def test_a_host_that_is_heard_is_not_silent_whatever_its_clock_says(record
     await record.events(beat(-86400))
     assert (await record.one("hosts"))["state"] == "online"
     async with record._database.transaction() as connection:
-        seen = Shown()
-        await look_at_hosts(connection, seen)
+        seen = ChangedViews()
+        await check_hosts(connection, seen)
     assert seen.changes() == []
 
 
@@ -210,7 +210,7 @@ async def test_what_ran_on_a_host_that_stays_silent_is_given_up_and_taken_back_w
     for table in ("tasks", "task_logs"):
         row = await record.one(table)
         assert (row["status"], row["outcome"], row["confirmed"]) == ("failed", "worker_lost", False)
-        assert (row["error"], row["finished_at"]) == (NOT_HEARD, after(ahead + 4))
+        assert (row["error"], row["finished_at"]) == (HOST_SILENT, after(ahead + 4))
     assert await record.silence(60) == []
     assert kinds(await record.events(beat(ahead + 80, run))) == {"host", "task", "log"}
     task = await record.one("tasks")

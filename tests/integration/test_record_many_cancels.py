@@ -21,8 +21,8 @@ from signalbox.messages.receipts import TaskVerdict, Verdict
 from signalbox.postgres.pool import Database, Row
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.commands import audit
-from signalbox_reconciler.store import Shown, write_batch, write_commands
-from signalbox_reconciler.store.silence import looks
+from signalbox_reconciler.store import ChangedViews, write_batch, write_commands
+from signalbox_reconciler.store.checks import checks
 from signalbox_reconciler.store.verdicts import forget_cancels, intents, intents_of
 from support.history import HOST, after
 
@@ -44,9 +44,9 @@ class Record:
             await write_commands(connection, [audit(command) for command in commands])
 
     async def sweep(self) -> None:
-        for look in looks(lost_after=300.0, remember_cancelled=WEEK):
+        for check in checks(lost_after=300.0, remember_cancelled=WEEK):
             async with self._database.transaction() as connection:
-                await look(connection, Shown())
+                await check(connection, ChangedViews())
 
     async def rows(self, query: str) -> list[Row]:
         async with self._database.connection() as connection:

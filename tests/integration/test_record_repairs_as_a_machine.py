@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from signalbox_reconciler.fold.judge import PATIENCE
+from signalbox_reconciler.fold.snapshots import MISSED_HEARTBEATS
 from support.examples import LONG, a_machine, examples
 from support.fleet import HEARTBEAT, HOSTS
 from support.record import Record, a_record
@@ -33,7 +33,7 @@ class Repairing(Telling):
         self.lost = self.lost or bool(self.untold)
         self.untold.clear()
         for _ in range(3):
-            self.fleet.wait((PATIENCE + 1) * HEARTBEAT)
+            self.fleet.wait((MISSED_HEARTBEATS + 1) * HEARTBEAT)
             for host in HOSTS:
                 self.record.write([self.fleet.seen(host)])
         attempts, latest = self.fleet.attempts(), self.fleet.latest()

@@ -12,8 +12,8 @@ from signalbox.postgres.pool import Connection, Database, open_database
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.commands import audit
 from signalbox_reconciler.fold.rows import LogRow, TaskRow
-from signalbox_reconciler.store import Shown, write_batch, write_commands
-from signalbox_reconciler.store.lost import lose
+from signalbox_reconciler.store import ChangedViews, write_batch, write_commands
+from signalbox_reconciler.store.lost import mark_lost
 from support.table import NOBODY_KNOWS
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class Record:
 
     def give_up(self, task_id: str, run: str, at: datetime) -> None:
         """Show a run as lost."""
-        self._do(lambda connection: lose(connection, {(task_id, run): at}, NOBODY_KNOWS, Shown()))
+        self._do(lambda connection: mark_lost(connection, {(task_id, run): at}, NOBODY_KNOWS, ChangedViews()))
 
     def empty(self) -> None:
         """Forget everything."""

@@ -13,13 +13,13 @@ from signalbox.messages.events import CommandDone, CommandRefused
 from signalbox.messages.receipts import TaskVerdict, Verdict
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.commands import audit, audit_forged
-from signalbox_reconciler.fold.conclude import (
-    NOT_HEARD,
+from signalbox_reconciler.fold.conclusion import (
+    NO_ANSWER,
     REFUSED_EVERYWHERE,
     Conclusion,
     conclude,
     conclude_everywhere,
-    presume,
+    infer_verdicts,
 )
 from signalbox_reconciler.fold.merge import merge_answer
 from support.history import after
@@ -47,8 +47,8 @@ def conclusion(*events: Heard, online: Sequence[str] = (), waits: bool = False, 
     """What the cancel of a single task comes to; the database takes the same steps for any number of them."""
     batch = fold(events)
     answers = list(batch.answers.values())
-    presumed = presume(answers, online, final=final)
-    supposed = presumed.waiting if waits else presumed.elsewhere
+    presumed = infer_verdicts(answers, online, final=final)
+    supposed = presumed.waiting if waits else presumed.not_waiting
     said = reduce(merge_answer, batch.verdicts.values()).verdict if batch.verdicts else None
     return conclude(answers, {said or supposed or "issued": 1}, after(9))
 
@@ -96,7 +96,7 @@ def test_nothing_is_concluded_before_anybody_answered() -> None:
 
 def test_a_cancel_that_nobody_answered_in_time_is_not_proven_and_stays_in_force() -> None:
     assert conclusion(online=["web-07"], final=True) == Conclusion(
-        state="unproven", detail=NOT_HEARD, finished_at=after(9), tasks_done=1
+        state="unproven", detail=NO_ANSWER, finished_at=after(9), tasks_done=1
     )
 
 
@@ -107,8 +107,8 @@ def test_a_waiting_task_needs_no_answer_where_nobody_is_up_that_could_run_it() -
 
 
 def test_a_waiting_task_that_a_silent_host_may_run_is_not_dropped() -> None:
-    assert presume([], []).unheard is None
-    assert presume([], [], final=True).unheard == "unproven"
+    assert infer_verdicts([], []).on_silent_host is None
+    assert infer_verdicts([], [], final=True).on_silent_host == "unproven"
 
 
 def test_a_decisive_answer_needs_no_other_and_beats_not_here() -> None:

@@ -6,8 +6,8 @@ from itertools import permutations
 from signalbox.messages.base import ProcessState
 from signalbox.messages.events import AnyEvent, HostLeft, HostSeen, ProcessChanged
 from signalbox_reconciler.fold import fold
-from signalbox_reconciler.fold.judge import Judgement, RunningLog, judge
 from signalbox_reconciler.fold.rows import SnapshotRow
+from signalbox_reconciler.fold.snapshots import Difference, RecordedRun, compare
 from support.history import HOST, Life, after
 
 RUN = Life().run(0)
@@ -22,8 +22,8 @@ def snapshot(seconds: float, *running: tuple[str, str]) -> SnapshotRow:
     return SnapshotRow(host=HOST, at=after(seconds), interval=2.0, processes=("worker",), running=running)
 
 
-def running(*, missing_since: datetime | None = None, confirmed: bool = True) -> RunningLog:
-    return RunningLog(
+def running(*, missing_since: datetime | None = None, confirmed: bool = True) -> RecordedRun:
+    return RecordedRun(
         task_id="t1",
         run=RUN.key,
         host=HOST,
@@ -57,25 +57,25 @@ def test_only_the_latest_heartbeat_of_a_batch_counts() -> None:
 
 
 def test_a_task_that_its_host_lists_is_left_alone() -> None:
-    assert judge([snapshot(60, KEY)], [running()]) == Judgement()
+    assert compare([snapshot(60, KEY)], [running()]) == Difference()
 
 
 def test_a_young_task_may_be_missing_for_its_start_is_still_under_way() -> None:
-    assert judge([snapshot(5.9)], [running()]) == Judgement()
+    assert compare([snapshot(5.9)], [running()]) == Difference()
 
 
 def test_an_old_task_that_its_host_does_not_list_is_missing_before_it_is_lost() -> None:
-    assert judge([snapshot(60)], [running()]) == Judgement(missing={KEY: after(60)})
-    assert judge([snapshot(65.9)], [running(missing_since=after(60))]) == Judgement()
-    assert judge([snapshot(66)], [running(missing_since=after(60))]) == Judgement(lost={KEY: after(66)})
+    assert compare([snapshot(60)], [running()]) == Difference(missing={KEY: after(60)})
+    assert compare([snapshot(65.9)], [running(missing_since=after(60))]) == Difference()
+    assert compare([snapshot(66)], [running(missing_since=after(60))]) == Difference(lost={KEY: after(66)})
 
 
 def test_a_missing_or_doubted_task_that_is_listed_again_is_well() -> None:
     for log in (running(missing_since=after(60)), running(confirmed=False)):
-        assert judge([snapshot(66, KEY)], [log]) == Judgement(well={KEY: after(66)})
+        assert compare([snapshot(66, KEY)], [log]) == Difference(confirmed={KEY: after(66)})
 
 
 def test_a_listed_run_that_the_record_does_not_have_is_read_from_its_key() -> None:
-    [seen] = judge([snapshot(60, KEY, ("t2", "nonsense"))], []).unknown
-    assert (seen.task_id, seen.run, seen.host, seen.pid, seen.retries) == ("t1", RUN.key, HOST, 100, 0)
-    assert seen.started_at == after(0)
+    [listed] = compare([snapshot(60, KEY, ("t2", "nonsense"))], []).unrecorded
+    assert (listed.task_id, listed.run, listed.host, listed.pid, listed.retries) == ("t1", RUN.key, HOST, 100, 0)
+    assert listed.started_at == after(0)

@@ -14,7 +14,7 @@ from signalbox.messages.receipts import Answered, AnyReceipt, Progressed, Record
 from signalbox_controller.agents.cancel_request import Finding
 from signalbox_controller.cancelling.verdict import combine
 from signalbox_reconciler.fold import fold
-from signalbox_reconciler.fold.conclude import conclude, presume
+from signalbox_reconciler.fold.conclusion import conclude, infer_verdicts
 from signalbox_reconciler.fold.merge import merge_answer
 from support.examples import examples
 
@@ -99,7 +99,7 @@ def test_the_trail_and_the_caller_conclude_the_same(verdicts: list[Verdict], dat
     done = [CommandDone(at=AT, host=host, command_id="c", task_id="t", verdict=word) for host, word in words.items()]
     batch = fold(data.draw(st.permutations([*done, *done])))
     answers, told = list(batch.answers.values()), list(batch.verdicts.values())
-    state = reduce(merge_answer, told).verdict if told else presume(answers, words).elsewhere
+    state = reduce(merge_answer, told).verdict if told else infer_verdicts(answers, words).not_waiting
     assert answer is not None
     assert state is not None
     assert conclude(answers, {state: 1}, AT).state == state == answer.verdict

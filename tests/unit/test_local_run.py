@@ -8,7 +8,7 @@ import pytest
 
 from signalbox_local import cluster, environment, ports
 from signalbox_local.errors import FolderInUse, LocalError
-from signalbox_local.lock import holding
+from signalbox_local.lock import lock_folder
 from signalbox_local.plan import Plan
 from signalbox_local.secret import secret, write_private
 
@@ -35,12 +35,12 @@ def test_a_private_file_is_replaced_whole(tmp_path: Path) -> None:
 def test_a_second_run_on_the_same_folder_is_told_who_has_it(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with (
-        holding(data),
+        lock_folder(data),
         pytest.raises(FolderInUse, match=rf"already runs on .* \(process {os.getpid()}\)"),
-        holding(data),
+        lock_folder(data),
     ):
         pytest.fail("both hold it")
-    with holding(data):
+    with lock_folder(data):
         pass
 
 

@@ -1,4 +1,4 @@
-"""A process that we start, watch and stop, and that never outlives us."""
+"""Child process that is started, watched and stopped, and never outlives this one."""
 
 import ctypes
 import os
@@ -14,7 +14,7 @@ from signalbox_local.waiting import ended, ended_within
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
-#: A signal and the seconds that are given to it.
+#: A signal, and the seconds to wait for its effect.
 Step = tuple[signal.Signals, float]
 #: The last resort; what outlives SIGKILL hangs in the kernel.
 _KILL: Step = (signal.SIGKILL, 10.0)
@@ -43,7 +43,7 @@ class Child:
             raise RuntimeError(f"{self.name} runs already")
         self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._process is None and self.log.exists():
-            # One log per run, and the one before it for whoever asks why it ended.
+            # One log per run; the one before it is kept to show why it ended.
             self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -88,11 +88,11 @@ class Child:
         Raises:
             TimeoutError: it outlived SIGKILL.
         """
-        for number, patience in (*steps, _KILL):
+        for number, timeout in (*steps, _KILL):
             if self._process is None or self._process.poll() is not None:
                 break
             self._process.send_signal(number)
-            if await ended_within(self._process.pid, patience):
+            if await ended_within(self._process.pid, timeout):
                 self._process.wait()
         else:
             if self.running:
@@ -100,15 +100,15 @@ class Child:
         self._record.unlink(missing_ok=True)
 
     async def end_leftover(self, *steps: Step) -> bool:
-        """End what an earlier run that was killed has left of this child; whether there was anything.
+        """End the process that a killed earlier run left of this child; return whether there was one.
 
-        It was sent its death signal already, so each step waits first and signals then.
+        It got its death signal already, so each step waits first and then signals.
         """
         left = Identity.load(self._record)
         found = left is not None and left.alive()
         if left is not None and found:
-            for number, patience in (*steps, _KILL):
-                if await ended_within(left.pid, patience):
+            for number, timeout in (*steps, _KILL):
+                if await ended_within(left.pid, timeout):
                     break
                 left.send(number)
         self._record.unlink(missing_ok=True)
@@ -125,7 +125,7 @@ class Child:
         return "\n".join(f"    {line}" for line in lines) or "    (nothing)"
 
     def failure(self, what: str) -> DidNotStart:
-        """An error that says `what` happened, with the end of the log and where to find the rest."""
+        """An error with `what` happened, the end of the log, and the path of the log."""
         return DidNotStart(f"{self.name} {what}; the last lines of {self.log}:\n{self.last_lines()}")
 
 

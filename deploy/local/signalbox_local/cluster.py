@@ -1,4 +1,4 @@
-"""A PostgreSQL cluster on disk: made whole or not at all, and cleared of what a crash left."""
+"""PostgreSQL cluster on disk: created whole or not at all, and cleared of what a crash left."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ def exists(folder: Path) -> bool:
 
 
 def create(folder: Path, programs: Path, user: str, password: str, *, sync: bool) -> None:
-    """Make a cluster beside its place and move it there at the end, so that a half-made one is never used.
+    """Create a cluster in a draft folder and rename that at the end, so that an incomplete one is never used.
 
     Raises:
         DidNotStart: initdb failed; the text has its reason.
@@ -51,8 +51,8 @@ def create(folder: Path, programs: Path, user: str, password: str, *, sync: bool
 def forget_dead_postmaster(folder: Path) -> None:
     """Remove a `postmaster.pid` whose process is gone.
 
-    PostgreSQL does so itself, except when the pid now belongs to another process of the same user. A
-    postmaster's working folder is its cluster, so that is how a living one is told.
+    PostgreSQL does so itself, except when the pid now belongs to another process of the same user. The
+    working folder of a live postmaster is its cluster.
 
     Raises:
         LocalError: a PostgreSQL that is none of ours runs on the cluster.
@@ -72,8 +72,10 @@ def forget_dead_postmaster(folder: Path) -> None:
 
 def _locale(programs: Path) -> list[str]:
     """Unicode without depending on the locales of this machine, where the version knows how (17 and later)."""
-    said = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, timeout=10, check=True)
-    major = said.stdout.split()[2].split(".")[0]
+    version = subprocess.run(
+        [programs / "postgres", "--version"], capture_output=True, text=True, timeout=10, check=True
+    )
+    major = version.stdout.split()[2].split(".")[0]
     if major.isdigit() and int(major) >= _BUILTIN_LOCALE_SINCE:
         return ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
     return ["--no-locale"]

@@ -1,4 +1,4 @@
-"""What each service is told, and nothing more: the controller never learns where the record is."""
+"""Environment of each service, limited to what it needs: the controller never gets the address of the record."""
 
 import os
 from collections.abc import Mapping
@@ -9,29 +9,33 @@ from signalbox_local.plan import Plan
 from signalbox_local.ports import HOST
 
 _HERE = Path(__file__).resolve().parents[1]
-#: Ours to set, so never passed on from whoever started us.
+#: Set here, so never inherited from the caller.
 _OURS = ("DATABASE_URL", "REDIS_URL", "SHOP_BROKER_URL", "SHOP_RESULT_BACKEND")
 
 
 def common(plan: Plan, *, redis_url: str, key: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What every service is told, on top of what concerns none of us (PATH, HOME, TZ…)."""
-    told = {name: value for name, value in environ.items() if name not in _OURS and not name.startswith("SIGNALBOX_")}
+    """The variables of every service, and those that are not about Signalbox (PATH, HOME, TZ…)."""
+    variables = {
+        name: value for name, value in environ.items() if name not in _OURS and not name.startswith("SIGNALBOX_")
+    }
     # Our own folder is on the path of this process only; Celery's workers inherit what the services get.
-    path = [part for part in told.pop("PYTHONPATH", "").split(os.pathsep) if part and Path(part).resolve() != _HERE]
+    path = [
+        part for part in variables.pop("PYTHONPATH", "").split(os.pathsep) if part and Path(part).resolve() != _HERE
+    ]
     if path:
-        told["PYTHONPATH"] = os.pathsep.join(path)
-    told |= {
+        variables["PYTHONPATH"] = os.pathsep.join(path)
+    variables |= {
         "PYTHONUNBUFFERED": "1",
         "SIGNALBOX_REDIS_URL": redis_url,
         "SIGNALBOX_KEY": key,
         "SIGNALBOX_DATA": str(plan.data),
         "SIGNALBOX_LOG_LEVEL": plan.log_level,
     }
-    return told | ({"SIGNALBOX_HOSTNAME": plan.hostname} if plan.hostname else {})
+    return variables | ({"SIGNALBOX_HOSTNAME": plan.hostname} if plan.hostname else {})
 
 
 def with_record(base: Mapping[str, str], database_url: str) -> dict[str, str]:
-    """For the services that know the record: the reconciler and the api."""
+    """For the services that use the record: the reconciler and the api."""
     return {**base, "SIGNALBOX_DATABASE_URL": database_url}
 
 
@@ -41,7 +45,7 @@ def for_api(base: Mapping[str, str], database_url: str, plan: Plan) -> dict[str,
 
 
 def for_controller(base: Mapping[str, str], plan: Plan) -> dict[str, str]:
-    """For the controller: what to run, and where the example keeps its tasks (two databases beside the bus)."""
+    """For the controller: what to run, and the broker of the example (two databases beside the bus)."""
     bus = base["SIGNALBOX_REDIS_URL"]
     return {
         **base,
@@ -52,7 +56,7 @@ def for_controller(base: Mapping[str, str], plan: Plan) -> dict[str, str]:
 
 
 def shop(bus: str) -> dict[str, str]:
-    """Where the example's tasks wait and its results are kept: the next two databases on the same server."""
+    """Broker and result backend of the example: the next two databases on the same server."""
     return {"SHOP_BROKER_URL": _database_after(bus, 1), "SHOP_RESULT_BACKEND": _database_after(bus, 2)}
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong in a local run.
+"""Errors of a local run.
 
 LocalError
 ├── MissingProgram     a program is neither in our packages nor on this machine

@@ -1,4 +1,4 @@
-"""Sending tasks to the example application of a run that is up: only the run knows where its stores are."""
+"""Example application: sends it tasks, at the addresses that a run writes while it is up."""
 
 import json
 import os
@@ -11,24 +11,24 @@ from signalbox_local.plan import ROOT
 from signalbox_local.secret import write_private
 
 
-def place(data: Path) -> Path:
-    """The file that tells where the example's tasks wait; it is there while the run is up."""
+def address_file(data: Path) -> Path:
+    """The file with the addresses of the example's broker; it exists while the run is up."""
     return data / "example.json"
 
 
-def tell(data: Path, shop: Mapping[str, str]) -> None:
-    """Write it; only its owner can read it, as the addresses bear passwords."""
-    write_private(place(data), json.dumps(dict(shop)))
+def write_addresses(data: Path, shop: Mapping[str, str]) -> None:
+    """Write the addresses; only the owner can read the file, as they contain passwords."""
+    write_private(address_file(data), json.dumps(dict(shop)))
 
 
 def send(data: Path, arguments: Sequence[str]) -> None:
-    """Become `python -m shop …`; does not return.
+    """Replace this process by `python -m shop …`; does not return.
 
     Raises:
-        LocalError: nothing is up there.
+        LocalError: no run is up in `data`.
     """
     try:
-        shop = json.loads(place(data).read_text(encoding="utf-8"))
+        shop = json.loads(address_file(data).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise LocalError(f"nothing is up in {data}: start it with `make up`, and leave that open") from None
     os.chdir(ROOT / "examples")

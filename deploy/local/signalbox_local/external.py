@@ -1,4 +1,4 @@
-"""Stores that somebody else runs: used when DATABASE_URL or REDIS_URL is set."""
+"""External stores, used when DATABASE_URL or REDIS_URL is set."""
 
 import time
 from abc import abstractmethod
@@ -14,31 +14,31 @@ from redis.exceptions import RedisError
 from signalbox_local.errors import LocalError
 from signalbox_local.waiting import until
 
-#: Seconds that a server of somebody else's may take to answer; it is expected to run already.
-_PATIENCE = 10.0
+#: Seconds that an external server may take to answer; it is expected to run already.
+_TIMEOUT = 10.0
 
 
 class Store(Protocol):
-    """A server that keeps things: embedded, or somebody else's."""
+    """A store: embedded or external."""
 
     name: ClassVar[str]
 
     @property
     def url(self) -> str:
-        """Where it is, with the password."""
+        """Its address, with the password."""
 
     async def start(self) -> None:
         """Make sure that it answers."""
 
     async def stop(self) -> None:
-        """Stop it, if it is ours."""
+        """Stop it, if it is embedded."""
 
     async def kill(self) -> None:
-        """End it at once, if it is ours."""
+        """End it at once, if it is embedded."""
 
 
 class External:
-    """A server that we neither start nor stop."""
+    """A server that the local run neither starts nor stops."""
 
     name: ClassVar[str]
     variable: ClassVar[str]
@@ -56,23 +56,23 @@ class External:
         Raises:
             LocalError: it does not; the text names the address, without the password.
         """
-        if not await until(self.answers, time.monotonic() + _PATIENCE):
+        if not await until(self.answers, time.monotonic() + _TIMEOUT):
             parts = urlsplit(self._url)
             where = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
             raise LocalError(
-                f"{self.name} at {where} did not let us in within {_PATIENCE:g} s; check {self.variable},"
+                f"{self.name} at {where} did not let us in within {_TIMEOUT:g} s; check {self.variable},"
                 " or unset it to use an embedded server"
             )
 
     async def stop(self) -> None:
-        """Nothing: it is not ours."""
+        """Do nothing: it is external."""
 
     async def kill(self) -> None:
-        """Nothing: it is not ours."""
+        """Do nothing: it is external."""
 
     @abstractmethod
     async def answers(self) -> bool:
-        """Whether it lets us in."""
+        """Whether it accepts a connection."""
 
 
 class ExternalPostgres(External):

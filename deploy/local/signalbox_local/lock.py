@@ -1,4 +1,4 @@
-"""One run per data folder."""
+"""Lock on the data folder: one run at a time."""
 
 import fcntl
 import os
@@ -10,7 +10,7 @@ from signalbox_local.errors import FolderInUse, LocalError
 
 
 @contextmanager
-def holding(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Hold `folder` (made if missing, 0700) while the body runs.
 
     The kernel drops the lock with the process, so a run that was killed never blocks the next one.

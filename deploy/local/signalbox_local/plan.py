@@ -1,4 +1,4 @@
-"""What to run, and where: read from the environment once."""
+"""Plan of a local run: what to run and where, read from the environment once."""
 
 import os
 from collections.abc import Mapping
@@ -16,16 +16,16 @@ ROOT = Path(__file__).resolve().parents[3]
 class Plan:
     """A local run."""
 
-    #: Everything that it keeps: stores, logs, secrets. Absolute.
+    #: Folder of stores, logs and secrets. Absolute.
     data: Path
-    #: Where the api listens, on 127.0.0.1.
+    #: Port of the api on 127.0.0.1.
     port: int
-    #: What the controller runs.
+    #: Configuration of the controller.
     config: Path = ROOT / "signalbox.example.toml"
-    #: PostgreSQL and Redis of somebody else's; embedded ones where empty.
+    #: Addresses of external stores; embedded ones where empty.
     database_url: str = ""
     redis_url: str = ""
-    #: How this host is called; its own name where empty.
+    #: Name of this host; the machine's own where empty.
     hostname: str = ""
     #: Whether the embedded stores survive a power failure.
     durable: bool = True
@@ -33,7 +33,7 @@ class Plan:
 
     @property
     def url(self) -> str:
-        """Where people find it."""
+        """Address of the dashboard."""
         return f"http://{HOST}:{self.port}"
 
     @classmethod

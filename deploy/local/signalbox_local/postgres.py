@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL: its own cluster in the data folder, on 127.0.0.1 only."""
+"""Embedded PostgreSQL: its own cluster in the data folder, on 127.0.0.1 only."""
 
 import asyncio
 import signal
@@ -16,7 +16,7 @@ from signalbox_local.secret import secret
 from signalbox_local.server import EmbeddedServer
 
 USER = "signalbox"
-#: Not durable across a power failure, and nothing else is given up: a kill -9 loses nothing that was committed.
+#: Not durable across a power failure only: SIGKILL loses nothing that was committed.
 _NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 
@@ -24,13 +24,13 @@ class EmbeddedPostgres(EmbeddedServer):
     """A PostgreSQL server with a generated password and a database named `signalbox`."""
 
     name = "PostgreSQL"
-    #: Recovery after a crash takes its time.
+    #: Recovery after a crash is slow.
     start_deadline = 60.0
     #: "Fast" shutdown: roll back, checkpoint, end; then "immediate" (PostgreSQL manual, Shutting Down the Server).
-    farewell = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0))
+    stop_steps = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0))
 
     def __init__(self, data: Path, *, durable: bool = True) -> None:
-        """Of the data folder `data`; `durable=False` skips fsync, for tests."""
+        """Store in the data folder `data`; `durable=False` skips fsync, for tests."""
         super().__init__(data, Child("postgres", data, death_signal=signal.SIGINT))
         self._folder = data / "postgres"
         self._durable = durable
@@ -41,7 +41,7 @@ class EmbeddedPostgres(EmbeddedServer):
         return self.url_of(USER)
 
     def url_of(self, database: str) -> str:
-        """Where a database of this server is."""
+        """Address of a database of this server."""
         return f"postgresql://{USER}:{quote(self._password)}@{HOST}:{self.port}/{quote(database)}"
 
     async def prepare(self) -> None:
@@ -64,7 +64,7 @@ class EmbeddedPostgres(EmbeddedServer):
         self.child.start([*self._command, *(part for pair in settings.items() for part in ("-c", "=".join(pair)))])
 
     async def answers(self) -> bool:
-        """Whether it lets us in; creates our database at the first time."""
+        """Whether it accepts a connection; creates the database at the first one."""
         try:
             connection = await asyncpg.connect(self.url_of("postgres"), timeout=2.0)
         except asyncpg.InvalidPasswordError as error:

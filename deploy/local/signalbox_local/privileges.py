@@ -1,4 +1,4 @@
-"""Running a program that refuses root, although we are root.
+"""Privileges of a program that refuses root, when this process is root.
 
 The program gets an ordinary user id, and CAP_DAC_OVERRIDE as its only capability, so that it may pass
 through folders closed to others (/root is 0700) to its binaries and data. setpriv(1) is in util-linux,

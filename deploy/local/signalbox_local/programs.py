@@ -1,4 +1,4 @@
-"""Where the servers' programs are: in the packages that carry them, else on this machine."""
+"""Programs of the servers: from the packages that contain them, else from this machine."""
 
 import shutil
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""Lines for the person at the terminal."""
+"""Progress of a run as lines for the terminal."""
 
 import time
 from collections.abc import Iterator
@@ -7,24 +7,24 @@ from typing import Protocol
 
 
 class Report(Protocol):
-    """Somebody who wants to know how far it is."""
+    """Receiver of progress lines."""
 
     def __call__(self, line: str) -> None:
-        """Take a line."""
+        """Handle one line."""
 
 
 def to_terminal(line: str) -> None:
-    """Print at once: whoever waits reads along."""
+    """Print without buffering."""
     print(line, flush=True)
 
 
 def silent(line: str) -> None:
-    """For tests: nobody reads along."""
+    """Drop the line; for tests."""
 
 
 @contextmanager
 def step(report: Report, what: str) -> Iterator[None]:
-    """Report `what` was done and how long it took, once it is."""
+    """Report `what` and its duration when the body is done."""
     began = time.monotonic()
     yield
     report(f"  {what} ({time.monotonic() - began:.1f} s)")

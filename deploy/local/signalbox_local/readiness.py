@@ -1,4 +1,4 @@
-"""How each part of a local run says that it is ready."""
+"""Readiness of each part of a local run."""
 
 import asyncio
 import json
@@ -11,8 +11,8 @@ import httpx
 from signalbox.postgres.migrate import read_migrations
 from signalbox_local.errors import DidNotStart
 
-#: Seconds for one command that comes and goes.
-_PATIENCE = 30.0
+#: Seconds for one short-lived command.
+_TIMEOUT = 30.0
 
 
 async def is_migrated(database_url: str) -> bool:
@@ -32,7 +32,7 @@ async def is_migrated(database_url: str) -> bool:
 
 
 async def is_serving(url: str, token: str) -> bool:
-    """Whether the api is alive and says that all it needs is there."""
+    """Whether the api is alive and reports itself ready."""
     async with httpx.AsyncClient(base_url=url, timeout=2.0, trust_env=False) as client:
         try:
             alive = await client.get("/healthz")
@@ -43,10 +43,10 @@ async def is_serving(url: str, token: str) -> bool:
 
 
 async def first_user(name: str, password: str, environ: Mapping[str, str]) -> str:
-    """Make the first user, if there is none of that name; a token to speak to the api with.
+    """Create the user `name` if missing; return a token for the api.
 
     Raises:
-        DidNotStart: the api's command failed; the text has what it said.
+        DidNotStart: the api's command failed; the text has its output.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "signalbox_api.bootstrap", "--user", name),
@@ -56,17 +56,17 @@ async def first_user(name: str, password: str, environ: Mapping[str, str]) -> st
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(_PATIENCE):
-            said, complained = await process.communicate()
+        async with asyncio.timeout(_TIMEOUT):
+            output, errors = await process.communicate()
     except BaseException:
         if process.returncode is None:
             process.kill()
         await process.wait()
         raise
     try:
-        return str(json.loads(said)["token"])
+        return str(json.loads(output)["token"])
     except (ValueError, KeyError, TypeError):
         raise DidNotStart(
             f"the first user {name!r} could not be made (exit code {process.returncode}):\n"
-            + (complained or said).decode(errors="replace").strip()
+            + (errors or output).decode(errors="replace").strip()
         ) from None

@@ -1,4 +1,4 @@
-"""The composition root of a local run: two stores, three services, in the order that they need each other."""
+"""Local run: composition root of two stores and three services, started in the order of their dependencies."""
 
 import asyncio
 import json
@@ -16,20 +16,20 @@ from signalbox_local.postgres import EmbeddedPostgres
 from signalbox_local.progress import Report, step
 from signalbox_local.readiness import first_user, is_migrated, is_serving
 from signalbox_local.secret import secret, write_private
-from signalbox_local.service import CONTROLLER_PATIENCE, Service
+from signalbox_local.service import CONTROLLER_STOP_TIMEOUT, Service
 from signalbox_local.valkey import EmbeddedValkey
 from signalbox_local.waiting import until
 
 ADMIN = "admin"
 #: Seconds for a service to become ready.
-_PATIENCE = 45.0
+_READY_TIMEOUT = 45.0
 
 
 class LocalRun:
-    """All of Signalbox on this machine; tests take its parts away and bring them back."""
+    """All of Signalbox on this machine; tests stop and start its parts."""
 
     def __init__(self, plan: Plan, report: Report) -> None:
-        """Nothing runs yet; each step that is done is told to `report`."""
+        """Start nothing yet; `report` gets a line for each step that is done."""
         self.plan = plan
         self._report = report
         data, durable = plan.data, plan.durable
@@ -39,30 +39,30 @@ class LocalRun:
         self.valkey: Store = ExternalRedis(plan.redis_url) if plan.redis_url else EmbeddedValkey(data, durable=durable)
         #: By name, in the order of their start; empty until the stores run.
         self.services: dict[str, Service] = {}
-        #: Of the local administrator, once he was made.
+        #: Token of the local administrator, once created.
         self.token = ""
 
     @property
     def admin_password(self) -> str:
-        """What the first user signs in with."""
+        """Password of the first user."""
         return secret(self.plan.data, "admin")
 
     @property
     def key(self) -> str:
-        """What commands are signed with."""
+        """Key that commands are signed with."""
         return secret(self.plan.data, "key")
 
     async def start(self) -> None:
         """Start everything; it serves when this returns.
 
         Raises:
-            LocalError: the text says which part did not start, and why. What did start is left for `stop`.
+            LocalError: a part did not start; the text has the reason. `stop` ends the parts that did.
         """
         if not is_free(self.plan.port):
             raise PortTaken(
                 f"port {self.plan.port} on 127.0.0.1 is taken by another program; stop it, or set SIGNALBOX_PORT"
             )
-        self._forget_address()
+        self._remove_addresses()
         await self._start_stores()
         self.services = self._compose()
         for service in self.services.values():
@@ -79,7 +79,7 @@ class LocalRun:
             self.services["api"].start()
             await self._ready("api", lambda: is_serving(self.plan.url, self.token))
         write_private(self._client_file, json.dumps({"url": self.plan.url, "token": self.token}))
-        example.tell(self.plan.data, environment.shop(self.valkey.url))
+        example.write_addresses(self.plan.data, environment.shop(self.valkey.url))
 
     @property
     def anything_runs(self) -> bool:
@@ -87,7 +87,7 @@ class LocalRun:
         return any(child.running for child in self._children())
 
     async def broken(self) -> LocalError:
-        """Wait until a part of ours ends that nobody stopped; what to tell the person."""
+        """Wait until a part ends unexpectedly; return the error for the terminal."""
         children = list(self._children())
         waits = [asyncio.ensure_future(child.exited()) for child in children]
         try:
@@ -100,7 +100,7 @@ class LocalRun:
 
     async def stop(self) -> None:
         """Stop everything that runs, in order; a second call does nothing."""
-        self._forget_address()
+        self._remove_addresses()
         for name, what in (
             ("controller", "Controller, and its Celery processes"),
             ("api", "Api"),
@@ -120,7 +120,7 @@ class LocalRun:
         await asyncio.gather(self.postgres.kill(), self.valkey.kill())
 
     async def _start_stores(self) -> None:
-        """Both at once; when one fails the other is still waited for, so that `stop` finds nothing half started."""
+        """Start both at once; when one fails, still wait for the other, so that `stop` finds nothing half started."""
 
         async def start(store: Store) -> None:
             with step(self._report, store.name):
@@ -135,7 +135,7 @@ class LocalRun:
         data, base, record = self.plan.data, self._common(), self.postgres.url
         return {
             "controller": Service(
-                "controller", data, environment.for_controller(base, self.plan), patience=CONTROLLER_PATIENCE
+                "controller", data, environment.for_controller(base, self.plan), stop_timeout=CONTROLLER_STOP_TIMEOUT
             ),
             "reconciler": Service("reconciler", data, environment.with_record(base, record)),
             "api": Service("api", data, environment.for_api(base, record, self.plan)),
@@ -153,21 +153,21 @@ class LocalRun:
                     raise child.failure(f"ended while it started (exit code {child.exit_code})")
             return await ready()
 
-        if not await until(ready_or_broken, time.monotonic() + _PATIENCE):
-            raise self.services[name].child.failure(f"was not ready after {_PATIENCE:g} s")
+        if not await until(ready_or_broken, time.monotonic() + _READY_TIMEOUT):
+            raise self.services[name].child.failure(f"was not ready after {_READY_TIMEOUT:g} s")
 
     def _children(self) -> Iterable[Child]:
-        """What was started, without what was not ours to start."""
+        """The children that were started; external stores have none."""
         for part in (self.postgres, self.valkey, *self.services.values()):
             child = getattr(part, "child", None)
             if isinstance(child, Child) and child.pid is not None:
                 yield child
 
-    def _forget_address(self) -> None:
-        for file in (self._client_file, example.place(self.plan.data)):
+    def _remove_addresses(self) -> None:
+        for file in (self._client_file, example.address_file(self.plan.data)):
             file.unlink(missing_ok=True)
 
     @property
     def _client_file(self) -> Path:
-        """Tells the command line where to find us, and with which token."""
+        """Address and token for the command line."""
         return self.plan.data / "client.json"

@@ -1,4 +1,4 @@
-"""Generated passwords and keys, each in a file of its own that only its owner can read."""
+"""Secrets: generated passwords and keys, each in a file that only its owner can read."""
 
 import os
 import secrets
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def secret(folder: Path, name: str) -> str:
-    """The secret called `name`; made at the first call, the same ever after.
+    """The secret called `name`; generated at the first call, then constant.
 
-    Two callers at once agree on one: the file appears whole or not at all.
+    Concurrent callers get the same one: the file appears whole or not at all.
     """
     path = folder / "secrets" / name
     if not path.exists():
@@ -25,7 +25,7 @@ def secret(folder: Path, name: str) -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that is 0600 from its first byte on, replacing what was there at once."""
+    """Write a file with mode 0600 from its first byte on; replaces an existing one atomically."""
     draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -1,4 +1,4 @@
-"""What the embedded servers have in common: a port of their own, a clean stop, a start that waits."""
+"""Embedded server: its own port, a clean stop, and a start that waits until it answers."""
 
 import asyncio
 import time
@@ -14,14 +14,14 @@ _ATTEMPTS = 5
 
 
 class EmbeddedServer(ABC):
-    """A server in the data folder that can be stopped and started again with the same port, password and data."""
+    """A server in the data folder that keeps its port, password and data over restarts."""
 
-    #: What people call it.
+    #: Its name in messages.
     name: ClassVar[str]
     #: Seconds until it must answer.
     start_deadline: ClassVar[float]
-    #: Signals of a clean stop, with the seconds each is given.
-    farewell: ClassVar[tuple[Step, ...]]
+    #: Signals of a clean stop, each with its time-out in seconds.
+    stop_steps: ClassVar[tuple[Step, ...]]
 
     def __init__(self, data: Path, child: Child) -> None:
         self.data = data
@@ -31,16 +31,16 @@ class EmbeddedServer(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Where it is, with the password; known once it was started."""
+        """Its address with the password, once it was started."""
 
     async def start(self) -> None:
         """Start it and wait until it really answers.
 
         Raises:
             MissingProgram: there is no such server on this machine.
-            DidNotStart: it ended, or gave no answer in time.
+            DidNotStart: it ended, or did not answer in time.
         """
-        await self.child.end_leftover(*self.farewell)
+        await self.child.end_leftover(*self.stop_steps)
         await self.prepare()
         try:
             started = await self._try_to_start(time.monotonic() + self.start_deadline)
@@ -53,15 +53,15 @@ class EmbeddedServer(ABC):
 
     async def stop(self) -> None:
         """Stop it cleanly; a second call does nothing."""
-        await self.child.stop(*self.farewell)
+        await self.child.stop(*self.stop_steps)
 
     async def kill(self) -> None:
-        """End it as a power failure would: SIGKILL, no farewell."""
+        """End it as a power failure would: SIGKILL, without a clean stop."""
         await self.child.stop()
 
     @abstractmethod
     async def prepare(self) -> None:
-        """Find the programs and make the folders; once per start."""
+        """Find the programs and make the folders; called once per start."""
 
     @abstractmethod
     def launch(self) -> None:
@@ -69,7 +69,7 @@ class EmbeddedServer(ABC):
 
     @abstractmethod
     async def answers(self) -> bool:
-        """Whether it lets us in."""
+        """Whether it accepts a connection."""
 
     async def _try_to_start(self, deadline: float) -> bool:
         for attempt in range(_ATTEMPTS):
@@ -80,7 +80,7 @@ class EmbeddedServer(ABC):
                 return True
             if self.child.running or time.monotonic() > deadline:
                 break
-            # Somebody took the port in between, or the children of a killed server still hold its memory.
+            # Another program took the port meanwhile, or the children of a killed server still hold its memory.
             if first_time and not is_free(self.port):
                 self.port = 0
             await asyncio.sleep(0.2 * (attempt + 1))

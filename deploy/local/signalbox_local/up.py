@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from signalbox_local.descendants import adopt_orphans, end_descendants
 from signalbox_local.errors import LocalError
-from signalbox_local.lock import holding
+from signalbox_local.lock import lock_folder
 from signalbox_local.plan import Plan
 from signalbox_local.progress import to_terminal
 from signalbox_local.run import ADMIN, LocalRun
@@ -18,43 +18,43 @@ T = TypeVar("T")
 
 
 class Interrupts:
-    """Ctrl-C, TERM and the closing of the terminal: the first asks to stop, the second does not ask."""
+    """Ctrl-C, TERM and the closing of the terminal: the first requests a stop, the second forces it."""
 
     def __init__(self) -> None:
-        self._asked, self._forced = asyncio.Event(), asyncio.Event()
+        self._stop, self._force = asyncio.Event(), asyncio.Event()
 
     def listen(self) -> None:
-        """Take the signals over from Python's own handlers."""
+        """Install the signal handlers."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, self._came)
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
 
     @property
-    def asked(self) -> bool:
-        """Whether somebody asked us to stop."""
-        return self._asked.is_set()
+    def stop_requested(self) -> bool:
+        """Whether a stop was requested."""
+        return self._stop.is_set()
 
-    async def unless_asked(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """Do `work`, but drop it at the first interrupt."""
-        return await _unless(self._asked, work)
+    async def until_stop(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Run `work`; cancel it at the first interrupt."""
+        return await _until(self._stop, work)
 
-    async def unless_forced(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """Do `work`, but drop it at the second interrupt."""
-        return await _unless(self._forced, work)
+    async def until_forced(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Run `work`; cancel it at the second interrupt."""
+        return await _until(self._force, work)
 
     @property
     def forced(self) -> bool:
-        """Whether somebody lost patience while we stopped."""
-        return self._forced.is_set()
+        """Whether the stop is forced."""
+        return self._force.is_set()
 
-    def _came(self) -> None:
-        (self._forced if self._asked.is_set() else self._asked).set()
+    def _on_signal(self) -> None:
+        (self._force if self._stop.is_set() else self._stop).set()
 
 
 def up(plan: Plan) -> int:
-    """Run it in the foreground; the exit code: 0 when it was asked to stop, 1 when something failed."""
+    """Run in the foreground; return the exit code: 0 after a requested stop, 1 after a failure."""
     adopt_orphans()
     try:
-        with holding(plan.data):
+        with lock_folder(plan.data):
             return asyncio.run(_up(plan))
     except LocalError as error:
         print(f"signalbox: {error}", file=sys.stderr)
@@ -67,17 +67,17 @@ async def _up(plan: Plan) -> int:
     interrupts.listen()
     failure: LocalError | None = None
     try:
-        await interrupts.unless_asked(run.start())
-        if not interrupts.asked:
-            _welcome(run, time.monotonic() - began)
-            failure = await interrupts.unless_asked(run.broken())
+        await interrupts.until_stop(run.start())
+        if not interrupts.stop_requested:
+            _print_address(run, time.monotonic() - began)
+            failure = await interrupts.until_stop(run.broken())
     except LocalError as error:
         failure = error
     if failure:
         print(f"signalbox: {failure}", file=sys.stderr, flush=True)
     if run.anything_runs:
         to_terminal("Stopping; once more Ctrl-C kills at once")
-        await interrupts.unless_forced(run.stop())
+        await interrupts.until_forced(run.stop())
         if interrupts.forced:
             await run.kill()
         if left := end_descendants():
@@ -86,7 +86,7 @@ async def _up(plan: Plan) -> int:
     return 1 if failure else 0
 
 
-def _welcome(run: LocalRun, took: float) -> None:
+def _print_address(run: LocalRun, took: float) -> None:
     to_terminal(f"  ready after {took:.1f} s")
     to_terminal(f"Signalbox is ready at {run.plan.url}")
     to_terminal(f"Sign in as {ADMIN} with the password {run.admin_password}")
@@ -94,7 +94,7 @@ def _welcome(run: LocalRun, took: float) -> None:
     to_terminal(f"Logs are in {run.plan.data / 'logs'}. Ctrl-C stops everything.")
 
 
-async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+async def _until(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
     """The result of `work`, or None when `event` was set first; `work` is then cancelled and awaited."""
     task, stop = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
     try:

@@ -1,4 +1,4 @@
-"""An embedded Valkey (or Redis): in memory, kept in the data folder, on 127.0.0.1 only."""
+"""Embedded Valkey (or Redis): in memory, saved in the data folder, on 127.0.0.1 only."""
 
 import signal
 from pathlib import Path
@@ -16,12 +16,12 @@ class EmbeddedValkey(EmbeddedServer):
     """A Valkey server with a generated password."""
 
     name = "Valkey"
-    #: Reading back a large append-only file takes its time.
+    #: Reading a large append-only file is slow.
     start_deadline = 60.0
-    farewell = ((signal.SIGTERM, 10.0),)
+    stop_steps = ((signal.SIGTERM, 10.0),)
 
     def __init__(self, data: Path, *, durable: bool = True) -> None:
-        """Of the data folder `data`; with `durable=False` a kill -9 loses everything, a clean stop nothing."""
+        """Store in the data folder `data`; with `durable=False`, SIGKILL loses everything, a clean stop nothing."""
         super().__init__(data, Child("valkey", data))
         self._folder = data / "valkey"
         self._durable = durable
@@ -31,14 +31,14 @@ class EmbeddedValkey(EmbeddedServer):
         return self.url_of(0)
 
     def url_of(self, database: int) -> str:
-        """Where a numbered database of this server is."""
+        """Address of a numbered database."""
         return f"redis://:{quote(self._password)}@{HOST}:{self.port}/{database}"
 
     async def prepare(self) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def launch(self) -> None:
-        # The settings come by standard input: on the command line everybody could read the password.
+        # The settings go through standard input: every user can read the password on a command line.
         self.child.start([valkey_program(), "-"], stdin=self._settings())
 
     async def answers(self) -> bool:
@@ -49,7 +49,7 @@ class EmbeddedValkey(EmbeddedServer):
         return secret(self.data, "valkey")
 
     def _settings(self) -> str:
-        # With any save point a clean stop writes a snapshot; this one is never reached by itself.
+        # With any save point a clean stop writes a snapshot; this one is never reached otherwise.
         keep = ["appendonly yes", 'save ""'] if self._durable else ["appendonly no", "save 86400 2000000000"]
         folder = str(self._folder.resolve()).replace("\\", "\\\\").replace('"', '\\"')
         lines = [f"bind {HOST}", f"port {self.port}", f"requirepass {self._password}", f'dir "{folder}"']

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 
-#: Seconds between two looks; a server that is ready is noticed within this.
+#: Seconds between two polls.
 _PAUSE = 0.02
 
 
@@ -16,10 +16,10 @@ async def ended(pid: int) -> None:
     except ProcessLookupError:
         return
     loop = asyncio.get_running_loop()
-    seen = asyncio.Event()
-    loop.add_reader(descriptor, seen.set)
+    exited = asyncio.Event()
+    loop.add_reader(descriptor, exited.set)
     try:
-        await seen.wait()
+        await exited.wait()
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)
@@ -36,7 +36,7 @@ async def ended_within(pid: int, seconds: float) -> bool:
 
 
 async def until(answers: Callable[[], Awaitable[bool]], deadline: float) -> bool:
-    """Ask again and again until it `answers` True; False when `deadline` (time.monotonic()) passed first."""
+    """Poll until it `answers` True; False when `deadline` (time.monotonic()) passed first."""
     while not await answers():
         if time.monotonic() >= deadline:
             return False

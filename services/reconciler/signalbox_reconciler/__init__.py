@@ -1,1 +1,1 @@
-"""The only writer of the record: it folds what happened into PostgreSQL and tells what changed."""
+"""The reconciler, the only writer of the record: folds events into PostgreSQL and publishes what changed."""

@@ -12,13 +12,13 @@ from signalbox_reconciler.service import migrate_only, reconciler
 
 _DESCRIPTION = """
 Reads events and commands from the bus and writes the record; the only one that does. Several may run side by side.
-It is told what it needs by environment variables: SIGNALBOX_REDIS_URL, SIGNALBOX_DATABASE_URL, SIGNALBOX_KEY,
+Environment variables: SIGNALBOX_REDIS_URL, SIGNALBOX_DATABASE_URL, SIGNALBOX_KEY,
 SIGNALBOX_HOSTNAME, SIGNALBOX_LOST_AFTER (seconds until what runs on a silent host is given up), SIGNALBOX_LOG_LEVEL.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until told to stop; the answer is the exit code."""
+    """Run until SIGTERM or SIGINT; return the exit code."""
     parser = argparse.ArgumentParser("signalbox-reconciler", description=_DESCRIPTION)
     parser.add_argument("--migrate-only", action="store_true", help="bring the tables up to date, and do nothing else")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Commands into the record: who asked for what is written down before, or while, the hosts do it."""
+"""Audit of commands: who asked for what is recorded before, or while, the hosts carry it out."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +10,7 @@ from signalbox.bus.signing import verify
 from signalbox.errors import BadSignature
 from signalbox.messages.codec import decode_command
 from signalbox.postgres.pool import Connection, Database
-from signalbox_reconciler.feed import CLAIM_AFTER_MS, Feed, Told, Writer
+from signalbox_reconciler.feed import CLAIM_AFTER_MS, Feed, Publication, Writer
 from signalbox_reconciler.fold.commands import CommandRow, audit, audit_forged
 from signalbox_reconciler.fold.text import without_nul
 from signalbox_reconciler.intents import Intents
@@ -19,8 +19,8 @@ from signalbox_reconciler.store import write_commands
 BATCH = 100
 
 
-def auditing(redis: Redis, database: Database, member: str, key: str, intents: Intents) -> Feed[CommandRow]:
-    """The feed of commands; `key` tells which ones are genuine."""
+def command_feed(redis: Redis, database: Database, member: str, key: str, intents: Intents) -> Feed[CommandRow]:
+    """The feed of commands; `key` verifies their signatures."""
     consumer = Consumer(
         redis, names.COMMANDS, names.RECONCILER_GROUP, member, batch=BATCH, claim_after_ms=CLAIM_AFTER_MS
     )
@@ -40,9 +40,9 @@ def _decoding(key: str) -> Callable[[Entry], CommandRow]:
 
 
 def _writing(intents: Intents) -> Writer[CommandRow]:
-    async def write(connection: Connection, messages: Sequence[CommandRow], *, again: bool) -> Told:
-        shown = await write_commands(connection, messages, again=again)
+    async def write(connection: Connection, messages: Sequence[CommandRow], *, again: bool) -> Publication:
+        changed = await write_commands(connection, messages, again=again)
         await intents.keep(connection, [row.command_id for row in messages if row.task_ids])
-        return Told(shown.changes())
+        return Publication(changed.changes())
 
     return write

@@ -1,7 +1,7 @@
-"""Reading a stream into the record: write a batch, commit, and only then acknowledge and tell.
+"""A feed reads one stream into the record: it writes a batch, commits, then publishes and acknowledges.
 
-Whatever is away, nothing is acknowledged before its effect is durable, and nothing that is durable stays untold:
-a batch that comes again is written again, which changes nothing, and told again.
+Nothing is acknowledged before its effect is durable, and every durable change is published, whatever is unavailable.
+A redelivered batch is written again, which changes nothing, and published again.
 """
 
 import logging
@@ -25,24 +25,24 @@ log = logging.getLogger(__name__)
 M = TypeVar("M")
 M_contra = TypeVar("M_contra", contravariant=True)
 
-#: Milliseconds for one blocking read, so that a sibling's leftovers are looked for in between.
+#: Milliseconds for one blocking read; abandoned entries of other members are claimed between reads.
 BLOCK_MS = 1000
-#: Seconds between two looks for what dead siblings left.
+#: Seconds between two claims of entries that dead members hold.
 CLAIM_EVERY = 1.0
-#: Entries that nobody has touched for longer than this, in milliseconds, are taken over: a living reader handles a
-#: batch in a fraction of it, and during an outage touches what it holds more often.
+#: Milliseconds after which an idle entry is claimed from its member. A live member handles a batch in a fraction of
+#: this, and touches its entries more often during an outage.
 CLAIM_AFTER_MS = 3000
-#: Seconds behind which a reader may be and still count as abreast of what is said.
-ABREAST = 3.0
-#: Seconds to the first and the longest pause when PostgreSQL or Redis is away: the record must be right within
-#: five seconds of their return.
+#: Seconds of lag up to which a feed counts as caught up.
+MAX_LAG = 3.0
+#: Seconds of the first and the longest pause while PostgreSQL or Redis is unavailable: the record must be right
+#: within five seconds of their return.
 OUTAGE_PAUSE = (0.05, 1.0)
-#: Seconds likewise between attempts at an entry that PostgreSQL will not take.
+#: Seconds of the first and the longest pause between attempts at an entry that PostgreSQL rejects.
 FAILURE_PAUSE = (0.02, 0.2)
 
 
-class Told(msgspec.Struct, frozen=True):
-    """What to publish once a batch is committed."""
+class Publication(msgspec.Struct, frozen=True):
+    """Changes and receipts to publish once a batch is committed."""
 
     changes: Sequence[Change] = ()
     receipts: Sequence[Receipt] = ()
@@ -51,8 +51,8 @@ class Told(msgspec.Struct, frozen=True):
 class Writer(Protocol[M_contra]):
     """Writes messages into the record."""
 
-    async def __call__(self, connection: Connection, messages: Sequence[M_contra], *, again: bool) -> Told:
-        """Write, inside the caller's transaction; with `again`, tell of all that the messages touch."""
+    async def __call__(self, connection: Connection, messages: Sequence[M_contra], *, again: bool) -> Publication:
+        """Write, inside the caller's transaction; with `again`, publish all rows that the messages touch."""
 
 
 class Feed(Generic[M]):
@@ -77,9 +77,9 @@ class Feed(Generic[M]):
         self._decode = decode
         self._write = write
         self._claimed_at = 0.0
-        self._trouble = ""
-        #: Since when, by the monotonic clock, it reads what is said as soon as it is said; none while it does not.
-        self.abreast_since: float | None = None
+        self._outage = ""
+        #: Monotonic time since which it reads entries as soon as they are published; None while it lags.
+        self.caught_up_since: float | None = None
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -88,15 +88,15 @@ class Feed(Generic[M]):
             try:
                 await self._step()
             except (BusUnavailable, DatabaseUnavailable) as error:
-                self._ill(error)
+                self._note_outage(error)
                 self._consumer.rewind()
                 await backoff.pause()
             else:
-                self._well()
+                self._note_recovery()
                 backoff.reset()
 
     async def _step(self) -> None:
-        entries = await self._left_behind()
+        entries = await self._claim_abandoned()
         if not entries:
             entries = await self._consumer.read(BLOCK_MS)
             self._note_lag(entries)
@@ -106,12 +106,12 @@ class Feed(Generic[M]):
             await self._handle(readable, again=self._consumer.again)
 
     def _note_lag(self, entries: list[Entry]) -> None:
-        if len(entries) >= self._batch and _age(entries[-1]) > ABREAST:
-            self.abreast_since = None
-        elif self.abreast_since is None:
-            self.abreast_since = time.monotonic()
+        if len(entries) >= self._batch and _age(entries[-1]) > MAX_LAG:
+            self.caught_up_since = None
+        elif self.caught_up_since is None:
+            self.caught_up_since = time.monotonic()
 
-    async def _left_behind(self) -> list[Entry]:
+    async def _claim_abandoned(self) -> list[Entry]:
         now = time.monotonic()
         if now - self._claimed_at < CLAIM_EVERY:
             return []
@@ -119,7 +119,7 @@ class Feed(Generic[M]):
         return await self._consumer.claim()
 
     async def _without_gaps(self, entries: list[Entry]) -> list[Entry]:
-        """Give up what Redis had to drop, because its bound was reached, before we could write it."""
+        """Give up entries that Redis dropped at the bound of the stream before they were written."""
         gone = [entry for entry in entries if not entry.data]
         if gone:
             log.error("%s: %d entries were dropped from the bus before they were recorded", self._name, len(gone))
@@ -130,7 +130,7 @@ class Feed(Generic[M]):
         try:
             return self._decode(entry)
         except UnreadableMessage as error:
-            await self._bury(entry, f"unreadable: {error}")
+            await self._dead_letter(entry, f"unreadable: {error}")
             return None
 
     async def _handle(self, batch: Sequence[tuple[Entry, M]], *, again: bool) -> None:
@@ -150,37 +150,37 @@ class Feed(Generic[M]):
                 return await self._commit([(entry, message)], again=True)
             except (BusUnavailable, DatabaseUnavailable):
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the others must not wait for ever
+            except Exception as error:  # noqa: BLE001 - one bad entry must not block the others
                 if attempt == MAX_DELIVERIES:
-                    return await self._bury(entry, f"failed {attempt} times: {type(error).__name__}: {error}")
+                    return await self._dead_letter(entry, f"failed {attempt} times: {type(error).__name__}: {error}")
             await backoff.pause()
         return None
 
     async def _commit(self, batch: Sequence[tuple[Entry, M]], *, again: bool) -> None:
         async with self._database.transaction() as connection:
-            told = await self._write(connection, [message for _, message in batch], again=again)
-        # Not in the transaction of the acknowledgement: Redis would do nothing else until all of them are in.
-        await publish_changes(self._redis, told.changes)
+            publication = await self._write(connection, [message for _, message in batch], again=again)
+        # Not in the transaction of the acknowledgement: it would block Redis until all changes are in.
+        await publish_changes(self._redis, publication.changes)
         await self._consumer.acknowledge(
-            [entry for entry, _ in batch], lambda pipe: queue_receipts(pipe, told.receipts)
+            [entry for entry, _ in batch], lambda pipe: queue_receipts(pipe, publication.receipts)
         )
 
-    async def _bury(self, entry: Entry, reason: str) -> None:
+    async def _dead_letter(self, entry: Entry, reason: str) -> None:
         log.error("%s: entry %s goes to the dead letters: %s", self._name, entry.position.decode(), reason)
-        await self._consumer.bury(entry, reason)
+        await self._consumer.dead_letter(entry, reason)
 
-    def _ill(self, error: Exception) -> None:
-        self.abreast_since = None
-        if self._trouble != type(error).__name__:
-            self._trouble = type(error).__name__
+    def _note_outage(self, error: Exception) -> None:
+        self.caught_up_since = None
+        if self._outage != type(error).__name__:
+            self._outage = type(error).__name__
             log.warning("%s: waiting, nothing is lost: %s", self._name, error)
 
-    def _well(self) -> None:
-        if self._trouble:
-            log.info("%s: going on", self._name)
-        self._trouble = ""
+    def _note_recovery(self) -> None:
+        if self._outage:
+            log.info("%s: reading again", self._name)
+        self._outage = ""
 
 
 def _age(entry: Entry) -> float:
-    """Seconds; a position begins with the milliseconds at which Redis took the entry, by its own clock."""
+    """Seconds since Redis took the entry; a position begins with that time in milliseconds, by the clock of Redis."""
     return time.time() - int(entry.position.split(b"-")[0]) / 1000

@@ -1,4 +1,4 @@
-"""Cancels as intents, in Redis, where every controller finds them: written down with the record, put back from it."""
+"""Intents of cancels in Redis, where every controller reads them: written with the record, restored from it."""
 
 import logging
 from collections.abc import Collection
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class Intents:
-    """What Redis is to know of the tasks that are to be refused for `seconds` after their cancel."""
+    """The tasks to be refused for `seconds` after their cancel, kept in Redis."""
 
     def __init__(self, redis: Redis, database: Database, seconds: float) -> None:
         self._redis = redis
@@ -22,10 +22,10 @@ class Intents:
         self._follower = Follower(redis)
 
     async def keep(self, connection: Connection, command_ids: Collection[str]) -> None:
-        """Have the tasks of these cancels refused everywhere; before the commit that calls any of them failed.
+        """Have the tasks of these cancels refused everywhere; call it before the commit that marks them as failed.
 
         Raises:
-            BusUnavailable: Redis is away.
+            BusUnavailable: Redis is unavailable.
         """
         if not command_ids:
             return
@@ -33,7 +33,7 @@ class Intents:
         await remember(self._redis, {task_id: until(at, self._seconds) for task_id, at in since.items()})
 
     async def restore(self) -> None:
-        """Put back what a Redis lacks that was emptied or set back, or that we see for the first time.
+        """Write the intents again that are missing in a Redis that was emptied, restored from a backup, or is new.
 
         Raises:
             BusUnavailable, DatabaseUnavailable: try again later.

@@ -1,4 +1,4 @@
-"""The composition root: what a reconciler is made of."""
+"""The service: composition root of a reconciler."""
 
 import asyncio
 import logging
@@ -14,16 +14,16 @@ from signalbox.postgres.migrate import migrate
 from signalbox.postgres.pool import Database, open_database
 from signalbox.service import Backoff, background
 from signalbox.settings import Settings
-from signalbox_reconciler.audit import auditing
-from signalbox_reconciler.intake import intake
+from signalbox_reconciler.audit import command_feed
+from signalbox_reconciler.intake import event_feed
 from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.sweep import Sweep
 
 log = logging.getLogger(__name__)
 
-#: The name under which our migrations are remembered, and the package that holds them.
+#: The name under which our migrations are recorded, and the package that holds them.
 SERVICE, MIGRATIONS = "reconciler", "signalbox_reconciler.migrations"
-#: Intake, audit and sweep, and one to spare.
+#: One each for intake, audit and sweep, and one to spare.
 CONNECTIONS = 4
 #: Seconds for which `--migrate-only` waits for PostgreSQL.
 MIGRATE_WAIT = 60.0
@@ -31,10 +31,10 @@ MIGRATE_WAIT = 60.0
 
 @asynccontextmanager
 async def reconciler(settings: Settings) -> AsyncIterator[None]:
-    """A reconciler that runs for as long as the block; PostgreSQL and Redis may come later, and go.
+    """Run a reconciler for the duration of the block; PostgreSQL and Redis may start later, and restart.
 
     Raises:
-        SettingsError: there is no address of PostgreSQL.
+        SettingsError: SIGNALBOX_DATABASE_URL is not set.
         MigrationError: the tables cannot be brought up to date.
     """
     async with open_record(settings) as database, aclosing(connect(settings.redis_url)) as redis:
@@ -48,10 +48,10 @@ async def reconciler(settings: Settings) -> AsyncIterator[None]:
 
 
 async def migrate_only(settings: Settings) -> None:
-    """Bring the tables up to date, waiting for PostgreSQL if need be.
+    """Bring the tables up to date; wait for PostgreSQL first.
 
     Raises:
-        DatabaseUnavailable: it did not come within a minute.
+        DatabaseUnavailable: PostgreSQL did not answer within a minute.
         MigrationError: the tables cannot be brought up to date.
     """
     async with open_record(settings) as database:
@@ -64,7 +64,7 @@ async def migrate_only(settings: Settings) -> None:
 
 @asynccontextmanager
 async def open_record(settings: Settings) -> AsyncIterator[Database]:
-    """The pool on the record."""
+    """The connection pool of the record."""
     if not settings.database_url:
         raise SettingsError(
             "SIGNALBOX_DATABASE_URL is not set; set it to the address of PostgreSQL,"
@@ -77,14 +77,14 @@ async def open_record(settings: Settings) -> AsyncIterator[Database]:
 
 
 async def _migrate(database: Database) -> None:
-    backoff, told = Backoff(0.1, 1.0), False
+    backoff, logged = Backoff(0.1, 1.0), False
     while True:
         try:
             applied = await migrate(database, SERVICE, MIGRATIONS)
         except DatabaseUnavailable as error:
-            if not told:
+            if not logged:
                 log.warning("waiting for PostgreSQL: %s", error)
-            told = True
+            logged = True
             await backoff.pause()
         else:
             log.info("the tables are up to date; applied now: %s", ", ".join(map(str, applied)) or "nothing")
@@ -94,12 +94,12 @@ async def _migrate(database: Database) -> None:
 async def _reconcile(settings: Settings, redis: Redis, database: Database) -> None:
     member = f"{settings.hostname}-{os.getpid()}"
     intents = Intents(redis, database, settings.remember_cancelled)
-    events = intake(redis, database, member, intents)
-    commands = auditing(redis, database, member, settings.key, intents)
+    events = event_feed(redis, database, member, intents)
+    commands = command_feed(redis, database, member, settings.key, intents)
     sweep = Sweep(
         redis,
         database,
-        lambda: events.abreast_since,
+        lambda: events.caught_up_since,
         intents,
         lost_after=settings.lost_after,
         remember_cancelled=settings.remember_cancelled,

@@ -1,4 +1,4 @@
-"""What no message will say: silence."""
+"""Sweep of the record in rounds: acts on what no event reports, such as silent hosts and deadlines that passed."""
 
 import asyncio
 import logging
@@ -13,8 +13,8 @@ from signalbox.errors import BusUnavailable, DatabaseUnavailable
 from signalbox.messages.views import Change
 from signalbox.postgres.pool import Database
 from signalbox_reconciler.intents import Intents
-from signalbox_reconciler.store import Shown
-from signalbox_reconciler.store.silence import SILENCE, looks
+from signalbox_reconciler.store import ChangedViews
+from signalbox_reconciler.store.checks import HOST_TIMEOUT, checks
 from signalbox_reconciler.trim import forget_members, trim
 
 log = logging.getLogger(__name__)
@@ -24,56 +24,56 @@ EVERY = 1.0
 
 
 class Sweep:
-    """Looks at the record in rounds; several reconcilers may do so side by side.
+    """Runs the checks of the record in rounds; several reconcilers may do so side by side.
 
-    `abreast_since` tells since when (monotonic seconds) events are read as soon as they are said, or none: while
-    we do not listen ourselves, nobody else is silent.
+    `caught_up_since` returns the monotonic time since which events are read as soon as they are published, or None.
+    While our own feed lags, no host counts as silent.
     """
 
     def __init__(
         self,
         redis: Redis,
         database: Database,
-        abreast_since: Callable[[], float | None],
+        caught_up_since: Callable[[], float | None],
         intents: Intents,
         *,
         lost_after: float,
         remember_cancelled: float,
     ) -> None:
-        """For the durations, in seconds, see `looks`."""
-        self._looks = looks(lost_after, remember_cancelled)
+        """For the durations, in seconds, see `store.checks.checks`."""
+        self._checks = checks(lost_after, remember_cancelled)
         self._intents = intents
         self._redis = redis
         self._database = database
-        self._abreast_since = abreast_since
-        self._untold: dict[tuple[str, str], Change] = {}
+        self._caught_up_since = caught_up_since
+        self._unpublished: dict[tuple[str, str], Change] = {}
 
     async def run(self) -> None:
-        """Sweep until cancelled; an outage is noticed and told by the feeds."""
+        """Sweep until cancelled; the feeds log outages."""
         while True:
             try:
                 await self.round()
             except (BusUnavailable, DatabaseUnavailable) as error:
-                log.debug("a round was left out: %s", error)
+                log.debug("skipped a round: %s", error)
             await asyncio.sleep(EVERY)
 
     async def round(self) -> None:
-        """Look once."""
-        if self._listening():
-            for look in self._looks:
-                seen = Shown()
+        """Run every check once."""
+        if self._caught_up():
+            for check in self._checks:
+                changed = ChangedViews()
                 async with self._database.transaction() as connection:
-                    await look(connection, seen)
-                self._untold.update({(change.kind, change.key): change for change in seen.changes()})
-        if self._untold:
-            await publish_changes(self._redis, self._untold.values())
-            self._untold.clear()
+                    await check(connection, changed)
+                self._unpublished.update({(change.kind, change.key): change for change in changed.changes()})
+        if self._unpublished:
+            await publish_changes(self._redis, self._unpublished.values())
+            self._unpublished.clear()
         await self._intents.restore()
         trimmed = await trim(self._redis, names.EVENTS)
-        log.debug("swept; events that everybody has handled, removed from the bus: %d", trimmed)
+        log.debug("swept; removed %d events that every group has handled from the bus", trimmed)
         for stream in (names.EVENTS, names.COMMANDS):
             await forget_members(self._redis, stream, names.RECONCILER_GROUP)
 
-    def _listening(self) -> bool:
-        since = self._abreast_since()
-        return since is not None and time.monotonic() - since > SILENCE
+    def _caught_up(self) -> bool:
+        since = self._caught_up_since()
+        return since is not None and time.monotonic() - since > HOST_TIMEOUT

@@ -1,4 +1,4 @@
-"""Keeping Redis small: what every group has handled may go, and nothing else."""
+"""Trim of the streams in Redis: removes only what every group has handled."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,33 +8,32 @@ from redis.exceptions import ResponseError
 
 from signalbox.bus.connection import speaking
 
-#: Milliseconds after which a member of a group that holds nothing and reads nothing is forgotten; one that lives
-#: reads every second.
+#: Milliseconds after which a member that holds nothing and reads nothing is removed; a live one reads every second.
 FORGET_AFTER_MS = 3_600_000
 
 
 async def trim(redis: Redis, stream: str) -> int:
-    """Remove the entries of `stream` that lie behind every group; answer how many."""
-    async with speaking(), _looking_again_later():
+    """Remove the entries of `stream` that every group has handled; return how many."""
+    async with speaking(), _ignoring_missing():
         groups = await redis.xinfo_groups(stream)
         if groups:
             kept_from = min([await _first_needed(redis, stream, group) for group in groups], key=_order)
-            # In whole blocks, and without Redis' limit on the work: it is not much, and we must keep up.
+            # In whole blocks, and without Redis' limit on the work: the rounds are frequent, and must keep up.
             return int(await redis.xtrim(stream, minid=kept_from, approximate=True, limit=0))
     return 0
 
 
 async def forget_members(redis: Redis, stream: str, group: str) -> None:
     """Remove the members of a group that are long gone and hold nothing."""
-    async with speaking(), _looking_again_later():
+    async with speaking(), _ignoring_missing():
         for member in await redis.xinfo_consumers(stream, group):
             if member["pending"] == 0 and member["idle"] > FORGET_AFTER_MS:
                 await redis.xgroup_delconsumer(stream, group, member["name"])
 
 
 @asynccontextmanager
-async def _looking_again_later() -> AsyncIterator[None]:
-    """Let the stream or its group be missing: not made yet, or Redis was emptied while we looked."""
+async def _ignoring_missing() -> AsyncIterator[None]:
+    """Ignore that the stream or its group is missing: not created yet, or Redis was emptied meanwhile."""
     try:
         yield
     except ResponseError as error:

@@ -1,7 +1,7 @@
 """Reading a stream as one member of a consumer group: at least once, in batches, surviving a lost server.
 
 The rules: what a former life of this consumer left unacknowledged comes first; what a dead sibling left is
-claimed; an entry that keeps failing is buried with its reason; a group that vanished (FLUSHALL, an empty
+claimed; an entry that keeps failing becomes a dead letter with its reason; a group that vanished (FLUSHALL, an empty
 restart) is made again from the beginning of the stream, so that nothing published since is skipped.
 """
 
@@ -22,7 +22,7 @@ from signalbox.errors import BusUnavailable
 BLOCK_MS = 2000
 #: Entries that another consumer holds for longer than this, in milliseconds, are taken over.
 CLAIM_AFTER_MS = 30_000
-#: Deliveries after which an entry is buried.
+#: Deliveries after which an entry becomes a dead letter.
 MAX_DELIVERIES = 5
 #: Entries kept on a dead-letter stream.
 DEAD_LENGTH = 10_000
@@ -184,7 +184,7 @@ class Consumer:
             return 0
         return int(pending[0]["times_delivered"]) if pending else 0
 
-    async def bury(self, entry: Entry, reason: str) -> None:
+    async def dead_letter(self, entry: Entry, reason: str) -> None:
         """Move an entry that nobody can handle to the dead-letter stream, with the reason."""
         fields: dict[FieldT, EncodableT] = {"data": entry.data, "reason": reason, "position": entry.position}
         async with speaking(), self._redis.pipeline(transaction=True) as pipe:

@@ -33,7 +33,7 @@ class RabbitMQ(EmbeddedServer):
     name = "RabbitMQ"
     #: Six of them on an idle machine.
     start_deadline = 60.0
-    farewell = ((signal.SIGTERM, 15.0),)
+    stop_steps = ((signal.SIGTERM, 15.0),)
 
     def __init__(self, data: Path) -> None:
         super().__init__(data, Child("rabbitmq", data))

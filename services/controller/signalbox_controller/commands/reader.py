@@ -62,10 +62,10 @@ class Reader:
         try:
             await self._dispatcher.take(entry)
         except Unacceptable as reason:
-            await self._consumer.bury(entry, str(reason))
+            await self._consumer.dead_letter(entry, str(reason))
         except Exception as error:
             log.exception("Entry %s: our own code failed", entry.position.decode())
-            await self._consumer.bury(entry, f"the controller failed at it: {error!r}")
+            await self._consumer.dead_letter(entry, f"the controller failed at it: {error!r}")
         else:
             await self._consumer.acknowledge([entry])
 

@@ -1,4 +1,4 @@
-"""Pure: a batch of events becomes the rows that they amount to."""
+"""Fold of a batch of events into the rows that they amount to; pure."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -26,7 +26,7 @@ from signalbox.messages.events import (
 from signalbox_reconciler.fold import answers, hosts, tasks
 from signalbox_reconciler.fold.batch import Batch
 
-#: Exactly one for each event; a test sees to it.
+#: Exactly one for each event; a test checks that.
 EVENT_HANDLERS: dict[type[Event], Callable[[Any, Batch], None]] = {
     TaskReceived: tasks.received,
     TaskStarted: tasks.started,

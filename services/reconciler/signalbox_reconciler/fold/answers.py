@@ -1,4 +1,4 @@
-"""What events say of commands."""
+"""Answers of hosts to commands, and commands given on a host: events as rows."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from signalbox_reconciler.fold.rows import AnswerRow, VerdictRow
 
 
 def command_done(event: CommandDone, batch: Batch) -> None:
-    """A host did its part."""
+    """A host carried out its part of the command."""
     batch.add_answer(
         AnswerRow(
             command_id=event.command_id,
@@ -22,31 +22,29 @@ def command_done(event: CommandDone, batch: Batch) -> None:
             at=event.at,
         )
     )
-    for told in _told(event):
+    for single in _task_verdicts(event):
         batch.add_verdict(
             VerdictRow(
                 command_id=event.command_id,
-                task_id=told.task_id,
+                task_id=single.task_id,
                 host=event.host,
-                verdict=told.verdict,
-                weight=GRAVITY.index(told.verdict),
-                detail=told.detail,
+                verdict=single.verdict,
+                weight=GRAVITY.index(single.verdict),
+                detail=single.detail,
                 at=event.at,
             )
         )
 
 
-def _told(event: CommandDone) -> Iterator[TaskVerdict]:
-    """What it says of single tasks; that one is not there says nothing about it."""
+def _task_verdicts(event: CommandDone) -> Iterator[TaskVerdict]:
+    """Its verdicts on single tasks; that a task is not on this host is none."""
     if event.task_id is not None and event.verdict != "unknown":
         yield TaskVerdict(task_id=event.task_id, verdict=event.verdict, detail=event.detail)
-    for told in event.tasks:
-        if told.verdict != "unknown":
-            yield told
+    yield from (single for single in event.tasks if single.verdict != "unknown")
 
 
 def command_refused(event: CommandRefused, batch: Batch) -> None:
-    """A host would not do it."""
+    """A host refused the command."""
     batch.add_answer(
         AnswerRow(
             command_id=event.command_id,
@@ -60,5 +58,5 @@ def command_refused(event: CommandRefused, batch: Batch) -> None:
 
 
 def command_given(event: CommandGiven, batch: Batch) -> None:
-    """Somebody on a host gave a command there; it did not come over the bus."""
+    """A command was given on the host itself; it did not come over the bus."""
     batch.add_command(audit(event.command))

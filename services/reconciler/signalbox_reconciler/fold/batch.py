@@ -1,4 +1,4 @@
-"""The sum of a batch of events: at most one row for each key."""
+"""Batch of rows that events amount to: at most one row for each key."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 class Batch(msgspec.Struct):
-    """Rows by their keys; the upserts rely on there being one of each."""
+    """Rows by their keys; the upserts need distinct keys."""
 
     tasks: dict[str, TaskRow] = {}
     #: By task id and run.
@@ -27,7 +27,7 @@ class Batch(msgspec.Struct):
     answers: dict[tuple[str, str], AnswerRow] = {}
     #: By command id, task id and host.
     verdicts: dict[tuple[str, str, str], VerdictRow] = {}
-    #: Those that were given on a host itself.
+    #: Commands that were given on a host itself.
     commands: dict[str, CommandRow] = {}
 
     def add_task(self, row: TaskRow) -> None:
@@ -55,11 +55,11 @@ class Batch(msgspec.Struct):
         _add(self.answers, (row.command_id, row.host), row, merge_answer)
 
     def add_verdict(self, row: VerdictRow) -> None:
-        """Merge what was said of a task."""
+        """Merge a verdict on a task."""
         _add(self.verdicts, (row.command_id, row.task_id, row.host), row, merge_answer)
 
     def add_command(self, row: CommandRow) -> None:
-        """Take in a command; the same one again says nothing new."""
+        """Add a command; a repeated one changes nothing."""
         self.commands[row.command_id] = row
 
 

@@ -1,4 +1,4 @@
-"""Pure: a command from the bus as a line of the audit trail."""
+"""Commands from the bus as rows of the audit trail; pure."""
 
 from datetime import datetime, timedelta
 
@@ -13,12 +13,12 @@ from signalbox.messages.commands import (
     StopProcesses,
 )
 
-#: Seconds that a command may take beyond its deadlines until we no longer wait for an answer.
+#: Seconds beyond its deadlines after which no answer to a command is awaited.
 SLACK = 5.0
-#: Seconds that a start, or what only the hosts know the time-out of, may take.
-UNTOLD = 60.0
+#: Seconds that a start may take, or a command whose time-out only the hosts know.
+DEFAULT_DURATION = 60.0
 #: Seconds that a restart of everything, one process after the other, may take.
-RESTART = 3600.0
+RESTART_DURATION = 3600.0
 
 FORGED = "It is not signed with this installation's key, so no host obeys it; it claimed to be command {}"
 
@@ -29,9 +29,9 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
     command_id: str
     command: str
     target: str
-    #: Of a properly signed cancel.
+    #: The tasks of a cancel with a valid signature.
     task_ids: tuple[str, ...] = ()
-    #: Those that it names, one a line.
+    #: The hosts that it names, one a line.
     hosts: str = ""
     issued_by: str
     issued_from: str
@@ -45,12 +45,12 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def tasks_total(self) -> int:
-        """How many tasks it is about; none if it is no cancel."""
+        """Number of its tasks; 0 unless it is a cancel."""
         return len(self.task_ids)
 
 
 def audit(command: AnyCommand) -> CommandRow:
-    """The line of a properly signed command."""
+    """The row of a command with a valid signature."""
     return CommandRow(
         command_id=command.command_id,
         command=type(command).__name__,
@@ -67,7 +67,7 @@ def audit(command: AnyCommand) -> CommandRow:
 
 
 def audit_forged(command: AnyCommand, position: str) -> CommandRow:
-    """The line of a command without a valid signature: under an id of its own, for the one it bears may be stolen."""
+    """The row of a command without a valid signature: under a new id, as the one it bears may be stolen."""
     changes = {
         "command_id": f"forged:{position}",
         "task_ids": (),
@@ -101,12 +101,12 @@ def _target(command: AnyCommand) -> str:
 def _duration(command: AnyCommand) -> float:
     match command:
         case CancelTask():
-            return UNTOLD if command.grace is None else command.grace
+            return DEFAULT_DURATION if command.grace is None else command.grace
         case CancelTasks():
-            return UNTOLD + (command.grace or 0.0)
+            return DEFAULT_DURATION + (command.grace or 0.0)
         case StopProcesses():
-            return UNTOLD if command.timeout is None else command.timeout
+            return DEFAULT_DURATION if command.timeout is None else command.timeout
         case StartProcesses():
-            return UNTOLD
+            return DEFAULT_DURATION
         case RestartProcesses():
-            return RESTART
+            return RESTART_DURATION

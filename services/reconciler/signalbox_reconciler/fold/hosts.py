@@ -1,4 +1,4 @@
-"""What events say of hosts and of the processes on them."""
+"""Hosts and their processes: events as rows."""
 
 import logging
 from datetime import datetime
@@ -11,15 +11,15 @@ log = logging.getLogger(__name__)
 
 
 def process_changed(event: ProcessChanged, batch: Batch) -> None:
-    """A process is in another state."""
+    """A process changed its state."""
     batch.add_process(_process(event, event.host, event.at))
 
 
 def host_seen(event: HostSeen, batch: Batch) -> None:
-    """A controller is there, and this is all that it supervises."""
+    """A heartbeat of a controller, with all that it supervises."""
     batch.add_host(HostRow(name=event.host, online=True, at=event.at))
     for process in event.processes:
-        # It may have changed long ago, but it is so now.
+        # The state may be older than this heartbeat, which confirms it.
         batch.add_process(_process(process, event.host, max(event.at, process.at)))
     batch.add_snapshot(
         SnapshotRow(
@@ -33,12 +33,12 @@ def host_seen(event: HostSeen, batch: Batch) -> None:
 
 
 def host_left(event: HostLeft, batch: Batch) -> None:
-    """A controller said goodbye."""
+    """A controller shut down."""
     batch.add_host(HostRow(name=event.host, online=False, at=event.at))
 
 
 def events_lost(event: EventsLost, batch: Batch) -> None:  # noqa: ARG001 - a handler like the others
-    """Nothing to write: the next snapshots repair what can be repaired."""
+    """Log only: the next snapshots repair what can be repaired."""
     log.warning("%s on %s had to drop %d events while its controller was away", event.worker, event.host, event.count)
 
 

@@ -1,4 +1,4 @@
-"""Two rows of one key become one."""
+"""Merge of two rows of one key."""
 
 from datetime import datetime
 from typing import TypeVar
@@ -35,7 +35,7 @@ def merge_answer(one: Answer, other: Answer) -> Answer:
 
 
 def latest(one: Timed, other: Timed) -> Timed:
-    """The later one."""
+    """The later row."""
     return other if other.at > one.at else one
 
 

@@ -1,7 +1,7 @@
-"""What a batch of events says of the record, one row for each key, and how two rows of one key become one.
+"""Rows of the record that a batch of events amounts to, one for each key, and their order when merged.
 
 Merging is commutative, associative and idempotent, and the SQL of `store` merges a row into the table by the same
-rules. That is why events may come twice, late, out of order and cut into any batches.
+rules. So events may arrive twice, late, out of order, and in any batches.
 """
 
 from datetime import datetime
@@ -14,7 +14,7 @@ from signalbox.messages.receipts import Verdict
 
 
 class Phase(IntEnum):
-    """How far a run has come; within a run it never goes back."""
+    """Phase of a run; within a run it only increases."""
 
     RECEIVED = 1
     STARTED = 2
@@ -24,11 +24,11 @@ class Phase(IntEnum):
 
 
 class Fact(msgspec.Struct, kw_only=True):
-    """What one event says of one run; of two facts the one with the greater `order` is shown."""
+    """State of one run according to one event; of two facts the one with the greater `order` is shown."""
 
     run: str
     phase: int
-    #: Whether somebody saw it, or it was inferred.
+    #: True when observed, False when inferred.
     confirmed: bool = True
     #: Decides between facts that are equal otherwise; see `precedence`.
     precedence: int
@@ -40,13 +40,13 @@ class Fact(msgspec.Struct, kw_only=True):
     worker: str | None
     finished_at: datetime | None = None
 
-    # What all facts about one run add up to.
+    # Accumulated over all facts about one run.
     started_at: datetime | None = None
     pid: int | None = None
 
     @property
     def order(self) -> tuple[str, bool, bool, int, int]:
-        """The rank among the facts about the same key: any end that was seen is above one that was inferred."""
+        """The rank among the facts about the same key: any observed end ranks above an inferred one."""
         return (self.run, self.over, self.confirmed, self.phase, self.precedence)
 
     @property
@@ -62,7 +62,7 @@ class TaskRow(Fact, kw_only=True):
     cancel_signal: str | None = None
     cancel_kill_at: datetime | None = None
 
-    # What describes the task, from the event that knows most of it: the one with the greatest `details_key`.
+    # Description of the task, from the event with the greatest `details_key`, which has the most of it.
     details_key: str
     name: str
     celery_name: str
@@ -73,7 +73,7 @@ class TaskRow(Fact, kw_only=True):
     root_id: str | None = None
     parent_id: str | None = None
 
-    #: The earliest time at which anybody saw anything of it.
+    #: The earliest time at which it was observed.
     created_at: datetime
 
 
@@ -113,7 +113,7 @@ class HostRow(msgspec.Struct, kw_only=True):
 
 
 class SnapshotRow(msgspec.Struct, kw_only=True):
-    """The latest that a host said of all that runs on it."""
+    """The latest list of all that runs on a host."""
 
     host: str
     at: datetime
@@ -126,7 +126,7 @@ class SnapshotRow(msgspec.Struct, kw_only=True):
 
 
 class AnswerRow(msgspec.Struct, kw_only=True):
-    """What a host said of a command; the one with the greater weight, then the later one, is kept."""
+    """A host's answer to a command; the one with the greater weight, then the later one, is kept."""
 
     command_id: str
     host: str
@@ -137,7 +137,7 @@ class AnswerRow(msgspec.Struct, kw_only=True):
 
 
 class VerdictRow(AnswerRow, kw_only=True):
-    """What a host said of one task that a cancel is about, if it said anything."""
+    """A host's verdict on one task of a cancel."""
 
     task_id: str
 
@@ -147,12 +147,12 @@ def microseconds(at: datetime) -> int:
     return round(at.timestamp() * 1_000_000)
 
 
-#: More than any time in microseconds: of ends that nobody saw, one that was told of beats one that was guessed.
-TOLD = 1 << 61
+#: More than any time in microseconds: of ends that were not observed, a reported one beats a guessed one.
+REPORTED = 1 << 61
 
 
 def precedence(phase: int, at: datetime, certainty: Certainty = "seen") -> int:
-    """Between equal facts: of ends the first one, of all else the latest one."""
+    """Order of facts that are equal otherwise: of ends the first one, of all else the latest one."""
     if phase != Phase.FINISHED:
         return microseconds(at)
-    return (TOLD if certainty == "told" else 0) - microseconds(at)
+    return (REPORTED if certainty == "told" else 0) - microseconds(at)

@@ -1,4 +1,4 @@
-"""What each event about a task says of its row, and of the row of its run."""
+"""Tasks and their runs: events as rows."""
 
 from datetime import datetime, timedelta
 from typing import TypedDict
@@ -19,32 +19,32 @@ from signalbox.messages.events import (
 from signalbox_reconciler.fold.batch import Batch
 from signalbox_reconciler.fold.rows import LogRow, Phase, TaskRow, microseconds, precedence
 
-#: What the log of a run says that gave its task back to the queue.
+#: The error in the log of a run that was requeued.
 REQUEUED = "Given back to its queue, to be run again"
-#: What the key of a run that a child began is made of; see `TaskEvent`.
+#: Number of parts in the key of a run that a child began; see `TaskEvent`.
 RUN_PARTS = 4
-#: What a process is sent; greenlets get none.
+#: Signals sent to a process; greenlets get none.
 SIGNALS = frozenset({"TERM", "KILL"})
 
 
 def received(event: TaskReceived, batch: Batch) -> None:
-    """Pending: a worker holds it."""
-    row = _task(event, Phase.RECEIVED, "pending", knows=2)
+    """The task is pending in a worker."""
+    row = _task(event, Phase.RECEIVED, "pending", details=2)
     row.args, row.kwargs, row.eta = event.args, event.kwargs, event.eta
     row.root_id, row.parent_id = event.root_id, event.parent_id
     batch.add_task(row)
 
 
 def started(event: TaskStarted, batch: Batch) -> None:
-    """Running."""
-    row = _task(event, Phase.STARTED, "running", knows=1)
+    """The task is running."""
+    row = _task(event, Phase.STARTED, "running", details=1)
     row.args, row.kwargs = event.args, event.kwargs
     batch.add_task(row)
     batch.add_log(_log(event, Phase.STARTED))
 
 
 def signalled(event: TaskSignalled, batch: Batch) -> None:
-    """Still running, but a signal was sent."""
+    """The task is still running after a signal was sent."""
     row = _task(event, Phase.STARTED, "running")
     row.cancel_signal, row.cancel_kill_at = event.signal, event.kill_at
     batch.add_task(row)
@@ -60,30 +60,30 @@ def retried(event: TaskRetried, batch: Batch) -> None:
 
 
 def requeued(event: TaskRequeued, batch: Batch) -> None:
-    """The run gave up its task, which is pending again."""
+    """The run gave its task back; the task is pending again."""
     batch.add_task(_task(event, Phase.WAITING, "pending"))
     _end_log(event, Phase.WAITING, batch, "failed", event.outcome, event.error or REQUEUED)
 
 
 def succeeded(event: TaskSucceeded, batch: Batch) -> None:
-    """Completed."""
+    """The task completed."""
     _end_task(event, batch, "completed", event.outcome)
     _end_log(event, Phase.FINISHED, batch, "completed", event.outcome)
 
 
 def failed(event: TaskFailed, batch: Batch) -> None:
-    """Failed, and no more runs."""
+    """The task failed, without a retry."""
     _end_task(event, batch, "failed", event.outcome, event.error)
     _end_log(event, Phase.FINISHED, batch, "failed", event.outcome, event.error, event.traceback)
 
 
 def dropped(event: TaskDropped, batch: Batch) -> None:
-    """Failed before it ran, so there is no log."""
+    """The task failed before it ran, so there is no log."""
     _end_task(event, batch, "failed", event.outcome, event.error)
 
 
 def cancelled(event: TaskCancelled, batch: Batch) -> None:
-    """Failed, because it was ended on purpose and seen dead."""
+    """The task failed because it was cancelled, with proof of its end."""
     signal = event.signal if event.signal in SIGNALS else None
     _end_task(event, batch, "failed", "cancelled", event.error, signal=signal)
     _end_log(event, Phase.FINISHED, batch, "failed", "cancelled", event.error)
@@ -113,7 +113,7 @@ def _end_log(
     traceback: str = "",
 ) -> None:
     if event.run.count(".") < RUN_PARTS - 1:
-        return  # no child ran it: the key tells of retries, and of a redelivery perhaps
+        return  # no child ran it: the key has only retries, and perhaps a redelivery
     row = _log(event, phase)
     row.status, row.outcome, row.error, row.traceback = status, outcome, error, traceback or None
     row.finished_at = _ended_at(event)
@@ -121,7 +121,7 @@ def _end_log(
 
 
 def _ended_at(event: TaskEvent) -> datetime:
-    """By the child's own count: a worker that has lost its broker hears of the end when it is connected again."""
+    """The end by the child's own clock: a worker that lost its broker processes it only when it is connected again."""
     if isinstance(event, TaskSucceeded) and event.started_at is not None and event.runtime is not None:
         return min(event.at, event.started_at + timedelta(seconds=max(0.0, event.runtime)))
     return event.at
@@ -155,15 +155,15 @@ def _common(event: TaskEvent, phase: Phase) -> _Common:
     )
 
 
-def _task(event: TaskEvent, phase: Phase, status: Status, *, knows: int = 0) -> TaskRow:
-    """The row of an event; `knows` tells how much such an event says of the task itself."""
+def _task(event: TaskEvent, phase: Phase, status: Status, *, details: int = 0) -> TaskRow:
+    """The row of an event; `details` ranks how much of the task itself such an event carries."""
     common = _common(event, phase)
     started_at = common["started_at"]
     return TaskRow(
         **common,
         status=status,
-        # The blank sorts before all that a run is made of, so that a longer run counts as the later one.
-        details_key=f"{knows}{event.run} {microseconds(event.at):017d}",
+        # The blank sorts before every character of a run, so that a longer run counts as the later one.
+        details_key=f"{details}{event.run} {microseconds(event.at):017d}",
         name=event.name,
         celery_name=event.celery_name,
         queue=event.queue,

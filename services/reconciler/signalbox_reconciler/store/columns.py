@@ -1,4 +1,4 @@
-"""Rows of Python as arrays that PostgreSQL unfolds: one statement and one round trip for any number of rows."""
+"""Columns of rows as arrays that PostgreSQL unfolds: one statement and one round trip for any number of rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter

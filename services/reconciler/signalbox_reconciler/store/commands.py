@@ -1,4 +1,4 @@
-"""The tables `commands` and `command_answers`, and what they mean for tasks."""
+"""Commands and their answers: the tables `commands` and `command_answers`."""
 
 from collections.abc import Collection, Mapping
 from itertools import groupby
@@ -6,14 +6,14 @@ from operator import itemgetter
 
 from signalbox.postgres.pool import Connection, Row
 from signalbox_reconciler.fold.commands import CommandRow
-from signalbox_reconciler.fold.conclude import EXPIRED, Conclusion, conclude, conclude_everywhere, presume
+from signalbox_reconciler.fold.conclusion import EXPIRED, Conclusion, conclude, conclude_everywhere, infer_verdicts
 from signalbox_reconciler.fold.rows import AnswerRow
-from signalbox_reconciler.store import shown
+from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import arrays, assignments, names, unnest
-from signalbox_reconciler.store.verdicts import Presumed, insert_cancels, presume_tasks, tally
+from signalbox_reconciler.store.verdicts import InferredCancel, insert_cancels, tally, write_inferred
 
-#: A command and its first answer are often recorded at the same moment, by different hands. Whoever comes second
-#: must see what the first one wrote; held until the commit.
+#: A command and its first answer are often recorded at the same moment by different reconcilers. The second must see
+#: what the first wrote, so the lock is held until the commit.
 _LOCK = """
 SELECT pg_advisory_xact_lock(1397310296, key)
 FROM (SELECT DISTINCT hashtext(id) AS key FROM unnest($1::text[]) AS id ORDER BY key) AS keys
@@ -39,7 +39,7 @@ _COMMANDS = {
 _INSERT = f"""
 INSERT INTO commands ({names(_COMMANDS)}) SELECT * FROM {unnest(_COMMANDS)}
 ON CONFLICT (command_id) DO NOTHING
-RETURNING {shown.columns("command")}
+RETURNING {views.columns("command")}
 """  # noqa: S608 - names of our own columns
 
 _ANSWERS = {
@@ -57,9 +57,9 @@ ON CONFLICT (command_id, host) DO UPDATE SET {assignments(("verdict", "weight", 
 WHERE (EXCLUDED.weight, EXCLUDED.at) > (a.weight, a.at)
 """  # noqa: S608
 
-#: One row for each answer, or one without any. Of a stop or start, hosts are expected to answer that are silent, too,
-#: if anything may run there.
-_ASKED = """
+#: One row for each answer, or a single row without one. A stop or start expects answers of silent hosts, too, if
+#: anything may run there.
+_WITH_ANSWERS = """
 SELECT c.command_id, c.tasks_total, COALESCE(c.finished_at, now()) AS now, a.host, a.verdict, a.weight,
     a.detail, a.at,
     CASE WHEN c.hosts <> '' THEN string_to_array(c.hosts, E'\\n') ELSE ARRAY(
@@ -78,12 +78,12 @@ _CONCLUDE = f"""
 UPDATE commands AS c SET {assignments(_CONCLUSION, "n.{}")}
 FROM {unnest(_CONCLUDED)} AS n ({names(_CONCLUDED)})
 WHERE c.command_id = n.command_id AND ({names(_CONCLUSION, "c.")}) IS DISTINCT FROM ({names(_CONCLUSION, "n.")})
-RETURNING {shown.columns("command", "c.")}
+RETURNING {views.columns("command", "c.")}
 """  # noqa: S608
 
-#: Answered while somebody else looked, or by hosts of which the last one has left; or about a task that waits, which
-#: needs no answer where nothing is up that could run it. Then those that came to nothing at the very moment at which
-#: somebody else recorded that their task waits.
+#: Open commands that are answered: another reconciler wrote the answer at the same moment, or the last host without
+#: an answer has left; or whose task waits, which needs no answer where no worker is up. Then cancels that were
+#: concluded as unknown at the moment at which another reconciler recorded that their task waits.
 _UNCONCLUDED = """
 (
     SELECT command_id FROM commands AS c
@@ -108,20 +108,20 @@ _OVERDUE = "SELECT command_id FROM commands WHERE state = 'issued' AND answer_by
 _EXPIRE = f"""
 UPDATE commands SET state = 'expired', detail = '{EXPIRED}', finished_at = expires_at
 WHERE command_id = ANY($1::text[]) AND state = 'issued'
-RETURNING {shown.columns("command")}
+RETURNING {views.columns("command")}
 """  # noqa: S608
 
-_SELECT = f"SELECT {shown.columns('command')} FROM commands WHERE command_id = ANY($1::text[])"  # noqa: S608
+_SELECT = f"SELECT {views.columns('command')} FROM commands WHERE command_id = ANY($1::text[])"  # noqa: S608
 
 
 async def lock_commands(connection: Connection, command_ids: Collection[str]) -> None:
-    """Wait for whoever records something about these commands at this moment; before any other lock is taken."""
+    """Lock these commands against other reconcilers; call it before any other lock is taken."""
     await connection.execute(_LOCK, list(command_ids))
 
 
-async def insert_commands(connection: Connection, rows: Collection[CommandRow], seen: shown.Shown) -> None:
-    """Put commands on the trail; what is there already stays as it is."""
-    seen.add("command", await connection.fetch(_INSERT, *arrays(_COMMANDS, rows)))
+async def insert_commands(connection: Connection, rows: Collection[CommandRow], changed: views.ChangedViews) -> None:
+    """Insert commands; existing ones stay as they are."""
+    changed.add("command", await connection.fetch(_INSERT, *arrays(_COMMANDS, rows)))
     await insert_cancels(connection, rows)
 
 
@@ -131,14 +131,13 @@ async def upsert_answers(connection: Connection, rows: Collection[AnswerRow]) ->
 
 
 async def conclude_commands(
-    connection: Connection, command_ids: Collection[str], seen: shown.Shown, *, final: bool = False
+    connection: Connection, command_ids: Collection[str], changed: views.ChangedViews, *, final: bool = False
 ) -> set[str]:
     """Bring the state of commands up to date with their answers.
 
-    With `final`, no more answers are expected. Answers the ids of tasks that cancels came to mean something else for,
-    although no host said so.
+    With `final`, no more answers are expected. Returns the ids of tasks whose inferred verdict changed.
     """
-    rows = await connection.fetch(_ASKED, list(command_ids))
+    rows = await connection.fetch(_WITH_ANSWERS, list(command_ids))
     concluded: list[tuple[str, Conclusion]] = []
     cancels: dict[str, tuple[Row, list[AnswerRow]]] = {}
     for command_id, asked in groupby(rows, key=itemgetter("command_id")):
@@ -148,11 +147,11 @@ async def conclude_commands(
             cancels[command_id] = first, answers
         elif conclusion := conclude_everywhere(answers, first["expected"], final=final):
             concluded.append((command_id, conclusion))
-    changed = await _conclude_cancels(connection, cancels, concluded, final=final) if cancels else set()
+    task_ids = await _conclude_cancels(connection, cancels, concluded, final=final) if cancels else set()
     if concluded:
         columns = [(command_id, *(getattr(c, name) for name in _CONCLUSION)) for command_id, c in concluded]
-        seen.add("command", await connection.fetch(_CONCLUDE, *zip(*columns, strict=True)))
-    return changed
+        changed.add("command", await connection.fetch(_CONCLUDE, *zip(*columns, strict=True)))
+    return task_ids
 
 
 async def _conclude_cancels(
@@ -162,40 +161,40 @@ async def _conclude_cancels(
     *,
     final: bool,
 ) -> set[str]:
-    presumed = [
-        Presumed(
+    inferred = [
+        InferredCancel(
             command_id=command_id,
-            presumption=presume(answers, row["expected"], final=final),
+            verdicts=infer_verdicts(answers, row["expected"], final=final),
             at=max((answer.at for answer in answers), default=row["now"]),
         )
         for command_id, (row, answers) in cancels.items()
     ]
-    changed = await presume_tasks(connection, presumed)
+    task_ids = await write_inferred(connection, inferred)
     for command_id, counts in (await tally(connection, cancels)).items():
         row, answers = cancels[command_id]
-        if counts.total() >= row["tasks_total"]:  # else some are forgotten, and what it came to is on the trail
+        if counts.total() >= row["tasks_total"]:  # else some cancels are deleted, and the conclusion is stored already
             concluded.append((command_id, conclude(answers, counts, row["now"])))
-    return changed
+    return task_ids
 
 
-async def select_commands(connection: Connection, command_ids: Collection[str], seen: shown.Shown) -> None:
-    """The commands as they are."""
-    seen.add("command", await connection.fetch(_SELECT, list(command_ids)))
+async def select_commands(connection: Connection, command_ids: Collection[str], changed: views.ChangedViews) -> None:
+    """Add the commands as they are."""
+    changed.add("command", await connection.fetch(_SELECT, list(command_ids)))
 
 
-async def conclude_answered(connection: Connection, seen: shown.Shown) -> set[str]:
-    """Conclude what was answered in full by now; answers what `conclude_commands` does."""
+async def conclude_answered(connection: Connection, changed: views.ChangedViews) -> set[str]:
+    """Conclude commands that are fully answered by now; return what `conclude_commands` does."""
     rows = await connection.fetch(_UNCONCLUDED)
-    return await conclude_commands(connection, [row["command_id"] for row in rows], seen) if rows else set()
+    return await conclude_commands(connection, [row["command_id"] for row in rows], changed) if rows else set()
 
 
-async def expire_commands(connection: Connection, seen: shown.Shown) -> set[str]:
-    """Give up commands to which no more answers will come; answers what `conclude_commands` does."""
+async def expire_commands(connection: Connection, changed: views.ChangedViews) -> set[str]:
+    """Expire commands that are overdue; return what `conclude_commands` does."""
     rows = await connection.fetch(_OVERDUE)
     if not rows:
         return set()
     overdue = [row["command_id"] for row in rows]
     await lock_commands(connection, overdue)
-    task_ids = await conclude_commands(connection, overdue, seen, final=True)
-    seen.add("command", await connection.fetch(_EXPIRE, overdue))
+    task_ids = await conclude_commands(connection, overdue, changed, final=True)
+    changed.add("command", await connection.fetch(_EXPIRE, overdue))
     return task_ids

@@ -1,10 +1,10 @@
-"""The table `task_logs`: one row for each run that was started."""
+"""Logs of runs: the table `task_logs`, one row for each run that was started."""
 
 from collections.abc import Collection
 
 from signalbox.postgres.pool import Connection, Row
 from signalbox_reconciler.fold.rows import LogRow
-from signalbox_reconciler.store import shown
+from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import arrays, assignments, names, unnest
 
 _KEY = {"task_id": "text", "run": "text"}
@@ -38,12 +38,12 @@ ON CONFLICT (task_id, run) DO UPDATE SET
 WHERE {_NEWER}
     OR (l.started_at, l.pid)
         IS DISTINCT FROM (LEAST(l.started_at, EXCLUDED.started_at), COALESCE(l.pid, EXCLUDED.pid))
-RETURNING {shown.columns("log")},
+RETURNING {views.columns("log")},
     xmax = 0 AND EXISTS (SELECT FROM task_logs AS o WHERE o.task_id = l.task_id AND o.run <> l.run) AS again
 """  # noqa: S608 - names of our own columns
 
 _SELECT = f"""
-SELECT {shown.columns("log")} FROM task_logs
+SELECT {views.columns("log")} FROM task_logs
 JOIN unnest($1::text[], $2::text[]) AS wanted (task_id, run) USING (task_id, run)
 """  # noqa: S608
 
@@ -59,18 +59,18 @@ FROM (
     ) AS placed
 ) AS numbered
 WHERE l.task_id = numbered.task_id AND l.run = numbered.run AND l.attempt <> numbered.attempt
-RETURNING {shown.columns("log", "l.")}
+RETURNING {views.columns("log", "l.")}
 """  # noqa: S608
 
 
 async def upsert_logs(connection: Connection, rows: Collection[LogRow]) -> list[Row]:
-    """Merge rows of distinct runs; answer what really changed, with `again`."""
+    """Merge rows of distinct runs; return what changed, with `again`."""
     ordered = sorted(rows, key=lambda row: (row.task_id, row.run))
     return await connection.fetch(_UPSERT, *arrays(_COLUMNS, ordered))
 
 
 async def number_attempts(connection: Connection, task_ids: Collection[str]) -> list[Row]:
-    """Number the runs of tasks that have several; answer what changed."""
+    """Number the runs of tasks that have several; return what changed."""
     return await connection.fetch(_NUMBER, list(task_ids))
 
 

@@ -1,10 +1,10 @@
-"""The table `tasks`: the SQL that merges rows into it by the rules of `fold.merge`."""
+"""Tasks: the SQL that merges rows into the table `tasks` by the rules of `fold.merge`."""
 
 from collections.abc import Collection
 
 from signalbox.postgres.pool import Connection, Row
 from signalbox_reconciler.fold.rows import TaskRow
-from signalbox_reconciler.store import shown
+from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import arrays, assignments, names, unnest
 
 _KEY = {"task_id": "text"}
@@ -59,7 +59,7 @@ _SET_SUMS = ",\n    ".join(
     for name, added in _ADDED.items()
 )
 
-#: `inserted`: there was no such row; `wanted`: some command was about it.
+#: `inserted`: there was no such row; `wanted`: it has a cancel.
 _UPSERT = f"""
 INSERT INTO tasks AS t ({names(_COLUMNS)}, attempt)
 SELECT {names(_COLUMNS)}, retries + 1 FROM {unnest(_COLUMNS)} AS new ({names(_COLUMNS)})
@@ -74,11 +74,11 @@ WHERE {_NEWER}
     OR EXCLUDED.details_key > t.details_key
     OR EXCLUDED.created_at < t.created_at
     OR (EXCLUDED.run = t.run AND ({names(_SUMS, "t.")}) IS DISTINCT FROM ({", ".join(_ADDED.values())}))
-RETURNING {shown.columns("task")}, xmax = 0 AS inserted,
+RETURNING {views.columns("task")}, xmax = 0 AS inserted,
     EXISTS (SELECT FROM cancels AS c WHERE c.task_id = t.task_id) AS wanted
 """  # noqa: S608 - names of our own columns
 
-_SELECT = f"SELECT {shown.columns('task')} FROM tasks WHERE task_id = ANY($1::text[])"  # noqa: S608
+_SELECT = f"SELECT {views.columns('task')} FROM tasks WHERE task_id = ANY($1::text[])"  # noqa: S608
 
 _COUNT_ATTEMPTS = f"""
 UPDATE tasks AS t SET attempt = logs.attempt, updated_at = now()
@@ -86,12 +86,12 @@ FROM (
     SELECT task_id, max(attempt) AS attempt FROM task_logs WHERE task_id = ANY($1::text[]) GROUP BY task_id
 ) AS logs
 WHERE t.task_id = logs.task_id AND t.attempt < logs.attempt
-RETURNING {shown.columns("task", "t.")}
+RETURNING {views.columns("task", "t.")}
 """  # noqa: S608
 
 
 async def upsert_tasks(connection: Connection, rows: Collection[TaskRow]) -> list[Row]:
-    """Merge rows of distinct tasks; answer what really changed, with `inserted` and `wanted`."""
+    """Merge rows of distinct tasks; return what changed, with `inserted` and `wanted`."""
     ordered = sorted(rows, key=lambda row: row.task_id)
     return await connection.fetch(_UPSERT, *arrays(_COLUMNS, ordered))
 
@@ -102,5 +102,5 @@ async def select_tasks(connection: Connection, task_ids: Collection[str]) -> lis
 
 
 async def count_attempts(connection: Connection, task_ids: Collection[str]) -> list[Row]:
-    """Bring the number of the attempt up to that of the tasks' logs; answer what changed."""
+    """Raise the attempt of tasks to that of their logs; return what changed."""
     return await connection.fetch(_COUNT_ATTEMPTS, list(task_ids))

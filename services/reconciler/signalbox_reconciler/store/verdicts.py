@@ -1,4 +1,4 @@
-"""The table `cancels`: what came of each task that a cancel is about."""
+"""Verdicts on the tasks of cancels: the table `cancels`."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -10,12 +10,12 @@ import msgspec
 
 from signalbox.postgres.pool import Connection
 from signalbox_reconciler.fold.commands import CommandRow
-from signalbox_reconciler.fold.conclude import Presumption
+from signalbox_reconciler.fold.conclusion import InferredVerdicts
 from signalbox_reconciler.fold.merge import merge_answer
 from signalbox_reconciler.fold.rows import VerdictRow
 from signalbox_reconciler.store.columns import arrays, assignments, names, unnest
 
-#: What a host said of a task may be there before the command.
+#: The verdict of a host may be recorded before the command.
 _INSERT = """
 INSERT INTO cancels AS c (task_id, command_id, issued_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
@@ -38,31 +38,30 @@ ON CONFLICT (task_id, command_id) DO UPDATE SET
 WHERE (EXCLUDED.weight, EXCLUDED.finished_at) > (c.weight, c.finished_at)
 """  # noqa: S608 - names of our own columns
 
-#: It waits in a worker without an agent, of which nothing is certain; or something may run on its host that nothing is
-#: heard of.
-_MAY_RUN_UNHEARD = """NOT t.confirmed OR EXISTS (
+#: It waits in a worker without an agent, where nothing is certain, or on a silent host with processes that may run.
+_MAY_RUN_ON_SILENT_HOST = """NOT t.confirmed OR EXISTS (
         SELECT FROM processes AS p LEFT JOIN hosts AS h ON h.name = p.host
         WHERE p.host = t.host AND p.kind = 'worker' AND p.state NOT IN ('stopped', 'fatal')
             AND h.state IS DISTINCT FROM 'online'
     )"""
 
-_PRESUMED = {
+_INFERRED = {
     "command_id": "text",
-    "elsewhere": "text",
+    "not_waiting": "text",
     "waiting": "text",
-    "unheard": "text",
+    "on_silent_host": "text",
     "at": "timestamptz",
 }
 
-#: What was presumed and has made its task failed stays so until a host knows better.
-_PRESUME = f"""
+#: An inferred verdict that made its task failed stays until a host reports another.
+_WRITE_INFERRED = f"""
 UPDATE cancels AS c SET state = n.state, finished_at = n.at
 FROM (
     SELECT c.command_id, c.task_id, k.at, CASE
-        WHEN t.status IS DISTINCT FROM 'pending' THEN k.elsewhere
-        WHEN {_MAY_RUN_UNHEARD} THEN k.unheard
+        WHEN t.status IS DISTINCT FROM 'pending' THEN k.not_waiting
+        WHEN {_MAY_RUN_ON_SILENT_HOST} THEN k.on_silent_host
         ELSE k.waiting END AS state
-    FROM {unnest(_PRESUMED)} AS k ({names(_PRESUMED)})
+    FROM {unnest(_INFERRED)} AS k ({names(_INFERRED)})
     JOIN cancels AS c USING (command_id) LEFT JOIN tasks AS t USING (task_id)
     WHERE c.weight < 0 AND c.state <> 'dropped'
 ) AS n
@@ -70,8 +69,8 @@ WHERE c.command_id = n.command_id AND c.task_id = n.task_id AND n.state <> c.sta
 RETURNING c.task_id
 """  # noqa: S608
 
-#: Cancels of tasks that now wait, and of which every host had said that they are not there.
-_RECONSIDERED = """
+#: Cancels of tasks that now wait, and that every host had reported as not there.
+_TO_RECONSIDER = """
 SELECT DISTINCT command_id FROM cancels WHERE task_id = ANY($1::text[]) AND state = 'unknown' AND weight < 0
 """
 
@@ -80,7 +79,7 @@ SELECT command_id, state, count(*) AS tasks FROM cancels WHERE command_id = ANY(
 GROUP BY command_id, state ORDER BY command_id
 """
 
-#: From when on a task is to be refused: one with an ETA waits for that first.
+#: The time from which a task is refused; one with an ETA waits for that first.
 _SINCE = "max(GREATEST(c.issued_at, t.eta)) AS since FROM cancels AS c LEFT JOIN tasks AS t USING (task_id)"
 _INTENTS_OF = f"SELECT c.task_id, {_SINCE} WHERE c.command_id = ANY($1::text[]) GROUP BY c.task_id"
 _INTENTS = f"""
@@ -89,7 +88,7 @@ WHERE c.state <> 'refused' AND GREATEST(c.issued_at, t.eta) > now() - make_inter
 GROUP BY c.task_id ORDER BY since DESC LIMIT $2
 """
 
-_FORGET = """
+_DELETE_OLD = """
 DELETE FROM cancels WHERE (task_id, command_id) IN (
     SELECT c.task_id, c.command_id FROM cancels AS c LEFT JOIN tasks AS t USING (task_id)
     WHERE COALESCE(c.issued_at, c.finished_at) < now() - make_interval(secs => $1)
@@ -99,26 +98,26 @@ DELETE FROM cancels WHERE (task_id, command_id) IN (
 """
 
 
-class Presumed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command came to for those of its tasks of which no host said anything."""
+class InferredCancel(msgspec.Struct, frozen=True, kw_only=True):
+    """The inferred verdicts of a cancel, for those of its tasks that no host reported."""
 
     command_id: str
-    presumption: Presumption
+    verdicts: InferredVerdicts
     at: datetime
 
 
 async def insert_cancels(connection: Connection, rows: Iterable[CommandRow]) -> None:
-    """Note which tasks these commands are about."""
+    """Insert the tasks of these commands."""
     about = [(task_id, row.command_id, row.issued_at) for row in rows for task_id in row.task_ids]
     if about:
         await connection.execute(_INSERT, *zip(*about, strict=True))
 
 
 async def upsert_verdicts(connection: Connection, rows: Collection[VerdictRow]) -> None:
-    """Keep the gravest that any host said of each task."""
+    """Keep the gravest verdict of any host on each task."""
     if rows:
         ordered = sorted(rows, key=_about)
-        gravest = [reduce(merge_answer, said) for _, said in groupby(ordered, key=_about)]
+        gravest = [reduce(merge_answer, verdicts) for _, verdicts in groupby(ordered, key=_about)]
         await connection.execute(_UPSERT, *arrays(_VERDICTS, gravest))
 
 
@@ -126,23 +125,23 @@ def _about(row: VerdictRow) -> tuple[str, str]:
     return row.task_id, row.command_id
 
 
-async def presume_tasks(connection: Connection, presumed: Sequence[Presumed]) -> set[str]:
-    """Note what is presumed of tasks; answer the ids of those of which something else was thought before."""
+async def write_inferred(connection: Connection, inferred: Sequence[InferredCancel]) -> set[str]:
+    """Write inferred verdicts; return the ids of the tasks whose verdict changed."""
     columns = [
-        (one.command_id, one.presumption.elsewhere, one.presumption.waiting, one.presumption.unheard, one.at)
-        for one in presumed
+        (one.command_id, one.verdicts.not_waiting, one.verdicts.waiting, one.verdicts.on_silent_host, one.at)
+        for one in inferred
     ]
-    rows = await connection.fetch(_PRESUME, *zip(*columns, strict=True))
+    rows = await connection.fetch(_WRITE_INFERRED, *zip(*columns, strict=True))
     return {row["task_id"] for row in rows}
 
 
-async def reconsidered(connection: Connection, waiting: Collection[str]) -> set[str]:
-    """The cancels that came to nothing, as far as was known before these tasks were heard of."""
-    return {row["command_id"] for row in await connection.fetch(_RECONSIDERED, list(waiting))}
+async def cancels_to_reconsider(connection: Connection, waiting: Collection[str]) -> set[str]:
+    """The cancels that found none of these tasks, before the tasks were recorded."""
+    return {row["command_id"] for row in await connection.fetch(_TO_RECONSIDER, list(waiting))}
 
 
 async def tally(connection: Connection, command_ids: Collection[str]) -> Mapping[str, Counter[str]]:
-    """For each cancel, how many of its tasks are in which state."""
+    """For each cancel, the number of its tasks by state."""
     rows = await connection.fetch(_TALLY, list(command_ids))
     tallies: dict[str, Counter[str]] = {command_id: Counter() for command_id in command_ids}
     for row in rows:
@@ -151,21 +150,21 @@ async def tally(connection: Connection, command_ids: Collection[str]) -> Mapping
 
 
 async def tasks_of(connection: Connection, command_ids: Collection[str]) -> set[str]:
-    """The tasks that cancels are about."""
+    """The tasks of these cancels."""
     rows = await connection.fetch("SELECT task_id FROM cancels WHERE command_id = ANY($1::text[])", list(command_ids))
     return {row["task_id"] for row in rows}
 
 
 async def intents_of(connection: Connection, command_ids: Collection[str]) -> dict[str, datetime]:
-    """The tasks that these cancels are about, and from when on each is to be refused."""
+    """The tasks of these cancels, with the time from which each is refused."""
     return {row["task_id"]: row["since"] for row in await connection.fetch(_INTENTS_OF, list(command_ids))}
 
 
 async def intents(connection: Connection, seconds: float, limit: int) -> dict[str, datetime]:
-    """All that are to be refused for `seconds` and still are, the latest of them."""
+    """The latest `limit` tasks that are still refused, `seconds` after their cancel at most."""
     return {row["task_id"]: row["since"] for row in await connection.fetch(_INTENTS, seconds, limit)}
 
 
 async def forget_cancels(connection: Connection, seconds: float) -> None:
-    """Remove what no worker has to refuse any more; the trail keeps the commands, and the tasks their ends."""
-    await connection.execute(_FORGET, seconds)
+    """Delete cancels of tasks that no worker has to refuse any more; commands and tasks stay recorded."""
+    await connection.execute(_DELETE_OLD, seconds)

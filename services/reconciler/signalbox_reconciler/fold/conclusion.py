@@ -1,4 +1,4 @@
-"""Pure: what a command came to, by what the hosts said of it."""
+"""Conclusion of a command from the answers of its hosts; pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -10,36 +10,36 @@ from signalbox.client.conclusion import GRAVITY, together
 from signalbox.messages.receipts import Verdict
 from signalbox_reconciler.fold.rows import AnswerRow
 
-#: What the trail says of a cancel that no worker knew anything of, while the record shows the task as waiting.
+#: The detail of a cancel that no worker had a task for, while the record shows the task as waiting.
 REFUSED_EVERYWHERE = "No worker held the task; every worker refuses it from now on"
 EXPIRED = "No host carried it out in time"
-NOT_HEARD = "No host has answered; each refuses the task as soon as it is heard again"
+NO_ANSWER = "No host has answered; each refuses the task as soon as it is heard again"
 
 
 class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
-    """The state, the words and the time of a command's end."""
+    """State, detail and time of a command's end."""
 
     state: str
     detail: str
-    #: None while it is not over.
+    #: None while the command is open.
     finished_at: datetime | None
-    #: Of a cancel: for how many of its tasks it is over.
+    #: Of a cancel: the number of its tasks with a final verdict.
     tasks_done: int = 0
 
 
-class Presumption(msgspec.Struct, frozen=True, kw_only=True):
-    """What a cancel came to for a task of which no host said more than "not here"; none: nothing yet."""
+class InferredVerdicts(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdicts of a cancel on tasks that every answer so far calls "not here"; None: still open."""
 
-    #: The task does not wait, as far as the record knows.
-    elsewhere: Verdict | None
-    #: It waits, and whatever could run it has been heard, or is stopped.
+    #: On a task that does not wait, according to the record.
+    not_waiting: Verdict | None
+    #: On a waiting task, when every worker that could run it has answered or is stopped.
     waiting: Verdict | None
-    #: It waits on a host of which nothing is heard, and which may run it.
-    unheard: Verdict | None
+    #: On a waiting task of a silent host, which may run it.
+    on_silent_host: Verdict | None
 
 
-def presume(answers: Sequence[AnswerRow], online: Collection[str], *, final: bool = False) -> Presumption:
-    """What is to be thought of those tasks of a cancel of which no host said anything.
+def infer_verdicts(answers: Sequence[AnswerRow], online: Collection[str], *, final: bool = False) -> InferredVerdicts:
+    """Infer the verdicts on those tasks of a cancel that no host reported.
 
     Args:
         answers: at most one of each host.
@@ -47,23 +47,23 @@ def presume(answers: Sequence[AnswerRow], online: Collection[str], *, final: boo
         final: whether it is too late for more answers.
     """
     if any(answer.verdict == "refused" for answer in answers):
-        return Presumption(elsewhere="refused", waiting="refused", unheard="refused")
+        return InferredVerdicts(not_waiting="refused", waiting="refused", on_silent_host="refused")
     complete = set(online) <= {answer.host for answer in answers}
     late: Verdict | None = ("unknown" if answers else "unproven") if final else None
-    return Presumption(
-        elsewhere="unknown" if answers and complete else late,
+    return InferredVerdicts(
+        not_waiting="unknown" if answers and complete else late,
         waiting="dropped" if complete else late,
-        unheard="unproven" if final else None,
+        on_silent_host="unproven" if final else None,
     )
 
 
 def conclude(answers: Sequence[AnswerRow], tally: Mapping[str, int], now: datetime) -> Conclusion:
-    """What a cancel came to: the gravest that became of one of its tasks; `issued` while that is open for any.
+    """Conclude a cancel: the gravest verdict on one of its tasks; `issued` while that of any is open.
 
     Args:
         answers: at most one of each host.
-        tally: how many of its tasks, of which there is one at least, are in which state.
-        now: when it ended, if nobody had to answer for that.
+        tally: the number of its tasks by state; there is at least one.
+        now: the time of its end when no host answered.
     """
     total = sum(tally.values())
     done = total - tally.get("issued", 0)
@@ -78,11 +78,11 @@ def conclude(answers: Sequence[AnswerRow], tally: Mapping[str, int], now: dateti
 def _detail_of_one(state: str, answers: Sequence[AnswerRow]) -> str:
     if state == "dropped" and not any(answer.verdict == "dropped" for answer in answers):
         return REFUSED_EVERYWHERE
-    return _detail(answers) if answers else NOT_HEARD
+    return _detail(answers) if answers else NO_ANSWER
 
 
 def _counted(tally: Mapping[str, int]) -> str:
-    """How many came to what, the most first."""
+    """The numbers by state, the greatest first."""
     ordered = sorted(tally.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{count:,} {state}" for state, count in ordered if count)
 
@@ -90,11 +90,11 @@ def _counted(tally: Mapping[str, int]) -> str:
 def conclude_everywhere(
     answers: Sequence[AnswerRow], expected: Collection[str], *, final: bool = False
 ) -> Conclusion | None:
-    """What a stop or a start came to; none until every host that is expected to has answered.
+    """Conclude a stop or a start; None until every expected host has answered.
 
     Args:
         answers: at most one of each host.
-        expected: the hosts that must have done it.
+        expected: the hosts that must answer.
         final: whether it is too late for more answers.
     """
     missing = sorted(set(expected) - {answer.host for answer in answers})
@@ -109,9 +109,9 @@ def conclude_everywhere(
 
 
 def _detail(answers: Sequence[AnswerRow]) -> str:
-    """In the words of the host that has something to say; of several, each with its name."""
-    telling = [answer for answer in answers if answer.verdict != "unknown"] or list(answers)
-    if len(telling) == 1:
-        return telling[0].detail
-    ordered = sorted(telling, key=lambda answer: answer.host)
+    """The detail of the host that did something; of several, each with its name."""
+    relevant = [answer for answer in answers if answer.verdict != "unknown"] or list(answers)
+    if len(relevant) == 1:
+        return relevant[0].detail
+    ordered = sorted(relevant, key=lambda answer: answer.host)
     return "; ".join(f"{answer.host}: {answer.detail or answer.verdict}" for answer in ordered)

@@ -1,4 +1,4 @@
-"""What a transaction changed of what people see; published once it is committed."""
+"""Views of the rows that a transaction changed, published once it is committed."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
@@ -23,21 +23,21 @@ def columns(kind: Kind, prefix: str = "") -> str:
     return names(_VIEWS[kind].__struct_fields__, prefix)
 
 
-class Shown:
+class ChangedViews:
     """The last state of each row that changed."""
 
     def __init__(self) -> None:
         self._views: dict[tuple[Kind, str], View] = {}
 
     def add(self, kind: Kind, rows: Iterable[Row]) -> None:
-        """Take the columns of a view out of rows that may have more of them; later calls win."""
+        """Add the view of each row, which may have more columns; later calls win."""
         view = _VIEWS[kind]
         fields = view.__struct_fields__
         for row in rows:
             self._views[kind, _key(kind, row)] = view(**{field: row[field] for field in fields})
 
     def changes(self) -> list[Change]:
-        """What to publish."""
+        """The changes to publish."""
         return [Change.of(kind, key, view) for (kind, key), view in self._views.items()]
 
 

@@ -1,0 +1,60 @@
+"""Checks of the record that no event triggers; each in its own transaction, so that none waits while it holds locks."""
+
+from collections.abc import Awaitable, Callable
+
+from signalbox.postgres.pool import Connection
+from signalbox_reconciler.store.cancels import settle_cancels, unsettled
+from signalbox_reconciler.store.commands import conclude_answered, expire_commands
+from signalbox_reconciler.store.hosts import delete_ended_external, mark_silent_hosts
+from signalbox_reconciler.store.lost import mark_lost_on_silent_hosts
+from signalbox_reconciler.store.verdicts import forget_cancels
+from signalbox_reconciler.store.views import ChangedViews
+
+#: A check of the record as it is; adds what it changed to the second argument.
+Check = Callable[[Connection, ChangedViews], Awaitable[None]]
+
+#: Seconds without a heartbeat, of which there is one every two seconds, after which a host is unknown. With a round
+#: of the sweep it takes less than ten seconds from the last heartbeat.
+HOST_TIMEOUT = 8.0
+#: Seconds for which an external worker is shown after its end.
+EXTERNAL_SHOWN = 3600.0
+
+
+async def check_hosts(connection: Connection, changed: ChangedViews) -> None:
+    """Mark silent hosts, and what runs on them, as unknown."""
+    await mark_silent_hosts(connection, HOST_TIMEOUT, changed)
+    await delete_ended_external(connection, EXTERNAL_SHOWN)
+
+
+async def check_answers(connection: Connection, changed: ChangedViews) -> None:
+    """Conclude commands that are fully answered by now."""
+    if task_ids := await conclude_answered(connection, changed):
+        await settle_cancels(connection, task_ids, changed)
+
+
+async def check_deadlines(connection: Connection, changed: ChangedViews) -> None:
+    """Expire commands that are overdue."""
+    if task_ids := await expire_commands(connection, changed):
+        await settle_cancels(connection, task_ids, changed)
+
+
+async def check_tasks(connection: Connection, changed: ChangedViews) -> None:
+    """Apply cancels to their tasks where both were recorded at the same moment."""
+    if task_ids := await unsettled(connection):
+        await settle_cancels(connection, task_ids, changed)
+
+
+def checks(lost_after: float, remember_cancelled: float) -> tuple[Check, ...]:
+    """All checks, in order.
+
+    The runs of a host that is silent for `lost_after` seconds are given up. The tasks of a cancel are deleted
+    `remember_cancelled` seconds after it.
+    """
+
+    async def check_lost_runs(connection: Connection, changed: ChangedViews) -> None:
+        await mark_lost_on_silent_hosts(connection, lost_after, changed)
+
+    async def check_old_cancels(connection: Connection, _: ChangedViews) -> None:
+        await forget_cancels(connection, remember_cancelled)
+
+    return check_hosts, check_lost_runs, check_answers, check_deadlines, check_tasks, check_old_cancels
