@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from signalbox.postgres.pool import Database, open_database
-from support.last_words import last_words
+from support.log_tails import log_tails
 from support.stores.choose import a_postgres, a_rabbit, a_redis
 from support.stores.databases import a_database, migrate_all
 from support.stores.rabbit import RabbitMQ
@@ -24,7 +24,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         for fixture in ("shared_system", "fresh_system"):
             system = item.funcargs.get(fixture)
             if isinstance(system, System):
-                report.sections.extend(last_words(system.data / "logs"))
+                report.sections.extend(log_tails(system.data / "logs"))
     return report
 
 

@@ -13,23 +13,23 @@ from pathlib import Path
 
 import pytest
 
+from support.beat_hosts import LEASE, BeatHosts, Candidate, beat_hosts
 from support.eventually import eventually
 from support.host import lives
 from support.stores.server import Redis
-from support.ticks import LEASE, Candidate, Fleet, a_fleet
 
 SECONDS = float(os.environ.get("SIGNALBOX_CHAOS_SECONDS", "0"))
 
-Blow = Callable[[Fleet, Candidate, int], Awaitable[None]]
+Blow = Callable[[BeatHosts, Candidate, int], Awaitable[None]]
 
 
-async def kill(fleet: Fleet, _: Candidate, beat: int) -> None:
+async def kill(fleet: BeatHosts, _: Candidate, beat: int) -> None:
     """Beat dies, and its controller starts another."""
     os.kill(beat, signal.SIGKILL)
     await fleet.ticks.next(within=LEASE, but=[beat])
 
 
-async def pause_beat(fleet: Fleet, _: Candidate, beat: int) -> None:
+async def pause_beat(fleet: BeatHosts, _: Candidate, beat: int) -> None:
     """Beat stands still, and its controller notices."""
     os.kill(beat, signal.SIGSTOP)
     await fleet.ticks.next(within=LEASE, but=[beat])
@@ -37,7 +37,7 @@ async def pause_beat(fleet: Fleet, _: Candidate, beat: int) -> None:
         os.kill(beat, signal.SIGCONT)
 
 
-async def pause_controller(fleet: Fleet, holder: Candidate, beat: int) -> None:
+async def pause_controller(fleet: BeatHosts, holder: Candidate, beat: int) -> None:
     """Beat lives, and nobody keeps its lease; then its controller comes back, and both must understand."""
     assert holder.host.process is not None
     os.kill(holder.host.process.pid, signal.SIGSTOP)
@@ -46,7 +46,7 @@ async def pause_controller(fleet: Fleet, holder: Candidate, beat: int) -> None:
     await _ended(beat)
 
 
-async def pause_host(fleet: Fleet, holder: Candidate, beat: int) -> None:
+async def pause_host(fleet: BeatHosts, holder: Candidate, beat: int) -> None:
     """Both stand still, as in a machine that is suspended."""
     assert holder.host.process is not None
     for pid in (beat, holder.host.process.pid):
@@ -57,12 +57,12 @@ async def pause_host(fleet: Fleet, holder: Candidate, beat: int) -> None:
     await _ended(beat)
 
 
-async def partition(fleet: Fleet, holder: Candidate, beat: int) -> None:
+async def partition(fleet: BeatHosts, holder: Candidate, beat: int) -> None:
     """The host reaches neither Redis nor the broker; what it sent arrives when the line is mended."""
-    holder.line.cut()
+    holder.proxy.cut()
     await fleet.ticks.next(within=LEASE, but=[beat])
     assert lives(beat)
-    holder.line.mend()
+    holder.proxy.mend()
     await _ended(beat)
 
 
@@ -78,7 +78,7 @@ BLOWS: list[Blow] = [kill, pause_beat, pause_controller, pause_host, partition]
 
 @pytest.mark.timeout(120 + 2 * SECONDS)
 async def test_nothing_is_sent_twice_whatever_befalls_the_host_that_runs_beat(tmp_path: Path, valkey: Redis) -> None:
-    async with a_fleet(tmp_path, valkey) as fleet:
+    async with beat_hosts(tmp_path, valkey) as fleet:
         end = time.monotonic() + SECONDS
         blows = list(BLOWS)
         while blows or time.monotonic() < end:

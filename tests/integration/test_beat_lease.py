@@ -8,9 +8,9 @@ from pathlib import Path
 
 from signalbox.bus import names
 from signalbox.messages.events import HostSeen, ProcessChanged
+from support.beat_hosts import LEASE, beat_hosts
 from support.host import ALICE
 from support.stores.server import Redis
-from support.ticks import LEASE, a_fleet
 
 #: Seconds: long enough for a lease to run out that nobody can renew.
 OUTAGE = LEASE / 2 + 1.0
@@ -19,7 +19,7 @@ OUTAGE = LEASE / 2 + 1.0
 async def test_one_host_runs_beat_and_the_other_stands_by_until_it_is_stopped_there(
     tmp_path: Path, valkey: Redis
 ) -> None:
-    async with a_fleet(tmp_path, valkey) as fleet:
+    async with beat_hosts(tmp_path, valkey) as fleet:
         first = await fleet.holder()
         [other] = [one for one in fleet.candidates if one is not first]
         idle = await first.host.seen(ProcessChanged, host=other.name, name="beat", standby=True)
@@ -45,7 +45,7 @@ async def test_one_host_runs_beat_and_the_other_stands_by_until_it_is_stopped_th
 
 
 async def test_when_a_host_dies_the_other_one_sends_within_the_lease_time(tmp_path: Path, valkey: Redis) -> None:
-    async with a_fleet(tmp_path, valkey) as fleet:
+    async with beat_hosts(tmp_path, valkey) as fleet:
         first = await fleet.holder()
         [beat] = first.host.workers()
         assert first.host.process is not None
@@ -64,7 +64,7 @@ async def test_when_a_host_dies_the_other_one_sends_within_the_lease_time(tmp_pa
 async def test_beat_stays_where_it_is_while_redis_is_away_forgets_or_the_controller_is_restarted(
     tmp_path: Path, valkey: Redis
 ) -> None:
-    async with a_fleet(tmp_path, valkey) as fleet:
+    async with beat_hosts(tmp_path, valkey) as fleet:
         holder = await fleet.holder()
         [beat] = holder.host.workers()
         await holder.host.end_hard()

@@ -18,8 +18,8 @@ from signalbox.messages.events import TaskDropped, TaskReceived, TaskStarted, Ta
 from signalbox.messages.receipts import Answered
 from support.eventually import eventually
 from support.host import ALICE, Host, a_host, exists
+from support.loop_time import GREEDY, LongestTurn, send_many
 from support.stores.choose import a_redis
-from support.turns import GREEDY, LongestTurn, send_many
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -112,7 +112,7 @@ Answer = Callable[[Command], Sequence[Receipt]]
 
 
 @asynccontextmanager
-async def a_host(redis_url: str, answer: Answer, name: str = "somehost") -> AsyncIterator[list[Command]]:
+async def an_answering_host(redis_url: str, answer: Answer, name: str = "somehost") -> AsyncIterator[list[Command]]:
     """A host that is present on the bus and answers every command as it is told; yields the commands that it heard."""
     redis = connect(redis_url)
     heard: list[Command] = []

@@ -13,13 +13,13 @@ from redis.asyncio import Redis as Client
 from signalbox.bus.connection import UNAVAILABLE, connect
 from support.eventually import eventually
 from support.host import Host, a_host
-from support.line import Line, a_line
+from support.proxy import Proxy, a_proxy
 from support.stores.server import Redis
 
 CONFIGURATION = f"""
 [apps.ticker]
 app = "ticker"
-directory = "{Path(__file__).parent / "ticking"}"
+directory = "{Path(__file__).parent / "apps"}"
 [apps.ticker.environment]
 SHOP_BROKER_URL = "${{{{SHOP_BROKER_URL}}}}"
 [apps.ticker.beat]
@@ -83,10 +83,10 @@ class Candidate(msgspec.Struct):
 
     name: str
     host: Host
-    line: Line
+    proxy: Proxy
 
 
-class Fleet(msgspec.Struct):
+class BeatHosts(msgspec.Struct):
     """The hosts, and what their beats send."""
 
     candidates: list[Candidate]
@@ -105,22 +105,24 @@ class Fleet(msgspec.Struct):
 
 
 @asynccontextmanager
-async def a_fleet(folder: Path, redis: Redis, names: Sequence[str] = ("web-01", "web-02")) -> AsyncIterator[Fleet]:
+async def beat_hosts(
+    folder: Path, redis: Redis, names: Sequence[str] = ("web-01", "web-02")
+) -> AsyncIterator[BeatHosts]:
     """Hosts with one beat among them; yielded as soon as that sends."""
     async with AsyncExitStack() as stack:
         broker = connect(redis.url_of(1))
         stack.push_async_callback(broker.aclose)
         candidates = []
         for name in names:
-            line = await stack.enter_async_context(a_line(redis.url))
-            ways = {"SIGNALBOX_REDIS_URL": line.url_of(redis.url), "SHOP_BROKER_URL": line.url_of(redis.url_of(1))}
+            proxy = await stack.enter_async_context(a_proxy(redis.url))
+            ways = {"SIGNALBOX_REDIS_URL": proxy.url_of(redis.url), "SHOP_BROKER_URL": proxy.url_of(redis.url_of(1))}
             started = a_host(folder / name, redis, CONFIGURATION, SIGNALBOX_HOSTNAME=name, **ways)
-            candidates.append(Candidate(name, await stack.enter_async_context(started), line))
+            candidates.append(Candidate(name, await stack.enter_async_context(started), proxy))
         ticks = Ticks(broker)
         collecting = asyncio.get_running_loop().create_task(ticks.collect())
         try:
             await ticks.next(within=20.0)
-            yield Fleet(candidates, ticks)
+            yield BeatHosts(candidates, ticks)
         finally:
             collecting.cancel()
             await asyncio.gather(collecting, return_exceptions=True)

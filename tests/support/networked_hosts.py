@@ -44,7 +44,7 @@ concurrency = 1
 WORKERS = ("one", "two")
 
 
-class Machine:
+class NetworkedHost:
     """One host; its queue has its name."""
 
     def __init__(self, name: str, network: Network, folder: Path, environ: Mapping[str, str]) -> None:
@@ -122,10 +122,12 @@ def _parent_is_no_worker(process: psutil.Process) -> bool:
     return parent is None or "signalbox_agent" not in parent.cmdline()
 
 
-class Line:
+class HostNetwork:
     """The hosts, and what an operator has of them: the api, the command line, the record."""
 
-    def __init__(self, machines: Sequence[Machine], api: Api, recording: Recording, celery: Celery, data: Path) -> None:
+    def __init__(
+        self, machines: Sequence[NetworkedHost], api: Api, recording: Recording, celery: Celery, data: Path
+    ) -> None:
         self.machines = {machine.name: machine for machine in machines}
         self.recording = recording
         self.api = api
@@ -213,7 +215,9 @@ class Line:
 
 
 @asynccontextmanager
-async def a_line(redis: Redis, database_url: str, folder: Path, *, lost_after: float) -> AsyncIterator[Line]:
+async def a_host_network(
+    redis: Redis, database_url: str, folder: Path, *, lost_after: float
+) -> AsyncIterator[HostNetwork]:
     """Three hosts whose workers all consume; at the end all of it is gone."""
     async with AsyncExitStack() as stack:
         network = stack.enter_context(a_network())
@@ -231,11 +235,11 @@ async def a_line(redis: Redis, database_url: str, folder: Path, *, lost_after: f
         machines = []
         for name in ("web-a", "web-b", "web-c"):
             network.add(name)
-            machines.append(Machine(name, network, folder, environ))
+            machines.append(NetworkedHost(name, network, folder, environ))
             stack.callback(machines[-1].lose_power)
             machines[-1].start()
-        line = Line(machines, api, recording, celery, data)
-        for name in line.machines:
-            await line.host_is(name, "online", within=30.0)
-        await line.agrees(within=60.0)
-        yield line
+        hosts = HostNetwork(machines, api, recording, celery, data)
+        for name in hosts.machines:
+            await hosts.host_is(name, "online", within=30.0)
+        await hosts.agrees(within=60.0)
+        yield hosts
