@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.host import ALICE
 from support.logged_worker import LoggedWorker, a_logged_worker
 from support.reconciler import Recording, a_recording
@@ -51,7 +51,7 @@ class Marksman:
         self.neighbours.append(await asyncio.to_thread(send, "neighbour"))
         task_id = await asyncio.to_thread(send, name, seconds, end)
         self.neighbours.append(await asyncio.to_thread(send, "neighbour"))
-        await asyncio.wait_for(self._worker.begun(task_id).wait(), 20.0)
+        await asyncio.wait_for(self._worker.begun(task_id).wait(), HANGS)
         await asyncio.sleep(max(0.0, seconds + self._offset + self._dice.gauss(0.0, 0.001)))
         result = await self._worker.host.commander.cancel(task_id, ALICE)
         assert result.verdict is not None, f"{task_id}: nobody answered"
@@ -105,4 +105,4 @@ async def _record(recording: Recording, wanted: set[str]) -> dict[str, tuple[str
         assert wanted <= rows.keys(), f"{len(wanted - rows.keys())} are not over in the record"
         return rows
 
-    return await eventually(look, "all tasks are over in the record", within=20.0)
+    return await eventually(look, "all tasks are over in the record")

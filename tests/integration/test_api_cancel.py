@@ -10,9 +10,8 @@ import pytest
 from signalbox.messages.commands import CancelTask, Command, StopProcesses
 from signalbox.messages.receipts import ProcessReport
 from signalbox.postgres.pool import Database
-from signalbox_api.record.database import URGENT_WAIT
 from support.api import Api, Json, an_answering_host, an_api, ended, put_task, says
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.stores.server import Postgres, Redis
 
 DONE = "Task charge has been cancelled and marked as failed"
@@ -223,7 +222,7 @@ async def test_without_the_database_the_process_dies_all_the_same(
     await postgres_server.stop()
     try:
         dead = says("cancelled", recorded=False, task_name="charge")
-        async with an_answering_host(valkey.url, dead), api.client(operator["token"]) as client, asyncio.timeout(2.0):
+        async with an_answering_host(valkey.url, dead), api.client(operator["token"]) as client, asyncio.timeout(HANGS):
             status, answer = await cancel(client, task_id)
             lists = await client.get("/scheduler/tasks/")
             ready = await client.get("/readyz")
@@ -259,13 +258,13 @@ async def test_without_redis_it_is_503_and_nothing_was_cancelled(api: Api, datab
         assert status == 200
 
 
-async def test_a_record_that_hangs_holds_a_cancel_up_for_a_second_at_most(
+async def test_a_record_that_hangs_does_not_hold_a_cancel_up(
     client: httpx.AsyncClient, database: Database, valkey: Redis
 ) -> None:
     task_id = await put_task(database)
     async with an_answering_host(valkey.url, says("cancelled", recorded=False)), database.transaction() as connection:
         await connection.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
-        async with asyncio.timeout(URGENT_WAIT + 1.0):
+        async with asyncio.timeout(HANGS):
             status, answer = await cancel(client, task_id)
     assert (status, answer["verified"], answer["recorded"]) == (200, True, False)
 

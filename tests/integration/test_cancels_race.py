@@ -20,6 +20,7 @@ from signalbox.messages.events import (
     TaskStarted,
     TaskSucceeded,
 )
+from support.eventually import HANGS
 from support.host import ALICE, lives
 from support.logged_worker import LoggedWorker, a_logged_worker
 from support.stores.choose import a_redis
@@ -39,7 +40,7 @@ async def worker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Logg
 async def running(worker: LoggedWorker, *arguments: object) -> TaskStarted:
     """A long task, acknowledged late, that has begun."""
     task_id = worker.send("long", *arguments)
-    await asyncio.wait_for(worker.begun(task_id).wait(), 10.0)
+    await asyncio.wait_for(worker.begun(task_id).wait(), HANGS)
     return await worker.host.seen(TaskStarted, task_id=task_id)
 
 

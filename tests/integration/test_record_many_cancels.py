@@ -1,6 +1,5 @@
 """What a cancel of many tasks makes of the record, and a cancel that nobody is there to carry out."""
 
-import time
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -211,18 +210,14 @@ async def test_a_task_that_nobody_knows_is_not_called_unknown_before_anybody_was
     assert await record.command() == ("issued", "", 0, 1)
 
 
-async def test_ten_thousand_tasks_are_recorded_and_settled_within_two_seconds_each(record: Record) -> None:
+async def test_ten_thousand_tasks_are_recorded_and_settled(record: Record) -> None:
     task_ids = [f"t{number}" for number in range(10_000)]
     await record.events(*host_reports(), *map(received, task_ids))
     half: dict[str, Verdict] = dict.fromkeys(task_ids[:5000], "dropped")
     for step in (record.commands(many(*task_ids)), record.events(done(HOST, **half))):
-        begun = time.monotonic()
         await step
-        assert time.monotonic() - begun < 2.0
     assert await record.command() == ("dropped", "10,000 dropped", 10_000, 10_000)
-    begun = time.monotonic()
     await record.sweep()
-    assert time.monotonic() - begun < 0.5
 
 
 async def test_a_task_is_refused_from_its_cancel_on_or_from_its_time_where_that_is_later(

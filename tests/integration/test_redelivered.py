@@ -19,7 +19,7 @@ from signalbox.messages.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.host import ALICE, lives
 from support.logged_worker import LoggedWorker, a_logged_worker
 from support.stores.choose import a_redis
@@ -54,7 +54,7 @@ async def blink(worker: LoggedWorker, store: Redis) -> None:
     finally:
         await broker.aclose()
     neighbour = worker.send("neighbour")
-    await worker.host.seen(TaskSucceeded, task_id=neighbour, within=20.0)
+    await worker.host.seen(TaskSucceeded, task_id=neighbour)
 
 
 async def unacknowledged(store: Redis) -> int:
@@ -68,7 +68,7 @@ async def unacknowledged(store: Redis) -> int:
 
 async def running(worker: LoggedWorker, seconds: float, how: str = "") -> TaskStarted:
     task_id = worker.send("long", seconds, how)
-    await asyncio.wait_for(worker.begun(task_id).wait(), 10.0)
+    await asyncio.wait_for(worker.begun(task_id).wait(), HANGS)
     return await worker.host.seen(TaskStarted, task_id=task_id)
 
 

@@ -11,7 +11,7 @@ import msgspec
 from redis.asyncio import Redis as Client
 
 from signalbox.bus.connection import UNAVAILABLE, connect
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.host import Host, a_host
 from support.proxy import Proxy, a_proxy
 from support.stores.server import Redis
@@ -59,7 +59,7 @@ class Ticks:
                 pid = int(headers["origin"].partition("@")[0].removeprefix("gen"))
                 self.all.append(Tick(time.monotonic(), headers["id"], pid))
 
-    async def next(self, *, within: float, but: Sequence[int] = ()) -> Tick:
+    async def next(self, *, within: float = HANGS, but: Sequence[int] = ()) -> Tick:
         """The next message of a beat that is none of these processes."""
         seen = len(self.all)
 
@@ -92,7 +92,7 @@ class BeatHosts(msgspec.Struct):
     candidates: list[Candidate]
     ticks: Ticks
 
-    async def holder(self, *, within: float = 20.0) -> Candidate:
+    async def holder(self, *, within: float = HANGS) -> Candidate:
         """The host that runs beat, as soon as one does."""
 
         async def look() -> Candidate | None:
@@ -121,7 +121,7 @@ async def beat_hosts(
         ticks = Ticks(broker)
         collecting = asyncio.get_running_loop().create_task(ticks.collect())
         try:
-            await ticks.next(within=20.0)
+            await ticks.next()
             yield BeatHosts(candidates, ticks)
         finally:
             collecting.cancel()

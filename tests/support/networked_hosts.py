@@ -16,7 +16,7 @@ import psutil
 from celery import Celery
 
 from support.api import KEY, Api, an_api
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.network import Network, a_network
 from support.reconciler import Recording, a_recording
 from support.relay import a_relay
@@ -138,7 +138,9 @@ class HostNetwork:
     async def status(self) -> Json:
         """What celery-status says."""
         async with self.api.client() as client:
-            status: Json = (await client.get("/scheduler/celery-status/")).raise_for_status().json()
+            answer = await client.get("/scheduler/celery-status/")
+        assert answer.is_success, answer.text  # whoever waits asks again
+        status: Json = answer.json()
         return status
 
     async def host(self, name: str) -> Json:
@@ -147,7 +149,7 @@ class HostNetwork:
         assert name in hosts, "it has not reported yet"
         return dict(hosts[name])
 
-    async def host_is(self, name: str, state: str, *, within: float) -> Json:
+    async def host_is(self, name: str, state: str, *, within: float = HANGS) -> Json:
         """The same, as soon as the host has that state."""
 
         async def look() -> Json:
@@ -163,7 +165,7 @@ class HostNetwork:
             answer = await client.post(f"/scheduler/{verb}-celery/", json=body, timeout=90.0)
         return answer.status_code, answer.json()
 
-    async def agrees(self, *, stopped: Sequence[str] = (), within: float = 2.0) -> dict[str, int]:
+    async def agrees(self, *, stopped: Sequence[str] = (), within: float = HANGS) -> dict[str, int]:
         """Wait until record and processes agree: all run but those `stopped`; their pids, each as in "web-a/one"."""
 
         async def look() -> dict[str, int]:
@@ -201,7 +203,7 @@ class HostNetwork:
         sent = await asyncio.to_thread(send, "shop.reports.count_stock", kwargs=arguments, queue=host)
         return str(sent.id)
 
-    async def task(self, task_id: str, *, within: float = 10.0, **fields: Any) -> Json:
+    async def task(self, task_id: str, *, within: float = HANGS, **fields: Any) -> Json:
         """A task of the record, as soon as it has these values."""
 
         async def look() -> Json | None:
@@ -240,6 +242,6 @@ async def a_host_network(
             machines[-1].start()
         hosts = HostNetwork(machines, api, recording, celery, data)
         for name in hosts.machines:
-            await hosts.host_is(name, "online", within=30.0)
-        await hosts.agrees(within=60.0)
+            await hosts.host_is(name, "online")
+        await hosts.agrees()
         yield hosts

@@ -14,7 +14,7 @@ from signalbox.messages.base import utc_now
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import TaskSucceeded
 from support.eventually import eventually
-from support.host import CELERY_DEADLINE, KEY, Host
+from support.host import KEY, Host
 
 WRITTEN_RUNS = """
 [apps.written_runs]
@@ -73,7 +73,7 @@ class WrittenRuns:
     async def written(self) -> list[str]:
         """The ids that ran, once all that was sent before now has had its turn."""
         last = await self.send()
-        await self._host.seen(TaskSucceeded, task_id=last, within=CELERY_DEADLINE)
+        await self._host.seen(TaskSucceeded, task_id=last)
         ran = self._file.read_text(encoding="ascii").split()
         ran.remove(last)
         return ran

@@ -93,7 +93,7 @@ class Field:
             self.look(cell)
             return cell.starts > 0
 
-        await eventually(look, f"{cell.pool}: {cell.kind.words} starts", within=SOON)
+        await eventually(look, f"{cell.pool}: {cell.kind.words} starts")
 
     async def recorded(self, cell: Cell, what: Callable[[dict[str, Any]], bool], words: str) -> None:
         """Wait until its row in the record is so."""
@@ -102,7 +102,7 @@ class Field:
             cell.row = await self._system.task(cell.task_id) or {}
             return bool(cell.row) and what(cell.row)
 
-        await eventually(look, f"{cell.broker}, {cell.pool}, {cell.state}: {cell.kind.words} is {words}", within=SOON)
+        await eventually(look, f"{cell.broker}, {cell.pool}, {cell.state}: {cell.kind.words} is {words}")
 
     async def waits(self, cell: Cell, *, again: bool = False) -> None:
         """Wait until the record shows it as pending; `again` after a failed attempt."""
@@ -129,7 +129,7 @@ class Field:
     async def start_all(self) -> None:
         """Start every worker, and wait until all consume."""
         (await self._api.post("/scheduler/start-celery/", json={"wait": 50.0}, timeout=60.0)).raise_for_status()
-        await self._system.celery_when("running", within=60.0)
+        await self._system.celery_when("running")
 
     async def close(self) -> None:
         """Let go of the connection."""
