@@ -10,6 +10,8 @@ MAKEFLAGS += --no-print-directory
 IN_VENV := PYTHONPATH=deploy/local .venv/bin/python
 #: What to hand to pytest, as in: make test ARGS='-k cancel -x'
 ARGS ?=
+#: Processes that `make test` runs at once; most of what they do is to wait for others. With 0, all in one.
+PROCESSES ?= 4
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -45,7 +47,7 @@ types: install-dev ## mypy --strict over all of our code, tests included
 	@.venv/bin/python -m mypy
 
 test: install-dev ## all tests, against real PostgreSQL, Redis and Celery
-	@$(IN_VENV) -m pytest $(ARGS)
+	@$(IN_VENV) -m pytest -n $(PROCESSES) --dist loadgroup $(ARGS)
 
 e2e: install-dev ## only the tests that use Signalbox as a person does, browser included
 	@$(IN_VENV) -m pytest tests/e2e $(ARGS)

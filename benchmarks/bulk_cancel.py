@@ -25,7 +25,7 @@ from signalbox_local.plan import Plan
 from signalbox_local.ports import free_port
 from signalbox_local.progress import silent
 from signalbox_local.run import LocalRun
-from support.turns import GREEDY, LongestTurn, send_many
+from support.loop_time import GREEDY, LongestTurn, send_many
 
 #: Most seconds until the answer.
 MOST_TIME = 10.0

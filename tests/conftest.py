@@ -8,12 +8,16 @@ import pytest
 import pytest_asyncio
 
 from signalbox.postgres.pool import Database, open_database
-from support.last_words import last_words
+from support.log_tails import log_tails
+from support.parallel import pytest_collection_modifyitems, pytest_xdist_make_scheduler
 from support.stores.choose import a_postgres, a_rabbit, a_redis
 from support.stores.databases import a_database, migrate_all
 from support.stores.rabbit import RabbitMQ
 from support.stores.server import Postgres, Redis
 from support.system import System, a_system
+
+#: Hooks that stand in a module of their own.
+__all__ = ["pytest_collection_modifyitems", "pytest_xdist_make_scheduler"]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -24,7 +28,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         for fixture in ("shared_system", "fresh_system"):
             system = item.funcargs.get(fixture)
             if isinstance(system, System):
-                report.sections.extend(last_words(system.data / "logs"))
+                report.sections.extend(log_tails(system.data / "logs"))
     return report
 
 

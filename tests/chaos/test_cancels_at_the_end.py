@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from support.diarist import Diarist, a_diarist
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.host import ALICE
+from support.logged_worker import LoggedWorker, a_logged_worker
 from support.reconciler import Recording, a_recording
 from support.stores.server import Redis
 
@@ -34,8 +34,8 @@ STORIES = {
 class Marksman:
     """Cancels one task after the other at the moment at which it ends."""
 
-    def __init__(self, diarist: Diarist, seed: int) -> None:
-        self._diarist = diarist
+    def __init__(self, worker: LoggedWorker, seed: int) -> None:
+        self._worker = worker
         self._dice = random.Random(seed)  # noqa: S311 - tries, not secrets
         self._offset = -0.005
         #: The verdict on each task, and the innocents that ran between them.
@@ -47,13 +47,13 @@ class Marksman:
         seconds = self._dice.uniform(0.005, 0.040)
         name = self._dice.choice(["aimed", "aimed_late"])
         end = self._dice.choice(["finished", "finished", "failed"])
-        send = self._diarist.send
+        send = self._worker.send
         self.neighbours.append(await asyncio.to_thread(send, "neighbour"))
         task_id = await asyncio.to_thread(send, name, seconds, end)
         self.neighbours.append(await asyncio.to_thread(send, "neighbour"))
-        await asyncio.wait_for(self._diarist.begun(task_id).wait(), 20.0)
+        await asyncio.wait_for(self._worker.begun(task_id).wait(), HANGS)
         await asyncio.sleep(max(0.0, seconds + self._offset + self._dice.gauss(0.0, 0.001)))
-        result = await self._diarist.host.commander.cancel(task_id, ALICE)
+        result = await self._worker.host.commander.cancel(task_id, ALICE)
         assert result.verdict is not None, f"{task_id}: nobody answered"
         self.verdicts[task_id] = result.verdict
         self._offset += STEP if result.verdict == "cancelled" else -STEP
@@ -63,14 +63,14 @@ class Marksman:
 async def test_record_answer_and_task_tell_one_story_of_every_end(
     tmp_path: Path, valkey: Redis, database_url: str
 ) -> None:
-    async with a_recording(valkey, database_url, tmp_path) as recording, a_diarist(tmp_path, valkey) as diarist:
+    async with a_recording(valkey, database_url, tmp_path) as recording, a_logged_worker(tmp_path, valkey) as worker:
         await recording.start()
-        marksmen = [Marksman(diarist, seed) for seed in range(LANES)]
+        marksmen = [Marksman(worker, seed) for seed in range(LANES)]
         await asyncio.gather(*(_shots(one, CANCELS // LANES) for one in marksmen))
         verdicts = {task_id: verdict for one in marksmen for task_id, verdict in one.verdicts.items()}
         neighbours = [task_id for one in marksmen for task_id in one.neighbours]
         record = await _record(recording, {*verdicts, *neighbours})
-        diary = diarist.read()
+        diary = worker.read()
     told = {task_id: (*record[task_id], verdict) for task_id, verdict in verdicts.items()}
     true = {task_id: STORIES[diary[task_id][-1][1]] for task_id in verdicts}
     lies = {task_id: (diary[task_id], told[task_id]) for task_id in verdicts if told[task_id] != true[task_id]}
@@ -105,4 +105,4 @@ async def _record(recording: Recording, wanted: set[str]) -> dict[str, tuple[str
         assert wanted <= rows.keys(), f"{len(wanted - rows.keys())} are not over in the record"
         return rows
 
-    return await eventually(look, "all tasks are over in the record", within=20.0)
+    return await eventually(look, "all tasks are over in the record")

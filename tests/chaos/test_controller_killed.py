@@ -17,7 +17,7 @@ import pytest
 from signalbox.messages.base import utc_now
 from signalbox.messages.events import HostSeen, ProcessChanged, TaskFailed, TaskStarted, TaskSucceeded
 from support.eventually import eventually
-from support.host import ALICE, CELERY_DEADLINE, SHOP, Host, a_host
+from support.host import ALICE, SHOP, Host, a_host
 from support.stores.server import Redis
 
 KILLS = int(os.environ.get("SIGNALBOX_KILLS", "4"))
@@ -40,7 +40,7 @@ class Killer:
     async def all_are(self, state: str) -> None:
         """Wait until both processes are told to be so, and look whether it is true."""
         for name in NAMES:
-            await self.host.process_is(name, state, within=CELERY_DEADLINE)
+            await self.host.process_is(name, state)
         expected = Counter(NAMES) if state == "running" else Counter()
 
         async def look() -> bool:
@@ -60,7 +60,7 @@ class Killer:
         async def look() -> bool:
             return any(seen.at > killed_at for seen in await self.host.of(HostSeen))
 
-        await eventually(look, "the next controller", within=20.0)
+        await eventually(look, "the next controller")
 
     async def during(self, doing: Awaitable[object], seconds: float) -> None:
         """The same, while a command is being carried out; nobody waits for its answer."""

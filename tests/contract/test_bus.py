@@ -20,7 +20,7 @@ from signalbox.messages.commands import StartProcesses
 from signalbox.messages.events import EventsLost, HostLeft
 from signalbox.messages.receipts import Answered, Recorded
 from signalbox.messages.views import Change, HostView
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.stores import server
 from support.streams import fields_on, somebody_waits
 
@@ -98,7 +98,7 @@ async def test_a_waiting_reader_hears_at_once(redis: Redis, consumer: Open) -> N
 
     await publish(redis, 1)
 
-    assert numbers_of(await asyncio.wait_for(waiting, 1.0)) == [1]
+    assert numbers_of(await asyncio.wait_for(waiting, HANGS)) == [1]
 
 
 async def test_a_reader_that_is_cancelled_ends_whatever_it_was_doing(redis: Redis, consumer: Open) -> None:
@@ -252,7 +252,7 @@ async def test_a_flush_under_a_waiting_reader_is_survived(redis: Redis, consumer
 
     await redis.flushall()
 
-    assert await asyncio.wait_for(waiting, 1.0) == []
+    assert await asyncio.wait_for(waiting, HANGS) == []
     await publish(redis, 1)
     assert numbers_of(await read_all(one)) == [1]
 
@@ -307,7 +307,7 @@ async def test_nobody_there_is_told_within_the_time_out(unused_tcp_port: int) ->
 
     for call in (one.read(BRIEFLY), one.claim(), publish(client, 1), present(client), announce(client, "h")):
         with pytest.raises(BusUnavailable):
-            await asyncio.wait_for(call, 3.0)
+            await asyncio.wait_for(call, HANGS)
     await client.aclose()
 
 
@@ -354,7 +354,7 @@ async def test_receipts_are_heard_from_the_first_one_on(redis: Redis) -> None:
     await somebody_waits(redis)
     await publish_events(redis, [], [record])
 
-    assert await asyncio.wait_for(waiting, 1.0) == [record]
+    assert await asyncio.wait_for(waiting, HANGS) == [record]
     assert await receipts.next(0.02) == []
     assert await Receipts(redis, "c1").next(1.0) == [answer, record]
     assert await Receipts(redis, "c2").next(0.02) == []
@@ -386,5 +386,5 @@ async def test_a_host_is_present_until_it_withdraws_or_falls_silent(redis: Redis
     async def dead() -> bool:
         return "dies" not in await present(redis)
 
-    await eventually(dead, "the silent host is gone", within=2.0)
+    await eventually(dead, "the silent host is gone")
     assert await present(redis) == {"stays"}

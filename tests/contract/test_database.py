@@ -1,7 +1,6 @@
 """The pool on PostgreSQL: an absent server is one kind of error, never a wait without an end."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from signalbox.errors import DatabaseUnavailable, SettingsError
 from signalbox.postgres import pool
 from signalbox.postgres.pool import Database, open_database
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.stores.server import Postgres
 
 
@@ -50,7 +49,7 @@ async def test_a_server_that_goes_away_in_the_middle_is_said_to_be_so(
     await eventually(look, "three that sleep")
     await postgres_server.kill()
     try:
-        outcomes = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 15)
+        outcomes = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), HANGS)
     finally:
         await postgres_server.start()
     assert [type(outcome) for outcome in outcomes] == [DatabaseUnavailable] * 3
@@ -71,10 +70,8 @@ async def mute_server() -> AsyncIterator[str]:
 
 async def test_a_server_that_never_answers_is_given_up(mute_server: str) -> None:
     async with open_database(mute_server) as database:
-        began = time.monotonic()
         with pytest.raises(DatabaseUnavailable, match="did not answer in time"):
-            await one(database)
-        assert time.monotonic() - began < pool.CONNECT_TIMEOUT + 1
+            await asyncio.wait_for(one(database), HANGS)
 
 
 async def test_a_statement_that_takes_too_long_is_given_up(database_url: str) -> None:

@@ -14,7 +14,7 @@ from signalbox.bus.connection import connect
 from signalbox_controller.beat_lease.fencing import Fences
 from signalbox_controller.beat_lease.holder import Tenure
 from signalbox_controller.beat_lease.record import Record, Renewal, Runs, Seen, Taken
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.stores.server import Redis
 
 
@@ -78,7 +78,7 @@ async def a_holder(record: Record, folder: Path) -> AsyncIterator[tuple[Tenure, 
     tenure, beat = Tenure(record, Fences(folder / "leases.json"), "shop", 1.0), Beat()
     keeping = asyncio.create_task(tenure.run(beat))
     try:
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(HANGS):
             await beat.permitted.wait()
         yield tenure, beat
     finally:

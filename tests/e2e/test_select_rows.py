@@ -32,7 +32,7 @@ async def _waiting(system: System, count: int, after: str = "") -> str:
         [row] = await system.record("select count(*) from tasks where starts_with(task_id, $1)", prefix)
         return bool(row["count"] == count)
 
-    await eventually(look, f"{count} tasks of {prefix}", within=30.0)
+    await eventually(look, f"{count} tasks of {prefix}")
     return prefix
 
 

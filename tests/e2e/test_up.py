@@ -15,7 +15,6 @@ import psutil
 
 from signalbox_local.ports import free_port
 from support.eventually import eventually
-from support.system import CELERY_DEADLINE
 
 ROOT = Path(__file__).parents[2]
 #: Seconds for a first start on a busy machine, and for an orderly end.
@@ -132,7 +131,7 @@ async def test_a_newcomer_gives_the_example_something_to_do(tmp_path: Path) -> N
                 answer = await client.get(f"/scheduler/tasks/{task_id}/")
                 return answer.status_code == 200 and answer.json()["status"] == "failed"
 
-            await eventually(failed, "the task failed, as it was meant to", within=CELERY_DEADLINE)
+            await eventually(failed, "the task failed, as it was meant to")
         assert "stubborn" in (await task("--help"))[1]
         terminal.process.send_signal(signal.SIGINT)
         assert await terminal.end() == 0, terminal.printed

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @contextmanager
-def a_worker(system: System, log: Path, *options: str) -> Iterator[int]:
+def a_worker_of_others(system: System, log: Path, *options: str) -> Iterator[int]:
     """`celery worker` with the one variable; its pid."""
     variables = {**environment.shop(system.run.valkey.url), "PYTHONPATH": str(system.data / "guest")}
     line = [str(Path(sys.executable).with_name("celery")), "-A", "shop", "worker", "-c", "1", *options]
@@ -45,7 +45,7 @@ async def test_a_worker_from_a_shell_is_on_the_page_without_buttons_and_says_why
 ) -> None:
     await look_at(page, "#/processes")
     row = page.locator('[data-testid="process"][data-name="shell"]')
-    with a_worker(system, tmp_path / "celery.log", "-n", "shell@testhost", "-Q", "shell") as pid:
+    with a_worker_of_others(system, tmp_path / "celery.log", "-n", "shell@testhost", "-Q", "shell") as pid:
         await expect(row).to_have_attribute("data-state", "running", timeout=CELERY_DEADLINE * 1000)
         await expect(row).to_contain_text(f"pid {pid}")
         await expect(row.get_by_role("button")).to_have_count(0)

@@ -42,7 +42,7 @@ def test_a_task_is_told_as_running_in_the_workers_process(worker: Worker) -> Non
 def test_a_cancelled_task_is_dead_and_not_a_success(worker: Worker) -> None:
     task_id, _ = worker.there("cleans_up", 0.0)
     command = worker.peer.cancel(task_id)
-    answer = worker.peer.answer(command, within=2.0)
+    answer = worker.peer.answer(command)
     assert (answer["state"], answer["signal"], answer["shared"]) == ("dead", "GreenletExit", True)
     worker.peer.event("TaskSucceeded", worker.send("empty"))
     assert worker.peer.kinds(task_id) == ["TaskReceived", "TaskStarted", "TaskCancelled"]
@@ -63,8 +63,8 @@ def test_a_task_may_clean_up_before_the_deadline(worker: Worker) -> None:
 
 
 def test_a_cleanup_that_takes_longer_than_the_deadline_is_ended_by_the_next_exit(worker: Worker) -> None:
-    task_id, _ = worker.there("cleans_up", 30.0)
-    assert worker.peer.answer(worker.peer.cancel(task_id, grace=0.3), within=3.0)["state"] == "dead"
+    task_id, _ = worker.there("cleans_up", 600.0)
+    assert worker.peer.answer(worker.peer.cancel(task_id, grace=0.3))["state"] == "dead"
 
 
 def test_a_task_that_goes_on_whatever_is_thrown_is_said_to_be_alive_and_told_when_it_ends(worker: Worker) -> None:
@@ -141,7 +141,7 @@ def test_a_program_that_may_be_the_tasks_is_named_and_not_claimed_dead(worker: W
 
 def test_a_worker_that_is_kept_busy_says_nothing_and_then_the_truth(worker: Worker) -> None:
     task_id, _ = worker.there("busy", 1.5)
-    worker.peer.event("TaskStarted", task_id, within=5.0)  # told when the worker has its turn again
+    worker.peer.event("TaskStarted", task_id)  # told when the worker has its turn again
     answer = worker.peer.answer(worker.peer.cancel(task_id))
     assert (answer["state"], answer["status"]) == ("finished", "completed")
 

@@ -13,8 +13,6 @@ from support.agent.worker import a_worker, gone
 from support.stores.choose import a_redis
 from support.stores.server import Redis
 
-#: Seconds for which Celery's loop may be kept from its own work.
-LOOP_WITHIN = 0.05
 MANY = 500
 
 
@@ -31,16 +29,16 @@ def peer(tmp_path: Path) -> Iterator[Peer]:
     peer.close()
 
 
-def slowest_pong(peer: Peer, drops: int) -> float:
-    """Seconds for the slowest of the pings that follow each other until so many tasks are dropped."""
-    slowest, dropped = 0.0, 0
+def pongs_meanwhile(peer: Peer, drops: int) -> int:
+    """How many pings, one after the other, are answered until so many tasks are dropped."""
+    pongs = dropped = 0
     while dropped < drops:
-        heard, begun = len(peer.lines), time.monotonic()
+        heard = len(peer.lines)
         peer.say(type="ping")
         peer.line("pong", after=heard)
-        slowest = max(slowest, time.monotonic() - begun)
+        pongs += 1
         dropped += sum(line.get("event", {}).get("type") == "TaskDropped" for line in peer.lines[heard:])
-    return slowest
+    return pongs
 
 
 def test_what_it_is_told_to_refuse_is_dropped_or_ended_and_never_runs(peer: Peer, redis: Redis, tmp_path: Path) -> None:
@@ -86,4 +84,4 @@ def test_many_that_wait_are_dropped_while_celerys_loop_goes_on_turning(
         waiting = [worker.send("nap", countdown=600) for _ in range(MANY)]
         peer.event("TaskReceived", waiting[-1])
         peer.say(type="refuse", task_ids=waiting)
-        assert slowest_pong(peer, MANY) < LOOP_WITHIN
+        assert pongs_meanwhile(peer, MANY) > 3  # one, at most two, if all were dropped in one turn

@@ -24,7 +24,7 @@ from signalbox_controller.linux.out_of_memory import OutOfMemory
 from signalbox_controller.linux.reaper import Reaper
 from signalbox_controller.state.outbox import Outbox
 from support.agent_side import an_agent
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.stores.server import Redis
 
 RUN = "0000.1700000000000.abcdef01.42"
@@ -199,7 +199,7 @@ async def test_a_proof_is_kept_back_until_the_controller_has_looked_itself(serve
         await agent.say(type="event", seq=1, event=a_proof("c"))
         await agent.say(type="event", seq=2, event=an_event(task_id="another"))
         await agent.say(type="cancel", command_id="c", task_id="t", state="dead", pid=42, signal="TERM")
-        assert await asyncio.wait_for(inquiry.done, 5.0) == "dead"
+        assert await asyncio.wait_for(inquiry.done, HANGS) == "dead"
 
         async def another() -> bool:
             return len(await server.events()) == 1
@@ -220,7 +220,7 @@ async def test_a_proof_that_nobody_waits_for_any_more_is_told_all_the_same(serve
         await agent.hears("cancel")
         await agent.say(type="event", seq=1, event=a_proof("c"))
         await agent.say(type="cancel", command_id="c", task_id="t", state="alive", pid=42)
-        await asyncio.wait_for(inquiry.done, 5.0)
+        await asyncio.wait_for(inquiry.done, HANGS)
         assert server.agent.release(inquiry, keep_proof=False) is None
         assert (await agent.hears("ack"))["seq"] == 1
     assert len(await server.events()) == 1
@@ -235,7 +235,7 @@ async def test_a_question_is_asked_again_after_a_reconnect(server: Server) -> No
         await agent.greet("ours")
         assert (await agent.hears("cancel"))["command_id"] == "c"
         await agent.say(type="cancel", command_id="c", task_id="t", state="unknown")
-        assert await asyncio.wait_for(inquiry.done, 5.0) == "unknown"
+        assert await asyncio.wait_for(inquiry.done, HANGS) == "unknown"
 
 
 async def test_a_dead_workers_runs_are_known_and_its_questions_answered(server: Server) -> None:

@@ -12,7 +12,7 @@ from signalbox.errors import DatabaseUnavailable
 from signalbox.postgres.pool import Database
 from signalbox_api.auth.throttle import PAIR_TRIES
 from signalbox_api.services import Services
-from support.api import ADMIN, PASSWORD, Api, a_host, an_api, put_task, says
+from support.api import ADMIN, PASSWORD, Api, an_answering_host, an_api, put_task, says
 from support.eventually import eventually
 from support.stores.server import Postgres, Redis
 
@@ -128,7 +128,7 @@ async def test_the_cookies_keep_to_this_site_and_the_session_to_the_browser(api:
 
 async def test_what_changes_something_needs_the_csrf_token(api: Api, database: Database, valkey: Redis) -> None:
     path = f"/scheduler/cancel-task/{await put_task(database)}/"
-    async with api.client("") as browser, a_host(valkey.url, says("cancelled")) as heard:
+    async with api.client("") as browser, an_answering_host(valkey.url, says("cancelled")) as heard:
         csrf = await api.sign_in(browser)
         for headers in ({}, {"X-CSRF-Token": "wrong"}, {"X-CSRF-Token": ""}):
             answer = await browser.post(path, headers=headers)

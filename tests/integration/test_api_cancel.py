@@ -10,9 +10,8 @@ import pytest
 from signalbox.messages.commands import CancelTask, Command, StopProcesses
 from signalbox.messages.receipts import ProcessReport
 from signalbox.postgres.pool import Database
-from signalbox_api.record.database import URGENT_WAIT
-from support.api import Api, Json, a_host, an_api, ended, put_task, says
-from support.eventually import eventually
+from support.api import Api, Json, an_answering_host, an_api, ended, put_task, says
+from support.eventually import HANGS, eventually
 from support.stores.server import Postgres, Redis
 
 DONE = "Task charge has been cancelled and marked as failed"
@@ -44,7 +43,7 @@ async def test_a_cancel_without_a_body_answers_as_documented(
     client: httpx.AsyncClient, database: Database, valkey: Redis
 ) -> None:
     task_id = await put_task(database)
-    async with a_host(valkey.url, says("cancelled")) as heard:
+    async with an_answering_host(valkey.url, says("cancelled")) as heard:
         status, answer = await cancel(client, task_id)
     [command] = heard
     assert status == 200
@@ -64,7 +63,7 @@ async def test_the_command_says_who_asked_from_where_and_why(
     client: httpx.AsyncClient, database: Database, valkey: Redis
 ) -> None:
     task_id = await put_task(database)
-    async with a_host(valkey.url, says("cancelled")) as heard:
+    async with an_answering_host(valkey.url, says("cancelled")) as heard:
         await cancel(client, task_id, reason="customer closed the account", grace=2.5)
     [command] = heard
     assert isinstance(command, CancelTask)
@@ -76,7 +75,7 @@ async def test_two_at_once_both_succeed_with_one_command(
     client: httpx.AsyncClient, database: Database, valkey: Redis
 ) -> None:
     task_id = await put_task(database)
-    async with a_host(valkey.url, says("cancelled")) as heard:
+    async with an_answering_host(valkey.url, says("cancelled")) as heard:
         (one, first), (two, second) = await asyncio.gather(cancel(client, task_id), cancel(client, task_id))
     assert (one, two) == (200, 200)
     assert first == second
@@ -110,7 +109,7 @@ async def test_a_task_that_is_over_is_409_and_says_how_it_ended(
 
 async def test_an_id_that_nobody_knows_is_404(client: httpx.AsyncClient, valkey: Redis) -> None:
     task_id = str(uuid4())
-    async with a_host(valkey.url, says("unknown")):
+    async with an_answering_host(valkey.url, says("unknown")):
         status, answer = await cancel(client, task_id)
     assert status == 404
     assert answer["message"].startswith(f"No task {task_id} is known")
@@ -127,7 +126,7 @@ async def test_an_id_of_the_callers_own_making_is_good_if_the_record_knows_it(
     client: httpx.AsyncClient, database: Database, valkey: Redis
 ) -> None:
     await put_task(database, "order-17:charge@eu")
-    async with a_host(valkey.url, says("cancelled")):
+    async with an_answering_host(valkey.url, says("cancelled")):
         status, _ = await cancel(client, "order-17:charge@eu")
     assert status == 200
 
@@ -150,7 +149,7 @@ async def test_a_task_that_waits_somewhere_unseen_is_refused_for_ever(
     client: httpx.AsyncClient, database: Database, valkey: Redis
 ) -> None:
     task_id = await put_task(database, status="pending", phase=1, host=None, started_at=None, pid=None)
-    async with a_host(valkey.url, says("unknown")):
+    async with an_answering_host(valkey.url, says("unknown")):
         status, answer = await cancel(client, task_id)
     assert (status, answer["verified"]) == (200, True)
     assert "will not run" in answer["message"]
@@ -160,7 +159,7 @@ async def test_the_record_is_asked_again_when_no_host_has_the_task_any_more(
     client: httpx.AsyncClient, database: Database, valkey: Redis
 ) -> None:
     task_id = await put_task(database)
-    async with a_host(valkey.url, says("unknown")) as heard:
+    async with an_answering_host(valkey.url, says("unknown")) as heard:
         asking = asyncio.create_task(cancel(client, task_id))
         await eventually(lambda: _now(heard), "the command")
         async with database.connection() as connection:
@@ -185,7 +184,7 @@ async def test_a_cancel_that_did_not_succeed_says_so(
     client: httpx.AsyncClient, database: Database, valkey: Redis, verdict: str, detail: str, http: int, words: str
 ) -> None:
     task_id = await put_task(database)
-    async with a_host(valkey.url, says(verdict, detail=detail)):
+    async with an_answering_host(valkey.url, says(verdict, detail=detail)):
         status, answer = await cancel(client, task_id)
     assert (status, answer["verified"]) == (http, False)
     assert words in answer["message"]
@@ -193,7 +192,7 @@ async def test_a_cancel_that_did_not_succeed_says_so(
 
 async def test_no_proof_within_the_wait_is_202(client: httpx.AsyncClient, database: Database, valkey: Redis) -> None:
     task_id = await put_task(database)
-    async with a_host(valkey.url, lambda _: []):
+    async with an_answering_host(valkey.url, lambda _: []):
         status, answer = await cancel(client, task_id, wait=0.1)
     assert (status, answer["status"], answer["verified"]) == (202, "accepted", False)
     assert "no answer has come yet from somehost" in answer["message"]
@@ -209,7 +208,7 @@ async def test_while_the_record_lags_behind_the_answer_says_so(
     client: httpx.AsyncClient, database: Database, valkey: Redis
 ) -> None:
     task_id = await put_task(database)
-    async with a_host(valkey.url, says("cancelled", recorded=False)):
+    async with an_answering_host(valkey.url, says("cancelled", recorded=False)):
         status, answer = await cancel(client, task_id)
     assert (status, answer["verified"], answer["recorded"]) == (200, True, False)
     assert answer["message"] == ("Task charge has been cancelled; it no longer runs. The record will follow shortly")
@@ -223,7 +222,7 @@ async def test_without_the_database_the_process_dies_all_the_same(
     await postgres_server.stop()
     try:
         dead = says("cancelled", recorded=False, task_name="charge")
-        async with a_host(valkey.url, dead), api.client(operator["token"]) as client, asyncio.timeout(2.0):
+        async with an_answering_host(valkey.url, dead), api.client(operator["token"]) as client, asyncio.timeout(HANGS):
             status, answer = await cancel(client, task_id)
             lists = await client.get("/scheduler/tasks/")
             ready = await client.get("/readyz")
@@ -254,18 +253,18 @@ async def test_without_redis_it_is_503_and_nothing_was_cancelled(api: Api, datab
         assert status == 503
         assert answer["message"].startswith("Redis does not answer; nothing is known to have been done")
         assert (ready.status_code, ready.json()["parts"]["redis"]["ok"]) == (503, False)
-        async with a_host(valkey.url, says("cancelled")):
+        async with an_answering_host(valkey.url, says("cancelled")):
             status, _ = await cancel(client, task_id)
         assert status == 200
 
 
-async def test_a_record_that_hangs_holds_a_cancel_up_for_a_second_at_most(
+async def test_a_record_that_hangs_does_not_hold_a_cancel_up(
     client: httpx.AsyncClient, database: Database, valkey: Redis
 ) -> None:
     task_id = await put_task(database)
-    async with a_host(valkey.url, says("cancelled", recorded=False)), database.transaction() as connection:
+    async with an_answering_host(valkey.url, says("cancelled", recorded=False)), database.transaction() as connection:
         await connection.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
-        async with asyncio.timeout(URGENT_WAIT + 1.0):
+        async with asyncio.timeout(HANGS):
             status, answer = await cancel(client, task_id)
     assert (status, answer["verified"], answer["recorded"]) == (200, True, False)
 
@@ -274,7 +273,7 @@ async def test_many_callers_can_wait_for_their_proof_at_once(
     client: httpx.AsyncClient, database: Database, valkey: Redis
 ) -> None:
     tasks = [await put_task(database) for _ in range(60)]
-    async with a_host(valkey.url, lambda _: []):
+    async with an_answering_host(valkey.url, lambda _: []):
         waiting = [asyncio.create_task(cancel(client, task_id, wait=2.0)) for task_id in tasks]
         quick = await client.get("/scheduler/tasks/")
         answers = await asyncio.gather(*waiting)
@@ -286,7 +285,7 @@ async def test_celery_is_stopped_and_started_with_the_documented_words(
     client: httpx.AsyncClient, valkey: Redis
 ) -> None:
     report = ProcessReport(name="worker", kind="worker", state="stopped", host="somehost")
-    async with a_host(valkey.url, says("stopped", tasks_killed=2, processes=(report,))) as heard:
+    async with an_answering_host(valkey.url, says("stopped", tasks_killed=2, processes=(report,))) as heard:
         stopped = await client.post("/scheduler/stop-celery/", json={"mode": "immediate", "reason": "maintenance"})
         await client.post("/scheduler/stop-celery/", json={"redeliver": True})
     [command, willing] = heard
@@ -297,7 +296,9 @@ async def test_celery_is_stopped_and_started_with_the_documented_words(
     assert stopped.status_code == 200
     assert stopped.json()["message"] == "Celery has been stopped; 2 running tasks were marked as failed"
     assert [process["state"] for process in stopped.json()["processes"]] == ["stopped"]
-    async with a_host(valkey.url, lambda command: says("started")(command) if command is not heard[0] else []):
+    async with an_answering_host(
+        valkey.url, lambda command: says("started")(command) if command is not heard[0] else []
+    ):
         started = await client.post("/scheduler/start-celery/")
     assert (started.status_code, started.json()["message"]) == (200, "Celery has been started")
 

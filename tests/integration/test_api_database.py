@@ -7,6 +7,7 @@ import pytest
 from signalbox.errors import DatabaseUnavailable
 from signalbox.postgres.pool import Connection, Database
 from signalbox_api.record.database import Lane, Pulse
+from support.eventually import HANGS
 
 
 async def test_nothing_is_asked_while_postgres_is_known_to_be_away(database: Database) -> None:
@@ -33,7 +34,7 @@ async def test_a_slow_question_is_given_up_and_holds_up_nobody_else(database: Da
     with pytest.raises(DatabaseUnavailable, match=r"did not answer within 0\.1 s"):
         await lane.ask(lambda connection: connection.fetchval("SELECT pg_sleep(30)"), 0.1)
     assert pulse.up
-    async with asyncio.timeout(2.0):
+    async with asyncio.timeout(HANGS):
         assert await lane.ask(lambda connection: connection.fetchval("SELECT 7")) == 7
 
 
@@ -48,5 +49,5 @@ async def test_work_that_is_given_up_leaves_nothing_behind(database: Database) -
 
     with pytest.raises(DatabaseUnavailable):
         await lane.change(work, 0.1)
-    async with asyncio.timeout(2.0):
+    async with asyncio.timeout(HANGS):
         assert await lane.ask(lambda connection: connection.fetchval("SELECT count(*) FROM users")) == 0

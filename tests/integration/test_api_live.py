@@ -15,6 +15,7 @@ from signalbox.bus import names
 from signalbox_api.live import hub, tail
 from signalbox_api.routes import live
 from support.api import Api, Json, an_api
+from support.eventually import HANGS
 from support.stores.server import Redis
 
 
@@ -34,7 +35,7 @@ async def browser(api: Api, since: str = "", **headers: str) -> AsyncIterator[Cl
 
 async def frame(socket: ClientConnection, kind: str) -> Json:
     """The next frame of a kind, whatever comes before it."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANGS):
         while True:
             found: Json = json.loads(await socket.recv())
             if found["type"] == kind:
@@ -83,7 +84,7 @@ async def test_a_beat_tells_how_old_the_news_are(api: Api, redis: Any) -> None:
         [position] = await publish(redis, "a")
         beat = await frame(socket, "beat")
     assert beat["position"] == position
-    assert 0 <= beat["record_age"] < 3
+    assert 0 <= beat["record_age"] < 60
 
 
 async def test_a_browser_that_was_away_gets_what_it_missed_and_nothing_twice(api: Api, redis: Any) -> None:

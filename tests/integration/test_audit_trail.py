@@ -1,7 +1,8 @@
 """Commands on a real bus become lines of the audit trail, the refused ones too."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -60,12 +61,17 @@ async def test_a_stop_is_on_the_trail_with_its_target(recording: Recording) -> N
     assert (line["target"], line["tasks_total"]) == (f"all processes on {HOST}", 0)
 
 
-@pytest.mark.parametrize("signature", [b"", b"nonsense", sign("another key", encode(a_cancel()))])
+@pytest.mark.parametrize(
+    "sign_it",
+    [lambda _: b"", lambda _: b"nonsense", partial(sign, "another key")],
+    ids=["unsigned", "nonsense", "another key"],
+)
 async def test_a_forged_command_is_on_the_trail_as_refused_and_marks_no_task(
-    recording: Recording, signature: bytes
+    recording: Recording, sign_it: Callable[[bytes], bytes]
 ) -> None:
     await recording.tell(Life().run(2).started())
-    await recording.redis.xadd(names.COMMANDS, {"data": encode(a_cancel()), "sig": signature})
+    data = encode(a_cancel())
+    await recording.redis.xadd(names.COMMANDS, {"data": data, "sig": sign_it(data)})
     line = await recording.shows("SELECT * FROM commands")
     assert (line["state"], line["issued_by"], line["finished_at"] is not None) == ("refused", "user:alice", True)
     assert "not signed" in line["detail"]

@@ -1,7 +1,6 @@
 """Many tasks cancelled at once: each has its outcome, none starts, and the worker goes on as if nothing had been."""
 
 import asyncio
-import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -18,23 +17,20 @@ from signalbox.messages.events import TaskDropped, TaskReceived, TaskStarted, Ta
 from signalbox.messages.receipts import Answered
 from support.eventually import eventually
 from support.host import ALICE, Host, a_host, exists
+from support.loop_time import GREEDY, send_many
 from support.stores.choose import a_redis
-from support.turns import GREEDY, LongestTurn, send_many
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-#: Tasks that wait; `benchmarks/bulk_cancel.py` does the same with ten thousand.
+#: Tasks that wait; `benchmarks/bulk_cancel.py` does the same with ten thousand, and measures.
 MANY = 2_000
-#: Seconds that the whole may take, and for which the worker's loop may be kept from turning.
-WITHIN, TURN = 10.0, 0.05
 
 
 class Worker:
-    """The host, and how long the loop of its worker was kept from turning."""
+    """The host of a worker that takes in whatever there is."""
 
-    def __init__(self, host: Host, turn: LongestTurn) -> None:
+    def __init__(self, host: Host) -> None:
         self.host = host
-        self.turn = turn
 
     async def waiting(self, count: int) -> list[str]:
         """Send tasks, and wait until the worker has taken all of them in; their ids."""
@@ -44,7 +40,7 @@ class Worker:
             received = {event.task_id for event in await self.host.of(TaskReceived)}
             return received >= set(ids)
 
-        await eventually(look, f"{count} tasks received", within=30.0)
+        await eventually(look, f"{count} tasks received")
         return ids
 
     async def started(self, ids: list[str]) -> set[str]:
@@ -55,33 +51,26 @@ class Worker:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def worker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Worker]:
     folder = tmp_path_factory.mktemp("many")
-    turns = folder / "turns"
     async with (
         a_redis(folder / "redis") as redis,
-        a_host(folder / "host", redis, GREEDY, TURNS_FILE=str(turns)) as host,
+        a_host(folder / "host", redis, GREEDY, TURNS_FILE=str(folder / "turns")) as host,
     ):
         await host.process_is("greedy", "running")
-        yield Worker(host, LongestTurn(turns))
+        yield Worker(host)
 
 
-async def test_thousands_that_wait_are_cancelled_and_the_worker_does_not_stand_still(worker: Worker) -> None:
+async def test_thousands_that_wait_are_cancelled_and_the_worker_goes_on(worker: Worker) -> None:
     host = worker.host
     runs = [await host.running(seconds=600.0) for _ in range(2)]
     pid = await host.pid("greedy")
     waits = await worker.waiting(MANY)
     progress: list[tuple[int, int]] = []
-    worker.turn.forget()
 
-    began = time.monotonic()
     result = await host.commander.cancel_many(waits, ALICE, wait=60.0, on_progress=lambda *told: progress.append(told))
-    took = time.monotonic() - began
-    longest = await worker.turn.settled()
     await host.commander.cancel_many([run.task_id for run in runs], ALICE, wait=30.0)
 
     assert result.counts == {"dropped": MANY}
     assert [task.task_id for task in result.tasks] == waits
-    assert took < WITHIN
-    assert longest < TURN
     assert progress == sorted(progress)
     assert progress[-1] == (MANY, MANY)
     assert not await worker.started(waits)
@@ -182,5 +171,5 @@ async def test_what_comes_later_of_those_that_were_cancelled_does_not_run(worker
         dropped = {event.task_id for event in await host.of(TaskDropped, outcome="cancelled")}
         return dropped >= set(queued)
 
-    await eventually(look, "all of them dropped", within=30.0)
+    await eventually(look, "all of them dropped")
     assert not await worker.started(queued)

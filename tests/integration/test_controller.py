@@ -36,7 +36,7 @@ async def test_worker_and_beat_are_launched_and_told_when_they_consume(tmp_path:
         assert exists(beat.pid)
         seen = await host.seen(HostSeen)
         assert [process.name for process in seen.processes] == ["worker", "beat"]
-        await host.seen(TaskStarted, celery_name="shop.orders.receive_orders", within=20.0)
+        await host.seen(TaskStarted, celery_name="shop.orders.receive_orders")
 
 
 async def test_the_heartbeat_names_the_running_tasks(host: Host) -> None:
@@ -132,7 +132,7 @@ async def test_an_application_that_does_not_exist_ends_in_backoff_with_the_reaso
 ) -> None:
     nonsense = SHOP.replace('app = "shop"', 'app = "no_such_app"')
     async with a_host(tmp_path / "host", valkey, nonsense) as host:
-        told = await host.seen(ProcessChanged, name="worker", state="backoff", within=20.0)
+        told = await host.seen(ProcessChanged, name="worker", state="backoff")
         assert "no_such_app" in told.message
         assert "next try in" in told.message
         result = await host.commander.start(ALICE)
@@ -175,7 +175,7 @@ async def test_an_adopted_worker_that_dies_is_seen_and_replaced(host: Host) -> N
     async def replaced() -> bool:
         return await host.pid("worker") not in {before, 0}
 
-    await eventually(replaced, "another worker", within=20.0)
+    await eventually(replaced, "another worker")
     assert len(host.workers()) == 1
 
 
@@ -189,7 +189,7 @@ async def test_supervision_needs_no_redis_and_tells_all_of_it_later(tmp_path: Pa
         async def replaced() -> bool:
             return bool(host.workers()) and not exists(before)
 
-        await eventually(replaced, "another worker", within=20.0)
+        await eventually(replaced, "another worker")
         await valkey.start()
         await host.seen(ProcessChanged, name="worker", state="backoff")
         await host.process_is("worker", "running")
@@ -204,7 +204,7 @@ async def test_the_controller_starts_celery_before_there_is_a_redis(tmp_path: Pa
         async def launched() -> bool:
             return bool(host.workers())
 
-        await eventually(launched, "a worker", within=20.0)
+        await eventually(launched, "a worker")
         await valkey.start()
         await host.process_is("worker", "running")
         assert len(host.workers()) == 1
@@ -219,7 +219,7 @@ async def test_a_controller_told_to_takes_celery_with_it(tmp_path: Path, valkey:
         told = await host.process_is("worker", "stopped")
         assert told.message == "stopped by the controller of web-01: it was stopped itself"
         host.start()
-        await host.seen(ProcessChanged, name="worker", state="running", desired="running", within=20.0)
+        await host.seen(ProcessChanged, name="worker", state="running", desired="running")
 
 
 async def test_two_controllers_never_share_a_data_folder(host: Host) -> None:
@@ -248,7 +248,7 @@ async def test_a_controller_whose_name_was_taken_while_it_stood_still_steps_back
     worker = await host.pid("worker")
     host.process.send_signal(signal.SIGSTOP)
     async with a_host(tmp_path / "other", valkey) as other:
-        await eventually(lambda: _launched(other), "the other one has got the name", within=20.0)
+        await eventually(lambda: _launched(other), "the other one has got the name")
         host.process.send_signal(signal.SIGCONT)
         assert await asyncio.to_thread(host.process.wait, 10.0) == 2
         assert "is that of another controller" in host.log

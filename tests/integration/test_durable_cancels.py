@@ -24,8 +24,8 @@ from signalbox.messages.events import (
 )
 from support.eventually import eventually
 from support.host import ALICE, Host, a_host, exists
-from support.marks import MARKS, Marks, cancel_all, new_ids
 from support.stores.choose import a_redis
+from support.written_runs import WRITTEN_RUNS, WrittenRuns, cancel_all, new_ids
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,14 +33,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def host(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Host]:
     folder = tmp_path_factory.mktemp("durable")
-    async with a_redis(folder / "redis") as redis, a_host(folder / "host", redis, MARKS) as one:
+    async with a_redis(folder / "redis") as redis, a_host(folder / "host", redis, WRITTEN_RUNS) as one:
         await one.process_is("worker", "running")
         yield one
 
 
 @pytest.fixture
-def marks(host: Host, tmp_path: Path) -> Marks:
-    return Marks(host, tmp_path / "marks")
+def marks(host: Host, tmp_path: Path) -> WrittenRuns:
+    return WrittenRuns(host, tmp_path / "marks")
 
 
 async def lose_worker(host: Host) -> None:
@@ -52,7 +52,7 @@ async def lose_worker(host: Host) -> None:
 
 
 async def test_a_task_that_waits_for_its_time_does_not_run_then_though_its_worker_is_another_one(
-    host: Host, marks: Marks
+    host: Host, marks: WrittenRuns
 ) -> None:
     cancelled = await marks.send(options={"countdown": 4.0})
     other = await marks.send(options={"countdown": 4.0})
@@ -64,7 +64,7 @@ async def test_a_task_that_waits_for_its_time_does_not_run_then_though_its_worke
     assert await marks.written() == [other]
 
 
-async def test_a_task_that_waits_for_its_retry_does_not_run_again(host: Host, marks: Marks) -> None:
+async def test_a_task_that_waits_for_its_retry_does_not_run_again(host: Host, marks: WrittenRuns) -> None:
     task_id = await marks.send("again", countdown=0.5)
     await host.seen(TaskRetried, task_id=task_id)
     await host.commander.cancel(task_id, ALICE)
@@ -74,7 +74,7 @@ async def test_a_task_that_waits_for_its_retry_does_not_run_again(host: Host, ma
 
 @pytest.mark.parametrize("canvas", [chain, chord])
 async def test_a_task_of_a_canvas_that_is_cancelled_before_it_is_published_never_runs(
-    host: Host, marks: Marks, tmp_path: Path, canvas: type[chain] | type[chord]
+    host: Host, marks: WrittenRuns, tmp_path: Path, canvas: type[chain] | type[chord]
 ) -> None:
     gate = tmp_path / "gate"
 
@@ -94,7 +94,7 @@ async def test_a_task_of_a_canvas_that_is_cancelled_before_it_is_published_never
 
 
 async def test_a_late_acknowledged_task_that_was_cancelled_is_refused_whenever_it_is_delivered_again(
-    host: Host, marks: Marks
+    host: Host, marks: WrittenRuns
 ) -> None:
     task_id = await marks.send("late")
     started = await host.seen(TaskStarted, task_id=task_id)
@@ -107,7 +107,7 @@ async def test_a_late_acknowledged_task_that_was_cancelled_is_refused_whenever_i
 
 
 async def test_what_others_have_cancelled_is_dropped_and_ended_here_without_a_command(
-    host: Host, marks: Marks, tmp_path: Path
+    host: Host, marks: WrittenRuns, tmp_path: Path
 ) -> None:
     """As after a cancel with `--local` on another host."""
     waits = await marks.send(options={"countdown": 60.0})
@@ -121,7 +121,7 @@ async def test_what_others_have_cancelled_is_dropped_and_ended_here_without_a_co
     assert await marks.written() == [runs]
 
 
-async def test_a_redis_that_was_emptied_is_told_again_what_must_not_run(host: Host, marks: Marks) -> None:
+async def test_a_redis_that_was_emptied_is_told_again_what_must_not_run(host: Host, marks: WrittenRuns) -> None:
     cancelled = new_ids(3)
     await cancel_all(host, cancelled)
 
@@ -136,7 +136,7 @@ async def test_a_redis_that_was_emptied_is_told_again_what_must_not_run(host: Ho
 
 
 async def test_a_cancel_that_was_given_while_the_controller_was_away_is_carried_out_when_it_is_back(
-    host: Host, marks: Marks, tmp_path: Path
+    host: Host, marks: WrittenRuns, tmp_path: Path
 ) -> None:
     runs = await marks.send("until", gate=str(tmp_path / "gate"))
     pid = (await host.seen(TaskStarted, task_id=runs)).pid

@@ -13,7 +13,7 @@ import pytest
 
 from signalbox.messages.events import HostSeen, ProcessChanged, TaskFailed, TaskSucceeded
 from support.eventually import eventually
-from support.host import ALICE, CELERY_DEADLINE, NAME, ROOT, Host, a_host, exists, lives
+from support.host import ALICE, NAME, ROOT, Host, a_host, exists, lives
 from support.stores.rabbit import RabbitMQ
 from support.stores.server import Redis
 
@@ -71,7 +71,7 @@ async def says(log: Path, words: str) -> None:
     async def look() -> bool:
         return words in await asyncio.to_thread(log.read_text, encoding="utf-8")
 
-    await eventually(look, f"{words!r} in {log.name}", within=CELERY_DEADLINE)
+    await eventually(look, f"{words!r} in {log.name}")
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ async def test_a_restarted_controller_finds_its_guests_again_and_tells_what_beca
         await host.end_hard()
         going.kill()
         host.start()
-        await host.seen_again(HostSeen, within=20.0)
+        await host.seen_again(HostSeen)
         await host.process_is("goes", "stopped")
         assert (await host.process_is("stays", "running")).guest
         for task in tasks:
@@ -166,7 +166,7 @@ async def test_a_guest_that_somebody_starts_anew_by_hup_is_the_same_process_and_
             told = await host.of(ProcessChanged, name="celery", state="running")
             return told[-1].instance != first
 
-        await eventually(anew, "another life of the same worker", within=CELERY_DEADLINE)
+        await eventually(anew, "another life of the same worker")
         assert (await host.process_is("celery", "running")).pid == guest.pid
         quick = await host.send("reports.count_stock", seconds=0.1)
         await host.seen(TaskSucceeded, task_id=quick)

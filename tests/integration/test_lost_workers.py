@@ -96,7 +96,7 @@ async def test_what_a_lost_task_left_is_found_by_a_controller_that_adopted_the_w
     grandchild = await host.only_child_of(program.pid)
     await host.end_hard()
     host.start()
-    await host.seen_again(HostSeen, within=20.0)
+    await host.seen_again(HostSeen)
     await _lost(host, program, _kill(program.pid))
     assert not lives(grandchild)
 
@@ -104,7 +104,7 @@ async def test_what_a_lost_task_left_is_found_by_a_controller_that_adopted_the_w
 async def test_how_an_adopted_worker_ended_is_known(host: Host) -> None:
     await host.end_hard()
     host.start()
-    await host.seen_again(HostSeen, within=20.0)
+    await host.seen_again(HostSeen)
     task = await host.running()
     failed = await _lost(host, task, _kill(await host.pid("worker")))
     assert failed.error == "Worker lost: signal 9 (SIGKILL)"
@@ -130,7 +130,7 @@ async def test_the_out_of_memory_killer_is_named_when_it_ended_a_worker(host: Ho
             await host.send("reports.count_stock", seconds=0.1)  # whatever it does takes some memory
             return not lives(worker)
 
-        await eventually(dead, "a worker without memory dies", within=20.0)
+        await eventually(dead, "a worker without memory dies")
         failed = await host.seen(TaskFailed, task_id=running.task_id)
     assert failed.error == "Worker lost: signal 9 (SIGKILL), by the kernel: out of memory"
     told = await host.seen(ProcessChanged, name="worker", state="backoff")

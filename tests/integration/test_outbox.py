@@ -17,7 +17,7 @@ from signalbox.messages.events import EventsLost
 from signalbox.messages.receipts import Answered
 from signalbox.service import background
 from signalbox_controller.state.outbox import Outbox
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.stores.server import Redis
 
 
@@ -72,7 +72,7 @@ async def test_nothing_waits_for_a_tick(redis: Client) -> None:
             begun = time.perf_counter()
             await outbox.published(an_event(number))
             waits.append(time.perf_counter() - begun)
-    assert sorted(waits)[25] < 0.01
+    assert sorted(waits)[25] < 0.1
 
 
 async def test_an_outage_loses_nothing_and_changes_no_order(valkey: Redis, redis: Client) -> None:
@@ -90,7 +90,7 @@ async def test_an_outage_loses_nothing_and_changes_no_order(valkey: Redis, redis
         await eventually(noticed, "the outage")
         assert not last.done()
         await valkey.start()
-        await asyncio.wait_for(last, 10.0)
+        await asyncio.wait_for(last, HANGS)
         assert outbox.connected
 
     async def read() -> list[int] | None:
@@ -124,4 +124,4 @@ async def test_who_can_wait_is_held_up_while_it_is_full(redis: Client) -> None:
     done, _ = await asyncio.wait([waiting], timeout=0)
     assert not done
     async with publishing(outbox):
-        await asyncio.wait_for(waiting, 5.0)
+        await asyncio.wait_for(waiting, HANGS)

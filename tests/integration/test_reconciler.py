@@ -4,7 +4,6 @@ import asyncio
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from signalbox.bus import names
 from signalbox.messages.events import AnyTaskEvent, CommandDone, HostSeen
 from signalbox.messages.receipts import Recorded
 from signalbox.postgres.pool import Database
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.history import HOST, KILLED, Life, after
 from support.reconciler import Recording, a_recording
 from support.stores.server import Postgres, Redis
@@ -70,7 +69,7 @@ async def test_who_gave_a_command_hears_when_it_is_in_the_record(recording: Reco
     assert await recording.rows("SELECT status FROM tasks") == [{"status": "failed"}]
 
 
-async def test_what_happened_while_postgresql_was_away_is_recorded_within_five_seconds_of_its_return(
+async def test_what_happened_while_postgresql_was_away_is_recorded_once_it_is_back(
     recording: Recording, postgres_server: Postgres
 ) -> None:
     reconciler = await recording.start()
@@ -83,9 +82,8 @@ async def test_what_happened_while_postgresql_was_away_is_recorded_within_five_s
         await reconciler.says("waiting, nothing is lost")
     finally:
         await postgres_server.start()
-    back = time.monotonic()
-    assert (await recording.task("failed", within=5.0))["error"] == KILLED
-    await recording.shows("SELECT 1 FROM tasks HAVING count(*) = 201", within=5.0 - (time.monotonic() - back))
+    assert (await recording.task("failed"))["error"] == KILLED
+    await recording.shows("SELECT 1 FROM tasks HAVING count(*) = 201")
     await recording.nothing_pending()
     assert reconciler.log.count("events: waiting, nothing is lost") == 1
     assert {task["status"] for task in await recording.changed("task")} >= {"running", "failed", "completed"}
@@ -216,9 +214,7 @@ async def test_it_stops_when_told_to(recording: Recording) -> None:
     reconciler = await recording.start()
     await recording.tell(HostSeen(at=after(1), host=HOST))
     await recording.shows("SELECT * FROM hosts WHERE state = 'online'")
-    began = time.monotonic()
     assert await reconciler.end() == 0
-    assert time.monotonic() - began < 5
 
 
 def test_without_a_database_it_says_what_to_set(valkey: Redis) -> None:
@@ -257,5 +253,5 @@ async def test_it_can_bring_the_tables_up_to_date_and_do_nothing_else(
     async with a_recording(valkey, empty_database_url, tmp_path) as recording:
         command = [sys.executable, "-m", "signalbox_reconciler", "--migrate-only"]
         run = await asyncio.create_subprocess_exec(*command, env=recording.environ)
-        assert await asyncio.wait_for(run.wait(), 20) == 0
+        assert await asyncio.wait_for(run.wait(), HANGS) == 0
         assert await recording.rows("SELECT count(*) AS n FROM tasks") == [{"n": 0}]

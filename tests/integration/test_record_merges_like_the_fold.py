@@ -12,7 +12,7 @@ from support.examples import LONG, a_machine, examples
 from support.history import Life
 from support.record import Record, a_record
 from support.table import Table
-from support.telling import Telling
+from support.task_machine import TaskMachine
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ class Both:
         return self.record.logs()
 
 
-class Merging(Telling):
+class Merging(TaskMachine):
     def __init__(self, record: Record) -> None:
         self.both = Both(record)
         super().__init__(self.both)

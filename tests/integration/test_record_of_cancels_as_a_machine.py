@@ -16,7 +16,7 @@ from signalbox_reconciler.fold.rows import LogRow, TaskRow
 from support.examples import LONG, a_machine, examples
 from support.fleet import HOSTS, Letter, Turn, Worker
 from support.record import Record, Rows, a_record
-from support.telling import PICK, Telling, pick, shown, shown_of_run, truth, truth_of_run
+from support.task_machine import PICK, TaskMachine, pick, shown, shown_of_run, truth, truth_of_run
 
 #: What a run does about its cancel.
 Manner = Literal["dies", "lives on", "completes"]
@@ -31,7 +31,7 @@ def record(database_url: str) -> Iterator[Record]:
         yield record
 
 
-class Cancelling(Telling):
+class Cancelling(TaskMachine):
     doubts = False
 
     def __init__(self, record: Record) -> None:

@@ -10,7 +10,7 @@ from signalbox_reconciler.fold.snapshots import MISSED_HEARTBEATS
 from support.examples import LONG, a_machine, examples
 from support.fleet import HEARTBEAT, HOSTS
 from support.record import Record, a_record
-from support.telling import Telling
+from support.task_machine import TaskMachine
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def record(database_url: str) -> Iterator[Record]:
         yield record
 
 
-class Repairing(Telling):
+class Repairing(TaskMachine):
     def __init__(self, record: Record) -> None:
         record.empty()
         super().__init__(record)

@@ -19,9 +19,9 @@ from signalbox.messages.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from support.diarist import Diarist, a_diarist
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.host import ALICE, lives
+from support.logged_worker import LoggedWorker, a_logged_worker
 from support.stores.choose import a_redis
 from support.stores.server import Redis
 
@@ -35,12 +35,12 @@ async def store(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redis
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def diarist(tmp_path_factory: pytest.TempPathFactory, store: Redis) -> AsyncIterator[Diarist]:
-    async with a_diarist(tmp_path_factory.mktemp("redelivered"), store, concurrency=3) as one:
+async def worker(tmp_path_factory: pytest.TempPathFactory, store: Redis) -> AsyncIterator[LoggedWorker]:
+    async with a_logged_worker(tmp_path_factory.mktemp("redelivered"), store, concurrency=3) as one:
         yield one
 
 
-async def blink(diarist: Diarist, store: Redis) -> None:
+async def blink(worker: LoggedWorker, store: Redis) -> None:
     """Redis loses all connections of the worker, which gives back what it has not acknowledged, and takes it again."""
     broker: Client = connect(store.url_of(1))
     try:
@@ -53,8 +53,8 @@ async def blink(diarist: Diarist, store: Redis) -> None:
         await eventually(look, "the worker is back")
     finally:
         await broker.aclose()
-    neighbour = diarist.send("neighbour")
-    await diarist.host.seen(TaskSucceeded, task_id=neighbour, within=20.0)
+    neighbour = worker.send("neighbour")
+    await worker.host.seen(TaskSucceeded, task_id=neighbour)
 
 
 async def unacknowledged(store: Redis) -> int:
@@ -66,18 +66,18 @@ async def unacknowledged(store: Redis) -> int:
         await broker.aclose()
 
 
-async def running(diarist: Diarist, seconds: float, how: str = "") -> TaskStarted:
-    task_id = diarist.send("long", seconds, how)
-    await asyncio.wait_for(diarist.begun(task_id).wait(), 10.0)
-    return await diarist.host.seen(TaskStarted, task_id=task_id)
+async def running(worker: LoggedWorker, seconds: float, how: str = "") -> TaskStarted:
+    task_id = worker.send("long", seconds, how)
+    await asyncio.wait_for(worker.begun(task_id).wait(), HANGS)
+    return await worker.host.seen(TaskStarted, task_id=task_id)
 
 
-async def test_a_task_does_not_run_twice_because_redis_blinked(diarist: Diarist, store: Redis) -> None:
-    started = await running(diarist, 6.0)
-    await blink(diarist, store)
+async def test_a_task_does_not_run_twice_because_redis_blinked(worker: LoggedWorker, store: Redis) -> None:
+    started = await running(worker, 6.0)
+    await blink(worker, store)
     assert await unacknowledged(store) == 1, "the broker did not hand it out again: nothing was tested"
-    assert diarist.words(started.task_id) == ["started"], "it ran meanwhile"
-    done = await diarist.host.seen(TaskSucceeded, task_id=started.task_id)
+    assert worker.words(started.task_id) == ["started"], "it ran meanwhile"
+    done = await worker.host.seen(TaskSucceeded, task_id=started.task_id)
     assert done.run == started.run
     assert done.at - started.at < timedelta(seconds=9)
 
@@ -85,55 +85,55 @@ async def test_a_task_does_not_run_twice_because_redis_blinked(diarist: Diarist,
         return await unacknowledged(store) == 0
 
     await eventually(look, "the second delivery is acknowledged with the first")
-    await diarist.host.seen(TaskSucceeded, task_id=diarist.send("neighbour"))
-    assert diarist.words(started.task_id) == ["started", "finished"]
-    assert len(await diarist.host.of(TaskStarted, task_id=started.task_id)) == 1
-    assert len(await diarist.host.of(TaskReceived, task_id=started.task_id)) == 1
+    await worker.host.seen(TaskSucceeded, task_id=worker.send("neighbour"))
+    assert worker.words(started.task_id) == ["started", "finished"]
+    assert len(await worker.host.of(TaskStarted, task_id=started.task_id)) == 1
+    assert len(await worker.host.of(TaskReceived, task_id=started.task_id)) == 1
 
 
-async def test_a_cancelled_task_does_not_come_back_after_a_blink(diarist: Diarist, store: Redis) -> None:
-    started = await running(diarist, 60.0)
-    assert (await diarist.host.commander.cancel(started.task_id, ALICE)).verdict == "cancelled"
-    await blink(diarist, store)
-    assert diarist.words(started.task_id) == ["started"]
+async def test_a_cancelled_task_does_not_come_back_after_a_blink(worker: LoggedWorker, store: Redis) -> None:
+    started = await running(worker, 60.0)
+    assert (await worker.host.commander.cancel(started.task_id, ALICE)).verdict == "cancelled"
+    await blink(worker, store)
+    assert worker.words(started.task_id) == ["started"]
 
 
-async def test_a_task_that_was_handed_out_twice_is_cancelled_once_for_all(diarist: Diarist, store: Redis) -> None:
-    started = await running(diarist, 60.0)
-    await blink(diarist, store)
-    assert (await diarist.host.commander.cancel(started.task_id, ALICE)).verdict == "cancelled"
+async def test_a_task_that_was_handed_out_twice_is_cancelled_once_for_all(worker: LoggedWorker, store: Redis) -> None:
+    started = await running(worker, 60.0)
+    await blink(worker, store)
+    assert (await worker.host.commander.cancel(started.task_id, ALICE)).verdict == "cancelled"
     assert not lives(started.pid)
-    await blink(diarist, store)
-    assert diarist.words(started.task_id) == ["started"]
-    assert len(await diarist.host.of(TaskCancelled, task_id=started.task_id)) == 1
+    await blink(worker, store)
+    assert worker.words(started.task_id) == ["started"]
+    assert len(await worker.host.of(TaskCancelled, task_id=started.task_id)) == 1
     assert await unacknowledged(store) == 0
 
 
 @pytest.mark.parametrize("order", ["blink, then cancel", "cancel, then blink"])
 async def test_a_task_that_was_handed_out_twice_is_not_called_dropped_while_it_lives(
-    diarist: Diarist, store: Redis, order: str
+    worker: LoggedWorker, store: Redis, order: str
 ) -> None:
-    started = await running(diarist, 6.0, "swallows")
+    started = await running(worker, 6.0, "swallows")
     if order == "blink, then cancel":
-        await blink(diarist, store)
-    cancelling = diarist.host.begin(diarist.host.commander.cancel(started.task_id, ALICE, grace=30.0))
-    await diarist.host.seen(TaskSignalled, task_id=started.task_id)
+        await blink(worker, store)
+    cancelling = worker.host.begin(worker.host.commander.cancel(started.task_id, ALICE, grace=30.0))
+    await worker.host.seen(TaskSignalled, task_id=started.task_id)
     if order == "cancel, then blink":
-        await blink(diarist, store)
+        await blink(worker, store)
     with contextlib.suppress(BusUnavailable):  # whoever asked has lost that connection, too
         assert (await cancelling).verdict == "finished"
-    await diarist.host.seen(TaskSucceeded, task_id=started.task_id)
-    await diarist.host.seen(TaskSucceeded, task_id=diarist.send("neighbour"))
-    assert diarist.words(started.task_id) == ["started", "finished"]
-    assert not await diarist.host.of(TaskDropped, task_id=started.task_id)
-    assert diarist.host.celery.AsyncResult(started.task_id).state == "SUCCESS"
+    await worker.host.seen(TaskSucceeded, task_id=started.task_id)
+    await worker.host.seen(TaskSucceeded, task_id=worker.send("neighbour"))
+    assert worker.words(started.task_id) == ["started", "finished"]
+    assert not await worker.host.of(TaskDropped, task_id=started.task_id)
+    assert worker.host.celery.AsyncResult(started.task_id).state == "SUCCESS"
 
 
-async def test_what_a_stop_has_ended_does_not_come_back_after_a_blink(diarist: Diarist, store: Redis) -> None:
-    started = await running(diarist, 60.0)
-    await blink(diarist, store)
-    await diarist.host.commander.stop(ALICE, mode="immediate")
+async def test_what_a_stop_has_ended_does_not_come_back_after_a_blink(worker: LoggedWorker, store: Redis) -> None:
+    started = await running(worker, 60.0)
+    await blink(worker, store)
+    await worker.host.commander.stop(ALICE, mode="immediate")
     assert not lives(started.pid)
-    await diarist.host.commander.start(ALICE)
-    await blink(diarist, store)
-    assert diarist.words(started.task_id) == ["started"]
+    await worker.host.commander.start(ALICE)
+    await blink(worker, store)
+    assert worker.words(started.task_id) == ["started"]

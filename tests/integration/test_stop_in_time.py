@@ -1,4 +1,4 @@
-"""Eight busy children, two of which ignore TERM: how long until all are dead and the record has all of it."""
+"""Eight busy children, two of which ignore TERM: all are dead when a stop answers, and the record has all of it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -39,7 +39,7 @@ async def recorded(recording: Recording) -> None:
         rows = await recording.rows("SELECT state FROM processes")
         return counts == [len(BUSY)] * 2 and [row["state"] for row in rows] == ["stopped"]
 
-    await eventually(look, "all of it in the record", within=20.0)
+    await eventually(look, "all of it in the record")
 
 
 @pytest.fixture(params=["redis", "rabbitmq"])
@@ -51,15 +51,14 @@ def broker(request: pytest.FixtureRequest, valkey: Redis) -> str:
     return rabbit.url_of(rabbit.next_place())
 
 
-@pytest.mark.parametrize(("mode", "timeout", "most"), [("immediate", None, 2.0), ("graceful", 5.0, 7.0)])
-async def test_eight_busy_children_are_dead_and_recorded_in_time(
+@pytest.mark.parametrize(("mode", "timeout"), [("immediate", None), ("graceful", 5.0)])
+async def test_eight_busy_children_are_dead_when_the_stop_answers_and_then_recorded(
     tmp_path: Path,
     valkey: Redis,
     recording: Recording,
     broker: str,
     mode: Literal["graceful", "immediate"],
     timeout: float | None,
-    most: float,
 ) -> None:
     async with a_host(tmp_path / "host", valkey, EIGHT, broker) as host:
         worker = (await host.process_is("worker", "running")).pid
@@ -74,5 +73,4 @@ async def test_eight_busy_children_are_dead_and_recorded_in_time(
         await recorded(recording)
         took = clock() - began
         assert (result.verdict, result.tasks_killed, len(everyone)) == ("stopped", len(BUSY), 9)
-        assert took < most, f"dead after {dead:.2f} s, recorded after {took:.2f} s"
         print(f"{mode}: dead after {dead:.2f} s, recorded after {took:.2f} s")  # noqa: T201

@@ -20,7 +20,7 @@ from support.stores.server import Redis
 TASKS = """
 [apps.tasks]
 app = "tasks"
-directory = "{examples}/../tests/support/agent"
+directory = "{examples}/../tests/support/apps"
 [apps.tasks.environment]
 TASKS_URL = "${{SHOP_BROKER_URL}}"
 [[apps.tasks.workers]]
@@ -29,8 +29,6 @@ concurrency = 2
 stop_timeout = 10.0
 """
 STOPPED = "Celery was stopped by alice: maintenance"
-#: Seconds within which a dead worker's messages are back: a helper process has to import the application.
-AT_ONCE = 10.0
 
 
 class Work:
@@ -56,6 +54,15 @@ class Work:
     @property
     def late_runs(self) -> int:
         return len(self.mark.read_text(encoding="utf-8").splitlines())
+
+    async def has_run_twice(self) -> None:
+        """Wait for the second line of `late`: Celery tells that a task starts a moment before its body does."""
+
+        async def look() -> bool:
+            assert self.late_runs == 2
+            return True
+
+        await eventually(look, "two runs")
 
     async def held_back(self, *, seconds: float = 0.0) -> list[str]:
         """Three that the worker has taken and cannot run yet, and one whose time is far away."""
@@ -83,7 +90,7 @@ class Work:
             assert (held, sorted(queued)) == (set(), sorted(tasks))
             return True
 
-        await eventually(look, f"{tasks} in the queue", within=AT_ONCE)
+        await eventually(look, f"{tasks} in the queue")
 
     async def holds(self, tasks: set[str]) -> None:
         """Wait until these, and no others, are held by a worker."""
@@ -91,7 +98,7 @@ class Work:
         async def look() -> bool:
             return await self.unacknowledged() == tasks
 
-        await eventually(look, f"{tasks} unacknowledged", within=AT_ONCE)
+        await eventually(look, f"{tasks} unacknowledged")
 
     async def runs_again(self, before: TaskStarted) -> TaskStarted:
         """A later run of the same task."""
@@ -100,7 +107,7 @@ class Work:
             runs = await self.host.of(TaskStarted, task_id=before.task_id)
             return next((run for run in runs if run.run > before.run), None)
 
-        return await eventually(look, "another run", within=AT_ONCE + 5.0)
+        return await eventually(look, "another run")
 
     async def result(self, task_id: str) -> dict[str, Any]:
         """What the result backend says."""
@@ -167,7 +174,7 @@ async def test_a_stop_that_redelivers_runs_late_tasks_again_after_the_start(work
     await work.are_back([late.task_id])
     await work.host.commander.start(ALICE)
     await work.runs_again(late)
-    assert work.late_runs == 2
+    await work.has_run_twice()
 
 
 async def test_a_drain_that_is_cut_short_ends_late_tasks_for_good_and_gives_back_the_rest(work: Work) -> None:
@@ -203,10 +210,10 @@ async def test_what_a_worker_held_returns_once_its_broker_is_back(work: Work, va
     worker = await work.host.pid("worker")
     await valkey.stop()
     os.kill(worker, signal.SIGKILL)
-    await eventually(lambda: _said(work.host, "failed (exit code"), "a try that failed", within=AT_ONCE + 5.0)
+    await eventually(lambda: _said(work.host, "failed (exit code"), "a try that failed")
     await valkey.start()
     for task_id in waiting[:3]:
-        await work.host.seen(TaskSucceeded, task_id=task_id, within=AT_ONCE + 10.0)
+        await work.host.seen(TaskSucceeded, task_id=task_id)
 
 
 async def _said(host: Host, words: str) -> bool:
@@ -221,9 +228,9 @@ async def test_a_worker_that_somebody_kills_loses_nothing_that_it_held(work: Wor
     requeued = await work.host.seen(TaskRequeued, task_id=late.task_id)
     assert requeued.outcome == "worker_lost"
     for task_id in waiting[:3]:
-        await work.host.seen(TaskSucceeded, task_id=task_id, within=AT_ONCE + 5.0)
+        await work.host.seen(TaskSucceeded, task_id=task_id)
     await work.runs_again(late)
-    assert work.late_runs == 2
+    await work.has_run_twice()
 
 
 async def test_a_task_that_brings_down_its_worker_twice_is_not_handed_out_a_third_time(work: Work) -> None:
@@ -233,7 +240,7 @@ async def test_a_task_that_brings_down_its_worker_twice_is_not_handed_out_a_thir
     os.kill(await work.host.pid("worker"), signal.SIGKILL)
     await work.host.process_is("worker", "backoff")
     nap = await work.send("nap", 0.0)
-    await work.host.seen(TaskSucceeded, task_id=nap, within=AT_ONCE + 5.0)
+    await work.host.seen(TaskSucceeded, task_id=nap)
     assert await work.unacknowledged() == {late.task_id}
     assert work.late_runs == 2
 
@@ -247,7 +254,7 @@ async def test_what_a_worker_held_that_died_without_its_controller_returns_with_
     os.kill(worker, signal.SIGKILL)
     work.host.start()
     for task_id in waiting[:3]:
-        await work.host.seen(TaskSucceeded, task_id=task_id, within=AT_ONCE + 5.0)
+        await work.host.seen(TaskSucceeded, task_id=task_id)
 
 
 async def test_a_worker_that_is_stopped_at_once_while_tasks_pour_in_loses_none_and_repeats_none(work: Work) -> None:
@@ -265,6 +272,6 @@ async def test_a_worker_that_is_stopped_at_once_while_tasks_pour_in_loses_none_a
         assert not missing
         return True
 
-    await eventually(accounted, "every task", within=AT_ONCE)
+    await eventually(accounted, "every task")
     assert not await work.unacknowledged()
     assert not [task_id for task_id in await work.queued() if await work.result(task_id)], "done, and to be done again"

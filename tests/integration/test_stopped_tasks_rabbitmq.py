@@ -15,7 +15,7 @@ from support.stores.server import Redis
 TASKS = """
 [apps.tasks]
 app = "tasks"
-directory = "{examples}/../tests/support/agent"
+directory = "{examples}/../tests/support/apps"
 [apps.tasks.environment]
 TASKS_URL = "${{SHOP_BROKER_URL}}"
 TASKS_STORE = "${{SHOP_RESULT_BACKEND}}"

@@ -16,7 +16,7 @@ import pytest
 from signalbox.messages.events import ProcessChanged, TaskEvent, TaskFailed, TaskReceived, TaskStarted, TaskSucceeded
 from signalbox_local.ports import free_port
 from support.eventually import eventually
-from support.host import ALICE, CELERY_DEADLINE, NAME, ROOT, Host, a_host
+from support.host import ALICE, NAME, ROOT, Host, a_host
 from support.relay import a_relay
 from support.stores.rabbit import RabbitMQ
 from support.stores.server import Redis
@@ -64,7 +64,7 @@ async def watched(host: Host) -> None:
         await host.send("reports.count_stock", seconds=0.01)
         return bool(await host.of(TaskSucceeded))
 
-    await eventually(look, "a task of a watched worker", within=CELERY_DEADLINE)
+    await eventually(look, "a task of a watched worker")
 
 
 #: Of a watch, whatever it has to do.
@@ -131,7 +131,7 @@ async def test_a_cancel_is_passed_on_and_its_answer_claims_nothing(tmp_path: Pat
         announced = await host.seen(TaskFailed, task_id=task_id)
         assert (announced.outcome, announced.certainty) == ("revoked", "inferred")
         # It ignores TERM: what Celery announced was not true, and what comes of it is told, and wins.
-        assert (await host.seen(TaskSucceeded, task_id=task_id, within=15.0)).certainty == "told"
+        assert (await host.seen(TaskSucceeded, task_id=task_id)).certainty == "told"
         await host.seen(TaskSucceeded, task_id=waiting)
 
 
@@ -158,7 +158,7 @@ async def test_the_life_of_a_task_is_told_but_not_as_seen_also_where_it_ends_whi
         await host.end_hard()
         await ended(host, started.task_id)
         host.start()
-        done = await host.seen(TaskSucceeded, task_id=started.task_id, within=ROUND)
+        done = await host.seen(TaskSucceeded, task_id=started.task_id)
         for event in (received, started, done):
             assert told(event) == ("told", "", NODE)
         assert (received.celery_name, done.run) == ("shop.reports.count_stock", started.run)
@@ -174,7 +174,7 @@ async def test_a_worker_that_is_killed_leaves_tasks_of_which_nobody_claims_to_kn
             await watched(host)
             task = await host.running(seconds=60.0)
             worker.kill()
-            failed = await host.seen(TaskFailed, task_id=task.task_id, within=ROUND)
+            failed = await host.seen(TaskFailed, task_id=task.task_id)
             assert (failed.outcome, failed.certainty) == ("worker_lost", "inferred")
             assert failed.error == "Nothing is heard from its worker any more, and nobody saw how it ended"
 
@@ -193,7 +193,7 @@ async def test_a_watch_that_dies_is_launched_again_and_one_whose_broker_is_away_
                 task = await host.running(seconds=4.0)
             await ended(host, task.task_id)  # its events went nowhere
             async with a_relay("127.0.0.1", broker, port):
-                await host.seen(TaskSucceeded, task_id=task.task_id, within=2 * ROUND)
+                await host.seen(TaskSucceeded, task_id=task.task_id)
 
 
 async def test_a_worker_that_has_an_agent_is_left_to_it(tmp_path: Path, valkey: Redis) -> None:
@@ -201,7 +201,7 @@ async def test_a_worker_that_has_an_agent_is_left_to_it(tmp_path: Path, valkey: 
     async with a_host(tmp_path / "host", valkey, own) as host:
         await host.process_is("worker", "running")
         with celery(host, tmp_path / "celery.log", "-Q", "foreign"):
-            await eventually(lambda: _foreign(host), "the other worker is watched", within=CELERY_DEADLINE)
+            await eventually(lambda: _foreign(host), "the other worker is watched")
             task_id = await host.send("reports.count_stock", seconds=0.1)
             done = await host.seen(TaskSucceeded, task_id=task_id)
             assert (done.certainty, done.worker) == ("seen", f"worker@{NAME}")

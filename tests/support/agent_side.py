@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from support.eventually import HANGS
+
 Line = dict[str, Any]
-#: Seconds for a line that must come.
-WITHIN = 5.0
 
 
 class AgentSide:
@@ -30,7 +30,7 @@ class AgentSide:
 
     async def hears(self, kind: str) -> Line:
         """The next line, which must be of this type."""
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(HANGS):
             data = await self._reader.readline()
         line: Line = json.loads(data) if data else {"type": "the end of the connection"}
         assert line["type"] == kind, line
@@ -38,7 +38,7 @@ class AgentSide:
 
     async def is_hung_up_on(self) -> bool:
         """Whether the controller closes the connection, rather than say anything."""
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(HANGS):
             return await self._reader.read(1) == b""
 
     async def greet(self, instance: str, **more: object) -> Line:

@@ -25,6 +25,7 @@ from signalbox.postgres.pool import Database
 from signalbox.settings import Settings
 from signalbox_api.app import create_app
 from signalbox_api.bootstrap import bootstrap
+from support.eventually import HANGS
 
 KEY = "a key for the tests, long enough to be one"
 ADMIN, PASSWORD = "admin", "correct horse battery staple"
@@ -80,7 +81,7 @@ async def an_api(redis_url: str, database_url: str) -> AsyncIterator[Api]:
             yield Api(f"http://127.0.0.1:{port}", settings, token, app)
         finally:
             server.should_exit = True
-            await asyncio.wait_for(serving, 15)
+            await asyncio.wait_for(serving, HANGS)
 
 
 #: A task that runs.
@@ -112,7 +113,7 @@ Answer = Callable[[Command], Sequence[Receipt]]
 
 
 @asynccontextmanager
-async def a_host(redis_url: str, answer: Answer, name: str = "somehost") -> AsyncIterator[list[Command]]:
+async def an_answering_host(redis_url: str, answer: Answer, name: str = "somehost") -> AsyncIterator[list[Command]]:
     """A host that is present on the bus and answers every command as it is told; yields the commands that it heard."""
     redis = connect(redis_url)
     heard: list[Command] = []

@@ -96,7 +96,7 @@ async def shown(page: Page, what: str, text: str, after: float) -> float:
         times = [one["at"] for one in history if one["what"] == what and one["text"] == text and one["at"] > after]
         return min(times, default=None)
 
-    return await eventually(look, f"{what} {text} on the page", within=CELERY_DEADLINE)
+    return await eventually(look, f"{what} {text} on the page")
 
 
 class Listener:
@@ -121,7 +121,7 @@ class Listener:
                 (at for at, who, what in self._heard if at > after and (who, what) == (name, state)), default=None
             )
 
-        return await eventually(look, f"{name} {state} on the websocket", within=CELERY_DEADLINE)
+        return await eventually(look, f"{name} {state} on the websocket")
 
 
 @asynccontextmanager

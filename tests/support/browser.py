@@ -9,8 +9,8 @@ from typing import Literal
 
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
+from support.page_log import PageLog
 from support.requirement import missing
-from support.witness import Witness
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 #: No sandbox, for tests run as root too; the rest keeps it from talking to anybody but Signalbox.
@@ -56,7 +56,7 @@ class Window:
     faults: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.witness = Witness(self.page)
+        self.log = PageLog(self.page)
 
     def watch(self) -> None:
         """Take down errors from now on; a breach of the content security policy is one of the console's."""
@@ -114,7 +114,7 @@ class Windows:
 
     async def tell(self) -> str:
         """What went on between each of them and the server."""
-        return "\n".join([await window.witness.tells() for window in self._windows])
+        return "\n".join([await window.log.tells() for window in self._windows])
 
     async def close(self) -> None:
         """Close them all."""

@@ -8,9 +8,11 @@ from typing import TypeVar
 import pytest
 
 T = TypeVar("T")
+#: Seconds after which what was awaited will not come any more; a machine with four times as much to do comes earlier.
+HANGS = 60.0
 
 
-async def eventually(look: Callable[[], Awaitable[T | None]], what: str, *, within: float = 10.0) -> T:
+async def eventually(look: Callable[[], Awaitable[T | None]], what: str, *, within: float = HANGS) -> T:
     """The first true thing that `look` sees; fails the test, saying `what` was waited for, after `within` seconds.
 
     An AssertionError in `look` counts as "not yet", and is shown when the time is over.

@@ -21,12 +21,12 @@ from signalbox.client.core import Commander, Issuer
 from signalbox.messages.codec import decode_event, decode_receipt
 from signalbox.messages.events import AnyEvent, Event, ProcessChanged, TaskStarted
 from signalbox.messages.receipts import AnyReceipt
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.stores.server import Redis
 
 ROOT = Path(__file__).parents[2]
 #: Seconds for Celery to import, connect and consume on a busy machine.
-CELERY_DEADLINE = 30.0
+CELERY_DEADLINE = 60.0
 KEY = "a key for tests that is long enough to be one"
 NAME = "web-01"
 ALICE = Issuer(name="user:alice", reason="maintenance")
@@ -119,7 +119,7 @@ class Host:
             if isinstance(event, kind) and all(getattr(event, name) == value for name, value in fields.items())
         ]
 
-    async def seen(self, kind: type[E], *, within: float = 10.0, **fields: Any) -> E:
+    async def seen(self, kind: type[E], *, within: float = HANGS, **fields: Any) -> E:
         """The latest event of this kind and with these fields, as soon as there is one."""
 
         async def look() -> E | None:
@@ -132,7 +132,7 @@ class Host:
             self._explain(self._seen[-20:])
             raise
 
-    async def seen_again(self, kind: type[E], *, within: float = 10.0, **fields: Any) -> E:
+    async def seen_again(self, kind: type[E], *, within: float = HANGS, **fields: Any) -> E:
         """The same, of what is published from now on."""
         self._seen = []
         self._position = await self._last_position()
@@ -142,7 +142,7 @@ class Host:
         last = await self.redis.xrevrange(names.EVENTS, count=1)
         return cast("bytes", last[0][0]) if last else b"0"
 
-    async def process_is(self, name: str, state: str, *, within: float = CELERY_DEADLINE) -> ProcessChanged:
+    async def process_is(self, name: str, state: str, *, within: float = HANGS) -> ProcessChanged:
         """What was told of a process, as soon as the latest word on it is `state`."""
 
         async def look() -> ProcessChanged | None:
@@ -203,7 +203,7 @@ class Host:
             rows = entries_of(await self.redis.xread({names.receipts(command_id): b"0"}))
             return [decode_receipt(row.data) for row in rows] if len(rows) >= count else None
 
-        return await eventually(look, f"{count} receipts", within=15.0)
+        return await eventually(look, f"{count} receipts")
 
     async def buried(self, data: bytes) -> None:
         """Wait until a command is on the dead-letter stream."""

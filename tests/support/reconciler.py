@@ -22,7 +22,7 @@ from signalbox.messages.codec import decode_receipt
 from signalbox.messages.events import Event
 from signalbox.messages.receipts import AnyReceipt
 from signalbox.messages.views import Change
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.stores.server import Redis
 
 KEY = "a key for tests that is long enough to be one"
@@ -48,7 +48,7 @@ class Reconciler:
         """Whether it is still there."""
         return self._process.poll() is None
 
-    async def says(self, text: str, *, within: float = 10.0) -> None:
+    async def says(self, text: str, *, within: float = HANGS) -> None:
         """Wait until its log has `text` in it."""
 
         async def look() -> bool:
@@ -119,7 +119,7 @@ class Recording:
         finally:
             await connection.close()
 
-    async def shows(self, query: str, *arguments: object, within: float = 10.0) -> Json:
+    async def shows(self, query: str, *arguments: object, within: float = HANGS) -> Json:
         """The first row that the record answers, as soon as there is one."""
 
         async def look() -> Json | None:
@@ -128,7 +128,7 @@ class Recording:
 
         return await eventually(look, f"the record shows: {query} {arguments}", within=within)
 
-    async def task(self, status: str, task_id: str = "t1", *, within: float = 10.0) -> Json:
+    async def task(self, status: str, task_id: str = "t1", *, within: float = HANGS) -> Json:
         """A task, as soon as it has that status."""
         query = "SELECT * FROM tasks WHERE task_id = $1 AND status = $2"
         return await self.shows(query, task_id, status, within=within)
@@ -171,7 +171,7 @@ class Recording:
             assert not group["lag"], f"{group['lag']} are unread"
             return True
 
-        await eventually(look, f"all of {stream} is acknowledged", within=20.0)
+        await eventually(look, f"all of {stream} is acknowledged")
 
     async def dead(self, stream: str = names.EVENTS) -> dict[bytes, str]:
         """What was buried, and why."""

@@ -15,11 +15,11 @@ from signalbox_local.plan import ROOT, Plan
 from signalbox_local.ports import free_port
 from signalbox_local.progress import silent
 from signalbox_local.run import ADMIN, LocalRun
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.stores.server import Postgres, Redis
 
 #: Seconds for Celery to import, connect and consume on a busy machine.
-CELERY_DEADLINE = 30.0
+CELERY_DEADLINE = 60.0
 Json = dict[str, Any]
 #: What `make up` runs.
 EXAMPLE = ROOT / "signalbox.example.toml"
@@ -85,7 +85,7 @@ class System:
         assert answer.status_code != 503, answer.text  # right after an outage the api knows of it a moment longer
         return None if answer.status_code == 404 else answer.raise_for_status().json()
 
-    async def task_when(self, task_id: str, status: str, *, within: float = 10.0) -> Json:
+    async def task_when(self, task_id: str, status: str, *, within: float = HANGS) -> Json:
         """The task, as soon as the api shows it with `status`."""
 
         async def look() -> Json | None:
@@ -108,7 +108,7 @@ class System:
         finally:
             await connection.close()
 
-    async def celery_when(self, state: str, *, within: float = CELERY_DEADLINE) -> Json:
+    async def celery_when(self, state: str, *, within: float = HANGS) -> Json:
         """The answer of celery-status, as soon as it says so overall."""
 
         async def look() -> Json | None:

@@ -28,7 +28,7 @@ def test_twice_as_many_are_held_as_signalbox_remembers() -> None:
 
 def test_work_is_done_in_slices_and_a_piece_that_fails_holds_up_no_other() -> None:
     loop, done = Loop(), []
-    spent: list[float] = []
+    slices_done: list[int] = []
 
     def work(piece: int) -> None:
         time.sleep(SLICE / 4)
@@ -42,9 +42,7 @@ def test_work_is_done_in_slices_and_a_piece_that_fails_holds_up_no_other() -> No
     assert not done  # not in the turn in which it was asked for
     while len(done) < 20:
         time.sleep(PAUSE)
-        begun = time.monotonic()
         loop._run_timers()
-        spent.append(time.monotonic() - begun)
+        slices_done.append(len(done))
     assert done == [piece for piece in range(21) if piece != 3]
-    assert len(spent) >= 4
-    assert max(spent) < 5 * SLICE
+    assert len(set(slices_done)) >= 4  # not all in one go

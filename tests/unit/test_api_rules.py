@@ -31,22 +31,23 @@ def names_used(source: Path) -> Iterator[str]:
             yield ast.unparse(node)
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
-def test_the_api_never_touches_a_process(source: Path) -> None:
+def test_the_api_never_touches_a_process() -> None:
     forbidden = re.compile(
         r"^(signal\b|subprocess|multiprocessing|psutil|os\.(kill|killpg|fork|exec\w*|posix_spawn|system))"
     )
-    assert not [name for name in names_used(source) if forbidden.match(name)]
+    used = [(source.name, name) for source in SOURCES for name in names_used(source)]
+    assert len(used) > 1000
+    assert [(source, name) for source, name in used if forbidden.match(name)] == []
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
-def test_the_api_never_writes_status(source: Path) -> None:
+def test_the_api_never_writes_status() -> None:
     tables = "|".join(RECORD)
-    writes = re.compile(rf"\b(INSERT\s+INTO|UPDATE|DELETE\s+FROM|TRUNCATE|ALTER\s+TABLE)\s+({tables})\b", re.IGNORECASE)
-    text = source.read_text(encoding="utf-8")
-    assert not writes.search(text)
-    assert "publish_events" not in text
-    assert "publish_changes" not in text
+    writes = re.compile(
+        rf"\b(INSERT\s+INTO|UPDATE|DELETE\s+FROM|TRUNCATE|ALTER\s+TABLE)\s+({tables})\b|publish_(events|changes)",
+        re.IGNORECASE,
+    )
+    found = {source.name: writes.search(source.read_text(encoding="utf-8")) for source in SOURCES}
+    assert [name for name, match in found.items() if match] == []
 
 
 def asks_who(dependant: Dependant) -> bool:

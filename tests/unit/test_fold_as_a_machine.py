@@ -4,10 +4,10 @@ import pytest
 
 from support.examples import LONG, a_machine, examples
 from support.table import Table
-from support.telling import Telling
+from support.task_machine import TaskMachine
 
 
-class Folding(Telling):
+class Folding(TaskMachine):
     def __init__(self) -> None:
         self.table = Table()
         super().__init__(self.table)

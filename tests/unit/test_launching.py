@@ -11,7 +11,7 @@ from signalbox_controller.launch.launcher import Launcher, command_line, inherit
 SETTINGS = Settings(redis_url="redis://:secret@bus/0", database_url="postgresql://record", key="k" * 40)
 
 
-def a_worker(**fields: object) -> ProcessSpec:
+def a_worker_spec(**fields: object) -> ProcessSpec:
     usual: dict[str, object] = {
         "name": "worker",
         "kind": "worker",
@@ -30,7 +30,7 @@ def a_worker(**fields: object) -> ProcessSpec:
 
 
 def test_a_worker_is_launched_with_the_agent_and_without_what_it_replaces() -> None:
-    assert command_line(a_worker(), "web-01", Path("/data")) == (
+    assert command_line(a_worker_spec(), "web-01", Path("/data")) == (
         *("/srv/venv/bin/python", "-m", "signalbox_agent", "-A", "shop", "worker", "-n", "worker@web-01"),
         *("-Q", "mail,celery", "-c", "3", "-P", "prefork"),
         *("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "INFO"),
@@ -39,7 +39,7 @@ def test_a_worker_is_launched_with_the_agent_and_without_what_it_replaces() -> N
 
 
 def test_beat_keeps_its_schedule_with_us_and_leaves_no_pidfile() -> None:
-    beat = a_worker(name="beat", kind="beat", options=("--max-interval=5",))
+    beat = a_worker_spec(name="beat", kind="beat", options=("--max-interval=5",))
     assert command_line(beat, "web-01", Path("/data")) == (
         *("/srv/venv/bin/python", "-m", "signalbox_agent", "-A", "shop", "beat"),
         *("-s", "/data/beat.schedule", "--pidfile=", "-l", "INFO", "--max-interval=5"),
@@ -67,7 +67,7 @@ def test_what_the_file_gives_on_purpose_is_given() -> None:
         socket=Path("/s"),
         environ={"A": "1", "B": "1"},
     )
-    assert launcher.environment(a_worker(environment={"A": "2", "PYTHONPATH": "lib"}), "id") == {
+    assert launcher.environment(a_worker_spec(environment={"A": "2", "PYTHONPATH": "lib"}), "id") == {
         "A": "2",
         "B": "1",
         "PYTHONPATH": "/agent:lib",

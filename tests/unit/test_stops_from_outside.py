@@ -46,7 +46,7 @@ async def test_a_cancel_that_is_broken_off_leaves_no_child_stopped(child: procfs
         with contextlib.suppress(asyncio.CancelledError):
             await looking
         looks = iter((False, True))  # a signal that was sent may take effect after the first
-        await eventually(partial(goes_on, child, looks), "the child goes on", within=2.0)
+        await eventually(partial(goes_on, child, looks), "the child goes on")
 
 
 async def goes_on(child: procfs.Proc, looks: Iterator[bool]) -> bool:

@@ -19,7 +19,7 @@ from signalbox_controller.agents import protocol
 Line = dict[str, Any]
 
 #: Seconds that anything here may take before the test fails.
-DEADLINE = 15.0
+DEADLINE = 60.0
 #: What an agent says of a cancel before its last word.
 PROGRESS = ("signalled", "alive")
 
@@ -115,6 +115,11 @@ class Peer:
         """Send a line to the agent that is connected."""
         assert self._connection is not None, "no agent is connected"
         self._send(self._connection, message)
+
+    def write(self, data: bytes) -> None:
+        """The same with bytes as they are."""
+        assert self._connection is not None, "no agent is connected"
+        self._connection.sendall(data)
 
     # What a test waits for
 

@@ -20,7 +20,7 @@ from support.agent.peer import DEADLINE, Peer
 
 AGENT = Path(__file__).parents[3] / "services/controller"
 #: Where the tasks are.
-APP = Path(__file__).parent
+APP = Path(__file__).parents[1] / "apps"
 #: What a controller gives to every worker.
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 

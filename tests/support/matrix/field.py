@@ -25,16 +25,16 @@ SOON = 60.0
 WAIT = 9.0
 
 _APP = """\
-[apps.labour]
-app = "labour"
+[apps.stubborn]
+app = "stubborn"
 directory = "{folder}"
-[apps.labour.environment]
-LABOUR_BROKER = "{broker}"
-LABOUR_RESULTS = "{results}"
-LABOUR_DIARY = "{diary}"
+[apps.stubborn.environment]
+STUBBORN_BROKER = "{broker}"
+STUBBORN_RESULTS = "{results}"
+STUBBORN_DIARY = "{diary}"
 """
 _WORKER = """\
-[[apps.labour.workers]]
+[[apps.stubborn.workers]]
 name = "{pool}"
 pool = "{pool}"
 queues = ["{pool}"]
@@ -65,7 +65,7 @@ class Field:
     ) -> Cell:
         """Send the task of a cell to the worker of its pool; one that does not count is there to keep it busy."""
         arguments = {"seconds": seconds, **cell.kind.arguments}
-        name = f"labour.{task or cell.kind.task}"
+        name = f"stubborn.{task or cell.kind.task}"
         options: dict[str, Any] = {"kwargs": arguments, "queue": cell.pool, "countdown": countdown}
         cell.task_id = str((await asyncio.to_thread(self._celery.send_task, name, **options)).id)
         if counts:
@@ -93,7 +93,7 @@ class Field:
             self.look(cell)
             return cell.starts > 0
 
-        await eventually(look, f"{cell.pool}: {cell.kind.words} starts", within=SOON)
+        await eventually(look, f"{cell.pool}: {cell.kind.words} starts")
 
     async def recorded(self, cell: Cell, what: Callable[[dict[str, Any]], bool], words: str) -> None:
         """Wait until its row in the record is so."""
@@ -102,7 +102,7 @@ class Field:
             cell.row = await self._system.task(cell.task_id) or {}
             return bool(cell.row) and what(cell.row)
 
-        await eventually(look, f"{cell.broker}, {cell.pool}, {cell.state}: {cell.kind.words} is {words}", within=SOON)
+        await eventually(look, f"{cell.broker}, {cell.pool}, {cell.state}: {cell.kind.words} is {words}")
 
     async def waits(self, cell: Cell, *, again: bool = False) -> None:
         """Wait until the record shows it as pending; `again` after a failed attempt."""
@@ -129,7 +129,7 @@ class Field:
     async def start_all(self) -> None:
         """Start every worker, and wait until all consume."""
         (await self._api.post("/scheduler/start-celery/", json={"wait": 50.0}, timeout=60.0)).raise_for_status()
-        await self._system.celery_when("running", within=60.0)
+        await self._system.celery_when("running")
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -150,7 +150,7 @@ async def a_field(folder: Path, postgres: Postgres, redis: Redis, *, name: str, 
     diary.mkdir(parents=True)
     results = redis.url_of(2)
     config = folder / "signalbox.toml"
-    app = _APP.format(folder=Path(__file__).parent / "app", broker=broker, results=results, diary=diary)
+    app = _APP.format(folder=Path(__file__).parents[1] / "apps", broker=broker, results=results, diary=diary)
     workers = (_WORKER.format(pool=pool, slots=1 if pool == "solo" else SLOTS) for pool in POOLS)
     config.write_text(app + "".join(workers), encoding="utf-8")
     async with (

@@ -107,7 +107,7 @@ class Loop:
 
     def attach(self, hub: Any) -> None:
         """Move to Celery's loop, which has forgotten what it had of us if it was here before."""
-        self._stop_thread()
+        self.stop_thread()
         with self.lock:
             self.hub = self.last_hub = hub
             hub.add_reader(self._pipe()[0], self._awake)
@@ -165,7 +165,8 @@ class Loop:
             self._thread = threading.Thread(target=self._serve, name="signalbox-agent", daemon=True)
             self._thread.start()
 
-    def _stop_thread(self) -> None:
+    def stop_thread(self) -> None:
+        """End the thread, if there is one; whatever is left to do is done wherever we go next."""
         thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
             self._wake_up()

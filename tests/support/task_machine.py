@@ -47,7 +47,7 @@ def pick(these: Sequence[T], place: int) -> T:
     return these[place % len(these)]
 
 
-class Telling(RuleBasedStateMachine):
+class TaskMachine(RuleBasedStateMachine):
     """Two tasks live on three workers, and a record hears of it: late, twice, out of order, or not at all."""
 
     #: Whether runs are given up, too.

@@ -1,4 +1,4 @@
-"""A line to a store that a test can cut: what is sent meanwhile arrives later, as on a network that heals."""
+"""A proxy to a store that a test can cut: what is sent meanwhile arrives later, as on a network that heals."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 
-class Line:
+class Proxy:
     """All connections through one port of ours."""
 
     def __init__(self, url: str) -> None:
@@ -18,7 +18,7 @@ class Line:
         self.port = 0
 
     def url_of(self, url: str) -> str:
-        """The address of the same store, another database of it perhaps, by this line."""
+        """The address of the same store, another database of it perhaps, by this proxy."""
         parts = urlsplit(url)
         secret = parts.netloc.rpartition("@")[0]
         return parts._replace(netloc=f"{secret}@127.0.0.1:{self.port}" if secret else f"127.0.0.1:{self.port}").geturl()
@@ -63,13 +63,13 @@ class Line:
 
 
 @asynccontextmanager
-async def a_line(url: str) -> AsyncIterator[Line]:
-    """A line to this store, until the body ends."""
-    line = Line(url)
-    server = await asyncio.start_server(line.accept, "127.0.0.1", 0)
-    line.port = server.sockets[0].getsockname()[1]
+async def a_proxy(url: str) -> AsyncIterator[Proxy]:
+    """A proxy to this store, until the body ends."""
+    proxy = Proxy(url)
+    server = await asyncio.start_server(proxy.accept, "127.0.0.1", 0)
+    proxy.port = server.sockets[0].getsockname()[1]
     try:
-        yield line
+        yield proxy
     finally:
         server.close()
-        await line.end()
+        await proxy.end()

@@ -8,7 +8,7 @@ from pathlib import Path
 LINES = 40
 
 
-def last_words(logs: Path, lines: int = LINES) -> Iterator[tuple[str, str]]:
+def log_tails(logs: Path, lines: int = LINES) -> Iterator[tuple[str, str]]:
     """The name of each log in a folder, and its last lines."""
     for path in sorted(logs.glob("*.log")):
         with path.open(errors="replace") as log:

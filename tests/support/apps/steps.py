@@ -15,7 +15,7 @@ from celery.worker.control import control_command
 #: One line for each step of a task: its id, its attempt, and a word.
 DIARY = os.environ["DIARY"]
 
-app = Celery("diarist", broker=os.environ["SHOP_BROKER_URL"], backend=os.environ["SHOP_RESULT_BACKEND"])
+app = Celery("steps", broker=os.environ["SHOP_BROKER_URL"], backend=os.environ["SHOP_RESULT_BACKEND"])
 app.conf.update(
     worker_prefetch_multiplier=4,
     broker_connection_retry_on_startup=True,

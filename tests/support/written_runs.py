@@ -14,23 +14,23 @@ from signalbox.messages.base import utc_now
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import TaskSucceeded
 from support.eventually import eventually
-from support.host import CELERY_DEADLINE, KEY, Host
+from support.host import KEY, Host
 
-MARKS = """
-[apps.marks]
-app = "marks"
-directory = "{examples}/../tests/support/marking"
-[apps.marks.environment]
-MARKS_BROKER = "${{SHOP_BROKER_URL}}"
-MARKS_STORE = "${{SHOP_RESULT_BACKEND}}"
-[[apps.marks.workers]]
+WRITTEN_RUNS = """
+[apps.written_runs]
+app = "written_runs"
+directory = "{examples}/../tests/support/apps"
+[apps.written_runs.environment]
+RUNS_BROKER = "${{SHOP_BROKER_URL}}"
+RUNS_STORE = "${{SHOP_RESULT_BACKEND}}"
+[[apps.written_runs.workers]]
 name = "worker"
 concurrency = 1
 """
 
 
-class Marks:
-    """The file that tasks write to, and those tasks; see `marking/marks.py`."""
+class WrittenRuns:
+    """The file that tasks write to, and those tasks; see `apps/written_runs.py`."""
 
     def __init__(self, host: Host, file: Path) -> None:
         self._host = host
@@ -38,7 +38,9 @@ class Marks:
 
     def task(self, name: str, app: Celery | None = None, **fields: object) -> Any:
         """One that is told where to write, to be sent or put into a canvas."""
-        return signature(f"marks.{name}", kwargs={"file": str(self._file), **fields}, app=app or self._host.celery)
+        return signature(
+            f"written_runs.{name}", kwargs={"file": str(self._file), **fields}, app=app or self._host.celery
+        )
 
     async def send(
         self, name: str = "mark", *, task_id: str = "", options: dict[str, Any] | None = None, **fields: object
@@ -71,7 +73,7 @@ class Marks:
     async def written(self) -> list[str]:
         """The ids that ran, once all that was sent before now has had its turn."""
         last = await self.send()
-        await self._host.seen(TaskSucceeded, task_id=last, within=CELERY_DEADLINE)
+        await self._host.seen(TaskSucceeded, task_id=last)
         ran = self._file.read_text(encoding="ascii").split()
         ran.remove(last)
         return ran

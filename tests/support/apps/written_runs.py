@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Celery, current_task
 
-app = Celery("marks", broker=os.environ["MARKS_BROKER"], backend=os.environ["MARKS_STORE"])
+app = Celery("written_runs", broker=os.environ["RUNS_BROKER"], backend=os.environ["RUNS_STORE"])
 app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,

@@ -11,9 +11,9 @@ from typing import Any
 
 from celery import Celery, current_task
 
-DIARY = Path(os.environ["LABOUR_DIARY"])
+DIARY = Path(os.environ["STUBBORN_DIARY"])
 
-app = Celery("labour", broker=os.environ["LABOUR_BROKER"], backend=os.environ["LABOUR_RESULTS"])
+app = Celery("stubborn", broker=os.environ["STUBBORN_BROKER"], backend=os.environ["STUBBORN_RESULTS"])
 app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
@@ -76,9 +76,9 @@ def calls(seconds: float) -> None:
     note("started")
     sample = 100_000
     begin = time.perf_counter()
-    hashlib.pbkdf2_hmac("sha256", b"labour", b"salt", sample)
+    hashlib.pbkdf2_hmac("sha256", b"stubborn", b"salt", sample)
     rounds = int(sample * seconds / (time.perf_counter() - begin))
-    hashlib.pbkdf2_hmac("sha256", b"labour", b"salt", max(1, rounds))
+    hashlib.pbkdf2_hmac("sha256", b"stubborn", b"salt", max(1, rounds))
     note("completed")
 
 

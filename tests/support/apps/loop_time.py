@@ -42,7 +42,9 @@ class Turns(bootsteps.StartStopStep):
             self._longest = 0.0
         if turn > self._longest:
             self._longest = turn
-            FILE.write_text(f"{turn:.6f}", encoding="utf-8")
+            draft = FILE.with_suffix(".draft")  # nobody must read half a number
+            draft.write_text(f"{turn:.6f}", encoding="utf-8")
+            draft.replace(FILE)
 
 
 app.steps["consumer"].add(Turns)

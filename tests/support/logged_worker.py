@@ -1,4 +1,4 @@
-"""A host that runs the application `diary/diarist.py`, and what its tasks wrote down."""
+"""A host that runs the application `apps/steps.py`, and what its tasks wrote down."""
 
 import asyncio
 import socket
@@ -11,13 +11,13 @@ from support.host import Host, a_host
 from support.stores.server import Redis
 
 WORKER = """
-[apps.diarist]
-app = "diarist"
+[apps.steps]
+app = "steps"
 directory = "{app}"
-[apps.diarist.environment]
+[apps.steps.environment]
 SHOP_BROKER_URL = "${{SHOP_BROKER_URL}}"
 DIARY = "{diary}"
-[[apps.diarist.workers]]
+[[apps.steps.workers]]
 name = "worker"
 concurrency = {concurrency}
 stop_timeout = 10.0
@@ -26,7 +26,7 @@ options = [{options}]
 Lines = list[tuple[int, str]]
 
 
-class Diarist:
+class LoggedWorker:
     """The host, and its diary."""
 
     def __init__(self, host: Host, diary: Path) -> None:
@@ -67,18 +67,18 @@ class Diarist:
 
 
 @asynccontextmanager
-async def a_diarist(
+async def a_logged_worker(
     folder: Path, redis: Redis, broker: str = "", *, concurrency: int = 2, options: tuple[str, ...] = ()
-) -> AsyncIterator[Diarist]:
+) -> AsyncIterator[LoggedWorker]:
     """A host with one worker, which runs."""
     diary = folder / "diary"
     quoted = ", ".join(f'"{option}"' for option in options)
-    app = Path(__file__).parent / "diary"
+    app = Path(__file__).parent / "apps"
     text = WORKER.format(app=app, diary=diary, concurrency=concurrency, options=quoted)
     async with a_host(folder / "host", redis, text.replace("{", "{{").replace("}", "}}"), broker) as host:
-        diarist = Diarist(host, diary)
+        worker = LoggedWorker(host, diary)
         try:
             await host.process_is("worker", "running")
-            yield diarist
+            yield worker
         finally:
-            diarist.close()
+            worker.close()

@@ -14,8 +14,8 @@ _SETTLED, _PATIENCE = 0.5, 20.0
 #: One worker; TURNS_FILE is where it writes down its longest turn.
 GREEDY = f"""
 [apps.shop]
-app = "turning"
-directory = "{Path(__file__).parent / "turning"}"
+app = "loop_time"
+directory = "{Path(__file__).parent / "apps"}"
 [apps.shop.environment]
 SHOP_BROKER_URL = "${{{{SHOP_BROKER_URL}}}}"
 SHOP_RESULT_BACKEND = "${{{{SHOP_RESULT_BACKEND}}}}"

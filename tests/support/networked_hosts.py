@@ -16,7 +16,7 @@ import psutil
 from celery import Celery
 
 from support.api import KEY, Api, an_api
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.network import Network, a_network
 from support.reconciler import Recording, a_recording
 from support.relay import a_relay
@@ -44,7 +44,7 @@ concurrency = 1
 WORKERS = ("one", "two")
 
 
-class Machine:
+class NetworkedHost:
     """One host; its queue has its name."""
 
     def __init__(self, name: str, network: Network, folder: Path, environ: Mapping[str, str]) -> None:
@@ -122,10 +122,12 @@ def _parent_is_no_worker(process: psutil.Process) -> bool:
     return parent is None or "signalbox_agent" not in parent.cmdline()
 
 
-class Line:
+class HostNetwork:
     """The hosts, and what an operator has of them: the api, the command line, the record."""
 
-    def __init__(self, machines: Sequence[Machine], api: Api, recording: Recording, celery: Celery, data: Path) -> None:
+    def __init__(
+        self, machines: Sequence[NetworkedHost], api: Api, recording: Recording, celery: Celery, data: Path
+    ) -> None:
         self.machines = {machine.name: machine for machine in machines}
         self.recording = recording
         self.api = api
@@ -136,7 +138,9 @@ class Line:
     async def status(self) -> Json:
         """What celery-status says."""
         async with self.api.client() as client:
-            status: Json = (await client.get("/scheduler/celery-status/")).raise_for_status().json()
+            answer = await client.get("/scheduler/celery-status/")
+        assert answer.is_success, answer.text  # whoever waits asks again
+        status: Json = answer.json()
         return status
 
     async def host(self, name: str) -> Json:
@@ -145,7 +149,7 @@ class Line:
         assert name in hosts, "it has not reported yet"
         return dict(hosts[name])
 
-    async def host_is(self, name: str, state: str, *, within: float) -> Json:
+    async def host_is(self, name: str, state: str, *, within: float = HANGS) -> Json:
         """The same, as soon as the host has that state."""
 
         async def look() -> Json:
@@ -161,7 +165,7 @@ class Line:
             answer = await client.post(f"/scheduler/{verb}-celery/", json=body, timeout=90.0)
         return answer.status_code, answer.json()
 
-    async def agrees(self, *, stopped: Sequence[str] = (), within: float = 2.0) -> dict[str, int]:
+    async def agrees(self, *, stopped: Sequence[str] = (), within: float = HANGS) -> dict[str, int]:
         """Wait until record and processes agree: all run but those `stopped`; their pids, each as in "web-a/one"."""
 
         async def look() -> dict[str, int]:
@@ -199,7 +203,7 @@ class Line:
         sent = await asyncio.to_thread(send, "shop.reports.count_stock", kwargs=arguments, queue=host)
         return str(sent.id)
 
-    async def task(self, task_id: str, *, within: float = 10.0, **fields: Any) -> Json:
+    async def task(self, task_id: str, *, within: float = HANGS, **fields: Any) -> Json:
         """A task of the record, as soon as it has these values."""
 
         async def look() -> Json | None:
@@ -213,7 +217,9 @@ class Line:
 
 
 @asynccontextmanager
-async def a_line(redis: Redis, database_url: str, folder: Path, *, lost_after: float) -> AsyncIterator[Line]:
+async def a_host_network(
+    redis: Redis, database_url: str, folder: Path, *, lost_after: float
+) -> AsyncIterator[HostNetwork]:
     """Three hosts whose workers all consume; at the end all of it is gone."""
     async with AsyncExitStack() as stack:
         network = stack.enter_context(a_network())
@@ -231,11 +237,11 @@ async def a_line(redis: Redis, database_url: str, folder: Path, *, lost_after: f
         machines = []
         for name in ("web-a", "web-b", "web-c"):
             network.add(name)
-            machines.append(Machine(name, network, folder, environ))
+            machines.append(NetworkedHost(name, network, folder, environ))
             stack.callback(machines[-1].lose_power)
             machines[-1].start()
-        line = Line(machines, api, recording, celery, data)
-        for name in line.machines:
-            await line.host_is(name, "online", within=30.0)
-        await line.agrees(within=60.0)
-        yield line
+        hosts = HostNetwork(machines, api, recording, celery, data)
+        for name in hosts.machines:
+            await hosts.host_is(name, "online")
+        await hosts.agrees()
+        yield hosts

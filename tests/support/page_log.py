@@ -12,7 +12,7 @@ LINES, WIDTH = 80, 400
 _ROW = ("status", "outcome", "cancel_requested_at", "cancel_signal", "cancel_kill_at")
 
 
-class Witness:
+class PageLog:
     """Takes down the calls of a page and what it hears live; beats say nothing and are left out."""
 
     def __init__(self, page: Page) -> None:

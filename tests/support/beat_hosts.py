@@ -11,15 +11,15 @@ import msgspec
 from redis.asyncio import Redis as Client
 
 from signalbox.bus.connection import UNAVAILABLE, connect
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.host import Host, a_host
-from support.line import Line, a_line
+from support.proxy import Proxy, a_proxy
 from support.stores.server import Redis
 
 CONFIGURATION = f"""
 [apps.ticker]
 app = "ticker"
-directory = "{Path(__file__).parent / "ticking"}"
+directory = "{Path(__file__).parent / "apps"}"
 [apps.ticker.environment]
 SHOP_BROKER_URL = "${{{{SHOP_BROKER_URL}}}}"
 [apps.ticker.beat]
@@ -59,7 +59,7 @@ class Ticks:
                 pid = int(headers["origin"].partition("@")[0].removeprefix("gen"))
                 self.all.append(Tick(time.monotonic(), headers["id"], pid))
 
-    async def next(self, *, within: float, but: Sequence[int] = ()) -> Tick:
+    async def next(self, *, within: float = HANGS, but: Sequence[int] = ()) -> Tick:
         """The next message of a beat that is none of these processes."""
         seen = len(self.all)
 
@@ -83,16 +83,16 @@ class Candidate(msgspec.Struct):
 
     name: str
     host: Host
-    line: Line
+    proxy: Proxy
 
 
-class Fleet(msgspec.Struct):
+class BeatHosts(msgspec.Struct):
     """The hosts, and what their beats send."""
 
     candidates: list[Candidate]
     ticks: Ticks
 
-    async def holder(self, *, within: float = 20.0) -> Candidate:
+    async def holder(self, *, within: float = HANGS) -> Candidate:
         """The host that runs beat, as soon as one does."""
 
         async def look() -> Candidate | None:
@@ -105,22 +105,24 @@ class Fleet(msgspec.Struct):
 
 
 @asynccontextmanager
-async def a_fleet(folder: Path, redis: Redis, names: Sequence[str] = ("web-01", "web-02")) -> AsyncIterator[Fleet]:
+async def beat_hosts(
+    folder: Path, redis: Redis, names: Sequence[str] = ("web-01", "web-02")
+) -> AsyncIterator[BeatHosts]:
     """Hosts with one beat among them; yielded as soon as that sends."""
     async with AsyncExitStack() as stack:
         broker = connect(redis.url_of(1))
         stack.push_async_callback(broker.aclose)
         candidates = []
         for name in names:
-            line = await stack.enter_async_context(a_line(redis.url))
-            ways = {"SIGNALBOX_REDIS_URL": line.url_of(redis.url), "SHOP_BROKER_URL": line.url_of(redis.url_of(1))}
+            proxy = await stack.enter_async_context(a_proxy(redis.url))
+            ways = {"SIGNALBOX_REDIS_URL": proxy.url_of(redis.url), "SHOP_BROKER_URL": proxy.url_of(redis.url_of(1))}
             started = a_host(folder / name, redis, CONFIGURATION, SIGNALBOX_HOSTNAME=name, **ways)
-            candidates.append(Candidate(name, await stack.enter_async_context(started), line))
+            candidates.append(Candidate(name, await stack.enter_async_context(started), proxy))
         ticks = Ticks(broker)
         collecting = asyncio.get_running_loop().create_task(ticks.collect())
         try:
-            await ticks.next(within=20.0)
-            yield Fleet(candidates, ticks)
+            await ticks.next()
+            yield BeatHosts(candidates, ticks)
         finally:
             collecting.cancel()
             await asyncio.gather(collecting, return_exceptions=True)
