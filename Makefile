@@ -21,7 +21,7 @@ python-is-new-enough:
 		echo "Signalbox needs Python 3.11 or newer, and '$(PYTHON)' is not; name another one: make PYTHON=python3.12" >&2; \
 		exit 1; }
 
-install: python-is-new-enough ## set up what a run needs (.venv, front-end file)
+install: python-is-new-enough ## set up what a run needs (.venv, front-end modules)
 	@$(PYTHON) deploy/local/install.py run
 
 install-dev: python-is-new-enough
@@ -43,8 +43,9 @@ lint: install-dev ## ruff: rules and formatting
 	@.venv/bin/python -m ruff check .
 	@.venv/bin/python -m ruff format --check .
 
-types: install-dev ## mypy --strict over all of our code, tests included
+types: install-dev ## mypy --strict over all of our Python, tests included; tsc --checkJs --strict over our JavaScript
 	@.venv/bin/python -m mypy
+	@PATH="$$PATH:$$PWD/.venv/bin" node_modules/.bin/tsc
 
 test: install-dev ## all tests, against real PostgreSQL, Redis and Celery
 	@$(IN_VENV) -m pytest -n $(PROCESSES) --dist loadgroup $(ARGS)
@@ -74,7 +75,8 @@ lock: install-dev ## lock all packages anew, newest versions that fit
 	@echo "  locking package-lock.json"
 	@PATH="$$PATH:$$PWD/.venv/bin" npm update --package-lock-only --ignore-scripts --no-audit --no-fund \
 		--omit-lockfile-registry-resolved --loglevel=error
-	@! grep -nE '://|--(extra-)?index-url|--find-links' requirements/*.txt package-lock.json || { \
+	@! { grep -nE '://|--(extra-)?index-url|--find-links' requirements/*.txt; \
+		grep -n '"resolved"' package-lock.json; } | grep . || { \
 		echo "a lock names a registry; it must work with any" >&2; exit 1; }
 
 .PHONY: help python-is-new-enough install install-dev up task check lint types test e2e chaos matrix bench protocol lock

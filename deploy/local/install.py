@@ -1,4 +1,4 @@
-"""Set up `.venv` and the dashboard's one front-end file: `python3 install.py run|dev`, from the repository's root.
+"""Set up `.venv` and the dashboard's front-end modules: `python3 install.py run|dev`, from the repository's root.
 
 Runs before anything is installed, so it needs the standard library only. Each step remembers what it was made
 from, and does nothing while that stays the same.
@@ -19,8 +19,13 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 DISTRIBUTIONS = ("shared", "services/api", "services/controller", "services/reconciler")
-FRONT_END = Path("node_modules/htm/preact/standalone.module.js")
-VENDOR = ROOT / "services/api/signalbox_api/dashboard/vendor/htm-preact.js"
+#: The modules that the dashboard loads from npm: the file in node_modules, and how TypeScript finds its types.
+FRONT_END = {
+    "preact": ("preact/dist/preact.mjs", 'export * from "preact";\n'),
+    "hooks": ("preact/hooks/dist/hooks.mjs", 'export * from "preact/hooks";\n'),
+    "htm": ("htm/dist/htm.module.js", 'export { default } from "htm";\n'),
+}
+VENDOR = ROOT / "services/api/signalbox_api/dashboard/vendor"
 PATIENCE = 900
 
 
@@ -36,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
             make_venv()
             install_packages(wanted)
             install_distributions()
-            install_front_end()
+            install_front_end(wanted)
     except (InstallError, OSError) as error:
         print(f"signalbox: {error}", file=sys.stderr)
         return 1
@@ -79,10 +84,14 @@ def install_distributions() -> None:
                 _pip("--no-deps", "--no-build-isolation", *editables)
 
 
-def install_front_end() -> None:
-    """The dashboard's one file from npm, put beside its own; npm comes by pip where it is missing."""
-    with unless_done("front-end", _text("package-lock.json")) as needed:
-        if not needed and VENDOR.exists():
+def install_front_end(wanted: str) -> None:
+    """The dashboard's modules from npm, and for `dev` what checks ours; npm comes by pip where it is missing."""
+    made_from = (_text("package-lock.json"), _text("deploy/local/install.py"))
+    complete = all((VENDOR / f"{name}.js").exists() for name in FRONT_END)
+    if complete and wanted == "run" and is_done("front-end", "dev", *made_from):
+        return
+    with unless_done("front-end", wanted, *made_from) as needed:
+        if not needed and complete:
             return
         npm = shutil.which("npm") or str(VENV / "bin" / "npm")
         if not Path(npm).exists():
@@ -90,9 +99,20 @@ def install_front_end() -> None:
                 _pip("--require-hashes", "-r", "requirements/node.txt")
         with step("Front-end packages"):
             path = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-            _run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], environ={**os.environ, "PATH": path})
-            VENDOR.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / FRONT_END, VENDOR)
+            scope = ["--omit=dev"] if wanted == "run" else []
+            command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", *scope]
+            _run(command, environ={**os.environ, "PATH": path})
+            copy_front_end()
+
+
+def copy_front_end() -> None:
+    """Put the modules beside the dashboard's own. A browser resolves no bare name: `preact` becomes the file's."""
+    shutil.rmtree(VENDOR, ignore_errors=True)
+    VENDOR.mkdir()
+    for name, (file, types) in FRONT_END.items():
+        module = (ROOT / "node_modules" / file).read_text().replace('from"preact"', 'from"./preact.js"')
+        (VENDOR / f"{name}.js").write_text(module)
+        (VENDOR / f"{name}.d.ts").write_text(types)
 
 
 @contextmanager

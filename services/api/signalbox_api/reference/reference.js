@@ -31,9 +31,9 @@ function typeOf(schema) {
     const name = schema.$ref.split("/").at(-1);
     return [h("a", { href: `#schema-${name}` }, name)];
   }
-  if (schema.enum) return [schema.enum.map((one) => JSON.stringify(one)).join(" | ")];
+  if (schema.enum) return [schema.enum.map((/** @type {unknown} */ one) => JSON.stringify(one)).join(" | ")];
   if (schema.const !== undefined) return [JSON.stringify(schema.const)];
-  if (schema.anyOf) return schema.anyOf.flatMap((one, index) => [...(index ? [" | "] : []), ...typeOf(one)]);
+  if (schema.anyOf) return schema.anyOf.flatMap((/** @type {any} */ one, /** @type {number} */ index) => [...(index ? [" | "] : []), ...typeOf(one)]);
   if (schema.type === "array") return ["list of ", ...typeOf(schema.items)];
   if (schema.additionalProperties) return ["map of ", ...typeOf(schema.additionalProperties)];
   return [[schema.type ?? "any", schema.format].filter(Boolean).join(", ")];

@@ -1,20 +1,13 @@
 /**
- * The one door to the rendering library, so that its place is named once.
- *
- * `vendor/htm-preact.js` is htm's `preact/standalone.module.js`; it is put there when Signalbox is installed.
+ * The rendering library: Preact, with htm for its templates. Only this module knows where they lie; `vendor/` is filled
+ * from npm when Signalbox is installed.
  * @module
  */
 
-export {
-  Component,
-  createContext,
-  h,
-  html,
-  render,
-  useContext,
-  useEffect,
-  useLayoutEffect,
-  useMemo,
-  useRef,
-  useState,
-} from "../../vendor/htm-preact.js";
+import htm from "../../vendor/htm.js";
+import { h } from "../../vendor/preact.js";
+
+export { useContext, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../../vendor/hooks.js";
+export { Component, createContext, render } from "../../vendor/preact.js";
+
+export const html = htm.bind(h);
