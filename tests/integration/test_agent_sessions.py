@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,10 @@ class Told:
 
     def silent(self) -> None:
         self.words.append("silent")
+
+    def late(self, ticked: datetime) -> None:
+        assert ticked.tzinfo is not None
+        self.words.append("late")
 
     def heard_again(self) -> None:
         self.words.append("heard again")

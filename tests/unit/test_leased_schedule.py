@@ -45,9 +45,15 @@ class Beat:
         self.permission = Permission()
         self.scheduler = Scheduler(app=app)
         self.told: list[dict[str, Any]] = []
-        self.pauses: list[Any] = []
-        LeasedSchedule(self.scheduler, self.permission, self.pauses.append, self.told.append)  # type: ignore[arg-type]
+        #: Seconds until the next tick, of each that was not held back, and of all.
+        self.pauses: list[float] = []
+        self.turns: list[float] = []
+        LeasedSchedule(self.scheduler, self.permission, self._ticked, self.told.append)  # type: ignore[arg-type]
         self._queue = app.connection_for_read().SimpleQueue(app.conf.task_default_queue)
+
+    def _ticked(self, pause: float, held: bool) -> None:
+        self.turns.append(pause)
+        self.pauses += [] if held else [pause]
 
     def sent(self) -> int:
         return int(self._queue.qsize())
@@ -77,6 +83,7 @@ def test_nothing_is_looked_at_while_another_may_send(a_beat: Callable[[Any], Bea
     beat.permission.may = False
     assert beat.scheduler.tick() == 0
     assert (beat.sent(), beat.permission.asked, beat.pauses) == (0, [], [])
+    assert beat.turns, "or it would be taken for hung"
 
 
 def test_what_is_granted_is_sent_once(a_beat: Callable[[Any], Beat]) -> None:
@@ -93,7 +100,7 @@ def test_what_is_refused_is_due_again(a_beat: Callable[[Any], Beat]) -> None:
     beat.permission.grants = False
     assert beat.scheduler.tick() == HOLD
     assert beat.scheduler.schedule["nightly"] is entry
-    assert (beat.sent(), beat.pauses) == (0, [])
+    assert (beat.sent(), beat.pauses, beat.turns) == (0, [], [HOLD])
     beat.permission.grants = True
     beat.scheduler.tick()
     assert beat.sent() == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from time import monotonic, time
+from time import monotonic
 from typing import Any
 
 import celery
@@ -16,7 +16,7 @@ from signalbox_agent.link.link import Link
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.safety import guarded
 
-#: Seconds between two `tick` messages at least.
+#: Seconds between two `tick` lines at least, unless the scheduler pauses for longer.
 TICK_EVERY = 1.0
 #: Seconds that an ending beat may spend on its last words.
 LAST_WORDS = 0.5
@@ -31,7 +31,9 @@ class BeatAgent:
         self._instance = instance
         self._ready = False
         self._stopping = False
-        self._told = 0.0
+        self._said_at = 0.0
+        #: On the monotonic clock.
+        self._next_tick = 0.0
         self.loop = Loop()
         self.link = Link(path, self.loop, self._hello, self._heard)
         self._permission = Permission(self.loop, self.link)
@@ -50,21 +52,28 @@ class BeatAgent:
             self.link.say(message)
 
     @guarded
-    def _ticked(self, pause: Any) -> None:
+    def _ticked(self, pause: float, held: bool) -> None:
         with self.loop.lock:
-            if not self._ready:
+            if not self._ready and not held:
                 self._ready = True
                 self.link.say({"type": "ready"})
-            if monotonic() - self._told >= TICK_EVERY:
-                self._told = monotonic()
-                # `pause`: seconds until the next tick, as beat sleeps as long as its schedule lets it.
-                self.link.say({"type": "tick", "at": time(), "pause": max(0.0, pause or 0.0)})
+            now = monotonic()
+            self._next_tick = now + pause
+            # A long pause is always said: the controller would take it for a hang.
+            if pause >= TICK_EVERY or now - self._said_at >= TICK_EVERY:
+                self._said_at = now
+                self._say_tick()
+
+    def _say_tick(self) -> None:
+        self.link.say({"type": "tick", "pause": max(0.0, self._next_tick - monotonic())})
 
     def _heard(self, message: dict[str, Any]) -> None:
         self._permission.heard(message)
         if message["type"] == "welcome":  # both may have come since the hello
             if self._ready:
                 self.link.say({"type": "ready"})
+            if self._next_tick:  # a scheduler that hangs will not say it anew
+                self._say_tick()
             if self._stopping:
                 self.link.say({"type": "stopping"})
 
@@ -77,11 +86,9 @@ class BeatAgent:
             "kind": "beat",
             "node": "",
             "pool": "",
-            "concurrency": None,
             "celery": celery.__version__,
             "python": platform.python_version(),
             "ready": self._ready,
-            "last_seq": 0,
         }
 
     @guarded

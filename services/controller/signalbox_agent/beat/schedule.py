@@ -28,10 +28,13 @@ class LeasedSchedule:
         self,
         scheduler: Any,
         permission: Permission,
-        ticked: Callable[[Any], None],
+        ticked: Callable[[float, bool], None],
         tell: Callable[[dict[str, Any]], None],
     ) -> None:
-        """`ticked` is called with the pause after each tick that was not held back; `tell` sends a line."""
+        """`ticked` is called after each tick with the seconds until the next one, and whether it was held back.
+
+        `tell` sends a line.
+        """
         self._scheduler = scheduler
         self._permission = permission
         self._ticked = ticked
@@ -46,14 +49,16 @@ class LeasedSchedule:
     def tick(self, *args: Any, **kwargs: Any) -> Any:
         """Send one entry if one is due and may be sent; answer the seconds until the next look."""
         if not self._permission.held(HOLD):
+            self._ticked(0.0, True)
             return 0  # it has waited already
         self._catch_up()
         try:
             pause = self._tick(*args, **kwargs)
         except Withheld as withheld:
             self._put_back(withheld.entry)
+            self._ticked(HOLD, True)
             return HOLD
-        self._ticked(pause)
+        self._ticked(max(0.0, pause or 0.0), False)
         return pause
 
     def _apply_if_granted(self, entry: Any, *args: Any, **kwargs: Any) -> Any:

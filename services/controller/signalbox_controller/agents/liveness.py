@@ -1,24 +1,52 @@
-"""Whether an agent answers. It runs on the loop that fetches tasks: where that stands still, the worker takes none."""
+"""The liveness of a process: whether it answers our pings, or ticks as it has promised.
 
-#: Seconds between two pings.
+A worker's pings are answered on the loop that fetches tasks: where that stands still, the worker takes none. A beat is
+measured by its own promise: each `tick` names the pause until the next one.
+"""
+
+import asyncio
+from datetime import datetime
+
+from signalbox.messages.base import utc_now
+
+#: Seconds between two turns, in each of which a sign of life is due.
 EVERY = 2.0
-#: Pings in a row without a word after which an agent is silent. Counted and not timed: when we ourselves stood still,
-#: what it said meanwhile waits to be read.
+#: Turns in a row without a sign of life after which a process is silent. Counted and not timed: when we ourselves stood
+#: still, what it said meanwhile waits to be read.
 UNANSWERED = 4
 
 
-class Pulse:
+class Liveness:
     """The signs of life on one connection."""
 
     def __init__(self) -> None:
         self._unanswered = 0
 
     def heard(self) -> bool:
-        """Take one; whether it ends a silence."""
+        """Take a sign of life; answer whether it ends a silence."""
         silent, self._unanswered = self._unanswered > UNANSWERED, 0
         return silent
 
-    def ping(self) -> bool:
-        """Another ping goes out; whether it is silent from now on."""
+    def missed(self) -> bool:
+        """Count a turn without one; answer whether the process is silent from now on."""
         self._unanswered += 1
         return self._unanswered == UNANSWERED + 1
+
+
+class Ticks:
+    """The ticks of a beat, by our own monotonic clock."""
+
+    def __init__(self) -> None:
+        self._due: float | None = None
+        #: When the latest one came, for people to read.
+        self.latest: datetime = utc_now()
+
+    def heard(self, pause: float) -> None:
+        """Take a tick; the next one is due after `pause` seconds."""
+        self._due = asyncio.get_running_loop().time() + pause
+        self.latest = utc_now()
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the next tick should have come; before the first one nothing is promised."""
+        return self._due is not None and asyncio.get_running_loop().time() > self._due

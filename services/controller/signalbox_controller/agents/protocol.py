@@ -31,14 +31,11 @@ class Hello(_Line, frozen=True, kw_only=True):
     protocol: int = PROTOCOL
     node: str = ""
     pool: str = ""
-    concurrency: int | None = None
     celery: str = ""
     python: str = ""
     ready: bool = False
     #: Whether somebody else than a controller launched it.
     guest: bool = False
-    #: The number of its latest event.
-    last_seq: int = 0
 
 
 class Ready(_Line, frozen=True, kw_only=True):
@@ -46,9 +43,10 @@ class Ready(_Line, frozen=True, kw_only=True):
 
 
 class Tick(_Line, frozen=True, kw_only=True):
-    """Beat lives; `at` is an epoch in seconds."""
+    """The scheduler of beat has taken a turn."""
 
-    at: float
+    #: Seconds until the next one: beat sleeps for as long as its schedule lets it.
+    pause: float
 
 
 class Claim(_Line, frozen=True, kw_only=True):

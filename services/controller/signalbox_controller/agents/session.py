@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from typing import Protocol
 
@@ -17,7 +18,7 @@ from signalbox_controller.agents.acknowledgements import Ledger
 from signalbox_controller.agents.cancel_request import Held, Inquiry
 from signalbox_controller.agents.connection import Connection
 from signalbox_controller.agents.deaths import Deaths, died
-from signalbox_controller.agents.liveness import Pulse
+from signalbox_controller.agents.liveness import Liveness, Ticks
 from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered
 from signalbox_controller.agents.running import Run, RunTable
 from signalbox_controller.agents.stop_handshake import Parting
@@ -48,6 +49,9 @@ class Supervisor(Protocol):
 
     def silent(self) -> None:
         """It is connected, and answers nothing."""
+
+    def late(self, ticked: datetime) -> None:
+        """It is a beat, and has not ticked since then, against its promise."""
 
     def heard_again(self) -> None:
         """It was silent, and is not any more."""
@@ -83,7 +87,10 @@ class Agent:
         self._connection: Connection | None = None
         self._inquiries: dict[tuple[str, str], Inquiry] = {}
         self._heard_since = True
-        self._pulse: Pulse | None = None
+        self._liveness = Liveness()
+        self._ticks = Ticks()
+        #: Whether nothing is read from it; see `Outbox.on_full`.
+        self._paused = False
         self._listeners: set[Listener] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -103,8 +110,7 @@ class Agent:
         self._idle.clear()
         self.answers = hello.kind == "worker"
         self.pool = hello.pool
-        # In other pools a task may keep the loop to itself, and beat has a lease to renew.
-        self._pulse = Pulse() if hello.pool == "prefork" else None
+        self._liveness, self._ticks = Liveness(), Ticks()
         self.complete = self.complete or not self.answers
         self.runs.node = hello.node
         *earlier, last = _portions(cancelled) if self.answers else [[]]
@@ -136,19 +142,32 @@ class Agent:
             self._connection.send(line)
 
     def ping(self) -> bool:
-        """Ask for a sign of life; false when none came since the last time, or it is not connected."""
+        """Ask a beat for a sign of life; false when none came since the last time, or its tick is overdue."""
         heard, self._heard_since = self._heard_since, False
         if self._connection is not None:
             self._connection.send(protocol.Ping())
-        return heard
+        return self._paused or (heard and not self.overdue)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it is a beat that should have ticked by now."""
+        return self._ticks.overdue
 
     def check(self) -> None:
-        """Ask a worker whether its loop turns; see `Pulse`."""
-        if self._connection is None or self._pulse is None:
+        """Take one turn of looking whether it lives; see `Liveness`."""
+        if self._connection is None:
             return
-        self._connection.send(protocol.Ping())
-        if self._pulse.ping():
-            self._supervisor.silent()
+        if self._pinged:
+            self._connection.send(protocol.Ping())
+            if self._liveness.missed():
+                self._supervisor.silent()
+        elif self.overdue and self._liveness.missed():
+            self._supervisor.late(self._ticks.latest)
+
+    @property
+    def _pinged(self) -> bool:
+        """Whether its pings tell how it is: in other pools a task may keep the loop to itself."""
+        return self.pool == "prefork"
 
     def hung_up(self, connection: Connection) -> None:
         if connection is self._connection:
@@ -165,6 +184,7 @@ class Agent:
 
     def hold(self, paused: bool) -> None:
         """Stop or go on reading; see `Outbox.on_full`."""
+        self._paused = paused
         if self._connection is not None:
             self._connection.hold(paused)
 
@@ -242,7 +262,7 @@ class Agent:
 
     def heard(self, line: AgentLine) -> None:
         self._heard_since = True
-        if self._pulse is not None and self._pulse.heard():
+        if (self._pinged or isinstance(line, protocol.Tick)) and self._liveness.heard():
             self._supervisor.heard_again()
         match line:
             case Numbered():
@@ -267,6 +287,8 @@ class Agent:
                 self._supervisor.ready()
             case protocol.Waiting():
                 self._supervisor.waiting()
+            case protocol.Tick():
+                self._ticks.heard(line.pause)
             case protocol.Claim():
                 self._supervisor.claims(line)
             case protocol.Begin():

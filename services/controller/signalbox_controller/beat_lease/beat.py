@@ -68,7 +68,7 @@ class Candidate(Supervised):
 
     def answers(self) -> bool:
         """Ask it for a sign of life; false when it owes one from before, although it runs."""
-        if self.life is None or self.status.state != "running":
+        if self.life is None or (self.status.state != "running" and not self.life.agent.overdue):
             return True
         return self.life.agent.ping()
 

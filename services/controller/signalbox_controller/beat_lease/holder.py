@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 
 #: Looks and renewals within one lease time. Who takes over needs half of it to be sure, and the rest to start beat.
 TURNS = 10
-#: Turns without a word from a beat that should answer each time, after which it is held for hung.
-DEAF = 5
+#: Turns without an answer of a beat, or with a tick overdue, after which it is held for hung.
+HUNG = 5
 #: Seconds that Redis has for one step.
 STEP = 2.0
 
@@ -62,7 +62,10 @@ class Tenure:
         self._fences = fences
         self._label = label
         self._turn = lease / TURNS
-        self._stillness = Stillness(lease / 2)
+        self._patience = lease / 2
+        self._stillness = Stillness(self._patience)
+        #: On the loop's clock: until then, other hosts may take what this one has given up.
+        self._stands_back_until = 0.0
         self._runs: dict[str, float] = {}
         self._fence = 0
         self._restore = False
@@ -90,16 +93,13 @@ class Tenure:
     async def _step(self, beat: Aspirant) -> None:
         if self._fence:
             await self._keep(beat)
-        elif beat.competes:
+        elif beat.competes and asyncio.get_running_loop().time() >= self._stands_back_until:
             await self._seek(beat)
 
     async def _keep(self, beat: Aspirant) -> None:
         self._deaf = 0 if beat.answers() else self._deaf + 1
-        if self._deaf >= DEAF:
-            log.error("The beat of %s does not answer: it is ended, and its lease given away", self._label)
-            fence = self._lose()
-            beat.forfeit("it did not answer", kill=True)
-            await self._record.release(fence)
+        if self._deaf >= HUNG:
+            await self._give_up_hung(beat)
         elif not beat.competes and not beat.present:
             beat.part()
             await self._record.release(self._lose())
@@ -110,6 +110,13 @@ class Tenure:
             seen = await self._record.look()
             log.warning("The lease of the beat of %s was lost to %s", self._label, seen.host or "nobody")
             beat.forfeit(f"beat runs on {seen.host or 'another host'} now")
+
+    async def _give_up_hung(self, beat: Aspirant) -> None:
+        log.error("The beat of %s does not tick, or does not answer: it is ended, its lease given away", self._label)
+        self._stands_back_until = asyncio.get_running_loop().time() + self._patience
+        fence = self._lose()
+        beat.forfeit("it hung", kill=True)
+        await self._record.release(fence)
 
     async def _renewed(self) -> bool:
         renewal = await self._record.renew(self._fence, self._runs if self._restore else {})

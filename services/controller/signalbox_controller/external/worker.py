@@ -77,6 +77,9 @@ class ExternalWorker:
     def silent(self) -> None:
         self._feed(Input.SILENT, "does not answer, and takes no tasks: its main process is stopped, or stuck")
 
+    def late(self, ticked: datetime) -> None:
+        """Only a beat ticks."""
+
     def heard_again(self) -> None:
         self._feed(Input.HEARD)
 

@@ -26,6 +26,8 @@ class Death(msgspec.Struct, frozen=True, kw_only=True):
     ran: float = 0.0
     #: Whether it was ended because it did not begin to consume.
     unready: bool = False
+    #: Whether it was ended because its scheduler hung.
+    hung: bool = False
     #: Who asked for its end.
     order: Order | None = None
     #: The last lines of its log.
@@ -40,7 +42,7 @@ def read(death: Death, spec: ProcessSpec, node: str, strikes: Strikes) -> tuple[
         asked=death.asked,
         code=death.code,
         ran=death.ran,
-        outside=death.unready or locked,
+        outside=death.unready or death.hung or locked,
     )
     event = judge(exit_, spec.restart, strikes)
     return event, _message(event, death, spec, node, strikes)
@@ -68,4 +70,6 @@ def _outside(death: Death, spec: ProcessSpec, node: str) -> str:
     if death.unready:
         what = "tick" if spec.kind == "beat" else "consume"
         return f"did not begin to {what} within {words.seconds(spec.start_timeout)}"
+    if death.hung:
+        return "its scheduler hung, and was killed: it had not ticked for too long"
     return f"the broker holds the name {node} for another worker, or has not noticed the end of the last one yet"

@@ -41,6 +41,8 @@ class Life:
         self.asked = False
         #: Whether it was ended because it did not begin to consume.
         self.unready = False
+        #: Whether it was ended because its scheduler hung.
+        self.hung = False
         self.ended = False
         self._popen = popen
         self._reaper = reaper

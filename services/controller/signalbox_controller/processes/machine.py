@@ -30,13 +30,15 @@ class Input(StrEnum):
     WAITING = "it lost its broker"
     #: It is connected and answers nothing: stopped by a signal, or stuck.
     SILENT = "it does not answer"
+    #: It is a beat whose scheduler hangs.
+    LATE = "it does not tick as it has promised"
     HEARD = "it answers again"
     #: Its agent says that it began to shut down, whoever told it to.
     LEAVING = "it is shutting down"
     #: The time in which its tasks may finish is over; what is left is for ending them in order.
     LAST_CALL = "the time for its tasks ran out"
     DEADLINE = "its time to stop ran out"
-    UNREADY = "it did not begin to consume in time"
+    UNREADY = "it did not begin to consume, or to tick again, in time"
     BACKOFF_ELAPSED = "its pause is over"
     #: Gone, as it was asked to.
     EXITED = "it exited"
@@ -60,7 +62,7 @@ class Action(StrEnum):
     QUIT = "QUIT to the main process"
     KILL_TREE = "KILL to it and to all that descends from it"
     ARM_DEADLINE = "start the clocks after which its tasks are ended, and it is killed"
-    ARM_READY = "start the clock by which it has to consume"
+    ARM_READY = "start the clock by which it has to consume, or to tick"
     ARM_BACKOFF = "start the pause before the next try"
     DISARM = "stop every clock"
 
@@ -122,6 +124,7 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
         **_EXITS,
         Input.WAITING: _to("starting"),
         Input.SILENT: _to("unknown"),
+        Input.LATE: _to("unknown", Action.ARM_READY),
         Input.DRAIN: _DRAIN,
         Input.HALT: _HALT,
         Input.KILL: _KILL,
@@ -130,10 +133,11 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
     "unknown": {
         **_EXITS,
         Input.GREETED: _to("starting", Action.ARM_READY),
-        Input.READY: _to("running"),
+        Input.READY: _to("running", Action.DISARM),
         Input.WAITING: _to("starting"),
-        # Silent or adopted: an adopted one has to greet us first.
-        Input.HEARD: _to("running"),
+        # Silent, late or adopted: an adopted one has to greet us first.
+        Input.HEARD: _to("running", Action.DISARM),
+        Input.UNREADY: _KILL,
         Input.DRAIN: _DRAIN,
         Input.HALT: _HALT,
         Input.KILL: _KILL,

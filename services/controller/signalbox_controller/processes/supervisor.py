@@ -5,6 +5,7 @@ import logging
 import signal
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -161,6 +162,10 @@ class Supervised:
     def silent(self) -> None:
         self._feed(Input.SILENT, "does not answer, and takes no tasks: its main process is stopped, or stuck")
 
+    def late(self, ticked: datetime) -> None:
+        since = f"{ticked:%H:%M:%S} UTC"
+        self._feed(Input.LATE, f"has not ticked since {since}: its scheduler hangs, or waits for its broker")
+
     def heard_again(self) -> None:
         self._feed(Input.HEARD)
 
@@ -234,9 +239,10 @@ class Supervised:
         self._clocks.start(Clock.READY, self.spec.start_timeout, self._unready)
 
     def _unready(self) -> None:
-        if self.life is not None and self.status.state == "starting":
-            self.life.unready = True
-        self._feed(Input.UNREADY, "did not begin to consume in time: killed")
+        if self.life is not None:
+            self.life.unready = self.status.state == "starting"
+            self.life.hung = self.status.state == "unknown"
+        self._feed(Input.UNREADY, "did not begin to consume, or to tick again, in time: killed")
 
     def _arm_backoff(self) -> None:
         pause = self._strikes.pause()
@@ -278,6 +284,7 @@ class Supervised:
             asked=life is not None and life.asked,
             ran=life.consumed() if life else 0.0,
             unready=life is not None and life.unready,
+            hung=life is not None and life.hung,
             order=self._order,
             words=self._words(life) if life else "",
         )

@@ -1,0 +1,74 @@
+"""A beat whose scheduler hangs, while its process is there and its agent answers: it is not running, and says so."""
+
+import os
+import signal
+from pathlib import Path
+
+from signalbox.bus.connection import connect
+from support.eventually import eventually
+from support.host import Host, a_host, lives
+from support.stores.server import Redis
+from support.ticks import CONFIGURATION, a_fleet
+
+#: Without a lease, and with little time for a scheduler to come back.
+ALONE = CONFIGURATION + "lease = 0.0\nstart_timeout = 5.0\n"
+#: The same, and with time to come back.
+PATIENT = CONFIGURATION + "lease = 0.0\n"
+#: Seconds for whatever has to happen, on a busy machine.
+WITHIN = 60.0
+
+
+async def sends(host: Host, redis: Redis) -> None:
+    """Wait until a message of beat arrives at the broker."""
+    broker = connect(redis.url_of(1))
+    await broker.delete("celery")
+
+    async def look() -> bool:
+        return bool(await broker.exists("celery"))
+
+    await eventually(look, f"a message of the beat of {host.data}", within=WITHIN)
+    await broker.aclose()
+
+
+async def test_a_beat_that_hangs_is_unknown_and_running_again_when_it_ticks_again(
+    tmp_path: Path, valkey: Redis
+) -> None:
+    async with a_host(tmp_path, valkey, PATIENT) as host:
+        beat = (await host.process_is("beat", "running")).pid
+        assert beat is not None
+        await sends(host, valkey)
+        os.kill(beat, signal.SIGUSR1)
+        late = await host.process_is("beat", "unknown", within=WITHIN)
+        assert late.pid == beat
+        assert late.message.startswith("has not ticked since ")
+        os.kill(beat, signal.SIGUSR2)
+        assert (await host.process_is("beat", "running", within=WITHIN)).pid == beat
+        await sends(host, valkey)
+
+
+async def test_a_beat_that_goes_on_hanging_is_killed_and_launched_again(tmp_path: Path, valkey: Redis) -> None:
+    async with a_host(tmp_path, valkey, ALONE) as host:
+        beat = (await host.process_is("beat", "running")).pid
+        assert beat is not None
+        os.kill(beat, signal.SIGUSR1)
+        failed = await host.process_is("beat", "backoff", within=WITHIN)
+        assert failed.message.startswith("its scheduler hung, and was killed")
+        assert not lives(beat)
+        again = await host.process_is("beat", "running", within=WITHIN)
+        assert again.pid != beat
+        await sends(host, valkey)
+
+
+async def test_when_a_beat_hangs_another_host_sends_within_the_lease_time(tmp_path: Path, valkey: Redis) -> None:
+    async with a_fleet(tmp_path, valkey) as fleet:
+        first = await fleet.holder()
+        [other] = [one for one in fleet.candidates if one is not first]
+        [beat] = first.host.workers()
+        os.kill(beat, signal.SIGUSR1)
+        tick = await fleet.ticks.next(within=WITHIN, but=[beat])
+        assert other.host.workers() == [tick.pid]
+        assert not lives(beat)
+        gone = await first.host.process_is("beat", "stopped")
+        assert gone.message.startswith("standby: ")
+        assert "hung" in first.host.log
+        assert not fleet.ticks.twice()

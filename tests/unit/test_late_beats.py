@@ -1,0 +1,26 @@
+"""When a beat counts as late: by its own promise, in our own turns, and never because it sleeps for long."""
+
+from signalbox_controller.agents.liveness import UNANSWERED, Liveness, Ticks
+
+
+async def test_a_beat_that_sleeps_for_long_is_not_late() -> None:
+    ticks = Ticks()
+    assert not ticks.overdue, "before its first tick it has promised nothing"
+    ticks.heard(3600.0)
+    assert not ticks.overdue
+
+
+async def test_a_beat_that_does_not_keep_its_promise_is_overdue_until_it_ticks_again() -> None:
+    ticks = Ticks()
+    ticks.heard(-1.0)
+    assert ticks.overdue
+    ticks.heard(3600.0)
+    assert not ticks.overdue
+
+
+def test_several_turns_have_to_pass_without_a_sign_of_life_and_one_sign_ends_the_silence() -> None:
+    liveness = Liveness()
+    assert [liveness.missed() for _ in range(UNANSWERED + 2)] == [False] * UNANSWERED + [True, False]
+    assert liveness.heard()
+    assert not liveness.heard()
+    assert not liveness.missed()
