@@ -4,8 +4,7 @@ SignalboxError
 ├── SettingsError          a setting is missing or makes no sense
 ├── MessageError           bytes that are not a message of ours
 │   ├── UnreadableMessage      not JSON, or of no known type or shape
-│   ├── BadSignature           not signed with our key
-│   └── ExpiredCommand         issued too long ago to be carried out
+│   └── BadSignature           not signed with our key
 ├── BusUnavailable         Redis does not answer
 ├── DatabaseUnavailable    PostgreSQL does not answer
 ├── ControllerUnreachable  no controller answers on this host's own socket
@@ -38,10 +37,6 @@ class UnreadableMessage(MessageError):
 
 class BadSignature(MessageError):
     """The signature is missing or was not made with our key."""
-
-
-class ExpiredCommand(MessageError):
-    """The command's `expires_at` has passed; carrying it out now would surprise people."""
 
 
 class BusUnavailable(SignalboxError):

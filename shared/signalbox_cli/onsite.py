@@ -48,7 +48,6 @@ _AT_ONCE = 5.0
 _DONE = {
     "stopped": "{host} has been stopped; {count} ended with it; the record follows as soon as Redis takes it",
     "started": "{host} has been started",
-    "restarted": "{host} has been restarted",
     "cancelled": "Task {task} has been cancelled; the record follows as soon as Redis takes it",
     "dropped": "Task {task} was waiting on {host} and will not run there",
 }

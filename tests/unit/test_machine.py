@@ -5,10 +5,12 @@ from typing import get_args
 import pytest
 
 from signalbox.messages.base import ProcessState
-from signalbox_controller.processes.machine import ALIVE, EXITS, TABLE, Action, Input, step
+from signalbox_controller.processes.machine import ALIVE, TABLE, Action, Input, step
 
 SPAWN, TERM, QUIT, KILL = Action.SPAWN, Action.TERMINATE, Action.QUIT, Action.KILL_TREE
 DEADLINE, READY, BACKOFF, DISARM = Action.ARM_DEADLINE, Action.ARM_READY, Action.ARM_BACKOFF, Action.DISARM
+
+EXITS = {event for event in Input if event.name.startswith("EXITED")}
 
 ROWS: list[tuple[ProcessState, Input, ProcessState, tuple[Action, ...]]] = [
     # Starting.

@@ -5,9 +5,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from signalbox.messages.base import ProcessState
-from signalbox_controller.processes.machine import ALIVE, EXITS, Action, Input, step
+from signalbox_controller.processes.machine import ALIVE, Action, Input, step
 from support.examples import LONG, a_machine, examples
 
+#: What says that the process is gone.
+EXITS = {event for event in Input if event.name.startswith("EXITED")}
 #: What an agent, a clock or a person may say at any time, be it late or twice.
 WORDS = sorted(set(Input) - EXITS - {Input.ADOPTED})
 STOPS = {Input.DRAIN, Input.HALT, Input.KILL}

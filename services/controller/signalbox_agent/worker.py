@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from time import time
 from typing import Any
 
 import celery
@@ -212,12 +211,10 @@ class WorkerAgent:
             "kind": "worker",
             "node": self._worker.hostname,
             "pool": pool_name(pool),
-            "concurrency": getattr(pool, "num_processes", None) or self._worker.concurrency,
             "celery": celery.__version__,
             "python": platform.python_version(),
             "ready": self._ready,
             "guest": self._guest,
-            "last_seq": self.link.backlog.last,
         }
 
     def _heard(self, message: dict[str, Any]) -> None:
@@ -281,7 +278,7 @@ class WorkerAgent:
             if run.started_at is not None
         ]
         reserved = [run.task_id for run in runs if run.started_at is None and run.first is None]
-        return {"type": "snapshot", "at": time(), "running": running, "reserved": reserved}
+        return {"type": "snapshot", "running": running, "reserved": reserved}
 
 
 def pool_name(pool: Any) -> str:

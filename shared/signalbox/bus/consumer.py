@@ -171,19 +171,6 @@ class Consumer:
                 also(pipe)
             await pipe.execute()
 
-    async def deliveries(self, entry: Entry) -> int:
-        """How often this entry has been handed out; 0 when nobody holds it any more."""
-        try:
-            async with speaking():
-                pending = await self._redis.xpending_range(
-                    self._stream, self._group, min=entry.position, max=entry.position, count=1
-                )
-        except ResponseError as error:
-            if not _group_is_gone(error):
-                raise
-            return 0
-        return int(pending[0]["times_delivered"]) if pending else 0
-
     async def dead_letter(self, entry: Entry, reason: str) -> None:
         """Move an entry that nobody can handle to the dead-letter stream, with the reason."""
         fields: dict[FieldT, EncodableT] = {"data": entry.data, "reason": reason, "position": entry.position}

@@ -144,22 +144,9 @@ class Pong(_Line, frozen=True, kw_only=True):
     """The answer to a ping."""
 
 
-AgentLine = (
-    Hello
-    | Ready
-    | Tick
-    | Claim
-    | Begin
-    | Waiting
-    | Stopping
-    | Numbered
-    | Snapshot
-    | CancelReport
-    | Gap
-    | Custody
-    | Released
-    | Pong
-)
+#: What concerns the process and not its tasks.
+ProcessLine = Hello | Ready | Tick | Claim | Begin | Waiting | Stopping | Pong
+AgentLine = ProcessLine | Numbered | Snapshot | CancelReport | Gap | Custody | Released
 
 
 class Welcome(_Line, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from typing import Protocol
+from typing import Protocol, assert_never
 
 import msgspec
 
@@ -19,7 +19,7 @@ from signalbox_controller.agents.cancel_request import Held, Inquiry
 from signalbox_controller.agents.connection import Connection
 from signalbox_controller.agents.deaths import Deaths, died
 from signalbox_controller.agents.liveness import Liveness, Ticks
-from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered
+from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered, ProcessLine
 from signalbox_controller.agents.running import Run, RunTable
 from signalbox_controller.agents.stop_handshake import Parting
 from signalbox_controller.state.outbox import Outbox
@@ -281,7 +281,7 @@ class Agent:
             case _:
                 self._of_the_process(line)
 
-    def _of_the_process(self, line: AgentLine) -> None:
+    def _of_the_process(self, line: ProcessLine) -> None:
         match line:
             case protocol.Ready():
                 self._supervisor.ready()
@@ -295,8 +295,10 @@ class Agent:
                 self._supervisor.begins(line.fence, line.runs)
             case protocol.Stopping():
                 self._supervisor.leaving()
+            case Hello() | protocol.Pong():
+                pass  # a sign of life, as every line is
             case _:
-                pass
+                assert_never(line)
 
     def _event(self, line: Numbered) -> None:
         if not self._ledger.take(line.seq):

@@ -11,17 +11,10 @@ from pathlib import Path
 
 import msgspec
 
+from signalbox_agent.child import slot
+from signalbox_agent.child.slot import Said
+
 log = logging.getLogger(__name__)
-
-#: The words of a child that still is at this task; any other one says how its body ended.
-RUNNING, OVER, INTERRUPTED = "running", "over", "interrupted"
-
-
-class Said(msgspec.Struct, frozen=True):
-    """The latest word of a child, and the task that it is about."""
-
-    word: str
-    task_id: str
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -39,17 +32,11 @@ class Slots:
 
     def __init__(self, socket: Path, instance: str) -> None:
         """`socket` is the one that its agent connects to."""
-        self._folder = socket.with_name(f"{instance}.children")
+        self._folder = Path(slot.folder_of(str(socket), instance))
 
     def read(self, pid: int) -> Said | None:
         """What the child with this pid said last; None when it never did."""
-        try:
-            with (self._folder / str(pid)).open("rb") as file:
-                line = file.readline(4096)
-        except OSError:
-            return None
-        word, _, task_id = line.decode(errors="replace").rstrip("\n").partition(" ")
-        return Said(word, task_id) if task_id else None
+        return slot.read(str(self._folder / str(pid)))
 
     def mark(self, pid: int, mark: Mark) -> bool:
         """Let the worker know; answers whether that could be written."""

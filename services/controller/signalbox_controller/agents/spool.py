@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from signalbox.errors import UnreadableMessage
+from signalbox_agent.link import spool
 from signalbox_controller.agents.protocol import AgentLine, decode
 
 log = logging.getLogger(__name__)
@@ -13,7 +14,7 @@ log = logging.getLogger(__name__)
 
 def path_of(socket: Path, instance: str) -> Path:
     """Where the agent of this launch keeps it; `socket` is the one that it connects to."""
-    return socket.with_name(f"{instance}.diary")
+    return Path(spool.path_of(str(socket), instance))
 
 
 def read(path: Path) -> Iterator[AgentLine]:

@@ -10,9 +10,10 @@ import signal
 
 import msgspec
 
+from signalbox_agent.child.slot import INTERRUPTED, OVER, RUNNING, Said
 from signalbox_controller.agents.cancel_request import Finding, Inquiry
 from signalbox_controller.agents.running import Run
-from signalbox_controller.agents.slots import INTERRUPTED, OVER, RUNNING, Mark, Said, Slots
+from signalbox_controller.agents.slots import Mark, Slots
 from signalbox_controller.linux import procfs
 from signalbox_controller.linux.procfs import Proc
 from signalbox_controller.linux.signals import send

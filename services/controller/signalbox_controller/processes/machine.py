@@ -165,9 +165,6 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
 #: The states in which there is, or may be, a process.
 ALIVE: Final[frozenset[ProcessState]] = frozenset({"starting", "running", "draining", "stopping", "unknown"})
 
-#: Inputs that say that the process is gone.
-EXITS: Final = frozenset(_EXITS)
-
 
 def step(state: ProcessState, event: Input) -> Transition:
     """Where `event` leads from `state`; an input that means nothing there changes nothing."""
