@@ -111,12 +111,8 @@ class CancelReport(_Line, frozen=True, kw_only=True, tag="cancel"):
     task_id: str
     state: CancelState
     pid: int | None = None
-    #: The signal that did it, or the latest one sent: TERM or KILL; for a greenlet GreenletExit.
-    signal: str | None = None
     #: Whether the task shares the worker's process, which lives on.
     shared: bool = False
-    #: Every process that it saw dead.
-    killed: list[int] = []
     #: Pids and start times (in clock ticks) of what descended from the child and may live on.
     strays: list[tuple[int, int]] = []
     #: How the task ended, when it is `finished`.

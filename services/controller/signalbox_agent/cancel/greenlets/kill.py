@@ -118,7 +118,7 @@ class GreenKill:
 
     def facts(self) -> dict[str, Any]:
         """Greenlets have no pid of their own."""
-        return {"signal": self.signal, "shared": True}
+        return {"shared": True}
 
     def proof(self) -> dict[str, Any]:
         """That it is dead, and what cannot be known."""

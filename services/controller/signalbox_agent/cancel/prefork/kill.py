@@ -205,12 +205,12 @@ class Kill:
             self._herald.signalled(self, None)
 
     def facts(self) -> dict[str, Any]:
-        """The process, and the strongest signal so far."""
-        return {"pid": self.child.who.pid, "signal": self.signal}
+        """The process."""
+        return {"pid": self.child.who.pid}
 
     def proof(self) -> dict[str, Any]:
-        """What was ended, and what is left for somebody else to reap."""
-        return {**self.facts(), "killed": self.killed(), "strays": self.strays()}
+        """The process, and what is left for somebody else to reap."""
+        return {**self.facts(), "strays": self.strays()}
 
     def killed(self) -> list[int]:
         """The pids of all that this kill has seen alive and now dead, the child's first."""
