@@ -90,7 +90,7 @@ class Agents:
             log.error("The agent of %s speaks protocol %d, we %d: refused", agent.name, hello.protocol, PROTOCOL)
             return None
         agent.greet(connection, hello, self._cancelled())
-        connection.hold(self._full)
+        agent.hold(self._full)
         return agent
 
     def _hold(self, full: bool) -> None:
