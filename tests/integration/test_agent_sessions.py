@@ -18,6 +18,7 @@ from signalbox.service import background
 from signalbox_controller.agents import protocol
 from signalbox_controller.agents.connection import LINE_LIMIT
 from signalbox_controller.agents.deaths import Deaths
+from signalbox_controller.agents.liveness import UNANSWERED
 from signalbox_controller.agents.protocol import Cancel
 from signalbox_controller.agents.server import Agents
 from signalbox_controller.agents.session import Agent
@@ -121,6 +122,52 @@ async def test_an_agent_of_another_protocol_is_turned_away(server: Server) -> No
     async with an_agent(server.path) as agent:
         await agent.say(type="hello", instance="ours", pid=1, kind="worker", protocol=2)
         assert await agent.is_hung_up_on()
+
+
+async def test_a_beat_is_late_when_it_breaks_its_promise_and_not_when_it_sleeps_for_long(server: Server) -> None:
+    async def overdue() -> bool:
+        return server.agent.overdue
+
+    async def ticked() -> bool:
+        return not server.agent.overdue
+
+    async with an_agent(server.path) as agent:
+        await agent.greet("ours", kind="beat", node="")
+        await agent.say(type="tick", pause=0.0)
+        await eventually(overdue, "a tick that is overdue")
+        for _ in range(UNANSWERED):
+            server.agent.check()
+        assert server.told.words == ["greeted, ready"]
+        server.agent.check()
+        server.agent.check()
+        assert server.told.words == ["greeted, ready", "late"]
+        await agent.say(type="pong")
+        await agent.say(type="tick", pause=3600.0)
+        await eventually(ticked, "the next tick")
+        for _ in range(UNANSWERED * 2):
+            server.agent.check()
+        assert server.told.words == ["greeted, ready", "late", "heard again"]
+
+
+async def test_a_beat_that_answers_and_does_not_tick_gives_no_sign_of_life(server: Server) -> None:
+    async with an_agent(server.path) as agent:
+        await agent.greet("ours", kind="beat", node="")
+        await agent.say(type="tick", pause=3600.0)
+        await agent.say(type="begin", fence=1, runs={})
+
+        async def begun() -> bool:
+            return "begins [] under 1" in server.told.words
+
+        await eventually(begun, "the lines above")
+        assert server.agent.ping()
+        await agent.say(type="tick", pause=0.0)
+        await agent.say(type="begin", fence=2, runs={})
+
+        async def begun_again() -> bool:
+            return "begins [] under 2" in server.told.words
+
+        await eventually(begun_again, "the lines above")
+        assert not server.agent.ping()
 
 
 async def test_events_get_the_host_and_are_acknowledged_once_redis_has_them(server: Server) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from signalbox.bus.connection import connect
 from signalbox.messages.events import ProcessChanged
+from support.beat_hosts import CONFIGURATION, beat_hosts
 from support.eventually import eventually
 from support.host import Host, a_host, lives
 from support.stores.server import Redis
-from support.ticks import CONFIGURATION, a_fleet
 
 #: Without a lease, and with little time for a scheduler to come back.
 ALONE = CONFIGURATION + "lease = 0.0\nstart_timeout = 5.0\n"
@@ -61,14 +61,14 @@ async def test_a_beat_that_goes_on_hanging_is_killed_and_launched_again(tmp_path
 
 
 async def test_when_a_beat_hangs_another_host_sends_within_the_lease_time(tmp_path: Path, valkey: Redis) -> None:
-    async with a_fleet(tmp_path, valkey) as fleet:
-        first = await fleet.holder()
-        [other] = [one for one in fleet.candidates if one is not first]
+    async with beat_hosts(tmp_path, valkey) as hosts:
+        first = await hosts.holder()
+        [other] = [one for one in hosts.candidates if one is not first]
         [beat] = first.host.workers()
         os.kill(beat, signal.SIGUSR1)
-        tick = await fleet.ticks.next(within=WITHIN, but=[beat])
+        tick = await hosts.ticks.next(within=WITHIN, but=[beat])
         assert other.host.workers() == [tick.pid]
         assert not lives(beat)
         idle = await first.host.seen(ProcessChanged, within=WITHIN, host=first.name, name="beat", standby=True)
         assert (idle.state, idle.message) == ("stopped", f"standby: beat runs on {other.name}")
-        assert not fleet.ticks.twice()
+        assert not hosts.ticks.twice()

@@ -146,7 +146,7 @@ def test_a_watch_asks_for_each_line_of_the_controller_and_reads_its_fields(line:
     assert fields_of(line) - ECHOED <= keys_read(WATCH)
 
 
-@pytest.mark.parametrize("line", [watch.Order, watch.OpenTask], ids=of)
+@pytest.mark.parametrize("line", [watch.WatchRequest, watch.OpenTask], ids=of)
 def test_a_watch_reads_each_field_of_its_order(line: type[msgspec.Struct]) -> None:
     assert fields_of(line) <= keys_read(WATCH)
 

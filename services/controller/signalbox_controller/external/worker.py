@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Mapping
+from datetime import datetime
 
 import msgspec
 
