@@ -11,9 +11,9 @@ from redis.asyncio import Redis as Client
 
 from signalbox.bus import names
 from signalbox.bus.connection import connect
-from signalbox_controller.beat_lease.fencing import Fences
-from signalbox_controller.beat_lease.holder import Tenure
-from signalbox_controller.beat_lease.record import Record, Renewal, Runs, Seen, Taken
+from signalbox_controller.beat_lease.fencing import FencingTokens
+from signalbox_controller.beat_lease.holder import LeaseHolder
+from signalbox_controller.beat_lease.record import EntryTimes, Grant, LeaseRecord, LeaseState, Renewal
 from support.eventually import HANGS, eventually
 from support.stores.server import Redis
 
@@ -26,16 +26,16 @@ async def redis(valkey: Redis) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def ours(redis: Client) -> Record:
-    return Record(redis, "shop", "us", "web-01")
+def ours(redis: Client) -> LeaseRecord:
+    return LeaseRecord(redis, "shop", "us", "web-01")
 
 
 @pytest.fixture
-def theirs(redis: Client) -> Record:
-    return Record(redis, "shop", "them", "web-02")
+def theirs(redis: Client) -> LeaseRecord:
+    return LeaseRecord(redis, "shop", "them", "web-02")
 
 
-async def taken(record: Record, known: int = 0) -> int:
+async def taken(record: LeaseRecord, known: int = 0) -> int:
     found = await record.take(await record.look(), known)
     assert found is not None
     return found.fence
@@ -49,45 +49,45 @@ class Beat:
 
     def __init__(self) -> None:
         self.fence = 0
-        self.runs: Runs = {}
+        self.runs: EntryTimes = {}
         self.permitted = asyncio.Event()
 
     def answers(self) -> bool:
         return True
 
-    def permit(self, taken: Taken) -> None:
+    def permit(self, taken: Grant) -> None:
         self.fence, self.runs = taken.fence, taken.runs
         self.permitted.set()
 
-    def forfeit(self, why: str, *, kill: bool = False) -> None:
+    def revoke(self, why: str, *, kill: bool = False) -> None:
         raise AssertionError(why, kill)
 
-    def part(self) -> None:
+    def released(self) -> None:
         return
 
     def stand_by(self, host: str) -> None:
         raise AssertionError(host)
 
-    def doubt(self) -> None:
+    def redis_is_away(self) -> None:
         return
 
 
 @asynccontextmanager
-async def a_holder(record: Record, folder: Path) -> AsyncIterator[tuple[Tenure, Beat]]:
+async def a_holder(record: LeaseRecord, folder: Path) -> AsyncIterator[tuple[LeaseHolder, Beat]]:
     """A controller that has got the lease, and keeps it until the body ends."""
-    tenure, beat = Tenure(record, Fences(folder / "leases.json"), "shop", 1.0), Beat()
-    keeping = asyncio.create_task(tenure.run(beat))
+    holder, beat = LeaseHolder(record, FencingTokens(folder / "leases.json"), "shop", 1.0), Beat()
+    keeping = asyncio.create_task(holder.run(beat))
     try:
         async with asyncio.timeout(HANGS):
             await beat.permitted.wait()
-        yield tenure, beat
+        yield holder, beat
     finally:
         keeping.cancel()
 
 
-async def test_a_free_lease_goes_to_one_of_two_that_saw_it_free(ours: Record, theirs: Record) -> None:
+async def test_a_free_lease_goes_to_one_of_two_that_saw_it_free(ours: LeaseRecord, theirs: LeaseRecord) -> None:
     free = await ours.look()
-    assert free == Seen()
+    assert free == LeaseState()
     assert await ours.take(free, 0) is not None
     assert await theirs.take(free, 0) is None
     seen = await theirs.look()
@@ -96,7 +96,9 @@ async def test_a_free_lease_goes_to_one_of_two_that_saw_it_free(ours: Record, th
     assert not theirs.ours(seen)
 
 
-async def test_a_lease_that_was_renewed_since_it_was_seen_cannot_be_taken(ours: Record, theirs: Record) -> None:
+async def test_a_lease_that_was_renewed_since_it_was_seen_cannot_be_taken(
+    ours: LeaseRecord, theirs: LeaseRecord
+) -> None:
     fence = await taken(ours)
     before = await theirs.look()
     assert await ours.renew(fence, {})
@@ -106,7 +108,9 @@ async def test_a_lease_that_was_renewed_since_it_was_seen_cannot_be_taken(ours: 
     assert await theirs.take(before, 0) is None
 
 
-async def test_a_former_holder_can_neither_send_nor_renew_nor_give_it_away(ours: Record, theirs: Record) -> None:
+async def test_a_former_holder_can_neither_send_nor_renew_nor_give_it_away(
+    ours: LeaseRecord, theirs: LeaseRecord
+) -> None:
     old = await taken(ours)
     new = await taken(theirs)
     assert new > old
@@ -119,7 +123,7 @@ async def test_a_former_holder_can_neither_send_nor_renew_nor_give_it_away(ours:
     assert (found.fence, found.runs) == (new + 1, {})
 
 
-async def test_the_next_holder_learns_when_everything_ran_last(ours: Record, theirs: Record) -> None:
+async def test_the_next_holder_learns_when_everything_ran_last(ours: LeaseRecord, theirs: LeaseRecord) -> None:
     fence = await taken(ours)
     assert await ours.claim(fence, "nightly", 1.25)
     assert await ours.claim(fence, "hourly: café", 1792000000.123456)
@@ -131,7 +135,7 @@ async def test_the_next_holder_learns_when_everything_ran_last(ours: Record, the
 
 
 async def test_what_an_emptied_redis_forgot_is_put_back_by_the_holder(
-    redis: Client, ours: Record, theirs: Record
+    redis: Client, ours: LeaseRecord, theirs: LeaseRecord
 ) -> None:
     fence = await taken(ours)
     await redis.flushdb()
@@ -145,10 +149,10 @@ async def test_what_an_emptied_redis_forgot_is_put_back_by_the_holder(
 
 
 async def test_the_times_of_a_schedule_are_put_back_into_a_redis_that_was_emptied(
-    redis: Client, ours: Record, tmp_path: Path
+    redis: Client, ours: LeaseRecord, tmp_path: Path
 ) -> None:
-    async with a_holder(ours, tmp_path) as (tenure, beat):
-        assert await tenure.claim(beat.fence, "nightly", 1.5)
+    async with a_holder(ours, tmp_path) as (holder, beat):
+        assert await holder.claim(beat.fence, "nightly", 1.5)
         await redis.flushdb()
 
         async def back() -> bool:
@@ -158,7 +162,7 @@ async def test_the_times_of_a_schedule_are_put_back_into_a_redis_that_was_emptie
 
 
 async def test_a_holder_whose_clock_was_ahead_does_not_keep_the_next_one_silent(
-    ours: Record, theirs: Record, tmp_path: Path
+    ours: LeaseRecord, theirs: LeaseRecord, tmp_path: Path
 ) -> None:
     fence = await taken(theirs)
     assert await theirs.claim(fence, "hourly", time.time() + 3600.0)
@@ -170,7 +174,7 @@ async def test_a_holder_whose_clock_was_ahead_does_not_keep_the_next_one_silent(
 
 
 async def test_who_takes_a_forgotten_lease_gets_a_greater_fence_than_anybody_had(
-    redis: Client, ours: Record, theirs: Record
+    redis: Client, ours: LeaseRecord, theirs: LeaseRecord
 ) -> None:
     await taken(ours)
     old = await taken(ours)

@@ -246,18 +246,18 @@ async def test_when_redis_is_away_for_long_the_agent_keeps_its_events(server: Se
 async def test_a_proof_is_kept_back_until_the_controller_has_looked_itself(server: Server) -> None:
     async with background(server.outbox.run), an_agent(server.path) as agent:
         await agent.greet("ours")
-        inquiry = server.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
+        request = server.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
         assert (await agent.hears("cancel"))["grace"] == 5.0
         await agent.say(type="event", seq=1, event=a_proof("c"))
         await agent.say(type="event", seq=2, event=an_event(task_id="another"))
         await agent.say(type="cancel", command_id="c", task_id="t", state="dead", pid=42, signal="TERM")
-        assert await asyncio.wait_for(inquiry.done, HANGS) == "dead"
+        assert await asyncio.wait_for(request.done, HANGS) == "dead"
 
         async def another() -> bool:
             return len(await server.events()) == 1
 
         await eventually(another, "the other event")
-        held = server.agent.release(inquiry, keep_proof=True)
+        held = server.agent.release(request, keep_proof=True)
         assert held is not None
         server.outbox.put(held.event, published=server.agent.publishing(held.seq))
         # Only now: an agent that had forgotten it earlier could not tell it to our successor.
@@ -268,12 +268,12 @@ async def test_a_proof_is_kept_back_until_the_controller_has_looked_itself(serve
 async def test_a_proof_that_nobody_waits_for_any_more_is_told_all_the_same(server: Server) -> None:
     async with background(server.outbox.run), an_agent(server.path) as agent:
         await agent.greet("ours")
-        inquiry = server.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
+        request = server.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
         await agent.hears("cancel")
         await agent.say(type="event", seq=1, event=a_proof("c"))
         await agent.say(type="cancel", command_id="c", task_id="t", state="alive", pid=42)
-        await asyncio.wait_for(inquiry.done, HANGS)
-        assert server.agent.release(inquiry, keep_proof=False) is None
+        await asyncio.wait_for(request.done, HANGS)
+        assert server.agent.release(request, keep_proof=False) is None
         assert (await agent.hears("ack"))["seq"] == 1
     assert len(await server.events()) == 1
 
@@ -281,13 +281,13 @@ async def test_a_proof_that_nobody_waits_for_any_more_is_told_all_the_same(serve
 async def test_a_question_is_asked_again_after_a_reconnect(server: Server) -> None:
     async with an_agent(server.path) as agent:
         await agent.greet("ours")
-        inquiry = server.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
+        request = server.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
         await agent.hears("cancel")
     async with an_agent(server.path) as agent:
         await agent.greet("ours")
         assert (await agent.hears("cancel"))["command_id"] == "c"
         await agent.say(type="cancel", command_id="c", task_id="t", state="unknown")
-        assert await asyncio.wait_for(inquiry.done, HANGS) == "unknown"
+        assert await asyncio.wait_for(request.done, HANGS) == "unknown"
 
 
 async def test_a_dead_workers_runs_are_known_and_its_questions_answered(server: Server) -> None:
@@ -305,5 +305,5 @@ async def test_a_dead_workers_runs_are_known_and_its_questions_answered(server: 
         elsewhere = server.agent.ask(Cancel(command_id="d", task_id="v", grace=5.0))
     await server.agent.quiet(5.0)
     assert [run.task_id for run in server.agent.bury()] == ["u"]
-    assert (asked.finding, elsewhere.finding) == ("dead", "unknown")
+    assert (asked.result, elsewhere.result) == ("dead", "unknown")
     assert server.agents.workers() == []

@@ -10,7 +10,7 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import CommandDone
-from signalbox_controller.agents.cancel_request import Finding
+from signalbox_controller.agents.cancel_request import CancelResult
 from signalbox_controller.cancelling.verdict import combine
 from signalbox_reconciler.fold.rows import LogRow, TaskRow
 from support.examples import LONG, a_machine, examples
@@ -78,13 +78,13 @@ class Cancelling(TaskMachine):
     def _answer(self, place: int, manner: Manner) -> None:
         command, host = self.open.pop(place % len(self.open))
         self.refused.add((host, command.task_id))
-        findings = [self._ask(worker, command, manner) for worker in self.fleet.workers if worker.host == host]
+        results = [self._ask(worker, command, manner) for worker in self.fleet.workers if worker.host == host]
         self.fleet.wait(0)
         done = CommandDone(
             at=self.fleet.now,
             host=host,
             command_id=command.command_id,
-            verdict=combine(findings),
+            verdict=combine(results),
             task_id=command.task_id,
         )
         self.untold.append(done)
@@ -106,22 +106,22 @@ class Cancelling(TaskMachine):
             self._write([message])
         assert self._everything() == before
 
-    def _ask(self, worker: Worker, command: CancelTask, manner: Manner) -> Finding:
+    def _ask(self, worker: Worker, command: CancelTask, manner: Manner) -> CancelResult:
         """What the agent of a worker answers in the end."""
-        findings: set[Finding] = set()
+        results: set[CancelResult] = set()
         mine = [turn for turn in self.fleet.turns if turn.letter.task_id == command.task_id and turn.worker is worker]
         for turn in mine:
             if turn.waits:
                 self.fleet.drop(turn)
-                findings.add("dropped")
+                results.add("dropped")
             elif turn.runs:
-                findings.add(self._end(turn, command, manner))
+                results.add(self._end(turn, command, manner))
             elif turn.outcome is not None and turn.instance == worker.instance:
-                findings.add("finished")
-        order: list[Finding] = ["alive", "dead", "dropped", "finished"]
-        return next((finding for finding in order if finding in findings), "unknown")
+                results.add("finished")
+        order: list[CancelResult] = ["alive", "dead", "dropped", "finished"]
+        return next((result for result in order if result in results), "unknown")
 
-    def _end(self, turn: Turn, command: CancelTask, manner: Manner) -> Finding:
+    def _end(self, turn: Turn, command: CancelTask, manner: Manner) -> CancelResult:
         self.fleet.knock(turn, command.command_id)
         match manner:
             case "dies":

@@ -2,7 +2,7 @@
 
 import pytest
 
-from signalbox_controller.agents.cancel_request import Finding
+from signalbox_controller.agents.cancel_request import CancelResult
 from signalbox_controller.agents.protocol import CancelReport, CancelState
 from signalbox_controller.cancelling.proof import Proof
 from signalbox_controller.cancelling.wording import WorkerAnswer, detail_of
@@ -22,7 +22,7 @@ OUTLIVED = Proof([], [Proc(9, 1)])
 
 
 @pytest.mark.parametrize(
-    ("pool", "finding", "said", "proof", "words"),
+    ("pool", "result", "said", "proof", "words"),
     [
         ("prefork", "dead", report("dead", pid=7), None, ""),
         ("prefork", "dead", report("dead", pid=7), LEFT, "1 processes that it had left behind were ended with it."),
@@ -45,7 +45,7 @@ OUTLIVED = Proof([], [Proc(9, 1)])
     ],
 )
 def test_it_is_said_in_words(
-    pool: str, finding: Finding, said: CancelReport | None, proof: Proof | None, words: str
+    pool: str, result: CancelResult, said: CancelReport | None, proof: Proof | None, words: str
 ) -> None:
-    told = detail_of(WorkerAnswer("w", pool, finding, said, proof))
+    told = detail_of(WorkerAnswer("w", pool, result, said, proof))
     assert (words in told) if words else (told == "")

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import pytest
 
 from signalbox.messages.receipts import Verdict
-from signalbox_controller.agents.cancel_request import Finding
+from signalbox_controller.agents.cancel_request import CancelResult
 from signalbox_controller.cancelling.verdict import combine
 
 
 @pytest.mark.parametrize(
-    ("findings", "verdict"),
+    ("results", "verdict"),
     [
         ([], "unknown"),
         (["unknown", "unknown"], "unknown"),
@@ -33,6 +33,6 @@ from signalbox_controller.cancelling.verdict import combine
         (["dropped", "dead"], "cancelled"),
     ],
 )
-def test_the_gravest_finding_is_the_hosts_verdict(findings: Sequence[Finding], verdict: Verdict) -> None:
-    assert combine(findings) == verdict
-    assert combine(list(reversed(findings))) == verdict
+def test_the_gravest_finding_is_the_hosts_verdict(results: Sequence[CancelResult], verdict: Verdict) -> None:
+    assert combine(results) == verdict
+    assert combine(list(reversed(results))) == verdict

@@ -11,7 +11,7 @@ from signalbox.client.conclusion import GRAVITY, decisive
 from signalbox.client.hearing import Hearing, Patience
 from signalbox.messages.events import CommandDone
 from signalbox.messages.receipts import Answered, AnyReceipt, Progressed, Recorded, Verdict
-from signalbox_controller.agents.cancel_request import Finding
+from signalbox_controller.agents.cancel_request import CancelResult
 from signalbox_controller.cancelling.verdict import combine
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.conclusion import conclude, infer_verdicts
@@ -110,11 +110,11 @@ def test_the_trail_and_the_caller_conclude_the_same(verdicts: list[Verdict], dat
     st.lists(st.sampled_from(["dead", "finished", "dropped", "unknown", "unsupported", "alive", "silent"])), st.data()
 )
 def test_a_host_never_claims_a_proof_while_one_of_its_workers_says_that_the_task_lives(
-    findings: list[Finding], data: st.DataObject
+    results: list[CancelResult], data: st.DataObject
 ) -> None:
-    verdict = combine(findings)
-    assert combine(data.draw(st.permutations(findings))) == verdict
-    if {"alive", "unsupported"} & set(findings):
+    verdict = combine(results)
+    assert combine(data.draw(st.permutations(results))) == verdict
+    if {"alive", "unsupported"} & set(results):
         assert verdict in {"alive", "unsupported"}
-    if "silent" in findings:
+    if "silent" in results:
         assert verdict != "unknown"

@@ -11,8 +11,8 @@ from celery.beat import Scheduler
 from celery.schedules import crontab
 
 from signalbox_agent.beat.schedule import HOLD, LeasedSchedule, seconds
-from signalbox_controller.beat_lease.expiry import Stillness
-from signalbox_controller.beat_lease.record import Seen
+from signalbox_controller.beat_lease.expiry import Expiry
+from signalbox_controller.beat_lease.record import LeaseState
 
 
 class Permission:
@@ -130,12 +130,12 @@ def test_the_next_holder_is_told_from_when_on_entries_count(a_beat: Callable[[An
 
 
 def test_a_lease_is_abandoned_when_it_did_not_change_for_so_long_while_it_could_be_seen() -> None:
-    stillness, held = Stillness(5.0), Seen("them", "web-02", 3, 17)
-    renewed = Seen("them", "web-02", 3, 18)
-    assert not stillness.look(held, 100.0)
-    assert not stillness.look(held, 104.9)
-    assert not stillness.look(renewed, 105.1)
-    assert not stillness.look(renewed, 110.0)
-    stillness.forget()
-    assert not stillness.look(renewed, 111.0)
-    assert stillness.look(renewed, 116.0)
+    expiry, held = Expiry(5.0), LeaseState("them", "web-02", 3, 17)
+    renewed = LeaseState("them", "web-02", 3, 18)
+    assert not expiry.look(held, 100.0)
+    assert not expiry.look(held, 104.9)
+    assert not expiry.look(renewed, 105.1)
+    assert not expiry.look(renewed, 110.0)
+    expiry.forget()
+    assert not expiry.look(renewed, 111.0)
+    assert expiry.look(renewed, 116.0)

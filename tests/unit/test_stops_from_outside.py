@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from signalbox_controller.agents.cancel_request import Inquiry
+from signalbox_controller.agents.cancel_request import CancelRequest
 from signalbox_controller.agents.protocol import Cancel
 from signalbox_controller.agents.running import Run
 from signalbox_controller.agents.slots import Slots
@@ -37,8 +37,8 @@ async def test_a_cancel_that_is_broken_off_leaves_no_child_stopped(child: procfs
     main = procfs.identify(os.getpid())
     assert main is not None
     run = Run(task_id="x", run="0000", pid=child.pid, celery_name="a", name="a", worker="w")
-    inquiry = Inquiry(Cancel(command_id="c", task_id="x", grace=1.0), run, "a")
-    outside = CancelWithoutAgent(inquiry, run, child, Worker(main, Slots(tmp_path / "socket", "i")), kill_at=0.0)
+    request = CancelRequest(Cancel(command_id="c", task_id="x", grace=1.0), run, "a")
+    outside = CancelWithoutAgent(request, run, child, Worker(main, Slots(tmp_path / "socket", "i")), kill_at=0.0)
     for _ in range(TRIES):
         looking = asyncio.ensure_future(outside._send(signal.SIGTERM))
         await asyncio.sleep(0)

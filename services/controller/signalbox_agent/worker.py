@@ -29,7 +29,7 @@ from signalbox_agent.hooks.steps import consumer_step, worker_step
 from signalbox_agent.hooks.tracker import Tracker
 from signalbox_agent.link.link import Link, line_of
 from signalbox_agent.link.loop import Loop
-from signalbox_agent.link.spool import Diary, path_of
+from signalbox_agent.link.spool import Spool, path_of
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks import events
 from signalbox_agent.tasks.cancelled_ids import refused
@@ -66,7 +66,7 @@ class WorkerAgent:
         self.runs = Runs()
         self.runs.settle = settle
         self.link = Link(path, self.loop, self._hello, self._heard)
-        self.link.diary = Diary(path_of(path, instance), self._first_page)
+        self.link.spool = Spool(path_of(path, instance), self._first_page)
         queues = Queues(worker.app)
         self.slots = Slots(folder_of(path, instance))
         self.tracker = Tracker(instance, worker.hostname, self.runs, self.link, self.loop, queues.of, self.slots)

@@ -21,7 +21,7 @@ from signalbox_controller.agentless.watch import AgentlessWatch
 from signalbox_controller.agentless.watches import AgentlessWatches
 from signalbox_controller.agents.deaths import Deaths
 from signalbox_controller.agents.server import Agents
-from signalbox_controller.beat_lease.fencing import Fences
+from signalbox_controller.beat_lease.fencing import FencingTokens
 from signalbox_controller.beat_lease.leases import Leases
 from signalbox_controller.broker.pending_events import PendingEvents
 from signalbox_controller.broker.redelivery import Redelivery
@@ -96,7 +96,7 @@ async def controller(
         cancelled_ids = CancelledIds(redis, refused, settings.remember_cancelled)
         launcher = _launcher(host, folders, settings, environ)
         context = _context(stack, folders, configuration, launcher, outbox, cancelled_ids)
-        leases = Leases(redis, host, Fences(folders.state / "leases.json"))
+        leases = Leases(redis, host, FencingTokens(folders.state / "leases.json"))
         fleet = Fleet(
             configuration.processes,
             context,

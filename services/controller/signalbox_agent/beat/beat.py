@@ -1,4 +1,4 @@
-"""The agent in beat: says that it ticks. Beat has no event loop and sleeps between ticks, so this has a thread."""
+"""The agent in beat: reports its ticks. Beat has no event loop and sleeps between ticks, so this has a thread."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from signalbox_agent.safety import guarded
 
 #: Seconds between two `tick` lines at least, unless the scheduler pauses for longer.
 TICK_EVERY = 1.0
-#: Seconds that an ending beat may spend on its last words.
-LAST_WORDS = 0.5
+#: Seconds that an ending beat may spend on what is still to be sent.
+FLUSH_WITHIN = 0.5
 
 
 class BeatAgent:
@@ -93,11 +93,11 @@ class BeatAgent:
 
     @guarded
     def finish(self) -> None:
-        """The process ends."""
+        """Report that the process ends."""
         with self.loop.lock:
             self._stopping = True
             self.link.say({"type": "stopping"})
-            self.link.finish(LAST_WORDS)
+            self.link.finish(FLUSH_WITHIN)
 
     def _abandon(self) -> None:
         self.link.abandon()

@@ -1,4 +1,4 @@
-"""What a leased beat may send: it asks its controller before each entry, and the controller asks the keeper of leases.
+"""The permission of a leased beat to send an entry: its controller asks Redis, which keeps the lease.
 
 Nothing here trusts a clock of another process, or an answer that took long: a beat that was paused for a minute
 between its question and its send does not send.
@@ -18,7 +18,7 @@ PATIENCE = 2.0
 
 
 class Permission:
-    """The lease as far as beat knows it; asked from beat's own thread, told from the agent's."""
+    """The lease as far as beat knows it; read in beat's own thread, set in the agent's."""
 
     def __init__(self, loop: Loop, link: Link) -> None:
         self._loop = loop
@@ -33,7 +33,7 @@ class Permission:
         self._answered = threading.Event()
 
     def heard(self, message: dict[str, Any]) -> None:
-        """A line of the controller."""
+        """Take in a line of the controller."""
         if message["type"] == "welcome":
             self._leased = bool(message.get("leased"))
             self._fence = 0  # a controller that holds the lease says so next
@@ -62,7 +62,7 @@ class Permission:
         return self._leased is False or (self._fence > 0 and self._link.online)
 
     def news(self) -> tuple[int, dict[str, float]] | None:
-        """The fence of a lease, and what ran before it, once for each."""
+        """The fence of a new lease and the latest runs before it; each lease is answered once."""
         with self._loop.lock:
             runs, self._runs = self._runs, None
             return None if runs is None or not self._fence else (self._fence, runs)

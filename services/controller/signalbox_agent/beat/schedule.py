@@ -1,4 +1,4 @@
-"""Beat's scheduler under a lease: it holds back while another may send, and goes on where that one ended."""
+"""The schedule of a leased beat: it is held back while another beat may send, and goes on where that one ended."""
 
 from __future__ import annotations
 

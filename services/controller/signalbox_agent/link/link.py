@@ -16,7 +16,7 @@ from typing import Any
 
 from signalbox_agent.link.backlog import Backlog
 from signalbox_agent.link.loop import Loop
-from signalbox_agent.link.spool import Diary
+from signalbox_agent.link.spool import Spool
 from signalbox_agent.safety import complain
 
 Message = dict[str, Any]
@@ -52,7 +52,7 @@ class Link:
         self._heard = heard
         self.backlog = Backlog()
         #: Where events go, too, while no controller listens; a beat has none.
-        self.diary: Diary | None = None
+        self.spool: Spool | None = None
         #: Set once a controller has welcomed us for the first time.
         self.welcomed = threading.Event()
         self._online = False
@@ -72,8 +72,8 @@ class Link:
     def event(self, event: str) -> None:
         """Tell what happened (JSON); kept until the controller has it."""
         line = self.backlog.put(event)
-        if self.diary is not None:
-            self.diary.note(line)
+        if self.spool is not None:
+            self.spool.note(line)
         self._loop.wake()
 
     def say(self, message: Message) -> None:
@@ -133,8 +133,8 @@ class Link:
             if self._online and not self._pending:
                 break
             sleep(STALL)
-        if self.diary is not None and len(self.backlog):
-            self.diary.open()  # sent is not heard: the controller may be dying, too
+        if self.spool is not None and len(self.backlog):
+            self.spool.open()  # sent is not heard: the controller may be dying, too
 
     def abandon(self) -> None:
         """After a fork, in the child: the connection is the parent's business."""
@@ -222,8 +222,8 @@ class Link:
     def _welcome(self, message: Message) -> None:
         self._tries = 0
         self._online = True
-        if self.diary is not None:
-            self.diary.close()
+        if self.spool is not None:
+            self.spool.close()
         self.backlog.rewind(message["acked"])
 
     def _unwelcome(self, peer: socket.socket) -> None:
@@ -240,8 +240,8 @@ class Link:
         self._retry()
 
     def _retry(self) -> None:
-        if self.diary is not None:
-            self.diary.open()
+        if self.spool is not None:
+            self.spool.open()
         longest = min(LAST_RETRY, FIRST_RETRY * 2 ** min(self._tries, 8))
         self._tries += 1
         self._loop.call_later(random.uniform(FIRST_RETRY / 2, longest), self.connect)  # noqa: S311 - only jitter

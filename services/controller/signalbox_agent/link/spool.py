@@ -1,4 +1,4 @@
-"""What a worker would tell its controller while there is none, on disk: it may be gone by the time the next one comes.
+"""The spool: the events of a worker on disk, while there is no controller to take them.
 
 The file lies beside the controller's socket and holds the same lines as a connection would: who we are, the events
 that nobody has acknowledged, what runs, and every event from then on. It is written only while no controller is
@@ -15,18 +15,18 @@ from collections.abc import Callable, Iterable
 LIMIT = 64_000_000
 
 
-class Diary:
-    """One file, which exists only while nobody listens."""
+class Spool:
+    """One file, which exists only while no controller is connected."""
 
     def __init__(self, path: str, beginning: Callable[[], Iterable[bytes]]) -> None:
-        """`beginning` answers the lines that make a reader know all that was true when the diary was opened."""
+        """`beginning` answers the lines that make a reader know all that was true when the spool was opened."""
         self._path = path
         self._beginning = beginning
         self._handle: int | None = None
         self._size = 0
 
     def open(self) -> None:
-        """Nobody listens: begin, unless it was begun before."""
+        """Begin the file, unless it is open already."""
         if self._handle is not None:
             return
         with contextlib.suppress(OSError):
@@ -44,7 +44,7 @@ class Diary:
             self._size += os.write(self._handle, line)
 
     def close(self) -> None:
-        """A controller listens, and is told all of it."""
+        """Remove the file: a controller is connected, and gets all of it."""
         if self._handle is None:
             return
         with contextlib.suppress(OSError):
@@ -55,5 +55,5 @@ class Diary:
 
 
 def path_of(controller: str, instance: str) -> str:
-    """Where the diary of this launch lies; `controller` is the path of the socket."""
-    return os.path.join(os.path.dirname(controller), f"{instance}.diary")
+    """The path of this launch's spool; `controller` is the path of the socket."""
+    return os.path.join(os.path.dirname(controller), f"{instance}.spool")

@@ -1,10 +1,13 @@
-"""Which events of an agent are safe in Redis: pure bookkeeping of sequence numbers."""
+"""The acknowledgements of one agent's events, by their sequence numbers."""
 
 from signalbox.messages.events import AnyTaskEvent
 
 
-class Ledger:
-    """Numbers taken in and published; the latter may come in another order, as a proof is held until verified."""
+class Acknowledgements:
+    """The numbers taken in and published.
+
+    They may be published in another order, as a proof is held until it is verified.
+    """
 
     def __init__(self) -> None:
         self._received = 0
@@ -19,19 +22,19 @@ class Ledger:
         return True
 
     def keep(self, seq: int, event: AnyTaskEvent) -> None:
-        """What it says, until it is published."""
+        """Keep the event of a number until it is published."""
         self._open[seq] = event
 
     def publish(self, seq: int) -> None:
-        """It is in Redis."""
+        """Note that the event of this number is in Redis."""
         self._open.pop(seq, None)
 
     @property
     def waiting(self) -> list[AnyTaskEvent]:
-        """What was taken in and is not published, in its order."""
+        """The events that were taken in and are not published, in their order."""
         return [event for event in self._open.values() if event is not None]
 
     @property
     def acked(self) -> int:
-        """The number up to which everything that was taken in is safe."""
+        """The number up to which every event that was taken in is published."""
         return next(iter(self._open), self._received + 1) - 1

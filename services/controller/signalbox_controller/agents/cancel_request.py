@@ -1,4 +1,4 @@
-"""One cancel as asked of one agent."""
+"""One cancel of one task, as requested from one agent."""
 
 import asyncio
 import contextlib
@@ -13,8 +13,8 @@ from signalbox_controller.agents.running import Run
 from signalbox_controller.linux import procfs
 from signalbox_controller.linux.procfs import Proc
 
-#: What became of the question.
-Finding = Literal["dead", "finished", "dropped", "unknown", "unsupported", "alive", "silent"]
+#: What the request came to.
+CancelResult = Literal["dead", "finished", "dropped", "unknown", "unsupported", "alive", "silent"]
 #: Pools that cannot end a single task.
 INDIVISIBLE = frozenset({"threads", "solo"})
 
@@ -26,8 +26,8 @@ class Held(msgspec.Struct, frozen=True):
     seq: int
 
 
-class Inquiry:
-    """A question that stays open across reconnects, until the agent's last word or our patience ends."""
+class CancelRequest:
+    """A request that stays open across reconnects, until the agent's final report or our deadline."""
 
     def __init__(self, line: Cancel, run: Run | None, name: str) -> None:
         self.line = line
@@ -40,10 +40,10 @@ class Inquiry:
         self._asked_at = procfs.ticks_now()
         self._seen: dict[Proc, None] = {}
         self._spoken = asyncio.Event()
-        self.done: asyncio.Future[Finding] = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[CancelResult] = asyncio.get_running_loop().create_future()
 
     def heard(self, report: CancelReport) -> None:
-        """The agent told how far it is."""
+        """Take in a report of the agent."""
         self.report = report
         self._spoken.set()
         if report.state == "signalled":
@@ -53,25 +53,25 @@ class Inquiry:
             self.settle(report.state)
 
     def keep(self, held: Held) -> bool:
-        """Keep a proof back; answers whether it is the one that answers this question."""
+        """Keep a proof back; answer whether it is the proof of this request."""
         if self.held is not None or held.event.command_id != self.line.command_id:
             return False
         self.held = held
         return True
 
-    def settle(self, finding: Finding) -> None:
-        """The last word; a later one changes nothing."""
+    def settle(self, result: CancelResult) -> None:
+        """Set the result; a later one changes nothing."""
         self._spoken.set()
         if not self.done.done():
-            self.done.set_result(finding)
+            self.done.set_result(result)
 
     @property
-    def finding(self) -> Finding:
-        """What is known now."""
+    def result(self) -> CancelResult:
+        """The result, or `silent` while there is none."""
         return self.done.result() if self.done.done() else "silent"
 
-    def unanswered(self, pool: str) -> Finding:
-        """What is to be said while the agent says nothing, as when a task keeps its worker's process to itself."""
+    def unanswered(self, pool: str) -> CancelResult:
+        """The result while the agent reports nothing, as when a task keeps its worker's process to itself."""
         return "unsupported" if self.run is not None and pool in INDIVISIBLE else "silent"
 
     def child(self) -> Proc | None:
@@ -88,16 +88,16 @@ class Inquiry:
         return seen if seen is not None and seen.started <= self._asked_at else None
 
     async def spoken(self, seconds: float) -> bool:
-        """Whether the agent says anything of it within so long."""
+        """Wait for the first report of the agent; answer whether one came within `seconds`."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._spoken.wait(), seconds)
         return self._spoken.is_set()
 
     def saw(self, procs: Iterable[Proc]) -> None:
-        """We have seen these below the task's process ourselves."""
+        """Note processes that the controller itself has seen below the task's."""
         self._seen.update(dict.fromkeys(procs))
 
     def strays(self) -> list[Proc]:
-        """What was seen below the task's process, and is still there."""
+        """The processes that were seen below the task's and are still there."""
         listed = [Proc(pid, ticks) for pid, ticks in (self.report.strays if self.report else [])]
         return [proc for proc in dict.fromkeys([*listed, *self._seen]) if procfs.present(proc)]

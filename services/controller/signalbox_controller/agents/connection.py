@@ -21,7 +21,7 @@ HELLO_WITHIN = 5.0
 
 
 class Listener(Protocol):
-    """Who is told what an agent says."""
+    """The reader of an agent's lines."""
 
     def heard(self, line: AgentLine) -> None:
         """A line came."""

@@ -1,4 +1,4 @@
-"""What one worker runs at this moment, as told by its agent; kept here because a dead worker cannot be asked."""
+"""The running tasks of one worker, as reported by its agent; kept here because a dead worker cannot be asked."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -52,7 +52,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         return fields
 
 
-class RunTable:
+class RunningTasks:
     """The runs of one launch of a worker, and the names of what it has taken from the queue."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The socket that the agents of this host connect to, and who may speak on it."""
+"""The server of the socket that the agents of this host connect to."""
 
 import asyncio
 import logging

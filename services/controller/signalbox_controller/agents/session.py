@@ -1,4 +1,4 @@
-"""What we know of, and owe to, the agent of one launched process; it outlives any single connection."""
+"""The session with the agent of one launched process; it outlives any single connection."""
 
 import asyncio
 import logging
@@ -14,14 +14,14 @@ from signalbox.errors import UnreadableMessage
 from signalbox.messages.base import utc_now
 from signalbox.messages.events import AnyTaskEvent, EventsLost, TaskCancelled
 from signalbox_controller.agents import protocol
-from signalbox_controller.agents.acknowledgements import Ledger
-from signalbox_controller.agents.cancel_request import Held, Inquiry
+from signalbox_controller.agents.acknowledgements import Acknowledgements
+from signalbox_controller.agents.cancel_request import CancelRequest, Held
 from signalbox_controller.agents.connection import Connection
 from signalbox_controller.agents.deaths import Deaths, died
 from signalbox_controller.agents.liveness import Liveness, Ticks
 from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered, ProcessLine
-from signalbox_controller.agents.running import Run, RunTable
-from signalbox_controller.agents.stop_handshake import Parting
+from signalbox_controller.agents.running import Run, RunningTasks
+from signalbox_controller.agents.stop_handshake import StopHandshake
 from signalbox_controller.state.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ PORTION = 2_000
 
 
 class Supervisor(Protocol):
-    """Who is told what concerns the process and not its tasks."""
+    """The supervisor of the process: it takes what concerns the process and not its tasks."""
 
     def greeted(self, *, ready: bool) -> None:
         """Its agent connected, for the first time or again."""
@@ -74,7 +74,7 @@ class Agent:
         self, host: str, name: str, outbox: Outbox, deaths: Deaths, supervisor: Supervisor, *, adopted: bool
     ) -> None:
         """`adopted` tells that it was launched by a former life of this controller: it will connect."""
-        self.runs = RunTable()
+        self.runs = RunningTasks()
         self.name = name
         #: Celery's name for it; empty until it has said hello.
         self.pool = ""
@@ -82,10 +82,10 @@ class Agent:
         self._outbox = outbox
         self._deaths = deaths
         self._supervisor = supervisor
-        self._ledger = Ledger()
+        self._acknowledgements = Acknowledgements()
         self._acked = 0
         self._connection: Connection | None = None
-        self._inquiries: dict[tuple[str, str], Inquiry] = {}
+        self._requests: dict[tuple[str, str], CancelRequest] = {}
         self._heard_since = True
         self._liveness = Liveness()
         self._ticks = Ticks()
@@ -100,7 +100,7 @@ class Agent:
         self.complete = not adopted
         #: Whether it has to be asked about a task: it did connect, or will.
         self.answers = adopted
-        self.parting = Parting(self._tell_worker, adopted=adopted)
+        self.stop_handshake = StopHandshake(self._tell_worker, adopted=adopted)
 
     def greet(self, connection: Connection, hello: Hello, cancelled: Sequence[str]) -> None:
         """Take a new connection, which replaces an older one, and ask again what it has not answered."""
@@ -117,11 +117,11 @@ class Agent:
         for portion in earlier:
             connection.send(protocol.Refuse(task_ids=portion))
         leased = self._supervisor.leased
-        connection.send(protocol.Welcome(acked=self._ledger.acked, cancelled=last, leased=leased))
-        self._acked = self._ledger.acked
-        for inquiry in self._inquiries.values():
-            connection.send(inquiry.line)
-        self.parting.greet()
+        connection.send(protocol.Welcome(acked=self._acknowledgements.acked, cancelled=last, leased=leased))
+        self._acked = self._acknowledgements.acked
+        for request in self._requests.values():
+            connection.send(request.line)
+        self.stop_handshake.greet()
         self._supervisor.greeted(ready=hello.ready)
 
     def _tell_worker(self, line: protocol.ControllerLine) -> bool:
@@ -193,15 +193,15 @@ class Agent:
         if self._connection is not None:
             self._connection.close()
 
-    def ask(self, line: protocol.Cancel) -> Inquiry:
+    def ask(self, line: protocol.Cancel) -> CancelRequest:
         """Ask it to end a task; the same command asks about a task once."""
-        inquiry = self._inquiries.get((line.command_id, line.task_id))
-        if inquiry is None:
-            inquiry = Inquiry(line, self.runs.running.get(line.task_id), self.runs.name(line.task_id))
-            self._inquiries[line.command_id, line.task_id] = inquiry
+        request = self._requests.get((line.command_id, line.task_id))
+        if request is None:
+            request = CancelRequest(line, self.runs.running.get(line.task_id), self.runs.name(line.task_id))
+            self._requests[line.command_id, line.task_id] = request
             if self._connection is not None:
                 self._connection.send(line)
-        return inquiry
+        return request
 
     @contextmanager
     def heard_by(self, listener: Listener) -> Iterator[None]:
@@ -216,10 +216,10 @@ class Agent:
         """Whether the task runs or waits there, as far as we can know."""
         return not self.complete or self.runs.knows(task_id)
 
-    def release(self, inquiry: Inquiry, *, keep_proof: bool) -> Held | None:
+    def release(self, request: CancelRequest, *, keep_proof: bool) -> Held | None:
         """Close a question; a proof that was kept back is answered, or goes out as it is."""
-        self._inquiries.pop((inquiry.line.command_id, inquiry.line.task_id), None)
-        held, inquiry.held = inquiry.held, None
+        self._requests.pop((request.line.command_id, request.line.task_id), None)
+        held, request.held = request.held, None
         if held is None or keep_proof:
             return held
         self._outbox.put(held.event, published=self.publishing(held.seq))
@@ -229,19 +229,19 @@ class Agent:
         """What the outbox has to call when it published the event of this number."""
 
         def published() -> None:
-            self._ledger.publish(seq)
+            self._acknowledgements.publish(seq)
             asyncio.get_running_loop().call_soon(self._acknowledge)
 
         return published
 
     @property
     def waiting(self) -> list[AnyTaskEvent]:
-        """What it told and Redis does not have yet."""
-        return self._ledger.waiting
+        """Its events that are not published yet."""
+        return self._acknowledgements.waiting
 
-    def recall(self, diary: Iterable[AgentLine]) -> None:
-        """Take in what it wrote down while nobody listened; it is gone, and will not say it itself."""
-        for line in diary:
+    def recall(self, spool: Iterable[AgentLine]) -> None:
+        """Take in the spool of a process that is gone."""
+        for line in spool:
             if isinstance(line, Hello):
                 self.runs.node = line.node
             else:
@@ -250,11 +250,11 @@ class Agent:
     def bury(self) -> list[Run]:
         """Its process is gone: settle every question, and answer the runs that went with it unasked."""
         lost = dict(self.runs.running)
-        for inquiry in self._inquiries.values():
-            run = self.runs.running.get(inquiry.line.task_id)  # two may ask about the same one
-            lost.pop(inquiry.line.task_id, None)
-            inquiry.run = inquiry.run or run
-            inquiry.settle("dead" if run else "unknown")
+        for request in self._requests.values():
+            run = self.runs.running.get(request.line.task_id)  # two may ask about the same one
+            lost.pop(request.line.task_id, None)
+            request.run = request.run or run
+            request.settle("dead" if run else "unknown")
         self.runs.running.clear()
         self.answers = False
         self.close()
@@ -268,13 +268,13 @@ class Agent:
             case Numbered():
                 self._event(line)
             case CancelReport():
-                if (inquiry := self._inquiries.get((line.command_id, line.task_id))) is not None:
-                    inquiry.heard(line)
+                if (request := self._requests.get((line.command_id, line.task_id))) is not None:
+                    request.heard(line)
             case protocol.Snapshot():
                 self.runs.repair(line)
                 self.complete = True
             case protocol.Custody() | protocol.Released():
-                self.parting.heard(line)
+                self.stop_handshake.heard(line)
             case protocol.Gap():
                 node = self.runs.node or self.name
                 self._outbox.put(EventsLost(at=utc_now(), host=self._host, worker=node, count=line.lost))
@@ -301,7 +301,7 @@ class Agent:
                 assert_never(line)
 
     def _event(self, line: Numbered) -> None:
-        if not self._ledger.take(line.seq):
+        if not self._acknowledgements.take(line.seq):
             return
         published = self.publishing(line.seq)
         try:
@@ -312,15 +312,15 @@ class Agent:
             )
             published()
             return
-        self._ledger.keep(line.seq, event)
+        self._acknowledgements.keep(line.seq, event)
         self.runs.note(event)
-        self.parting.note(event)
+        self.stop_handshake.note(event)
         for listener in self._listeners:
             listener(event)
-        for inquiry in self._inquiries.values():
-            if inquiry.line.task_id == event.task_id:
-                inquiry.name = event.name
-                if isinstance(event, TaskCancelled) and inquiry.keep(Held(event, line.seq)):
+        for request in self._requests.values():
+            if request.line.task_id == event.task_id:
+                request.name = event.name
+                if isinstance(event, TaskCancelled) and request.keep(Held(event, line.seq)):
                     return
         if died(event):
             self._deaths.settle(event, partial(self._outbox.put, published=published), ours=not self.adopted)
@@ -328,8 +328,8 @@ class Agent:
             self._outbox.put(event, published=published)
 
     def _acknowledge(self) -> None:
-        if self._acked != self._ledger.acked and self._connection is not None:
-            self._acked = self._ledger.acked
+        if self._acked != self._acknowledgements.acked and self._connection is not None:
+            self._acked = self._acknowledgements.acked
             self._connection.send(protocol.Ack(seq=self._acked))
 
 

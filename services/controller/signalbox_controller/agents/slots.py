@@ -1,4 +1,4 @@
-"""What the pool children of a worker say of themselves in files; `signalbox_agent.child.slot` is the other side.
+"""The slots of a worker's pool children: a file each, written by `signalbox_agent.child.slot`.
 
 There is a way back, too: a mark beside a child's slot tells the worker, should it come to itself, that this child is
 being ended from outside, and for which cancel.
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """Why a child dies from outside."""
+    """The cancel by which a child is ended from outside."""
 
     command_id: str
     task_id: str
@@ -28,18 +28,18 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class Slots:
-    """Those of one launch of a worker."""
+    """The slots of one launch of a worker."""
 
     def __init__(self, socket: Path, instance: str) -> None:
         """`socket` is the one that its agent connects to."""
         self._folder = Path(slot.folder_of(str(socket), instance))
 
     def read(self, pid: int) -> Said | None:
-        """What the child with this pid said last; None when it never did."""
+        """The latest word of the child with this pid; None when there is none."""
         return slot.read(str(self._folder / str(pid)))
 
     def mark(self, pid: int, mark: Mark) -> bool:
-        """Let the worker know; answers whether that could be written."""
+        """Write a mark for the worker to read; answer whether that could be written."""
         path = self._of_mark(pid)
         try:
             path.with_suffix(".new").write_bytes(msgspec.json.encode(mark))
@@ -50,7 +50,7 @@ class Slots:
         return True
 
     def unmark(self, pid: int) -> None:
-        """It is not being ended any more."""
+        """Remove the mark: the child is not being ended any more."""
         with contextlib.suppress(OSError):
             self._of_mark(pid).unlink(missing_ok=True)
 
@@ -58,5 +58,5 @@ class Slots:
         return self._folder / f"{pid}.cancel"
 
     def forget(self) -> None:
-        """The launch is dead, with all its children."""
+        """Remove the slots of a launch that is dead, with all its children."""
         shutil.rmtree(self._folder, ignore_errors=True)

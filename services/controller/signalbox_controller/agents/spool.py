@@ -1,4 +1,4 @@
-"""What a worker wrote down while no controller listened to it; read only when it is gone and cannot tell it itself."""
+"""The spool of a worker: the events that it wrote to disk while no controller was there; read once it is gone."""
 
 import contextlib
 import logging
@@ -13,12 +13,12 @@ log = logging.getLogger(__name__)
 
 
 def path_of(socket: Path, instance: str) -> Path:
-    """Where the agent of this launch keeps it; `socket` is the one that it connects to."""
+    """The path of this launch's spool; `socket` is the one that its agent connects to."""
     return Path(spool.path_of(str(socket), instance))
 
 
 def read(path: Path) -> Iterator[AgentLine]:
-    """Its lines, in order; one that was cut off by the worker's death is left out."""
+    """The lines of a spool, in order; one that was cut off by the worker's death is left out."""
     try:
         with path.open("rb") as file:
             for line in file:
@@ -37,6 +37,6 @@ def _read(path: Path, line: bytes) -> Iterator[AgentLine]:
 
 
 def forget(path: Path) -> None:
-    """It has been told."""
+    """Remove a spool whose events are published."""
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)

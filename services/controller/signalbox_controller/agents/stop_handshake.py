@@ -1,4 +1,4 @@
-"""The last things between a controller and a worker that is to end: what its tasks and its messages become."""
+"""The handshake before a worker is stopped: what becomes of its tasks and its messages."""
 
 import asyncio
 import contextlib
@@ -13,8 +13,8 @@ from signalbox_controller.agents.protocol import ControllerLine, Custody, Releas
 LET_GO_WITHIN = 0.25
 
 
-class Parting:
-    """How far this is with one launch of a worker."""
+class StopHandshake:
+    """The handshake with one launch of a worker."""
 
     def __init__(self, say: Callable[[ControllerLine], bool], *, adopted: bool) -> None:
         """`say` sends a line if the worker is connected, and answers whether it is."""
@@ -32,7 +32,7 @@ class Parting:
         self._say(stop)
 
     def greet(self) -> None:
-        """It has connected anew."""
+        """Send the stop again, as the worker has connected anew."""
         if self._stop is not None:
             self._say(self._stop)
 
@@ -44,12 +44,12 @@ class Parting:
                 await asyncio.wait_for(self._released.wait(), LET_GO_WITHIN)
 
     def heard(self, line: Custody | Released) -> None:
-        """What it says of it."""
+        """Take in a line of the worker."""
         if isinstance(line, Custody):
             self.custody = line.ours
         else:
             self._released.set()
 
     def note(self, event: AnyTaskEvent) -> None:
-        """Count what it ends by itself."""
+        """Count a task that the worker itself has ended."""
         self.stopped += isinstance(event, TaskFailed) and event.outcome == "stopped"

@@ -1,1 +1,1 @@
-"""One beat per application in the whole fleet: who may run it, and what it may still send."""
+"""The lease of beat: one beat of each application in the whole fleet, and what it may still send."""

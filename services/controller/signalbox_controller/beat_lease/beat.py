@@ -1,10 +1,10 @@
-"""A supervised beat of which one runs in the whole fleet: it is launched only while its host holds the lease."""
+"""A supervised beat under a lease: it is launched only while its host holds that."""
 
 import time
 
 from signalbox_controller.agents import protocol
-from signalbox_controller.beat_lease.holder import Tenure
-from signalbox_controller.beat_lease.record import Runs, Taken
+from signalbox_controller.beat_lease.holder import LeaseHolder
+from signalbox_controller.beat_lease.record import EntryTimes, Grant
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.desired import Desired
@@ -17,25 +17,25 @@ from signalbox_controller.words import Order
 CLAIM_COUNTS = 2.0
 
 
-class Candidate(Supervised):
-    """A beat, and its tenure."""
+class LeasedBeat(Supervised):
+    """A beat that runs only while its `LeaseHolder` holds the lease."""
 
     leased = True
 
-    def __init__(self, spec: ProcessSpec, context: HostContext, desired: Desired, tenure: Tenure) -> None:
+    def __init__(self, spec: ProcessSpec, context: HostContext, desired: Desired, holder: LeaseHolder) -> None:
         super().__init__(spec, context, desired)
-        self._tenure = tenure
-        self._taken: Taken | None = None
+        self._holder = holder
+        self._taken: Grant | None = None
         self._asking = False
         self.competes = desired == "running"
 
     async def keep(self) -> None:
         """Compete for the lease, for ever."""
-        await self._tenure.run(self)
+        await self._holder.run(self)
 
     async def give_up(self) -> None:
         """The controller ends."""
-        await self._tenure.leave(self)
+        await self._holder.leave(self)
 
     # What people ask for.
 
@@ -48,18 +48,18 @@ class Candidate(Supervised):
         self._strikes.forget()
         self._asking = True
         self._rest("waits for the lease of beat")
-        self._tenure.hurry()
+        self._holder.hurry()
 
     def stop(self, order: Order, mode: Mode = "graceful", timeout: float | None = None) -> None:
         self.competes = self._asking = self.status.standby = False
         super().stop(order, mode, timeout)
-        self._tenure.hurry()
+        self._holder.hurry()
 
     @property
     def decided(self) -> bool:
         return not self._asking and super().decided
 
-    # What the tenure says.
+    # What the lease holder says.
 
     @property
     def present(self) -> bool:
@@ -72,7 +72,7 @@ class Candidate(Supervised):
             return True
         return self.life.agent.ping()
 
-    def permit(self, taken: Taken) -> None:
+    def permit(self, taken: Grant) -> None:
         """It may run, from now on; one that still runs goes on with what ran meanwhile elsewhere."""
         self._taken = taken
         self._asking = self.status.standby = False
@@ -81,7 +81,7 @@ class Candidate(Supervised):
         else:
             self._hand_over(self.life)
 
-    def forfeit(self, why: str, *, kill: bool = False) -> None:
+    def revoke(self, why: str, *, kill: bool = False) -> None:
         """It may run no longer."""
         self._taken = None
         if self.life is not None:
@@ -89,7 +89,7 @@ class Candidate(Supervised):
         order = Order(by="its controller", reason=why)
         self._end(order, "immediate" if kill else "graceful", None, f"stopped by {order.words}")
 
-    def part(self) -> None:
+    def released(self) -> None:
         """It has ended, and the lease is given away."""
         self._taken = None
 
@@ -97,12 +97,12 @@ class Candidate(Supervised):
         """Another host has it; one that a former controller left running here is ended."""
         self._asking = False
         if self.present and self.status.state != "stopping":
-            self.forfeit(f"beat runs on {host} now")
+            self.revoke(f"beat runs on {host} now")
         elif not self.present:
             self.status.standby = True
             self._rest(f"standby: beat runs on {host or 'another host'}")
 
-    def doubt(self) -> None:
+    def redis_is_away(self) -> None:
         """Nobody can tell who has it, because Redis is away."""
         self._asking = False
         if not self.present and self.competes and self._taken is None:
@@ -121,7 +121,7 @@ class Candidate(Supervised):
             self._hand_over(self.life)
 
     def _hand_over(self, life: Life) -> None:
-        taken = self._taken or Taken(0, {})
+        taken = self._taken or Grant(0, {})
         life.agent.say(protocol.Lease(fence=taken.fence, runs=dict(taken.runs)))
 
     def claims(self, claim: protocol.Claim) -> None:
@@ -129,12 +129,12 @@ class Candidate(Supervised):
 
     async def _answer(self, claim: protocol.Claim) -> None:
         fresh = time.clock_gettime(time.CLOCK_BOOTTIME) - claim.asked < CLAIM_COUNTS
-        granted = fresh and await self._tenure.claim(claim.fence, claim.entry, claim.at)
+        granted = fresh and await self._holder.claim(claim.fence, claim.entry, claim.at)
         if self.life is not None:
             self.life.agent.say(protocol.Claimed(number=claim.number, granted=granted))
 
-    def begins(self, fence: int, runs: Runs) -> None:
-        self._tenure.begin(fence, runs)
+    def begins(self, fence: int, runs: EntryTimes) -> None:
+        self._holder.begin(fence, runs)
 
     # Its end.
 
@@ -146,4 +146,4 @@ class Candidate(Supervised):
         super()._exited(life, how)
         if self._taken is not None and self.status.state in {"stopped", "fatal"}:
             self.competes = False  # another host may have more luck
-        self._tenure.hurry()
+        self._holder.hurry()

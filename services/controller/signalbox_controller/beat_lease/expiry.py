@@ -1,19 +1,22 @@
-"""Telling a holder that is gone from one that is only between two renewals, without comparing clocks of hosts."""
+"""The expiry of a lease, without comparing clocks of hosts: its holder is gone, or only between two renewals."""
 
-from signalbox_controller.beat_lease.record import Seen
+from signalbox_controller.beat_lease.record import LeaseState
 
 
-class Stillness:
-    """Watches a lease: it is abandoned when it did not change for so long, by our own clock, while we could see it."""
+class Expiry:
+    """Watches a lease: it has expired when it did not change for so long by our own clock.
+
+    Only the time in which it could be seen counts.
+    """
 
     def __init__(self, patience: float) -> None:
         """`patience` is in seconds."""
         self._patience = patience
-        self._seen: Seen | None = None
+        self._seen: LeaseState | None = None
         self._since = 0.0
 
-    def look(self, seen: Seen, now: float) -> bool:
-        """Take in how it is at `now`; answer whether it is abandoned."""
+    def look(self, seen: LeaseState, now: float) -> bool:
+        """Take in how it is at `now`; answer whether it has expired."""
         if seen != self._seen:
             self._seen, self._since = seen, now
         return now - self._since >= self._patience

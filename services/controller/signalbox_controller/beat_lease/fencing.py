@@ -1,4 +1,4 @@
-"""What a controller must remember of leases across its own restarts: who it is, and the greatest fences it heard of."""
+"""The fencing tokens that a controller remembers across its restarts, and the id by which it holds leases."""
 
 import uuid
 from pathlib import Path
@@ -13,7 +13,7 @@ class _Notes(msgspec.Struct):
     fences: dict[str, int] = {}
 
 
-class Fences(Remembered[_Notes]):
+class FencingTokens(Remembered[_Notes]):
     """A small file; the host's name alone would not tell two controllers apart that were given the same one."""
 
     def __init__(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Getting the lease of one beat, keeping it, and losing it: one loop for each application of the host."""
+"""The holder of one beat's lease: gets it, keeps it and loses it, in one loop for each application of the host."""
 
 import asyncio
 import contextlib
@@ -9,9 +9,9 @@ from typing import Protocol
 from redis.exceptions import RedisError
 
 from signalbox.errors import BusUnavailable
-from signalbox_controller.beat_lease.expiry import Stillness
-from signalbox_controller.beat_lease.fencing import Fences
-from signalbox_controller.beat_lease.record import Record, Renewal, Runs, Seen, Taken
+from signalbox_controller.beat_lease.expiry import Expiry
+from signalbox_controller.beat_lease.fencing import FencingTokens
+from signalbox_controller.beat_lease.record import EntryTimes, Grant, LeaseRecord, LeaseState, Renewal
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ HUNG = 5
 STEP = 2.0
 
 
-class Aspirant(Protocol):
+class Beat(Protocol):
     """The beat that the lease is for."""
 
     @property
@@ -37,46 +37,46 @@ class Aspirant(Protocol):
     def answers(self) -> bool:
         """Ask it for a sign of life; false when it owes one from before."""
 
-    def permit(self, taken: Taken) -> None:
+    def permit(self, taken: Grant) -> None:
         """It may run, from now on."""
 
-    def forfeit(self, why: str, *, kill: bool = False) -> None:
+    def revoke(self, why: str, *, kill: bool = False) -> None:
         """It may run no longer."""
 
-    def part(self) -> None:
+    def released(self) -> None:
         """It has ended, and the lease is given away."""
 
     def stand_by(self, host: str) -> None:
         """Another host has it."""
 
-    def doubt(self) -> None:
+    def redis_is_away(self) -> None:
         """Nobody can tell who has it, because Redis is away."""
 
 
-class Tenure:
-    """One candidate's part in the competition for a lease."""
+class LeaseHolder:
+    """The loop that competes for the lease of one beat, and renews it."""
 
-    def __init__(self, record: Record, fences: Fences, label: str, lease: float) -> None:
+    def __init__(self, record: LeaseRecord, fencing_tokens: FencingTokens, label: str, lease: float) -> None:
         """`lease` is the time in seconds within which another host's beat is to send."""
         self._record = record
-        self._fences = fences
+        self._fencing_tokens = fencing_tokens
         self._label = label
         self._turn = lease / TURNS
         self._patience = lease / 2
-        self._stillness = Stillness(self._patience)
+        self._expiry = Expiry(self._patience)
         #: On the loop's clock: until then, other hosts may take what this one has given up.
         self._stands_back_until = 0.0
         self._runs: dict[str, float] = {}
         self._fence = 0
         self._restore = False
-        self._deaf = 0
+        self._silent_turns = 0
         self._hurry = asyncio.Event()
 
     def hurry(self) -> None:
         """Something changed: take the next turn at once."""
         self._hurry.set()
 
-    async def run(self, beat: Aspirant) -> None:
+    async def run(self, beat: Beat) -> None:
         """Compete, for ever."""
         while True:
             self._hurry.clear()
@@ -84,24 +84,24 @@ class Tenure:
                 async with asyncio.timeout(STEP):
                     await self._step(beat)
             except (BusUnavailable, RedisError, TimeoutError):  # the outbox says so in the log
-                self._stillness.forget()
+                self._expiry.forget()
                 self._restore = True
-                beat.doubt()
+                beat.redis_is_away()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), self._turn)
 
-    async def _step(self, beat: Aspirant) -> None:
+    async def _step(self, beat: Beat) -> None:
         if self._fence:
             await self._keep(beat)
         elif beat.competes and asyncio.get_running_loop().time() >= self._stands_back_until:
             await self._seek(beat)
 
-    async def _keep(self, beat: Aspirant) -> None:
-        self._deaf = 0 if beat.answers() else self._deaf + 1
-        if self._deaf >= HUNG:
+    async def _keep(self, beat: Beat) -> None:
+        self._silent_turns = 0 if beat.answers() else self._silent_turns + 1
+        if self._silent_turns >= HUNG:
             await self._give_up_hung(beat)
         elif not beat.competes and not beat.present:
-            beat.part()
+            beat.released()
             await self._record.release(self._lose())
         elif await self._renewed():
             self._restore = False
@@ -109,13 +109,13 @@ class Tenure:
             self._lose()
             seen = await self._record.look()
             log.warning("The lease of the beat of %s was lost to %s", self._label, seen.host or "nobody")
-            beat.forfeit(f"beat runs on {seen.host or 'another host'} now")
+            beat.revoke(f"beat runs on {seen.host or 'another host'} now")
 
-    async def _give_up_hung(self, beat: Aspirant) -> None:
+    async def _give_up_hung(self, beat: Beat) -> None:
         log.error("The beat of %s does not tick, or does not answer: it is ended, its lease given away", self._label)
         self._stands_back_until = asyncio.get_running_loop().time() + self._patience
         fence = self._lose()
-        beat.forfeit("it hung", kill=True)
+        beat.revoke("it hung", kill=True)
         await self._record.release(fence)
 
     async def _renewed(self) -> bool:
@@ -124,22 +124,22 @@ class Tenure:
             renewal = await self._record.renew(self._fence, self._runs)
         return renewal is not Renewal.LOST
 
-    async def _seek(self, beat: Aspirant) -> None:
+    async def _seek(self, beat: Beat) -> None:
         seen = await self._record.look()
-        known = self._fences.fence(self._label)
-        self._fences.learn(self._label, seen.fence)
+        known = self._fencing_tokens.fence(self._label)
+        self._fencing_tokens.learn(self._label, seen.fence)
         if self._taken_by_another(seen, known):
             beat.stand_by(seen.host)
         elif (taken := await self._record.take(seen, known)) is not None:
-            self._fences.learn(self._label, taken.fence)
-            taken = Taken(taken.fence, _by_our_clock(taken.runs))
+            self._fencing_tokens.learn(self._label, taken.fence)
+            taken = Grant(taken.fence, _by_our_clock(taken.runs))
             log.info("Holds the lease of the beat of %s, fence %d", self._label, taken.fence)
-            self._fence, self._runs, self._deaf = taken.fence, dict(taken.runs), 0
+            self._fence, self._runs, self._silent_turns = taken.fence, dict(taken.runs), 0
             beat.permit(taken)
         else:
             self.hurry()
 
-    def _taken_by_another(self, seen: Seen, known: int) -> bool:
+    def _taken_by_another(self, seen: LeaseState, known: int) -> bool:
         """Whether to wait.
 
         What is older than what we know comes from a Redis that has lost its memory: its holder, should there be one,
@@ -148,11 +148,11 @@ class Tenure:
         if self._record.ours(seen):
             return False
         free = not seen.owner and seen.fence >= known
-        return not free and not self._stillness.look(seen, asyncio.get_running_loop().time())
+        return not free and not self._expiry.look(seen, asyncio.get_running_loop().time())
 
     def _lose(self) -> int:
         fence, self._fence = self._fence, 0
-        self._stillness.forget()
+        self._expiry.forget()
         return fence
 
     async def claim(self, fence: int, entry: str, at: float) -> bool:
@@ -173,13 +173,13 @@ class Tenure:
             self.hurry()
         return granted
 
-    def begin(self, fence: int, runs: Runs) -> None:
+    def begin(self, fence: int, runs: EntryTimes) -> None:
         """Note from when on entries count that have never been sent, so that the next holder misses none of them."""
         if fence == self._fence:
             self._runs = {**runs, **self._runs}
             self._restore = True
 
-    async def leave(self, beat: Aspirant) -> None:
+    async def leave(self, beat: Beat) -> None:
         """Give it away if its beat is gone; one that runs on keeps it for the next controller."""
         if self._fence and not beat.present:
             with contextlib.suppress(BusUnavailable, RedisError, TimeoutError):
@@ -187,7 +187,7 @@ class Tenure:
                     await self._record.release(self._lose())
 
 
-def _by_our_clock(runs: Runs) -> Runs:
+def _by_our_clock(runs: EntryTimes) -> EntryTimes:
     """A former holder whose clock was ahead must not keep us silent until ours has caught up."""
     now = time.time()
     return {entry: min(at, now) for entry, at in runs.items()}

@@ -4,10 +4,10 @@ import asyncio
 
 from redis.asyncio import Redis
 
-from signalbox_controller.beat_lease.beat import Candidate
-from signalbox_controller.beat_lease.fencing import Fences
-from signalbox_controller.beat_lease.holder import Tenure
-from signalbox_controller.beat_lease.record import Record
+from signalbox_controller.beat_lease.beat import LeasedBeat
+from signalbox_controller.beat_lease.fencing import FencingTokens
+from signalbox_controller.beat_lease.holder import LeaseHolder
+from signalbox_controller.beat_lease.record import LeaseRecord
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.desired import Desired
@@ -17,25 +17,25 @@ from signalbox_controller.processes.supervisor import Supervised
 class Leases:
     """Makes the supervised processes, those with a lease and those without; competes for the leases."""
 
-    def __init__(self, redis: Redis, host: str, fences: Fences) -> None:
+    def __init__(self, redis: Redis, host: str, fencing_tokens: FencingTokens) -> None:
         self._redis = redis
         self._host = host
-        self._fences = fences
-        self._candidates: list[Candidate] = []
+        self._fencing_tokens = fencing_tokens
+        self._beats: list[LeasedBeat] = []
 
     def supervise(self, spec: ProcessSpec, context: HostContext, desired: Desired) -> Supervised:
         """One process of the configuration."""
         if not spec.lease:
             return Supervised(spec, context, desired)
-        record = Record(self._redis, spec.label, self._fences.owner, self._host)
-        candidate = Candidate(spec, context, desired, Tenure(record, self._fences, spec.label, spec.lease))
-        self._candidates.append(candidate)
-        return candidate
+        record = LeaseRecord(self._redis, spec.label, self._fencing_tokens.owner, self._host)
+        beat = LeasedBeat(spec, context, desired, LeaseHolder(record, self._fencing_tokens, spec.label, spec.lease))
+        self._beats.append(beat)
+        return beat
 
     async def run(self) -> None:
         """Compete, for ever."""
-        await asyncio.gather(*(candidate.keep() for candidate in self._candidates))
+        await asyncio.gather(*(beat.keep() for beat in self._beats))
 
     async def leave(self) -> None:
         """Give away what nobody here needs any more."""
-        await asyncio.gather(*(candidate.give_up() for candidate in self._candidates))
+        await asyncio.gather(*(beat.give_up() for beat in self._beats))

@@ -15,7 +15,7 @@ from signalbox.bus import names
 from signalbox.bus.connection import speaking
 
 #: When each entry of the schedule was last sent, in seconds of the epoch.
-Runs = Mapping[str, float]
+EntryTimes = Mapping[str, float]
 
 #: KEYS: the lease, the runs. The holder's own number and name come first.
 _CURRENT = """
@@ -70,7 +70,7 @@ return 1
 )
 
 
-class Seen(msgspec.Struct, frozen=True):
+class LeaseState(msgspec.Struct, frozen=True):
     """The lease at one moment; two that are equal mean that its holder did nothing in between."""
 
     #: Empty when nobody holds it.
@@ -89,15 +89,15 @@ class Renewal(IntEnum):
     PUT_BACK = 2
 
 
-class Taken(msgspec.Struct, frozen=True):
+class Grant(msgspec.Struct, frozen=True):
     """The lease, at the moment that it became ours."""
 
     fence: int
-    runs: Runs
+    runs: EntryTimes
 
 
-class Record:
-    """The lease of one application, for one candidate; every call raises BusUnavailable while Redis is away."""
+class LeaseRecord:
+    """The lease of one application, for one beat; every call raises BusUnavailable while Redis is away."""
 
     def __init__(self, redis: Redis, label: str, owner: str, host: str) -> None:
         """`label` is the application's name in the file; `owner` is unique to this controller, `host` is for people."""
@@ -106,26 +106,26 @@ class Record:
         self._owner = owner
         self._host = host
 
-    def ours(self, seen: Seen) -> bool:
+    def ours(self, seen: LeaseState) -> bool:
         """Whether this controller, or a former life of it, holds it."""
         return seen.owner == self._owner
 
-    async def look(self) -> Seen:
+    async def look(self) -> LeaseState:
         """How it is now."""
         async with speaking():
             found = await self._redis.hmget(self._keys[0], ["owner", "host", "fence", "renewals"])
         owner, host, fence, renewals = cast("list[bytes | None]", found)
-        return Seen((owner or b"").decode(), (host or b"").decode(), int(fence or 0), int(renewals or 0))
+        return LeaseState((owner or b"").decode(), (host or b"").decode(), int(fence or 0), int(renewals or 0))
 
-    async def take(self, seen: Seen, known: int) -> Taken | None:
+    async def take(self, seen: LeaseState, known: int) -> Grant | None:
         """Take it if it is free, ours, or exactly as it was `seen`; `known` is the greatest fence ever heard of."""
         found = await self._run(_TAKE, self._host, known, seen.fence, seen.renewals)
         if not found:
             return None
         fence, runs = cast("tuple[bytes, list[bytes]]", found)
-        return Taken(int(fence), {entry.decode(): float(at) for entry, at in zip(runs[::2], runs[1::2], strict=True)})
+        return Grant(int(fence), {entry.decode(): float(at) for entry, at in zip(runs[::2], runs[1::2], strict=True)})
 
-    async def renew(self, fence: int, runs: Runs) -> Renewal:
+    async def renew(self, fence: int, runs: EntryTimes) -> Renewal:
         """Show that its holder lives, and note runs again that Redis may have forgotten."""
         flat = [word for entry, at in runs.items() for word in (entry, repr(at))]
         return Renewal(cast("int", await self._run(_RENEW, fence, self._host, *flat)))

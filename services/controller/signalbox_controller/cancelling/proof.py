@@ -4,7 +4,7 @@ import asyncio
 
 import msgspec
 
-from signalbox_controller.agents.cancel_request import Inquiry
+from signalbox_controller.agents.cancel_request import CancelRequest
 from signalbox_controller.linux import procfs
 from signalbox_controller.linux.procfs import Proc
 from signalbox_controller.linux.reaper import Reaper
@@ -21,31 +21,31 @@ class Proof(msgspec.Struct, frozen=True):
     survivors: list[Proc]
 
 
-async def prove(inquiry: Inquiry, reaper: Reaper, kill_at: float, deadline: float, *, ours: bool) -> Proof:
+async def prove(request: CancelRequest, reaper: Reaper, kill_at: float, deadline: float, *, ours: bool) -> Proof:
     """Wait until the task's process is gone, and end what is left of its descendants.
 
     Args:
-        inquiry: what was asked and what the agent answered.
+        request: what was asked and what the agent answered.
         reaper: of our own children, which orphans become.
         kill_at: until then, on the loop's clock, what is left has time to clean up.
         deadline: when to give up, on the loop's clock.
         ours: whether the orphans of its worker come to us.
     """
     reaper.reap()
-    kin, tasks = Kin(), frozenset({inquiry.line.task_id})
+    kin, tasks = Kin(), frozenset({request.line.task_id})
     ended: dict[Proc, None] = {}
 
     def left() -> list[Proc]:
-        found = kin.look([*inquiry.strays(), *launched_by(tasks, reaper, ours=ours)])
+        found = kin.look([*request.strays(), *launched_by(tasks, reaper, ours=ours)])
         ended.update(dict.fromkeys(found))
         return found
 
     if left():
         await terminate_all(left, reaper, kill_at)
     survivors = await kill_all(left, reaper, max(0.1, deadline - asyncio.get_running_loop().time()))
-    child = inquiry.child()
+    child = request.child()
     if child is not None and procfs.alive(child):
         survivors += await gone([child], deadline, reaper)
-    unreaped = [*ended, *inquiry.strays(), *([child] if child else [])]
+    unreaped = [*ended, *request.strays(), *([child] if child else [])]
     await gone(unreaped, asyncio.get_running_loop().time() + UNREAPED, reaper)
     return Proof([proc for proc in ended if proc not in survivors], survivors)

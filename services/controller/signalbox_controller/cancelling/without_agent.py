@@ -11,7 +11,7 @@ import signal
 import msgspec
 
 from signalbox_agent.child.slot import INTERRUPTED, OVER, RUNNING, Said
-from signalbox_controller.agents.cancel_request import Finding, Inquiry
+from signalbox_controller.agents.cancel_request import CancelRequest, CancelResult
 from signalbox_controller.agents.running import Run
 from signalbox_controller.agents.slots import Mark, Slots
 from signalbox_controller.linux import procfs
@@ -51,7 +51,7 @@ class Worker(msgspec.Struct, frozen=True):
 class Ended(msgspec.Struct, frozen=True):
     """The result of a cancel without the agent."""
 
-    finding: Finding
+    result: CancelResult
     #: The strongest signal that was sent.
     signal: str = "TERM"
     #: How the task had ended by itself.
@@ -59,15 +59,15 @@ class Ended(msgspec.Struct, frozen=True):
 
     def words(self, name: str) -> str:
         """The sentence for the answer; `name` is the worker's."""
-        if self.finding == "dead":
+        if self.result == "dead":
             return f"{name} did not answer; the process of the task was ended without it."
         return f"It ended by itself ({self.status or 'how is not known'}); {name} did not answer."
 
 
-async def unanswered(inquiry: Inquiry, worker: Worker) -> bool:
+async def unanswered(request: CancelRequest, worker: Worker) -> bool:
     """Wait for an answer; return whether the worker counts as stopped or stuck."""
     for seconds in (STOPPED, STUCK - STOPPED):
-        if await inquiry.spoken(seconds):
+        if await request.spoken(seconds):
             return False
         if worker.stopped:
             return True
@@ -77,9 +77,9 @@ async def unanswered(inquiry: Inquiry, worker: Worker) -> bool:
 class CancelWithoutAgent:
     """One task that is being ended without the agent."""
 
-    def __init__(self, inquiry: Inquiry, run: Run, child: Proc, worker: Worker, kill_at: float) -> None:
+    def __init__(self, request: CancelRequest, run: Run, child: Proc, worker: Worker, kill_at: float) -> None:
         """`run` is what the child ran when we asked; `kill_at` is on the loop's clock."""
-        self._inquiry = inquiry
+        self._request = request
         self._run = run
         self._child = child
         self._worker = worker
@@ -89,8 +89,8 @@ class CancelWithoutAgent:
         self._signal = ""
 
     async def end(self, deadline: float) -> Ended | None:
-        """End it, and note its descendants in the inquiry; None when the child is not ours, or time ran out."""
-        while self._clock() < deadline and not self._inquiry.done.done():
+        """End it, and note its descendants in the request; None when the child is not ours, or time ran out."""
+        while self._clock() < deadline and not self._request.done.done():
             if not procfs.alive(self._child):
                 return Ended("dead", self._signal) if self._signal else None
             if not self._ours():
@@ -101,7 +101,7 @@ class CancelWithoutAgent:
             if report is not None and self._is_over(report):
                 return self._finished(ENDS.get(report.word, ""))
             await self._go_on(report)
-            self._inquiry.saw(self._kin.look())
+            self._request.saw(self._kin.look())
             await asyncio.sleep(LOOK)
         return None
 
@@ -143,9 +143,9 @@ class CancelWithoutAgent:
         report = self._report()
         if report is None or self._is_over(report) or not self._ours():
             return
-        self._inquiry.saw(self._kin.look(procfs.descendants(self._child.pid)))
+        self._request.saw(self._kin.look(procfs.descendants(self._child.pid)))
         name = "KILL" if number is signal.SIGKILL else "TERM"
-        mark = Mark(self._inquiry.line.command_id, self._run.task_id, self._run.run, name)
+        mark = Mark(self._request.line.command_id, self._run.task_id, self._run.run, name)
         if self._worker.slots.mark(self._child.pid, mark):
             self._signal = name
             send(self._child, number)

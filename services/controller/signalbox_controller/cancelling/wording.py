@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from signalbox_controller.agents.cancel_request import Finding
+from signalbox_controller.agents.cancel_request import CancelResult
 from signalbox_controller.agents.protocol import CancelReport
 from signalbox_controller.cancelling.proof import Proof
 
@@ -17,14 +17,14 @@ class WorkerAnswer(NamedTuple):
     #: The worker's name, and that of its pool.
     name: str
     pool: str
-    finding: Finding
+    result: CancelResult
     report: CancelReport | None = None
     proof: Proof | None = None
 
 
 def detail_of(answer: WorkerAnswer) -> str:
     """A sentence; empty when the verdict says it all."""
-    sentence = _SENTENCES.get(answer.finding)
+    sentence = _SENTENCES.get(answer.result)
     return sentence(answer) if sentence else ""
 
 
@@ -59,7 +59,7 @@ def _dead(answer: WorkerAnswer) -> str:
     return (answer.report.detail if answer.report else None) or ""
 
 
-_SENTENCES: dict[Finding, Callable[[WorkerAnswer], str]] = {
+_SENTENCES: dict[CancelResult, Callable[[WorkerAnswer], str]] = {
     "alive": _alive,
     "silent": _silent,
     "unsupported": _unsupported,

@@ -8,7 +8,7 @@ import msgspec
 from signalbox.messages.base import utc_now
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import TaskCancelled
-from signalbox_controller.agents.cancel_request import INDIVISIBLE, Finding, Inquiry
+from signalbox_controller.agents.cancel_request import INDIVISIBLE, CancelRequest, CancelResult
 from signalbox_controller.agents.protocol import Cancel
 from signalbox_controller.agents.session import Agent
 from signalbox_controller.cancelling.proof import Proof, prove
@@ -27,8 +27,8 @@ class Answer(msgspec.Struct):
     """The answer of one agent."""
 
     agent: Agent
-    inquiry: Inquiry
-    finding: Finding = "silent"
+    request: CancelRequest
+    result: CancelResult = "silent"
     proof: Proof | None = None
     #: How the task was ended without the agent, which did not answer.
     without_agent: Ended | None = None
@@ -53,38 +53,38 @@ def _line(command: CancelTask, ports: Ports, agent: Agent) -> Cancel:
     return Cancel(command_id=command.command_id, task_id=command.task_id, grace=grace)
 
 
-async def _cancel_in(answer: Answer, ports: Ports) -> Finding:
+async def _cancel_in(answer: Answer, ports: Ports) -> CancelResult:
     """Wait for the agent's answer, and prove it."""
-    inquiry = answer.inquiry
-    grace = inquiry.line.grace if answer.agent.pool not in INDIVISIBLE else 0.0
+    request = answer.request
+    grace = request.line.grace if answer.agent.pool not in INDIVISIBLE else 0.0
     kill_at = asyncio.get_running_loop().time() + grace
     deadline = kill_at + PATIENCE
     answer.without_agent = await _cancel_without_agent(answer, ports, kill_at, deadline)
     if answer.without_agent is not None:
-        finding = answer.without_agent.finding
+        result = answer.without_agent.result
     else:
         try:
             async with asyncio.timeout_at(deadline):
-                finding = await asyncio.shield(inquiry.done)
+                result = await asyncio.shield(request.done)
         except TimeoutError:
-            answer.finding = inquiry.unanswered(answer.agent.pool)
-            return answer.finding
-    if finding == "dead":
-        answer.proof = await prove(inquiry, ports.reaper, kill_at, deadline, ours=not answer.agent.adopted)
-        finding = "alive" if answer.proof.survivors else "dead"
-    answer.finding = finding
-    return finding
+            answer.result = request.unanswered(answer.agent.pool)
+            return answer.result
+    if result == "dead":
+        answer.proof = await prove(request, ports.reaper, kill_at, deadline, ours=not answer.agent.adopted)
+        result = "alive" if answer.proof.survivors else "dead"
+    answer.result = result
+    return result
 
 
 async def _cancel_without_agent(answer: Answer, ports: Ports, kill_at: float, deadline: float) -> Ended | None:
     """End the task without the agent, if that does not answer; None when it does, or nothing is ours to end."""
-    worker, child, run = ports.fleet.worker_of(answer.agent), answer.inquiry.child(), answer.inquiry.run
-    if worker is None or child is None or run is None or not await unanswered(answer.inquiry, worker):
+    worker, child, run = ports.fleet.worker_of(answer.agent), answer.request.child(), answer.request.run
+    if worker is None or child is None or run is None or not await unanswered(answer.request, worker):
         return None
-    return await CancelWithoutAgent(answer.inquiry, run, child, worker, kill_at).end(deadline)
+    return await CancelWithoutAgent(answer.request, run, child, worker, kill_at).end(deadline)
 
 
-async def _settle(cancels: list[asyncio.Future[Finding]]) -> None:
+async def _settle(cancels: list[asyncio.Future[CancelResult]]) -> None:
     """Wait for all of them, but for at most `SETTLE` after one has given a decisive answer."""
     waiting = set(cancels)
     while waiting:
@@ -101,16 +101,16 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
     events: list[TaskCancelled] = []
     published = []
     for answer in answers:
-        held = answer.agent.release(answer.inquiry, keep_proof=answer.finding == "dead")
+        held = answer.agent.release(answer.request, keep_proof=answer.result == "dead")
         if held is not None:
             published.append(answer.agent.publishing(held.seq))
-        if answer.finding == "dead" and (event := _event(command, ports, answer, held.event if held else None)):
+        if answer.result == "dead" and (event := _event(command, ports, answer, held.event if held else None)):
             events.append(event)
     return Result(
-        verdict=combine([answer.finding for answer in answers]),
+        verdict=combine([answer.result for answer in answers]),
         detail=" ".join(filter(None, map(_detail, answers))),
         task_id=command.task_id,
-        task_name=next((answer.inquiry.name for answer in answers if answer.inquiry.name), ""),
+        task_name=next((answer.request.name for answer in answers if answer.request.name), ""),
         events=tuple(events),
         published=tuple(published),
     )
@@ -122,7 +122,7 @@ def _event(command: CancelTask, ports: Ports, answer: Answer, held: TaskCancelle
     if held is not None:
         killed = tuple(sorted({*held.killed, *ended}))
         return msgspec.structs.replace(held, killed=killed, at=utc_now() if ended else held.at)
-    report, run = answer.inquiry.report, answer.inquiry.run
+    report, run = answer.request.report, answer.request.run
     if run is None or (report is not None and report.state == "dead"):
         return None
     event = run.cancelled(
@@ -134,6 +134,6 @@ def _event(command: CancelTask, ports: Ports, answer: Answer, held: TaskCancelle
 
 def _detail(answer: Answer) -> str:
     agent, ended = answer.agent, answer.without_agent
-    if ended is not None and answer.finding != "alive":
+    if ended is not None and answer.result != "alive":
         return ended.words(agent.name)
-    return detail_of(WorkerAnswer(agent.name, agent.pool, answer.finding, answer.inquiry.report, answer.proof))
+    return detail_of(WorkerAnswer(agent.name, agent.pool, answer.result, answer.request.report, answer.proof))

@@ -45,7 +45,7 @@ class Notes(RememberedTable[Note]):
 def ended_unnoticed(folder: Path, known: Collection[str]) -> dict[str, Note]:
     """External workers that began and ended without any controller, from the spools of their agents."""
     found: dict[str, Note] = {}
-    for path in folder.glob("*.diary"):
+    for path in folder.glob("*.spool"):
         instance = path.stem
         if instance in known:
             continue

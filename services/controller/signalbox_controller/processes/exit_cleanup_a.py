@@ -24,15 +24,15 @@ class Aftermath(msgspec.Struct, frozen=True):
     survivors: list[Proc]
 
 
-async def clear_up(life: Life, reaper: Reaper, diary: Iterable[AgentLine]) -> Aftermath:
+async def clear_up(life: Life, reaper: Reaper, spool: Iterable[AgentLine]) -> Aftermath:
     """End the rest of its tree, read its agent's last lines, then end what its lost tasks had launched elsewhere.
 
-    The `diary` is read where the agent has not told us what it ran: it died before it found the way to us.
+    The `spool` is read where the agent has not told us what it ran: it died before it found the way to us.
     """
     survivors = await kill_all(life.tree.rest, reaper)
     await life.agent.quiet(LAST_LINES)
     if not life.agent.complete:
-        life.agent.recall(diary)
+        life.agent.recall(spool)
     lost = life.agent.bury()
     tasks = [run.task_id for run in lost]
     survivors = survivors or await kill_all(lambda: life.tree.rest(tasks), reaper)

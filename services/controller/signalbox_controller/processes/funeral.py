@@ -36,11 +36,11 @@ async def bury(life: Life, code: int | None, spec: ProcessSpec, context: HostCon
     aftermath = await clear_up(life, context.reaper, spool.read(written))
     reckoning = reckon(spec.name, context.host, aftermath.lost, end, order)
     context.pending_events.publish(life.instance, life.agent.waiting, reckoning.events)
-    if life.agent.parting.custody:
+    if life.agent.stop_handshake.custody:
         context.redelivery.schedule(life.instance, reckoning.debt)
     context.agents.retire(life.instance)
     context.launches.forget(spec.name)
     context.stop_orders.forget(spec.name)
     spool.forget(written)
     Slots(context.launcher.socket, life.instance).forget()
-    return Buried(end, reckoning.failed + life.agent.parting.stopped, aftermath.survivors)
+    return Buried(end, reckoning.failed + life.agent.stop_handshake.stopped, aftermath.survivors)

@@ -105,7 +105,7 @@ class Supervised:
             message += f"; killed in at most {words.seconds(self._timeout)}"
         if self.life is not None:
             self.life.asked = True
-            self.life.agent.parting.begin(protocol.Stop(error=words.stopped(order), redeliver=order.redeliver))
+            self.life.agent.stop_handshake.begin(protocol.Stop(error=words.stopped(order), redeliver=order.redeliver))
             seconds, running = 0.0 if mode == "immediate" else self._timeout, self.life.agent.runs.running.values()
             self._context.stop_orders.begin(self.spec.name, order, seconds, running)
         graceful = Input.DRAIN if self.spec.kind == "worker" else Input.HALT
@@ -252,7 +252,7 @@ class Supervised:
     async def _kill_tree(self) -> None:
         if (life := self.life) is None:
             return
-        await life.agent.parting.let_go()
+        await life.agent.stop_handshake.let_go()
         self._context.stop_orders.about_to_kill(self.spec.name, life.agent.runs.running.values())
         self._context.pending_events.keep(life.instance, life.agent.waiting)
         if survivors := await kill_all(life.tree.look, self._context.reaper):

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from signalbox.messages.events import TaskFailed, TaskReceived, TaskRetried, TaskStarted, TaskSucceeded
 from signalbox_controller.agents.protocol import Snapshot, SnapshotRun
-from signalbox_controller.agents.running import RunTable
+from signalbox_controller.agents.running import RunningTasks
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST, SECOND = "0000.1700000000000.abcdef01.42", "0001.1700000009000.abcdef01.43"
@@ -29,7 +29,7 @@ def ended(run: str = FIRST) -> TaskSucceeded:
 
 
 def test_a_started_task_runs_until_it_ends() -> None:
-    table = RunTable()
+    table = RunningTasks()
     table.note(started())
     assert table.running["t"].pid == 42
     assert table.name("t") == "charge"
@@ -39,7 +39,7 @@ def test_a_started_task_runs_until_it_ends() -> None:
 
 
 def test_a_waiting_task_is_known_by_name_and_does_not_run() -> None:
-    table = RunTable()
+    table = RunningTasks()
     table.note(
         TaskReceived(at=AT, task_id="t", run="0000", celery_name="shop.orders.charge", name="charge", worker="w@h")
     )
@@ -48,7 +48,7 @@ def test_a_waiting_task_is_known_by_name_and_does_not_run() -> None:
 
 
 def test_the_end_of_an_earlier_attempt_does_not_end_the_present_one() -> None:
-    table = RunTable()
+    table = RunningTasks()
     table.note(started(SECOND, pid=43, retries=1))
     table.note(
         TaskRetried(
@@ -59,7 +59,7 @@ def test_the_end_of_an_earlier_attempt_does_not_end_the_present_one() -> None:
 
 
 def test_a_snapshot_repairs_what_lost_events_left_wrong() -> None:
-    table = RunTable()
+    table = RunningTasks()
     table.node = "w@h"
     table.note(started())
     other = SnapshotRun(task_id="u", run=SECOND, pid=43, name="ship", celery_name="shop.orders.ship", started_at=AT)
@@ -70,14 +70,14 @@ def test_a_snapshot_repairs_what_lost_events_left_wrong() -> None:
 
 
 def test_a_snapshot_keeps_what_is_known_better_already() -> None:
-    table = RunTable()
+    table = RunningTasks()
     table.note(started())
     table.repair(Snapshot(running=[SnapshotRun(task_id="t", run=FIRST, pid=42)]))
     assert table.running["t"].queue == "celery"
 
 
 def test_a_run_that_died_with_its_worker_becomes_a_failure_that_says_so() -> None:
-    table = RunTable()
+    table = RunningTasks()
     table.note(started())
     failed = table.running["t"].failed("web-01", "worker_lost", "Worker lost: signal 9 (SIGKILL)")
     assert isinstance(failed, TaskFailed)
