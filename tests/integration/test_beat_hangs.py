@@ -64,7 +64,7 @@ async def test_a_beat_that_goes_on_hanging_is_killed_and_launched_again(tmp_path
         await sends(host, valkey)
 
 
-async def test_when_a_beat_hangs_another_host_sends_within_the_lease_time(tmp_path: Path, valkey: Redis) -> None:
+async def test_when_a_beat_hangs_another_host_sends_and_nothing_is_sent_twice(tmp_path: Path, valkey: Redis) -> None:
     async with beat_hosts(tmp_path, valkey) as hosts:
         first = await hosts.holder()
         [other] = [one for one in hosts.candidates if one is not first]
