@@ -2,11 +2,11 @@
 
 import pytest
 
+from signalbox_agent.proc import Proc
 from signalbox_controller.agents.cancel_request import CancelResult
 from signalbox_controller.agents.protocol import CancelReport, CancelState
 from signalbox_controller.cancelling.proof import Proof
 from signalbox_controller.cancelling.wording import WorkerAnswer, detail_of
-from signalbox_controller.linux.procfs import Proc
 
 
 def report(

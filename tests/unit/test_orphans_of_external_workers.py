@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from signalbox.messages.base import utc_now
+from signalbox_agent.proc import Proc, identify
 from signalbox_controller.agents.running import Run
 from signalbox_controller.external.orphans import orphans_of
-from signalbox_controller.linux.procfs import Proc, identify
 
 MAIN = Proc(1, -1)
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from signalbox_agent.proc import Proc, identify, stat
 from signalbox_controller.agents.cancel_request import CancelRequest
 from signalbox_controller.agents.protocol import Cancel
 from signalbox_controller.agents.running import Run
 from signalbox_controller.agents.slots import Slots
 from signalbox_controller.cancelling.without_agent import CancelWithoutAgent, Worker
-from signalbox_controller.linux import procfs
 from support.eventually import eventually
 
 #: Each is broken off while the child is being stopped; one in seven in the very moment that it takes to stop.
@@ -24,17 +24,17 @@ TRIES = 50
 
 
 @pytest.fixture
-def child() -> Iterator[procfs.Proc]:
+def child() -> Iterator[Proc]:
     with subprocess.Popen(["sleep", "60"]) as process:
-        found = procfs.identify(process.pid)
+        found = identify(process.pid)
         assert found is not None
         yield found
         process.kill()
 
 
 @pytest.mark.asyncio
-async def test_a_cancel_that_is_broken_off_leaves_no_child_stopped(child: procfs.Proc, tmp_path: Path) -> None:
-    main = procfs.identify(os.getpid())
+async def test_a_cancel_that_is_broken_off_leaves_no_child_stopped(child: Proc, tmp_path: Path) -> None:
+    main = identify(os.getpid())
     assert main is not None
     run = Run(task_id="x", run="0000", pid=child.pid, celery_name="a", name="a", worker="w")
     request = CancelRequest(Cancel(command_id="c", task_id="x", grace=1.0), run, "a")
@@ -49,6 +49,6 @@ async def test_a_cancel_that_is_broken_off_leaves_no_child_stopped(child: procfs
         await eventually(partial(goes_on, child, looks), "the child goes on")
 
 
-async def goes_on(child: procfs.Proc, looks: Iterator[bool]) -> bool:
-    seen = procfs.stat(child.pid)
+async def goes_on(child: Proc, looks: Iterator[bool]) -> bool:
+    seen = stat(child.pid)
     return seen is not None and seen.state not in "Tt" and next(looks)

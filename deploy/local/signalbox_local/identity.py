@@ -1,12 +1,12 @@
 """Which process it is: a pid alone may be another process tomorrow."""
 
 import json
-import os
 import signal
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
+from signalbox_agent.proc import Proc, boot_id, ended, identify
+from signalbox_controller.linux.signals import send
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,8 @@ class Identity:
     @classmethod
     def of(cls, pid: int) -> "Identity | None":
         """The identity of a running process; None when there is none (a zombie does not run)."""
-        fields = stat_fields(pid)
-        if fields is None or fields[0] in {"Z", "X"}:
-            return None
-        return cls(pid, int(fields[19]), _BOOT.read_text().strip())
+        proc = identify(pid)
+        return None if proc is None or ended(proc) else cls(pid, proc.started, boot_id())
 
     @classmethod
     def load(cls, path: Path) -> "Identity | None":
@@ -41,22 +39,13 @@ class Identity:
 
     def alive(self) -> bool:
         """Whether this very process still runs."""
-        return Identity.of(self.pid) == self
+        return self.boot == boot_id() and not ended(self._proc)
 
     def send(self, number: signal.Signals) -> None:
         """Signal it, if it is still the same process."""
-        if self.alive():
-            try:
-                os.kill(self.pid, number)
-            except ProcessLookupError:
-                return
+        if self.boot == boot_id():
+            send(self._proc, number)
 
-
-def stat_fields(pid: int) -> list[str] | None:
-    """The fields of `/proc/<pid>/stat` from the state on (proc(5), field 3); None when there is no such process."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    # The name before may itself hold spaces and brackets; only the last bracket ends it.
-    return text.rpartition(")")[2].split()
+    @property
+    def _proc(self) -> Proc:
+        return Proc(self.pid, self.ticks)

@@ -5,8 +5,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from signalbox_agent.proc import descendants
+from signalbox_controller.linux.signals import send
 from signalbox_local.child import Child, Step
-from signalbox_local.descendants import descendants
 
 #: Seconds for a service to stop by itself.
 STOP_TIMEOUT = 10.0
@@ -35,11 +36,11 @@ class Service:
 
     async def stop(self) -> None:
         """Send TERM and wait; then KILL it with all that it started."""
-        below = descendants(self.child.pid) if self.child.running and self.child.pid else []
+        below = descendants([self.child.pid]) if self.child.running and self.child.pid else []
         await self.child.stop(self._stop_step)
         if self.child.exit_code == -signal.SIGKILL:
             for process in below:
-                process.send(signal.SIGKILL)
+                send(process, signal.SIGKILL)
 
     async def kill(self) -> None:
         """Send SIGKILL to it alone, as the kernel does when memory runs out."""

@@ -7,7 +7,8 @@ import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from signalbox_local.descendants import adopt_orphans, end_descendants
+from signalbox_controller.linux.reaper import become_subreaper
+from signalbox_local.descendants import end_descendants
 from signalbox_local.errors import LocalError
 from signalbox_local.lock import lock_folder
 from signalbox_local.plan import Plan
@@ -52,7 +53,7 @@ class Interrupts:
 
 def up(plan: Plan) -> int:
     """Run in the foreground; return the exit code: 0 after a requested stop, 1 after a failure."""
-    adopt_orphans()
+    become_subreaper()
     try:
         with lock_folder(plan.data):
             return asyncio.run(_up(plan))
@@ -80,7 +81,7 @@ async def _up(plan: Plan) -> int:
         await interrupts.until_forced(run.stop())
         if interrupts.forced:
             await run.kill()
-        if left := end_descendants():
+        if left := await end_descendants():
             to_terminal(f"  killed what was left: {', '.join(map(str, left))}")
         to_terminal("Signalbox is stopped")
     return 1 if failure else 0

@@ -16,5 +16,5 @@ def install(path: str) -> None:
 
 def instance_of(pid: int) -> str:
     """An id of our own making. It names the process; the rest tells apart the lives of one that HUP starts anew."""
-    who = identify(pid)
-    return f"{pid}-{who.ticks if who else 0}-{secrets.token_hex(4)}"
+    proc = identify(pid)
+    return f"{pid}-{proc.started if proc else 0}-{secrets.token_hex(4)}"

@@ -1,72 +1,120 @@
-"""Reading `/proc` (proc(5)): who descends from whom, and who is really gone.
+"""`/proc` (proc(5)), read in one place: which process has a pid, what descends from it, and whether it has ended.
 
-A pid is given to somebody else later; a pid with its start time in clock ticks is not.
+The controller and the local run read it through this module, too.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 
-class Who(NamedTuple):
-    """One process, for good."""
+@dataclass(frozen=True)
+class Proc:
+    """One process. A pid is given to another process later; a pid with its start time is not."""
 
     pid: int
-    ticks: int
+    #: Clock ticks since the boot.
+    started: int
 
 
 class Stat(NamedTuple):
-    """The part of `/proc/<pid>/stat` that we need."""
+    """The part of `/proc/<pid>/stat` that is needed."""
 
-    who: Who
-    parent: int
-    #: `Z` is a zombie, `X` is dead.
+    proc: Proc
+    #: `R`, `S`, `D`, `T`, `Z` for a zombie, `X` for dead, …
     state: str
+    parent: int
+    session: int
+    #: As wait(2) gives it; only a zombie has one.
+    exit_status: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether no thread of the process can run any more.
+
+        One whose first thread has ended shows as a zombie, too, while its other threads run (pthread_exit(3)).
+        """
+        return self.state == "X" or (self.state == "Z" and len(_threads(self.proc.pid)) <= 1)
 
 
 def stat(pid: int) -> Stat | None:
-    """What has this pid now; None when nothing has."""
-    try:
-        handle = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    """The process that has this pid now; None when there is none."""
+    data = _read(f"/proc/{pid}/stat")
+    if not data:
         return None
-    try:
-        data = os.read(handle, 4096)
-    except OSError:  # it went away meanwhile
-        return None
-    finally:
-        os.close(handle)
     # The command's name stands in brackets and may itself hold brackets and spaces.
-    fields = data[data.rfind(b")") + 2 :].split(None, 20)
-    return Stat(Who(pid, int(fields[19])), int(fields[1]), fields[0].decode())
+    fields = data[data.rfind(b")") + 2 :].split()
+    proc = Proc(pid, int(fields[19]))
+    return Stat(proc, fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[49]))
 
 
-def identify(pid: int) -> Who | None:
+def identify(pid: int) -> Proc | None:
     """The process that has this pid now."""
     seen = stat(pid)
-    return seen.who if seen else None
+    return seen.proc if seen else None
 
 
-def present(who: Who) -> bool:
-    """Whether it still is in the process table, be it as a zombie."""
-    return identify(who.pid) == who
+def present(proc: Proc) -> bool:
+    """Whether it is in the process table, be it as a zombie."""
+    return identify(proc.pid) == proc
 
 
-def ended(who: Who) -> bool:
-    """Whether it can do nothing any more: gone, or a zombie with all its threads."""
-    seen = stat(who.pid)
-    if seen is None or seen.who != who or seen.state == "X":
-        return True
-    return seen.state == "Z" and len(_threads(who.pid)) <= 1
+def ended(proc: Proc) -> bool:
+    """Whether it is gone, or a zombie with all its threads."""
+    seen = stat(proc.pid)
+    return seen is None or seen.proc != proc or seen.ended
 
 
-def descendants(roots: Iterable[int]) -> list[Who]:
-    """All living processes below these."""
+def pids() -> Iterator[int]:
+    """Every process that can be seen."""
+    return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+
+
+def children(pid: int) -> list[int]:
+    """The pids of all direct children, ended or not."""
+    if _kernel_lists_children():
+        lists = (_read(f"/proc/{pid}/task/{thread}/children") for thread in _threads(pid))
+        return [int(child) for text in lists for child in (text or b"").split()]
+    return [other for other in pids() if (seen := stat(other)) is not None and seen.parent == pid]
+
+
+def descendants(roots: Iterable[int]) -> list[Proc]:
+    """All below these that have not ended, parents before children."""
     family = _below(roots) if _kernel_lists_children() else _below_by_search(roots)
-    return [seen.who for seen in family if seen.state not in "ZX"]
+    return [seen.proc for seen in family if not seen.ended]
+
+
+def variable(pid: int, name: bytes) -> str | None:
+    """A variable of the environment that the process was executed with; None when unset or unreadable."""
+    start = name + b"="
+    found = (item[len(start) :] for item in _environment(pid).split(b"\0") if item.startswith(start))
+    return next((value.decode(errors="replace") for value in found), None)
+
+
+def boot_id() -> str:
+    """The id of this boot of the machine; start times begin anew with each."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def open_pidfd(pid: int) -> int | None:
+    """A descriptor that becomes readable when the process ends; None where there are none (before Linux 5.3)."""
+    try:
+        return os.pidfd_open(pid)
+    except (OSError, AttributeError):
+        return None
+
+
+def _read(path: str) -> bytes | None:
+    """All of a file; None when it is not there, not for us, or of a process that ended meanwhile."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.readall()
+    except OSError:
+        return None
 
 
 def _threads(pid: int) -> list[str]:
@@ -76,22 +124,24 @@ def _threads(pid: int) -> list[str]:
         return []
 
 
+def _environment(pid: int) -> bytes:
+    """A thread that has ended shows none, be it the first; any other shows that of the process."""
+    block = _read(f"/proc/{pid}/environ")
+    if block:
+        return block
+    others = (_read(f"/proc/{pid}/task/{thread}/environ") for thread in _threads(pid) if int(thread) != pid)
+    return next(filter(None, others), b"")
+
+
 def _kernel_lists_children() -> bool:
     """The file is there when the kernel was built with CONFIG_PROC_CHILDREN."""
     return os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
-def _children(pid: int) -> Iterator[int]:
-    for thread in _threads(pid):
-        path = f"/proc/{pid}/task/{thread}/children"
-        with contextlib.suppress(OSError), open(path, "rb") as file:  # the thread may have gone meanwhile
-            yield from map(int, file.read().split())
-
-
 def _below(roots: Iterable[int]) -> list[Stat]:
     waiting, found = list(roots), {}
     while waiting:
-        for child in _children(waiting.pop()):
+        for child in children(waiting.pop()):
             seen = stat(child)
             if seen is not None and child not in found:
                 found[child] = seen
@@ -102,21 +152,13 @@ def _below(roots: Iterable[int]) -> list[Stat]:
 def _below_by_search(roots: Iterable[int]) -> list[Stat]:
     """One pass over all processes: about 12 µs for each."""
     families: dict[int, list[Stat]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and (seen := stat(int(entry))) is not None:
+    for pid in pids():
+        if (seen := stat(pid)) is not None:
             families.setdefault(seen.parent, []).append(seen)
     waiting, found = list(roots), {}
     while waiting:
         for child in families.get(waiting.pop(), ()):
-            if child.who not in found:
-                found[child.who] = child
-                waiting.append(child.who.pid)
+            if child.proc not in found:
+                found[child.proc] = child
+                waiting.append(child.proc.pid)
     return list(found.values())
-
-
-def open_pidfd(pid: int) -> int | None:
-    """A descriptor that becomes readable when the process ends; None where there are none (before Linux 5.3)."""
-    try:
-        return os.pidfd_open(pid)
-    except (OSError, AttributeError):
-        return None

@@ -8,10 +8,10 @@ from typing import Literal
 import msgspec
 
 from signalbox.messages.events import TaskCancelled
+from signalbox_agent.proc import Proc, identify, present
 from signalbox_controller.agents.protocol import Cancel, CancelReport
 from signalbox_controller.agents.running import Run
-from signalbox_controller.linux import procfs
-from signalbox_controller.linux.procfs import Proc
+from signalbox_controller.linux.procfs import ticks_now
 
 #: What the request came to.
 CancelResult = Literal["dead", "finished", "dropped", "unknown", "unsupported", "alive", "silent"]
@@ -36,8 +36,8 @@ class CancelRequest:
         self.name = name
         self.held: Held | None = None
         self.report: CancelReport | None = None
-        self._child = procfs.identify(run.pid) if run else None
-        self._asked_at = procfs.ticks_now()
+        self._child = identify(run.pid) if run else None
+        self._asked_at = ticks_now()
         self._seen: dict[Proc, None] = {}
         self._spoken = asyncio.Event()
         self.done: asyncio.Future[CancelResult] = asyncio.get_running_loop().create_future()
@@ -48,7 +48,7 @@ class CancelRequest:
         self._spoken.set()
         if report.state == "signalled":
             if report.pid is not None and (self._child is None or self._child.pid != report.pid):
-                self._child = procfs.identify(report.pid)
+                self._child = identify(report.pid)
         else:
             self.settle(report.state)
 
@@ -83,8 +83,8 @@ class CancelRequest:
             return None
         pid = self.report.pid if self.report and self.report.pid is not None else None
         if self._child is not None and pid in {None, self._child.pid}:
-            return self._child if procfs.present(self._child) else None
-        seen = procfs.identify(pid) if pid is not None else None
+            return self._child if present(self._child) else None
+        seen = identify(pid) if pid is not None else None
         return seen if seen is not None and seen.started <= self._asked_at else None
 
     async def spoken(self, seconds: float) -> bool:
@@ -100,4 +100,4 @@ class CancelRequest:
     def strays(self) -> list[Proc]:
         """The processes that were seen below the task's and are still there."""
         listed = [Proc(pid, ticks) for pid, ticks in (self.report.strays if self.report else [])]
-        return [proc for proc in dict.fromkeys([*listed, *self._seen]) if procfs.present(proc)]
+        return [proc for proc in dict.fromkeys([*listed, *self._seen]) if present(proc)]

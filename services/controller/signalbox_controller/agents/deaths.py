@@ -1,6 +1,6 @@
 """A pool child that died under its task: why, and what it left behind.
 
-A worker that dies is cleared up by its supervisor (`aftermath.py`); here the worker lives and only a child is gone.
+After a worker that dies its supervisor cleans up (`exit_cleanup.py`); here the worker lives and only a child is gone.
 """
 
 import logging
@@ -12,13 +12,12 @@ import msgspec
 from signalbox.messages.base import Outcome
 from signalbox.messages.events import AnyTaskEvent, TaskFailed, TaskRequeued
 from signalbox.service import Jobs
+from signalbox_agent.proc import Proc, ended, identify
 from signalbox_controller import words
-from signalbox_controller.linux import procfs
 from signalbox_controller.linux.out_of_memory import OutOfMemory
-from signalbox_controller.linux.procfs import Proc
 from signalbox_controller.linux.reaper import Reaper
 from signalbox_controller.linux.signals import kill_all
-from signalbox_controller.linux.tree import Kin, launched_by
+from signalbox_controller.linux.tree import Descendants, launched_by
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +46,8 @@ def died(event: AnyTaskEvent) -> bool:
 
 
 def _gone(pid: int) -> bool:
-    child = procfs.identify(pid)
-    return child is None or not procfs.alive(child)
+    child = identify(pid)
+    return child is None or ended(child)
 
 
 class Deaths:
@@ -82,8 +81,8 @@ class Deaths:
         return msgspec.structs.replace(event, error=event.error + why) if why else event
 
     def _left_by(self, task_id: str, *, ours: bool) -> Callable[[], list[Proc]]:
-        kin, tasks = Kin(), frozenset({task_id})
-        return lambda: kin.look(launched_by(tasks, self._reaper, ours=ours))
+        descendants, tasks = Descendants(), frozenset({task_id})
+        return lambda: descendants.look(launched_by(tasks, self._reaper, ours=ours))
 
     async def _end(self, event: AnyTaskEvent, left: Callable[[], list[Proc]], tell: Tell) -> None:
         pids = ", ".join(str(proc.pid) for proc in left())

@@ -8,7 +8,7 @@ from signalbox_controller.beat_lease.record import EntryTimes, Grant
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.desired import Desired
-from signalbox_controller.processes.instance import Life
+from signalbox_controller.processes.instance import Instance
 from signalbox_controller.processes.machine import ALIVE, Input
 from signalbox_controller.processes.supervisor import Mode, Supervised
 from signalbox_controller.words import Order
@@ -45,7 +45,7 @@ class LeasedBeat(Supervised):
             super().start()
             return
         self.status.desired = "running"
-        self._strikes.forget()
+        self._failures.forget()
         self._asking = True
         self._rest("waits for the lease of beat")
         self._holder.hurry()
@@ -120,7 +120,7 @@ class LeasedBeat(Supervised):
         if self.life is not None:
             self._hand_over(self.life)
 
-    def _hand_over(self, life: Life) -> None:
+    def _hand_over(self, life: Instance) -> None:
         taken = self._taken or Grant(0, {})
         life.agent.say(protocol.Lease(fence=taken.fence, runs=dict(taken.runs)))
 
@@ -142,7 +142,7 @@ class LeasedBeat(Supervised):
     def _wanted(self) -> bool:
         return super()._wanted and self._taken is not None
 
-    def _exited(self, life: Life | None, how: str) -> None:
+    def _exited(self, life: Instance | None, how: str) -> None:
         super()._exited(life, how)
         if self._taken is not None and self.status.state in {"stopped", "fatal"}:
             self.competes = False  # another host may have more luck

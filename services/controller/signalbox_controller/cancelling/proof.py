@@ -4,12 +4,11 @@ import asyncio
 
 import msgspec
 
+from signalbox_agent.proc import Proc, ended
 from signalbox_controller.agents.cancel_request import CancelRequest
-from signalbox_controller.linux import procfs
-from signalbox_controller.linux.procfs import Proc
 from signalbox_controller.linux.reaper import Reaper
 from signalbox_controller.linux.signals import UNREAPED, gone, kill_all, terminate_all
-from signalbox_controller.linux.tree import Kin, launched_by
+from signalbox_controller.linux.tree import Descendants, launched_by
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -32,20 +31,20 @@ async def prove(request: CancelRequest, reaper: Reaper, kill_at: float, deadline
         ours: whether the orphans of its worker come to us.
     """
     reaper.reap()
-    kin, tasks = Kin(), frozenset({request.line.task_id})
-    ended: dict[Proc, None] = {}
+    descendants, tasks = Descendants(), frozenset({request.line.task_id})
+    also_ended: dict[Proc, None] = {}
 
     def left() -> list[Proc]:
-        found = kin.look([*request.strays(), *launched_by(tasks, reaper, ours=ours)])
-        ended.update(dict.fromkeys(found))
+        found = descendants.look([*request.strays(), *launched_by(tasks, reaper, ours=ours)])
+        also_ended.update(dict.fromkeys(found))
         return found
 
     if left():
         await terminate_all(left, reaper, kill_at)
     survivors = await kill_all(left, reaper, max(0.1, deadline - asyncio.get_running_loop().time()))
     child = request.child()
-    if child is not None and procfs.alive(child):
+    if child is not None and not ended(child):
         survivors += await gone([child], deadline, reaper)
-    unreaped = [*ended, *request.strays(), *([child] if child else [])]
+    unreaped = [*also_ended, *request.strays(), *([child] if child else [])]
     await gone(unreaped, asyncio.get_running_loop().time() + UNREAPED, reaper)
-    return Proof([proc for proc in ended if proc not in survivors], survivors)
+    return Proof([proc for proc in also_ended if proc not in survivors], survivors)

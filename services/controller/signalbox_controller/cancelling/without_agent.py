@@ -11,13 +11,12 @@ import signal
 import msgspec
 
 from signalbox_agent.child.slot import INTERRUPTED, OVER, RUNNING, Said
+from signalbox_agent.proc import Proc, descendants, ended, stat, variable
 from signalbox_controller.agents.cancel_request import CancelRequest, CancelResult
 from signalbox_controller.agents.running import Run
 from signalbox_controller.agents.slots import Mark, Slots
-from signalbox_controller.linux import procfs
-from signalbox_controller.linux.procfs import Proc
 from signalbox_controller.linux.signals import send
-from signalbox_controller.linux.tree import Kin
+from signalbox_controller.linux.tree import Descendants
 
 #: Seconds without an answer after which a worker counts as stuck, and after which /proc is asked whether it is stopped.
 STUCK, STOPPED = 1.0, 0.1
@@ -38,13 +37,13 @@ class Worker(msgspec.Struct, frozen=True):
     @property
     def stopped(self) -> bool:
         """Whether a signal, or a debugger, has stopped it."""
-        stat = procfs.stat(self.main.pid)
-        return stat is not None and stat.proc == self.main and stat.state in "Tt"
+        seen = stat(self.main.pid)
+        return seen is not None and seen.proc == self.main and seen.state in "Tt"
 
     @property
     def term(self) -> signal.Signals:
         """What asks a child to end: TERM, unless Celery was told otherwise."""
-        name = procfs.variable(self.main.pid, b"REMAP_SIGTERM")
+        name = variable(self.main.pid, b"REMAP_SIGTERM")
         return signal.Signals.__members__.get(name or "", signal.SIGTERM)
 
 
@@ -85,13 +84,13 @@ class CancelWithoutAgent:
         self._worker = worker
         self._kill_at = kill_at
         self._clock = asyncio.get_running_loop().time
-        self._kin = Kin()
+        self._descendants = Descendants()
         self._signal = ""
 
     async def end(self, deadline: float) -> Ended | None:
         """End it, and note its descendants in the request; None when the child is not ours, or time ran out."""
         while self._clock() < deadline and not self._request.done.done():
-            if not procfs.alive(self._child):
+            if ended(self._child):
                 return Ended("dead", self._signal) if self._signal else None
             if not self._ours():
                 return None
@@ -101,15 +100,15 @@ class CancelWithoutAgent:
             if report is not None and self._is_over(report):
                 return self._finished(ENDS.get(report.word, ""))
             await self._go_on(report)
-            self._request.saw(self._kin.look())
+            self._request.saw(self._descendants.look())
             await asyncio.sleep(LOOK)
         return None
 
     def _ours(self) -> bool:
         """Whether the pid still is this child of this worker."""
-        stat = procfs.stat(self._child.pid)
+        seen = stat(self._child.pid)
         main = self._worker.main
-        return stat is not None and stat.proc == self._child and stat.parent == main.pid and procfs.alive(main)
+        return seen is not None and seen.proc == self._child and seen.parent == main.pid and not ended(main)
 
     def _report(self) -> Said | None:
         report = self._worker.slots.read(self._child.pid)
@@ -143,7 +142,7 @@ class CancelWithoutAgent:
         report = self._report()
         if report is None or self._is_over(report) or not self._ours():
             return
-        self._request.saw(self._kin.look(procfs.descendants(self._child.pid)))
+        self._request.saw(self._descendants.look(descendants([self._child.pid])))
         name = "KILL" if number is signal.SIGKILL else "TERM"
         mark = Mark(self._request.line.command_id, self._run.task_id, self._run.run, name)
         if self._worker.slots.mark(self._child.pid, mark):
@@ -153,8 +152,8 @@ class CancelWithoutAgent:
     async def _stopped(self) -> bool:
         send(self._child, signal.SIGSTOP)
         until = self._clock() + STOP_WITHIN
-        while (stat := procfs.stat(self._child.pid)) is not None and stat.proc == self._child:
-            if stat.state in "Tt":
+        while (seen := stat(self._child.pid)) is not None and seen.proc == self._child:
+            if seen.state in "Tt":
                 return True
             if self._clock() >= until:
                 return False

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import msgspec
 
+from signalbox_agent.proc import Proc, boot_id, ended
 from signalbox_controller.agents import spool
 from signalbox_controller.agents.protocol import Hello
-from signalbox_controller.linux import procfs
-from signalbox_controller.linux.procfs import Proc
 from signalbox_controller.state.remembered import RememberedTable
 
 
@@ -27,7 +26,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def alive(self) -> bool:
         """Whether its process is alive."""
-        return self.boot == procfs.boot_id() and procfs.alive(self.proc)
+        return self.boot == boot_id() and not ended(self.proc)
 
 
 class Notes(RememberedTable[Note]):
@@ -60,6 +59,6 @@ def _ended_unnoticed(instance: str, hello: Hello) -> Note | None:
     with contextlib.suppress(ValueError):
         pid, ticks, _ = instance.split("-")
         proc = Proc(int(pid), int(ticks))
-        if not procfs.alive(proc):
+        if ended(proc):
             return Note(name=hello.node.partition("@")[0], node=hello.node, proc=proc, boot="")
     return None

@@ -17,9 +17,8 @@ from signalbox_controller.external.notes import Note
 from signalbox_controller.external.orphans import orphans_of
 from signalbox_controller.linux.signals import kill_all
 from signalbox_controller.processes.context import HostContext
-from signalbox_controller.processes.exit_cleanup_a import clear_up
-from signalbox_controller.processes.instance import Life
-from signalbox_controller.processes.lost_tasks import reckon
+from signalbox_controller.processes.exit_cleanup import end_leftovers, lost_tasks
+from signalbox_controller.processes.instance import Instance
 from signalbox_controller.processes.machine import Input, step
 from signalbox_controller.processes.status import Identity, ProcessStatus
 
@@ -41,7 +40,7 @@ class ExternalWorker:
         self.agent = context.agents.expect(instance, note.name, self, adopted=True)
         self._context = context
         # It may share its session with what is none of ours; only what its tasks have launched is ended after it.
-        self._life = Life(instance, note.proc, self.agent, context.reaper, gone=True)
+        self._process = Instance(instance, note.proc, self.agent, context.reaper, gone=True)
         identity = Identity(name=note.name, kind="worker", node=note.node, host=context.host, guest=True)
         self.status = ProcessStatus(identity, "running", context.publish)
         self.status.enter("unknown")
@@ -53,16 +52,16 @@ class ExternalWorker:
 
     def watch(self) -> None:
         """Watch it until it ends; then account for its tasks."""
-        self._life.watch(lambda code: self._jobs.begin(self._on_exit(code)))
+        self._process.watch(lambda code: self._jobs.begin(self._on_exit(code)))
 
     def supersede(self) -> None:
         """Account for its tasks: its process has begun anew, as HUP makes a worker execute itself again."""
-        self._life.leave()
+        self._process.leave()
         self._jobs.begin(self._clean_up("it was started anew"))
 
     def leave(self) -> None:
         """Stop watching it; the next controller finds it."""
-        self._life.leave()
+        self._process.leave()
 
     # Callbacks of its agent.
 
@@ -124,8 +123,8 @@ class ExternalWorker:
         context, instance = self._context, self.instance
         written = spool.path_of(context.launcher.socket, instance)
         await kill_all(orphans_of(self.note.proc, self.agent.runs.running.values()), context.reaper)
-        aftermath = await clear_up(self._life, context.reaper, spool.read(written))
-        events = reckon(self.note.name, context.host, aftermath.lost, end, None).events
+        leftovers = await end_leftovers(self._process, context.reaper, spool.read(written))
+        events = lost_tasks(self.note.name, context.host, leftovers.lost, end, None).events
         context.pending_events.publish(instance, self.agent.waiting, events)
         context.agents.retire(instance)
         spool.forget(written)

@@ -8,14 +8,13 @@ import msgspec
 
 from signalbox.messages.events import ProcessChanged
 from signalbox.service import Jobs
+from signalbox_agent.proc import Proc, boot_id, identify
 from signalbox_controller.agents.connection import Connection
 from signalbox_controller.agents.protocol import Hello
 from signalbox_controller.agents.session import Agent
 from signalbox_controller.external.admission import name_for, refusal
 from signalbox_controller.external.notes import Note, Notes, ended_unnoticed
 from signalbox_controller.external.worker import ExternalWorker
-from signalbox_controller.linux import procfs
-from signalbox_controller.linux.procfs import Proc
 from signalbox_controller.processes.context import HostContext
 
 log = logging.getLogger(__name__)
@@ -55,7 +54,7 @@ class ExternalWorkers:
         """Admit a worker that we did not launch; return its agent, or None when it is refused."""
         peer = connection.peer()
         why = refusal(hello, peer, uid=os.getuid())
-        proc = procfs.identify(hello.pid)
+        proc = identify(hello.pid)
         if why or proc is None:
             self._refuse(hello, why or "it is gone")
             return None
@@ -65,7 +64,7 @@ class ExternalWorkers:
             former.supersede()
         taken = {worker.note.name for worker in self._external.values()} | self._configured
         name = name_for(hello.node, hello.pid, taken)
-        note = Note(name=name, node=hello.node, proc=proc, boot=procfs.boot_id())
+        note = Note(name=name, node=hello.node, proc=proc, boot=boot_id())
         if name != name_for(hello.node, hello.pid, ()):
             log.warning(
                 "%s (pid %d) has a name that is taken on this host: it is shown as %s", note.node, proc.pid, name

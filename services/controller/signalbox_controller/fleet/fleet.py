@@ -8,6 +8,7 @@ from functools import partial
 from signalbox.messages.commands import DEFAULT_GRACE
 from signalbox.messages.events import ProcessChanged
 from signalbox.messages.receipts import ProcessReport
+from signalbox_agent.proc import boot_id
 from signalbox_controller.agents.session import Agent
 from signalbox_controller.agents.slots import Slots
 from signalbox_controller.beat_lease.leases import Leases
@@ -15,7 +16,6 @@ from signalbox_controller.broker.redelivery import PendingRestore
 from signalbox_controller.cancelling.without_agent import Worker
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.external.workers import ExternalWorkers
-from signalbox_controller.linux import procfs
 from signalbox_controller.logs.logfile import LogFile
 from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.desired import Desired, DesiredStates
@@ -50,7 +50,7 @@ class Fleet:
     def open(self) -> None:
         """Adopt the processes that run, launch those that should run, stop those that should not."""
         self.external.open()
-        left, boot = self._context.launches.left_behind(), procfs.boot_id()
+        left, boot = self._context.launches.left_behind(), boot_id()
         for name, launch in left.items():
             if name in self._processes and launch.proc is not None:
                 # The machine's own end is no failure of the process: it is started again whatever its policy.

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from signalbox_controller.linux import procfs
-from signalbox_controller.linux.procfs import Proc
+from signalbox_agent.proc import Proc, boot_id, ended
+from signalbox_controller.linux.procfs import INSTANCE_VARIABLE, bearing
 from signalbox_controller.state.remembered import RememberedTable
 
 
@@ -37,7 +37,7 @@ class Launches(RememberedTable[Launch]):
 
     def left_behind(self) -> dict[str, Launch]:
         """The launches of a former controller, whether they run on or are gone."""
-        boot = procfs.boot_id()
+        boot = boot_id()
         found = {name: _found(launch, boot) for name, launch in self.value.items()}
         self.set({name: launch for name, launch in found.items() if launch is not None})
         return dict(self.value)
@@ -48,8 +48,8 @@ def _found(launch: Launch, boot: str) -> Launch | None:
     if launch.boot != boot:  # its pid is void: start times begin anew with each boot
         return msgspec.structs.replace(launch, proc=Proc(launch.proc.pid, -1), gone=True) if launch.proc else None
     if launch.proc is not None:
-        return launch if procfs.alive(launch.proc) else msgspec.structs.replace(launch, gone=True)
-    marked = procfs.bearing(procfs.INSTANCE_VARIABLE, launch.instance)
+        return msgspec.structs.replace(launch, gone=True) if ended(launch.proc) else launch
+    marked = bearing(INSTANCE_VARIABLE, launch.instance)
     # The oldest is the main process: its children were forked from it and show the same environment.
     main = min(marked, key=lambda proc: (proc.started, proc.pid), default=None)
     return msgspec.structs.replace(launch, proc=main) if main else None

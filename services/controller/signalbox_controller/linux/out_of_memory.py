@@ -1,4 +1,4 @@
-"""Whether the kernel killed a process because memory ran out: asked of the kernel, never guessed from a signal 9.
+"""Out of memory: whether the kernel killed a process for it. The kernel is asked; signal 9 alone proves nothing.
 
 The kernel's log names the pid of each victim (mm/oom_kill.c). Where we may not read it, or live in a pid namespace
 with other numbers than the log's, counters tell whether anything was killed for memory at that time: that of our

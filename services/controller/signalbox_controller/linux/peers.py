@@ -1,4 +1,4 @@
-"""Who is at the other end of a Unix socket, from the kernel and not from what it says."""
+"""The peer of a Unix socket, as the kernel knows it and not as it presents itself."""
 
 import socket
 import struct

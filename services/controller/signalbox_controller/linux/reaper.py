@@ -1,4 +1,4 @@
-"""Taking in orphans: what a killed task leaves behind becomes our child, where it can be seen, ended and reaped.
+"""The reaper of orphans: what a killed task leaves behind becomes our child, and can be seen, ended and reaped.
 
 prctl(2), PR_SET_CHILD_SUBREAPER: orphans below us are given to us instead of to pid 1.
 """
@@ -7,8 +7,7 @@ import ctypes
 import os
 from collections.abc import Callable
 
-from signalbox_controller.linux import procfs
-from signalbox_controller.linux.procfs import Proc
+from signalbox_agent.proc import Proc, children, identify
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -49,7 +48,7 @@ class Reaper:
 
     def orphans(self) -> list[Proc]:
         """The adopted children: all that is below us and was not launched by us."""
-        found = (procfs.identify(pid) for pid in procfs.children(os.getpid()) if pid not in self._mains)
+        found = (identify(pid) for pid in children(os.getpid()) if pid not in self._mains)
         return [proc for proc in found if proc is not None]
 
 

@@ -1,4 +1,4 @@
-"""Ending processes, and seeing that they are gone.
+"""Signals to processes, and the wait for their end.
 
 Signals go through pidfds (pidfd_open(2)) after the start time was compared, so that a pid which was given
 to somebody else meanwhile is never hit.
@@ -10,27 +10,26 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 
-from signalbox_controller.linux import procfs
-from signalbox_controller.linux.procfs import Proc
+from signalbox_agent.proc import Proc, ended, present
 from signalbox_controller.linux.reaper import Reaper
 
 #: Seconds within which whatever was sent KILL has to be gone; longer only in uninterruptible sleep.
 KILL_DEADLINE = 3.0
 #: Seconds that a zombie is waited for which is not ours to reap: it does no harm, but its pid still shows.
 UNREAPED = 0.1
-#: Seconds between looks for who has been forked meanwhile, or reaped by its own parent.
+#: Seconds between looks for what was forked meanwhile, or reaped by its own parent.
 LOOK = 0.002
 LOOK_MOST = 0.05
 
 
 def send(proc: Proc, number: signal.Signals) -> bool:
-    """Signal exactly this process; answer whether it was there."""
+    """Signal exactly this process; whether it was there."""
     try:
         handle = os.pidfd_open(proc.pid)
     except OSError:
         return False
     try:
-        if not procfs.alive(proc):
+        if ended(proc):
             return False
         signal.pidfd_send_signal(handle, number)
     except OSError:
@@ -41,12 +40,12 @@ def send(proc: Proc, number: signal.Signals) -> bool:
 
 
 async def gone(procs: Iterable[Proc], deadline: float, reaper: Reaper) -> list[Proc]:
-    """Wait until all of them have left the process table; answer those that could still do something then.
+    """Wait until all of them have left the process table; those that have not ended by then.
 
     A zombie that its parent does not reap is waited for, too: while it is there, its pid can be looked up.
 
     Args:
-        procs: whom to wait for.
+        procs: what to wait for.
         deadline: on the loop's clock.
         reaper: reaps those of them that are our children.
     """
@@ -54,9 +53,9 @@ async def gone(procs: Iterable[Proc], deadline: float, reaper: Reaper) -> list[P
     loop = asyncio.get_running_loop()
     while True:
         reaper.reap()
-        left = [proc for proc in left if procfs.present(proc)]
+        left = [proc for proc in left if present(proc)]
         if not left or loop.time() >= deadline:
-            return [proc for proc in left if procfs.alive(proc)]
+            return [proc for proc in left if not ended(proc)]
         await _death(left[0], min(pause, deadline - loop.time()))
         pause = min(pause * 2, LOOK_MOST)
 
@@ -72,7 +71,7 @@ async def _death(proc: Proc, wait: float) -> None:
         return
     died = asyncio.Event()
     try:
-        if procfs.alive(proc):
+        if not ended(proc):
             loop.add_reader(handle, died.set)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(died.wait(), wait)

@@ -1,26 +1,26 @@
-"""Who belongs together, also after a parent has died and the tree has come apart."""
+"""Process trees: which processes belong together, also after a parent has died and the tree has come apart."""
 
 from collections.abc import Iterable
 
-from signalbox_controller.linux import procfs
-from signalbox_controller.linux.procfs import Proc
+from signalbox_agent.proc import Proc, descendants, ended, identify, pids, stat, variable
+from signalbox_controller.linux.procfs import INSTANCE_VARIABLE, TASK_VARIABLE, bearing
 from signalbox_controller.linux.reaper import Reaper
 
 
-class Kin:
-    """Some processes and all that descends from them; remembers whom it has seen."""
+class Descendants:
+    """Some processes and all that descends from them; remembers all that it has seen."""
 
     def __init__(self) -> None:
-        self._known: dict[Proc, None] = {}
+        self._members: dict[Proc, None] = {}
 
     def look(self, roots: Iterable[Proc] = ()) -> list[Proc]:
-        """Everyone that still can do something, in the order of acquaintance."""
-        for root in (*roots, *self._known):
-            if procfs.alive(root):
-                self._known[root] = None
-                self._known.update(dict.fromkeys(procfs.descendants(root.pid)))
-        self._known = {proc: None for proc in self._known if procfs.alive(proc)}
-        return list(self._known)
+        """All of them that have not ended, roots first."""
+        for root in (*roots, *self._members):
+            if not ended(root):
+                self._members[root] = None
+                self._members.update(dict.fromkeys(descendants([root.pid])))
+        self._members = {proc: None for proc in self._members if not ended(proc)}
+        return list(self._members)
 
 
 class Tree:
@@ -36,24 +36,24 @@ class Tree:
         self.ours = ours
         self._gone = gone
         self._reaper = reaper
-        self._kin = Kin()
+        self._descendants = Descendants()
 
     def look(self) -> list[Proc]:
-        """Everything of the tree that still lives, the main process first."""
+        """Everything of the tree that has not ended, the main process first."""
         roots = self._of_the_session()
-        return self._kin.look(roots if self._gone else [self.main, *roots])
+        return self._descendants.look(roots if self._gone else [self.main, *roots])
 
     def rest(self, tasks: Iterable[str] = ()) -> list[Proc]:
         """What of the tree is left once the main process is gone, with what these tasks had launched."""
         launched = launched_by(frozenset(tasks), self._reaper, ours=self.ours)
-        found = self._kin.look([*self._of_the_session(), *launched])
+        found = self._descendants.look([*self._of_the_session(), *launched])
         return [proc for proc in found if proc != self.main]
 
     def _of_the_session(self) -> list[Proc]:
         if self._gone:
-            return procfs.bearing(procfs.INSTANCE_VARIABLE, self._gone)
-        pids = (proc.pid for proc in self._reaper.orphans()) if self.ours else procfs.pids()
-        seen = (procfs.stat(pid) for pid in pids)
+            return bearing(INSTANCE_VARIABLE, self._gone)
+        candidates = (proc.pid for proc in self._reaper.orphans()) if self.ours else pids()
+        seen = (stat(pid) for pid in candidates)
         return [
             one.proc
             for one in seen
@@ -68,6 +68,6 @@ def launched_by(tasks: frozenset[str], reaper: Reaper, *, ours: bool) -> list[Pr
     """
     if not tasks:
         return []
-    pids = (proc.pid for proc in reaper.orphans()) if ours else procfs.pids()
-    found = (procfs.identify(pid) for pid in pids if procfs.variable(pid, procfs.TASK_VARIABLE) in tasks)
+    candidates = (proc.pid for proc in reaper.orphans()) if ours else pids()
+    found = (identify(pid) for pid in candidates if variable(pid, TASK_VARIABLE) in tasks)
     return [proc for proc in found if proc is not None]

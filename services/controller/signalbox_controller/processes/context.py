@@ -13,7 +13,7 @@ from signalbox_controller.launch.launches import Launches
 from signalbox_controller.linux.out_of_memory import OutOfMemory
 from signalbox_controller.linux.reaper import Reaper
 from signalbox_controller.logs.logfile import Limits
-from signalbox_controller.processes.restart_policy import Pacing
+from signalbox_controller.processes.restart_policy import Backoff
 from signalbox_controller.processes.stop_orders import StopOrders
 
 
@@ -31,5 +31,5 @@ class HostContext(msgspec.Struct, frozen=True, kw_only=True):
     pending_events: PendingEvents
     #: Publishes an event.
     publish: Callable[[Event], None]
-    pacing: Pacing = Pacing()
+    backoff: Backoff = Backoff()
     logs: Limits = Limits()

@@ -1,19 +1,19 @@
-"""What the end of a process means, and how it is told: pure."""
+"""The exit reason of a process: what its end means to the machine, and its text. Pure."""
 
 import msgspec
 
 from signalbox_controller import words
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.processes.machine import Input
-from signalbox_controller.processes.restart_policy import Exit, Strikes, judge
+from signalbox_controller.processes.restart_policy import Exit, Failures, judge
 from signalbox_controller.words import Order
 
 #: What RabbitMQ says to the second worker of a node name, and to the first one for a moment after a crash.
 LOCKED = "RESOURCE_LOCKED"
 
 
-class Death(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a process that is gone."""
+class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known of a process that exited."""
 
     #: How it ended, in words.
     how: str
@@ -34,42 +34,42 @@ class Death(msgspec.Struct, frozen=True, kw_only=True):
     words: str = ""
 
 
-def read(death: Death, spec: ProcessSpec, node: str, strikes: Strikes) -> tuple[Input, str]:
-    """What it means for the machine, and what is said of it; counts it as a failure where it is one."""
-    locked = LOCKED in death.words
+def read(report: ExitReport, spec: ProcessSpec, node: str, failures: Failures) -> tuple[Input, str]:
+    """The input for the machine and the message for people; counts it as a failure where it is one."""
+    locked = LOCKED in report.words
     exit_ = Exit(
-        wanted=death.wanted,
-        asked=death.asked,
-        code=death.code,
-        ran=death.ran,
-        outside=death.unready or death.hung or locked,
+        wanted=report.wanted,
+        asked=report.asked,
+        code=report.code,
+        ran=report.ran,
+        outside=report.unready or report.hung or locked,
     )
-    event = judge(exit_, spec.restart, strikes)
-    return event, _message(event, death, spec, node, strikes)
+    event = judge(exit_, spec.restart, failures)
+    return event, _message(event, report, spec, node, failures)
 
 
-def _message(event: Input, death: Death, spec: ProcessSpec, node: str, strikes: Strikes) -> str:
-    words = f": {death.words}" if death.words else ""
-    how = death.how + words
+def _message(event: Input, report: ExitReport, spec: ProcessSpec, node: str, failures: Failures) -> str:
+    words = f": {report.words}" if report.words else ""
+    how = report.how + words
     match event:
         case Input.EXITED | Input.EXITED_TO_RESTART:
             done = "stopped" if event is Input.EXITED else "restarted"
-            return f"{done} by {death.order.words}" if death.order else done
+            return f"{done} by {report.order.words}" if report.order else done
         case Input.EXITED_TO_WAIT:
-            return f"{_outside(death, spec, node)}{words}"
+            return f"{_outside(report, spec, node)}{words}"
         case Input.EXITED_TOO_OFTEN:
-            return f"gave up after {strikes.count} failures in a row ({how}); start it again once the cause is gone"
+            return f"gave up after {failures.count} failures in a row ({how}); start it again once the cause is gone"
         case Input.EXITED_FOR_GOOD:
             return f"ended by itself ({how})"
         case _:
             return f"failed ({how})"
 
 
-def _outside(death: Death, spec: ProcessSpec, node: str) -> str:
+def _outside(report: ExitReport, spec: ProcessSpec, node: str) -> str:
     """What kept it from running."""
-    if death.unready:
+    if report.unready:
         what = "tick" if spec.kind == "beat" else "consume"
         return f"did not begin to {what} within {words.seconds(spec.start_timeout)}"
-    if death.hung:
+    if report.hung:
         return "its scheduler hung, and was killed: it had not ticked for too long"
     return f"the broker holds the name {node} for another worker, or has not noticed the end of the last one yet"

@@ -1,4 +1,4 @@
-"""One launch of one process, from the moment it runs until the last of it is gone."""
+"""An instance: one launch of one process, from the moment it runs until the last of it is gone."""
 
 import asyncio
 import os
@@ -6,15 +6,15 @@ import signal
 import subprocess
 from collections.abc import Callable
 
+from signalbox_agent.proc import Proc, present
 from signalbox_controller.agents.session import Agent
-from signalbox_controller.linux import exit_status, procfs
-from signalbox_controller.linux.procfs import Proc
+from signalbox_controller.linux import exit_status
 from signalbox_controller.linux.reaper import Reaper
 from signalbox_controller.linux.signals import send
 from signalbox_controller.linux.tree import Tree
 
 
-class Life:
+class Instance:
     """A main process that is watched until it exits; launched by us, or adopted from a former controller."""
 
     def __init__(
@@ -43,20 +43,20 @@ class Life:
         self.unready = False
         #: Whether it was ended because its scheduler hung.
         self.hung = False
-        self.ended = False
+        self.exited = False
         self._popen = popen
         self._reaper = reaper
         self._pidfd: int | None = None
 
-    def watch(self, ended: Callable[[int | None], None]) -> None:
-        """Call `ended` with the exit code, once, as soon as the main process has died; None where it is not known."""
+    def watch(self, exited: Callable[[int | None], None]) -> None:
+        """Call `exited` with the exit code, once, as soon as the main process has died; None where it is not known."""
 
         def collect() -> None:
-            if not self.ended:
-                self.ended = True
-                code = self._popen.wait() if self._popen else exit_status.code_of(self.main, self._pidfd)
+            if not self.exited:
+                self.exited = True
+                code = self._popen.wait() if self._popen else exit_status.code_of(self.main)
                 self._unwatch()
-                ended(code)
+                exited(code)
 
         if self._popen is not None:
             self._reaper.leave_to(self.main.pid, collect)
@@ -67,7 +67,7 @@ class Life:
             loop.call_soon(collect)
             return
         loop.add_reader(self._pidfd, collect)
-        if not procfs.present(self.main):
+        if not present(self.main):
             loop.call_soon(collect)
 
     def _unwatch(self) -> None:

@@ -11,23 +11,22 @@ from typing import Literal
 import msgspec
 
 from signalbox.service import Jobs
+from signalbox_agent.proc import Proc, boot_id, identify
 from signalbox_controller import words
 from signalbox_controller.agents import protocol
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.launch.launches import Launch
-from signalbox_controller.linux import procfs
-from signalbox_controller.linux.procfs import Proc
 from signalbox_controller.linux.signals import kill_all
 from signalbox_controller.logs.logfile import LogFile
 from signalbox_controller.processes import exit_reason
 from signalbox_controller.processes.clocks import Clock, Clocks
 from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.desired import Desired
-from signalbox_controller.processes.exit_reason import Death
-from signalbox_controller.processes.funeral import bury
-from signalbox_controller.processes.instance import Life
+from signalbox_controller.processes.exit_cleanup import clean_up_after
+from signalbox_controller.processes.exit_reason import ExitReport
+from signalbox_controller.processes.instance import Instance
 from signalbox_controller.processes.machine import ALIVE, Action, Input, step
-from signalbox_controller.processes.restart_policy import Strikes
+from signalbox_controller.processes.restart_policy import Failures
 from signalbox_controller.processes.status import Identity, ProcessStatus
 from signalbox_controller.processes.stop_orders import PendingStop
 from signalbox_controller.words import Order
@@ -52,14 +51,14 @@ class Supervised:
         identity = Identity(name=spec.name, kind=spec.kind, node=spec.node(context.host), host=context.host)
         self.status = ProcessStatus(identity, desired, context.publish)
         self.log = LogFile(context.launcher.log(spec), context.logs)
-        self.life: Life | None = None
+        self.life: Instance | None = None
         #: How many running tasks went with it since it was last told to stop.
         self.tasks_killed = 0
         self._context = context
         self._order: Order | None = None
         self._timeout = spec.stop_timeout
         self._clocks = Clocks()
-        self._strikes = Strikes(context.pacing, spec.restart_limit)
+        self._failures = Failures(context.backoff, spec.restart_limit)
         self._jobs = Jobs(spec.name)
         self._actions: dict[Action, Callable[[], None]] = {
             Action.SPAWN: self._spawn,
@@ -77,7 +76,7 @@ class Supervised:
     def start(self) -> None:
         """Have it run; a process that is being stopped is started again once it is gone."""
         self.status.desired = "running"
-        self._strikes.forget()
+        self._failures.forget()
         leaving = self.status.state in {"draining", "stopping"}
         self._feed(Input.START, "will be started again as soon as it has stopped" if leaving else "")
 
@@ -94,7 +93,7 @@ class Supervised:
             self.start()
             return
         self.status.desired = "running"
-        self._strikes.forget()
+        self._failures.forget()
         self._end(order, mode, timeout, f"restarted by {order.words}")
 
     def _end(self, order: Order, mode: Mode, timeout: float | None, message: str) -> None:
@@ -125,7 +124,7 @@ class Supervised:
         agent = self._context.agents.expect(instance, self.spec.name, self, adopted=True)
         if (stop := self._context.stop_orders.of(self.spec.name)) is not None:
             agent.runs.seed(stop.runs)
-        life = Life(instance, main, agent, self._context.reaper, gone=gone)
+        life = Instance(instance, main, agent, self._context.reaper, gone=gone)
         life.asked = asked
         self._live(life)
         there = "was running when the controller started; waits for its agent"
@@ -198,7 +197,7 @@ class Supervised:
 
     def _spawn(self) -> None:
         name, context = self.spec.name, self._context
-        note = Launch(instance=uuid.uuid4().hex, boot=procfs.boot_id())
+        note = Launch(instance=uuid.uuid4().hex, boot=boot_id())
         log_start = self.log.position()
         self._order = self.status.exit_code = None
         context.launches.note(name, note)
@@ -210,11 +209,11 @@ class Supervised:
             context.launches.forget(name)
             asyncio.get_running_loop().call_soon(self._exited, None, f"cannot be launched: {error}")
             return
-        main = procfs.identify(popen.pid) or Proc(popen.pid, 0)
+        main = identify(popen.pid) or Proc(popen.pid, 0)
         context.launches.note(name, msgspec.structs.replace(note, proc=main))
-        self._live(Life(note.instance, main, agent, context.reaper, popen, log_start))
+        self._live(Instance(note.instance, main, agent, context.reaper, popen, log_start))
 
-    def _live(self, life: Life) -> None:
+    def _live(self, life: Instance) -> None:
         self.life = life
         self.status.instance, self.status.pid = life.instance, life.main.pid
         life.watch(lambda code: self._jobs.begin(self._clear_up(life, code)))
@@ -245,7 +244,7 @@ class Supervised:
         self._feed(Input.UNREADY, "did not begin to consume, or to tick again, in time: killed")
 
     def _arm_backoff(self) -> None:
-        pause = self._strikes.pause()
+        pause = self._failures.pause()
         self.status.message += f"; next try in {words.seconds(pause)}"
         self._clocks.start(Clock.PAUSE, pause, lambda: self._feed(Input.BACKOFF_ELAPSED))
 
@@ -266,18 +265,18 @@ class Supervised:
 
     # Its end.
 
-    async def _clear_up(self, life: Life, code: int | None) -> None:
-        buried = await bury(life, code, self.spec, self._context, self._order if life.asked else None)
-        self.tasks_killed = buried.tasks_killed
+    async def _clear_up(self, life: Instance, code: int | None) -> None:
+        cleanup = await clean_up_after(life, code, self.spec, self._context, self._order if life.asked else None)
+        self.tasks_killed = cleanup.tasks_killed
         self.status.exit_code = code
-        self._exited(life, buried.end)
-        if buried.survivors:
-            self._outlived(buried.survivors)
+        self._exited(life, cleanup.end)
+        if cleanup.survivors:
+            self._outlived(cleanup.survivors)
 
-    def _exited(self, life: Life | None, how: str) -> None:
+    def _exited(self, life: Instance | None, how: str) -> None:
         self.life = None
         self.status.pid = None
-        death = Death(
+        report = ExitReport(
             how=how,
             code=self.status.exit_code,
             wanted=self._wanted,
@@ -288,7 +287,7 @@ class Supervised:
             order=self._order,
             words=self._words(life) if life else "",
         )
-        event, message = exit_reason.read(death, self.spec, self.spec.node(self._context.host), self._strikes)
+        event, message = exit_reason.read(report, self.spec, self.spec.node(self._context.host), self._failures)
         self._feed(event, message)
 
     @property
@@ -296,7 +295,7 @@ class Supervised:
         """Whether it is to be launched again when it has ended."""
         return self.status.desired == "running"
 
-    def _words(self, life: Life) -> str:
+    def _words(self, life: Instance) -> str:
         """The end of its log, where it says why."""
         plain = life.asked or self.status.exit_code == 0
         return "" if plain else self.log.last_lines(life.log_start)

@@ -14,10 +14,10 @@ from typing import Any
 
 from greenlet import GreenletExit, getcurrent
 
-from signalbox_agent import proc
 from signalbox_agent.cancel.greenlets.kill import GreenKill
 from signalbox_agent.cancel.pool import Herald
 from signalbox_agent.link.loop import Loop
+from signalbox_agent.proc import descendants
 from signalbox_agent.tasks.runs import Run
 
 Callback = Callable[[], None]
@@ -135,7 +135,7 @@ class Greens:
 
     def programs(self) -> list[int]:
         """The pids of all that tasks of this worker have started and that still runs: nobody can tell whose it is."""
-        return [who.pid for who in proc.descendants([os.getpid()])]
+        return [proc.pid for proc in descendants([os.getpid()])]
 
 
 def greens(pool: Any, name: str, loop: Loop) -> Greens | None:

@@ -1,12 +1,12 @@
-"""Watching the pool's children: each death is noticed when it happens, not at Celery's next look (5 s)."""
+"""The pool's children, watched: each death is noticed when it happens, not at Celery's next look (5 s)."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 
-from signalbox_agent import proc
 from signalbox_agent.link.loop import Loop
+from signalbox_agent.proc import ended, identify, open_pidfd
 
 #: Seconds between looks where there are no descriptors for processes (before Linux 5.3).
 INTERVAL = 0.005
@@ -15,10 +15,10 @@ Callback = Callable[[], None]
 
 
 class Children:
-    """A descriptor for each child that has accepted a task, and who wants to know of its death."""
+    """A descriptor for each child that has accepted a task, and the callbacks for its death."""
 
     def __init__(self, loop: Loop, is_child: Callable[[int], bool], died: Callable[[int], None]) -> None:
-        """`died(pid)` is called after all who asked for that child in particular."""
+        """`died(pid)` is called after the callbacks for that child."""
         self._loop = loop
         self._is_child = is_child
         self._died = died
@@ -31,7 +31,7 @@ class Children:
             return True
         if not self._is_child(pid):
             return False
-        handle = proc.open_pidfd(pid)
+        handle = open_pidfd(pid)
         if handle is not None:
             self._watched[pid] = handle
             self._loop.add_reader(handle, lambda: self._dead(pid))
@@ -50,8 +50,8 @@ class Children:
             asked.remove(callback)
 
     def _look(self, pid: int) -> None:
-        who = proc.identify(pid)
-        if who is None or proc.ended(who):
+        proc = identify(pid)
+        if proc is None or ended(proc):
             self._dead(pid)
         elif self._asked.get(pid):
             self._loop.call_later(INTERVAL, lambda: self._look(pid))

@@ -1,4 +1,4 @@
-"""One kill that is under way: looks, has `cancel.decide` decide, and does it."""
+"""The kill of one pool child: looks at it, has `cancel.decide` decide, and does it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from signalbox_agent.cancel.decide import Act, Plan, Seen, Stage, decide
 from signalbox_agent.cancel.pool import Herald
 from signalbox_agent.cancel.prefork.children import Children
-from signalbox_agent.cancel.prefork.family import Family
+from signalbox_agent.cancel.prefork.descendants import Descendants
 from signalbox_agent.cancel.prefork.pool import TERM_SIGNAL, Child, Prefork
 from signalbox_agent.link.loop import Loop, Timer
-from signalbox_agent.proc import Who
+from signalbox_agent.proc import Proc
 from signalbox_agent.tasks.runs import Run
 
 #: Seconds between looks: while descriptors tell of all deaths; while Celery's loop stands still; without descriptors.
@@ -25,7 +25,7 @@ UNREAD = 2.0
 
 
 class Kill:
-    """From the first signal to the proof of death; see `killing.Kill`."""
+    """One kill, from the first signal to the proof of death; see `cancel.pool.Kill`."""
 
     outlived = "It outlived KILL; it will be reported when it dies"
 
@@ -48,23 +48,23 @@ class Kill:
         #: The strongest signal so far.
         self.signal = "TERM"
         self.child_gone = False
-        self.family = Family(child.who, loop, self.look)
+        self.descendants = Descendants(child.proc, loop, self.look)
         self._grace = grace
         self._prefork = prefork
         self._children = children
         self._loop = loop
         self._herald = herald
         self._plan = Plan(Stage.TERM, monotonic() + grace)
-        #: What the child told of the task; see `cancel.Seen`.
+        #: How the task ended, as the child reported it; see `cancel.decide.Seen`.
         self.end: str | None = None
-        self._signalled: dict[Stage, set[Who]] = {Stage.TERM: set(), Stage.KILL: set()}
+        self._signalled: dict[Stage, set[Proc]] = {Stage.TERM: set(), Stage.KILL: set()}
         self._timer: Timer | None = None
         self._looking = False
         self._unread_since: float | None = None
 
     @property
     def over(self) -> bool:
-        """Whether the last word was spoken."""
+        """Whether nothing more is to be done or reported."""
         return self._plan.stage is Stage.DONE
 
     def begin(self) -> None:
@@ -80,23 +80,23 @@ class Kill:
         self._plan = Plan(Stage.TERM, monotonic() + self._grace)
         if self._loop.hub is not None:
             self._prefork.take_watch(self.child, self._loop.hub)
-        self.family.refresh(with_root=True)
+        self.descendants.refresh(with_root=True)
         self._do(Act.TERM_CHILD)
-        self._children.watch(self.child.who.pid)
-        self._children.when_dead(self.child.who.pid, self.look)
+        self._children.watch(self.child.proc.pid)
+        self._children.when_dead(self.child.proc.pid, self.look)
         self.look()
 
     def ended(self, how: str) -> None:
-        """The child told that the task is over, and how; see `cancel.Seen`."""
+        """The child reported how the task ended; see `cancel.decide.Seen`."""
         self.end = self.end or how
         self.look()
 
     def before_exit(self) -> None:
         """The child is about to exit: the last chance to see what it has started."""
-        self.family.refresh(with_root=True)
+        self.descendants.refresh(with_root=True)
 
     def look(self) -> None:
-        """See how things are, and go on from there."""
+        """Look at the child and its descendants, and take the next step."""
         if self._looking or self.over:
             return
         self._looking = True
@@ -107,12 +107,12 @@ class Kill:
 
     def _step(self) -> None:
         gone = self.child_gone or self.child.gone()
-        if self._unread():  # only after the look at the child: what it has sent by now is all it ever will
+        if self._unread():  # only after the look at the child: what it has sent by now is all that it ever will
             self._again(ALONE)
             return
         if gone and not self.child_gone:
             self.child_gone = True
-            self.family.refresh(with_root=False)
+            self.descendants.refresh(with_root=False)
         self._plan, acts = decide(self._plan, self._seen())
         for act in acts:
             self._do(act)
@@ -126,7 +126,7 @@ class Kill:
 
     def _look_again(self) -> None:
         if self.child_gone or self._plan.stage is not Stage.TERM:
-            self.family.refresh(with_root=not self.child_gone)
+            self.descendants.refresh(with_root=not self.child_gone)
         self.look()
 
     def _unread(self) -> bool:
@@ -140,19 +140,19 @@ class Kill:
         return monotonic() < self._unread_since + UNREAD
 
     def _seen(self) -> Seen:
-        left = self.family.alive()
-        everyone = left if self.child_gone else [*left, self.child.who]
+        left = self.descendants.alive()
+        everyone = left if self.child_gone else [*left, self.child.proc]
         had = self._signalled[Stage.TERM if self._plan.stage is Stage.TERM else Stage.KILL]
         return Seen(
             now=monotonic(),
             child_gone=self.child_gone,
             ended=self.end,
             left=len(left),
-            fresh=sum(who not in had for who in everyone),
+            fresh=sum(proc not in had for proc in everyone),
         )
 
     def _pause(self) -> float:
-        calm = BLIND if self.family.unwatched else CALM if self._loop.hub is not None else ALONE
+        calm = BLIND if self.descendants.unwatched else CALM if self._loop.hub is not None else ALONE
         if self._plan.stage is Stage.STUCK:
             return calm
         return min(calm, max(0.001, self._plan.deadline - monotonic()))
@@ -161,13 +161,13 @@ class Kill:
         if act is Act.TERM_CHILD:
             if self._plan.asked_again or not self._herald.asked(self):  # a second TERM breaks off what the first began
                 self._prefork.signal(self.child, TERM_SIGNAL)
-            self._signalled[Stage.TERM].add(self.child.who)
+            self._signalled[Stage.TERM].add(self.child.proc)
             self._herald.signalled(self, time() + self._plan.deadline - monotonic())
         elif act is Act.TERM_REST:
-            for who in self.family.alive():
-                if who not in self._signalled[Stage.TERM]:
-                    self._signalled[Stage.TERM].add(who)
-                    self.family.signal(who, signal.SIGTERM)
+            for proc in self.descendants.alive():
+                if proc not in self._signalled[Stage.TERM]:
+                    self._signalled[Stage.TERM].add(proc)
+                    self.descendants.signal(proc, signal.SIGTERM)
         elif act is Act.KILL_ALL:
             self._kill_all()
         elif act is Act.SAY_ALIVE:
@@ -185,47 +185,47 @@ class Kill:
         first = not self._signalled[Stage.KILL]
         if not self.child_gone:
             self._prefork.signal(self.child, signal.SIGSTOP)
-        stopped: set[Who] = set()
+        stopped: set[Proc] = set()
         for _ in range(ROUNDS):
-            self.family.refresh(with_root=not self.child_gone)
-            fresh = set(self.family.alive()) - stopped
+            self.descendants.refresh(with_root=not self.child_gone)
+            fresh = set(self.descendants.alive()) - stopped
             if not fresh:
                 break
-            for who in fresh:
-                self.family.signal(who, signal.SIGSTOP)
+            for proc in fresh:
+                self.descendants.signal(proc, signal.SIGSTOP)
             stopped |= fresh
         if not self.child_gone:
             self._prefork.signal(self.child, signal.SIGKILL)
-            self._signalled[Stage.KILL].add(self.child.who)
-        for who in self.family.alive():
-            self._signalled[Stage.KILL].add(who)
-            self.family.signal(who, signal.SIGKILL)
+            self._signalled[Stage.KILL].add(self.child.proc)
+        for proc in self.descendants.alive():
+            self._signalled[Stage.KILL].add(proc)
+            self.descendants.signal(proc, signal.SIGKILL)
         self.signal = "KILL"
         if first:
             self._herald.signalled(self, None)
 
     def facts(self) -> dict[str, Any]:
         """The process."""
-        return {"pid": self.child.who.pid}
+        return {"pid": self.child.proc.pid}
 
     def proof(self) -> dict[str, Any]:
         """The process, and what is left for somebody else to reap."""
-        return {**self.facts(), "strays": self.strays()}
+        return {**self.facts(), "strays": [(proc.pid, proc.started) for proc in self.strays()]}
 
     def killed(self) -> list[int]:
         """The pids of all that this kill has seen alive and now dead, the child's first."""
-        child = [self.child.who.pid] if self.child_gone else []
-        return child + [who.pid for who in self.family.ended()]
+        child = [self.child.proc.pid] if self.child_gone else []
+        return child + [proc.pid for proc in self.descendants.ended()]
 
-    def strays(self) -> list[Who]:
-        """Descendants that still are in the process table, alive or waiting to be reaped by who took them in."""
-        return self.family.unreaped()
+    def strays(self) -> list[Proc]:
+        """Descendants that still are in the process table, alive or waiting for their new parent to reap them."""
+        return self.descendants.unreaped()
 
     def _finish(self) -> None:
-        self._children.forget(self.child.who.pid, self.look)
+        self._children.forget(self.child.proc.pid, self.look)
         if self._timer is not None:
             self._timer.cancel()
-        self.family.close()
+        self.descendants.close()
 
 
 class Processes:

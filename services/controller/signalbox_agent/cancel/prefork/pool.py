@@ -12,9 +12,8 @@ from billiard.common import TERM_SIGNAL
 from billiard.pool import DEATH
 from celery.concurrency.asynpool import SCHED_STRATEGY_FAIR
 
-from signalbox_agent import proc
 from signalbox_agent.link.gc_pause import Spared
-from signalbox_agent.proc import Who
+from signalbox_agent.proc import Proc, identify, present
 from signalbox_agent.safety import guarded
 
 #: Messages of one child that are read ahead of time at most.
@@ -26,14 +25,14 @@ __all__ = ["TERM_SIGNAL", "Child", "Prefork"]
 class Child:
     """One process of the pool."""
 
-    def __init__(self, process: Any, who: Who) -> None:
+    def __init__(self, process: Any, proc: Proc) -> None:
         self.process = process
-        self.who = who
+        self.proc = proc
 
     def gone(self) -> bool:
         """Whether it is dead and reaped. Asking reaps it: a zombie still exists."""
         # None also when somebody else reaped it; what the kernel says counts.
-        return self.process.exitcode is not None or not proc.present(self.who)
+        return self.process.exitcode is not None or not present(self.proc)
 
 
 class Prefork:
@@ -52,14 +51,14 @@ class Prefork:
         """The child with this pid, if it is one of the pool's and lives."""
         for process in getattr(self._billiard, "_pool", ()):
             if process.pid == pid and process.exitcode is None:
-                who = proc.identify(process.pid)
-                return Child(process, who) if who else None
+                proc = identify(process.pid)
+                return Child(process, proc) if proc else None
         return None
 
     def signal(self, child: Child, number: int) -> None:
         """Send it a signal, marked as deliberate; nothing happens when it has left the pool."""
         if child.process.exitcode is None:
-            self._pool.terminate_job(child.who.pid, number)
+            self._pool.terminate_job(child.proc.pid, number)
 
     def retire(self, child: Child) -> None:
         """Replace a child that outlived a TERM, now that it has told of the end of its task and has no other yet.

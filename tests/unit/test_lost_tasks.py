@@ -4,7 +4,7 @@ import pytest
 
 from signalbox.messages.events import TaskFailed, TaskRequeued
 from signalbox_controller.agents.running import Run
-from signalbox_controller.processes.lost_tasks import reckon
+from signalbox_controller.processes.exit_cleanup import lost_tasks
 from signalbox_controller.words import Order
 
 
@@ -36,16 +36,16 @@ def test_only_late_tasks_return_and_only_where_nobody_forbids_it(
     forget: tuple[str, ...],
     crashed: tuple[str, ...],
 ) -> None:
-    reckoning = reckon("worker", "web-01", [EARLY, LATE], "signal 9 (SIGKILL)", order)
-    assert [type(event) for event in reckoning.events] == [TaskFailed, late_ends_as]
-    assert [(event.task_id, event.run) for event in reckoning.events] == [("early", EARLY.run), ("late", LATE.run)]
-    assert reckoning.failed == failed
-    assert (reckoning.debt.forget, reckoning.debt.crashed) == (forget, crashed)
+    lost = lost_tasks("worker", "web-01", [EARLY, LATE], "signal 9 (SIGKILL)", order)
+    assert [type(event) for event in lost.events] == [TaskFailed, late_ends_as]
+    assert [(event.task_id, event.run) for event in lost.events] == [("early", EARLY.run), ("late", LATE.run)]
+    assert lost.failed == failed
+    assert (lost.restore.forget, lost.restore.crashed) == (forget, crashed)
 
 
 def test_each_task_says_why_it_ended() -> None:
-    stopped = reckon("worker", "web-01", [EARLY], "exit code 0", ALICE).events[0]
-    lost = reckon("worker", "web-01", [LATE], "signal 9 (SIGKILL)", None).events[0]
+    stopped = lost_tasks("worker", "web-01", [EARLY], "exit code 0", ALICE).events[0]
+    lost = lost_tasks("worker", "web-01", [LATE], "signal 9 (SIGKILL)", None).events[0]
     assert (stopped.outcome, stopped.error) == ("stopped", "Celery was stopped by alice: maintenance")
     assert lost.outcome == "worker_lost"
     assert lost.error == "Worker lost: signal 9 (SIGKILL); given back to its queue, to be run again"

@@ -1,4 +1,4 @@
-"""What the end of a process means, and what a person reads of it."""
+"""The exit of a process: what it leads to, and what a person reads of it."""
 
 from pathlib import Path
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from signalbox_controller.config.specs import ProcessSpec
-from signalbox_controller.processes.exit_reason import Death, read
+from signalbox_controller.processes.exit_reason import ExitReport, read
 from signalbox_controller.processes.machine import Input
-from signalbox_controller.processes.restart_policy import Pacing, Strikes
+from signalbox_controller.processes.restart_policy import Backoff, Failures
 from signalbox_controller.words import Order
 
 WORKER = ProcessSpec(
@@ -28,10 +28,10 @@ HELD = "the broker holds the name worker@web-01 for another worker, or has not n
 REFUSED = "consumer: Cannot connect to redis://127.0.0.1:1: Connection refused"
 
 
-def told(strikes: Strikes | None = None, **fields: Any) -> tuple[Input, str]:
+def told(failures: Failures | None = None, **fields: Any) -> tuple[Input, str]:
     usual: dict[str, Any] = {"how": "exit code 1", "code": 1, "wanted": True, "asked": False}
-    death = Death(**(usual | fields))
-    return read(death, WORKER, "worker@web-01", strikes or Strikes(Pacing(), 8))
+    report = ExitReport(**(usual | fields))
+    return read(report, WORKER, "worker@web-01", failures or Failures(Backoff(), 8))
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,14 @@ def test_an_end_is_told_with_its_reason(fields: dict[str, Any], event: Input, me
 
 
 def test_a_name_that_is_held_never_wears_out_a_worker() -> None:
-    strikes = Strikes(Pacing(), 2)
-    assert {told(strikes, words=LOCKED)[0] for _ in range(10)} == {Input.EXITED_TO_WAIT}
+    failures = Failures(Backoff(), 2)
+    assert {told(failures, words=LOCKED)[0] for _ in range(10)} == {Input.EXITED_TO_WAIT}
 
 
 def test_the_last_failure_says_how_many_there_were() -> None:
-    strikes = Strikes(Pacing(), 2)
-    told(strikes, words="boom")
-    assert told(strikes, words="boom") == (
+    failures = Failures(Backoff(), 2)
+    told(failures, words="boom")
+    assert told(failures, words="boom") == (
         Input.EXITED_TOO_OFTEN,
         "gave up after 2 failures in a row (exit code 1: boom); start it again once the cause is gone",
     )

@@ -4,9 +4,9 @@ import pytest
 
 from signalbox_controller.config.specs import RestartPolicy
 from signalbox_controller.processes.machine import Input
-from signalbox_controller.processes.restart_policy import Exit, Pacing, Strikes, judge
+from signalbox_controller.processes.restart_policy import Backoff, Exit, Failures, judge
 
-PACING = Pacing(first=1.0, most=10.0, quiet=60.0)
+BACKOFF = Backoff(first=1.0, most=10.0, quiet=60.0)
 
 
 def longest(_least: float, most: float) -> float:
@@ -39,43 +39,43 @@ def an_exit(
 def test_an_exit_is_judged_by_what_was_asked_and_by_the_policy(
     exit_: Exit, policy: RestartPolicy, event: Input
 ) -> None:
-    assert judge(exit_, policy, Strikes(PACING, 4)) is event
+    assert judge(exit_, policy, Failures(BACKOFF, 4)) is event
 
 
 def test_a_process_that_flaps_is_given_up_after_growing_pauses() -> None:
-    strikes, pauses = Strikes(PACING, 4, jitter=longest), []
-    while judge(an_exit(), "on-failure", strikes) is Input.EXITED_TO_RETRY:
-        pauses.append(strikes.pause())
+    failures, pauses = Failures(BACKOFF, 4, jitter=longest), []
+    while judge(an_exit(), "on-failure", failures) is Input.EXITED_TO_RETRY:
+        pauses.append(failures.pause())
     assert pauses == [1.0, 2.0, 4.0]
 
 
 def test_what_lies_outside_is_waited_for_without_end_and_is_no_strike() -> None:
-    strikes, pauses = Strikes(Pacing(first=1.0, outside=5.0), 4, jitter=longest), []
+    failures, pauses = Failures(Backoff(first=1.0, outside=5.0), 4, jitter=longest), []
     for _ in range(20):
-        assert judge(an_exit(outside=True), "on-failure", strikes) is Input.EXITED_TO_WAIT
-        pauses.append(strikes.pause())
+        assert judge(an_exit(outside=True), "on-failure", failures) is Input.EXITED_TO_WAIT
+        pauses.append(failures.pause())
     assert pauses[:5] == [1.0, 2.0, 4.0, 5.0, 5.0]
-    assert strikes.count == 0
+    assert failures.count == 0
 
 
 def test_pauses_have_a_most() -> None:
-    strikes = Strikes(Pacing(first=1.0, most=5.0), 100, jitter=longest)
+    failures = Failures(Backoff(first=1.0, most=5.0), 100, jitter=longest)
     for _ in range(10):
-        strikes.add(0.0)
-    assert strikes.pause() == 5.0
+        failures.add(0.0)
+    assert failures.pause() == 5.0
 
 
 def test_pauses_differ_so_that_siblings_do_not_come_back_in_step() -> None:
-    strikes = Strikes(PACING, 4)
-    strikes.add(0.0)
-    pauses = {strikes.pause() for _ in range(20)}
+    failures = Failures(BACKOFF, 4)
+    failures.add(0.0)
+    pauses = {failures.pause() for _ in range(20)}
     assert len(pauses) > 1
     assert all(0.5 <= pause <= 1.0 for pause in pauses)
 
 
 def test_a_quiet_time_makes_good_for_earlier_failures() -> None:
-    strikes = Strikes(PACING, 4)
+    failures = Failures(BACKOFF, 4)
     for _ in range(3):
-        strikes.add(0.0)
-    assert judge(an_exit(ran=61.0), "on-failure", strikes) is Input.EXITED_TO_RETRY
-    assert strikes.count == 1
+        failures.add(0.0)
+    assert judge(an_exit(ran=61.0), "on-failure", failures) is Input.EXITED_TO_RETRY
+    assert failures.count == 1

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from signalbox_controller.linux import exit_status, procfs
+from signalbox_agent.proc import Proc, identify
+from signalbox_controller.linux.exit_status import code_of
 from signalbox_controller.linux.out_of_memory import Counter, counter_path, victim_of
-from signalbox_controller.linux.procfs import Proc
 from signalbox_controller.words import exit_words
 
 #: Records of /dev/kmsg as Linux 6.18 wrote them: priority, number, microseconds, flags; text.
@@ -86,7 +86,7 @@ class Stranger:
 
     def __init__(self, code: str) -> None:
         self.popen = subprocess.Popen([sys.executable, "-c", code])
-        self.proc = procfs.identify(self.popen.pid) or Proc(0, 0)
+        self.proc = identify(self.popen.pid) or Proc(0, 0)
         self.pidfd = os.pidfd_open(self.popen.pid)
 
     def wait(self) -> None:
@@ -104,25 +104,23 @@ def stranger() -> Iterator[Stranger]:
 
 
 def test_the_exit_of_a_process_that_is_not_ours_is_known(stranger: Stranger) -> None:
-    assert exit_status.code_of(stranger.proc, stranger.pidfd) is None
+    assert code_of(stranger.proc) is None
     os.kill(stranger.proc.pid, signal.SIGKILL)
     stranger.wait()
-    assert exit_status.code_of(stranger.proc, None) == -signal.SIGKILL
+    assert code_of(stranger.proc) == -signal.SIGKILL
     stranger.popen.wait()
-    # Reaped: a kernel that still tells tells the truth.
-    assert exit_status.code_of(stranger.proc, stranger.pidfd) in {None, -signal.SIGKILL}
-    assert exit_status.code_of(stranger.proc, None) is None
+    assert code_of(stranger.proc) is None
 
 
 def test_another_process_of_the_same_pid_is_not_taken_for_it(stranger: Stranger) -> None:
     os.kill(stranger.proc.pid, signal.SIGKILL)
     stranger.wait()
-    assert exit_status.code_of(Proc(stranger.proc.pid, stranger.proc.started - 1), None) is None
+    assert code_of(Proc(stranger.proc.pid, stranger.proc.started - 1)) is None
 
 
 def test_an_exit_code_is_told_as_it_is() -> None:
     one = Stranger("raise SystemExit(3)")
     one.wait()
-    assert exit_status.code_of(one.proc, None) == 3
+    assert code_of(one.proc) == 3
     one.popen.wait()
     os.close(one.pidfd)

@@ -1,0 +1,87 @@
+"""The descendants of a pool child: found, remembered when their parent dies, watched, and ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+from signalbox_agent.link.loop import Loop
+from signalbox_agent.proc import Proc, descendants, ended, open_pidfd, present
+
+#: How many are watched by a descriptor of their own; more are looked at by the clock.
+WATCHED = 256
+
+
+class Descendants:
+    """All that descends, or did descend, from one process."""
+
+    def __init__(self, root: Proc, loop: Loop, changed: Callable[[], None]) -> None:
+        """`changed` is called when one of them ended."""
+        self._root = root
+        self._loop = loop
+        self._changed = changed
+        self._members: dict[Proc, int | None] = {}
+
+    def refresh(self, *, with_root: bool) -> None:
+        """Look for new ones, below those that are known to live, and below the root while it lives."""
+        roots = [proc.pid for proc in self.alive()]
+        if with_root:
+            roots.append(self._root.pid)
+        for proc in descendants(roots) if roots else ():
+            if proc not in self._members and proc != self._root:
+                self._members[proc] = self._watch(proc)
+
+    def _watch(self, proc: Proc) -> int | None:
+        handle = open_pidfd(proc.pid) if len(self._members) < WATCHED else None
+        if handle is None:
+            return None
+        if not present(proc):  # the pid may be somebody else's by now
+            os.close(handle)
+            return None
+        self._loop.add_reader(handle, lambda: self._ended(proc))
+        return handle
+
+    def _ended(self, proc: Proc) -> None:
+        self._unwatch(proc)
+        self._changed()
+
+    def _unwatch(self, proc: Proc) -> None:
+        handle = self._members.get(proc)
+        if handle is not None:
+            self._members[proc] = None
+            self._loop.remove_reader(handle)
+            os.close(handle)
+
+    def alive(self) -> list[Proc]:
+        """Those that can still do something."""
+        return [proc for proc in self._members if not ended(proc)]
+
+    def ended(self) -> list[Proc]:
+        """Those that were seen alive and cannot do anything any more."""
+        return [proc for proc in self._members if ended(proc)]
+
+    def unreaped(self) -> list[Proc]:
+        """Those that still are in the process table."""
+        return [proc for proc in self._members if present(proc)]
+
+    @property
+    def unwatched(self) -> bool:
+        """Whether the end of some will not be told by a descriptor."""
+        return any(handle is None and not ended(proc) for proc, handle in self._members.items())
+
+    def signal(self, proc: Proc, number: int) -> None:
+        """Send it a signal; nothing happens when it is gone."""
+        handle = self._members.get(proc)
+        try:
+            if handle is not None:
+                signal.pidfd_send_signal(handle, number)
+            elif present(proc):
+                os.kill(proc.pid, number)
+        except OSError:  # it went meanwhile; whoever may not be signalled is seen to live on
+            return
+
+    def close(self) -> None:
+        """Let go of all descriptors."""
+        for proc in list(self._members):
+            self._unwatch(proc)
