@@ -40,8 +40,8 @@ def _decoding(key: str) -> Callable[[Entry], CommandRow]:
 
 
 def _writing(intents: Intents) -> Writer[CommandRow]:
-    async def write(connection: Connection, messages: Sequence[CommandRow], *, again: bool) -> Publication:
-        changed = await write_commands(connection, messages, again=again)
+    async def write(connection: Connection, messages: Sequence[CommandRow], *, redelivered: bool) -> Publication:
+        changed = await write_commands(connection, messages, redelivered=redelivered)
         await intents.keep(connection, [row.command_id for row in messages if row.task_ids])
         return Publication(changed.changes())
 

@@ -33,9 +33,9 @@ def _decode(entry: Entry) -> AnyEvent:
 
 
 def _writing(intents: Intents) -> Writer[AnyEvent]:
-    async def write(connection: Connection, messages: Sequence[AnyEvent], *, again: bool) -> Publication:
+    async def write(connection: Connection, messages: Sequence[AnyEvent], *, redelivered: bool) -> Publication:
         batch = fold(messages)
-        changed = await write_batch(connection, batch, again=again)
+        changed = await write_batch(connection, batch, redelivered=redelivered)
         await intents.keep(connection, [row.command_id for row in batch.commands.values() if row.task_ids])
         now = utc_now()
         receipts = [
