@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 from redis.asyncio import Redis
 
+from signalbox.bus import names
 from signalbox.bus.consumer import MAX_DELIVERIES, Consumer, Entry
 from signalbox.bus.publisher import publish_changes, queue_receipts
 from signalbox.errors import BusUnavailable, DatabaseUnavailable, UnreadableMessage
@@ -60,19 +61,21 @@ class Feed(Generic[M]):
 
     def __init__(
         self,
-        name: str,
+        stream: str,
+        member: str,
         redis: Redis,
-        consumer: Consumer,
         database: Database,
         decode: Callable[[Entry], M],
         write: Writer[M],
         *,
         batch: int,
     ) -> None:
-        self._name = name
+        self._name = stream.rpartition(":")[2]
         self._redis = redis
         self._batch = batch
-        self._consumer = consumer
+        self._consumer = Consumer(
+            redis, stream, names.RECONCILER_GROUP, member, batch=batch, claim_after_ms=CLAIM_AFTER_MS
+        )
         self._database = database
         self._decode = decode
         self._write = write
