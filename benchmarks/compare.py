@@ -45,7 +45,7 @@ import os, time
 from celery import Celery
 from redis import Redis
 app = Celery(broker=os.environ["SHOP_BROKER_URL"])
-redis = Redis.from_url(os.environ["SHOP_BROKER_URL"])
+redis = Redis.from_url(os.environ["SHOP_BROKER_URL"], socket_timeout=None)
 
 @app.task
 def hang():

@@ -1,7 +1,7 @@
 """Set up `.venv` and the dashboard's front-end modules: `python3 install.py run|dev`, from the repository's root.
 
-Runs before anything is installed, so it needs the standard library only. Each step remembers what it was made
-from, and does nothing while that stays the same.
+Runs before anything is installed, so it needs the standard library only. Each step stores a digest of its
+inputs, and does nothing while that stays the same.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ PATIENCE = 900
 
 
 class InstallError(Exception):
-    """A step failed; the text says which, and what the tool said."""
+    """A step failed; the text has its command and output."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -148,7 +148,7 @@ def is_done(name: str, *made_from: str) -> bool:
 
 @contextmanager
 def step(what: str) -> Iterator[None]:
-    """Say what is being done, and how long it took."""
+    """Print the step and its duration."""
     began = time.monotonic()
     print(f"  {what} ...", end="", flush=True)
     try:
@@ -176,8 +176,8 @@ def _venv_fits() -> bool:
     ask = "import pip, sys; print(sys.version, sys.prefix, sep='\\n')"
     if not PYTHON.exists():
         return False
-    said = _run([str(PYTHON), "-c", ask], check=False)
-    return said.returncode == 0 and said.stdout.strip() == f"{sys.version}\n{VENV}"
+    result = _run([str(PYTHON), "-c", ask], check=False)
+    return result.returncode == 0 and result.stdout.strip() == f"{sys.version}\n{VENV}"
 
 
 def _pip(*arguments: str) -> None:
@@ -187,7 +187,7 @@ def _pip(*arguments: str) -> None:
 def _run(
     command: Sequence[str], *, check: bool = True, environ: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a tool in the root; what it says is shown only when it fails."""
+    """Run a tool in the root; its output is shown only when it fails."""
     try:
         done = subprocess.run(
             command,

@@ -1,4 +1,4 @@
-"""Reports: a long task, and one that fans out over the regions and comes together again."""
+"""Reports: a long task, and a chord over the regions."""
 
 from collections.abc import Sequence
 

@@ -19,7 +19,7 @@ logger = get_task_logger(__name__)
 
 @app.task
 def ignore_term(seconds: float = 60.0) -> str:
-    """Work for so many seconds whatever TERM says: only KILL ends it before."""
+    """Work for so many seconds and ignore TERM: only KILL ends it before."""
     end = time.monotonic() + seconds
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:

@@ -3,9 +3,12 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import uniform
+
+from signalbox.errors import SignalboxError
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +26,26 @@ async def run(service: AbstractAsyncContextManager[object]) -> None:
     async with service:
         await stop.wait()
         loop.remove_signal_handler(signal.SIGINT)
+
+
+def exit_code(program: str, main: Callable[[], None]) -> int:
+    """Run the main function of a program; print its errors, one a line, and return the exit code."""
+    code = 0
+    try:
+        main()
+    except* SignalboxError as group:
+        for error in _leaves(group):
+            sys.stderr.write(f"{program}: {error}\n")
+        code = 2
+    return code
+
+
+def _leaves(group: BaseExceptionGroup[SignalboxError]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 @asynccontextmanager

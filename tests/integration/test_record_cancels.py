@@ -28,13 +28,13 @@ class Record:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def events(self, *events: AnyEvent, again: bool = False) -> Sequence[Change]:
+    async def events(self, *events: AnyEvent, redelivered: bool = False) -> Sequence[Change]:
         async with self._database.transaction() as connection:
-            return (await write_batch(connection, fold(events), again=again)).changes()
+            return (await write_batch(connection, fold(events), redelivered=redelivered)).changes()
 
-    async def commands(self, *commands: AnyCommand, again: bool = False) -> Sequence[Change]:
+    async def commands(self, *commands: AnyCommand, redelivered: bool = False) -> Sequence[Change]:
         async with self._database.transaction() as connection:
-            return (await write_commands(connection, [audit(c) for c in commands], again=again)).changes()
+            return (await write_commands(connection, [audit(c) for c in commands], redelivered=redelivered)).changes()
 
     async def sweep(self) -> Sequence[Change]:
         seen = ChangedViews()
@@ -240,7 +240,9 @@ async def test_a_command_that_is_read_twice_is_one_line_and_told_again_where_tha
     await record.events(RUN.started())
     first = await record.commands(a_cancel())
     assert await record.commands(a_cancel()) == []
-    assert {change.key for change in await record.commands(a_cancel(), again=True)} == {change.key for change in first}
+    assert {change.key for change in await record.commands(a_cancel(), redelivered=True)} == {
+        change.key for change in first
+    }
 
 
 async def test_events_that_are_read_twice_change_nothing_and_are_told_again_where_that_may_be_needed(
@@ -250,7 +252,7 @@ async def test_events_that_are_read_twice_change_nothing_and_are_told_again_wher
     await record.commands(a_cancel())
     first = await record.events(*events)
     assert await record.events(*events) == []
-    assert {change.key for change in await record.events(*events, again=True)} == {change.key for change in first}
+    assert {change.key for change in await record.events(*events, redelivered=True)} == {change.key for change in first}
 
 
 async def test_what_one_host_ended_does_not_end_what_another_one_runs(record: Record) -> None:

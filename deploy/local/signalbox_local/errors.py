@@ -3,7 +3,7 @@
 LocalError
 ├── MissingProgram     a program is neither in our packages nor on this machine
 ├── FolderInUse        another run holds the data folder
-├── PortTaken          somebody else listens on the port
+├── PortTaken          another program listens on the port
 └── DidNotStart        a server or service ended, or did not answer in time
 """
 
@@ -13,7 +13,7 @@ class LocalError(Exception):
 
 
 class MissingProgram(LocalError):
-    """A program is neither in our packages nor on this machine; the text says what to install."""
+    """A program is neither in our packages nor on this machine; the text names what to install."""
 
 
 class FolderInUse(LocalError):
@@ -21,7 +21,7 @@ class FolderInUse(LocalError):
 
 
 class PortTaken(LocalError):
-    """Somebody else listens on the port that we were asked to use."""
+    """Another program listens on the port."""
 
 
 class DidNotStart(LocalError):

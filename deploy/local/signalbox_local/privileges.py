@@ -16,9 +16,9 @@ _CAP_DAC_OVERRIDE = 1
 
 
 def prefix(owner: int, death_signal: str) -> list[str]:
-    """What to put before a command to run it as `owner`; nothing when we are not root.
+    """The prefix of a command that runs it as `owner`; empty unless this process is root.
 
-    `death_signal` (as in "INT") is set here once more: a change of user clears it.
+    `death_signal` (as in "INT") is set here again, because a change of user clears it.
     """
     if os.geteuid() != 0:
         return []
@@ -37,7 +37,7 @@ def prefix(owner: int, death_signal: str) -> list[str]:
 def own(folder: Path) -> int:
     """Make sure that an ordinary user owns `folder` (made if missing, 0700); that user's id.
 
-    When we are root and somebody else owns it already, it stays theirs: they can use it again without us.
+    An existing owner other than root is kept, so that this user can start it later without root.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     owner = folder.stat().st_uid
@@ -48,7 +48,7 @@ def own(folder: Path) -> int:
 
 
 def _may_override() -> bool:
-    """Whether we hold the capability ourselves; a container may have taken it from root."""
+    """Whether this process has the capability; a container may have taken it from root."""
     for line in Path("/proc/self/status").read_text().splitlines():
         name, _, value = line.partition(":")
         if name == "CapPrm":

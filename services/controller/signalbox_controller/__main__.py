@@ -4,10 +4,9 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from signalbox.errors import SignalboxError
-from signalbox.service import configure_logging, run
+from signalbox.service import configure_logging, exit_code, run
 from signalbox.settings import Settings
 from signalbox_controller.config.settings import Configuration, load
 from signalbox_controller.service import controller, host_name
@@ -25,29 +24,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("signalbox-controller", description=_DESCRIPTION)
     parser.add_argument("--check", action="store_true", help="check settings and configuration, and do nothing else")
     options = parser.parse_args(arguments)
-    code = 0
-    try:
+
+    def start() -> None:
         settings = Settings.from_env()
         configuration = load(settings.config)
         if options.check:
             _show(configuration, host_name(configuration, settings, os.environ))
-            return 0
+            return
         configure_logging(settings.log_level)
         asyncio.run(run(controller(settings, configuration, dict(os.environ))))
-    except* SignalboxError as group:
-        for error in leaves(group):
-            sys.stderr.write(f"signalbox-controller: {error}\n")
-        code = 2
-    return code
 
-
-def leaves(group: BaseExceptionGroup[SignalboxError]) -> Iterator[BaseException]:
-    """The errors of a group and its subgroups."""
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from leaves(error)
-        else:
-            yield error
+    return exit_code("signalbox-controller", start)
 
 
 def _show(configuration: Configuration, host: str) -> None:

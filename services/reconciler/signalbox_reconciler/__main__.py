@@ -3,10 +3,9 @@
 import argparse
 import asyncio
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from signalbox.errors import SignalboxError
-from signalbox.service import configure_logging, run
+from signalbox.service import configure_logging, exit_code, run
 from signalbox.settings import Settings
 from signalbox_reconciler.service import migrate_only, reconciler
 
@@ -22,23 +21,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("signalbox-reconciler", description=_DESCRIPTION)
     parser.add_argument("--migrate-only", action="store_true", help="bring the tables up to date, and do nothing else")
     options = parser.parse_args(arguments)
-    try:
+
+    def start() -> None:
         settings = Settings.from_env()
         configure_logging(settings.log_level)
         asyncio.run(migrate_only(settings) if options.migrate_only else run(reconciler(settings)))
-    except* SignalboxError as errors:
-        for error in _leaves(errors):
-            sys.stderr.write(f"signalbox-reconciler: {error}\n")
-        sys.exit(2)
-    return 0
 
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for part in error.exceptions:
-            yield from _leaves(part)
-    else:
-        yield error
+    return exit_code("signalbox-reconciler", start)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from redis.asyncio import Redis
 
 from signalbox.bus import names
-from signalbox.bus.consumer import Consumer, Entry
+from signalbox.bus.consumer import Entry
 from signalbox.bus.signing import verify
 from signalbox.errors import BadSignature
 from signalbox.messages.codec import decode_command
 from signalbox.postgres.pool import Connection, Database
-from signalbox_reconciler.feed import CLAIM_AFTER_MS, Feed, Publication, Writer
+from signalbox_reconciler.feed import Feed, Publication, Writer
 from signalbox_reconciler.fold.commands import CommandRow, audit, audit_forged
 from signalbox_reconciler.fold.text import without_nul
 from signalbox_reconciler.intents import Intents
@@ -21,10 +21,7 @@ BATCH = 100
 
 def command_feed(redis: Redis, database: Database, member: str, key: str, intents: Intents) -> Feed[CommandRow]:
     """The feed of commands; `key` verifies their signatures."""
-    consumer = Consumer(
-        redis, names.COMMANDS, names.RECONCILER_GROUP, member, batch=BATCH, claim_after_ms=CLAIM_AFTER_MS
-    )
-    return Feed("commands", redis, consumer, database, _decoding(key), _writing(intents), batch=BATCH)
+    return Feed(names.COMMANDS, member, redis, database, _decoding(key), _writing(intents), batch=BATCH)
 
 
 def _decoding(key: str) -> Callable[[Entry], CommandRow]:
@@ -40,8 +37,8 @@ def _decoding(key: str) -> Callable[[Entry], CommandRow]:
 
 
 def _writing(intents: Intents) -> Writer[CommandRow]:
-    async def write(connection: Connection, messages: Sequence[CommandRow], *, again: bool) -> Publication:
-        changed = await write_commands(connection, messages, again=again)
+    async def write(connection: Connection, messages: Sequence[CommandRow], *, redelivered: bool) -> Publication:
+        changed = await write_commands(connection, messages, redelivered=redelivered)
         await intents.keep(connection, [row.command_id for row in messages if row.task_ids])
         return Publication(changed.changes())
 

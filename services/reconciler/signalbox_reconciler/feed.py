@@ -1,6 +1,6 @@
 """A feed reads one stream into the record: it writes a batch, commits, then publishes and acknowledges.
 
-Nothing is acknowledged before its effect is durable, and every durable change is published, whatever is unavailable.
+Nothing is acknowledged before its effect is durable, and every durable change is published, also after an outage.
 A redelivered batch is written again, which changes nothing, and published again.
 """
 
@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 from redis.asyncio import Redis
 
+from signalbox.bus import names
 from signalbox.bus.consumer import MAX_DELIVERIES, Consumer, Entry
 from signalbox.bus.publisher import publish_changes, queue_receipts
 from signalbox.errors import BusUnavailable, DatabaseUnavailable, UnreadableMessage
@@ -51,8 +52,8 @@ class Publication(msgspec.Struct, frozen=True):
 class Writer(Protocol[M_contra]):
     """Writes messages into the record."""
 
-    async def __call__(self, connection: Connection, messages: Sequence[M_contra], *, again: bool) -> Publication:
-        """Write, inside the caller's transaction; with `again`, publish all rows that the messages touch."""
+    async def __call__(self, connection: Connection, messages: Sequence[M_contra], *, redelivered: bool) -> Publication:
+        """Write, inside the caller's transaction; with `redelivered`, publish all rows that the messages touch."""
 
 
 class Feed(Generic[M]):
@@ -60,19 +61,21 @@ class Feed(Generic[M]):
 
     def __init__(
         self,
-        name: str,
+        stream: str,
+        member: str,
         redis: Redis,
-        consumer: Consumer,
         database: Database,
         decode: Callable[[Entry], M],
         write: Writer[M],
         *,
         batch: int,
     ) -> None:
-        self._name = name
+        self._name = stream.rpartition(":")[2]
         self._redis = redis
         self._batch = batch
-        self._consumer = consumer
+        self._consumer = Consumer(
+            redis, stream, names.RECONCILER_GROUP, member, batch=batch, claim_after_ms=CLAIM_AFTER_MS
+        )
         self._database = database
         self._decode = decode
         self._write = write
@@ -103,7 +106,7 @@ class Feed(Generic[M]):
         entries = await self._without_gaps(entries)
         readable = [(entry, message) for entry in entries if (message := await self._readable(entry)) is not None]
         if readable:
-            await self._handle(readable, again=self._consumer.again)
+            await self._handle(readable, redelivered=self._consumer.redelivered)
 
     def _note_lag(self, entries: list[Entry]) -> None:
         if len(entries) >= self._batch and _age(entries[-1]) > MAX_LAG:
@@ -133,9 +136,9 @@ class Feed(Generic[M]):
             await self._dead_letter(entry, f"unreadable: {error}")
             return None
 
-    async def _handle(self, batch: Sequence[tuple[Entry, M]], *, again: bool) -> None:
+    async def _handle(self, batch: Sequence[tuple[Entry, M]], *, redelivered: bool) -> None:
         try:
-            await self._commit(batch, again=again)
+            await self._commit(batch, redelivered=redelivered)
         except (BusUnavailable, DatabaseUnavailable):
             raise
         except Exception:
@@ -147,7 +150,7 @@ class Feed(Generic[M]):
         backoff = Backoff(*FAILURE_PAUSE)
         for attempt in range(1, MAX_DELIVERIES + 1):
             try:
-                return await self._commit([(entry, message)], again=True)
+                return await self._commit([(entry, message)], redelivered=True)
             except (BusUnavailable, DatabaseUnavailable):
                 raise
             except Exception as error:  # noqa: BLE001 - one bad entry must not block the others
@@ -156,9 +159,9 @@ class Feed(Generic[M]):
             await backoff.pause()
         return None
 
-    async def _commit(self, batch: Sequence[tuple[Entry, M]], *, again: bool) -> None:
+    async def _commit(self, batch: Sequence[tuple[Entry, M]], *, redelivered: bool) -> None:
         async with self._database.transaction() as connection:
-            publication = await self._write(connection, [message for _, message in batch], again=again)
+            publication = await self._write(connection, [message for _, message in batch], redelivered=redelivered)
         # Not in the transaction of the acknowledgement: it would block Redis until all changes are in.
         await publish_changes(self._redis, publication.changes)
         await self._consumer.acknowledge(

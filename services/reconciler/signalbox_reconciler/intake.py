@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 
 from signalbox.bus import names
-from signalbox.bus.consumer import Consumer, Entry
+from signalbox.bus.consumer import Entry
 from signalbox.messages.base import utc_now
 from signalbox.messages.codec import decode_event
 from signalbox.messages.events import AnyEvent, CommandDone
 from signalbox.messages.receipts import Recorded
 from signalbox.postgres.pool import Connection, Database
-from signalbox_reconciler.feed import CLAIM_AFTER_MS, Feed, Publication, Writer
+from signalbox_reconciler.feed import Feed, Publication, Writer
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.text import without_nul
 from signalbox_reconciler.intents import Intents
@@ -23,8 +23,7 @@ BATCH = 1000
 
 def event_feed(redis: Redis, database: Database, member: str, intents: Intents) -> Feed[AnyEvent]:
     """The feed of events; `member` names this reconciler in the group."""
-    consumer = Consumer(redis, names.EVENTS, names.RECONCILER_GROUP, member, batch=BATCH, claim_after_ms=CLAIM_AFTER_MS)
-    return Feed("events", redis, consumer, database, _decode, _writing(intents), batch=BATCH)
+    return Feed(names.EVENTS, member, redis, database, _decode, _writing(intents), batch=BATCH)
 
 
 def _decode(entry: Entry) -> AnyEvent:
@@ -33,9 +32,9 @@ def _decode(entry: Entry) -> AnyEvent:
 
 
 def _writing(intents: Intents) -> Writer[AnyEvent]:
-    async def write(connection: Connection, messages: Sequence[AnyEvent], *, again: bool) -> Publication:
+    async def write(connection: Connection, messages: Sequence[AnyEvent], *, redelivered: bool) -> Publication:
         batch = fold(messages)
-        changed = await write_batch(connection, batch, again=again)
+        changed = await write_batch(connection, batch, redelivered=redelivered)
         await intents.keep(connection, [row.command_id for row in batch.commands.values() if row.task_ids])
         now = utc_now()
         receipts = [

@@ -62,7 +62,7 @@ class Consumer:
         self._claim_from: bytes = b"0-0"
         self._backlog: bytes | None = b"0"
         #: Whether what was read or claimed last may have been handled before.
-        self.again = False
+        self.redelivered = False
 
     async def read(self, block_ms: int = BLOCK_MS) -> list[Entry]:
         """The next entries, waiting up to `block_ms` for one; empty when none came.
@@ -89,9 +89,9 @@ class Consumer:
             entries = await self._next(self._backlog, block_ms=None)
             self._backlog = entries[-1].position if entries else None
             if entries:
-                self.again = True
+                self.redelivered = True
                 return entries
-        self.again = False
+        self.redelivered = False
         return await self._next(b">", block_ms)
 
     async def _next(self, after: bytes, block_ms: int | None) -> list[Entry]:
@@ -158,7 +158,7 @@ class Consumer:
                 raise
             return []
         self._claim_from = reply[0]
-        self.again = True
+        self.redelivered = True
         return _rows(reply[1])
 
     async def acknowledge(self, entries: list[Entry], also: Callable[[Pipeline], None] | None = None) -> None:

@@ -48,7 +48,7 @@ EVENT_HANDLERS: dict[type[Event], Callable[[Any, Batch], None]] = {
 
 
 def fold(events: Iterable[AnyEvent]) -> Batch:
-    """What the events amount to, whatever their order."""
+    """Fold events into rows, independent of their order."""
     batch = Batch()
     for event in events:
         EVENT_HANDLERS[type(event)](event, batch)

@@ -23,11 +23,11 @@ from signalbox_reconciler.store.views import ChangedViews
 __all__ = ["ChangedViews", "write_batch", "write_commands"]
 
 
-async def write_batch(connection: Connection, batch: Batch, *, again: bool = False) -> ChangedViews:
+async def write_batch(connection: Connection, batch: Batch, *, redelivered: bool = False) -> ChangedViews:
     """Write a folded batch inside the caller's transaction; return what changed.
 
-    With `again`, the batch may have been written before without publishing its changes: all rows that it touches
-    count as changed.
+    With `redelivered`, the batch may have been written before without publishing its changes: all rows that it
+    touches count as changed.
     """
     changed = ChangedViews()
     command_ids = {row.command_id for row in batch.answers.values()} | batch.commands.keys()
@@ -47,15 +47,17 @@ async def write_batch(connection: Connection, batch: Batch, *, again: bool = Fal
         await end_cancelled(connection, [row for row in verdicts if row.task_id not in ended], changed)
         about = {row.task_id for row in verdicts} | _about(batch.commands.values())
         about |= await conclude_commands(connection, command_ids, changed)
-        task_ids |= (await tasks_of(connection, command_ids) if again else about) - ended
+        task_ids |= (await tasks_of(connection, command_ids) if redelivered else about) - ended
     if task_ids:
         await settle_cancels(connection, task_ids, changed)
-    if again:
+    if redelivered:
         await _touch(connection, batch, task_ids, changed)
     return changed
 
 
-async def write_commands(connection: Connection, rows: Collection[CommandRow], *, again: bool = False) -> ChangedViews:
+async def write_commands(
+    connection: Connection, rows: Collection[CommandRow], *, redelivered: bool = False
+) -> ChangedViews:
     """Put commands on the audit trail, and the intent of cancels on their tasks, as `write_batch` does."""
     changed = ChangedViews()
     command_ids = {row.command_id for row in rows}
@@ -64,7 +66,7 @@ async def write_commands(connection: Connection, rows: Collection[CommandRow], *
     task_ids = await conclude_commands(connection, command_ids, changed) | _about(rows)
     if task_ids:
         await settle_cancels(connection, task_ids, changed)
-    if again:
+    if redelivered:
         await select_commands(connection, command_ids, changed)
         changed.add("task", await select_tasks(connection, task_ids))
     return changed
@@ -99,7 +101,7 @@ def _may_be_cancelled(row: Row) -> bool:
 
 def _with_several_runs(batch: Batch, logs: Collection[Row]) -> set[str]:
     """The tasks that have other runs than a new one, in the table or in this batch."""
-    several = {row["task_id"] for row in logs if row["again"]}
+    several = {row["task_id"] for row in logs if row["has_others"]}
     once: set[str] = set()
     for task_id, _ in batch.logs:
         (several if task_id in once else once).add(task_id)

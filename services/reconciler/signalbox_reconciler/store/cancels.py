@@ -88,6 +88,6 @@ async def settle_cancels(connection: Connection, task_ids: Collection[str], chan
     changed.add("task", await connection.fetch(_END_WAITING, list(task_ids)))
 
 
-async def unsettled(connection: Connection) -> list[str]:
-    """The ids of tasks to which a cancel is not applied yet."""
+async def unsettled(connection: Connection, _: views.ChangedViews) -> list[str]:
+    """The ids of tasks to which a cancel is not applied yet, as both were recorded at the same moment."""
     return [row["task_id"] for row in await connection.fetch(_UNSETTLED)]

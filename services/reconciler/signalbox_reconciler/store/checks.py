@@ -1,6 +1,6 @@
 """Checks of the record that no event triggers; each in its own transaction, so that none waits while it holds locks."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from signalbox.postgres.pool import Connection
 from signalbox_reconciler.store.cancels import settle_cancels, unsettled
@@ -26,22 +26,14 @@ async def check_hosts(connection: Connection, changed: ChangedViews) -> None:
     await delete_ended_external(connection, EXTERNAL_SHOWN)
 
 
-async def check_answers(connection: Connection, changed: ChangedViews) -> None:
-    """Conclude commands that are fully answered by now."""
-    if task_ids := await conclude_answered(connection, changed):
-        await settle_cancels(connection, task_ids, changed)
+def settling(find: Callable[[Connection, ChangedViews], Awaitable[Collection[str]]]) -> Check:
+    """The check that settles the cancels of the tasks that `find` returns."""
 
+    async def check(connection: Connection, changed: ChangedViews) -> None:
+        if task_ids := await find(connection, changed):
+            await settle_cancels(connection, task_ids, changed)
 
-async def check_deadlines(connection: Connection, changed: ChangedViews) -> None:
-    """Expire commands that are overdue."""
-    if task_ids := await expire_commands(connection, changed):
-        await settle_cancels(connection, task_ids, changed)
-
-
-async def check_tasks(connection: Connection, changed: ChangedViews) -> None:
-    """Apply cancels to their tasks where both were recorded at the same moment."""
-    if task_ids := await unsettled(connection):
-        await settle_cancels(connection, task_ids, changed)
+    return check
 
 
 def checks(lost_after: float, remember_cancelled: float) -> tuple[Check, ...]:
@@ -57,4 +49,5 @@ def checks(lost_after: float, remember_cancelled: float) -> tuple[Check, ...]:
     async def check_old_cancels(connection: Connection, _: ChangedViews) -> None:
         await forget_cancels(connection, remember_cancelled)
 
-    return check_hosts, check_lost_runs, check_answers, check_deadlines, check_tasks, check_old_cancels
+    settle = settling(conclude_answered), settling(expire_commands), settling(unsettled)
+    return check_hosts, check_lost_runs, *settle, check_old_cancels

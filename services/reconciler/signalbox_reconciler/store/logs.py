@@ -27,7 +27,7 @@ _COLUMNS = {**_KEY, **_FACT, **_SUMS}
 _NEWER = """(EXCLUDED.phase >= 3, EXCLUDED.confirmed, EXCLUDED.phase, EXCLUDED.precedence)
         > (l.phase >= 3, l.confirmed, l.phase, l.precedence)"""
 
-#: `again`: the task had another run before.
+#: `has_others`: the run is new, and the task has others.
 _UPSERT = f"""
 INSERT INTO task_logs AS l ({names(_COLUMNS)}, attempt)
 SELECT {names(_COLUMNS)}, retries + 1 FROM {unnest(_COLUMNS)} AS new ({names(_COLUMNS)})
@@ -39,7 +39,7 @@ WHERE {_NEWER}
     OR (l.started_at, l.pid)
         IS DISTINCT FROM (LEAST(l.started_at, EXCLUDED.started_at), COALESCE(l.pid, EXCLUDED.pid))
 RETURNING {views.columns("log")},
-    xmax = 0 AND EXISTS (SELECT FROM task_logs AS o WHERE o.task_id = l.task_id AND o.run <> l.run) AS again
+    xmax = 0 AND EXISTS (SELECT FROM task_logs AS o WHERE o.task_id = l.task_id AND o.run <> l.run) AS has_others
 """  # noqa: S608 - names of our own columns
 
 _SELECT = f"""
@@ -48,7 +48,7 @@ JOIN unnest($1::text[], $2::text[]) AS wanted (task_id, run) USING (task_id, run
 """  # noqa: S608
 
 #: The attempt of a run is its count of retries plus one, or one more than the attempt before where that is
-#: greater: the same retry was delivered again. Of a = max(r + 1, a before + 1) this is the closed form.
+#: greater: the same retry was redelivered. Of a = max(r + 1, a before + 1) this is the closed form.
 _NUMBER = f"""
 UPDATE task_logs AS l SET attempt = numbered.attempt
 FROM (
@@ -64,7 +64,7 @@ RETURNING {views.columns("log", "l.")}
 
 
 async def upsert_logs(connection: Connection, rows: Collection[LogRow]) -> list[Row]:
-    """Merge rows of distinct runs; return what changed, with `again`."""
+    """Merge rows of distinct runs; return what changed, with `has_others`."""
     ordered = sorted(rows, key=lambda row: (row.task_id, row.run))
     return await connection.fetch(_UPSERT, *arrays(_COLUMNS, ordered))
 
