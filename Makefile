@@ -47,7 +47,7 @@ types: install-dev ## mypy --strict over all of our code, tests included
 	@.venv/bin/python -m mypy
 
 test: install-dev ## all tests, against real PostgreSQL, Redis and Celery
-	@$(IN_VENV) -m pytest -n $(PROCESSES) --dist loadgroup $(ARGS)
+	@$(IN_VENV) -m pytest -n $(PROCESSES) --dist loadfile $(ARGS)
 
 e2e: install-dev ## only the tests that use Signalbox as a person does, browser included
 	@$(IN_VENV) -m pytest tests/e2e $(ARGS)
