@@ -48,7 +48,7 @@ types: install-dev ## mypy --strict over all of our Python, tests included; tsc 
 	@PATH="$$PATH:$$PWD/.venv/bin" node_modules/.bin/tsc
 
 test: install-dev ## all tests, against real PostgreSQL, Redis and Celery
-	@$(IN_VENV) -m pytest -n $(PROCESSES) --dist loadgroup $(ARGS)
+	@$(IN_VENV) -m pytest -n $(PROCESSES) --dist loadfile $(ARGS)
 
 e2e: install-dev ## only the tests that use Signalbox as a person does, browser included
 	@$(IN_VENV) -m pytest tests/e2e $(ARGS)

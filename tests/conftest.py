@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from signalbox.postgres.pool import Database, open_database
 from support.log_tails import log_tails
-from support.parallel import pytest_collection_modifyitems, pytest_xdist_make_scheduler
+from support.parallel import RABBIT, pytest_collection_modifyitems, pytest_xdist_make_scheduler
 from support.stores.choose import a_postgres, a_rabbit, a_redis
 from support.stores.databases import a_database, migrate_all
 from support.stores.rabbit import RabbitMQ
@@ -77,14 +77,15 @@ async def valkey(tmp_path: Path) -> AsyncIterator[Redis]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def rabbit_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RabbitMQ]:
-    """For the fixture `rabbit` only."""
+    """For the fixture `rabbit`, and fixtures of a wider scope. Who uses it has `rabbit` in its id (`parallel.py`)."""
     async with a_rabbit(tmp_path_factory.mktemp("rabbit")) as server:
         yield server
 
 
 @pytest.fixture
-async def rabbit(rabbit_server: RabbitMQ) -> RabbitMQ:
+async def rabbit(rabbit_server: RabbitMQ, request: pytest.FixtureRequest) -> RabbitMQ:
     """One RabbitMQ for all tests, each on a place of its own (`next_place`); it may stop, start and kill it."""
+    assert RABBIT in request.node.nodeid, "name the test so that it runs beside the others with RabbitMQ (parallel.py)"
     if not rabbit_server.child.running:
         await rabbit_server.start()
     return rabbit_server

@@ -1,28 +1,28 @@
 """How pytest-xdist spreads the tests: a file stays together, and all tests with RabbitMQ do, so that only one runs.
 
-The folders whose tests take longest come first, so that no process is left alone with them at the end.
+The folders whose tests take longest come first, so that no process is left alone with them at the end. A test with
+RabbitMQ is known by its id, of which `rabbit` is a part: xdist 3.8 cannot group by marks with pytest 9.2.
 """
 
 import pytest
 from xdist.remote import Producer
-from xdist.scheduler import LoadGroupScheduling
+from xdist.scheduler import LoadFileScheduling
 
 #: Those of `tests/` by what a file in them takes, longest first.
 FOLDERS = ("chaos", "e2e", "integration", "contract", "unit")
-RABBIT = "rabbitmq"
+RABBIT = "rabbit"
 
 
-class Files(LoadGroupScheduling):
-    """Each process takes a group, or the rest of a file, at a time."""
+class Files(LoadFileScheduling):
+    """Each process takes a file at a time, or all that wants RabbitMQ."""
 
     def _split_scope(self, nodeid: str) -> str:
-        scope = super()._split_scope(nodeid)
-        return nodeid.partition("::")[0] if scope == nodeid else scope
+        return RABBIT if RABBIT in nodeid else str(super()._split_scope(nodeid))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Files | None:
-    """Called once, with `--dist loadgroup` only."""
-    if config.getoption("dist") != "loadgroup":
+    """Called once, by the process that has no tests of its own."""
+    if config.getoption("dist") != "loadfile":
         return None
     config.option.loadscopereorder = False  # it would take files with many tests for those that take long
     return Files(config, log)
@@ -30,22 +30,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Files |
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In each process of xdist: the same order everywhere."""
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        if _wants_rabbit(item):
-            item.add_marker(pytest.mark.xdist_group(RABBIT))
-    items.sort(key=_rank)
-
-
-def _wants_rabbit(item: pytest.Item) -> bool:
-    """Whether it names a fixture that starts it, or a parameter that asks for one."""
-    params = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
-    fixtures = getattr(item, "fixturenames", ())
-    return RABBIT in params or any(name.startswith("rabbit") or name.endswith(RABBIT) for name in fixtures)
+    """In each of the other processes: the same order everywhere."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_rank)
 
 
 def _rank(item: pytest.Item) -> int:
     folders = [part for part in item.path.parts if part in FOLDERS]
-    return -1 if item.get_closest_marker("xdist_group") else FOLDERS.index(folders[-1])
+    return -1 if RABBIT in item.nodeid else FOLDERS.index(folders[-1])

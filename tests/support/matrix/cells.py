@@ -4,11 +4,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-POOLS = ("prefork", "gevent", "eventlet", "threads", "solo")
-#: Pools whose tasks are greenlets; those that can end one task; those in which all tasks share the worker's process.
-GREEN = frozenset({"gevent", "eventlet"})
-KILLING = GREEN | {"prefork"}
-SHARING = frozenset(POOLS) - {"prefork"}
+
+@dataclass(frozen=True)
+class Pool:
+    """What a pool can do: all that the matrix, and the contract test of pools, has to know of it."""
+
+    name: str
+    #: Whether all of its tasks share the worker's process.
+    shares: bool = True
+    #: Whether one of its tasks can be ended while the others run on.
+    ends_one: bool = False
+    #: Tasks that its worker runs at once.
+    slots: int = 10
+
+
+ALL_POOLS = (
+    Pool("prefork", shares=False, ends_one=True),
+    Pool("gevent", ends_one=True),
+    Pool("eventlet", ends_one=True),
+    Pool("threads"),
+    Pool("solo", slots=1),
+)
+#: By their names: all, those that can end one task, and those whose tasks share a process; how many run at once.
+POOLS = tuple(pool.name for pool in ALL_POOLS)
+KILLING = frozenset(pool.name for pool in ALL_POOLS if pool.ends_one)
+SHARING = frozenset(pool.name for pool in ALL_POOLS if pool.shares)
+SLOTS = {pool.name: pool.slots for pool in ALL_POOLS}
 #: Seconds that each running task takes if nobody ends it.
 LASTS = 5.0
 #: The same, for what keeps its worker from answering in time.

@@ -18,12 +18,13 @@ from support.matrix.cells import (
     QUEUED,
     RETRY,
     RUNNING,
+    SLOTS,
     STATES,
     STOPPED,
     Cell,
     Kind,
 )
-from support.matrix.field import SLOTS, Field
+from support.matrix.field import Field
 
 #: Seconds until what waits for its time, or for its retry, would run.
 LATER_BY = 8.0
@@ -54,7 +55,7 @@ class Course:
     async def _pool(self, pool: str) -> None:
         kinds = [kind for kind in self._kinds if pool in kind.pools]
         alone = [kind for kind in kinds if kind.alone]
-        if pool == "solo":
+        if SLOTS[pool] == 1:
             for kind in kinds:
                 await self._field.is_over(await self._running(pool, kind))
         else:
@@ -78,11 +79,11 @@ class Course:
         await field.waits(retry, again=True)
         async with self._busy(pool):
             cells = [later, retry]
-            if pool != "solo":  # which takes nothing from its queue while it runs a task
+            if SLOTS[pool] > 1:  # a single one takes nothing from its queue while a task runs
                 prefetched = await field.send(self._cell(pool, PREFETCHED), seconds=0.0)
                 await field.waits(prefetched)
                 cells.append(prefetched)
-                for _ in range(2 * SLOTS):
+                for _ in range(2 * SLOTS[pool]):
                     await field.send(self._cell(pool, ""), seconds=0.0, counts=False)
             cells.append(await field.send(self._cell(pool, QUEUED), seconds=0.0))
             await _all(field.cancel(cell) for cell in cells)
@@ -90,7 +91,7 @@ class Course:
     @asynccontextmanager
     async def _busy(self, pool: str) -> AsyncIterator[None]:
         """Every slot of the worker is taken."""
-        field, slots = self._field, 1 if pool == "solo" else SLOTS
+        field, slots = self._field, SLOTS[pool]
         blockers = [await field.send(self._cell(pool, ""), seconds=LASTS, counts=False) for _ in range(slots)]
         await _all(field.started(blocker) for blocker in blockers)
         yield

@@ -12,15 +12,11 @@ import psutil
 from celery import Celery
 
 from support.eventually import eventually
-from support.matrix.cells import POOLS, Cell
+from support.matrix.cells import ALL_POOLS, Cell
 from support.stores.databases import a_database
 from support.stores.server import Postgres, Redis
 from support.system import System, a_system
 
-#: Tasks that each worker runs at once; a solo one runs one.
-SLOTS = 10
-#: Seconds for a task to start, and for the record to follow.
-SOON = 60.0
 #: Seconds that a cancel waits for its proof.
 WAIT = 9.0
 
@@ -151,7 +147,7 @@ async def a_field(folder: Path, postgres: Postgres, redis: Redis, *, name: str, 
     results = redis.url_of(2)
     config = folder / "signalbox.toml"
     app = _APP.format(folder=Path(__file__).parents[1] / "apps", broker=broker, results=results, diary=diary)
-    workers = (_WORKER.format(pool=pool, slots=1 if pool == "solo" else SLOTS) for pool in POOLS)
+    workers = (_WORKER.format(pool=pool.name, slots=pool.slots) for pool in ALL_POOLS)
     config.write_text(app + "".join(workers), encoding="utf-8")
     async with (
         a_database(postgres) as database,

@@ -1,0 +1,76 @@
+"""What a cancel promises in every pool and with either broker: a selection of the matrix (`make matrix`).
+
+A new pool needs one line in `support/matrix/cells.py` (`ALL_POOLS`), and has to pass this.
+"""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from support.matrix.cells import ALL_POOLS, KINDS, PLAIN, RUNNING, UNTOUCHED, Cell, Pool, faults
+from support.matrix.course import Course
+from support.matrix.field import a_field
+from support.stores.choose import a_redis
+from support.stores.rabbit import RabbitMQ
+from support.stores.server import Postgres
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
+
+SWALLOWS, HOLDS = "swallows the exit", "a C call that stops all threads"
+#: Those in which pools differ most; brokers differ in what becomes of a task that waits.
+SELECTED = {"redis": (PLAIN.words, SWALLOWS, "runs a program", HOLDS), "rabbitmq": (PLAIN.words,)}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=SELECTED)
+async def cells(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres_server: Postgres
+) -> AsyncIterator[list[Cell]]:
+    """All that was tried with one broker, in all pools at once."""
+    folder, name = tmp_path_factory.mktemp("pools"), request.param
+    async with a_redis(folder / "redis") as redis:
+        broker = redis.url_of(1)
+        if name == "rabbitmq":
+            rabbit: RabbitMQ = request.getfixturevalue("rabbit_server")
+            broker = rabbit.url_of(rabbit.next_place())
+        kinds = [kind for kind in KINDS if kind.words in SELECTED[name]]
+        async with a_field(folder / "field", postgres_server, redis, name=name, broker=broker) as field:
+            yield await Course(field, kinds).run()
+
+
+@pytest.fixture(params=ALL_POOLS, ids=lambda pool: pool.name)
+def pool(request: pytest.FixtureRequest) -> Pool:
+    """One pool."""
+    pool: Pool = request.param
+    return pool
+
+
+def answers(cells: list[Cell], pool: Pool, kind: str) -> set[int]:
+    """The HTTP status for a running task of a kind; none where this kind was not tried."""
+    return {cell.http for cell in cells if (cell.pool, cell.state, cell.kind.words) == (pool.name, RUNNING, kind)}
+
+
+def test_the_answer_and_the_record_agree_with_what_happened(cells: list[Cell], pool: Pool) -> None:
+    of_it = [cell for cell in cells if cell.pool == pool.name]
+    assert len(of_it) > 5
+    assert {(cell.state, cell.kind.words): words for cell in of_it if (words := faults(cell))} == {}
+
+
+def test_a_running_task_is_ended_alone_or_it_is_said_that_it_cannot_be(cells: list[Cell], pool: Pool) -> None:
+    assert answers(cells, pool, PLAIN.words) == {200 if pool.ends_one else 409}
+
+
+def test_what_waits_is_refused_whatever_the_pool(cells: list[Cell], pool: Pool) -> None:
+    waiting = [cell for cell in cells if cell.pool == pool.name and cell.state in UNTOUCHED]
+    assert len(waiting) >= 3
+    assert [(cell.state, cell.diary) for cell in waiting if cell.diary] == []
+
+
+def test_a_task_that_goes_on_whatever_is_thrown_is_killed_or_said_to_go_on(cells: list[Cell], pool: Pool) -> None:
+    tried = answers(cells, pool, SWALLOWS)
+    assert tried <= {502 if pool.shares else 200}
+
+
+def test_a_worker_that_a_task_keeps_from_answering_is_not_said_to_have_cancelled(cells: list[Cell], pool: Pool) -> None:
+    tried = answers(cells, pool, HOLDS)
+    assert tried <= {(202 if pool.shares else 200) if pool.ends_one else 409}
