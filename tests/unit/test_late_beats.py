@@ -18,6 +18,15 @@ async def test_a_beat_that_does_not_keep_its_promise_is_overdue_until_it_ticks_a
     assert not ticks.overdue
 
 
+async def test_a_tick_that_comes_a_little_late_in_each_turn_is_not_missed_in_any() -> None:
+    ticks = Ticks()
+    for _ in range(UNANSWERED * 2):
+        ticks.heard(-1.0)
+        assert ticks.overdue
+        assert not ticks.missed()
+    assert ticks.missed()
+
+
 def test_several_turns_have_to_pass_without_a_sign_of_life_and_one_sign_ends_the_silence() -> None:
     liveness = Liveness()
     assert [liveness.missed() for _ in range(UNANSWERED + 2)] == [False] * UNANSWERED + [True, False]

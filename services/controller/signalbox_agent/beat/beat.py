@@ -58,7 +58,7 @@ class BeatAgent:
                 self._ready = True
                 self.link.say({"type": "ready"})
             now = monotonic()
-            self._next_tick = now + pause
+            self._next_tick = now + max(pause, TICK_EVERY)  # more often it is not said
             # A long pause is always said: the controller would take it for a hang.
             if pause >= TICK_EVERY or now - self._said_at >= TICK_EVERY:
                 self._said_at = now

@@ -38,13 +38,20 @@ class Ticks:
 
     def __init__(self) -> None:
         self._due: float | None = None
+        self._fresh = False
         #: When the latest one came, for people to read.
         self.latest: datetime = utc_now()
 
     def heard(self, pause: float) -> None:
         """Take a tick; the next one is due after `pause` seconds."""
         self._due = asyncio.get_running_loop().time() + pause
+        self._fresh = True
         self.latest = utc_now()
+
+    def missed(self) -> bool:
+        """Take one turn; answer whether a tick was due in it and none came."""
+        fresh, self._fresh = self._fresh, False
+        return self.overdue and not fresh
 
     @property
     def overdue(self) -> bool:

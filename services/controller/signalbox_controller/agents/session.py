@@ -146,7 +146,8 @@ class Agent:
         heard, self._heard_since = self._heard_since, False
         if self._connection is not None:
             self._connection.send(protocol.Ping())
-        return self._paused or (heard and not self.overdue)
+        missed = self._ticks.missed()
+        return self._paused or (heard and not missed)
 
     @property
     def overdue(self) -> bool:
