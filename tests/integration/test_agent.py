@@ -45,7 +45,7 @@ ENDS = ("TaskSucceeded", "TaskFailed", "TaskCancelled", "TaskDropped")
 def test_the_first_line_says_which_launch_it_is(worker: Worker) -> None:
     hello = worker.peer.line("hello")
     assert hello["pid"] == worker.process.pid
-    assert (hello["kind"], hello["pool"], hello["concurrency"], hello["ready"]) == ("worker", "prefork", 2, False)
+    assert (hello["kind"], hello["pool"], hello["ready"]) == ("worker", "prefork", False)
     assert hello["node"].startswith("celery@")
 
 

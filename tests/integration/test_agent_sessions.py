@@ -167,7 +167,14 @@ async def test_a_beat_that_answers_and_does_not_tick_gives_no_sign_of_life(serve
             return "begins [] under 2" in server.told.words
 
         await eventually(begun_again, "the lines above")
-        server.agent.ping()  # the turn in which it came
+        assert server.agent.ping(), "the turn in which the tick came"
+        await agent.say(type="pong")
+        await agent.say(type="begin", fence=3, runs={})
+
+        async def answered() -> bool:
+            return "begins [] under 3" in server.told.words
+
+        await eventually(answered, "an answer, and no tick")
         assert not server.agent.ping()
 
 
