@@ -1,1 +1,1 @@
-"""The command line: what the dashboard can do, for terminals and scripts; it speaks HTTP with the api only."""
+"""The command line: the dashboard for terminals and scripts; a client of the api, and of the host's socket."""

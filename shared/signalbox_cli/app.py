@@ -2,11 +2,11 @@
 
 import click
 
-from signalbox_cli.access import token, user
-from signalbox_cli.cancel import cancel
-from signalbox_cli.doctor import doctor
-from signalbox_cli.processes import restart, start, status, stop
-from signalbox_cli.tasks import tasks
+from signalbox_cli.commands.access import token, user
+from signalbox_cli.commands.cancel import cancel
+from signalbox_cli.commands.doctor import doctor
+from signalbox_cli.commands.processes import restart, start, status, stop
+from signalbox_cli.commands.tasks import tasks
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

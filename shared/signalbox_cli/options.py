@@ -7,11 +7,11 @@ from typing import Any, Protocol, TypeVar
 import click
 import msgspec
 
+from signalbox_cli.api.http import Api, Query
+from signalbox_cli.api.target import find_target
 from signalbox_cli.errors import Refused
-from signalbox_cli.http import Api, Query
-from signalbox_cli.onsite import on_site
-from signalbox_cli.table import say
-from signalbox_cli.target import find_target
+from signalbox_cli.host.onsite import on_site
+from signalbox_cli.output.table import say
 
 F = TypeVar("F", bound=Callable[..., None])
 

@@ -13,9 +13,8 @@ from signalbox.bus.consumer import Consumer, Entry
 from signalbox.bus.presence import announce, present, withdraw
 from signalbox.bus.publisher import publish_changes, publish_command, publish_events
 from signalbox.bus.receipts import Receipts
-from signalbox.bus.signing import sign, verify
 from signalbox.errors import BadSignature, BusUnavailable, UnreadableMessage
-from signalbox.messages.codec import decode_command, decode_event
+from signalbox.messages.codec import decode_command, decode_event, sign, verify
 from signalbox.messages.commands import StartProcesses
 from signalbox.messages.events import EventsLost, HostLeft
 from signalbox.messages.receipts import Answered, Recorded

@@ -13,13 +13,13 @@ from signalbox.bus.connection import connect
 from signalbox.bus.consumer import Consumer
 from signalbox.bus.presence import KNOWN_FOR, announce, roll_call, withdraw
 from signalbox.bus.publisher import publish_events
-from signalbox.bus.signing import verify
 from signalbox.client.core import COMMAND_TTL, Commander, Issuer
 from signalbox.errors import BusUnavailable, NotProven, UnknownHost, UnknownTask
 from signalbox.messages.base import utc_now
-from signalbox.messages.codec import decode_command
+from signalbox.messages.codec import decode_command, verify
 from signalbox.messages.commands import AnyCommand, CancelTask, StopProcesses
-from signalbox.messages.receipts import Answered, ProcessReport, Recorded, Verdict
+from signalbox.messages.receipts import Answered, ProcessReport, Recorded
+from signalbox.messages.verdicts import Verdict
 from support.eventually import HANGS
 from support.stores import server
 from support.streams import fields_on, somebody_waits

@@ -259,7 +259,7 @@ async def test_a_proof_is_kept_back_until_the_controller_has_looked_itself(serve
         await agent.say(type="event", seq=1, event=a_proof("c"))
         await agent.say(type="event", seq=2, event=an_event(task_id="another"))
         await agent.say(type="cancel", command_id="c", task_id="t", state="dead", pid=42, signal="TERM")
-        assert await asyncio.wait_for(request.done, HANGS) == "dead"
+        assert await asyncio.wait_for(request.done, HANGS) == "cancelled"
 
         async def another() -> bool:
             return len(await server.events()) == 1
@@ -313,5 +313,5 @@ async def test_a_dead_workers_runs_are_known_and_its_questions_answered(server: 
         elsewhere = server.agent.ask(Cancel(command_id="d", task_id="v", grace=5.0))
     await server.agent.quiet(5.0)
     assert [run.task_id for run in server.agent.bury()] == ["u"]
-    assert (asked.result, elsewhere.result) == ("dead", "unknown")
+    assert (asked.result, elsewhere.result) == ("cancelled", "unknown")
     assert server.agents.workers() == []

@@ -9,9 +9,8 @@ import pytest
 
 from signalbox.bus import names
 from signalbox.bus.publisher import publish_command
-from signalbox.bus.signing import sign
 from signalbox.messages.base import utc_now
-from signalbox.messages.codec import encode
+from signalbox.messages.codec import encode, sign
 from signalbox.messages.commands import CancelTask, StopProcesses
 from support.history import HOST, Life
 from support.reconciler import KEY, Recording, a_recording

@@ -139,7 +139,7 @@ async def test_many_that_do_not_end_in_time_are_accepted_and_not_called_cancelle
     ids = [(await host.running("stubborn.ignore_term", seconds=120.0)).task_id for _ in range(2)]
     ended = await run("cancel", *ids, "--local", "--wait", "0", "--grace", "3", data=host.data)
     assert (ended.code, ended.err) == (0, "")  # nobody wanted to wait for the proof
-    assert ended.out.splitlines()[-1] == "0 of 2 tasks have been cancelled; 2 not proven to be over yet."
+    assert ended.out.splitlines()[-1] == "0 of 2 tasks have been cancelled; 2 are not proven to be over yet."
     assert {(await host.seen(TaskCancelled, task_id=task_id)).signal for task_id in ids} == {"KILL"}
 
 

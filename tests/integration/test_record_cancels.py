@@ -9,7 +9,7 @@ import pytest
 from signalbox.messages.base import utc_now
 from signalbox.messages.commands import AnyCommand, CancelTask, StopProcesses
 from signalbox.messages.events import AnyEvent, CommandDone, HostSeen
-from signalbox.messages.receipts import Verdict
+from signalbox.messages.verdicts import Verdict
 from signalbox.messages.views import Change
 from signalbox.postgres.pool import Database
 from signalbox_reconciler.fold import fold

@@ -16,7 +16,8 @@ from signalbox.messages.events import (
     ProcessChanged,
     TaskReceived,
 )
-from signalbox.messages.receipts import TaskVerdict, Verdict
+from signalbox.messages.receipts import TaskVerdict
+from signalbox.messages.verdicts import Verdict
 from signalbox.postgres.pool import Database, Row
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.commands import audit

@@ -10,7 +10,7 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import CommandDone
-from signalbox_controller.agents.cancel_request import CancelResult
+from signalbox.messages.verdicts import Verdict
 from signalbox_controller.cancelling.verdict import combine
 from signalbox_reconciler.fold.rows import LogRow, TaskRow
 from support.examples import LONG, a_machine, examples
@@ -106,9 +106,9 @@ class Cancelling(TaskMachine):
             self._write([message])
         assert self._everything() == before
 
-    def _ask(self, worker: Worker, command: CancelTask, manner: Manner) -> CancelResult:
+    def _ask(self, worker: Worker, command: CancelTask, manner: Manner) -> Verdict:
         """What the agent of a worker answers in the end."""
-        results: set[CancelResult] = set()
+        results: set[Verdict] = set()
         mine = [turn for turn in self.fleet.turns if turn.letter.task_id == command.task_id and turn.worker is worker]
         for turn in mine:
             if turn.waits:
@@ -118,15 +118,15 @@ class Cancelling(TaskMachine):
                 results.add(self._end(turn, command, manner))
             elif turn.outcome is not None and turn.instance == worker.instance:
                 results.add("finished")
-        order: list[CancelResult] = ["alive", "dead", "dropped", "finished"]
+        order: list[Verdict] = ["alive", "cancelled", "dropped", "finished"]
         return next((result for result in order if result in results), "unknown")
 
-    def _end(self, turn: Turn, command: CancelTask, manner: Manner) -> CancelResult:
+    def _end(self, turn: Turn, command: CancelTask, manner: Manner) -> Verdict:
         self.fleet.knock(turn, command.command_id)
         match manner:
             case "dies":
                 self.fleet.die(turn, command.command_id)
-                return "dead"
+                return "cancelled"
             case "completes":
                 self.fleet.succeed(turn)
                 return "finished"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from signalbox.client.results import CancelResult
-from signalbox.messages.receipts import Verdict
+from signalbox.messages.verdicts import Verdict
 from signalbox.messages.views import TaskView
 from signalbox_api.answers.decisions import Case, Decision, from_hosts, from_record, is_uuid, may_be_task_id
 from signalbox_api.record.views import KnownTask

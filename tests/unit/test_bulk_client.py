@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from signalbox.client.bulk import Bulk
-from signalbox.client.conclusion import task_by_task
-from signalbox.client.hearing import Hearing, Patience
+from signalbox.client.bulk import Bulk, task_by_task
+from signalbox.client.receipts import Collected, Patience
 from signalbox.messages.commands import MOST_TASKS
-from signalbox.messages.receipts import Answered, Progressed, TaskVerdict, Verdict
+from signalbox.messages.receipts import Answered, Progressed, TaskVerdict
+from signalbox.messages.verdicts import Verdict
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
 
@@ -60,7 +60,7 @@ def test_more_than_a_command_takes_become_several() -> None:
 def test_progress_adds_up_over_hosts_and_never_goes_back() -> None:
     told: list[tuple[int, int]] = []
     bulk = Bulk(["1", "2", "3", "4", "5"], lambda *news: told.append(news))
-    follow, heard = bulk.following(0), Hearing(frozenset("ab"))
+    follow, heard = bulk.following(0), Collected(frozenset("ab"))
 
     follow(heard)  # nobody has said anything
     for receipt in (
@@ -80,21 +80,21 @@ def test_progress_adds_up_over_hosts_and_never_goes_back() -> None:
 
 
 def test_progress_is_neither_an_answer_nor_a_record() -> None:
-    heard = Hearing(frozenset("a"))
+    heard = Collected(frozenset("a"))
     heard.note(progressed("a", 1, 2), 1.0)
 
     assert (heard.answers, heard.recorded, heard.ends_at(Patience(10.0))) == ({}, set(), 10.0)
 
 
 def test_the_record_is_waited_for_when_some_of_many_were_cancelled_whatever_became_of_the_rest() -> None:
-    heard = Hearing(frozenset("a"))
+    heard = Collected(frozenset("a"))
     heard.note(said("a", "alive", x="cancelled", y="alive"), 1.0)
 
     assert heard.ends_at(Patience(10.0, record=2.0)) == 3.0
 
 
 def test_a_result_tells_how_many_came_to_what() -> None:
-    heard = Hearing(frozenset("a"))
+    heard = Collected(frozenset("a"))
     heard.note(said("a", "dropped", x="dropped", y="cancelled"), 1.0)
 
     result = Bulk(["x", "y", "z"]).result(["c"], [heard])

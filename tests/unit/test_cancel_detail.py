@@ -2,8 +2,8 @@
 
 import pytest
 
+from signalbox.messages.verdicts import Verdict
 from signalbox_agent.proc import Proc
-from signalbox_controller.agents.cancel_request import CancelResult
 from signalbox_controller.agents.protocol import CancelReport, CancelState
 from signalbox_controller.cancelling.proof import Proof
 from signalbox_controller.cancelling.wording import WorkerAnswer, detail_of
@@ -24,11 +24,11 @@ OUTLIVED = Proof([], [Proc(9, 1)])
 @pytest.mark.parametrize(
     ("pool", "result", "said", "proof", "words"),
     [
-        ("prefork", "dead", report("dead", pid=7), None, ""),
-        ("prefork", "dead", report("dead", pid=7), LEFT, "1 processes that it had left behind were ended with it."),
+        ("prefork", "cancelled", report("dead", pid=7), None, ""),
+        ("prefork", "cancelled", report("dead", pid=7), LEFT, "1 processes that it had left behind were ended"),
         (
             "gevent",
-            "dead",
+            "cancelled",
             report("dead", shared=True, detail="Programs run on (pid 5)."),
             None,
             "Programs run on (pid 5).",
@@ -36,8 +36,8 @@ OUTLIVED = Proof([], [Proc(9, 1)])
         ("prefork", "alive", report("alive", pid=7), None, "Pid 7 of w outlived KILL."),
         ("prefork", "alive", report("dead", pid=7), OUTLIVED, "Pid 9 of w outlived KILL."),
         ("gevent", "alive", report("alive", shared=True), None, "only stopping the whole process ends it"),
-        ("prefork", "silent", None, None, "w did not answer in time."),
-        ("eventlet", "silent", None, None, "a task that never waits keeps all else from running"),
+        ("prefork", "unproven", None, None, "w did not answer in time."),
+        ("eventlet", "unproven", None, None, "a task that never waits keeps all else from running"),
         ("threads", "unsupported", None, None, "The pool of w (threads) cannot end a single task."),
         ("solo", "finished", report("finished", status="completed"), None, "It ended by itself (completed)."),
         ("prefork", "finished", None, None, "It ended by itself (how is not known)."),
@@ -45,7 +45,7 @@ OUTLIVED = Proof([], [Proc(9, 1)])
     ],
 )
 def test_it_is_said_in_words(
-    pool: str, result: CancelResult, said: CancelReport | None, proof: Proof | None, words: str
+    pool: str, result: Verdict, said: CancelReport | None, proof: Proof | None, words: str
 ) -> None:
     told = detail_of(WorkerAnswer("w", pool, result, said, proof))
     assert (words in told) if words else (told == "")

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from signalbox.messages.receipts import Verdict
-from signalbox_controller.agents.cancel_request import CancelResult
+from signalbox.messages.verdicts import Verdict
 from signalbox_controller.cancelling.verdict import combine
 
 
@@ -14,25 +13,25 @@ from signalbox_controller.cancelling.verdict import combine
     [
         ([], "unknown"),
         (["unknown", "unknown"], "unknown"),
-        (["unknown", "dead"], "cancelled"),
+        (["unknown", "cancelled"], "cancelled"),
         (["unknown", "dropped"], "dropped"),
         (["unknown", "finished"], "finished"),
         (["unsupported", "unknown"], "unsupported"),
         (["alive"], "alive"),
         # A worker that says nothing may be the one that runs it …
-        (["unknown", "silent"], "unproven"),
-        (["silent"], "unproven"),
+        (["unknown", "unproven"], "unproven"),
+        (["unproven"], "unproven"),
         # … unless another one has settled the question.
-        (["dead", "silent"], "cancelled"),
-        (["dropped", "silent"], "dropped"),
-        (["finished", "silent"], "finished"),
+        (["cancelled", "unproven"], "cancelled"),
+        (["dropped", "unproven"], "dropped"),
+        (["finished", "unproven"], "finished"),
         # Delivered twice: the worse news is the true one.
-        (["dead", "alive"], "alive"),
-        (["dead", "unsupported"], "unsupported"),
-        (["finished", "dead"], "cancelled"),
-        (["dropped", "dead"], "cancelled"),
+        (["cancelled", "alive"], "alive"),
+        (["cancelled", "unsupported"], "unsupported"),
+        (["finished", "cancelled"], "cancelled"),
+        (["dropped", "cancelled"], "cancelled"),
     ],
 )
-def test_the_gravest_finding_is_the_hosts_verdict(results: Sequence[CancelResult], verdict: Verdict) -> None:
+def test_the_gravest_finding_is_the_hosts_verdict(results: Sequence[Verdict], verdict: Verdict) -> None:
     assert combine(results) == verdict
     assert combine(list(reversed(results))) == verdict

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from signalbox_cli.guests import folder, how_to_join, strangers
+from signalbox_cli.commands.guests import folder, how_to_join, strangers
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 
 from signalbox.messages.commands import AnyCommand, CancelTask, CancelTasks, StartProcesses, StopProcesses
 from signalbox.messages.events import CommandDone, CommandRefused
-from signalbox.messages.receipts import TaskVerdict, Verdict
+from signalbox.messages.receipts import TaskVerdict
+from signalbox.messages.verdicts import Verdict
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.commands import audit, audit_forged
 from signalbox_reconciler.fold.conclusion import (

@@ -6,9 +6,8 @@ from redis.asyncio import Redis
 
 from signalbox.bus import names
 from signalbox.bus.consumer import Entry
-from signalbox.bus.signing import verify
 from signalbox.errors import BadSignature
-from signalbox.messages.codec import decode_command
+from signalbox.messages.codec import decode_command, verify
 from signalbox.postgres.pool import Connection, Database
 from signalbox_reconciler.feed import Feed, Publication, Writer
 from signalbox_reconciler.fold.commands import CommandRow, audit, audit_forged

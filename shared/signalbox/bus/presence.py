@@ -8,8 +8,15 @@ from redis.asyncio import Redis
 from signalbox.bus import names
 from signalbox.bus.connection import speaking
 
-#: Seconds after its last sign of life for which a controller counts as present.
-PRESENCE_TTL = 6.0
+#: Seconds between two heartbeats of a host.
+HEARTBEAT = 2.0
+#: Seconds after its last heartbeat for which a controller counts as present.
+PRESENCE_TTL = 3 * HEARTBEAT
+#: Seconds after the last heartbeat in the record at which the reconciler calls a host unknown: with a round of its
+#: sweep less than ten seconds.
+SILENCE = 4 * HEARTBEAT
+#: Seconds after it at which the api does so by itself: the reconciler may be what is silent.
+SILENCE_SHOWN = 5 * HEARTBEAT
 #: Seconds for which a host is still known of which nothing is heard: a week.
 KNOWN_FOR = 7 * 86400.0
 

@@ -10,8 +10,7 @@ from redis.typing import EncodableT, FieldT
 
 from signalbox.bus import names
 from signalbox.bus.connection import speaking
-from signalbox.bus.signing import sign
-from signalbox.messages.codec import encode
+from signalbox.messages.codec import encode, sign
 from signalbox.messages.commands import Command
 from signalbox.messages.events import Event
 from signalbox.messages.receipts import Receipt

@@ -8,8 +8,7 @@ from typing import Literal, Self
 from signalbox.bus.connection import connect
 from signalbox.client.bulk import Progress
 from signalbox.client.core import Commander, Issuer
-from signalbox.client.outcome import succeed_or_raise
-from signalbox.client.results import BulkResult, CancelResult, ProcessesResult
+from signalbox.client.results import BulkResult, CancelResult, ProcessesResult, succeed_or_raise
 from signalbox.settings import Settings
 
 

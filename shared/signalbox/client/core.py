@@ -14,19 +14,18 @@ from signalbox.bus.connection import speaking
 from signalbox.bus.presence import RollCall, present, roll_call
 from signalbox.bus.publisher import COMMANDS_LENGTH, publish_command
 from signalbox.bus.receipts import Receipts
-from signalbox.bus.signing import sign
 from signalbox.client.bulk import Bulk, Progress
-from signalbox.client.conclusion import together
-from signalbox.client.hearing import Hearing, Patience
+from signalbox.client.receipts import Collected, Patience
 from signalbox.client.results import BulkResult, CancelResult, ProcessesResult
 from signalbox.errors import UnknownHost
 from signalbox.messages.base import utc_now
-from signalbox.messages.codec import encode
+from signalbox.messages.codec import encode, sign
 from signalbox.messages.commands import CancelTask, CancelTasks, RestartProcesses, StartProcesses, StopProcesses
+from signalbox.messages.verdicts import worst_of_processes
 
 #: Seconds after which a command that nobody carried out is refused.
 COMMAND_TTL = 60.0
-#: Seconds for hosts of which nothing is heard to answer all the same: they may only have lost sight of Redis.
+#: Seconds for hosts that are not present to answer all the same: they may only have lost sight of Redis.
 BLINK = 3.0
 #: What is not yet so everywhere while a host that was asked is away.
 _UNPROVEN_ALONE = frozenset({"stopped", "started", "unknown"})
@@ -86,12 +85,12 @@ class Commander:
     ) -> CancelResult:
         """Cancel a task and wait up to `wait` seconds for the proof, then up to `record_wait` for the record.
 
-        A second cancel of a task joins the one that is under way and hears the same answers.
+        A second cancel of a task joins the one that is under way and gets the same answers.
         """
         command = CancelTask(**_heading(issuer), task_id=task_id, grace=grace)
         command_id, hosts = await self._publish_once(command)
-        heard = await self._hear(command_id, hosts, Patience(wait, record_wait))
-        result = _cancel_result(task_id, command_id, heard)
+        collected = await self._collect(command_id, hosts, Patience(wait, record_wait))
+        result = _cancel_result(task_id, command_id, collected)
         if result.verdict is not None and not result.verified:
             async with speaking():
                 await self._redis.eval(_GIVE_UP, 1, names.cancelling(task_id), command_id)
@@ -117,7 +116,7 @@ class Commander:
             grace: seconds from TERM to KILL; none means what each worker's configuration says.
             wait: seconds for all hosts to answer.
             record_wait: seconds for the record, once they have.
-            on_progress: is told how many of how many are done, a few times a second.
+            on_progress: is called with how many of how many are done, a few times a second.
         """
         bulk = Bulk(task_ids, on_progress)
         if not bulk.parts:
@@ -130,11 +129,11 @@ class Commander:
             await publish_command(self._redis, self._key, command)
         wait = wait if hosts else min(wait, BLINK)
         patience = Patience(wait, record_wait, stragglers=wait)
-        hearings = [
-            self._hear(command.command_id, hosts, patience, bulk.following(part))
+        collected = [
+            self._collect(command.command_id, hosts, patience, bulk.following(part))
             for part, command in enumerate(commands)
         ]
-        return bulk.result([command.command_id for command in commands], await asyncio.gather(*hearings))
+        return bulk.result([command.command_id for command in commands], await asyncio.gather(*collected))
 
     async def stop(
         self,
@@ -153,7 +152,7 @@ class Commander:
         With `redeliver`, tasks that are acknowledged late and do not finish in time go back to their queue.
 
         Raises:
-            UnknownHost: nobody has heard of one of the hosts; nothing was done.
+            UnknownHost: one of the hosts is not known; nothing was done.
         """
         command = StopProcesses(
             **_heading(issuer),
@@ -177,7 +176,7 @@ class Commander:
         """Start workers and beat; empty targets mean all that are configured. Durations are in seconds.
 
         Raises:
-            UnknownHost: nobody has heard of one of the hosts; nothing was done.
+            UnknownHost: one of the hosts is not known; nothing was done.
         """
         command = StartProcesses(**_heading(issuer), hosts=tuple(hosts), processes=tuple(processes))
         return await self._steer(command, wait, record_wait)
@@ -213,8 +212,10 @@ class Commander:
         await publish_command(self._redis, self._key, command)
         listening = asked & hosts.present
         wait = wait if listening or not asked else min(wait, BLINK)
-        heard = await self._hear(command.command_id, listening or asked, Patience(wait, record_wait, stragglers=wait))
-        return _processes_result(command.command_id, heard, asked, hosts.away)
+        collected = await self._collect(
+            command.command_id, listening or asked, Patience(wait, record_wait, stragglers=wait)
+        )
+        return _processes_result(command.command_id, collected, asked, hosts.away)
 
     async def _publish_once(self, command: CancelTask) -> tuple[str, frozenset[str]]:
         data = encode(command)
@@ -227,20 +228,20 @@ class Commander:
             )
         return cast("bytes", holder).decode(), hosts
 
-    async def _hear(
+    async def _collect(
         self,
         command_id: str,
         hosts: frozenset[str],
         patience: Patience,
-        follow: Callable[[Hearing], None] = lambda _hearing: None,
-    ) -> Hearing:
+        follow: Callable[[Collected], None] = lambda _collected: None,
+    ) -> Collected:
         clock = asyncio.get_running_loop().time
-        given, heard, receipts = clock(), Hearing(hosts), Receipts(self._redis, command_id)
-        while (left := heard.ends_at(patience) - (clock() - given)) > 0:
+        given, collected, receipts = clock(), Collected(hosts), Receipts(self._redis, command_id)
+        while (left := collected.ends_at(patience) - (clock() - given)) > 0:
             for receipt in await receipts.next(left):
-                heard.note(receipt, clock() - given)
-            follow(heard)
-        return heard
+                collected.note(receipt, clock() - given)
+            follow(collected)
+        return collected
 
 
 def _heading(issuer: Issuer) -> _Heading:
@@ -255,16 +256,16 @@ def _heading(issuer: Issuer) -> _Heading:
     )
 
 
-def _cancel_result(task_id: str, command_id: str, heard: Hearing) -> CancelResult:
-    answer = heard.answer
+def _cancel_result(task_id: str, command_id: str, collected: Collected) -> CancelResult:
+    answer = collected.answer
     return CancelResult(
         task_id=task_id,
         command_id=command_id,
         verdict=answer.verdict if answer else None,
         detail=answer.detail if answer else "",
-        task_name=next((a.task_name for a in heard.answers.values() if a.task_name), ""),
-        recorded=heard.all_recorded,
-        silent=heard.silent,
+        task_name=next((a.task_name for a in collected.answers.values() if a.task_name), ""),
+        recorded=collected.all_recorded,
+        silent=collected.silent,
     )
 
 
@@ -277,22 +278,24 @@ def _asked(chosen: Sequence[str], hosts: RollCall) -> frozenset[str]:
     return frozenset(chosen) or hosts.known
 
 
-def _refusals(heard: Hearing) -> str:
-    refused = sorted((host, a.detail) for host, a in heard.answers.items() if a.verdict == "refused")
+def _refusals(collected: Collected) -> str:
+    refused = sorted((host, a.detail) for host, a in collected.answers.items() if a.verdict == "refused")
     return "; ".join(f"{host} refused: {why}" for host, why in refused)
 
 
-def _processes_result(command_id: str, heard: Hearing, asked: frozenset[str], away: frozenset[str]) -> ProcessesResult:
-    answer = heard.answer if heard.complete else None
-    verdict = together([a.verdict for a in heard.answers.values()]) if answer else None
-    silent = asked - heard.answers.keys()
+def _processes_result(
+    command_id: str, collected: Collected, asked: frozenset[str], away: frozenset[str]
+) -> ProcessesResult:
+    answer = collected.answer if collected.complete else None
+    verdict = worst_of_processes([a.verdict for a in collected.answers.values()]) if answer else None
+    silent = asked - collected.answers.keys()
     return ProcessesResult(
         command_id=command_id,
         verdict=None if silent and verdict in _UNPROVEN_ALONE else verdict,
-        detail=(answer.detail if verdict == answer.verdict else _refusals(heard)) if answer else "",
-        processes=tuple(report for a in heard.answers.values() for report in a.processes),
-        tasks_killed=sum(a.tasks_killed for a in heard.answers.values()),
-        recorded=heard.all_recorded,
+        detail=(answer.detail if verdict == answer.verdict else _refusals(collected)) if answer else "",
+        processes=tuple(report for a in collected.answers.values() for report in a.processes),
+        tasks_killed=sum(a.tasks_killed for a in collected.answers.values()),
+        recorded=collected.all_recorded,
         silent=silent,
         away=silent & away,
     )

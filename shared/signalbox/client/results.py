@@ -1,10 +1,12 @@
-"""What came of a command, as its caller sees it."""
+"""The results of commands, as their caller sees them; a cancel that did not succeed becomes an error."""
 
 from collections import Counter
 
 import msgspec
 
-from signalbox.messages.receipts import CANCELLED, ProcessReport, TaskVerdict, Verdict
+from signalbox.errors import NotProven
+from signalbox.messages.receipts import ProcessReport, TaskVerdict
+from signalbox.messages.verdicts import CANCELLED, MEANING, Verdict
 
 
 class CancelResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,3 +67,29 @@ class ProcessesResult(msgspec.Struct, frozen=True, kw_only=True):
     silent: frozenset[str] = frozenset()
     #: Those of them of which nothing is heard: they may do it until the command expires, and refuse it later.
     away: frozenset[str] = frozenset()
+
+
+def succeed_or_raise(result: CancelResult) -> CancelResult:
+    """The result of a proven cancel; anything else as the error that it is.
+
+    Raises:
+        UnknownTask: no worker knows the task; all of them will refuse it should it arrive.
+        TaskAlreadyFinished: it ended by itself.
+        CannotCancel: its pool cannot kill a single task.
+        StillAlive: it outlived SIGKILL.
+        NotProven: no proof came within the wait; the cancel may still succeed.
+    """
+    if result.verified:
+        return result
+    error = MEANING[result.verdict].error if result.verdict else None
+    if error is not None:
+        raise error(f"task {result.task_id}: {result.detail or result.verdict}")
+    raise NotProven(f"task {result.task_id}: {_why_unproven(result)}; the cancel is still under way")
+
+
+def _why_unproven(result: CancelResult) -> str:
+    if result.detail:
+        return result.detail
+    if result.silent:
+        return f"no answer yet from {', '.join(sorted(result.silent))}"
+    return "no controller has answered; is one running?"

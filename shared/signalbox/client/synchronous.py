@@ -1,24 +1,40 @@
-"""The client of other services, for code that does not await."""
+"""The client of other services, for code that does not await: the methods of AsyncClient, each run to its end."""
 
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
+from functools import wraps
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from signalbox.client.asynchronous import AsyncClient
-from signalbox.client.bulk import Progress
-from signalbox.client.results import BulkResult, CancelResult, ProcessesResult
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
+def _waiting(
+    method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate["Client", P], T]:
+    """The same method, with its signature and docstring, as one that blocks until its result is there."""
+
+    @wraps(method)
+    def call(self: "Client", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.run(method(self.awaited, *args, **kwargs))
+
+    return call
+
+
 class Client:
-    """AsyncClient with an event loop of its own, in a thread: usable from any code, also inside another loop."""
+    """AsyncClient with an event loop of its own, in a thread: usable from any code, also inside another loop.
+
+    `on_progress` of `cancel_many` is called in that thread.
+    """
 
     def __init__(self, client: AsyncClient) -> None:
-        self._client = client
+        #: What carries out each method.
+        self.awaited = client
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="signalbox-client", daemon=True)
         self._thread.start()
@@ -40,82 +56,17 @@ class Client:
         """Give the connections back and end the thread; a second call does nothing."""
         if self._loop.is_closed():
             return
-        self._wait(self._client.close())
+        self.run(self.awaited.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5.0)
         self._loop.close()
 
-    def cancel(self, task_id: str, *, reason: str = "", wait: float = 10.0, grace: float | None = None) -> CancelResult:
-        """As AsyncClient.cancel."""
-        return self._wait(self._client.cancel(task_id, reason=reason, wait=wait, grace=grace))
-
-    def cancel_many(
-        self,
-        task_ids: Sequence[str],
-        *,
-        reason: str = "",
-        wait: float = 30.0,
-        grace: float | None = None,
-        on_progress: Progress | None = None,
-    ) -> BulkResult:
-        """As AsyncClient.cancel_many; `on_progress` is called in the client's own thread."""
-        return self._wait(
-            self._client.cancel_many(task_ids, reason=reason, wait=wait, grace=grace, on_progress=on_progress)
-        )
-
-    def stop(
-        self,
-        *,
-        hosts: Sequence[str] = (),
-        processes: Sequence[str] = (),
-        mode: Literal["graceful", "immediate"] = "graceful",
-        timeout: float | None = None,
-        redeliver: bool = False,
-        reason: str = "",
-        wait: float = 60.0,
-    ) -> ProcessesResult:
-        """As AsyncClient.stop."""
-        return self._wait(
-            self._client.stop(
-                hosts=hosts,
-                processes=processes,
-                mode=mode,
-                timeout=timeout,
-                redeliver=redeliver,
-                reason=reason,
-                wait=wait,
-            )
-        )
-
-    def start(
-        self, *, hosts: Sequence[str] = (), processes: Sequence[str] = (), reason: str = "", wait: float = 60.0
-    ) -> ProcessesResult:
-        """As AsyncClient.start."""
-        return self._wait(self._client.start(hosts=hosts, processes=processes, reason=reason, wait=wait))
-
-    def restart(
-        self,
-        *,
-        hosts: Sequence[str] = (),
-        processes: Sequence[str] = (),
-        mode: Literal["graceful", "immediate"] = "graceful",
-        timeout: float | None = None,
-        redeliver: bool = False,
-        reason: str = "",
-        wait: float = 600.0,
-    ) -> ProcessesResult:
-        """As AsyncClient.restart."""
-        return self._wait(
-            self._client.restart(
-                hosts=hosts,
-                processes=processes,
-                mode=mode,
-                timeout=timeout,
-                redeliver=redeliver,
-                reason=reason,
-                wait=wait,
-            )
-        )
-
-    def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Await a coroutine in the client's own loop, and return its result."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    cancel = _waiting(AsyncClient.cancel)
+    cancel_many = _waiting(AsyncClient.cancel_many)
+    stop = _waiting(AsyncClient.stop)
+    start = _waiting(AsyncClient.start)
+    restart = _waiting(AsyncClient.restart)

@@ -4,9 +4,11 @@ A request is a command as it goes over the bus, unsigned, or `ShowStatus`. Who m
 its file mode, and the user id that the kernel gives for the other end. The controller fills in who asked.
 """
 
+from collections.abc import Callable
+
 import msgspec
 
-from signalbox.errors import UnreadableMessage
+from signalbox.lines import encode_line, reader
 from signalbox.messages.base import Message
 from signalbox.messages.commands import AnyCommand
 from signalbox.messages.events import HostSeen
@@ -31,35 +33,11 @@ class NotDone(Message, frozen=True, kw_only=True):
 Request = AnyCommand | ShowStatus
 Reply = Answered | HostSeen | NotDone
 
-_encoder = msgspec.json.Encoder()
-_requests: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
-_replies: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
+#: Each takes a line and raises UnreadableMessage when it is something else.
+decode_request: Callable[[bytes], Request] = reader(msgspec.json.Decoder(Request))
+decode_reply: Callable[[bytes], Reply] = reader(msgspec.json.Decoder(Reply))
 
 
 def encode(message: Request | Reply) -> bytes:
     """The wire form, with its newline."""
-    return _encoder.encode(message) + b"\n"
-
-
-def decode_request(line: bytes) -> Request:
-    """What somebody asks for.
-
-    Raises:
-        UnreadableMessage: not a request.
-    """
-    try:
-        return _requests.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableMessage(f"{error} in {line[:200]!r}") from error
-
-
-def decode_reply(line: bytes) -> Reply:
-    """What the controller answers.
-
-    Raises:
-        UnreadableMessage: not an answer.
-    """
-    try:
-        return _replies.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableMessage(f"{error} in {line[:200]!r}") from error
+    return encode_line(message)

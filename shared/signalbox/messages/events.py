@@ -2,7 +2,8 @@
 
 from signalbox.messages.base import Certainty, Message, Moment, Outcome, ProcessKind, ProcessState
 from signalbox.messages.commands import AnyCommand
-from signalbox.messages.receipts import ProcessReport, TaskVerdict, Verdict
+from signalbox.messages.receipts import ProcessReport, TaskVerdict
+from signalbox.messages.verdicts import CANCELLED_ERROR, Verdict
 
 
 class Event(Message, frozen=True, kw_only=True):
@@ -123,7 +124,7 @@ class TaskCancelled(TaskEvent, frozen=True, kw_only=True):
     started_at: Moment | None = None
     #: Every process that was ended with it.
     killed: tuple[int, ...] = ()
-    error: str = "Task cancelled manually"
+    error: str = CANCELLED_ERROR
 
 
 class EventsLost(Event, frozen=True, kw_only=True):

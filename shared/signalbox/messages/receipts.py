@@ -4,29 +4,10 @@ A proof reaches the caller through its receipt even while PostgreSQL is down; `R
 the record has it too.
 """
 
-from typing import Literal
-
 import msgspec
 
 from signalbox.messages.base import Message, Moment, ProcessKind, ProcessState
-
-#: What a host can say of a command.
-Verdict = Literal[
-    "cancelled",  # was running; it and its descendants were seen dead
-    "dropped",  # was waiting; it will not run
-    "finished",  # ended by itself before the signal
-    "unknown",  # not here; will be refused should it arrive
-    "unsupported",  # this pool cannot kill one task
-    "alive",  # outlived KILL
-    "unproven",  # the worker did not answer in time
-    "stopped",  # the processes are gone
-    "started",  # the processes consume; the answer to a restart, too
-    "incomplete",  # some processes are not as asked
-    "refused",  # expired, unsigned or replayed
-]
-
-#: Verdicts that say: the task no longer runs, because we ended it.
-CANCELLED: frozenset[str] = frozenset({"cancelled", "dropped"})
+from signalbox.messages.verdicts import Verdict
 
 
 class ProcessReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,39 +7,19 @@ from typing import Literal
 import msgspec
 
 from signalbox.client.results import CancelResult
+from signalbox.messages.verdicts import AnswerStatus, CancelVerdict, counted
 from signalbox_api.answers import decisions
 from signalbox_api.answers.bodies import TasksFilter
 from signalbox_api.answers.decisions import Case, Decision
 from signalbox_api.record.views import Match, Matches
 
 #: What came of one task.
-BulkOutcome = Literal[
-    "cancelled",  # it ran; it and its descendants were seen dead
-    "dropped",  # it was waiting; it will not run
-    "finished",  # it ended by itself
-    "unknown",  # nobody knows it; it will be refused should it arrive
-    "unsupported",  # its pool cannot kill one task
-    "alive",  # it outlived KILL
-    "unproven",  # no proof has come yet
-    "refused",  # a controller would not do it
-    "invalid",  # not a task id
-]
+BulkOutcome = Literal[CancelVerdict, "invalid"]  # the latter is not a task id
 
 #: Tasks that a dry run shows.
 SAMPLE = 10
-#: In the order in which a sentence tells of them: of one task, and of several.
-_WORDS: dict[BulkOutcome, tuple[str, str]] = {
-    "finished": ("had already finished", "had already finished"),
-    "unproven": ("is not proven to be over yet", "are not proven to be over yet"),
-    "alive": ("outlived SIGKILL", "outlived SIGKILL"),
-    "unsupported": ("runs in a pool that cannot end a single task", "run in pools that cannot end a single task"),
-    "unknown": (
-        "is known to nobody, and refused should it arrive",
-        "are known to nobody, and refused should they arrive",
-    ),
-    "refused": ("was refused by a controller", "were refused by a controller"),
-    "invalid": ("is not a task id", "are not task ids"),
-}
+#: In the order of a sentence.
+_NOT_CANCELLED: tuple[CancelVerdict, ...] = ("finished", "unproven", "alive", "unsupported", "unknown", "refused")
 #: With these alone everything is as the caller wants it: nothing of it runs.
 _WELL: frozenset[BulkOutcome] = frozenset({"cancelled", "dropped", "finished"})
 
@@ -58,7 +38,7 @@ class BulkAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a cancel of many tasks."""
 
     #: `success`: none of them runs, nor will. `accepted`: of some that is not proven yet. `error`: some were not ended.
-    status: Literal["success", "accepted", "error"]
+    status: AnswerStatus
     message: str
     command_ids: Sequence[str]
     counts: dict[BulkOutcome, int]
@@ -107,24 +87,7 @@ def no_task_id(text: str) -> BulkTask:
 
 def _task(case: Case, decision: Decision, result: CancelResult | None) -> BulkTask:
     name = case.task.name if case.task else result.task_name if result else ""
-    outcome = _outcome(case, decision, result)
-    return BulkTask(task_id=case.task_id, name=name, outcome=outcome, message=decision.answer.message)
-
-
-def _outcome(case: Case, decision: Decision, result: CancelResult | None) -> BulkOutcome:
-    verdict = result.verdict if result else None
-    match decision.http:
-        case 200:
-            ran = verdict == "cancelled" or (case.task is not None and case.task.started_at is not None)
-            return "cancelled" if ran else "dropped"
-        case 202:
-            return "unproven"
-        case 404:
-            return "unknown"
-        case 409:
-            return "unsupported" if verdict == "unsupported" else "finished"
-        case _:
-            return "refused" if verdict == "refused" else "alive"
+    return BulkTask(task_id=case.task_id, name=name, outcome=decision.outcome, message=decision.answer.message)
 
 
 def answer(
@@ -132,7 +95,7 @@ def answer(
 ) -> tuple[int, BulkAnswer]:
     """The HTTP status and the answer; `matched` is None where the caller named the tasks."""
     counts: Counter[BulkOutcome] = Counter(task.outcome for task in tasks)
-    status: Literal["success", "accepted", "error"] = "error"
+    status: AnswerStatus = "error"
     if counts["unproven"]:
         status = "accepted"
     elif set(counts) <= _WELL:
@@ -157,9 +120,9 @@ def _sentence(tasks: Sequence[BulkTask], counts: Counter[BulkOutcome], matched: 
         parts = [f"{_all(total)} been {end}"]
     else:
         parts = [f"{done:,} of {_count(total)} {'has' if done == 1 else 'have'} been cancelled"]
-    for outcome, (one, several) in _WORDS.items():
-        if count := counts[outcome]:
-            parts.append(f"{count:,} {one if count == 1 else several}")
+    parts += [counted(count, outcome) for outcome in _NOT_CANCELLED if (count := counts[outcome])]
+    if invalid := counts["invalid"]:
+        parts.append(f"{invalid:,} {'is not a task id' if invalid == 1 else 'are not task ids'}")
     if matched is not None and matched > total:
         parts.append(f"{matched - total:,} more match: cancel again to go on with them")
     return "; ".join(parts)

@@ -3,12 +3,11 @@
 import re
 import uuid
 from collections.abc import Callable
-from typing import Literal
 
 import msgspec
 
 from signalbox.client.results import CancelResult
-from signalbox.messages.receipts import Verdict
+from signalbox.messages.verdicts import MEANING, AnswerStatus, CancelVerdict, Verdict
 from signalbox.messages.views import TaskView
 from signalbox_api.record.views import KnownTask
 
@@ -27,7 +26,7 @@ class CancelAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a cancel."""
 
     #: `success`: it does not run and never will. `accepted`: under way, not proven. `error`: it was not cancelled.
-    status: Literal["success", "accepted", "error"]
+    status: AnswerStatus
     message: str
     task_id: str
     command_id: str | None
@@ -42,10 +41,15 @@ class CancelAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """An answer with its HTTP status."""
+    """The outcome of a cancel, and the answer to its caller."""
 
-    http: int
+    outcome: CancelVerdict
     answer: CancelAnswer
+
+    @property
+    def http(self) -> int:
+        """The HTTP status."""
+        return MEANING[self.outcome].http_status
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,11 +95,11 @@ def from_record(case: Case) -> Decision | None:
 
 def from_hosts(case: Case, result: CancelResult) -> Decision:
     """The answer after the hosts were asked."""
-    decide = _BY_VERDICT.get(result.verdict, _unproven) if result.verdict else _unproven
+    decide = _DECIDE.get(result.verdict, _unproven) if result.verdict else _unproven
     return decide(case, result)
 
 
-def _ended(case: Case) -> Decision:
+def _ended(case: Case, verdict: Verdict | None = None) -> Decision:
     known = case.known
     if known is None:
         raise AssertionError("only a known task can be known to have ended")
@@ -106,12 +110,13 @@ def _ended(case: Case) -> Decision:
     if task.outcome == "cancelled":
         message = f"Task {task.name} has been cancelled and marked as failed"
         success = msgspec.structs.replace(answer, status="success", message=message, verified=task.confirmed)
-        return Decision(200, success)
+        ran = task.started_at is not None or verdict == "cancelled"
+        return Decision("cancelled" if ran else "dropped", success)
     how = f"completed at {task.finished_at:%Y-%m-%d %H:%M:%S} UTC"
     if task.status == "failed":
         how = f"failed: {task.error or task.outcome}"
     message = f"Task {task.name} already finished: {how}"
-    return Decision(409, msgspec.structs.replace(answer, message=message, command_id=None))
+    return Decision("finished", msgspec.structs.replace(answer, message=message, command_id=None))
 
 
 def _cancelled(case: Case, result: CancelResult) -> Decision:
@@ -121,7 +126,8 @@ def _cancelled(case: Case, result: CancelResult) -> Decision:
         end = "it no longer runs" if result.verdict == "cancelled" else "it will not run"
         when = "follow shortly" if case.record_up else "follow when the database is back"
         message = f"{title} has been cancelled; {end}. The record will {when}"
-    return Decision(200, _answer(result, "success", message, verified=True))
+    ran = result.verdict == "cancelled" or (case.task is not None and case.task.started_at is not None)
+    return _decision("cancelled" if ran else "dropped", result, message)
 
 
 def _nobody_has_it(case: Case, result: CancelResult) -> Decision:
@@ -130,17 +136,18 @@ def _nobody_has_it(case: Case, result: CancelResult) -> Decision:
     refusal = _refusal(case)
     if not case.record_up:
         words = f"No connected worker knows task {case.task_id}, and the record cannot be asked now; {refusal}"
-        return Decision(202, _answer(result, "accepted", words))
+        return _decision("unproven", result, words)
     if task is None:
-        return _error(404, result, f"No task {case.task_id} is known, neither to the record nor to a worker; {refusal}")
+        words = f"No task {case.task_id} is known, neither to the record nor to a worker; {refusal}"
+        return _decision("unknown", result, words)
     if task.finished_at:
-        return _ended(case)
+        return _ended(case, result.verdict)
     if reason := _out_of_reach(case, task):
-        return Decision(202, _answer(result, "accepted", f"Task {task.name} is {reason}"))
+        return _decision("unproven", result, f"Task {task.name} is {reason}")
     if task.status == "pending":
         return _cancelled(case, msgspec.structs.replace(result, verdict="dropped", recorded=False))
     words = f"No worker has task {task.name} any more, although the record shows it as running; the record will follow"
-    return Decision(202, _answer(result, "accepted", words))
+    return _decision("unproven", result, words)
 
 
 def _out_of_reach(case: Case, task: TaskView) -> str:
@@ -155,20 +162,21 @@ def _out_of_reach(case: Case, task: TaskView) -> str:
 
 def _finished(case: Case, result: CancelResult) -> Decision:
     if case.task and case.task.finished_at:
-        return _ended(case)
-    return _error(409, result, f"{_title(case, result)} already finished: {result.detail or 'it ended by itself'}")
+        return _ended(case, result.verdict)
+    words = f"{_title(case, result)} already finished: {result.detail or 'it ended by itself'}"
+    return _decision("finished", result, words)
 
 
 def _unsupported(case: Case, result: CancelResult) -> Decision:
     why = (result.detail or "its pool cannot kill a single task").rstrip(".")
     words = f"{_title(case, result)} cannot be cancelled: {why}. Stop its process instead"
-    return _offering(case, _error(409, result, words))
+    return _offering(case, _decision("unsupported", result, words))
 
 
 def _alive(case: Case, result: CancelResult) -> Decision:
     why = (result.detail or "its process is stuck").rstrip(".")
     words = f"{_title(case, result)} was not ended and still runs: {why}. Look at its process, or stop it"
-    return _offering(case, _error(502, result, words))
+    return _offering(case, _decision("alive", result, words))
 
 
 def _offering(case: Case, decision: Decision) -> Decision:
@@ -182,15 +190,16 @@ def _offering(case: Case, decision: Decision) -> Decision:
 
 
 def _refused(case: Case, result: CancelResult) -> Decision:
-    return _error(502, result, f"A controller refused to cancel {_title(case, result, 'task')}: {result.detail}")
+    words = f"A controller refused to cancel {_title(case, result, 'task')}: {result.detail}"
+    return _decision("refused", result, words)
 
 
 def _unproven(case: Case, result: CancelResult) -> Decision:
     if case.task and case.task.finished_at:
-        return _ended(case)
+        return _ended(case, result.verdict)
     if result.verdict is None and not result.silent and case.record_up and case.task is None:
         words = f"No controller is connected, and the record knows no task {case.task_id}; {_refusal(case)}"
-        return Decision(202, _answer(result, "accepted", words))
+        return _decision("unproven", result, words)
     if result.silent:
         why = f"no answer has come yet from {', '.join(sorted(result.silent))}"
     elif result.verdict is None:
@@ -198,7 +207,7 @@ def _unproven(case: Case, result: CancelResult) -> Decision:
     else:
         why = result.detail or "the worker did not answer in time"
     words = f"The cancel of {_title(case, result, 'task')} is under way and not proven: {why}"
-    return Decision(202, _answer(result, "accepted", words))
+    return _decision("unproven", result, words)
 
 
 def _refusal(case: Case) -> str:
@@ -222,25 +231,21 @@ def _title(case: Case, result: CancelResult, word: str = "Task") -> str:
     return f"{word} {case.task.name if case.task else result.task_name or case.task_id}"
 
 
-def _error(http: int, result: CancelResult, message: str) -> Decision:
-    return Decision(http, _answer(result, "error", message))
-
-
-def _answer(
-    result: CancelResult, status: Literal["success", "accepted", "error"], message: str, *, verified: bool = False
-) -> CancelAnswer:
-    return CancelAnswer(
+def _decision(outcome: CancelVerdict, result: CancelResult, message: str) -> Decision:
+    status = MEANING[outcome].status
+    answer = CancelAnswer(
         status=status,
         message=message,
         task_id=result.task_id,
         command_id=result.command_id,
-        verified=verified,
+        verified=status == "success",
         recorded=result.recorded,
         detail=result.detail,
     )
+    return Decision(outcome, answer)
 
 
-_BY_VERDICT: dict[Verdict, Callable[[Case, CancelResult], Decision]] = {
+_DECIDE: dict[Verdict, Callable[[Case, CancelResult], Decision]] = {
     "cancelled": _cancelled,
     "dropped": _cancelled,
     "unknown": _nobody_has_it,

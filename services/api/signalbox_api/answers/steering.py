@@ -6,7 +6,8 @@ from typing import Literal
 import msgspec
 
 from signalbox.client.results import ProcessesResult
-from signalbox.messages.receipts import ProcessReport, Verdict
+from signalbox.messages.receipts import ProcessReport
+from signalbox.messages.verdicts import AnswerStatus, Verdict
 
 Verb = Literal["stop", "start", "restart"]
 
@@ -20,7 +21,7 @@ class ProcessesAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a stop, a start or a restart."""
 
     #: `success`: every process was seen to be as asked. `accepted`: under way. `error`: some are not as asked.
-    status: Literal["success", "accepted", "error"]
+    status: AnswerStatus
     message: str
     command_id: str
     verified: bool
@@ -96,9 +97,7 @@ def _in_words(process: ProcessReport) -> str:
     return f"{process.name}{place} is {process.state}" + (f" ({process.message})" if process.message else "")
 
 
-def _answer(
-    status: Literal["success", "accepted", "error"], message: str, result: ProcessesResult, *, verified: bool = False
-) -> ProcessesAnswer:
+def _answer(status: AnswerStatus, message: str, result: ProcessesResult, *, verified: bool = False) -> ProcessesAnswer:
     return ProcessesAnswer(
         status=status,
         message=message,

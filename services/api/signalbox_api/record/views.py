@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from signalbox.bus.presence import SILENCE_SHOWN
 from signalbox.messages.base import Outcome, Status
 from signalbox.messages.views import CommandView, HostView, LogView, ProcessView, TaskView, View
 from signalbox.postgres.pool import Connection
@@ -80,13 +81,11 @@ FROM tasks
 _UNFINISHED = "SELECT count(*) FROM tasks WHERE task_id = ANY($1::text[]) AND finished_at IS NULL"
 _LOGS = f"SELECT {_columns(LogView)} FROM task_logs WHERE task_id = $1 ORDER BY run LIMIT $2"  # noqa: S608
 _COMMANDS = f"SELECT {_columns(CommandView)} FROM commands"  # noqa: S608
-#: Seconds without a sign of life from a host, as far as the record has heard, after which nothing is sure there.
-SILENT = 10
-
 #: The reconciler doubts a silent host, too; but it may be what is silent, or be cut off from the bus itself.
 _HOSTS = f"""
 SELECT name, seen_at, CASE
-    WHEN state = 'online' AND heard_at < now() - interval '{SILENT} seconds' THEN 'unknown' ELSE state END AS state
+    WHEN state = 'online' AND heard_at < now() - interval '{SILENCE_SHOWN} seconds' THEN 'unknown'
+    ELSE state END AS state
 FROM hosts ORDER BY name LIMIT $1
 """  # noqa: S608
 _PROCESSES = f"SELECT {_columns(ProcessView)} FROM processes ORDER BY host, kind DESC, name LIMIT $1"  # noqa: S608

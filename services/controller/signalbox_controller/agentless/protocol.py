@@ -1,8 +1,10 @@
 """Protocol between the controller and a watch (`signalbox_agent.agentless.watch`): JSON, one object a line."""
 
+from collections.abc import Callable
+
 import msgspec
 
-from signalbox.errors import UnreadableMessage
+from signalbox.lines import encode_line, reader
 from signalbox_controller.agents.protocol import Numbered
 
 
@@ -63,22 +65,10 @@ class Revoked(_Line, frozen=True, kw_only=True):
 
 WatchLine = Numbered | Revoked
 
-_encoder = msgspec.json.Encoder()
-_lines: msgspec.json.Decoder[WatchLine] = msgspec.json.Decoder(WatchLine)
+#: Takes a line and raises UnreadableMessage when it is something else.
+decode: Callable[[bytes], WatchLine] = reader(msgspec.json.Decoder(WatchLine))
 
 
 def encode(line: WatchRequest | Ack | Agents | Revoke) -> bytes:
     """The wire form, with its newline."""
-    return _encoder.encode(line) + b"\n"
-
-
-def decode(line: bytes) -> WatchLine:
-    """A line of a watch.
-
-    Raises:
-        UnreadableMessage: not a line of this protocol.
-    """
-    try:
-        return _lines.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableMessage(f"{error} in {line[:200]!r}") from error
+    return encode_line(line)

@@ -3,18 +3,16 @@
 import asyncio
 import contextlib
 from collections.abc import Iterable
-from typing import Literal
 
 import msgspec
 
 from signalbox.messages.events import TaskCancelled
+from signalbox.messages.verdicts import Verdict
 from signalbox_agent.proc import Proc, identify, present
 from signalbox_controller.agents.protocol import Cancel, CancelReport
 from signalbox_controller.agents.running import Run
 from signalbox_controller.linux.procfs import ticks_now
 
-#: What the request came to.
-CancelResult = Literal["dead", "finished", "dropped", "unknown", "unsupported", "alive", "silent"]
 #: Pools that cannot end a single task.
 INDIVISIBLE = frozenset({"threads", "solo"})
 
@@ -40,7 +38,7 @@ class CancelRequest:
         self._asked_at = ticks_now()
         self._seen: dict[Proc, None] = {}
         self._spoken = asyncio.Event()
-        self.done: asyncio.Future[CancelResult] = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
 
     def heard(self, report: CancelReport) -> None:
         """Take in a report of the agent."""
@@ -50,7 +48,7 @@ class CancelRequest:
             if report.pid is not None and (self._child is None or self._child.pid != report.pid):
                 self._child = identify(report.pid)
         else:
-            self.settle(report.state)
+            self.settle("cancelled" if report.state == "dead" else report.state)
 
     def keep(self, held: Held) -> bool:
         """Keep a proof back; answer whether it is the proof of this request."""
@@ -59,20 +57,20 @@ class CancelRequest:
         self.held = held
         return True
 
-    def settle(self, result: CancelResult) -> None:
+    def settle(self, result: Verdict) -> None:
         """Set the result; a later one changes nothing."""
         self._spoken.set()
         if not self.done.done():
             self.done.set_result(result)
 
     @property
-    def result(self) -> CancelResult:
-        """The result, or `silent` while there is none."""
-        return self.done.result() if self.done.done() else "silent"
+    def result(self) -> Verdict:
+        """The result, or `unproven` while there is none."""
+        return self.done.result() if self.done.done() else "unproven"
 
-    def unanswered(self, pool: str) -> CancelResult:
+    def unanswered(self, pool: str) -> Verdict:
         """The result while the agent reports nothing, as when a task keeps its worker's process to itself."""
-        return "unsupported" if self.run is not None and pool in INDIVISIBLE else "silent"
+        return "unsupported" if self.run is not None and pool in INDIVISIBLE else "unproven"
 
     def child(self) -> Proc | None:
         """The task's process if it is still there; None when it is gone, or when it was the worker's own.

@@ -3,12 +3,13 @@
 The agent's side has no msgspec and no types; the two are held together by the integration tests.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
 import msgspec
 
-from signalbox.errors import UnreadableMessage
+from signalbox.lines import encode_line, reader
 from signalbox.messages.base import ProcessKind
 from signalbox.messages.events import AnyTaskEvent
 
@@ -209,35 +210,11 @@ class Ping(_Line, frozen=True, kw_only=True):
 
 ControllerLine = Welcome | Ack | Cancel | Refuse | Stop | Lease | Claimed | Ping
 
-_encoder = msgspec.json.Encoder()
-_lines: msgspec.json.Decoder[AgentLine] = msgspec.json.Decoder(AgentLine)
-_events: msgspec.json.Decoder[AnyTaskEvent] = msgspec.json.Decoder(AnyTaskEvent)
+#: Each raises UnreadableMessage: `decode` for what is no line of this protocol, `decode_event` for what is no event.
+decode: Callable[[bytes], AgentLine] = reader(msgspec.json.Decoder(AgentLine))
+decode_event: Callable[[msgspec.Raw], AnyTaskEvent] = reader(msgspec.json.Decoder(AnyTaskEvent))
 
 
 def encode(line: ControllerLine) -> bytes:
     """The wire form, with its newline."""
-    return _encoder.encode(line) + b"\n"
-
-
-def decode(line: bytes) -> AgentLine:
-    """What an agent said.
-
-    Raises:
-        UnreadableMessage: not a line of this protocol.
-    """
-    try:
-        return _lines.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableMessage(f"{error} in {line[:200]!r}") from error
-
-
-def decode_event(data: msgspec.Raw) -> AnyTaskEvent:
-    """The task event of a numbered line.
-
-    Raises:
-        UnreadableMessage: not a task event.
-    """
-    try:
-        return _events.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableMessage(f"{error} in {bytes(data)[:200]!r}") from error
+    return encode_line(line)

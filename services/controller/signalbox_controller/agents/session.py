@@ -255,7 +255,7 @@ class Agent:
             run = self.runs.running.get(request.line.task_id)  # two may ask about the same one
             lost.pop(request.line.task_id, None)
             request.run = request.run or run
-            request.settle("dead" if run else "unknown")
+            request.settle("cancelled" if run else "unknown")
         self.runs.running.clear()
         self.answers = False
         self.close()

@@ -14,9 +14,8 @@ from redis.exceptions import RedisError
 
 from signalbox.bus.cancelled import LIMIT, Follower, remember, until
 from signalbox.bus.consumer import Consumer
-from signalbox.bus.signing import verify
 from signalbox.errors import BadSignature, BusUnavailable, UnreadableMessage
-from signalbox.messages.codec import decode_command
+from signalbox.messages.codec import decode_command, verify
 from signalbox.messages.commands import CancelTask, CancelTasks
 from signalbox.service import Backoff
 from signalbox_controller.state.journal import Journal

@@ -10,9 +10,10 @@ import signal
 
 import msgspec
 
+from signalbox.messages.verdicts import Verdict
 from signalbox_agent.child.slot import INTERRUPTED, OVER, RUNNING, Said
 from signalbox_agent.proc import Proc, descendants, ended, stat, variable
-from signalbox_controller.agents.cancel_request import CancelRequest, CancelResult
+from signalbox_controller.agents.cancel_request import CancelRequest
 from signalbox_controller.agents.running import Run
 from signalbox_controller.agents.slots import Mark, Slots
 from signalbox_controller.linux.signals import send
@@ -50,7 +51,7 @@ class Worker(msgspec.Struct, frozen=True):
 class Ended(msgspec.Struct, frozen=True):
     """The result of a cancel without the agent."""
 
-    result: CancelResult
+    result: Verdict
     #: The strongest signal that was sent.
     signal: str = "TERM"
     #: How the task had ended by itself.
@@ -58,7 +59,7 @@ class Ended(msgspec.Struct, frozen=True):
 
     def words(self, name: str) -> str:
         """The sentence for the answer; `name` is the worker's."""
-        if self.result == "dead":
+        if self.result == "cancelled":
             return f"{name} did not answer; the process of the task was ended without it."
         return f"It ended by itself ({self.status or 'how is not known'}); {name} did not answer."
 
@@ -91,7 +92,7 @@ class CancelWithoutAgent:
         """End it, and note its descendants in the request; None when the child is not ours, or time ran out."""
         while self._clock() < deadline and not self._request.done.done():
             if ended(self._child):
-                return Ended("dead", self._signal) if self._signal else None
+                return Ended("cancelled", self._signal) if self._signal else None
             if not self._ours():
                 return None
             report = self._report()

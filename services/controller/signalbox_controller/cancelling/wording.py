@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from signalbox_controller.agents.cancel_request import CancelResult
+from signalbox.messages.verdicts import Verdict
 from signalbox_controller.agents.protocol import CancelReport
 from signalbox_controller.cancelling.proof import Proof
 
@@ -17,7 +17,7 @@ class WorkerAnswer(NamedTuple):
     #: The worker's name, and that of its pool.
     name: str
     pool: str
-    result: CancelResult
+    result: Verdict
     report: CancelReport | None = None
     proof: Proof | None = None
 
@@ -36,7 +36,7 @@ def _alive(answer: WorkerAnswer) -> str:
     return f"Pid {', '.join(map(str, pids)) or 'unknown'} of {answer.name} outlived KILL."
 
 
-def _silent(answer: WorkerAnswer) -> str:
+def _unproven(answer: WorkerAnswer) -> str:
     if answer.pool in TAKING_TURNS:
         return (
             f"{answer.name} does not answer: in a {answer.pool} pool"
@@ -53,16 +53,16 @@ def _finished(answer: WorkerAnswer) -> str:
     return f"It ended by itself ({(answer.report.status if answer.report else None) or 'how is not known'})."
 
 
-def _dead(answer: WorkerAnswer) -> str:
+def _cancelled(answer: WorkerAnswer) -> str:
     if answer.proof and answer.proof.ended:
         return f"{len(answer.proof.ended)} processes that it had left behind were ended with it."
     return (answer.report.detail if answer.report else None) or ""
 
 
-_SENTENCES: dict[CancelResult, Callable[[WorkerAnswer], str]] = {
+_SENTENCES: dict[Verdict, Callable[[WorkerAnswer], str]] = {
     "alive": _alive,
-    "silent": _silent,
+    "unproven": _unproven,
     "unsupported": _unsupported,
     "finished": _finished,
-    "dead": _dead,
+    "cancelled": _cancelled,
 }

@@ -8,11 +8,12 @@ import msgspec
 from signalbox.messages.base import utc_now
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import TaskCancelled
-from signalbox_controller.agents.cancel_request import INDIVISIBLE, CancelRequest, CancelResult
+from signalbox.messages.verdicts import MEANING, Verdict
+from signalbox_controller.agents.cancel_request import INDIVISIBLE, CancelRequest
 from signalbox_controller.agents.protocol import Cancel
 from signalbox_controller.agents.session import Agent
 from signalbox_controller.cancelling.proof import Proof, prove
-from signalbox_controller.cancelling.verdict import DECISIVE, combine
+from signalbox_controller.cancelling.verdict import combine
 from signalbox_controller.cancelling.without_agent import CancelWithoutAgent, Ended, unanswered
 from signalbox_controller.cancelling.wording import WorkerAnswer, detail_of
 from signalbox_controller.commands.ports import Ports, Result
@@ -28,7 +29,7 @@ class Answer(msgspec.Struct):
 
     agent: Agent
     request: CancelRequest
-    result: CancelResult = "silent"
+    result: Verdict = "unproven"
     proof: Proof | None = None
     #: How the task was ended without the agent, which did not answer.
     without_agent: Ended | None = None
@@ -53,7 +54,7 @@ def _line(command: CancelTask, ports: Ports, agent: Agent) -> Cancel:
     return Cancel(command_id=command.command_id, task_id=command.task_id, grace=grace)
 
 
-async def _cancel_in(answer: Answer, ports: Ports) -> CancelResult:
+async def _cancel_in(answer: Answer, ports: Ports) -> Verdict:
     """Wait for the agent's answer, and prove it."""
     request = answer.request
     grace = request.line.grace if answer.agent.pool not in INDIVISIBLE else 0.0
@@ -69,9 +70,9 @@ async def _cancel_in(answer: Answer, ports: Ports) -> CancelResult:
         except TimeoutError:
             answer.result = request.unanswered(answer.agent.pool)
             return answer.result
-    if result == "dead":
+    if result == "cancelled":
         answer.proof = await prove(request, ports.reaper, kill_at, deadline, ours=not answer.agent.adopted)
-        result = "alive" if answer.proof.survivors else "dead"
+        result = "alive" if answer.proof.survivors else "cancelled"
     answer.result = result
     return result
 
@@ -84,12 +85,12 @@ async def _cancel_without_agent(answer: Answer, ports: Ports, kill_at: float, de
     return await CancelWithoutAgent(answer.request, run, child, worker, kill_at).end(deadline)
 
 
-async def _settle(cancels: list[asyncio.Future[CancelResult]]) -> None:
+async def _settle(cancels: list[asyncio.Future[Verdict]]) -> None:
     """Wait for all of them, but for at most `SETTLE` after one has given a decisive answer."""
     waiting = set(cancels)
     while waiting:
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if any(cancel.result() in DECISIVE for cancel in done):
+        if any(MEANING[cancel.result()].is_final for cancel in done):
             break
     if waiting:
         _, waiting = await asyncio.wait(waiting, timeout=SETTLE)
@@ -101,10 +102,10 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
     events: list[TaskCancelled] = []
     published = []
     for answer in answers:
-        held = answer.agent.release(answer.request, keep_proof=answer.result == "dead")
+        held = answer.agent.release(answer.request, keep_proof=answer.result == "cancelled")
         if held is not None:
             published.append(answer.agent.publishing(held.seq))
-        if answer.result == "dead" and (event := _event(command, ports, answer, held.event if held else None)):
+        if answer.result == "cancelled" and (event := _event(command, ports, answer, held.event if held else None)):
             events.append(event)
     return Result(
         verdict=combine([answer.result for answer in answers]),

@@ -9,8 +9,8 @@ from signalbox.messages.base import utc_now
 from signalbox.messages.commands import CancelTask, CancelTasks
 from signalbox.messages.events import AnyTaskEvent, TaskDropped
 from signalbox.messages.receipts import Progressed, TaskVerdict
+from signalbox.messages.verdicts import worst
 from signalbox_controller.agents.session import Agent
-from signalbox_controller.cancelling.verdict import gravest
 from signalbox_controller.commands.cancel import end_task
 from signalbox_controller.commands.ports import Ports, Result
 
@@ -143,4 +143,4 @@ def _result(command: CancelTasks, verdicts: Sequence[TaskVerdict]) -> Result:
     counts = Counter(verdict.verdict for verdict in known)
     counts["unknown"] = len(set(command.task_ids)) - len(known)
     words = ", ".join(f"{count:,} {verdict}" for verdict, count in counts.items() if count)
-    return Result(verdict=gravest([verdict.verdict for verdict in known]), detail=f"{words}.", tasks=tuple(known))
+    return Result(verdict=worst([verdict.verdict for verdict in known]), detail=f"{words}.", tasks=tuple(known))

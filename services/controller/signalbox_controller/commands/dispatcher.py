@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from signalbox.bus.consumer import Entry
-from signalbox.bus.signing import verify
 from signalbox.errors import BadSignature, UnreadableMessage
 from signalbox.messages.base import utc_now
-from signalbox.messages.codec import decode_command
+from signalbox.messages.codec import decode_command, verify
 from signalbox.messages.commands import (
     AnyCommand,
     CancelTask,

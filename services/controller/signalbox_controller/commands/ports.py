@@ -7,7 +7,8 @@ import msgspec
 
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import Event
-from signalbox.messages.receipts import ProcessReport, Receipt, TaskVerdict, Verdict
+from signalbox.messages.receipts import ProcessReport, Receipt, TaskVerdict
+from signalbox.messages.verdicts import Verdict
 from signalbox_controller.agents.server import Agents
 from signalbox_controller.cancelling.cancelled_ids import CancelledIds
 from signalbox_controller.fleet.fleet import Fleet

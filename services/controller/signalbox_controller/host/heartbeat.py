@@ -6,15 +6,13 @@ import contextlib
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from signalbox.bus.presence import announce, withdraw
+from signalbox.bus.presence import HEARTBEAT, announce, withdraw
 from signalbox.errors import BusUnavailable
 from signalbox.messages.base import utc_now
 from signalbox.messages.events import HostLeft, HostSeen
 from signalbox_controller.fleet.fleet import Fleet
 from signalbox_controller.state.outbox import Outbox
 
-#: Seconds between two heartbeats.
-INTERVAL = 2.0
 #: Seconds that adopted workers have to report what they run; a list without theirs would look like lost tasks.
 ADOPTION = 5.0
 
@@ -39,7 +37,7 @@ class Heartbeat:
             # While Redis is away heartbeats are not kept, as an old one is of no use.
             if self._outbox.connected and (self._fleet.complete or loop.time() > adopted_by):
                 self._outbox.put(self.status())
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(HEARTBEAT)
 
     def status(self) -> HostSeen:
         """The status of the host."""
@@ -48,7 +46,7 @@ class Heartbeat:
             host=self._host,
             processes=self._fleet.status(),
             running=self._fleet.running(),
-            interval=INTERVAL,
+            interval=HEARTBEAT,
         )
 
     async def leave(self) -> None:

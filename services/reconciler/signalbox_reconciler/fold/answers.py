@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from signalbox.client.conclusion import GRAVITY
 from signalbox.messages.events import CommandDone, CommandGiven, CommandRefused
 from signalbox.messages.receipts import TaskVerdict
+from signalbox.messages.verdicts import severity
 from signalbox_reconciler.fold.batch import Batch
 from signalbox_reconciler.fold.commands import audit
 from signalbox_reconciler.fold.rows import AnswerRow, VerdictRow
@@ -17,7 +17,7 @@ def command_done(event: CommandDone, batch: Batch) -> None:
             command_id=event.command_id,
             host=event.host,
             verdict=event.verdict,
-            weight=GRAVITY.index(event.verdict),
+            weight=severity(event.verdict),
             detail=event.detail,
             at=event.at,
         )
@@ -29,7 +29,7 @@ def command_done(event: CommandDone, batch: Batch) -> None:
                 task_id=single.task_id,
                 host=event.host,
                 verdict=single.verdict,
-                weight=GRAVITY.index(single.verdict),
+                weight=severity(single.verdict),
                 detail=single.detail,
                 at=event.at,
             )
@@ -50,7 +50,7 @@ def command_refused(event: CommandRefused, batch: Batch) -> None:
             command_id=event.command_id,
             host=event.host,
             verdict="refused",
-            weight=GRAVITY.index("refused"),
+            weight=severity("refused"),
             detail=event.reason,
             at=event.at,
         )

@@ -2,12 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import cast
 
 import msgspec
 
-from signalbox.client.conclusion import GRAVITY, together
-from signalbox.messages.receipts import Verdict
+from signalbox.messages.verdicts import Verdict, severity, worst_of_processes
 from signalbox_reconciler.fold.rows import AnswerRow
 
 #: The detail of a cancel that no worker had a task for, while the record shows the task as waiting.
@@ -69,7 +67,7 @@ def conclude(answers: Sequence[AnswerRow], tally: Mapping[str, int], now: dateti
     done = total - tally.get("issued", 0)
     if done < total:
         return Conclusion(state="issued", detail="", finished_at=None, tasks_done=done)
-    state = max(tally, key=lambda state: GRAVITY.index(cast("Verdict", state)))
+    state = max(tally, key=severity)
     finished_at = max((answer.at for answer in answers), default=now)
     detail = _detail_of_one(state, answers) if total == 1 else _counted(tally)
     return Conclusion(state=state, detail=detail, finished_at=finished_at, tasks_done=done)
@@ -100,7 +98,7 @@ def conclude_everywhere(
     missing = sorted(set(expected) - {answer.host for answer in answers})
     if not answers or (missing and not final):
         return None
-    verdict = together([answer.verdict for answer in answers])
+    verdict = worst_of_processes([answer.verdict for answer in answers])
     detail = _detail(answers)
     if missing:
         verdict = "incomplete" if verdict in {"stopped", "started", "unknown"} else verdict

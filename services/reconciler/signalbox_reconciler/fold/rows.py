@@ -10,7 +10,7 @@ from enum import IntEnum
 import msgspec
 
 from signalbox.messages.base import Certainty, Outcome, ProcessKind, ProcessState, Status
-from signalbox.messages.receipts import Verdict
+from signalbox.messages.verdicts import Verdict
 
 
 class Phase(IntEnum):

@@ -2,13 +2,10 @@
 
 from collections.abc import Collection
 
-from signalbox.messages.receipts import CANCELLED
+from signalbox.messages.verdicts import CANCELLED, CANCELLED_ERROR
 from signalbox.postgres.pool import Connection
 from signalbox_reconciler.fold.rows import VerdictRow
 from signalbox_reconciler.store import views
-
-#: The error of a cancelled task and of its log.
-ERROR = "Task cancelled manually"
 
 #: Of the cancels that had an effect, the first one.
 _INTENTS = f"""
@@ -31,7 +28,7 @@ RETURNING {views.columns("task", "t.")}
 #: Only the report of its own host ends a run: delivered twice, it may run on elsewhere.
 _END_TASKS = f"""
 UPDATE tasks AS t SET phase = 4, confirmed = true, precedence = -(EXTRACT(EPOCH FROM e.at) * 1000000)::bigint,
-    status = 'failed', outcome = 'cancelled', error = '{ERROR}', finished_at = e.at, cancel_kill_at = NULL,
+    status = 'failed', outcome = 'cancelled', error = '{CANCELLED_ERROR}', finished_at = e.at, cancel_kill_at = NULL,
     updated_at = now()
 FROM {{ended}}
 WHERE t.task_id = e.task_id

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection
 
+from signalbox.bus.presence import SILENCE
 from signalbox.postgres.pool import Connection
 from signalbox_reconciler.store.cancels import settle_cancels, unsettled
 from signalbox_reconciler.store.commands import conclude_answered, expire_commands
@@ -15,7 +16,7 @@ Check = Callable[[Connection, ChangedViews], Awaitable[None]]
 
 #: Seconds without a heartbeat, of which there is one every two seconds, after which a host is unknown. With a round
 #: of the sweep it takes less than ten seconds from the last heartbeat.
-HOST_TIMEOUT = 8.0
+HOST_TIMEOUT = SILENCE
 #: Seconds for which an external worker is shown after its end.
 EXTERNAL_SHOWN = 3600.0
 

@@ -8,8 +8,8 @@ import click
 
 from signalbox_cli.errors import Refused
 from signalbox_cli.options import Asked, connected_or_local, show_json
-from signalbox_cli.table import paint, plain, say, table
-from signalbox_cli.waiting import waiting
+from signalbox_cli.output.table import paint, plain, say, table
+from signalbox_cli.output.waiting import waiting
 
 #: Seconds that a stop or start, and a restart of everything in turn, may take where nothing else is said.
 _WAIT = 60.0

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from signalbox.client.hearing import STRAGGLERS, Hearing, Patience
-from signalbox.messages.receipts import Answered, AnyReceipt, Recorded, Verdict
+from signalbox.client.receipts import STRAGGLERS, Collected, Patience
+from signalbox.messages.receipts import Answered, AnyReceipt, Recorded
+from signalbox.messages.verdicts import Verdict
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 PATIENCE = Patience(answers=10.0, record=2.0)
@@ -23,12 +24,12 @@ def recorded(host: str) -> Recorded:
     return Recorded(command_id="c", at=AT, host=host)
 
 
-def heard(hosts: str, *receipts: tuple[float, AnyReceipt]) -> Hearing:
-    """A hearing of `hosts` (a letter each) that took in receipts at their seconds."""
-    hearing = Hearing(frozenset(hosts))
+def heard(hosts: str, *receipts: tuple[float, AnyReceipt]) -> Collected:
+    """The receipts of `hosts` (a letter each) that took in receipts at their seconds."""
+    collected = Collected(frozenset(hosts))
     for at, receipt in receipts:
-        hearing.note(receipt, at)
-    return hearing
+        collected.note(receipt, at)
+    return collected
 
 
 @pytest.mark.parametrize(
@@ -110,10 +111,10 @@ def test_the_same_receipt_twice_changes_nothing() -> None:
     assert once == twice
 
 
-def test_two_hearings_share_nothing() -> None:
+def test_two_commands_share_nothing() -> None:
     heard("a", (1.0, said("a", "cancelled")), (1.0, recorded("a")))
 
-    assert heard("a") == Hearing(frozenset("a"), {}, set())
+    assert heard("a") == Collected(frozenset("a"), {}, set())
 
 
 def test_the_record_is_complete_when_it_has_every_host_that_answered() -> None:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
+from signalbox_cli.api.http import Api
+from signalbox_cli.api.target import find_target
+from signalbox_cli.commands.examination import Check, examine
 from signalbox_cli.errors import Unreachable
-from signalbox_cli.examination import Check, examine
-from signalbox_cli.http import Api
 from signalbox_cli.options import show_json, with_connection_options
-from signalbox_cli.table import plain, say
-from signalbox_cli.target import find_target
-from signalbox_cli.waiting import waiting
+from signalbox_cli.output.table import plain, say
+from signalbox_cli.output.waiting import waiting
 
 
 @click.command()

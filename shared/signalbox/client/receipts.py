@@ -1,9 +1,9 @@
-"""How long to listen for answers: pure, so that it reads like a table in its test."""
+"""The receipts of one command, put together, and how long to wait for more: pure."""
 
 import msgspec
 
-from signalbox.client.conclusion import decisive, gravest, silent
-from signalbox.messages.receipts import CANCELLED, Answered, AnyReceipt, Progressed, Recorded
+from signalbox.messages.receipts import Answered, AnyReceipt, Progressed, Recorded
+from signalbox.messages.verdicts import CANCELLED, NOT_HERE, severity
 
 #: Seconds that a decisive answer waits for the other hosts: a redelivered task may run on two of them.
 STRAGGLERS = 0.5
@@ -20,13 +20,13 @@ class Patience(msgspec.Struct, frozen=True):
     stragglers: float = STRAGGLERS
 
 
-class Hearing(msgspec.Struct):
-    """What has been heard of one command so far, and when (in seconds since the command was given)."""
+class Collected(msgspec.Struct):
+    """The receipts of one command so far, and when they came (in seconds since the command was given)."""
 
     hosts: frozenset[str]
     answers: dict[str, Answered] = {}
     recorded: set[str] = set()
-    #: How far each host was when it last said so.
+    #: The latest progress of each host.
     progress: dict[str, Progressed] = {}
     decided_at: float | None = None
     completed_at: float | None = None
@@ -49,7 +49,7 @@ class Hearing(msgspec.Struct):
             self.completed_at = now
 
     def ends_at(self, patience: Patience) -> float:
-        """When to stop listening, as far as is known now."""
+        """When to stop waiting, as far as is known now."""
         if self.completed_at is not None:
             recording = self.proven and not self.all_recorded
             return self.completed_at + patience.record if recording else 0.0
@@ -59,13 +59,13 @@ class Hearing(msgspec.Struct):
 
     @property
     def to_do(self) -> int:
-        """How many tasks the hosts say that they still have to end; 0 as long as none has said anything."""
-        return sum(told.total - told.done for host, told in self.progress.items() if host not in self.answers)
+        """How many tasks the hosts still have to end; 0 as long as none has reported."""
+        return sum(last.total - last.done for host, last in self.progress.items() if host not in self.answers)
 
     @property
     def silent(self) -> frozenset[str]:
         """The hosts that listen and have not answered."""
-        return silent(self.hosts, self.answers)
+        return self.hosts - self.answers.keys()
 
     @property
     def complete(self) -> bool:
@@ -75,8 +75,8 @@ class Hearing(msgspec.Struct):
     @property
     def answer(self) -> Answered | None:
         """What the answers amount to; none while it could still be anything."""
-        gravest_yet = gravest(self.answers.values())
-        return gravest_yet if self.complete or decisive(gravest_yet) else None
+        worst = max(self.answers.values(), key=lambda answer: severity(answer.verdict), default=None)
+        return worst if self.complete or decisive(worst) else None
 
     @property
     def proven(self) -> bool:
@@ -89,3 +89,8 @@ class Hearing(msgspec.Struct):
     def all_recorded(self) -> bool:
         """The record has what every host answered."""
         return bool(self.answers) and self.recorded >= self.answers.keys()
+
+
+def decisive(answer: Answered | None) -> bool:
+    """Whether an answer says more than that this host has nothing to do with it."""
+    return answer is not None and answer.verdict not in NOT_HERE

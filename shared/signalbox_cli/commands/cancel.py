@@ -7,13 +7,13 @@ from urllib.parse import quote
 
 import click
 
-from signalbox_cli.age import AGE
-from signalbox_cli.cancel_many import Chosen, cancel_chosen
+from signalbox_cli.commands.cancel_many import Chosen, cancel_chosen
 from signalbox_cli.errors import Refused
 from signalbox_cli.options import Asked, connected_or_local, show_json
-from signalbox_cli.outcome import outcome_of_one
-from signalbox_cli.table import say
-from signalbox_cli.waiting import waiting
+from signalbox_cli.output.age import AGE
+from signalbox_cli.output.outcome import outcome_of_one
+from signalbox_cli.output.table import say
+from signalbox_cli.output.waiting import waiting
 
 F = TypeVar("F", bound=Callable[..., None])
 

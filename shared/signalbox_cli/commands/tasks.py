@@ -4,11 +4,11 @@ from typing import Any
 
 import click
 
-from signalbox_cli.age import AGE
-from signalbox_cli.http import Api
+from signalbox_cli.api.http import Api
+from signalbox_cli.commands.processes import local_time
 from signalbox_cli.options import connected, show_json
-from signalbox_cli.processes import local_time
-from signalbox_cli.table import plain, say, table
+from signalbox_cli.output.age import AGE
+from signalbox_cli.output.table import plain, say, table
 
 _STATUSES = ("pending", "running", "completed", "failed")
 _HEADINGS = ("TASK", "NAME", "STATUS", "HOST", "PID", "CREATED", "RUNTIME", "ERROR")

@@ -9,8 +9,8 @@ from typing import Any, Self
 import httpx
 import msgspec
 
+from signalbox_cli.api.target import Target
 from signalbox_cli.errors import Refused, Unreachable
-from signalbox_cli.target import Target
 
 #: The media type of an answer that is followed while it comes about.
 _LINES = "application/x-ndjson"

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from signalbox.client.conclusion import task_by_task
+from signalbox.client.bulk import task_by_task
 from signalbox.errors import ControllerUnreachable, NotProven
 from signalbox.local.ask import ask
 from signalbox.local.protocol import NotDone, Reply, Request, ShowStatus
@@ -28,8 +28,9 @@ from signalbox.messages.commands import (
 )
 from signalbox.messages.events import HostSeen
 from signalbox.messages.receipts import Answered
+from signalbox.messages.verdicts import MEANING, counted
+from signalbox_cli.api.http import Query
 from signalbox_cli.errors import Refused, Unreachable
-from signalbox_cli.http import Query
 
 #: What the api is asked for, as a command.
 _COMMANDS: Mapping[str, type[Command]] = {
@@ -44,13 +45,6 @@ _STATUS = "/scheduler/celery-status/"
 _TTL = timedelta(seconds=60)
 #: Seconds for an answer that needs no waiting.
 _AT_ONCE = 5.0
-
-_DONE = {
-    "stopped": "{host} has been stopped; {count} ended with it; the record follows as soon as Redis takes it",
-    "started": "{host} has been started",
-    "cancelled": "Task {task} has been cancelled; the record follows as soon as Redis takes it",
-    "dropped": "Task {task} was waiting on {host} and will not run there",
-}
 
 
 class OnSite:
@@ -144,13 +138,14 @@ def _told(answer: Answered) -> dict[str, Any]:
         "tasks_killed": answer.tasks_killed,
         "processes": _rows(answer.processes),
     }
-    if answer.verdict not in _DONE:
+    sentence = MEANING[answer.verdict].on_host
+    if not sentence:
         message = answer.detail or f"{answer.host} answers: {answer.verdict}"
         raise Refused(message, body=body | {"status": "error", "message": message, "verified": False})
     one = answer.tasks_killed == 1
     count = f"{answer.tasks_killed} running task{'' if one else 's'}"
     task = answer.task_name or answer.task_id
-    return body | {"message": _DONE[answer.verdict].format(host=answer.host, count=count, task=task)}
+    return body | {"message": sentence.format(host=answer.host, count=count, task=task)}
 
 
 def _silence(command: CancelTasks, why: str) -> Answered:
@@ -165,7 +160,7 @@ def _told_many(command: CancelTasks, answer: Answered) -> dict[str, Any]:
     done, silent, absent = counts["cancelled"] + counts["dropped"], counts["unproven"], counts["unknown"]
     open_status = "accepted" if silent else "error"
     parts = [f"{done:,} of {len(tasks):,} tasks have been cancelled"]
-    parts += [f"{silent:,} not proven to be over yet"] if silent else []
+    parts += [counted(silent, "unproven")] if silent else []
     parts += [f"{absent:,} not on {answer.host}, which refuses them from now on"] if absent else []
     return {
         "status": "success" if done == len(tasks) else open_status,

@@ -4,9 +4,9 @@ import sys
 
 import click
 
-from signalbox_cli.http import Api
+from signalbox_cli.api.http import Api
 from signalbox_cli.options import connected, show_json
-from signalbox_cli.table import say
+from signalbox_cli.output.table import say
 
 _role = click.option(
     "--role",

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
+from signalbox_cli.api.http import Api
+from signalbox_cli.commands.guests import RECENT, folder, how_to_join, strangers
 from signalbox_cli.errors import Refused, Unreachable
-from signalbox_cli.guests import RECENT, folder, how_to_join, strangers
-from signalbox_cli.http import Api
 
 #: What to do about a part that `/readyz` finds wanting.
 _PARTS = {

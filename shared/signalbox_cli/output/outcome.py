@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from signalbox.messages.verdicts import MEANING
+
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What came of the cancel of one task."""
@@ -21,16 +23,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str | None = None
 
 
-#: How the outcome of one task of many reads for a single one; what is missing was refused, or failed.
-_OF_MANY: Mapping[str, tuple[str, int]] = {
-    "cancelled": ("success", 200),
-    "dropped": ("success", 200),
-    "unproven": ("accepted", 202),
-    "unknown": ("error", 404),
-    "finished": ("error", 409),
-    "unsupported": ("error", 409),
-    "invalid": ("error", 422),
-}
+#: The HTTP status of what is no task id.
+_INVALID = 422
+#: That of an outcome which this version does not know.
+_FAILED = 502
 
 
 def outcome_of_one(task_id: str, http_status: int, body: Mapping[str, Any]) -> Outcome:
@@ -52,7 +48,9 @@ def outcomes_of_many(answer: Mapping[str, Any]) -> list[Outcome]:
 
 
 def _of_many(task: Mapping[str, Any], command_id: str | None) -> Outcome:
-    status, http_status = _OF_MANY.get(task["outcome"], ("error", 502))
+    meaning = MEANING.get(task["outcome"])
+    status = meaning.status if meaning else "error"
+    http_status = meaning.http_status if meaning else _INVALID if task["outcome"] == "invalid" else _FAILED
     return Outcome(
         task_id=task["task_id"],
         status=status,

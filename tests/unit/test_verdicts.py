@@ -1,13 +1,12 @@
-"""What several hosts' answers amount to, as a table."""
+"""Verdicts: their table, and what several of them amount to."""
 
 from datetime import UTC, datetime
 from typing import get_args
 
 import pytest
 
-from signalbox.client.conclusion import GRAVITY, decisive, gravest, silent
-from signalbox.client.outcome import succeed_or_raise
-from signalbox.client.results import CancelResult
+from signalbox.client.receipts import Collected, decisive
+from signalbox.client.results import CancelResult, succeed_or_raise
 from signalbox.errors import (
     CannotCancel,
     CommandError,
@@ -17,7 +16,8 @@ from signalbox.errors import (
     TaskAlreadyFinished,
     UnknownTask,
 )
-from signalbox.messages.receipts import Answered, Verdict
+from signalbox.messages.receipts import Answered
+from signalbox.messages.verdicts import MEANING, Verdict, worst_of_processes
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -50,14 +50,37 @@ def result(verdict: Verdict | None, detail: str = "", silent: frozenset[str] = f
         (["started", "incomplete"], "incomplete"),
     ],
 )
-def test_the_gravest_answer_counts(verdicts: list[Verdict], amounts_to: Verdict | None) -> None:
-    worst = gravest(answered(verdict) for verdict in verdicts)
+def test_the_worst_answer_counts(verdicts: list[Verdict], amounts_to: Verdict | None) -> None:
+    collected = Collected(frozenset(map(str, range(len(verdicts)))))
+    for number, verdict in enumerate(verdicts):
+        collected.note(answered(verdict, str(number)), 1.0)
 
-    assert (worst.verdict if worst else None) == amounts_to
+    assert (collected.answer.verdict if collected.answer else None) == amounts_to
 
 
-def test_every_verdict_has_its_gravity() -> None:
-    assert sorted(GRAVITY) == sorted(get_args(Verdict))
+def test_every_verdict_has_its_meaning() -> None:
+    assert sorted(MEANING) == sorted(get_args(Verdict))
+
+
+@pytest.mark.parametrize("verdict", get_args(Verdict))
+def test_no_verdict_is_a_success_and_an_error_at_once(verdict: Verdict) -> None:
+    meaning = MEANING[verdict]
+
+    assert bool(meaning.on_host) == (meaning.status == "success")
+    assert meaning.error is None or meaning.status == "error"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "amounts_to"),
+    [
+        (["stopped", "stopped"], "stopped"),
+        (["stopped", "refused"], "incomplete"),
+        (["started", "incomplete"], "incomplete"),
+        (["refused"], "refused"),
+    ],
+)
+def test_what_one_host_refused_is_not_done(verdicts: list[Verdict], amounts_to: Verdict) -> None:
+    assert worst_of_processes(verdicts) == amounts_to
 
 
 @pytest.mark.parametrize("verdict", get_args(Verdict))
@@ -80,9 +103,11 @@ def test_no_answer_decides_nothing() -> None:
     ],
 )
 def test_who_is_silent(listening: set[str], have_answered: set[str], are_silent: set[str]) -> None:
-    answers = {host: answered("unknown", host) for host in have_answered}
+    collected = Collected(frozenset(listening))
+    for host in have_answered:
+        collected.note(answered("unknown", host), 1.0)
 
-    assert silent(frozenset(listening), answers) == are_silent
+    assert collected.silent == are_silent
 
 
 @pytest.mark.parametrize("verdict", ["cancelled", "dropped"])

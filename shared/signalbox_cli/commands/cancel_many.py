@@ -9,9 +9,9 @@ import click
 import msgspec
 
 from signalbox_cli.options import Asked, show_json
-from signalbox_cli.outcome import outcomes_of_many
-from signalbox_cli.table import say, table
-from signalbox_cli.waiting import waiting
+from signalbox_cli.output.outcome import outcomes_of_many
+from signalbox_cli.output.table import say, table
+from signalbox_cli.output.waiting import waiting
 
 _PATH = "/scheduler/cancel-tasks/"
 #: Seconds that the server waits for proof when nobody says.

@@ -1,0 +1,1 @@
+"""The api: where it is, and requests to it."""

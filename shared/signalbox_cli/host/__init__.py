@@ -1,0 +1,1 @@
+"""The host: its controller, asked through its own socket for `--local`."""

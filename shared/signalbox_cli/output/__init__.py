@@ -1,0 +1,1 @@
+"""The output: tables, ages, outcomes, and a sign while the server works."""
