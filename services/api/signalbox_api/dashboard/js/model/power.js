@@ -62,7 +62,7 @@ function concerns(action, process, host) {
   return !down || (action === "stop" && standby);
 }
 
-/** Whether all of them have been told to stop already. @param {Host[]} hosts  As `targets` gives them. */
+/** Whether a stop of all of them is under way already. @param {Host[]} hosts  As `targets` gives them. */
 export function areStopping(hosts) {
   return hosts.length > 0 && hosts.every((host) => host.processes.every((process) => process.kill_at));
 }

@@ -3,14 +3,14 @@
  * @module
  */
 
-import { counted } from "../core/format.js";
-import { listHash } from "../core/route.js";
-import { useApp, useStore } from "../core/store.js";
-import { html, useLayoutEffect, useMemo, useRef, useState } from "../core/ui.js";
-import { roleRefusal } from "../model/roles.js";
-import { selectRefusal } from "../model/selection.js";
-import { hasMore } from "../model/task_list.js";
-import { isOver } from "../model/tasks.js";
+import { counted } from "../../core/format.js";
+import { listHash } from "../../core/route.js";
+import { useApp, useStore } from "../../core/store.js";
+import { html, useLayoutEffect, useMemo, useRef, useState } from "../../core/ui.js";
+import { roleRefusal } from "../../model/roles.js";
+import { selectRefusal } from "../../model/selection.js";
+import { hasMore } from "../../model/task_list.js";
+import { isOver } from "../../model/tasks.js";
 import { Filters } from "./filters.js";
 import { SelectionBar } from "./selection_bar.js";
 import { TaskRow } from "./task_row.js";
@@ -34,7 +34,7 @@ export function TasksView() {
   `;
 }
 
-/** @param {{list: import("../types.js").TaskList, loading: boolean}} props */
+/** @param {{list: import("../../types.js").TaskList, loading: boolean}} props */
 function Rows({ list, loading }) {
   const { hold, bulk } = useApp();
   const selected = useStore((state) => state.selection.ids);
@@ -106,7 +106,7 @@ function Waiting({ count }) {
   return html`<div class="waiting"><button class="pill" data-testid="waiting" onClick=${show}>Show ${counted(count, "new task")}</button></div>`;
 }
 
-/** @param {{list: import("../types.js").TaskList, busy: boolean}} props */
+/** @param {{list: import("../../types.js").TaskList, busy: boolean}} props */
 function Foot({ list, busy }) {
   const { tasks } = useApp();
   return html`<div class="foot">
