@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 WINDOW = 16_384
 LINES = 6
 LENGTH = 600
+#: What stands between two quoted lines: a message is one line, and the dashboard breaks it here.
+LINE_BREAK = " | "
 #: Bytes that are copied at once.
 CHUNK = 1_048_576
 #: linux/falloc.h
@@ -68,7 +70,7 @@ class LogFile:
         for line in islice(filter(None, lines), LINES):
             if words and len(line) + len(words) > LENGTH:
                 break
-            words = f"{line} | {words}" if words else line[-LENGTH:]
+            words = f"{line}{LINE_BREAK}{words}" if words else line[-LENGTH:]
         return words
 
     @property

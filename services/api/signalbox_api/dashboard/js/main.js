@@ -16,9 +16,9 @@ import { Live } from "./core/live.js";
 import { parseRoute } from "./core/route.js";
 import { AppContext, Store } from "./core/store.js";
 import { html, render } from "./core/ui.js";
-import { listenToKeys } from "./keys.js";
+import { listenToKeys } from "./actions/keys.js";
 import { initialState } from "./model/state.js";
-import { Shell } from "./views/shell.js";
+import { Shell } from "./views/frame/shell.js";
 
 const SETTLE_MS = 500;
 

@@ -118,8 +118,8 @@
  * @typedef {object} Connection
  * @property {"connecting" | "live" | "waiting" | "stopped"} phase
  * @property {number | null} retryAt  When the next try comes (ms of this machine's clock).
- * @property {number | null} recordAge  Seconds since the record last told of a change; null: never yet.
- * @property {boolean} bus  Whether the server hears of changes.
+ * @property {number | null} recordAge  Seconds since the last change of the record; null: none yet.
+ * @property {boolean} bus  Whether the server receives changes from Redis.
  * @property {string} why  What ended the last connection.
  *
  * @typedef {object} Offer  What a person may do about it.

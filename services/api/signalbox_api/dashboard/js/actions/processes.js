@@ -11,7 +11,7 @@ import { changedStatus } from "../model/processes.js";
 const REFRESH_GAP_MS = 500;
 /** Nobody publishes that nobody publishes; so look once in a while. */
 const REFRESH_EVERY_MS = 5_000;
-/** The server waits for a minute, and for the time that it was told to give tasks; then it answers 202. */
+/** The server waits for a minute and for the time that the command gives tasks to finish; then it answers 202. */
 const POWER_TIMEOUT_MS = 90_000;
 /** Running tasks that a dialog looks at. */
 const RUNNING = 500;

@@ -47,7 +47,7 @@ export class Api {
   }
 
   /**
-   * As `post`; meanwhile it is told how many of how many are done.
+   * As `post`, with an answer of several lines; `told` is called with how many of how many are done.
    * @param {string} path
    * @param {object} body
    * @param {(done: number, total: number) => void} told

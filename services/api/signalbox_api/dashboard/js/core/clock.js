@@ -2,7 +2,7 @@
  * The server's time as far as this page knows it, and what ticks by it.
  *
  * Running times are counted on the server's clock, so that a browser whose clock is wrong still shows the truth. When
- * the connection is lost the clock is frozen at the last news: what is not known must not go on counting.
+ * the connection is lost the clock stops at the last frame: what is not known must not go on counting.
  * @module
  */
 

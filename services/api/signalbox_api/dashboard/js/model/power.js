@@ -6,6 +6,7 @@
 import { counted } from "../core/format.js";
 import { DOWN } from "./overall.js";
 import { inOrder, standsBy } from "./processes.js";
+import { roleRefusal } from "./roles.js";
 
 /** @typedef {import("../types.js").CeleryStatus} CeleryStatus */
 /** @typedef {import("../types.js").Host} Host */
@@ -61,7 +62,7 @@ function concerns(action, process, host) {
   return !down || (action === "stop" && standby);
 }
 
-/** Whether all of them have been told to stop already. @param {Host[]} hosts  As `targets` gives them. */
+/** Whether a stop of all of them is under way already. @param {Host[]} hosts  As `targets` gives them. */
 export function areStopping(hosts) {
   return hosts.length > 0 && hosts.every((host) => host.processes.every((process) => process.kill_at));
 }
@@ -73,7 +74,8 @@ export function areStopping(hosts) {
  * @param {Scope} scope
  */
 export function powerRefusal({ session, status, powering }, action, scope) {
-  if (session.user?.role === "viewer") return `Your role is viewer; ${DOING[action]} takes an operator or an admin.`;
+  const refusal = roleRefusal(session.user, DOING[action]);
+  if (refusal) return refusal;
   if (action !== "stop" && powering.has(powerKey(action, scope))) return `A ${action} is under way.`;
   if (targets(status, action, scope).length > 0) return "";
   if (action === "start") return scope.process ? "It is started, or stands by." : "Everything is started.";

@@ -29,8 +29,8 @@ export function changedStatus(status, changes) {
 }
 
 /**
- * How many seconds the record lies behind, as far as can be told. It is as young as its last change or the last sign of
- * life that it took from a host; where no host is online nothing is to be told, and silence means nothing.
+ * How many seconds the record lies behind at most: the age of its last change, or of the last report that it took from
+ * a host. Where no host is online no report is due, and the answer is 0.
  * @param {number | null} lastChange  Seconds since the last change, or null when there was none yet.
  * @param {CeleryStatus | null} status
  * @param {number} now

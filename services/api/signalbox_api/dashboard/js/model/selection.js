@@ -3,6 +3,7 @@
  * @module
  */
 
+import { roleRefusal } from "./roles.js";
 import { isOver } from "./tasks.js";
 
 /** @typedef {import("../types.js").Task} Task */
@@ -63,8 +64,7 @@ export function cancelFilter(filter) {
 
 /** Why this row cannot be selected, in words; empty where it can. @param {Task} task @param {import("../types.js").User | null} user */
 export function selectRefusal(task, user) {
-  if (user?.role === "viewer") return "Your role is viewer; cancelling takes an operator or an admin.";
-  return isOver(task) ? `It is over: ${task.status}.` : "";
+  return roleRefusal(user, "cancelling") || (isOver(task) ? `It is over: ${task.status}.` : "");
 }
 
 /** @param {readonly Task[]} rows */

@@ -21,7 +21,8 @@ import { emptyList } from "./task_list.js";
  * @property {import("../types.js").Log[]} logs
  * @property {string} error
  *
- * @typedef {{kind: "cancel", task: import("../types.js").Task} | {kind: "power", action: import("../types.js").Power, scope: import("../types.js").Scope, mode?: string} | {kind: "bulk"} | {kind: "help"}} Dialog
+ * @typedef {{kind: "power", action: import("../types.js").Power, scope: import("../types.js").Scope, mode?: string}} PowerQuestion
+ * @typedef {{kind: "cancel", task: import("../types.js").Task} | PowerQuestion | {kind: "bulk"} | {kind: "help"}} Dialog
  *
  * @typedef {object} State
  * @property {Session} session

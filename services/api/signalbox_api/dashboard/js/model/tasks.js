@@ -4,6 +4,7 @@
  */
 
 import { moment } from "../core/format.js";
+import { roleRefusal } from "./roles.js";
 
 /** @typedef {import("../types.js").Task} Task */
 /** @typedef {import("../types.js").Filter} Filter */
@@ -72,7 +73,8 @@ export function spanOf(task, now) {
  */
 export function cancelRefusal(task, user, asked, now) {
   if (isOver(task)) return `It is over: ${task.status}.`;
-  if (user?.role === "viewer") return "Your role is viewer; cancelling takes an operator or an admin.";
+  const refusal = roleRefusal(user, "cancelling");
+  if (refusal) return refusal;
   if (asked) return "The cancel was sent; the answer is awaited.";
   const last = Math.max(moment(task.cancel_requested_at) ?? 0, moment(task.cancel_kill_at) ?? 0);
   if (last > 0 && now - last < CANCEL_PATIENCE_MS) return "A cancel is already under way.";

@@ -1,5 +1,5 @@
 /**
- * What happened to a task, in order, told from its row and its logs.
+ * What happened to a task, in order, from its row and its logs.
  * @module
  */
 

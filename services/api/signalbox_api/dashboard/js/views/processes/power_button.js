@@ -3,15 +3,15 @@
  * @module
  */
 
-import { capitalised } from "../core/format.js";
-import { useApp, useStore } from "../core/store.js";
-import { html, useLayoutEffect, useRef } from "../core/ui.js";
-import { EVERYTHING, named, powerRefusal } from "../model/power.js";
+import { capitalised } from "../../core/format.js";
+import { useApp, useStore } from "../../core/store.js";
+import { html, useLayoutEffect, useRef } from "../../core/ui.js";
+import { EVERYTHING, named, powerRefusal } from "../../model/power.js";
 
 /**
  * @param {object} props
- * @param {import("../types.js").Power} props.action
- * @param {import("../types.js").Scope} [props.scope]
+ * @param {import("../../types.js").Power} props.action
+ * @param {import("../../types.js").Scope} [props.scope]
  * @param {string} [props.label]  By default the action.
  * @param {string} [props.testid]
  * @param {boolean} [props.small]

@@ -3,11 +3,11 @@
  * @module
  */
 
-import { taskHash } from "../core/route.js";
-import { Component, html } from "../core/ui.js";
+import { taskHash } from "../../core/route.js";
+import { Component, html } from "../../core/ui.js";
 import { CancelButton, CancelProgress, CopyId, Outcome, Runtime, StatusBadge, Time } from "./task_parts.js";
 
-/** @typedef {import("../types.js").Task} Task */
+/** @typedef {import("../../types.js").Task} Task */
 /**
  * @typedef {{task: Task, selected: boolean, refusal: string, leaving: boolean, tabbable: boolean, onFocus: (id: string) => void,
  *   onSelect: (id: string, range: boolean) => void}} Props  `refusal` says why it cannot be selected.
@@ -49,9 +49,18 @@ export class TaskRow extends Component {
       aria-selected=${String(selected)}
       onfocusin=${() => onFocus(task.task_id)}
     >
-      <td role="cell" class="c-select"><input type="checkbox" tabindex="-1" aria-label="Select ${task.name}" data-testid="select" checked=${selected}
-        disabled=${refusal !== "" && !selected} title=${refusal || "Select; with Shift, all from the last one on"}
-        onClick=${(/** @type {MouseEvent} */ event) => onSelect(task.task_id, event.shiftKey)} /></td>
+      <td role="cell" class="c-select">
+        <input
+          type="checkbox"
+          tabindex="-1"
+          aria-label="Select ${task.name}"
+          data-testid="select"
+          checked=${selected}
+          disabled=${refusal !== "" && !selected}
+          title=${refusal || "Select; with Shift, all from the last one on"}
+          onClick=${(/** @type {MouseEvent} */ event) => onSelect(task.task_id, event.shiftKey)}
+        />
+      </td>
       <td role="cell" class="c-status"><${StatusBadge} of=${task} /><${Outcome} of=${task} /></td>
       <td role="cell" class="c-task">
         <a class="task-name" href=${taskHash(task.task_id)} title=${task.celery_name ?? task.name} tabindex="-1">${task.name}</a>

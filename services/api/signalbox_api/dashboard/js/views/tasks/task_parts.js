@@ -3,15 +3,15 @@
  * @module
  */
 
-import { useTicking } from "../core/clock.js";
-import { capitalised, duration, elapsed, fullTime, shortId, spoken, time } from "../core/format.js";
-import { useApp, useStore } from "../core/store.js";
-import { html } from "../core/ui.js";
-import { cancelProgress, cancelRefusal, isCancelling, isOver, spanOf } from "../model/tasks.js";
-import { copyText } from "./clipboard.js";
-import { CopyIcon, CrossIcon, StatusGlyph } from "./icons.js";
+import { useTicking } from "../../core/clock.js";
+import { capitalised, duration, elapsed, fullTime, shortId, spoken, time } from "../../core/format.js";
+import { useApp, useStore } from "../../core/store.js";
+import { html } from "../../core/ui.js";
+import { cancelProgress, cancelRefusal, isCancelling, isOver, spanOf } from "../../model/tasks.js";
+import { copyText } from "../../core/clipboard.js";
+import { CopyIcon, CrossIcon, StatusGlyph } from "../icons.js";
 
-/** @typedef {import("../types.js").Task} Task */
+/** @typedef {import("../../types.js").Task} Task */
 
 /** @param {{of: {status: string, confirmed?: boolean}, testid?: string}} props */
 export function StatusBadge({ of, testid = "task-status" }) {

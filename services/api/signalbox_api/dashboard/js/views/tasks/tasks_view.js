@@ -3,13 +3,14 @@
  * @module
  */
 
-import { counted } from "../core/format.js";
-import { listHash } from "../core/route.js";
-import { useApp, useStore } from "../core/store.js";
-import { html, useLayoutEffect, useMemo, useRef, useState } from "../core/ui.js";
-import { selectRefusal } from "../model/selection.js";
-import { hasMore } from "../model/task_list.js";
-import { isOver } from "../model/tasks.js";
+import { counted } from "../../core/format.js";
+import { listHash } from "../../core/route.js";
+import { useApp, useStore } from "../../core/store.js";
+import { html, useLayoutEffect, useMemo, useRef, useState } from "../../core/ui.js";
+import { roleRefusal } from "../../model/roles.js";
+import { selectRefusal } from "../../model/selection.js";
+import { hasMore } from "../../model/task_list.js";
+import { isOver } from "../../model/tasks.js";
 import { Filters } from "./filters.js";
 import { SelectionBar } from "./selection_bar.js";
 import { TaskRow } from "./task_row.js";
@@ -33,11 +34,12 @@ export function TasksView() {
   `;
 }
 
-/** @param {{list: import("../types.js").TaskList, loading: boolean}} props */
+/** @param {{list: import("../../types.js").TaskList, loading: boolean}} props */
 function Rows({ list, loading }) {
   const { hold, bulk } = useApp();
   const selected = useStore((state) => state.selection.ids);
   const user = useStore((state) => state.session.user);
+  const refusal = roleRefusal(user, "cancelling");
   const open = list.rows.filter((task) => !isOver(task));
   const every = open.length > 0 && open.every((task) => selected.has(task.task_id));
   const table = useRef(/** @type {HTMLElement | null} */ (null));
@@ -53,8 +55,8 @@ function Rows({ list, loading }) {
   return html`<table ref=${table} class="rows ${loading ? "rows-old" : ""}" role="table" aria-label="Tasks, newest first" aria-busy=${String(loading)}>
     <thead role="rowgroup"><tr role="row">
       <th role="columnheader" class="c-select"><input type="checkbox" aria-label="Select all shown" data-testid="select-shown"
-        checked=${every} indeterminate=${selected.size > 0 && !every} disabled=${user?.role === "viewer" || open.length === 0}
-        title=${user?.role === "viewer" ? "Your role is viewer; cancelling takes an operator or an admin." : "Select all shown"} onClick=${() => bulk.selectShown()} /></th>
+        checked=${every} indeterminate=${selected.size > 0 && !every} disabled=${refusal !== "" || open.length === 0}
+        title=${refusal || "Select all shown"} onClick=${() => bulk.selectShown()} /></th>
       <th role="columnheader" class="c-status">Status</th>
       <th role="columnheader" class="c-task">Task</th>
       <th role="columnheader" class="c-where">Host</th>
@@ -104,7 +106,7 @@ function Waiting({ count }) {
   return html`<div class="waiting"><button class="pill" data-testid="waiting" onClick=${show}>Show ${counted(count, "new task")}</button></div>`;
 }
 
-/** @param {{list: import("../types.js").TaskList, busy: boolean}} props */
+/** @param {{list: import("../../types.js").TaskList, busy: boolean}} props */
 function Foot({ list, busy }) {
   const { tasks } = useApp();
   return html`<div class="foot">

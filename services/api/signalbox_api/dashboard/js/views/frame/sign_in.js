@@ -3,9 +3,9 @@
  * @module
  */
 
-import { useApp } from "../core/store.js";
-import { html, useEffect, useRef, useState } from "../core/ui.js";
-import { Mark } from "./icons.js";
+import { useApp } from "../../core/store.js";
+import { html, useEffect, useRef, useState } from "../../core/ui.js";
+import { Mark } from "../icons.js";
 
 /** @param {{message: string}} props  Why one must sign in, where there is more to say. */
 export function SignIn({ message }) {

@@ -3,17 +3,17 @@
  * @module
  */
 
-import { duration, fullTime, moment, preciseTime, pretty, time } from "../core/format.js";
-import { listHash } from "../core/route.js";
-import { useApp, useStore } from "../core/store.js";
-import { html } from "../core/ui.js";
-import { timelineOf } from "../model/timeline.js";
-import { BackIcon } from "./icons.js";
+import { duration, fullTime, moment, preciseTime, pretty, time } from "../../core/format.js";
+import { listHash } from "../../core/route.js";
+import { useApp, useStore } from "../../core/store.js";
+import { html } from "../../core/ui.js";
+import { timelineOf } from "../../model/timeline.js";
+import { BackIcon } from "../icons.js";
 import { LogView } from "./log_view.js";
 import { CancelButton, CancelProgress, CopyId, Outcome, Runtime, StatusBadge } from "./task_parts.js";
 
-/** @typedef {import("../types.js").Task} Task */
-/** @typedef {import("../types.js").Log} Log */
+/** @typedef {import("../../types.js").Task} Task */
+/** @typedef {import("../../types.js").Log} Log */
 
 export function TaskPage() {
   const { tasks } = useApp();
@@ -22,7 +22,11 @@ export function TaskPage() {
   const back = html`<a class="back" href=${listHash(filter)}><${BackIcon} />All tasks</a>`;
   if (!page.task) {
     return html`${back}<div class="empty" data-testid="task-missing">
-      ${page.phase === "failed" ? html`<p role="alert"><b>${page.error}</b></p><button class="button" onClick=${() => tasks.open(page.id)}>Try again</button>` : html`<p class="muted">Loading…</p>`}
+      ${
+        page.phase === "failed"
+          ? html`<p role="alert"><b>${page.error}</b></p><button class="button" onClick=${() => tasks.open(page.id)}>Try again</button>`
+          : html`<p class="muted">Loading…</p>`
+      }
     </div>`;
   }
   const { task, logs } = page;

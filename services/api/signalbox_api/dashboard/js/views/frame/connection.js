@@ -3,11 +3,11 @@
  * @module
  */
 
-import { useTicking } from "../core/clock.js";
-import { elapsed } from "../core/format.js";
-import { useApp, useStore } from "../core/store.js";
-import { html } from "../core/ui.js";
-import { recordLag } from "../model/processes.js";
+import { useTicking } from "../../core/clock.js";
+import { elapsed } from "../../core/format.js";
+import { useApp, useStore } from "../../core/store.js";
+import { html } from "../../core/ui.js";
+import { recordLag } from "../../model/processes.js";
 
 /** Two beats of the server were missed. */
 const QUIET_MS = 4500;
@@ -16,7 +16,7 @@ const BEHIND_S = 12;
 /** A short cut needs no strip. */
 const STRIP_MS = 3000;
 
-/** @typedef {import("../types.js").Connection} Connection */
+/** @typedef {import("../../types.js").Connection} Connection */
 
 export function ConnectionBadge() {
   const { live } = useApp();
@@ -34,7 +34,7 @@ export function ConnectionBadge() {
   ><span class="lamp"></span><span>${text}</span></button>`;
 }
 
-/** Whether what is shown may no longer be true, for want of news. */
+/** Whether the page is not live for so long that what it shows may be out of date. */
 export function useStale() {
   const { live } = useApp();
   return useTicking((clock) => clock.frozen && live.lastNews !== null && Date.now() - live.lastNews >= STRIP_MS);

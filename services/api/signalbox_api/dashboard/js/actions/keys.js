@@ -3,12 +3,12 @@
  * @module
  */
 
-import { listHash, PROCESSES_HASH } from "./core/route.js";
-import { powerRefusal } from "./model/power.js";
-import { isSelecting, selectRefusal } from "./model/selection.js";
-import { cancelRefusal } from "./model/tasks.js";
+import { listHash, PROCESSES_HASH } from "../core/route.js";
+import { powerRefusal } from "../model/power.js";
+import { isSelecting, selectRefusal } from "../model/selection.js";
+import { cancelRefusal } from "../model/tasks.js";
 
-/** @typedef {import("./main.js").App} App */
+/** @typedef {import("../main.js").App} App */
 
 /** For the help dialog. @type {readonly (readonly [string[], string])[]} */
 export const KEYS = [
@@ -175,7 +175,7 @@ function cancel({ store, clock, toasts }, row) {
   return true;
 }
 
-/** Asks about the focused process. @param {App} app @param {import("./types.js").Power} action */
+/** Asks about the focused process. @param {App} app @param {import("../types.js").Power} action */
 function ask({ store, toasts }, action) {
   const { host, name } = focusedProcess()?.dataset ?? {};
   if (!host || !name) return false;

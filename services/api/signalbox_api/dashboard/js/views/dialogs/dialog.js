@@ -3,7 +3,7 @@
  * @module
  */
 
-import { html, useLayoutEffect, useRef } from "../core/ui.js";
+import { html, useLayoutEffect, useRef } from "../../core/ui.js";
 
 /**
  * @typedef {object} Props

@@ -3,9 +3,9 @@
  * @module
  */
 
-import { useApp, useStore } from "../core/store.js";
-import { html } from "../core/ui.js";
-import { CrossIcon } from "./icons.js";
+import { useApp, useStore } from "../../core/store.js";
+import { html } from "../../core/ui.js";
+import { CrossIcon } from "../icons.js";
 
 export function ToastsView() {
   const toasts = useStore((state) => state.toasts);
@@ -17,7 +17,7 @@ export function ToastsView() {
   </div>`;
 }
 
-/** @param {{toast: import("../types.js").Toast}} props */
+/** @param {{toast: import("../../types.js").Toast}} props */
 function ToastView({ toast }) {
   const { toasts } = useApp();
   const { offer } = toast;

@@ -3,11 +3,11 @@
  * @module
  */
 
-import { capitalised } from "../core/format.js";
-import { listHash } from "../core/route.js";
-import { useApp, useStore } from "../core/store.js";
-import { html, useEffect, useRef, useState } from "../core/ui.js";
-import { SearchIcon, StatusGlyph } from "./icons.js";
+import { capitalised } from "../../core/format.js";
+import { listHash } from "../../core/route.js";
+import { useApp, useStore } from "../../core/store.js";
+import { html, useEffect, useRef, useState } from "../../core/ui.js";
+import { SearchIcon, StatusGlyph } from "../icons.js";
 
 const TYPING_MS = 250;
 const CHOICES = /** @type {const} */ (["", "running", "pending", "failed", "completed"]);

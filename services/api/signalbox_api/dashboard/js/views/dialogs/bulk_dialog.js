@@ -3,14 +3,15 @@
  * @module
  */
 
-import { counted, shortId } from "../core/format.js";
-import { useApp, useStore } from "../core/store.js";
-import { html, useLayoutEffect, useRef, useState } from "../core/ui.js";
-import { chosen } from "../model/selection.js";
+import { counted, shortId } from "../../core/format.js";
+import { useApp, useStore } from "../../core/store.js";
+import { html, useState } from "../../core/ui.js";
+import { chosen } from "../../model/selection.js";
 import { Dialog } from "./dialog.js";
-import { StatusBadge } from "./task_parts.js";
+import { ReasonField, useButtonFocus } from "./reason_field.js";
+import { StatusBadge } from "../tasks/task_parts.js";
 
-/** @typedef {import("../types.js").Selection} Selection */
+/** @typedef {import("../../types.js").Selection} Selection */
 
 const SHOWN = 6;
 
@@ -20,9 +21,8 @@ export function BulkDialog({ onClose }) {
   const selection = useStore((state) => state.selection);
   const rows = useStore((state) => state.list.rows);
   const [reason, setReason] = useState("");
-  const [confirm, keep] = [useRef(/** @type {HTMLElement | null} */ (null)), useRef(/** @type {HTMLElement | null} */ (null))];
   const { count, running, first } = hit(selection, rows);
-  useLayoutEffect(() => (count === 0 ? keep : confirm).current?.focus(), [count === 0]);
+  const { confirm, keep } = useButtonFocus(count === 0);
   const kill = () => {
     if (count === 0) return;
     onClose();
@@ -30,14 +30,16 @@ export function BulkDialog({ onClose }) {
   };
   return html`<${Dialog} title="Cancel ${counted(count, "task")}?" testid="bulk-confirm" onClose=${onClose} onConfirm=${kill}>
     <ul class="hit-list" data-testid="bulk-hit">
-      ${first.map((task) => html`<li key=${task.task_id} class="bulk-hit"><b>${task.name}</b><span class="mono muted">${shortId(task.task_id)}</span><${StatusBadge} of=${task} testid="bulk-hit-status" /></li>`)}
+      ${first.map(
+        (task) => html`<li key=${task.task_id} class="bulk-hit">
+          <b>${task.name}</b><span class="mono muted">${shortId(task.task_id)}</span>
+          <${StatusBadge} of=${task} testid="bulk-hit-status" />
+        </li>`,
+      )}
       ${count > first.length && html`<li class="muted" data-testid="bulk-more">and ${(count - first.length).toLocaleString()} more</li>`}
     </ul>
     <p class="dialog-note" role="status" data-testid="bulk-note">${consequence(count, running, selection.matching !== null)}</p>
-    <label class="field"><span>Reason <span class="muted">(optional, goes on the audit trail)</span></span>
-      <input name="reason" maxlength="500" value=${reason} autocomplete="off" data-testid="bulk-reason"
-        onInput=${(/** @type {InputEvent} */ event) => setReason(/** @type {HTMLInputElement} */ (event.currentTarget).value)} />
-    </label>
+    <${ReasonField} value=${reason} onReason=${setReason} testid="bulk-reason" />
     <div class="dialog-buttons">
       <button type="button" class="button" ref=${keep} data-testid="bulk-keep" onClick=${onClose}>${count === 0 ? "Close" : "Keep them"}</button>
       <button class="button danger solid" ref=${confirm} disabled=${count === 0} data-testid="bulk-cancel">Cancel ${counted(count, "task")}</button>
@@ -45,7 +47,7 @@ export function BulkDialog({ onClose }) {
   <//>`;
 }
 
-/** @param {Selection} selection @param {readonly import("../types.js").Task[]} rows */
+/** @param {Selection} selection @param {readonly import("../../types.js").Task[]} rows */
 function hit({ ids, matching, ...rest }, rows) {
   if (matching) return { count: matching.matched, running: matching.running, first: matching.sample.slice(0, SHOWN) };
   const tasks = chosen({ ids, matching, ...rest }, rows);

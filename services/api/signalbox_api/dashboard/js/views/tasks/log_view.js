@@ -3,12 +3,12 @@
  * @module
  */
 
-import { useTicking } from "../core/clock.js";
-import { duration, elapsed, moment } from "../core/format.js";
-import { html } from "../core/ui.js";
+import { useTicking } from "../../core/clock.js";
+import { duration, elapsed, moment } from "../../core/format.js";
+import { html } from "../../core/ui.js";
 import { Outcome, StatusBadge, Time } from "./task_parts.js";
 
-/** @typedef {import("../types.js").Log} Log */
+/** @typedef {import("../../types.js").Log} Log */
 
 /** @param {{log: Log}} props */
 export function LogView({ log }) {

@@ -3,12 +3,12 @@
  * @module
  */
 
-import { counted, sentence } from "../core/format.js";
-import { useApp, useStore } from "../core/store.js";
-import { html } from "../core/ui.js";
-import { cancelFilter, chosen, isSelecting } from "../model/selection.js";
+import { counted, sentence } from "../../core/format.js";
+import { useApp, useStore } from "../../core/store.js";
+import { html } from "../../core/ui.js";
+import { cancelFilter, chosen, isSelecting } from "../../model/selection.js";
 
-/** @typedef {import("../types.js").Bulk} Bulk */
+/** @typedef {import("../../types.js").Bulk} Bulk */
 
 /** Rows of the outcome that are shown. */
 const SHOWN = 5;
@@ -21,7 +21,7 @@ export function SelectionBar() {
   return html`<section class="selection" aria-label="Selected tasks" data-testid="selection"><${Chosen} selection=${selection} /></section>`;
 }
 
-/** @param {{selection: import("../types.js").Selection}} props */
+/** @param {{selection: import("../../types.js").Selection}} props */
 function Chosen({ selection }) {
   const { bulk, store } = useApp();
   const rows = useStore((state) => state.list.rows);
@@ -44,7 +44,13 @@ function Chosen({ selection }) {
       title=${matching ? "Count what matches the filter now, beyond what is shown, too" : "Choose Pending or Running, or search for something: all of them would be every task."}
       onClick=${() => bulk.selectMatching()}
     >Select all that match</button>`}
-    <button class="button danger solid" data-testid="cancel-selected" aria-disabled=${none ? "true" : undefined} title=${none ? "They are all over by now." : "Asks first"} onClick=${ask}>Cancel…</button>
+    <button
+      class="button danger solid"
+      data-testid="cancel-selected"
+      aria-disabled=${none ? "true" : undefined}
+      title=${none ? "They are all over by now." : "Asks first"}
+      onClick=${ask}
+    >Cancel…</button>
     <button class="button" data-testid="select-none" onClick=${() => bulk.clear()}>Clear</button>
   `;
 }

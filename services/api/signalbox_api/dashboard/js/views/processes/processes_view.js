@@ -3,11 +3,11 @@
  * @module
  */
 
-import { useTicking } from "../core/clock.js";
-import { capitalised, elapsed, fullTime, moment, sentence, spoken } from "../core/format.js";
-import { useStore } from "../core/store.js";
-import { html } from "../core/ui.js";
-import { inOrder, toneOf } from "../model/processes.js";
+import { useTicking } from "../../core/clock.js";
+import { capitalised, elapsed, fullTime, moment, sentence, spoken } from "../../core/format.js";
+import { useStore } from "../../core/store.js";
+import { html } from "../../core/ui.js";
+import { inOrder, toneOf } from "../../model/processes.js";
 import { PowerButton } from "./power_button.js";
 import { ProcessRow } from "./process_row.js";
 
@@ -28,13 +28,17 @@ export function ProcessesView() {
   `;
 }
 
-/** @param {{host: import("../types.js").Host}} props */
+/** @param {{host: import("../../types.js").Host}} props */
 function HostCard({ host }) {
   const scope = { host: host.name, process: "" };
   return html`<section class="panel host" data-testid="host" data-host=${host.name} data-state=${host.state}>
     <header>
       <h2>${host.name}</h2>
-      <span class="process-badge tone-${toneOf({ state: host.celery })}" data-testid="host-badge" data-state=${host.celery}><span class="lamp"></span><b>${capitalised(host.celery)}</b></span>
+      <span
+        class="process-badge tone-${toneOf({ state: host.celery })}"
+        data-testid="host-badge"
+        data-state=${host.celery}
+      ><span class="lamp"></span><b>${capitalised(host.celery)}</b></span>
       <span class="muted host-seen"><${Seen} at=${host.seen_at} state=${host.state} /></span>
       <span class="process-buttons">
         <${PowerButton} action="start" scope=${scope} testid="start-host" small />

@@ -3,15 +3,16 @@
  * @module
  */
 
-import { useTicking } from "../core/clock.js";
-import { elapsed, time } from "../core/format.js";
-import { useApp, useStore } from "../core/store.js";
-import { html, useLayoutEffect, useRef, useState } from "../core/ui.js";
-import { cancelRefusal, isOver, spanOf } from "../model/tasks.js";
+import { useTicking } from "../../core/clock.js";
+import { elapsed, time } from "../../core/format.js";
+import { useApp, useStore } from "../../core/store.js";
+import { html, useState } from "../../core/ui.js";
+import { cancelRefusal, isOver, spanOf } from "../../model/tasks.js";
 import { Dialog } from "./dialog.js";
-import { StatusBadge } from "./task_parts.js";
+import { ReasonField, useButtonFocus } from "./reason_field.js";
+import { StatusBadge } from "../tasks/task_parts.js";
 
-/** @typedef {import("../types.js").Task} Task */
+/** @typedef {import("../../types.js").Task} Task */
 
 /** @param {{task: Task, onClose: () => void}} props  The task is the newest that is known of it. */
 export function CancelDialog({ task, onClose }) {
@@ -20,8 +21,7 @@ export function CancelDialog({ task, onClose }) {
   const asked = useStore((state) => state.asked.has(task.task_id));
   const refusal = useTicking(() => cancelRefusal(task, user, asked, clock.now()));
   const [reason, setReason] = useState("");
-  const [confirm, keep] = [useRef(/** @type {HTMLElement | null} */ (null)), useRef(/** @type {HTMLElement | null} */ (null))];
-  useLayoutEffect(() => (refusal ? keep : confirm).current?.focus(), [Boolean(refusal)]);
+  const { confirm, keep } = useButtonFocus(refusal !== "");
   const kill = () => {
     if (refusal) return;
     onClose();
@@ -31,10 +31,7 @@ export function CancelDialog({ task, onClose }) {
   return html`<${Dialog} title="Cancel this task?" testid="confirm" onClose=${onClose} onConfirm=${kill}>
     <${Hit} task=${task} />
     <p class="dialog-note" role="status" data-testid="confirm-note">${refusal ? (over ? finished(task) : refusal) : consequence(task)}</p>
-    ${!over && html`<label class="field"><span>Reason <span class="muted">(optional, goes on the audit trail)</span></span>
-      <input name="reason" maxlength="500" value=${reason} autocomplete="off" data-testid="confirm-reason"
-        onInput=${(/** @type {InputEvent} */ event) => setReason(/** @type {HTMLInputElement} */ (event.currentTarget).value)} />
-    </label>`}
+    ${!over && html`<${ReasonField} value=${reason} onReason=${setReason} testid="confirm-reason" />`}
     <div class="dialog-buttons">
       <button type="button" class="button" ref=${keep} data-testid="confirm-keep" onClick=${onClose}>${over ? "Close" : task.status === "running" ? "Keep it running" : "Keep it"}</button>
       <button class="button danger solid" ref=${confirm} disabled=${Boolean(refusal)} data-testid="confirm-cancel">Cancel task</button>

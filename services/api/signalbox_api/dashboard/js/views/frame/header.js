@@ -3,14 +3,14 @@
  * @module
  */
 
-import { capitalised, spoken } from "../core/format.js";
-import { listHash, PROCESSES_HASH } from "../core/route.js";
-import { useApp, useStore } from "../core/store.js";
-import { html } from "../core/ui.js";
-import { words } from "../core/api.js";
-import { toneOf } from "../model/processes.js";
+import { capitalised, spoken } from "../../core/format.js";
+import { listHash, PROCESSES_HASH } from "../../core/route.js";
+import { useApp, useStore } from "../../core/store.js";
+import { html } from "../../core/ui.js";
+import { words } from "../../core/api.js";
+import { toneOf } from "../../model/processes.js";
 import { ConnectionBadge, useStale } from "./connection.js";
-import { Mark } from "./icons.js";
+import { Mark } from "../icons.js";
 
 /** @param {{view: string}} props */
 export function Header({ view }) {
@@ -54,6 +54,11 @@ function Who() {
   return html`<div class="who">
     <span class="who-name" data-testid="who">${user?.name}${" "}<span class="muted">${user?.role}</span></span>
     <button class="button quiet small" onClick=${out} data-testid="sign-out">Sign out</button>
-    <button class="button quiet small key-help" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick=${() => store.update({ dialog: { kind: "help" } })}>?</button>
+    <button
+      class="button quiet small key-help"
+      aria-label="Keyboard shortcuts"
+      title="Keyboard shortcuts (?)"
+      onClick=${() => store.update({ dialog: { kind: "help" } })}
+    >?</button>
   </div>`;
 }

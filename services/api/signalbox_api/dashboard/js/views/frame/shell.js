@@ -3,18 +3,18 @@
  * @module
  */
 
-import { useApp, useStore } from "../core/store.js";
-import { html, useEffect } from "../core/ui.js";
-import { BulkDialog } from "./bulk_dialog.js";
-import { CancelDialog } from "./cancel_dialog.js";
+import { useApp, useStore } from "../../core/store.js";
+import { html, useEffect } from "../../core/ui.js";
+import { BulkDialog } from "../dialogs/bulk_dialog.js";
+import { CancelDialog } from "../dialogs/cancel_dialog.js";
 import { StaleStrip, useStale } from "./connection.js";
 import { Header } from "./header.js";
-import { HelpDialog } from "./help_dialog.js";
-import { PowerDialog } from "./power_dialog.js";
-import { ProcessesView } from "./processes_view.js";
+import { HelpDialog } from "../dialogs/help_dialog.js";
+import { PowerDialog } from "../dialogs/power_dialog.js";
+import { ProcessesView } from "../processes/processes_view.js";
 import { SignIn, Unreachable } from "./sign_in.js";
-import { TaskPage } from "./task_page.js";
-import { TasksView } from "./tasks_view.js";
+import { TaskPage } from "../tasks/task_page.js";
+import { TasksView } from "../tasks/tasks_view.js";
 import { ToastsView } from "./toasts_view.js";
 
 export function Shell() {

@@ -3,45 +3,59 @@
  * @module
  */
 
-import { useTicking } from "../core/clock.js";
-import { capitalised, elapsed, fullTime, moment, spoken } from "../core/format.js";
-import { useApp } from "../core/store.js";
-import { html } from "../core/ui.js";
-import { DOWN } from "../model/overall.js";
-import { standsBy, toneOf } from "../model/processes.js";
+import { useTicking } from "../../core/clock.js";
+import { capitalised, elapsed, fullTime, moment, spoken } from "../../core/format.js";
+import { useApp } from "../../core/store.js";
+import { html } from "../../core/ui.js";
+import { DOWN } from "../../model/overall.js";
+import { standsBy, toneOf } from "../../model/processes.js";
 import { PowerButton } from "./power_button.js";
 
-/** @typedef {import("../types.js").Process} Process */
+/** @typedef {import("../../types.js").Process} Process */
 
 /** Why there are no buttons. */
 const GUEST = "Not by Signalbox, which can cancel its tasks, but not stop or start it. Do that where it was launched: systemd, Kubernetes, a shell.";
 
-/** How the last lines of a log are set apart in a message (`logtail.py`). */
-const LINES = " | ";
+/** What the controller puts between the lines of a log that it quotes in a message (`logs/logfile.py`, `LINE_BREAK`). */
+const LINE_BREAK = " | ";
 
-/** @param {{host: import("../types.js").Host, process: Process}} props */
+/** @param {{host: import("../../types.js").Host, process: Process}} props */
 export function ProcessRow({ host, process }) {
   const scope = { host: host.name, process: process.name };
   const standby = standsBy(process, host);
   const down = DOWN.includes(process.state);
   const word = standby ? "Standby" : capitalised(spoken(process.state));
   const wanted = process.desired && process.desired !== process.state && ["running", "stopped"].includes(process.state) ? `wanted: ${process.desired}` : "";
-  return html`<li class="process" tabindex="0" data-testid="process" data-process="${host.name}/${process.name}" data-host=${host.name} data-name=${process.name} data-state=${process.state} aria-label="${process.name} on ${host.name}: ${word}">
+  return html`<li
+    class="process"
+    tabindex="0"
+    data-testid="process"
+    data-process="${host.name}/${process.name}"
+    data-host=${host.name}
+    data-name=${process.name}
+    data-state=${process.state}
+    aria-label="${process.name} on ${host.name}: ${word}"
+  >
     <span class="process-badge tone-${standby ? "off" : toneOf(process)}"><span class="lamp"></span><b>${word}</b></span>
     <span class="process-name"><b>${process.name}</b>${" "}<span class="muted">${process.kind}</span></span>
     <span class="process-facts muted">${process.pid ? `pid ${process.pid}` : ""}<${Since} at=${process.since} /></span>
     <span class="process-buttons">
-      ${process.guest ? html`<span class="muted" title=${GUEST} data-testid="guest">launched by others</span>` : html`<${Buttons} scope=${scope} process=${process} down=${down} standby=${standby} />`}
+      ${
+        process.guest
+          ? html`<span class="muted" title=${GUEST} data-testid="guest">launched by others</span>`
+          : html`<${Buttons} scope=${scope} process=${process} down=${down} standby=${standby} />`
+      }
     </span>
     <${Message} text=${[standby ? "" : wanted, process.message].filter(Boolean).join(" · ")} />
     ${process.kill_at && html`<${Drain} scope=${scope} kind=${process.kind} at=${process.kill_at} />`}
   </li>`;
 }
 
-/** @param {{scope: import("../types.js").Scope, process: Process, down: boolean, standby: boolean}} props */
+/** @param {{scope: import("../../types.js").Scope, process: Process, down: boolean, standby: boolean}} props */
 function Buttons({ scope, process, down, standby }) {
+  const action = down || process.state === "backoff" ? "start" : "restart";
   return html`
-    ${down || process.state === "backoff" ? html`<${PowerButton} action="start" scope=${scope} small />` : html`<${PowerButton} action="restart" scope=${scope} small />`}
+    <${PowerButton} action=${action} scope=${scope} small />
     ${(!down || standby) && !process.kill_at && html`<${PowerButton} action="stop" scope=${scope} small />`}
   `;
 }
@@ -49,11 +63,11 @@ function Buttons({ scope, process, down, standby }) {
 /** A message, or one that quotes the last lines of a log. @param {{text: string}} props */
 function Message({ text }) {
   if (!text) return null;
-  if (!text.includes(LINES)) return html`<span class="process-message" data-testid="process-message">${text}</span>`;
-  return html`<pre class="process-message process-log" data-testid="process-message">${text.replaceAll(LINES, "\n")}</pre>`;
+  if (!text.includes(LINE_BREAK)) return html`<span class="process-message" data-testid="process-message">${text}</span>`;
+  return html`<pre class="process-message process-log" data-testid="process-message">${text.replaceAll(LINE_BREAK, "\n")}</pre>`;
 }
 
-/** The time that its tasks still have, and a way not to wait for it. @param {{scope: import("../types.js").Scope, kind: string, at: string}} props */
+/** The time that its tasks still have, and a way not to wait for it. @param {{scope: import("../../types.js").Scope, kind: string, at: string}} props */
 function Drain({ scope, kind, at }) {
   const { store } = useApp();
   const until = moment(at) ?? 0;

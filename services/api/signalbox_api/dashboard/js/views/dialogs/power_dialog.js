@@ -4,15 +4,16 @@
  * @module
  */
 
-import { words } from "../core/api.js";
-import { capitalised, sentence } from "../core/format.js";
-import { useApp, useStore } from "../core/store.js";
-import { html, useEffect, useLayoutEffect, useRef, useState } from "../core/ui.js";
-import { areStopping, fate, named, targets, tasksOf } from "../model/power.js";
+import { words } from "../../core/api.js";
+import { capitalised, sentence } from "../../core/format.js";
+import { useApp, useStore } from "../../core/store.js";
+import { html, useEffect, useState } from "../../core/ui.js";
+import { areStopping, fate, named, targets, tasksOf } from "../../model/power.js";
 import { Dialog } from "./dialog.js";
+import { ReasonField, useFieldFocus, valueOf } from "./reason_field.js";
 
-/** @typedef {import("../types.js").Host} Host */
-/** @typedef {import("../types.js").Task} Task */
+/** @typedef {import("../../types.js").Host} Host */
+/** @typedef {import("../../types.js").Task} Task */
 
 /** How often the running tasks are looked at while the question is open. */
 const LOOK_MS = 2000;
@@ -25,8 +26,8 @@ const TEXTS = {
 
 /**
  * @param {object} props
- * @param {import("../types.js").Power} props.action
- * @param {import("../types.js").Scope} props.scope
+ * @param {import("../../types.js").Power} props.action
+ * @param {import("../../types.js").Scope} props.scope
  * @param {string} [props.preset]  The mode that is chosen at first; by default graceful, unless that is under way already.
  * @param {() => void} props.onClose
  */
@@ -36,8 +37,7 @@ export function PowerDialog({ action, scope, preset, onClose }) {
   const [mode, setMode] = useState(preset ?? (action === "stop" && areStopping(hit) ? "immediate" : "graceful"));
   const [seconds, setSeconds] = useState("");
   const [reason, setReason] = useState("");
-  const field = useRef(/** @type {HTMLInputElement | null} */ (null));
-  useLayoutEffect(() => field.current?.focus(), []); // before the next key, which may be the first of the reason
+  const field = useFieldFocus();
   const [texts, none, ends] = [TEXTS[action], hit.length === 0, action !== "start"];
   const title = `${capitalised(action)} ${named(scope)}${action === "stop" && mode === "immediate" ? " now" : ""}`;
   const confirm = () => {
@@ -51,10 +51,7 @@ export function PowerDialog({ action, scope, preset, onClose }) {
     <${Hit} hosts=${hit} />
     ${ends && !none && html`<${RunningTasks} hosts=${hit} host=${scope.host} mode=${mode} />`}
     ${ends && html`<${Modes} mode=${mode} onChoose=${setMode} seconds=${seconds} onTime=${setSeconds} />`}
-    <label class="field"><span>Reason <span class="muted">(optional, goes on the audit trail)</span></span>
-      <input ref=${field} name="reason" maxlength="500" value=${reason} autocomplete="off" data-testid="power-reason"
-        onInput=${(/** @type {InputEvent} */ event) => setReason(valueOf(event))} />
-    </label>
+    <${ReasonField} value=${reason} onReason=${setReason} testid="power-reason" place=${field} />
     <div class="dialog-buttons">
       <button type="button" class="button" data-testid="power-keep" onClick=${onClose}>${none ? "Close" : texts.keep}</button>
       <button class="button solid ${texts.style}" disabled=${none} data-testid="power-confirm">${title}</button>
@@ -91,7 +88,8 @@ function RunningTasks({ hosts, host, mode }) {
   }, []);
   const workers = hosts.some((one) => one.processes.some((process) => process.kind === "worker"));
   if (!workers) return null;
-  const text = problem ? `Which tasks run now could not be found out. ${sentence(problem)}` : seen ? fate(tasksOf(seen.items, hosts), seen.next !== null, mode) : "Looking which tasks run…";
+  const found = seen ? fate(tasksOf(seen.items, hosts), seen.next !== null, mode) : "Looking which tasks run…";
+  const text = problem ? `Which tasks run now could not be found out. ${sentence(problem)}` : found;
   return html`<p class="dialog-note" role="status" data-testid="power-tasks">${text}</p>`;
 }
 
@@ -111,9 +109,4 @@ function Modes({ mode, onChoose, seconds, onTime }) {
     }
     ${choice("immediate", "Immediate", "running tasks are killed now")}
   </fieldset>`;
-}
-
-/** @param {InputEvent} event */
-function valueOf(event) {
-  return /** @type {HTMLInputElement} */ (event.currentTarget).value;
 }

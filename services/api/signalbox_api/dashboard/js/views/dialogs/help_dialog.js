@@ -3,8 +3,8 @@
  * @module
  */
 
-import { html } from "../core/ui.js";
-import { KEYS } from "../keys.js";
+import { html } from "../../core/ui.js";
+import { KEYS } from "../../actions/keys.js";
 import { Dialog } from "./dialog.js";
 
 /** @param {{onClose: () => void}} props */

@@ -1,0 +1,30 @@
+/** What the task page says that happened. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { timelineOf } from "../../services/api/signalbox_api/dashboard/js/model/timeline.js";
+import { task } from "./rows.js";
+
+const ENDED = { status: "failed", outcome: "cancelled", finished_at: "2026-01-01T10:00:30Z" };
+/** @param {number} attempt @param {object} more @returns {any} */
+const log = (attempt, more) => ({ ...task("a"), log_id: attempt, attempt, ...more });
+
+for (const [what, one, logs, expected] of /** @type {[string, any, any[], string[]][]} */ ([
+  ["a task that waits", task("a", { status: "pending", started_at: null, queue: "orders" }), [], ["Created: queue orders"]],
+  ["a task that runs", task("a", { host: "web-1", pid: 7 }), [], ["Created: ", "Started: web-1 · pid 7"]],
+  [
+    "a task that was cancelled",
+    task("a", { ...ENDED, cancel_requested_at: "2026-01-01T10:00:20Z" }),
+    [log(1, ENDED)],
+    ["Created: ", "Started: ", "Cancel requested: ", "Failed: cancelled"],
+  ],
+  [
+    "a task of two attempts",
+    task("a"),
+    [log(2, { started_at: "2026-01-01T10:01:00Z" }), log(1, ENDED)],
+    ["Created: ", "Attempt 1 started: ", "Attempt 1 failed: cancelled", "Attempt 2 started: "],
+  ],
+])) {
+  test(`the timeline of ${what}`, () => assert.deepEqual(timelineOf(one, logs).map(({ title, detail }) => `${title}: ${detail}`), expected));
+}
