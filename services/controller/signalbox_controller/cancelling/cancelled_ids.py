@@ -8,6 +8,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -19,8 +20,8 @@ from signalbox_controller.state.journal import Journal
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a starting controller waits for Redis; Celery must not wait for longer.
-LOAD_WITHIN = 3.0
+#: Seconds that a starting controller waits for a Redis that says nothing; Celery must not wait for longer.
+SILENCE = 3.0
 #: Seconds between two looks at what others have added.
 EVERY = 1.0
 #: Seconds that the command itself gets to arrive, which knows how long its task may take to end.
@@ -85,10 +86,12 @@ class Refusals:
         `ahead` are the tasks of commands that this host has yet to read, each with the time of its cancel.
         """
         try:
-            async with asyncio.timeout(LOAD_WITHIN):
-                await self._read_all()
+            async with asyncio.timeout(SILENCE) as limit:
+                postpone = partial(_postpone, limit)
+                await self._read_all(postpone)
                 async for task_ids, since in ahead:
                     self.add(task_ids, since)
+                    postpone()
         except (BusUnavailable, RedisError, TimeoutError) as error:
             log.warning("What other hosts have cancelled is not known yet: %s", str(error) or "Redis is too slow")
 
@@ -119,9 +122,9 @@ class Refusals:
         added = await self._follower.added()
         return await self._read_all() if added is None else self._journal.remember(added)
 
-    async def _read_all(self) -> list[str]:
+    async def _read_all(self, on_page: Callable[[], None] = lambda: None) -> list[str]:
         """Take in all that Redis has, and give it what it lacks; answer what is new here."""
-        theirs = await self._follower.everything()
+        theirs = await self._follower.everything(on_page)
         if len(theirs) < LIMIT:  # or it lacks what there was no room for
             self._unsaved |= _lacking(self._journal.untils(), theirs)
             await self.in_redis()
@@ -146,6 +149,10 @@ class Refusals:
                 log.info("What other hosts cancel is known again")
             else:
                 log.warning("What other hosts cancel is not known for now: %s", why)
+
+
+def _postpone(limit: asyncio.Timeout) -> None:
+    limit.reschedule(asyncio.get_running_loop().time() + SILENCE)
 
 
 def _lacking(ours: Mapping[str, int], theirs: Mapping[str, int]) -> dict[str, int]:
