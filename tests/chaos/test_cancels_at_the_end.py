@@ -83,7 +83,8 @@ async def test_record_answer_and_task_tell_one_story_of_every_end(
     assert not harmed, f"{len(harmed)} of {len(neighbours)} innocents: {harmed}"
     ends = Counter(true.values())
     print(f"{len(verdicts)} cancels, {len(neighbours)} innocents unharmed: {dict(ends)}")  # noqa: T201 - the result
-    assert all(count >= CANCELS // 20 for count in (ends[STORIES["finished"]], ends[STORIES["interrupted"]])), ends
+    assert ends[STORIES["finished"]], "all were hit too early"
+    assert ends[STORIES["interrupted"]], "all were hit too late"
 
 
 async def _shots(marksman: Marksman, count: int) -> None:

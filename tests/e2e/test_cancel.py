@@ -109,7 +109,7 @@ async def test_a_second_cancel_later_gets_the_same_answer(system: System) -> Non
 async def test_the_next_task_starts_soon(fresh_system: System) -> None:
     """The promise is 300 ms; the median of three is given ten times as much."""
     system = fresh_system
-    busy = [await system.running() for _ in range(4)]
+    busy = [await system.running("reports.count_stock", seconds=900.0) for _ in range(4)]
     assert median([await _pause(system, task) for task in busy[:3]]) < 3.0
 
 
@@ -118,7 +118,7 @@ async def _pause(system: System, task: Json) -> float:
 
     Every slot is taken, so whatever comes next can only run in the one that the cancel frees. It stays, to keep it so.
     """
-    following = await system.send("reports.count_stock", seconds=120.0)
+    following = await system.send("reports.count_stock", seconds=900.0)
     await system.task_when(following, "pending")
     await _cancel(system, task)
 
@@ -146,8 +146,8 @@ async def test_a_cancelled_task_does_not_keep_its_worker_from_working(system: Sy
 
 
 async def test_a_task_that_waits_for_its_time_is_dropped_and_never_runs(system: System) -> None:
-    waiting = await system.send("reports.count_stock", seconds=0.1, countdown=2.0)
-    twin = await system.send("reports.count_stock", seconds=0.1, countdown=2.0)
+    waiting = await system.send("reports.count_stock", seconds=0.1, countdown=8.0)
+    twin = await system.send("reports.count_stock", seconds=0.1, countdown=8.0)
     await system.task_when(waiting, "pending")
     async with system.client() as client:
         answer = await client.post(f"/scheduler/cancel-task/{waiting}/")

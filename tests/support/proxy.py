@@ -16,6 +16,8 @@ class Proxy:
         self._whole.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
+        #: Seconds by which everything comes later.
+        self.delay = 0.0
 
     def url_of(self, url: str) -> str:
         """The address of the same store, another database of it perhaps, by this proxy."""
@@ -48,6 +50,7 @@ class Proxy:
         try:
             with contextlib.suppress(OSError):
                 while data := await reader.read(65536):
+                    await asyncio.sleep(self.delay)
                     await self._whole.wait()
                     writer.write(data)
                     await writer.drain()

@@ -6,7 +6,7 @@ added meanwhile) reads the whole set anew.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 from math import ceil
@@ -100,8 +100,8 @@ class Follower:
         async with speaking():
             self._place = cast("bytes", await self._redis.eval(_BEGIN, 1, names.CANCELLED_LATELY))
 
-    async def everything(self) -> dict[str, int]:
-        """All that is remembered, and the place from which to follow.
+    async def everything(self, on_page: Callable[[], None] = lambda: None) -> dict[str, int]:
+        """All that is remembered, and the place from which to follow; `on_page` is called as its pages come.
 
         Raises:
             BusUnavailable: Redis is away.
@@ -112,6 +112,8 @@ class Follower:
             # Page by page, so that neither Redis nor we are held up; what is there all the time is not left out.
             async for member, score in self._redis.zscan_iter(names.CANCELLED, count=_PORTION):
                 found[member.decode(errors="replace")] = int(score)
+                if len(found) % _PORTION == 0:
+                    on_page()
         return found
 
     async def added(self) -> dict[str, int] | None:

@@ -8,6 +8,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -22,7 +23,7 @@ from signalbox_controller.state.journal import Journal
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a starting controller waits for Redis; Celery must not wait for longer.
+#: Seconds that a starting controller waits for a Redis that says nothing; Celery must not wait for longer.
 LOAD_WITHIN = 3.0
 #: Seconds between two reads of the ids that other hosts have added.
 EVERY = 1.0
@@ -88,10 +89,12 @@ class CancelledIds:
         `pending` are the tasks of cancels that this host has yet to read; see `pending_cancels`.
         """
         try:
-            async with asyncio.timeout(LOAD_WITHIN):
-                await self._read_all()
+            async with asyncio.timeout(LOAD_WITHIN) as limit:
+                postpone = partial(_postpone, limit)
+                await self._read_all(postpone)
                 async for task_ids, since in pending:
                     self.add(task_ids, since)
+                    postpone()
         except (BusUnavailable, RedisError, TimeoutError) as error:
             log.warning("What other hosts have cancelled is not known yet: %s", str(error) or "Redis is too slow")
 
@@ -122,9 +125,9 @@ class CancelledIds:
         added = await self._follower.added()
         return await self._read_all() if added is None else self._journal.remember(added)
 
-    async def _read_all(self) -> list[str]:
+    async def _read_all(self, on_page: Callable[[], None] = lambda: None) -> list[str]:
         """Read all ids in Redis, write those that it lacks, and return those that are new here."""
-        theirs = await self._follower.everything()
+        theirs = await self._follower.everything(on_page)
         if len(theirs) < LIMIT:  # or it lacks what there was no room for
             self._unsaved |= _lacking(self._journal.expiries(), theirs)
             await self.in_redis()
@@ -149,6 +152,10 @@ class CancelledIds:
                 log.info("What other hosts cancel is known again")
             else:
                 log.warning("What other hosts cancel is not known for now: %s", why)
+
+
+def _postpone(limit: asyncio.Timeout) -> None:
+    limit.reschedule(asyncio.get_running_loop().time() + LOAD_WITHIN)
 
 
 def _lacking(ours: Mapping[str, int], theirs: Mapping[str, int]) -> dict[str, int]:
