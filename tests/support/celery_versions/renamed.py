@@ -10,7 +10,7 @@ PACKAGES = ("celery", "kombu", "billiard")
 
 def rename(name: str, folder: Path) -> Path:
     """Copy celery, kombu and billiard into `folder` with every `name` in them changed; answers `folder`."""
-    word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+    word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w| import\b)")  # modules keep theirs
     for package in PACKAGES:
         origin = import_module(package).__file__
         assert origin is not None
