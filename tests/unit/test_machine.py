@@ -23,7 +23,7 @@ ROWS: list[tuple[ProcessState, Input, ProcessState, tuple[Action, ...]]] = [
     ("starting", Input.UNREADY, "stopping", (DISARM, KILL)),
     ("starting", Input.UNHEARD, "unknown", (DISARM,)),
     ("unknown", Input.UNHEARD, "unknown", ()),
-    ("starting", Input.UNSUPPORTED, "fatal", (DISARM,)),
+    ("starting", Input.EXITED_UNSUPPORTED, "fatal", (DISARM,)),
     ("starting", Input.START, "starting", ()),
     ("running", Input.START, "running", ()),
     # Stopping, with and without patience.

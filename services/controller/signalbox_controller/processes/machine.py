@@ -55,7 +55,7 @@ class Input(StrEnum):
     #: Gone unasked, and its restart policy leaves it.
     EXITED_FOR_GOOD = "it ended by itself"
     #: Not launched at all.
-    UNSUPPORTED = "its Celery is not supported"
+    EXITED_UNSUPPORTED = "its Celery is not supported"
 
 
 class Action(StrEnum):
@@ -98,7 +98,7 @@ _EXITS: Final = {
     Input.EXITED_TO_WAIT: _RETRY,
     Input.EXITED_TOO_OFTEN: _GIVE_UP,
     Input.EXITED_FOR_GOOD: _DOWN,
-    Input.UNSUPPORTED: _GIVE_UP,
+    Input.EXITED_UNSUPPORTED: _GIVE_UP,
 }
 
 #: Where there is no process, a stop only takes back what was planned.

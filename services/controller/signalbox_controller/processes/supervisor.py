@@ -215,7 +215,7 @@ class Supervised:
         if self.status.state != "starting":
             self._exited(None, "was stopped before it was launched")
         elif refusal:
-            self._feed(Input.UNSUPPORTED, refusal)
+            self._feed(Input.EXITED_UNSUPPORTED, refusal)
         else:
             self._launch()
             self.status.publish()
