@@ -60,6 +60,9 @@ matrix: install-dev ## try what a cancel does in every state, pool and broker, a
 	@PYTHONPATH=deploy/local:tests:services/controller .venv/bin/python -m support.matrix \
 		--write docs/cancel-matrix.md $(ARGS)
 
+celery-versions: install-dev ## try the agent with Celery 5.3 to 5.7, each installed into a temporary environment
+	@PYTHONPATH=deploy/local:tests:services/controller .venv/bin/python -m support.celery_versions
+
 bench: install-dev ## measure, and print what was measured
 	@for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=deploy/local:tests .venv/bin/python "$$file" $(ARGS) || exit 1; done
 

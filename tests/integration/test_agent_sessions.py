@@ -40,7 +40,10 @@ class Told:
     def __init__(self) -> None:
         self.words: list[str] = []
 
-    def greeted(self, *, ready: bool) -> None:
+    def runs_without_agent(self, notice: str) -> None:
+        pass
+
+    def greeted(self, *, ready: bool, notice: str) -> None:  # noqa: ARG002
         self.words.append("greeted, ready" if ready else "greeted")
 
     def ready(self) -> None:

@@ -21,6 +21,9 @@ ROWS: list[tuple[ProcessState, Input, ProcessState, tuple[Action, ...]]] = [
     ("starting", Input.GREETED, "starting", (READY,)),
     ("starting", Input.READY, "running", (DISARM,)),
     ("starting", Input.UNREADY, "stopping", (DISARM, KILL)),
+    ("starting", Input.UNHEARD, "unknown", (DISARM,)),
+    ("unknown", Input.UNHEARD, "unknown", ()),
+    ("starting", Input.EXITED_UNSUPPORTED, "fatal", (DISARM,)),
     ("starting", Input.START, "starting", ()),
     ("running", Input.START, "running", ()),
     # Stopping, with and without patience.

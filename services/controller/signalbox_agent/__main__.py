@@ -21,12 +21,22 @@ def main() -> None:
         from celery import maybe_patch_concurrency
 
         maybe_patch_concurrency()
-        from signalbox_agent.install import install
-
-        install(path, instance)
+        _install(path, instance)
     from celery.__main__ import main as celery
 
     celery()
+
+
+def _install(path: str, instance: str) -> None:
+    try:
+        from signalbox_agent.install import install
+
+        install(path, instance)
+    except Exception as error:  # noqa: BLE001 - Celery runs on without us
+        from signalbox_agent.not_installed import report
+
+        sys.stderr.write(f"Signalbox: no agent in this process, which is not affected: {error!r}\n")
+        report(path, instance, "beat" if "beat" in sys.argv else "worker", error)
 
 
 def leave_no_trace() -> None:

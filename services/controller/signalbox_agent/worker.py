@@ -19,6 +19,9 @@ from signalbox_agent.cancel.pool import Killer
 from signalbox_agent.cancel.prefork.children import Children
 from signalbox_agent.cancel.prefork.kill import Processes
 from signalbox_agent.cancel.prefork.pool import Prefork
+from signalbox_agent.celery_compat import names
+from signalbox_agent.celery_compat.names import Missing
+from signalbox_agent.celery_compat.worker import spawns
 from signalbox_agent.child import child
 from signalbox_agent.child.slot import Slots, folder_of
 from signalbox_agent.hooks.queues import Queues
@@ -30,7 +33,7 @@ from signalbox_agent.hooks.tracker import Tracker
 from signalbox_agent.link.link import Link, line_of
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.link.spool import Spool, path_of
-from signalbox_agent.safety import guarded
+from signalbox_agent.safety import complain, guarded, logger
 from signalbox_agent.tasks import events
 from signalbox_agent.tasks.cancelled_ids import refused
 from signalbox_agent.tasks.runs import Runs
@@ -62,6 +65,7 @@ class WorkerAgent:
         self._prefork: Prefork | None = None
         self._passing: Passing | None = None
         self._refill = False
+        self._missing = Missing([])
         self.loop = Loop()
         self.runs = Runs()
         self.runs.settle = settle
@@ -79,7 +83,7 @@ class WorkerAgent:
         signals.worker_ready.connect(self._on_ready, weak=False)
         child.install(os.getpid(), self.slots.folder)
         os.register_at_fork(after_in_child=guarded(self._abandon))
-        if getattr(self._worker, "pool_start_method", "fork") == "spawn":  # new in Celery 5.7
+        if spawns(self._worker):
             # What is included is imported by spawned children; this process has done its imports.
             self._worker.app.conf.include = (*self._worker.app.conf.include, "signalbox_agent.child.spawned")
             os.environ[child.SLOTS] = self.slots.folder
@@ -88,34 +92,61 @@ class WorkerAgent:
 
     # At the beats of Celery's life
 
-    @guarded
     def start(self) -> None:
         """The pool is up, nothing is consumed yet."""
-        pool = self._worker.pool
-        killable = isinstance(pool, TaskPool) and self._worker.hub is not None
-        killer = self._processes(pool) if killable else self._greens(pool) if pool.is_green else None
-        self._canceller = Canceller(self.runs, self.link, self.loop, killer, pool_name(pool), self.slots)
+        self._check()
+        self._prepare(self._worker.pool)
+        self._connect()
+
+    @guarded
+    def _check(self) -> None:
+        self._missing = names.check_worker(self._worker)
+        for sentence in self._missing.sentences:
+            logger.warning("Signalbox: %s", sentence)
+
+    @guarded
+    def _prepare(self, pool: Any) -> None:
+        self.tracker.shared = shared = not isinstance(pool, TaskPool)
+        self.claims.active = self._missing.can(names.TRACKING)
+        self.tracker.can_refuse = self._missing.can(names.CANCEL_WAITING)
+        if self.tracker.can_refuse and not shared and self._worker.hub is not None:
+            self._passing = pass_on_slots(self._worker, self.loop)
+        killer = self._killer(pool)
+        self._canceller = Canceller(
+            self.runs, self.link, self.loop, killer, pool_name(pool), self.slots, self._missing, can_refuse=shared
+        )
         self._canceller.refuse(refused(self._path))
-        if self._prefork is not None:
-            self._prefork.before_exit(self._canceller.about_to_exit)
         self.tracker.on_started = self._canceller.accepted
         self.tracker.on_unstarted = self._canceller.unstarted
         self.tracker.on_refused = self._canceller.turned_away
         self.tracker.on_death = self._canceller.ended_outside
+        if self._prefork is not None:
+            self._prefork.before_exit(self._canceller.about_to_exit)
+
+    @guarded
+    def _connect(self) -> None:
         self.loop.start_thread()
         with self.loop.lock:
             self.loop.call_later(SNAPSHOT_EVERY, self._snapshot_again)
             self.link.connect()
         self.link.welcomed.wait(WELCOME_WITHIN)
 
+    @guarded
+    def _killer(self, pool: Any) -> Killer | None:
+        """What ends single tasks of this pool, as far as it and its Celery allow that."""
+        if not self._missing.can(names.CANCEL_RUNNING):
+            return None
+        if isinstance(pool, TaskPool):
+            return self._processes(pool) if self._worker.hub is not None else None
+        return self._greens(pool) if pool.is_green else None
+
     def _processes(self, pool: Any) -> Killer:
-        self._prefork = Prefork(pool)
-        self._passing = pass_on_slots(self._worker, self.loop)
-        self._prefork.spare_forks()
+        self._prefork = prefork = Prefork(pool)
+        prefork.spare_forks()
         self.slots.open()
-        self.tracker.children = children = Children(self.loop, self._prefork.has, self._child_died)
+        self.tracker.children = children = Children(self.loop, prefork.has, self._child_died)
         self.tracker.when_dead = lambda run, callback: children.when_dead(run.pid or 0, callback)
-        return Processes(self._prefork, children, self.loop)
+        return Processes(prefork, children, self.loop)
 
     def _greens(self, pool: Any) -> Killer | None:
         from signalbox_agent.cancel.greenlets.pool import greens  # needs the library that such a pool has
@@ -130,13 +161,13 @@ class WorkerAgent:
     @guarded
     def turning(self, hub: Any) -> None:
         """Celery's loop begins to turn."""
-        if self._prefork is None or self._canceller is None:
+        if self.tracker.shared or self._canceller is None:
             return  # where tasks share the process, the loop may stand still for as long as one runs
         self.loop.attach(hub)
         self._canceller.resume()
         if self._passing is not None:
             self._passing.resume()
-        if self._refill:
+        if self._refill and self._prefork is not None:
             self._refill = False
             hub.call_soon(self._prefork.refill)
 
@@ -215,13 +246,14 @@ class WorkerAgent:
             "python": platform.python_version(),
             "ready": self._ready,
             "guest": self._guest,
+            "missing": self._missing.sentences,
         }
 
     def _heard(self, message: dict[str, Any]) -> None:
         if self._canceller is None:
             return
         if message["type"] == "cancel":
-            self._canceller.cancel(message["command_id"], message["task_id"], float(message["grace"]))
+            self._cancel(self._canceller, message["command_id"], message["task_id"], float(message["grace"]))
         elif message["type"] == "refuse":
             self._canceller.refuse(message["task_ids"])
         elif message["type"] == "stop":
@@ -236,6 +268,14 @@ class WorkerAgent:
                 self.link.say({"type": "stopping"})
             self._tell_custody()
             self._snapshot()
+
+    def _cancel(self, canceller: Canceller, command_id: str, task_id: str, grace: float) -> None:
+        """Cancel, or answer at once that it cannot be done."""
+        try:
+            canceller.cancel(command_id, task_id, grace)
+        except Exception:  # noqa: BLE001 - whoever waits for the answer must not wait for ever
+            complain("a cancel")
+            canceller.failed(command_id, task_id)
 
     def _end(self, message: dict[str, Any]) -> None:
         """A stop is under way; when a KILL is about to follow, nothing may be on its way to or from the broker."""

@@ -85,7 +85,7 @@ def _celery(api: Api) -> Iterator[Check]:
     for host in hosts:
         yield _host(host)
         for process in host.get("processes", []):
-            yield _process(host, process)
+            yield process_check(host, process)
 
 
 def _strangers(api: Api, data: Path) -> Iterator[Check]:
@@ -112,16 +112,21 @@ def _host(host: dict[str, Any]) -> Check:
     return Check(check=f"host {host['name']}", ok=state == "online", detail=state, advice=advice)
 
 
-def _process(host: dict[str, Any], process: dict[str, Any]) -> Check:
+def process_check(host: dict[str, Any], process: dict[str, Any]) -> Check:
+    """Whether a process does what it should, and what a person should know of one that does."""
     state, desired = str(process.get("state", "unknown")), str(process.get("desired", "running"))
     name = process.get("name", "?")
     message = f": {process['message']}" if process.get("message") else ""
     advice = f"Try: signalbox start --host {host['name']} --process {name}; then read its log on that host."
     if process.get("guest"):
         advice = "It was launched by others; look where that was done."
+    notice = state == desired == "running" and bool(message) and not process.get("guest")
+    if notice:
+        advice = "It works. What Signalbox needs of Celery, and which versions it supports: docs/celery.md."
     return Check(
         check=f"process {name} on {host['name']}",
         ok=state == desired,
+        note=notice,
         detail=f"{state}{message}" if state == desired else f"{state}, should be {desired}{message}",
         advice=advice,
     )

@@ -87,23 +87,31 @@ class Worker:
 
 @contextmanager
 def a_worker(
-    peer: Peer, url: str, log: Path, *options: str, command: str = "worker", store: str = ""
+    peer: Peer,
+    url: str,
+    log: Path,
+    *options: str,
+    command: str = "worker",
+    store: str = "",
+    python: str = sys.executable,
+    packages: Path | None = None,
 ) -> Iterator[Worker]:
     """Launch one and wait until it is ready; nothing of it is left afterwards.
 
-    `url` is its broker's; `store` the Redis for results, where the broker cannot keep them.
+    `url` is its broker's; `store` the Redis for results, where the broker cannot keep them. `packages` is a folder of
+    packages that hide those of the interpreter.
     """
     store = store or url
     environment = {
         **os.environ,
         "TASKS_URL": url,
         "TASKS_STORE": store,
-        "PYTHONPATH": str(AGENT),
+        "PYTHONPATH": os.pathsep.join(map(str, filter(None, (AGENT, packages)))),
         "SIGNALBOX_AGENT_SOCKET": str(peer.path),
         "SIGNALBOX_INSTANCE": uuid.uuid4().hex,
     }
     quiet = QUIET if command == "worker" else ()
-    line = [sys.executable, "-m", "signalbox_agent", "-A", "tasks", command, *quiet, "-l", "info", *options]
+    line = [python, "-m", "signalbox_agent", "-A", "tasks", command, *quiet, "-l", "info", *options]
     with log.open("w") as output:
         process = psutil.Popen(line, cwd=APP, env=environment, stdout=output, stderr=subprocess.STDOUT)
     family: list[psutil.Process] = []

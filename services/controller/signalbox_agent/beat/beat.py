@@ -12,9 +12,10 @@ import celery
 from signalbox_agent import PROTOCOL
 from signalbox_agent.beat.permission import Permission
 from signalbox_agent.beat.schedule import LeasedSchedule
+from signalbox_agent.celery_compat.names import check_beat
 from signalbox_agent.link.link import Link
 from signalbox_agent.link.loop import Loop
-from signalbox_agent.safety import guarded
+from signalbox_agent.safety import guarded, logger
 
 #: Seconds between two `tick` lines at least, unless the scheduler pauses for longer.
 TICK_EVERY = 1.0
@@ -37,9 +38,12 @@ class BeatAgent:
         self.loop = Loop()
         self.link = Link(path, self.loop, self._hello, self._heard)
         self._permission = Permission(self.loop, self.link)
+        self._missing = check_beat().sentences
 
     def install(self) -> None:
         """Watch the scheduler, and connect."""
+        for sentence in self._missing:
+            logger.warning("Signalbox: %s", sentence)
         scheduler = self._service.scheduler
         LeasedSchedule(scheduler, self._permission, self._ticked, self._say)
         os.register_at_fork(after_in_child=guarded(self._abandon))
@@ -89,6 +93,7 @@ class BeatAgent:
             "celery": celery.__version__,
             "python": platform.python_version(),
             "ready": self._ready,
+            "missing": self._missing,
         }
 
     @guarded

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from signalbox_agent.beat.permission import Permission
+from signalbox_agent.celery_compat.beat import forget_order
 from signalbox_agent.safety import guarded
 
 #: Seconds between two looks whether beat may go on.
@@ -70,7 +71,7 @@ class LeasedSchedule:
     def _put_back(self, entry: Any) -> None:
         """Have it due again: it was marked as run before it was to be sent."""
         self._scheduler.schedule[entry.name] = entry
-        self._scheduler._heap = None
+        forget_order(self._scheduler)
 
     @guarded
     def _catch_up(self) -> None:
@@ -83,7 +84,7 @@ class LeasedSchedule:
         for name, at in runs.items():
             if name in entries:
                 take_over(entries[name], at)
-        self._scheduler._heap = None
+        forget_order(self._scheduler)
         begins = {name: seconds(entry.last_run_at) for name, entry in entries.items()}
         self._tell({"type": "begin", "fence": self._fence, "runs": begins})
 

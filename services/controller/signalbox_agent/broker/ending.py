@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from signalbox_agent.celery_compat.requests import context_of, is_cancelled
 from signalbox_agent.safety import guarded
 
 #: The error of a task whose worker was shut down by somebody else.
@@ -28,11 +29,11 @@ class Ending:
     @guarded
     def settle(self, request: Any) -> None:
         """This task ends with the worker: see that it stays ended, and that whoever waits for its result knows."""
-        if not self.told or (self.redeliver and not request.acknowledged):
+        if not self.told or not is_cancelled(request) or (self.redeliver and not request.acknowledged):
             return
         request.acknowledge()
         request.task.backend.mark_as_revoked(
-            request.id, self.error, request=request._context, store_result=request.store_errors
+            request.id, self.error, request=context_of(request), store_result=request.store_errors
         )
 
     @guarded

@@ -9,19 +9,16 @@ next writes a mark of its own. `restore` reads the marks of a worker that is dea
 from __future__ import annotations
 
 import contextlib
-import socket
-import ssl
 import weakref
 from collections.abc import Callable
 from time import time
 from typing import Any
 
+from signalbox_agent.celery_compat import redis_broker
 from signalbox_agent.safety import guarded
 
 #: The property of a message that says who holds it; kombu keeps those it does not know.
 MARK = "signalbox"
-#: Seconds that a connection to the broker may take to end.
-HANG_UP = 0.2
 
 
 class Custody:
@@ -44,19 +41,18 @@ class Custody:
         channel = self._channel()
         if self._channels > 1 or (channel is not None and not channel.closed):
             return False
-        return channel is None or not set(channel.qos._delivered) - channel.qos._dirty
+        return channel is None or not redis_broker.has_unacked(channel)
 
     @guarded
     def take(self, channel: Any) -> None:
         """Mark all that comes through this channel, if its broker needs it: AMQP gives back by itself."""
-        if not hasattr(channel, "unacked_key") or not hasattr(channel.qos, "restore_by_tag"):
+        if not redis_broker.keeps_unacked(channel):
             return
         append, instance = channel.qos.append, self._instance
 
         def marking(message: Any, delivery_tag: str) -> None:
             with contextlib.suppress(Exception):  # unmarked, it is as it would be without us
-                raw = message._raw
-                message._raw = {**raw, "properties": {**raw["properties"], MARK: [instance, time()]}}
+                redis_broker.add_property(message, MARK, [instance, time()])
             append(message, delivery_tag)
 
         channel.qos.append = marking
@@ -72,13 +68,5 @@ class Custody:
         connection on which we wait is closed; what Redis had sent by then is read, and goes back to its queue.
         """
         channel = self._channel()
-        if channel is None or channel.closed:
-            return
-        for tag in list(channel._consumers):
-            channel.basic_cancel(tag)
-        peer = getattr(getattr(channel, "_in_poll", None), "_sock", None)
-        if peer is not None and not isinstance(peer, ssl.SSLSocket):  # there is no half of a TLS connection
-            peer.settimeout(HANG_UP)
-            with contextlib.suppress(Exception):
-                peer.shutdown(socket.SHUT_WR)
-                channel._brpop_read()
+        if channel is not None and not channel.closed:
+            redis_broker.stop_consuming(channel)

@@ -10,6 +10,7 @@ from signalbox_agent.broker.ownership import Custody
 from signalbox_agent.cancel.canceller import standing
 from signalbox_agent.cancel.decide import Standing
 from signalbox_agent.cancel.prefork.pool import Prefork
+from signalbox_agent.celery_compat import worker as compat
 from signalbox_agent.link.link import Link
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks.runs import Runs
@@ -53,21 +54,21 @@ class Release:
         while hub is not None and monotonic() < end:
             sleep(PAUSE)
 
+    @guarded
     def _start_nothing(self) -> None:
         """What waits for a free child goes on waiting, in its queue."""
-        waiting = getattr(self._worker.semaphore, "_waiting", None)
-        if waiting is not None:
-            waiting.clear()
+        compat.clear_waiting(self._worker)
 
     @guarded
     def _acknowledge(self) -> None:
         """Celery leaves acknowledgements to the next turn of its loop, also those of tasks that have just begun."""
         for _ in range(ROUNDS):
-            pending = self._worker.hub._pop_ready() if self._worker.hub is not None else ()
+            pending = compat.pending_callbacks(self._worker.hub)
             for callback in filter(None, pending):
                 callback()
         self._worker.consumer.perform_pending_operations()
 
+    @guarded
     def _catch_up(self, prefork: Prefork, hub: Any) -> None:
         """Hear what the children have said, and what those say that were handed a task just now."""
         end = monotonic() + ACCEPT

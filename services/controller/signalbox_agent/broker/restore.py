@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from signalbox_agent.broker.ownership import MARK
+from signalbox_agent.celery_compat import redis_broker
 
 #: Seconds that all of it may take.
 DEADLINE = 60
@@ -73,7 +74,7 @@ class Broker:
         self._channel = channel
         self._prefix = channel.global_keyprefix or ""
         self._redis = Redis(connection_pool=channel.pool)  # not kombu's client, which prefixes some commands only
-        self._hash, self._index = (self._prefix + key for key in (channel.unacked_key, channel.unacked_index_key))
+        self._hash, self._index = (self._prefix + key for key in redis_broker.unacked_keys(channel))
 
     def held(self, instances: set[str]) -> list[Entry]:
         """What they held when they died; the newest first, as what is pushed last is taken next."""
@@ -93,7 +94,7 @@ class Broker:
     def give_back(self, entry: Entry) -> bool:
         """To its queue; answers whether it was still where it had been."""
         pushes = Pushes()
-        self._channel._do_restore_message(entry.raw, entry.exchange, entry.routing_key, pushes)
+        redis_broker.push_back(self._channel, entry.raw, entry.exchange, entry.routing_key, pushes)
         return bool(pushes.keys) and self._move(entry, [self._prefix + key for key in pushes.keys], pushes.payloads)
 
     def forget(self, entry: Entry) -> bool:
@@ -135,7 +136,7 @@ def main() -> None:
     with app.connection_for_read() as connection:
         channel = connection.default_channel
         counts = {}
-        if hasattr(channel, "unacked_key"):
+        if redis_broker.keeps_unacked(channel):
             app.amqp.TaskConsumer(channel)  # declares the queues: the way back is known then
             counts = settle(Broker(channel), order["debts"])
     sys.stdout.write(f"\n{json.dumps(counts)}\n")

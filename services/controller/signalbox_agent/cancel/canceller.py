@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from billiard.common import TERM_SIGNAL
-
 from signalbox_agent.cancel.decide import Standing, Way, way
 from signalbox_agent.cancel.pool import Kill, Killer
+from signalbox_agent.celery_compat import requests as compat
+from signalbox_agent.celery_compat.names import CANCEL_RUNNING, CANCEL_WAITING, TRACKING, Missing
+from signalbox_agent.celery_compat.prefork import TERM_SIGNAL
 from signalbox_agent.child.slot import Slots
 from signalbox_agent.link.link import Link
 from signalbox_agent.link.loop import Loop
@@ -34,8 +35,7 @@ def standing(run: Run) -> Standing:
     """Where it is, from Celery's own marks on its request."""
     if run.started_at is not None:
         return Standing.RUNNING
-    handed = getattr(run.request, "_apply_result", None) is not None
-    return Standing.HANDED if handed else Standing.WAITING
+    return Standing.HANDED if compat.is_handed_over(run.request) else Standing.WAITING
 
 
 class Canceller:
@@ -49,14 +49,19 @@ class Canceller:
         killer: Killer | None,
         pool: str,
         slots: Slots,
+        missing: Missing,
+        *,
+        can_refuse: bool,
     ) -> None:
-        """`killer` is None where no single task can be ended."""
+        """`killer` is None where no single task can be ended; `can_refuse`: the pool asks before it starts a task."""
         self._runs = runs
         self._link = link
         self._loop = loop
         self._killer = killer
         self._pool = pool
         self._slots = slots
+        self._missing = missing
+        self._can_refuse = can_refuse
         #: Killed while the broker was away: Celery is told when it is back.
         self._unannounced: list[tuple[Any, str]] = []
         #: One for all: of two, each would be due again when the other is done, and kombu's hub runs up to ten in a row.
@@ -66,6 +71,9 @@ class Canceller:
 
     def cancel(self, command_id: str, task_id: str, grace: float) -> None:
         """End the task, or see to it that it does not run here."""
+        if (off := self._missing.sentence(TRACKING)) is not None:
+            self._refuse_command(command_id, task_id, off)
+            return
         live = self._runs.of(task_id)
         if not live:
             self._absent(command_id, task_id)
@@ -75,14 +83,27 @@ class Canceller:
             self._runs.held[task_id] = command_id
             self._kill(chosen[Way.KILL], [command_id], grace)
         elif Way.REFUSE in chosen:
-            detail = f"The {self._pool} pool cannot end a single task; stop the worker to end it"
-            self._answer(command_id, task_id, {"state": "unsupported", "detail": detail})
+            self._refuse_command(command_id, task_id, self._why_not(chosen[Way.REFUSE]))
         elif Way.AWAIT in chosen:
             chosen[Way.AWAIT].wanted.append((command_id, grace))
         if Way.DROP in chosen:
             self._drop(task_id, command_id)
             if len(chosen) == 1:
                 self._absent(command_id, task_id)
+
+    def _why_not(self, run: Run) -> str:
+        feature = CANCEL_WAITING if standing(run) is Standing.WAITING else CANCEL_RUNNING
+        off = self._missing.sentence(feature)
+        return off or f"The {self._pool} pool cannot end a single task; stop the worker to end it"
+
+    def _refuse_command(self, command_id: str, task_id: str, detail: str) -> None:
+        self._answer(command_id, task_id, {"state": "unsupported", "detail": detail})
+
+    def failed(self, command_id: str, task_id: str) -> None:
+        """Our own code failed at a cancel."""
+        self._refuse_command(
+            command_id, task_id, "The agent failed at it, see the worker's log; stop the worker to end it"
+        )
 
     def refuse(self, task_ids: Iterable[str]) -> None:
         """These were cancelled earlier, and elsewhere perhaps: none of them starts from now on.
@@ -107,8 +128,8 @@ class Canceller:
                 run.wanted.append((None, GRACE))
 
     def _way(self, run: Run) -> Way:
-        killer = self._killer
-        return way(standing(run), can_kill=killer is not None, can_refuse=killer is None or killer.can_refuse)
+        choice = way(standing(run), can_kill=self._killer is not None, can_refuse=self._can_refuse)
+        return Way.REFUSE if choice is Way.DROP and not self._missing.can(CANCEL_WAITING) else choice
 
     def _absent(self, command_id: str, task_id: str) -> None:
         known = self._runs.ended.get(task_id)
@@ -154,8 +175,8 @@ class Canceller:
         While the broker is away the backend mostly is, too, and its retries would hold up all of us; the broker
         delivers the message anew, which is refused then.
         """
-        if not self._broker_is_away and not request._already_revoked:  # Celery's own mark
-            request._announce_revoked("revoked", False, None, False)  # as its revoked() does
+        if not self._broker_is_away and not compat.is_revoked(request):
+            compat.announce_refused(request)
 
     # Killing
 
@@ -300,10 +321,8 @@ class Canceller:
     @guarded
     def _announce(self, request: Any, signal: str) -> None:
         """Have Celery store the result, acknowledge the message and send its signals: all of it is true now."""
-        if request._already_revoked:  # Celery's own mark
-            return
-        number = 9 if signal == "KILL" else int(TERM_SIGNAL)
-        request._announce_revoked("terminated", True, number, False)  # as its terminate() does
+        if not compat.is_revoked(request):
+            compat.announce_terminated(request, 9 if signal == "KILL" else int(TERM_SIGNAL))
 
     def _answer(self, command_id: str, task_id: str, answer: Answer) -> None:
         self._link.say({"type": "cancel", "command_id": command_id, "task_id": task_id, **answer})

@@ -27,14 +27,13 @@ class Way(enum.Enum):
 
 
 def way(standing: Standing, *, can_kill: bool, can_refuse: bool = False) -> Way:
-    """What to do about a task, in a pool that can or cannot end a single one, or refuse it when it is about to start.
-
-    Every pool can do one of the two.
-    """
+    """What to do about a task, in a pool that can or cannot end a single one, or refuse one that is about to start."""
     if standing is Standing.WAITING:
         return Way.DROP
     if standing is Standing.HANDED:
-        return Way.AWAIT if can_kill and not can_refuse else Way.DROP
+        if can_refuse:
+            return Way.DROP
+        return Way.AWAIT if can_kill else Way.REFUSE
     return Way.KILL if can_kill else Way.REFUSE
 
 

@@ -17,10 +17,8 @@ from collections.abc import Callable, Iterator
 from time import sleep
 from typing import Any, Protocol
 
-from billiard.common import TERM_SIGNAL, _shutdown_cleanup
-from billiard.pool import READY, Worker
-from celery.app import trace
-
+from signalbox_agent.celery_compat import child as compat
+from signalbox_agent.celery_compat.prefork import TERM_SIGNAL
 from signalbox_agent.safety import guarded
 
 #: Seconds between looks whether the report is out. A child that exits in the same moment in which it has told its
@@ -28,23 +26,6 @@ from signalbox_agent.safety import guarded
 LOOK = 0.2
 
 Handler = Callable[[int, Any], Any]
-
-
-def _nested(maker: str, name: str) -> types.CodeType | None:
-    """The code of the function that a function of Celery's tracing makes; None where there is no such thing."""
-    outer = getattr(getattr(trace, maker, None), "__code__", None)
-    codes = (one for one in getattr(outer, "co_consts", ()) if isinstance(one, types.CodeType))
-    return next((one for one in codes if one.co_name == name), None)
-
-
-#: What runs a task: the body, and all that Celery does before and after it.
-TRACE = _nested("build_tracer", "trace_task")
-#: What Celery puts around the body in a worker.
-PROTECTED = _nested("_install_stack_protection", "__protected_call__")
-#: What takes task after task.
-WORKLOOP = Worker.workloop.__code__
-#: What stands between the two; it has its answer in `R`.
-BETWEEN = {trace.fast_trace_task.__code__, trace.trace_task_ret.__code__}
 
 
 class Child(Protocol):
@@ -65,7 +46,7 @@ class Term:
 
     def __init__(self, child: Child) -> None:
         self._child = child
-        self._original: Handler = _shutdown_cleanup
+        self._original: Handler = compat.TERM_HANDLER
         self._pid = os.getpid()
         #: The task whose report a TERM waits for.
         self._put_off: object = None
@@ -75,7 +56,7 @@ class Term:
     @guarded
     def install(self) -> None:
         """Stand in front of Celery's handler, if that is the one in place."""
-        if TRACE is not None and signal.getsignal(TERM_SIGNAL) is self._original:
+        if compat.COMPLETE and signal.getsignal(TERM_SIGNAL) is self._original:
             signal.signal(TERM_SIGNAL, self)
 
     @property
@@ -122,14 +103,14 @@ class Term:
 def look(frame: types.FrameType | None, ended: Callable[[object], bool]) -> tuple[bool, object]:
     """Whether whoever is interrupted here only reports on a task whose body is over; and the id of the task."""
     stack = list(_upwards(frame))
-    loop = next((place for place, one in enumerate(stack) if one.f_code is WORKLOOP), None)
+    loop = next((place for place, one in enumerate(stack) if one.f_code is compat.WORKLOOP), None)
     if loop is None:
         return False, None
-    _, task, *_ = stack[loop].f_locals.get("args") or (None, None)
+    task = compat.task_of(stack[loop])
     for place in range(loop, -1, -1):  # of tasks that a task calls in place, the outermost
-        if stack[place].f_code is TRACE:
+        if stack[place].f_code is compat.TRACE:
             return _body_is_over(stack[place], stack[:place]), task
-    return _reports(stack[loop - 1] if loop else None, ended(task)), task
+    return (compat.reports(stack[loop - 1]) if loop else ended(task)), task
 
 
 def _upwards(frame: types.FrameType | None) -> Iterator[types.FrameType]:
@@ -140,12 +121,11 @@ def _upwards(frame: types.FrameType | None) -> Iterator[types.FrameType]:
 
 def _body_is_over(tracing: types.FrameType, within: list[types.FrameType]) -> bool:
     """By Celery's own variables; `within` is what it is calling, the innermost first."""
-    seen = tracing.f_locals
-    if seen.get("state") == "SUCCESS" or seen.get("I") is not None or "exc" in seen:
+    if compat.has_outcome(tracing):
         return True
     if not within:
         return any("retval" in step.argrepr for step in _after_call(tracing)[:3])  # where the value will be kept
-    return len(within) == 1 and within[0].f_code is PROTECTED and _returns(_after_call(within[0]))
+    return len(within) == 1 and within[0].f_code is compat.PROTECTED and _returns(_after_call(within[0]))
 
 
 def _after_call(frame: types.FrameType) -> list[dis.Instruction]:
@@ -157,15 +137,3 @@ def _after_call(frame: types.FrameType) -> list[dis.Instruction]:
 
 def _returns(steps: list[dis.Instruction]) -> bool:
     return bool(steps) and steps[0].opname == "RETURN_VALUE"
-
-
-def _reports(call: types.FrameType | None, ended: bool) -> bool:
-    """Between the end of Celery's tracing and the moment at which the parent has been told."""
-    if call is None:
-        return ended
-    if call.f_code in BETWEEN:
-        return "R" in call.f_locals
-    if call.f_code.co_name == "put":
-        message = call.f_locals.get("obj")
-        return isinstance(message, tuple) and message[0] == READY
-    return call.f_code.co_name == "prepare_result"

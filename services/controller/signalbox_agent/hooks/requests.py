@@ -1,6 +1,7 @@
-"""A Request that tells of itself: mixed in over Celery's, or over whatever the user made of it.
+"""A Request that reports to the tracker: mixed in over Celery's, or over whatever the user made of it.
 
-Celery's own work always comes first and never depends on ours.
+Celery's own work never depends on ours: each method asks guarded functions only, and an error in one of them has the
+meaning "as Celery alone would have done".
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from celery.exceptions import TaskRevokedError
 from celery.utils.imports import symbol_by_name
 from celery.worker import state
 
+from signalbox_agent.celery_compat import requests as compat
 from signalbox_agent.hooks.chains import end_chain
 from signalbox_agent.hooks.tracker import Tracker
 from signalbox_agent.safety import guarded
@@ -29,13 +31,10 @@ def _telling(on_success: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(failed__retval__runtime, ExceptionInfo):
             # An exit, raised where tasks share the process: Celery's own method cannot read it.
             return self.on_failure(failed__retval__runtime)
-        failed, result, runtime = failed__retval__runtime
-        killed = failed is False and runtime is None  # how Celery words that a greenlet was killed
-        if killed and self._signalbox_tracker.exited(self):
+        if self._signalbox_tracker.exited(self, failed__retval__runtime):
             return None
         answer = on_success(self, failed__retval__runtime, **kwargs)
-        if not failed and not killed:
-            self._signalbox_tracker.succeeded(self, result, runtime)
+        self._signalbox_tracker.succeeded(self, failed__retval__runtime)
         return answer
 
     return call
@@ -73,12 +72,10 @@ class Watched:
             cls.execute_using_pool = _waiting(generated)  # type: ignore[attr-defined]
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        tracker = self._signalbox_tracker
-        if tracker.shared and tracker.refused(self, time() - (monotonic() - time_accepted)):
+        if self._signalbox_tracker.refused(self, time() - (monotonic() - time_accepted)):
             raise TaskRevokedError(self.id)  # type: ignore[attr-defined]
         super().on_accepted(pid, time_accepted)  # type: ignore[misc]
-        if not tracker.shared:
-            tracker.accepted(self, pid)
+        self._signalbox_tracker.accepted(self, pid)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         if self._signalbox_tracker.swallows(self, exc_info):
@@ -93,14 +90,13 @@ class Watched:
         if ending.told and "emit_retry" in kwargs:
             kwargs["emit_retry"] = False  # nobody will try again what a stop has ended
         super().cancel(pool, signal, **kwargs)  # type: ignore[misc]
-        if self._already_cancelled:  # type: ignore[attr-defined]
-            ending.settle(self)
+        ending.settle(self)
 
     def on_timeout(self, soft: Any, timeout: Any) -> Any:
         if not soft and self._signalbox_tracker.killing(self):
             return None
         answer = super().on_timeout(soft, timeout)  # type: ignore[misc]
-        if not soft and self._signalbox_tracker.shared:
+        if not soft:
             self._signalbox_tracker.timed_out(self, timeout)
         return answer
 
@@ -111,24 +107,30 @@ class Watched:
         return super().send_event(type, **fields)  # type: ignore[misc]
 
     def revoked(self) -> bool:
-        announced = self._already_revoked  # type: ignore[attr-defined]
-        if not announced and self._signalbox_tracker.turns_away(self):
+        tracker = self._signalbox_tracker
+        announced = tracker.announced(self)
+        if not announced and tracker.turns_away(self):
             return True  # Celery is told of it when there is time
         revoked: bool = super().revoked()  # type: ignore[misc]
         if announced:
             # It was announced while it waited, and its turn came: Celery has just taken it in again.
             state.task_ready(self)
-        elif not revoked and self._signalbox_tracker.refuses(self):
-            self._announce_revoked("revoked", False, None, False)  # as Celery does with what it refuses itself
-            return True
-        return revoked
+            return revoked
+        return revoked or bool(tracker.refuse(self))
 
-    def _announce_revoked(self, reason: Any, terminated: Any, signum: Any, expired: Any) -> Any:
-        answer = super()._announce_revoked(reason, terminated, signum, expired)  # type: ignore[misc]
+
+def _announcing(announce: Callable[..., Any]) -> Callable[..., Any]:
+    """Have the method that announces a revoke report it, and end the rest of the chain."""
+
+    @functools.wraps(announce)
+    def call(self: Any, reason: Any, terminated: Any, signum: Any, expired: Any) -> Any:
+        answer = announce(self, reason, terminated, signum, expired)
         if self._signalbox_tracker.refuses(self):
             end_chain(self, reason)
         self._signalbox_tracker.revoked(self, terminated=bool(terminated), expired=bool(expired))
         return answer
+
+    return call
 
 
 def watched_class(base: Any, tracker: Tracker) -> type:
@@ -139,6 +141,9 @@ def watched_class(base: Any, tracker: Tracker) -> type:
         "execute_using_pool": base.execute_using_pool,
         "__module__": base.__module__,
     }
+    announce = compat.announcement(base)
+    if announce is not None:
+        body[compat.ANNOUNCE] = _announcing(announce)
     return type(base.__name__, (Watched, base), body)
 
 
@@ -148,13 +153,15 @@ class Claims:
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
         self._classes: dict[Any, type] = {}
+        #: Whether tasks are to be tracked; Celery may lack what that needs.
+        self.active = True
         #: What every task's `run` is wrapped in, where greenlets run it.
         self.around: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
 
     @guarded
     def claim(self, tasks: Any) -> None:
         """To be called before strategies are built, as they keep the class."""
-        for task in tasks.values():
+        for task in tasks.values() if self.active else ():
             base = symbol_by_name(task.Request)
             if issubclass(base, Watched):
                 continue

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from signalbox_agent.celery_compat.worker import replace_release
 from signalbox_agent.link.loop import Loop
 
 #: Slots that are passed on in one go, which takes a millisecond or two; the rest in the next turn of Celery's loop.
@@ -52,7 +53,11 @@ class Passing:
 
 def pass_on_slots(worker: Any, loop: Loop) -> Passing:
     """Have this worker, whose pool was made, do so."""
-    semaphore = worker.semaphore
-    passing = Passing(semaphore.release, partial(loop.call_soon, worker.hub))
-    semaphore.release = worker._quick_release = passing.release
-    return passing
+    made: list[Passing] = []
+
+    def around(release: Callable[[], None]) -> Callable[[], None]:
+        made.append(Passing(release, partial(loop.call_soon, worker.hub)))
+        return made[0].release
+
+    replace_release(worker, around)
+    return made[0]

@@ -6,14 +6,15 @@ meanwhile is known by then; one of the consumer's, which begins anew with every 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from celery import bootsteps
 
 from signalbox_agent.broker.ownership import Custody
+from signalbox_agent.celery_compat import worker as compat
 from signalbox_agent.hooks.reconnect import surviving
 from signalbox_agent.hooks.requests import Claims
+from signalbox_agent.safety import guarded
 
 
 class Agent(Protocol):
@@ -61,12 +62,10 @@ def consumer_step(agent: Agent) -> type:
 
         def __init__(self, consumer: Any, **kwargs: Any) -> None:
             super().__init__(consumer, **kwargs)
-            consumer.update_strategies = claiming(agent, consumer, consumer.update_strategies)
-            if (lost := getattr(consumer, "on_connection_error_after_connected", None)) is not None:
-                consumer.on_connection_error_after_connected = surviving(consumer, lost)
+            hook_into(agent, consumer)
 
         def start(self, consumer: Any) -> None:
-            agent.custody.take(consumer.task_consumer.channel)
+            take(agent, consumer)
             if consumer.hub is None:
                 agent.consuming()
             else:
@@ -86,11 +85,14 @@ def consumer_step(agent: Agent) -> type:
     return SignalboxConsumerStep
 
 
-def claiming(agent: Agent, consumer: Any, update_strategies: Callable[[], None]) -> Callable[[], None]:
-    """Strategies keep the Request class of their task, so it has to be set before each time they are built."""
+@guarded
+def hook_into(agent: Agent, consumer: Any) -> None:
+    """Before strategies are built, set the Request class that they keep; survive the loss of the broker."""
+    compat.before_strategies(consumer, lambda: agent.claims.claim(consumer.app.tasks))
+    compat.around_connection_loss(consumer, surviving)
 
-    def update() -> None:
-        agent.claims.claim(consumer.app.tasks)
-        update_strategies()
 
-    return update
+@guarded
+def take(agent: Agent, consumer: Any) -> None:
+    """Mark what the consumer takes."""
+    agent.custody.take(consumer.task_consumer.channel)

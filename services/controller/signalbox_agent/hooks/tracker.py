@@ -7,13 +7,13 @@ from collections.abc import Callable
 from time import time
 from typing import Any
 
-from billiard.einfo import ExceptionWithTraceback
 from billiard.exceptions import SoftTimeLimitExceeded, Terminated, TimeLimitExceeded, WorkerLostError
 from celery.exceptions import Ignore, Reject, Retry
 
 from signalbox_agent.broker.ending import Ending
 from signalbox_agent.cancel.canceller import REASON
 from signalbox_agent.cancel.prefork.children import Children
+from signalbox_agent.celery_compat import requests as compat
 from signalbox_agent.child.slot import Slots
 from signalbox_agent.hooks.redelivered import first_of
 from signalbox_agent.link.link import Link
@@ -37,8 +37,13 @@ OUTCOMES = {
 
 def exception_of(einfo: Any) -> Any:
     """What the task raised."""
-    exception = einfo.exception
-    return exception.exc if isinstance(exception, ExceptionWithTraceback) else exception
+    return compat.unwrapped(einfo.exception)
+
+
+def _greenlet_was_killed(outcome: tuple[Any, Any, float | None]) -> bool:
+    """How Celery words that a greenlet was killed."""
+    failed, _, runtime = outcome
+    return failed is False and runtime is None
 
 
 class Tracker:
@@ -63,7 +68,11 @@ class Tracker:
         self._queue_of = queue_of
         self._slots = slots
         self.ending = Ending()
-        #: None in pools whose tasks share the worker's process.
+        #: Whether tasks share the worker's process.
+        self.shared = False
+        #: Whether what was cancelled is refused here; Celery may lack what that needs.
+        self.can_refuse = True
+        #: The pool's processes, where their deaths are noticed.
         self.children: Children | None = None
         #: Told of every start.
         self.on_started: Callable[[Run], None] = lambda _: None
@@ -119,6 +128,8 @@ class Tracker:
     @guarded
     def accepted(self, request: Any, pid: int) -> None:
         """A child runs it."""
+        if self.shared:
+            return
         with self._lock:
             run = self.run_of(request)
             if run.over or (self.children is not None and not self.children.watch(pid)):
@@ -131,9 +142,11 @@ class Tracker:
 
         A cancel finds it either before this, and sees to it that it is refused here, or after, as one that runs.
         """
+        if not self.shared:
+            return False
         with self._lock:
             run = self.run_of(request)
-            if request._already_revoked or run.task_id in self._runs.held:  # Celery's mark comes later than ours
+            if compat.is_revoked(request) or self._is_held(run.task_id):  # Celery's mark comes later than ours
                 return True
             if not run.over:
                 self._begin(run, started_at, os.getpid())
@@ -145,8 +158,11 @@ class Tracker:
         self.on_started(run)
 
     @guarded
-    def succeeded(self, request: Any, result: object, runtime: float | None) -> None:
-        """It returned."""
+    def succeeded(self, request: Any, outcome: tuple[Any, Any, float | None]) -> None:
+        """It returned; `outcome` is what the pool has told Celery."""
+        failed, result, runtime = outcome
+        if failed or _greenlet_was_killed(outcome):
+            return
         with self._lock:
             run = self.run_of(request)
             self._final(run, events.succeeded(run, result, runtime), "completed")
@@ -154,18 +170,22 @@ class Tracker:
                 run.kill.ended("completed")
 
     @guarded
-    def exited(self, request: Any) -> bool:
-        """Its greenlet was killed, which Celery takes for a success; whether that must not come to its ears."""
+    def exited(self, request: Any, outcome: tuple[Any, Any, float | None]) -> bool:
+        """Whether its greenlet was killed, which Celery takes for a success and must not see."""
+        if not _greenlet_was_killed(outcome):
+            return False
         with self._lock:
             run = self.run_of(request)
-            if run.killing or request._already_revoked:
+            if run.killing or compat.is_revoked(request):
                 return True
             self._final(run, events.failed(run, "revoked", "Its greenlet was killed, but not by Signalbox"), "failed")
             return False
 
     @guarded
     def timed_out(self, request: Any, seconds: float) -> None:
-        """It exceeded its hard time limit, in a pool that says nothing more of it."""
+        """It exceeded its hard time limit; a pool whose tasks share the process says nothing more of it."""
+        if not self.shared:
+            return
         with self._lock:
             run = self.run_of(request)
             limit = error_of(TimeLimitExceeded(seconds))
@@ -229,7 +249,7 @@ class Tracker:
     def _terminated(self, run: Run, request: Any) -> tuple[Event, str | None]:
         if run.started_at is None:
             return self._refusal(run), "failed"
-        if not request._already_cancelled:  # Celery's own mark
+        if not compat.is_cancelled(request):
             return events.failed(run, "revoked", "Terminated by a revoke that did not come from Signalbox"), "failed"
         if request.acknowledged:
             return events.failed(run, "stopped", self.ending.error), "failed"
@@ -269,14 +289,30 @@ class Tracker:
             run = self.run_of(request)
             if run.first is not None:
                 return True
-            if not run.over and run.task_id in self._runs.held:
+            if not run.over and self._is_held(run.task_id):
                 self.on_refused(run)
             return run.over
 
     @guarded
+    def announced(self, request: Any) -> bool:
+        """Whether Celery has announced it as revoked."""
+        return compat.is_revoked(request)
+
+    @guarded
     def refuses(self, request: Any) -> bool:
         """Whether it was cancelled: Celery forgets what was revoked after a while, and with the worker."""
-        return clean(request.id) in self._runs.held
+        return self._is_held(clean(request.id))
+
+    @guarded
+    def refuse(self, request: Any) -> bool:
+        """Announce it as revoked if it was cancelled; answer whether it was."""
+        if not self.refuses(request):
+            return False
+        compat.announce_refused(request)
+        return True
+
+    def _is_held(self, task_id: str) -> bool:
+        return self.can_refuse and task_id in self._runs.held
 
     # Ends
 
@@ -319,8 +355,3 @@ class Tracker:
     def killing(self, request: Any) -> bool:
         """Whether a kill is under way."""
         return self.run_of(request).killing
-
-    @property
-    def shared(self) -> bool:
-        """Whether tasks share the worker's process."""
-        return self.children is None

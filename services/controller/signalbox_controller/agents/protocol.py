@@ -37,6 +37,17 @@ class Hello(_Line, frozen=True, kw_only=True):
     ready: bool = False
     #: Whether somebody else than a controller launched it.
     guest: bool = False
+    #: What is off as the installed Celery lacks what it needs; one sentence for each feature.
+    missing: list[str] = []
+    #: Why there is no agent in the process, which works all the same; nothing else will be said by it.
+    error: str = ""
+
+    @property
+    def notice(self) -> str:
+        """What a person should know of it; empty when all is well."""
+        if self.error:
+            return f"runs without agent, its tasks are not seen and cannot be cancelled one by one: {self.error}"
+        return "; ".join(self.missing)
 
 
 class Ready(_Line, frozen=True, kw_only=True):

@@ -35,8 +35,11 @@ PORTION = 2_000
 class Supervisor(Protocol):
     """The supervisor of the process: it takes what concerns the process and not its tasks."""
 
-    def greeted(self, *, ready: bool) -> None:
-        """Its agent connected, for the first time or again."""
+    def greeted(self, *, ready: bool, notice: str) -> None:
+        """Its agent connected, for the first time or again; `notice` is what a person should know of it."""
+
+    def runs_without_agent(self, notice: str) -> None:
+        """It works, and its agent could not be installed."""
 
     def ready(self) -> None:
         """It consumes, or ticks."""
@@ -108,6 +111,10 @@ class Agent:
             self._connection.close()
         self._connection = connection
         self._idle.clear()
+        if hello.error:
+            self.answers = False
+            self._supervisor.runs_without_agent(hello.notice)
+            return
         self.answers = hello.kind == "worker"
         self.pool = hello.pool
         self._liveness, self._ticks = Liveness(), Ticks()
@@ -122,7 +129,7 @@ class Agent:
         for request in self._requests.values():
             connection.send(request.line)
         self.stop_handshake.greet()
-        self._supervisor.greeted(ready=hello.ready)
+        self._supervisor.greeted(ready=hello.ready, notice=hello.notice)
 
     def _tell_worker(self, line: protocol.ControllerLine) -> bool:
         """Say it to a worker that is connected; answer whether there is one."""

@@ -115,10 +115,15 @@ class LeasedBeat(Supervised):
 
     # What its agent says.
 
-    def greeted(self, *, ready: bool) -> None:
-        super().greeted(ready=ready)
+    def greeted(self, *, ready: bool, notice: str) -> None:
+        super().greeted(ready=ready, notice=notice)
         if self.life is not None:
             self._hand_over(self.life)
+
+    def runs_without_agent(self, notice: str) -> None:
+        """Nothing holds it back from sending what another host sends, so it is ended when its time to begin is over."""
+        self.status.message = notice
+        self.status.publish()
 
     def _hand_over(self, life: Instance) -> None:
         taken = self._taken or Grant(0, {})

@@ -49,6 +49,7 @@ class ExternalWorker:
         self._jobs = Jobs(note.name)
         #: Set when it has ended, and its last events are published.
         self.ended = asyncio.Event()
+        self._notice = ELSEWHERE
 
     def watch(self) -> None:
         """Watch it until it ends; then account for its tasks."""
@@ -65,8 +66,13 @@ class ExternalWorker:
 
     # Callbacks of its agent.
 
-    def greeted(self, *, ready: bool) -> None:
+    def greeted(self, *, ready: bool, notice: str) -> None:
+        self._notice = notice or ELSEWHERE
         self._feed(Input.READY if ready else Input.GREETED)
+
+    def runs_without_agent(self, notice: str) -> None:
+        self._notice = notice
+        self._feed(Input.READY)
 
     def ready(self) -> None:
         self._feed(Input.READY)
@@ -96,16 +102,16 @@ class ExternalWorker:
 
     def report(self) -> ProcessReport:
         """The status as part of an answer."""
-        return msgspec.structs.replace(self.status.report(), message=ELSEWHERE)
+        return msgspec.structs.replace(self.status.report(), message=self._notice)
 
-    def _feed(self, event: Input, message: str = ELSEWHERE) -> None:
+    def _feed(self, event: Input, message: str = "") -> None:
         """Enter the state that the machine of supervised processes gives; its actions are not taken."""
         status = self.status
         state = step(status.state, event).state
         if state != status.state:
             log.info("%s: %s → %s, because %s", self.note.name, status.state, state, event)
             status.enter(state)
-            status.message = message
+            status.message = message or self._notice
         if state == "stopped":
             status.desired, status.pid = "stopped", None
         status.publish()

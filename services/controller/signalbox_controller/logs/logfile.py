@@ -73,6 +73,15 @@ class LogFile:
             words = f"{line}{LINE_BREAK}{words}" if words else line[-LENGTH:]
         return words
 
+    def names(self, node: str, since: int) -> bool:
+        """Whether a worker has written its own name since that position, as in Celery's banner."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(max(since - self._cut, 0))
+                return node.encode() in file.read()
+        except OSError:
+            return False
+
     @property
     def full(self) -> bool:
         """Whether it has to be trimmed."""

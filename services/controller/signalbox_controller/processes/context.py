@@ -8,6 +8,7 @@ from signalbox.messages.events import Event
 from signalbox_controller.agents.server import Agents
 from signalbox_controller.broker.pending_events import PendingEvents
 from signalbox_controller.broker.redelivery import Redelivery
+from signalbox_controller.launch.celery_version import CeleryVersions
 from signalbox_controller.launch.launcher import Launcher
 from signalbox_controller.launch.launches import Launches
 from signalbox_controller.linux.out_of_memory import OutOfMemory
@@ -33,3 +34,4 @@ class HostContext(msgspec.Struct, frozen=True, kw_only=True):
     publish: Callable[[Event], None]
     backoff: Backoff = Backoff()
     logs: Limits = Limits()
+    versions: CeleryVersions = msgspec.field(default_factory=CeleryVersions)

@@ -39,6 +39,8 @@ class Input(StrEnum):
     LAST_CALL = "the time for its tasks ran out"
     DEADLINE = "its time to stop ran out"
     UNREADY = "it did not begin to consume, or to tick again, in time"
+    #: The same of a worker that has written that it is ready, and whose agent was never heard.
+    UNHEARD = "it may be working, and its agent was not heard"
     BACKOFF_ELAPSED = "its pause is over"
     #: Gone, as it was asked to.
     EXITED = "it exited"
@@ -52,6 +54,8 @@ class Input(StrEnum):
     EXITED_TOO_OFTEN = "it keeps failing"
     #: Gone unasked, and its restart policy leaves it.
     EXITED_FOR_GOOD = "it ended by itself"
+    #: Not launched at all.
+    EXITED_UNSUPPORTED = "its Celery is not supported"
 
 
 class Action(StrEnum):
@@ -94,6 +98,7 @@ _EXITS: Final = {
     Input.EXITED_TO_WAIT: _RETRY,
     Input.EXITED_TOO_OFTEN: _GIVE_UP,
     Input.EXITED_FOR_GOOD: _DOWN,
+    Input.EXITED_UNSUPPORTED: _GIVE_UP,
 }
 
 #: Where there is no process, a stop only takes back what was planned.
@@ -115,6 +120,7 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
         Input.READY: _to("running", Action.DISARM),
         Input.WAITING: _to("starting", Action.DISARM),
         Input.UNREADY: _KILL,
+        Input.UNHEARD: _to("unknown", Action.DISARM),
         Input.DRAIN: _HALT,
         Input.HALT: _HALT,
         Input.KILL: _KILL,

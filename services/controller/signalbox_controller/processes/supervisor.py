@@ -56,6 +56,8 @@ class Supervised:
         self.tasks_killed = 0
         self._context = context
         self._order: Order | None = None
+        #: What a person should know of the process that runs.
+        self._notice = ""
         self._timeout = spec.stop_timeout
         self._clocks = Clocks()
         self._failures = Failures(context.backoff, spec.restart_limit)
@@ -143,7 +145,10 @@ class Supervised:
 
     # What its agent says.
 
-    def greeted(self, *, ready: bool) -> None:
+    def greeted(self, *, ready: bool, notice: str) -> None:
+        if self.life is not None:
+            self.life.greeted = True
+        self._notice = notice
         if ready:
             self.ready()
         else:
@@ -153,7 +158,11 @@ class Supervised:
     def ready(self) -> None:
         if self.life is not None and self.life.ready_at is None:
             self.life.ready_at = asyncio.get_running_loop().time()
-        self._feed(Input.READY)
+        self._feed(Input.READY, self._notice)
+
+    def runs_without_agent(self, notice: str) -> None:
+        self._notice = notice
+        self.ready()
 
     def waiting(self) -> None:
         self._feed(Input.WAITING, "its broker is away; it consumes again as soon as that is back")
@@ -166,7 +175,7 @@ class Supervised:
         self._feed(Input.LATE, f"has not ticked since {since}: its scheduler hangs, or waits for its broker")
 
     def heard_again(self) -> None:
-        self._feed(Input.HEARD)
+        self._feed(Input.HEARD, self._notice)
 
     def leaving(self) -> None:
         self._feed(Input.LEAVING, "is shutting down, and was not asked to by us")
@@ -196,10 +205,27 @@ class Supervised:
     # Its actions.
 
     def _spawn(self) -> None:
+        if self._context.versions.knows(self.spec):
+            self._launch()
+        else:
+            self._jobs.begin(self._launch_if_supported())
+
+    async def _launch_if_supported(self) -> None:
+        refusal = await self._context.versions.refusal(self.spec, self._context.launcher)
+        if self.status.state != "starting":
+            self._exited(None, "was stopped before it was launched")
+        elif refusal:
+            self._feed(Input.EXITED_UNSUPPORTED, refusal)
+        else:
+            self._launch()
+            self.status.publish()
+
+    def _launch(self) -> None:
         name, context = self.spec.name, self._context
         note = Launch(instance=uuid.uuid4().hex, boot=boot_id())
         log_start = self.log.position()
         self._order = self.status.exit_code = None
+        self._notice = ""
         context.launches.note(name, note)
         agent = context.agents.expect(note.instance, name, self)
         try:
@@ -238,10 +264,20 @@ class Supervised:
         self._clocks.start(Clock.READY, self.spec.start_timeout, self._unready)
 
     def _unready(self) -> None:
+        life = self.life
+        if life is not None and self._may_work(life):
+            self._feed(Input.UNHEARD, "its agent was not heard; it may be working, so it is not ended")
+            return
         if self.life is not None:
             self.life.unready = self.status.state == "starting"
             self.life.hung = self.status.state == "unknown"
         self._feed(Input.UNREADY, "did not begin to consume, or to tick again, in time: killed")
+
+    def _may_work(self, life: Instance) -> bool:
+        """Whether it came as far as to log its name, and only its agent was never heard."""
+        if self.spec.kind != "worker" or life.greeted:
+            return False
+        return self.log.names(self.spec.node(self._context.host), life.log_start)
 
     def _arm_backoff(self) -> None:
         pause = self._failures.pause()
@@ -280,7 +316,7 @@ class Supervised:
             how=how,
             code=self.status.exit_code,
             wanted=self._wanted,
-            asked=life is not None and life.asked,
+            asked=life.asked if life is not None else self._order is not None,
             ran=life.consumed() if life else 0.0,
             unready=life is not None and life.unready,
             hung=life is not None and life.hung,

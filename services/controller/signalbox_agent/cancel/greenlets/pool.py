@@ -16,6 +16,7 @@ from greenlet import GreenletExit, getcurrent
 
 from signalbox_agent.cancel.greenlets.kill import GreenKill
 from signalbox_agent.cancel.pool import Herald
+from signalbox_agent.celery_compat.greenlets import greenlet_of
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.proc import descendants
 from signalbox_agent.tasks.runs import Run
@@ -94,8 +95,7 @@ class Greens:
         return pay
 
     def _of(self, run: Run) -> Any:
-        # Celery calls the identity of a greenlet its pid.
-        greenlet = self._pool._pool_map.get(run.request.worker_pid)
+        greenlet = greenlet_of(self._pool, run.request.worker_pid)
         return None if greenlet is None or greenlet.dead else greenlet
 
     def throw(self, greenlet: Any, begun: Callback) -> None:

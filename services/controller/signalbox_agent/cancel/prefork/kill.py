@@ -11,7 +11,8 @@ from signalbox_agent.cancel.decide import Act, Plan, Seen, Stage, decide
 from signalbox_agent.cancel.pool import Herald
 from signalbox_agent.cancel.prefork.children import Children
 from signalbox_agent.cancel.prefork.descendants import Descendants
-from signalbox_agent.cancel.prefork.pool import TERM_SIGNAL, Child, Prefork
+from signalbox_agent.cancel.prefork.pool import Child, Prefork
+from signalbox_agent.celery_compat.prefork import TERM_SIGNAL
 from signalbox_agent.link.loop import Loop, Timer
 from signalbox_agent.proc import Proc
 from signalbox_agent.tasks.runs import Run

@@ -8,18 +8,14 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from billiard.common import TERM_SIGNAL
-from billiard.pool import DEATH
-from celery.concurrency.asynpool import SCHED_STRATEGY_FAIR
-
+from signalbox_agent.celery_compat import prefork as compat
+from signalbox_agent.celery_compat.requests import job_of
 from signalbox_agent.link.gc_pause import Spared
 from signalbox_agent.proc import Proc, identify, present
 from signalbox_agent.safety import guarded
 
 #: Messages of one child that are read ahead of time at most.
 AHEAD = 16
-
-__all__ = ["TERM_SIGNAL", "Child", "Prefork"]
 
 
 class Child:
@@ -43,13 +39,9 @@ class Prefork:
         self._pool = pool
         self._hooked: Any = None
 
-    @property
-    def _billiard(self) -> Any:
-        return self._pool._pool
-
     def child(self, pid: int | None) -> Child | None:
         """The child with this pid, if it is one of the pool's and lives."""
-        for process in getattr(self._billiard, "_pool", ()):
+        for process in compat.processes(self._pool):
             if process.pid == pid and process.exitcode is None:
                 proc = identify(process.pid)
                 return Child(process, proc) if proc else None
@@ -58,7 +50,7 @@ class Prefork:
     def signal(self, child: Child, number: int) -> None:
         """Send it a signal, marked as deliberate; nothing happens when it has left the pool."""
         if child.process.exitcode is None:
-            self._pool.terminate_job(child.proc.pid, number)
+            compat.signal_child(self._pool, child.proc.pid, number)
 
     def retire(self, child: Child) -> None:
         """Replace a child that outlived a TERM, now that it has told of the end of its task and has no other yet.
@@ -66,32 +58,34 @@ class Prefork:
         Billiard handles one TERM in the life of a process: it would die of the next one on the spot, and
         the task that it has by then could not clean up.
         """
-        if getattr(self._billiard, "sched_strategy", None) == SCHED_STRATEGY_FAIR:
+        if compat.takes_one_task(self._pool):
             self.signal(child, signal.SIGKILL)
         else:  # it may have another task in its pipe (-O fast); whose death, should it come, is not by our hand
-            child.process._job_terminated = False  # set by terminate_job
+            compat.forget_signal(child.process)
 
     def refill(self) -> None:
         """Reap what died and start what is missing: that takes a while, so not before a proof is out."""
-        self._pool.maintain_pool()
+        compat.refill(self._pool)
 
     def spare_forks(self) -> None:
         """Have each fork find little to look through: Celery collects all garbage before it (its issue 2927)."""
-        create = self._billiard._create_worker_process
 
-        def create_sparing(index: int) -> Any:
-            spared = Spared()
-            spared.begin()
-            try:
-                return create(index)
-            finally:
-                spared.end()
+        def sparing(create: Callable[[int], Any]) -> Callable[[int], Any]:
+            def create_sparing(index: int) -> Any:
+                spared = Spared()
+                spared.begin()
+                try:
+                    return create(index)
+                finally:
+                    spared.end()
 
-        self._billiard._create_worker_process = create_sparing
+            return create_sparing
+
+        compat.around_fork(self._pool, sparing)
 
     def has(self, pid: int) -> bool:
         """Whether the pool has a child with this pid."""
-        return any(process.pid == pid for process in getattr(self._billiard, "_pool", ()))
+        return any(process.pid == pid for process in compat.processes(self._pool))
 
     def catch_up(self, child: Child, hub: Any) -> None:
         """Let Celery read now what the child has sent already: it may have finished its task.
@@ -99,31 +93,31 @@ class Prefork:
         This is what the hub itself does in its next turn. One that was reset, as its broker is away, has
         lost its readers until it turns again.
         """
-        handle = child.process.outqR_fd
+        handle = compat.output_of(child.process)
         for _ in range(AHEAD):
-            callback, arguments = hub.readers.get(handle) or (self._billiard.handle_result_event, (handle,))
+            callback, arguments = hub.readers.get(handle) or (compat.result_reader(self._pool), (handle,))
             if isinstance(callback, types.GeneratorType) or not self.has_news(child):
                 return  # in the midst of a message, which only the hub can finish
             callback(*arguments)
 
     def catch_up_all(self, hub: Any) -> None:
         """The same for every child."""
-        for process in tuple(getattr(self._billiard, "_pool", ())):
+        for process in tuple(compat.processes(self._pool)):
             child = self.child(process.pid)
             if child is not None:
                 self.catch_up(child, hub)
 
     def has_sent(self, request: Any) -> bool:
         """Whether a request that was handed to the pool is on its way to a child, or there."""
-        job = request._apply_result()  # a weak reference
-        return job is not None and job not in getattr(self._billiard, "outbound_buffer", ())
+        job = job_of(request)
+        return job is not None and not compat.is_queued(self._pool, job)
 
     def has_news(self, child: Child) -> bool:
         """Whether the child sent something that Celery has not read."""
-        if child.process not in self._billiard._pool:  # its descriptors may be somebody else's by now
+        if child.process not in compat.processes(self._pool):  # its descriptors may be somebody else's by now
             return False
         poller = select.poll()
-        poller.register(child.process.outqR_fd, select.POLLIN)
+        poller.register(compat.output_of(child.process), select.POLLIN)
         return bool(poller.poll(0))
 
     def take_watch(self, child: Child, hub: Any) -> None:
@@ -131,25 +125,24 @@ class Prefork:
 
         Celery would look for the dead child, find none, and not look again for 5 s.
         """
-        untrack = getattr(self._billiard, "_untrack_child_process", None)
-        if untrack is not None and getattr(child.process, "_sentinel_poll", None) is not None:
-            untrack(child.process, hub)
-            del child.process._sentinel_poll  # absent is what AsynPool takes for "not yet watched"
+        compat.untrack(self._pool, child.process, hub)
 
     def before_exit(self, look: Callable[[int], None]) -> None:
         """Have `look(pid)` called when a child says that it is about to exit, and waits for its last TERM.
 
         Nothing of the task runs any more then, and all that it started still is the child's.
         """
-        handler = getattr(self._billiard, "_result_handler", None)
+        handler = compat.result_handler(self._pool)
         if handler is None or handler is self._hooked:
             return
         self._hooked = handler
-        original = handler.state_handlers[DEATH]
         safe = guarded(look)
 
-        def on_death(pid: int, exitcode: int) -> None:
-            safe(pid)
-            original(pid, exitcode)
+        def looking(original: Callable[[int, int], None]) -> Callable[[int, int], None]:
+            def on_death(pid: int, exitcode: int) -> None:
+                safe(pid)
+                original(pid, exitcode)
 
-        handler.state_handlers[DEATH] = on_death
+            return on_death
+
+        compat.around_death(handler, looking)

@@ -1,0 +1,95 @@
+"""Celery's prefork pool (`celery/concurrency/prefork.py`, `asynpool.py`), and billiard's pool below it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from billiard import common
+from billiard import pool as billiard_pool
+from celery.concurrency import asynpool
+
+#: The signal by which billiard ends a child: TERM, or what REMAP_SIGTERM names.
+TERM_SIGNAL: Any = getattr(common, "TERM_SIGNAL", signal.SIGTERM)
+_FAIR = getattr(asynpool, "SCHED_STRATEGY_FAIR", None)
+_DEATH = getattr(billiard_pool, "DEATH", None)
+
+
+def inner(pool: Any) -> Any:
+    """The AsynPool of a TaskPool (`TaskPool._pool`)."""
+    return getattr(pool, "_pool", None)
+
+
+def processes(pool: Any) -> Iterable[Any]:
+    """Its children (`billiard.pool.Pool._pool`)."""
+    found: Iterable[Any] = getattr(inner(pool), "_pool", ())
+    return found
+
+
+def signal_child(pool: Any, pid: int, number: int) -> None:
+    """Signal a child; billiard marks its death as deliberate (`Pool.terminate_job`)."""
+    pool.terminate_job(pid, number)
+
+
+def takes_one_task(pool: Any) -> bool:
+    """Whether a child is handed a task only when it has none (`AsynPool.sched_strategy`, `-O fair`)."""
+    strategy = getattr(inner(pool), "sched_strategy", None)
+    return _FAIR is not None and strategy == _FAIR
+
+
+def forget_signal(process: Any) -> None:
+    """Take back the mark that `Pool.terminate_job` has set (`_job_terminated`)."""
+    process._job_terminated = False
+
+
+def refill(pool: Any) -> None:
+    """Reap dead children and start missing ones (`Pool.maintain_pool`); raises what Celery has to see."""
+    maintain = getattr(pool, "maintain_pool", None)
+    if maintain is not None:
+        maintain()
+
+
+def around_fork(pool: Any, around: Callable[[Callable[[int], Any]], Callable[[int], Any]]) -> None:
+    """Wrap the start of a child (`Pool._create_worker_process`)."""
+    asyn = inner(pool)
+    create = getattr(asyn, "_create_worker_process", None)
+    if create is not None:
+        asyn._create_worker_process = around(create)
+
+
+def output_of(process: Any) -> int:
+    """The descriptor that a child writes its results to (`AsynPool` keeps it on the process)."""
+    handle: int = process.outqR_fd
+    return handle
+
+
+def result_reader(pool: Any) -> Callable[[int], None]:
+    """What the hub calls when a child has written (`AsynPool.handle_result_event`)."""
+    reader: Callable[[int], None] = inner(pool).handle_result_event
+    return reader
+
+
+def is_queued(pool: Any, job: Any) -> bool:
+    """Whether a job waits to be written to a child (`AsynPool.outbound_buffer`)."""
+    return job in getattr(inner(pool), "outbound_buffer", ())
+
+
+def untrack(pool: Any, process: Any, hub: Any) -> None:
+    """Take a child's sentinel off the hub (`AsynPool._untrack_child_process`)."""
+    take_off = getattr(inner(pool), "_untrack_child_process", None)
+    if take_off is not None and getattr(process, "_sentinel_poll", None) is not None:
+        take_off(process, hub)
+        del process._sentinel_poll  # absent is what AsynPool takes for "not yet watched"
+
+
+def result_handler(pool: Any) -> Any:
+    """The handler of what children report (`Pool._result_handler`); None where there is none."""
+    return getattr(inner(pool), "_result_handler", None)
+
+
+def around_death(handler: Any, around: Callable[[Callable[[int, int], None]], Callable[[int, int], None]]) -> None:
+    """Wrap what is done when a child says that it is about to exit (`ResultHandler.state_handlers`)."""
+    handlers = getattr(handler, "state_handlers", {})
+    if _DEATH in handlers:
+        handlers[_DEATH] = around(handlers[_DEATH])

@@ -1,0 +1,83 @@
+"""Celery's Request (`celery/worker/request.py`), the chain behind it, and the exceptions that billiard wraps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from billiard import einfo
+from celery import states
+from celery.app.task import Context
+from celery.exceptions import TaskRevokedError
+
+#: The method by which a Request stores, announces and acknowledges its revoke; 5.0 to 5.7.
+ANNOUNCE = "_announce_revoked"
+#: Billiard's wrapper around what a child raised; from billiard 4.0 (Celery 5.3) on.
+_WRAPPER: Any = getattr(einfo, "ExceptionWithTraceback", ())
+
+
+def unwrapped(exception: Any) -> Any:
+    """What the task raised, without billiard's wrapper."""
+    return exception.exc if isinstance(exception, _WRAPPER) else exception
+
+
+def is_revoked(request: Any) -> bool:
+    """Whether Celery has announced it as revoked (`Request._announce_revoked` sets the mark)."""
+    return bool(request._already_revoked)
+
+
+def is_cancelled(request: Any) -> bool:
+    """Whether Celery has cancelled it in a cold shutdown or after a lost connection (`Request.cancel`)."""
+    return bool(getattr(request, "_already_cancelled", False))
+
+
+def is_handed_over(request: Any) -> bool:
+    """Whether the pool has it (`Request.execute_using_pool` keeps the pool's answer)."""
+    return getattr(request, "_apply_result", None) is not None
+
+
+def job_of(request: Any) -> Any:
+    """The pool's job, None when it is gone; the request holds a weak reference."""
+    return request._apply_result()
+
+
+def context_of(request: Any) -> Any:
+    """The task's context for result backends (`Request._context`)."""
+    return request._context
+
+
+def announce_refused(request: Any) -> None:
+    """Store, announce and acknowledge it as revoked, as `Request.revoked` does."""
+    request._announce_revoked("revoked", False, None, False)
+
+
+def announce_terminated(request: Any, number: int) -> None:
+    """Store, announce and acknowledge it as terminated by a signal, as `Request.terminate` does."""
+    request._announce_revoked("terminated", True, number, False)
+
+
+def announcement(base: Any) -> Callable[..., Any] | None:
+    """The announcing method of a Request class; None where there is none."""
+    found: Callable[..., Any] | None = getattr(base, ANNOUNCE, None)
+    return found
+
+
+def fail_chain(request: Any, reason: str) -> None:
+    """Store that what follows in its chain is revoked, too, and count it in its chord.
+
+    `Backend._fail_chain` does so from 5.7 on. Before, `Backend.mark_as_failure` holds the same loop for failures only.
+    """
+    backend, chain = request.task.backend, request._context.chain
+    error = TaskRevokedError(reason)
+    newer = getattr(backend, "_fail_chain", None)
+    if chain and newer is not None:
+        newer(chain, error, store_result=request.store_errors, state=states.REVOKED)
+        return
+    for link in chain or ():
+        context = Context(link)
+        context.update(context.options)
+        context.id, context.group = context.options.get("task_id"), context.options.get("group_id")
+        if request.store_errors and context.id is not None:
+            backend.store_result(context.id, error, states.REVOKED, request=context)
+        if "chord" in context.options:
+            backend.on_chord_part_return(context, states.REVOKED, error)

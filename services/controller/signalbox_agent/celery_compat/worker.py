@@ -1,0 +1,52 @@
+"""Celery's worker and consumer (`celery/worker/`), kombu's hub and semaphore."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+Lost = Callable[[BaseException], None]
+
+
+def spawns(worker: Any) -> bool:
+    """Whether the pool spawns its children instead of forking them (`worker_pool_start_method`, from 5.7 on)."""
+    return bool(getattr(worker, "pool_start_method", "fork") == "spawn")
+
+
+def before_strategies(consumer: Any, call: Callable[[], None]) -> None:
+    """Call back before `Consumer.update_strategies`, as the strategies keep the Request class of their task."""
+    original = getattr(consumer, "update_strategies", None)
+    if original is None:
+        return
+
+    def update() -> None:
+        call()
+        original()
+
+    consumer.update_strategies = update
+
+
+def around_connection_loss(consumer: Any, around: Callable[[Any, Lost], Lost]) -> None:
+    """Wrap `Consumer.on_connection_error_after_connected` (5.3 to 5.7)."""
+    original = getattr(consumer, "on_connection_error_after_connected", None)
+    if original is not None:
+        consumer.on_connection_error_after_connected = around(consumer, original)
+
+
+def replace_release(worker: Any, around: Callable[[Callable[[], None]], Callable[[], None]]) -> None:
+    """Wrap the release of the pool's semaphore, which `WorkController._process_task` calls as `_quick_release`."""
+    semaphore = worker.semaphore
+    semaphore.release = worker._quick_release = around(semaphore.release)
+
+
+def clear_waiting(worker: Any) -> None:
+    """Leave what waits for a place of the pool where it is (`LaxBoundedSemaphore._waiting`)."""
+    waiting = getattr(getattr(worker, "semaphore", None), "_waiting", None)
+    if waiting is not None:
+        waiting.clear()
+
+
+def pending_callbacks(hub: Any) -> Iterable[Any]:
+    """Take what the hub would call in its next turn (`Hub._pop_ready`)."""
+    take = getattr(hub, "_pop_ready", None)
+    return take() if take is not None else ()

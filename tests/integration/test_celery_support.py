@@ -1,0 +1,36 @@
+"""What becomes of a process whose Celery is too old, or that the agent cannot be installed in."""
+
+from pathlib import Path
+
+from signalbox.messages.events import ProcessChanged
+from support.host import SHOP, a_host
+from support.stores.server import Redis
+
+#: Makes the import of the agent fail, as a Celery does that it does not fit.
+BREAKS_THE_AGENT = "import sys\nsys.modules['signalbox_agent.worker'] = None\n"
+
+
+async def test_a_celery_that_is_too_old_is_refused_before_it_is_launched(tmp_path: Path, valkey: Redis) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho celery 5.2.7\n")
+    python.chmod(0o755)
+    old = SHOP.replace('app = "shop"', f'app = "shop"\npython = "{python}"')
+    async with a_host(tmp_path / "host", valkey, old) as host:
+        refused = await host.process_is("worker", "fatal")
+        said = f"not launched: {python} has Celery 5.2.7, Signalbox supports Celery 5.3 to 5.7; update Celery"
+        assert refused.message == said
+        assert {event.pid for event in await host.of(ProcessChanged, name="worker")} == {None}
+
+
+async def test_a_worker_whose_agent_cannot_be_installed_runs_and_says_so(tmp_path: Path, valkey: Redis) -> None:
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    (packages / "sitecustomize.py").write_text(BREAKS_THE_AGENT)
+    without = SHOP.replace("[[apps", f'PYTHONPATH = "{packages}"\n[[apps', 1)
+    without = without.replace("concurrency = 2", "concurrency = 2\nstart_timeout = 5.0")
+    async with a_host(tmp_path / "host", valkey, without) as host:
+        running = await host.process_is("worker", "running")
+        assert running.message.startswith("runs without agent, its tasks are not seen")
+        result = host.celery.AsyncResult(await host.send("reports.count_stock", seconds=6.0))
+        result.get(timeout=30.0)
+        assert (await host.process_is("worker", "running")).pid == running.pid
