@@ -11,13 +11,13 @@ from signalbox.bus.cancelled import LIMIT, remember
 from signalbox.bus.connection import connect
 from signalbox.messages.base import utc_now
 from signalbox_controller.cancelling import cancelled_ids
-from signalbox_controller.cancelling.cancelled_ids import Refusals
+from signalbox_controller.cancelling.cancelled_ids import CancelledIds
 from signalbox_controller.state.journal import Journal
 from support.proxy import a_proxy
 from support.stores.server import Redis
 
 
-async def nothing_ahead() -> AsyncIterator[tuple[Collection[str], datetime]]:
+async def nothing_pending() -> AsyncIterator[tuple[Collection[str], datetime]]:
     nothing: tuple[tuple[Collection[str], datetime], ...] = ()
     for one in nothing:
         yield one
@@ -27,12 +27,12 @@ async def test_a_host_that_starts_waits_for_all_that_a_slow_redis_has_to_say(
     valkey: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It used to launch Celery after three seconds, without the rest."""
-    monkeypatch.setattr(cancelled_ids, "SILENCE", 1.5)
+    monkeypatch.setattr(cancelled_ids, "LOAD_WITHIN", 1.5)
     until = int(utc_now().timestamp()) + 3600
     async with a_proxy(valkey.url) as proxy, connect(valkey.url) as redis, connect(proxy.url_of(valkey.url)) as slow:
         await remember(redis, {f"t{number}": until for number in range(5000)})
         proxy.delay = 0.1
         with closing(Journal(tmp_path / "cancelled", LIMIT)) as journal:
-            refusals = Refusals(slow, journal, 3600.0)
-            await refusals.load(nothing_ahead())
-            assert len(refusals.ids()) == 5000
+            cancelled = CancelledIds(slow, journal, 3600.0)
+            await cancelled.load(nothing_pending())
+            assert len(cancelled.ids()) == 5000

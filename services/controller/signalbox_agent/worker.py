@@ -12,7 +12,7 @@ from celery import signals
 from celery.concurrency.prefork import TaskPool
 
 from signalbox_agent import PROTOCOL
-from signalbox_agent.broker.ownership import Custody
+from signalbox_agent.broker.ownership import MessageOwnership
 from signalbox_agent.broker.release import Release
 from signalbox_agent.cancel.canceller import Canceller
 from signalbox_agent.cancel.pool import Killer
@@ -75,7 +75,7 @@ class WorkerAgent:
         self.slots = Slots(folder_of(path, instance))
         self.tracker = Tracker(instance, worker.hostname, self.runs, self.link, self.loop, queues.of, self.slots)
         self.claims = Claims(self.tracker)
-        self.custody = Custody(instance, self._tell_custody)
+        self.ownership = MessageOwnership(instance, self._report_ownership)
 
     def install(self) -> None:
         """Hook into what Celery offers."""
@@ -197,7 +197,7 @@ class WorkerAgent:
     def finish(self) -> None:
         """The process ends."""
         with self.loop.lock:
-            self._tell_custody()
+            self._report_ownership()
             self.link.finish(LAST_WORDS)
 
     def _abandon(self) -> None:
@@ -266,7 +266,7 @@ class WorkerAgent:
                 self.link.say({"type": "waiting"})
             if self._stopping:
                 self.link.say({"type": "stopping"})
-            self._tell_custody()
+            self._report_ownership()
             self._snapshot()
 
     def _cancel(self, canceller: Canceller, command_id: str, task_id: str, grace: float) -> None:
@@ -282,13 +282,13 @@ class WorkerAgent:
         ending = self.tracker.ending
         ending.begin(message["error"], redeliver=message["redeliver"])
         if message["kill"]:
-            release = Release(self._worker, self.runs, self.link, self.custody, ending)
+            release = Release(self._worker, self.runs, self.link, self.ownership, ending)
             release.at_once(self._prefork, self.loop.hub)
 
     @guarded
-    def _tell_custody(self) -> None:
+    def _report_ownership(self) -> None:
         with self.loop.lock:
-            self.link.say({"type": "custody", "ours": self.custody.ours})
+            self.link.say({"type": "custody", "ours": self.ownership.ours})
 
     def _snapshot_again(self) -> None:
         self.loop.call_later(SNAPSHOT_EVERY, self._snapshot_again)

@@ -21,7 +21,7 @@ from signalbox_agent.safety import guarded
 MARK = "signalbox"
 
 
-class Custody:
+class MessageOwnership:
     """The marks of one worker."""
 
     def __init__(self, instance: str, begun: Callable[[], None]) -> None:

@@ -6,7 +6,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from signalbox_agent.broker.ending import Ending
-from signalbox_agent.broker.ownership import Custody
+from signalbox_agent.broker.ownership import MessageOwnership
 from signalbox_agent.cancel.canceller import standing
 from signalbox_agent.cancel.decide import Standing
 from signalbox_agent.cancel.prefork.pool import Prefork
@@ -29,18 +29,18 @@ ROUNDS = 3
 class Release:
     """The last thing that the agent does."""
 
-    def __init__(self, worker: Any, runs: Runs, link: Link, custody: Custody, ending: Ending) -> None:
+    def __init__(self, worker: Any, runs: Runs, link: Link, ownership: MessageOwnership, ending: Ending) -> None:
         """`worker` is Celery's WorkController."""
         self._worker = worker
         self._runs = runs
         self._link = link
-        self._custody = custody
+        self._ownership = ownership
         self._ending = ending
 
     def at_once(self, prefork: Prefork | None, hub: Any) -> None:
         """Take nothing more, start nothing more, tell all; `hub` is Celery's loop if that is where we are."""
         if hub is not None:
-            self._custody.close()
+            self._ownership.close()
             self._start_nothing()
             if prefork is not None:
                 self._catch_up(prefork, hub)

@@ -235,7 +235,7 @@ class Canceller:
         self._link.event(events.cancelled(run, mark["command_id"], mark["signal"], [pid] if pid else [], REASON))
         run.over = True
         self._runs.held[run.task_id] = mark["command_id"]
-        answer = {"state": "dead", "pid": pid, "signal": mark["signal"], "killed": [pid], "strays": []}
+        answer = {"state": "dead", "pid": pid, "signal": mark["signal"], "strays": []}
         self._runs.ended[run.task_id] = answer
         self._runs.remove(run)
         self._tell_celery(request, mark["signal"])
@@ -244,13 +244,13 @@ class Canceller:
     # How a kill goes on
 
     def signalled(self, kill: Kill, kill_at: float | None) -> None:
-        """See Herald."""
+        """See KillObserver."""
         self._loop.call_later(SWIFT, lambda: self._record(kill, kill_at))
         for command_id in kill.commands:
             self._progress(command_id, kill)
 
     def asked(self, kill: Kill) -> bool:
-        """See Herald: the controller does so when we do not answer."""
+        """See KillObserver: the controller does so when we do not answer."""
         return self._slots.mark(kill.run.pid, kill.run.key) is not None
 
     def _record(self, kill: Kill, kill_at: float | None) -> None:
@@ -275,17 +275,17 @@ class Canceller:
         self._tell_celery(request, kill.signal)
 
     def finished(self, kill: Kill) -> None:
-        """See Herald; the event was sent when the child told of the end."""
+        """See KillObserver; the event was sent when the child told of the end."""
         self._runs.held.drop(kill.run.task_id)
         self._close(kill, {"state": "finished", "status": kill.end})
 
     def late(self, kill: Kill) -> None:
-        """See Herald."""
+        """See KillObserver."""
         for command_id in kill.commands:
             self._absent(command_id, kill.run.task_id)
 
     def alive(self, kill: Kill) -> None:
-        """See Herald."""
+        """See KillObserver."""
         for command_id in kill.commands:
             self._answer(command_id, kill.run.task_id, {"state": "alive", "detail": kill.outlived, **kill.facts()})
 

@@ -47,7 +47,7 @@ class Kill(Protocol):
         """The pids of all that was seen alive and is dead now."""
 
 
-class Herald(Protocol):
+class KillObserver(Protocol):
     """Who tells the world how a kill goes."""
 
     def signalled(self, kill: Kill, kill_at: float | None) -> None:
@@ -75,7 +75,7 @@ class Killer(Protocol):
     #: Whether what was handed to it can still be refused when it is about to start.
     can_refuse: bool
 
-    def kill(self, run: Run, grace: float, herald: Herald) -> Kill | None:
+    def kill(self, run: Run, grace: float, observer: KillObserver) -> Kill | None:
         """A kill that has not begun; None when there is nothing left to kill. `grace` is in seconds."""
 
     def aside(self, work: Callable[[], None]) -> None:

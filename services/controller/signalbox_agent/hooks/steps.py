@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from celery import bootsteps
 
-from signalbox_agent.broker.ownership import Custody
+from signalbox_agent.broker.ownership import MessageOwnership
 from signalbox_agent.celery_compat import worker as compat
 from signalbox_agent.hooks.reconnect import surviving
 from signalbox_agent.hooks.requests import Claims
@@ -21,7 +21,7 @@ class Agent(Protocol):
     """What the boot steps call; each call is guarded and never raises."""
 
     claims: Claims
-    custody: Custody
+    ownership: MessageOwnership
 
     def start(self) -> None:
         """The pool is up; nothing is consumed yet."""
@@ -77,7 +77,7 @@ def consumer_step(agent: Agent) -> type:
         def stop(self, consumer: Any) -> None:
             for_good = consumer.blueprint.state != bootsteps.RUN
             if for_good:
-                agent.custody.close()  # a drain may be cut short by a KILL at any time
+                agent.ownership.close()  # a drain may be cut short by a KILL at any time
             agent.standing_still(for_good=for_good)
 
         terminate = stop
@@ -95,4 +95,4 @@ def hook_into(agent: Agent, consumer: Any) -> None:
 @guarded
 def take(agent: Agent, consumer: Any) -> None:
     """Mark what the consumer takes."""
-    agent.custody.take(consumer.task_consumer.channel)
+    agent.ownership.take(consumer.task_consumer.channel)

@@ -42,12 +42,12 @@ class Hello(_Line, frozen=True, kw_only=True):
     #: Why there is no agent in the process, which works all the same; nothing else will be said by it.
     error: str = ""
 
-    @property
-    def notice(self) -> str:
-        """What a person should know of it; empty when all is well."""
-        if self.error:
-            return f"runs without agent, its tasks are not seen and cannot be cancelled one by one: {self.error}"
-        return "; ".join(self.missing)
+
+def notice_of(hello: Hello) -> str:
+    """What a person should know of a process whose agent is limited, or missing; empty when all is well."""
+    if hello.error:
+        return f"runs without agent, its tasks are not seen and cannot be cancelled one by one: {hello.error}"
+    return "; ".join(hello.missing)
 
 
 class Ready(_Line, frozen=True, kw_only=True):
@@ -123,6 +123,8 @@ class CancelReport(_Line, frozen=True, kw_only=True, tag="cancel"):
     task_id: str
     state: CancelState
     pid: int | None = None
+    #: The strongest means so far: `TERM`, `KILL` or `GreenletExit`.
+    signal: str | None = None
     #: Whether the task shares the worker's process, which lives on.
     shared: bool = False
     #: Pids and start times (in clock ticks) of what descended from the child and may live on.
@@ -138,7 +140,7 @@ class Gap(_Line, frozen=True, kw_only=True):
     lost: int
 
 
-class Custody(_Line, frozen=True, kw_only=True):
+class MessageOwnership(_Line, frozen=True, kw_only=True, tag="custody"):
     """Whether messages that the worker holds stay with it when it dies, and have to be given back by somebody."""
 
     ours: bool
@@ -154,7 +156,7 @@ class Pong(_Line, frozen=True, kw_only=True):
 
 #: What concerns the process and not its tasks.
 ProcessLine = Hello | Ready | Tick | Claim | Begin | Waiting | Stopping | Pong
-AgentLine = ProcessLine | Numbered | Snapshot | CancelReport | Gap | Custody | Released
+AgentLine = ProcessLine | Numbered | Snapshot | CancelReport | Gap | MessageOwnership | Released
 
 
 class Welcome(_Line, frozen=True, kw_only=True):

@@ -113,7 +113,7 @@ class Agent:
         self._idle.clear()
         if hello.error:
             self.answers = False
-            self._supervisor.runs_without_agent(hello.notice)
+            self._supervisor.runs_without_agent(protocol.notice_of(hello))
             return
         self.answers = hello.kind == "worker"
         self.pool = hello.pool
@@ -129,7 +129,7 @@ class Agent:
         for request in self._requests.values():
             connection.send(request.line)
         self.stop_handshake.greet()
-        self._supervisor.greeted(ready=hello.ready, notice=hello.notice)
+        self._supervisor.greeted(ready=hello.ready, notice=protocol.notice_of(hello))
 
     def _tell_worker(self, line: protocol.ControllerLine) -> bool:
         """Say it to a worker that is connected; answer whether there is one."""
@@ -281,7 +281,7 @@ class Agent:
             case protocol.Snapshot():
                 self.runs.repair(line)
                 self.complete = True
-            case protocol.Custody() | protocol.Released():
+            case protocol.MessageOwnership() | protocol.Released():
                 self.stop_handshake.heard(line)
             case protocol.Gap():
                 node = self.runs.node or self.name

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from signalbox.messages.events import AnyTaskEvent, TaskFailed
-from signalbox_controller.agents.protocol import ControllerLine, Custody, Released, Stop
+from signalbox.messages.events import AnyTaskEvent, TaskFailed, TaskRequeued
+from signalbox_controller.agents.protocol import ControllerLine, MessageOwnership, Released, Stop
 
 #: Seconds that a worker has to let go of its broker before it is killed; it takes milliseconds when it is well.
 LET_GO_WITHIN = 0.25
@@ -19,9 +19,11 @@ class StopHandshake:
     def __init__(self, say: Callable[[ControllerLine], bool], *, adopted: bool) -> None:
         """`say` sends a line if the worker is connected, and answers whether it is."""
         #: Whether what it holds of its broker has to be given back by us when it dies.
-        self.custody = adopted
+        self.ownership = adopted
         #: How many tasks it has ended because it was told to stop.
         self.stopped = 0
+        #: The ids of all tasks that it has ended for that, also those that run again: what they launched may live on.
+        self.ended: list[str] = []
         self._say = say
         self._stop: Stop | None = None
         self._released = asyncio.Event()
@@ -43,13 +45,15 @@ class StopHandshake:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._released.wait(), LET_GO_WITHIN)
 
-    def heard(self, line: Custody | Released) -> None:
+    def heard(self, line: MessageOwnership | Released) -> None:
         """Take in a line of the worker."""
-        if isinstance(line, Custody):
-            self.custody = line.ours
+        if isinstance(line, MessageOwnership):
+            self.ownership = line.ours
         else:
             self._released.set()
 
     def note(self, event: AnyTaskEvent) -> None:
         """Count a task that the worker itself has ended."""
-        self.stopped += isinstance(event, TaskFailed) and event.outcome == "stopped"
+        if isinstance(event, TaskFailed | TaskRequeued) and event.outcome == "stopped":
+            self.stopped += isinstance(event, TaskFailed)
+            self.ended.append(event.task_id)

@@ -56,7 +56,10 @@ def _finished(answer: WorkerAnswer) -> str:
 def _cancelled(answer: WorkerAnswer) -> str:
     if answer.proof and answer.proof.ended:
         return f"{len(answer.proof.ended)} processes that it had left behind were ended with it."
-    return (answer.report.detail if answer.report else None) or ""
+    report = answer.report
+    if report is None or report.detail:
+        return (report.detail if report else None) or ""
+    return "TERM did not end it in time; it was killed." if report.signal == "KILL" else ""
 
 
 _SENTENCES: dict[Verdict, Callable[[WorkerAnswer], str]] = {

@@ -69,7 +69,7 @@ async def clean_up_after(
     leftovers = await end_leftovers(instance, context.reaper, spool.read(written))
     lost = lost_tasks(spec.name, context.host, leftovers.lost, end, order)
     context.pending_events.publish(instance.instance, instance.agent.waiting, lost.events)
-    if instance.agent.stop_handshake.custody:
+    if instance.agent.stop_handshake.ownership:
         context.redelivery.schedule(instance.instance, lost.restore)
     context.agents.retire(instance.instance)
     context.launches.forget(spec.name)
@@ -80,7 +80,7 @@ async def clean_up_after(
 
 
 async def end_leftovers(instance: Instance, reaper: Reaper, spooled: Iterable[AgentLine]) -> Leftovers:
-    """End the rest of its tree, read its agent's last lines, then end what its lost tasks had launched elsewhere.
+    """End the rest of its tree, read its agent's last lines, then end what its tasks had launched elsewhere.
 
     The `spooled` lines are read where the agent has not said what it ran: it died before it found the way to us.
     """
@@ -89,7 +89,7 @@ async def end_leftovers(instance: Instance, reaper: Reaper, spooled: Iterable[Ag
     if not instance.agent.complete:
         instance.agent.recall(spooled)
     lost = instance.agent.bury()
-    tasks = [run.task_id for run in lost]
+    tasks = [*(run.task_id for run in lost), *instance.agent.stop_handshake.ended]
     survivors = survivors or await kill_all(lambda: instance.tree.rest(tasks), reaper)
     return Leftovers(lost, survivors)
 

@@ -6,19 +6,30 @@ again, so that whatever it does next ends, too; and then it is said to be alive.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from signalbox_agent.cancel.decide import Act, Plan, Seen, Stage, decide
-from signalbox_agent.cancel.pool import Herald
+from signalbox_agent.cancel.pool import KillObserver
 from signalbox_agent.link.loop import Loop, Timer
 from signalbox_agent.tasks.runs import Run
 
-if TYPE_CHECKING:
-    from signalbox_agent.cancel.greenlets.pool import Greens
-
 #: Seconds between looks: until the exit was thrown, and while it is thrown again; once it is known to live on.
 OFTEN, SELDOM = 0.05, 0.25
+
+
+class Greenlets(Protocol):
+    """What a kill needs of the pool."""
+
+    def throw(self, greenlet: Any, begun: Callable[[], None]) -> None:
+        """Raise GreenletExit in the greenlet, if it is in the task's own code; `begun` is called before."""
+
+    def when_gone(self, greenlet: Any, callback: Callable[[], None]) -> None:
+        """Call back when the greenlet has ended."""
+
+    def programs(self) -> list[int]:
+        """The pids of all programs that tasks of this worker have started and that still run."""
 
 
 class GreenKill:
@@ -27,7 +38,9 @@ class GreenKill:
     signal = "GreenletExit"
     outlived = "It went on after every GreenletExit; it will be reported when it ends"
 
-    def __init__(self, run: Run, greenlet: Any, grace: float, greens: Greens, loop: Loop, herald: Herald) -> None:
+    def __init__(
+        self, run: Run, greenlet: Any, grace: float, greens: Greenlets, loop: Loop, observer: KillObserver
+    ) -> None:
         self.run = run
         self.commands: list[str] = []
         #: Whether an exit was thrown: until then the task does not know of it.
@@ -36,7 +49,7 @@ class GreenKill:
         self._grace = grace
         self._greens = greens
         self._loop = loop
-        self._herald = herald
+        self._observer = observer
         self._plan = Plan(Stage.TERM, monotonic() + grace)
         #: What was told of the end of the task; see `cancel.Seen`.
         self.end: str | None = None
@@ -64,7 +77,7 @@ class GreenKill:
             return
         if not self.begun and (self.run.over or self._greenlet.dead):
             self._stop()
-            self._herald.late(self)
+            self._observer.late(self)
             return
         self._plan, acts = decide(self._plan, self._seen())
         for act in acts:
@@ -87,13 +100,13 @@ class GreenKill:
         if act in {Act.TERM_CHILD, Act.KILL_ALL}:
             self._throw()
         elif act is Act.SAY_ALIVE:
-            self._herald.alive(self)
+            self._observer.alive(self)
         elif act is Act.SAY_DEAD:
             self._stop()
-            self._herald.dead(self)
+            self._observer.dead(self)
         elif act is Act.SAY_FINISHED:
             self._stop()
-            self._herald.finished(self)
+            self._observer.finished(self)
 
     def _throw(self) -> None:
         self._greens.throw(self._greenlet, self._felt)
@@ -117,8 +130,8 @@ class GreenKill:
             self._timer.cancel()
 
     def facts(self) -> dict[str, Any]:
-        """Greenlets have no pid of their own."""
-        return {"shared": True}
+        """The means, and that there is no pid of its own."""
+        return {"signal": self.signal, "shared": True}
 
     def proof(self) -> dict[str, Any]:
         """That it is dead, and what cannot be known."""

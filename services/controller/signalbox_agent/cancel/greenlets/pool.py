@@ -15,7 +15,7 @@ from typing import Any
 from greenlet import GreenletExit, getcurrent
 
 from signalbox_agent.cancel.greenlets.kill import GreenKill
-from signalbox_agent.cancel.pool import Herald
+from signalbox_agent.cancel.pool import KillObserver
 from signalbox_agent.celery_compat.greenlets import greenlet_of
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.proc import descendants
@@ -75,10 +75,10 @@ class Greens:
 
         return inside
 
-    def kill(self, run: Run, grace: float, herald: Herald) -> GreenKill | None:
+    def kill(self, run: Run, grace: float, observer: KillObserver) -> GreenKill | None:
         """A kill of the greenlet that runs it, if it is still there."""
         greenlet = self._of(run)
-        return None if greenlet is None else GreenKill(run, greenlet, grace, self, self._loop, herald)
+        return None if greenlet is None else GreenKill(run, greenlet, grace, self, self._loop, observer)
 
     def aside(self, work: Callback) -> None:
         """In a greenlet of its own."""

@@ -8,7 +8,7 @@ from time import monotonic, time
 from typing import Any
 
 from signalbox_agent.cancel.decide import Act, Plan, Seen, Stage, decide
-from signalbox_agent.cancel.pool import Herald
+from signalbox_agent.cancel.pool import KillObserver
 from signalbox_agent.cancel.prefork.children import Children
 from signalbox_agent.cancel.prefork.descendants import Descendants
 from signalbox_agent.cancel.prefork.pool import Child, Prefork
@@ -38,7 +38,7 @@ class Kill:
         prefork: Prefork,
         children: Children,
         loop: Loop,
-        herald: Herald,
+        observer: KillObserver,
     ) -> None:
         self.run = run
         self.child = child
@@ -54,7 +54,7 @@ class Kill:
         self._prefork = prefork
         self._children = children
         self._loop = loop
-        self._herald = herald
+        self._observer = observer
         self._plan = Plan(Stage.TERM, monotonic() + grace)
         #: How the task ended, as the child reported it; see `cancel.decide.Seen`.
         self.end: str | None = None
@@ -75,7 +75,7 @@ class Kill:
             return
         if self.run.over:
             self._plan = Plan(Stage.DONE, 0)
-            self._herald.late(self)
+            self._observer.late(self)
             return
         self.begun = True
         self._plan = Plan(Stage.TERM, monotonic() + self._grace)
@@ -160,10 +160,12 @@ class Kill:
 
     def _do(self, act: Act) -> None:
         if act is Act.TERM_CHILD:
-            if self._plan.asked_again or not self._herald.asked(self):  # a second TERM breaks off what the first began
+            if self._plan.asked_again or not self._observer.asked(
+                self
+            ):  # a second TERM breaks off what the first began
                 self._prefork.signal(self.child, TERM_SIGNAL)
             self._signalled[Stage.TERM].add(self.child.proc)
-            self._herald.signalled(self, time() + self._plan.deadline - monotonic())
+            self._observer.signalled(self, time() + self._plan.deadline - monotonic())
         elif act is Act.TERM_REST:
             for proc in self.descendants.alive():
                 if proc not in self._signalled[Stage.TERM]:
@@ -172,14 +174,14 @@ class Kill:
         elif act is Act.KILL_ALL:
             self._kill_all()
         elif act is Act.SAY_ALIVE:
-            self._herald.alive(self)
+            self._observer.alive(self)
         else:
             self._finish()
             if act is Act.SAY_DEAD:
-                self._herald.dead(self)
+                self._observer.dead(self)
             else:
                 self._prefork.retire(self.child)
-                self._herald.finished(self)
+                self._observer.finished(self)
 
     def _kill_all(self) -> None:
         """Stop them all first, so that none can start another one unseen."""
@@ -203,11 +205,11 @@ class Kill:
             self.descendants.signal(proc, signal.SIGKILL)
         self.signal = "KILL"
         if first:
-            self._herald.signalled(self, None)
+            self._observer.signalled(self, None)
 
     def facts(self) -> dict[str, Any]:
-        """The process."""
-        return {"pid": self.child.proc.pid}
+        """The process, and the strongest signal so far."""
+        return {"pid": self.child.proc.pid, "signal": self.signal}
 
     def proof(self) -> dict[str, Any]:
         """The process, and what is left for somebody else to reap."""
@@ -239,10 +241,10 @@ class Processes:
         self._children = children
         self._loop = loop
 
-    def kill(self, run: Run, grace: float, herald: Herald) -> Kill | None:
+    def kill(self, run: Run, grace: float, observer: KillObserver) -> Kill | None:
         """A kill of the process that runs it, if it is still there."""
         child = self._prefork.child(run.pid)
-        return Kill(run, child, grace, self._prefork, self._children, self._loop, herald) if child else None
+        return Kill(run, child, grace, self._prefork, self._children, self._loop, observer) if child else None
 
     def aside(self, work: Callable[[], None]) -> None:
         """On Celery's loop, where Celery itself does it."""

@@ -8,7 +8,7 @@ import pytest
 import redis
 from celery import Celery
 
-from signalbox_agent.broker.ownership import Custody
+from signalbox_agent.broker.ownership import MessageOwnership
 from signalbox_agent.broker.restore import Broker, settle
 from support.stores.server import Redis
 
@@ -34,7 +34,7 @@ class Queue:
         channel.do_restore = False  # it dies
         told: list[bool] = []
         if holder is not None:
-            Custody(holder, lambda: told.append(True)).take(channel)
+            MessageOwnership(holder, lambda: told.append(True)).take(channel)
             assert told
         taken: list[str] = []
         consumer = self.app.amqp.TaskConsumer(channel)

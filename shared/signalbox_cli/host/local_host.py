@@ -47,7 +47,7 @@ _TTL = timedelta(seconds=60)
 _AT_ONCE = 5.0
 
 
-class OnSite:
+class LocalHost:
     """Answers like the api, for this host alone."""
 
     def __init__(self, data: Path) -> None:
@@ -113,9 +113,9 @@ class OnSite:
         return reply
 
 
-def on_site() -> OnSite:
+def local_host() -> LocalHost:
     """The controller of the data folder that the environment names."""
-    return OnSite(Path(os.environ.get("SIGNALBOX_DATA") or ".signalbox"))
+    return LocalHost(Path(os.environ.get("SIGNALBOX_DATA") or ".signalbox"))
 
 
 def _command(path: str, body: dict[str, Any]) -> AnyCommand:
