@@ -96,7 +96,7 @@ def test_a_process_without_an_agent_says_so(tmp_path: Path) -> None:
             process.wait()
     hello = protocol.decode(line)
     assert isinstance(hello, protocol.Hello)
-    assert notice_of(hello) == (
+    assert protocol.notice_of(hello) == (
         "runs without agent, its tasks are not seen and cannot be cancelled one by one: ImportError: no such name"
     )
     assert json.loads(line)["pid"] == process.pid
