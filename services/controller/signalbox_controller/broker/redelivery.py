@@ -34,7 +34,7 @@ DEADLINE = 70.0
 
 
 class PendingRestore(msgspec.Struct, kw_only=True):
-    """The messages of one launch of a worker that have to be order_file back."""
+    """The messages of one launch of a worker that have to be given back."""
 
     #: The name of the process.
     process: str
@@ -46,7 +46,7 @@ class PendingRestore(msgspec.Struct, kw_only=True):
 
 
 class Redelivery:
-    """Pending restores by instance, until each is done or order_file up."""
+    """Pending restores by instance, until each is done or given up."""
 
     def __init__(self, path: Path, specs: Iterable[ProcessSpec], launcher: Launcher, reaper: Reaper) -> None:
         """`path` is the file of the pending restores.
