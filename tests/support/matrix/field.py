@@ -155,5 +155,7 @@ async def a_field(folder: Path, postgres: Postgres, redis: Redis, *, name: str, 
     ):
         with Celery(broker=broker, set_as_current=False) as celery:
             field = Field(name, system, celery, diary)
-            yield field
-            await field.close()
+            try:
+                yield field
+            finally:
+                await field.close()
