@@ -18,7 +18,7 @@ from signalbox.service import background
 from signalbox_controller.agents import protocol
 from signalbox_controller.agents.connection import LINE_LIMIT
 from signalbox_controller.agents.deaths import Deaths
-from signalbox_controller.agents.liveness import UNANSWERED
+from signalbox_controller.agents.liveness import GRACE, UNANSWERED
 from signalbox_controller.agents.protocol import Cancel
 from signalbox_controller.agents.server import Agents
 from signalbox_controller.agents.session import Agent
@@ -136,7 +136,7 @@ async def test_a_beat_is_late_when_it_breaks_its_promise_and_not_when_it_sleeps_
 
     async with an_agent(server.path) as agent:
         await agent.greet("ours", kind="beat", node="")
-        await agent.say(type="tick", pause=0.0)
+        await agent.say(type="tick", due_in=-GRACE)
         await eventually(overdue, "a tick that is overdue")
         for _ in range(UNANSWERED):
             server.agent.check()
@@ -145,7 +145,7 @@ async def test_a_beat_is_late_when_it_breaks_its_promise_and_not_when_it_sleeps_
         server.agent.check()
         assert server.told.words == ["greeted, ready", "late"]
         await agent.say(type="pong")
-        await agent.say(type="tick", pause=3600.0)
+        await agent.say(type="tick", due_in=3600.0)
         await eventually(ticked, "the next tick")
         for _ in range(UNANSWERED * 2):
             server.agent.check()
@@ -155,7 +155,7 @@ async def test_a_beat_is_late_when_it_breaks_its_promise_and_not_when_it_sleeps_
 async def test_a_beat_that_answers_and_does_not_tick_gives_no_sign_of_life(server: Server) -> None:
     async with an_agent(server.path) as agent:
         await agent.greet("ours", kind="beat", node="")
-        await agent.say(type="tick", pause=3600.0)
+        await agent.say(type="tick", due_in=3600.0)
         await agent.say(type="begin", fence=1, runs={})
 
         async def begun() -> bool:
@@ -163,7 +163,7 @@ async def test_a_beat_that_answers_and_does_not_tick_gives_no_sign_of_life(serve
 
         await eventually(begun, "the lines above")
         assert server.agent.ping()
-        await agent.say(type="tick", pause=0.0)
+        await agent.say(type="tick", due_in=-GRACE)
         await agent.say(type="begin", fence=2, runs={})
 
         async def begun_again() -> bool:

@@ -1,6 +1,6 @@
 """When a beat counts as late: by its own promise, in our own turns, and never because it sleeps for long."""
 
-from signalbox_controller.agents.liveness import UNANSWERED, Liveness, Ticks
+from signalbox_controller.agents.liveness import GRACE, UNANSWERED, Liveness, Ticks
 
 
 async def test_a_beat_that_sleeps_for_long_is_not_late() -> None:
@@ -12,7 +12,7 @@ async def test_a_beat_that_sleeps_for_long_is_not_late() -> None:
 
 async def test_a_beat_that_does_not_keep_its_promise_is_overdue_until_it_ticks_again() -> None:
     ticks = Ticks()
-    ticks.heard(-1.0)
+    ticks.heard(-1.0 - GRACE)
     assert ticks.overdue
     ticks.heard(3600.0)
     assert not ticks.overdue
@@ -21,7 +21,7 @@ async def test_a_beat_that_does_not_keep_its_promise_is_overdue_until_it_ticks_a
 async def test_a_tick_that_comes_a_little_late_in_each_turn_is_not_missed_in_any() -> None:
     ticks = Ticks()
     for _ in range(UNANSWERED * 2):
-        ticks.heard(-1.0)
+        ticks.heard(-1.0 - GRACE)
         assert ticks.overdue
         assert not ticks.missed()
     assert ticks.missed()
@@ -33,3 +33,17 @@ def test_several_turns_have_to_pass_without_a_sign_of_life_and_one_sign_ends_the
     assert liveness.heard()
     assert not liveness.heard()
     assert not liveness.missed()
+
+
+async def test_a_beat_whose_agent_promises_nothing_is_never_overdue() -> None:
+    ticks = Ticks()
+    ticks.heard(-1.0 - GRACE)
+    ticks.heard(None)
+    assert not ticks.overdue
+
+
+async def test_a_beat_that_sends_has_time_for_it() -> None:
+    ticks = Ticks()
+    ticks.heard(-1.0 - GRACE)
+    ticks.expect(20.0)
+    assert not ticks.overdue

@@ -62,14 +62,14 @@ class BeatAgent:
                 self._ready = True
                 self.link.say({"type": "ready"})
             now = monotonic()
-            self._next_tick = now + max(pause, TICK_EVERY)  # more often it is not said
+            self._next_tick = now + max(pause, TICK_EVERY) + TICK_EVERY  # more often it is not said
             # A long pause is always said: the controller would take it for a hang.
             if pause >= TICK_EVERY or now - self._said_at >= TICK_EVERY:
                 self._said_at = now
                 self._say_tick()
 
     def _say_tick(self) -> None:
-        self.link.say({"type": "tick", "pause": max(0.0, self._next_tick - monotonic())})
+        self.link.say({"type": "tick", "due_in": max(0.0, self._next_tick - monotonic())})
 
     def _heard(self, message: dict[str, Any]) -> None:
         self._permission.heard(message)

@@ -14,6 +14,8 @@ EVERY = 2.0
 #: Turns in a row without a sign of life after which a process is silent. Counted and not timed: when we ourselves stood
 #: still, what it said meanwhile waits to be read.
 UNANSWERED = 4
+#: Seconds by which a tick may be late before it is missed: beat, its machine or its broker may be busy.
+GRACE = 10.0
 
 
 class Liveness:
@@ -42,11 +44,16 @@ class Ticks:
         #: When the latest one came, for people to read.
         self.latest: datetime = utc_now()
 
-    def heard(self, pause: float) -> None:
-        """Take a tick; the next one is due after `pause` seconds."""
-        self._due = asyncio.get_running_loop().time() + pause
+    def heard(self, due_in: float | None) -> None:
+        """Take a tick; the next one is due in so many seconds, or at no time that we know of."""
+        self._due = None if due_in is None else _from_now(due_in)
         self._fresh = True
         self.latest = utc_now()
+
+    def expect(self, seconds: float) -> None:
+        """Have the next tick due in so many seconds, if any is."""
+        if self._due is not None:
+            self._due = _from_now(seconds)
 
     def missed(self) -> bool:
         """Take one turn; answer whether a tick was due in it and none came."""
@@ -57,3 +64,7 @@ class Ticks:
     def overdue(self) -> bool:
         """Whether the next tick should have come; before the first one nothing is promised."""
         return self._due is not None and asyncio.get_running_loop().time() > self._due
+
+
+def _from_now(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds + GRACE

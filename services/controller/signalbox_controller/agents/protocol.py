@@ -43,13 +43,6 @@ class Hello(_Line, frozen=True, kw_only=True):
     error: str = ""
 
 
-def notice_of(hello: Hello) -> str:
-    """What a person should know of a process whose agent is limited, or missing; empty when all is well."""
-    if hello.error:
-        return f"runs without agent, its tasks are not seen and cannot be cancelled one by one: {hello.error}"
-    return "; ".join(hello.missing)
-
-
 class Ready(_Line, frozen=True, kw_only=True):
     """The worker consumes, or beat ticked for the first time."""
 
@@ -57,8 +50,9 @@ class Ready(_Line, frozen=True, kw_only=True):
 class Tick(_Line, frozen=True, kw_only=True):
     """The scheduler of beat has taken a turn."""
 
-    #: Seconds until the next one: beat sleeps for as long as its schedule lets it.
-    pause: float
+    #: Seconds until the next one is due: beat sleeps for as long as its schedule lets it. Agents of an older version
+    #: promise nothing.
+    due_in: float | None = None
 
 
 class Claim(_Line, frozen=True, kw_only=True):

@@ -113,7 +113,7 @@ class Agent:
         self._idle.clear()
         if hello.error:
             self.answers = False
-            self._supervisor.runs_without_agent(protocol.notice_of(hello))
+            self._supervisor.runs_without_agent(notice_of(hello))
             return
         self.answers = hello.kind == "worker"
         self.pool = hello.pool
@@ -129,7 +129,7 @@ class Agent:
         for request in self._requests.values():
             connection.send(request.line)
         self.stop_handshake.greet()
-        self._supervisor.greeted(ready=hello.ready, notice=protocol.notice_of(hello))
+        self._supervisor.greeted(ready=hello.ready, notice=notice_of(hello))
 
     def _tell_worker(self, line: protocol.ControllerLine) -> bool:
         """Say it to a worker that is connected; answer whether there is one."""
@@ -155,6 +155,10 @@ class Agent:
             self._connection.send(protocol.Ping())
         missed = self._ticks.missed()
         return self._paused or (heard and not missed)
+
+    def expect_tick(self, seconds: float) -> None:
+        """Give a beat so long for its next tick, from now on: it sends a message, and its broker may be slow."""
+        self._ticks.expect(seconds)
 
     @property
     def overdue(self) -> bool:
@@ -296,7 +300,7 @@ class Agent:
             case protocol.Waiting():
                 self._supervisor.waiting()
             case protocol.Tick():
-                self._ticks.heard(line.pause)
+                self._ticks.heard(line.due_in)
             case protocol.Claim():
                 self._supervisor.claims(line)
             case protocol.Begin():
@@ -344,3 +348,10 @@ class Agent:
 def _portions(task_ids: Sequence[str]) -> list[list[str]]:
     """At least one, which may be empty."""
     return [list(task_ids[start : start + PORTION]) for start in range(0, max(1, len(task_ids)), PORTION)]
+
+
+def notice_of(hello: Hello) -> str:
+    """What a person should know of a process whose agent is limited, or missing; empty when all is well."""
+    if hello.error:
+        return f"runs without agent, its tasks are not seen and cannot be cancelled one by one: {hello.error}"
+    return "; ".join(hello.missing)

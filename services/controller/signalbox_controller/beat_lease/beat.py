@@ -15,6 +15,8 @@ from signalbox_controller.words import Order
 
 #: Seconds for which a claim counts after beat made it, on the clock that goes on while the machine sleeps.
 CLAIM_COUNTS = 2.0
+#: Seconds that a beat may take to send one message before it counts as late.
+SEND_WITHIN = 20.0
 
 
 class LeasedBeat(Supervised):
@@ -68,7 +70,8 @@ class LeasedBeat(Supervised):
 
     def answers(self) -> bool:
         """Ask it for a sign of life; false when it owes one from before, although it runs."""
-        if self.life is None or (self.status.state != "running" and not self.life.agent.overdue):
+        state = self.status.state
+        if self.life is None or not (state == "running" or (state == "unknown" and self.life.agent.overdue)):
             return True
         return self.life.agent.ping()
 
@@ -137,6 +140,8 @@ class LeasedBeat(Supervised):
         granted = fresh and await self._holder.claim(claim.fence, claim.entry, claim.at)
         if self.life is not None:
             self.life.agent.say(protocol.Claimed(number=claim.number, granted=granted))
+            if granted:  # a claim that is granted and not sent is lost: a KILL must not come before the broker's answer
+                self.life.agent.expect_tick(SEND_WITHIN)
 
     def begins(self, fence: int, runs: EntryTimes) -> None:
         self._holder.begin(fence, runs)
