@@ -6,40 +6,40 @@ import pytest
 
 from signalbox.errors import DatabaseUnavailable
 from signalbox.postgres.pool import Connection, Database
-from signalbox_api.record.database import Lane, Pulse
+from signalbox_api.record.database import DatabaseHealth, QueryPool
 from support.eventually import HANGS
 
 
 async def test_nothing_is_asked_while_postgres_is_known_to_be_away(database: Database) -> None:
-    pulse = Pulse(database)
-    lane = Lane(database, pulse)
+    health = DatabaseHealth(database)
+    queries = QueryPool(database, health)
     asked: list[str] = []
 
     async def question(connection: Connection) -> int:
         asked.append("asked")
         return int(await connection.fetchval("SELECT 7"))
 
-    assert await lane.ask(question) == 7
-    pulse.lost(DatabaseUnavailable("somebody failed"))
+    assert await queries.ask(question) == 7
+    health.lost(DatabaseUnavailable("somebody failed"))
     with pytest.raises(DatabaseUnavailable, match="somebody failed"):
-        await lane.ask(question)
+        await queries.ask(question)
     assert asked == ["asked"]
-    await pulse.look()
-    assert await lane.ask(question) == 7
+    await health.look()
+    assert await queries.ask(question) == 7
 
 
 async def test_a_slow_question_is_given_up_and_holds_up_nobody_else(database: Database) -> None:
-    pulse = Pulse(database)
-    lane = Lane(database, pulse)
+    health = DatabaseHealth(database)
+    queries = QueryPool(database, health)
     with pytest.raises(DatabaseUnavailable, match=r"did not answer within 0\.1 s"):
-        await lane.ask(lambda connection: connection.fetchval("SELECT pg_sleep(30)"), 0.1)
-    assert pulse.up
+        await queries.ask(lambda connection: connection.fetchval("SELECT pg_sleep(30)"), 0.1)
+    assert health.up
     async with asyncio.timeout(HANGS):
-        assert await lane.ask(lambda connection: connection.fetchval("SELECT 7")) == 7
+        assert await queries.ask(lambda connection: connection.fetchval("SELECT 7")) == 7
 
 
 async def test_work_that_is_given_up_leaves_nothing_behind(database: Database) -> None:
-    lane = Lane(database, Pulse(database))
+    queries = QueryPool(database, DatabaseHealth(database))
 
     async def work(connection: Connection) -> None:
         await connection.execute(
@@ -48,6 +48,6 @@ async def test_work_that_is_given_up_leaves_nothing_behind(database: Database) -
         await connection.execute("SELECT pg_sleep(30)")
 
     with pytest.raises(DatabaseUnavailable):
-        await lane.change(work, 0.1)
+        await queries.change(work, 0.1)
     async with asyncio.timeout(HANGS):
-        assert await lane.ask(lambda connection: connection.fetchval("SELECT count(*) FROM users")) == 0
+        assert await queries.ask(lambda connection: connection.fetchval("SELECT count(*) FROM users")) == 0

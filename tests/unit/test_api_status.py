@@ -121,6 +121,7 @@ STUCK = ProcessReport(name="worker", kind="worker", state="stopping", host="web-
         ("restart", heard("started", recorded=True), 200, "Celery has been restarted"),
         ("start", heard("started"), 200, "Celery has been started; the record will follow shortly"),
         ("stop", heard("incomplete", processes=(STUCK,)), 502, "worker on web-01 is stopping (pid 7 in state D)"),
+        ("stop", heard("started", processes=(STUCK,)), 502, "Not everything has been stopped: worker on web-01"),
         ("stop", heard("unknown"), 404, "No controller has any process to stop"),
         ("stop", heard("refused", detail="expired"), 502, "A controller refused to stop: expired"),
         ("stop", heard(None, silent=frozenset({"web-02"})), 202, "no answer has come yet from web-02"),

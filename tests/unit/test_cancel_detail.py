@@ -3,6 +3,7 @@
 import pytest
 
 from signalbox.messages.verdicts import Verdict
+from signalbox_agent.cancel.pool import Abilities
 from signalbox_agent.proc import Proc
 from signalbox_controller.agents.protocol import CancelReport, CancelState
 from signalbox_controller.cancelling.proof import Proof
@@ -17,6 +18,7 @@ def report(
     )
 
 
+GREEN = {"gevent", "eventlet"}
 LEFT = Proof([Proc(8, 1)], [])
 OUTLIVED = Proof([], [Proc(9, 1)])
 
@@ -47,5 +49,5 @@ OUTLIVED = Proof([], [Proc(9, 1)])
 def test_it_is_said_in_words(
     pool: str, result: Verdict, said: CancelReport | None, proof: Proof | None, words: str
 ) -> None:
-    told = detail_of(WorkerAnswer("w", pool, result, said, proof))
+    told = detail_of(WorkerAnswer("w", pool, Abilities(takes_turns=pool in GREEN), result, said, proof))
     assert (words in told) if words else (told == "")

@@ -29,8 +29,8 @@ NAMES = {"line", "hello", "report", "claim", "snapshot", "seen", "task"}
 
 @cache
 def nodes(*folders: Path) -> tuple[ast.AST, ...]:
-    """All that is written in these folders, but for the protocols themselves."""
-    sources = [path for folder in folders for path in folder.rglob("*.py") if path.name != "protocol.py"]
+    """All that is written in these folders."""
+    sources = [path for folder in folders for path in folder.rglob("*.py")]
     return tuple(node for path in sources for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 

@@ -17,7 +17,7 @@ from signalbox_api.auth.passwords import Passwords
 from signalbox_api.auth.throttle import Throttle
 from signalbox_api.live.hub import Hub
 from signalbox_api.live.tail import Tail
-from signalbox_api.record.database import Lane, Pulse
+from signalbox_api.record.database import DatabaseHealth, QueryPool
 from signalbox_api.routes import ROUTERS, handlers
 from signalbox_api.services import Services
 from signalbox_api.web.metrics import Measure, Metrics
@@ -28,7 +28,7 @@ from signalbox_api.web.static import read_folder
 COMMAND_CONNECTIONS, QUICK_CONNECTIONS = 256, 32
 #: Seconds for a short question to Redis; a cancel must not wait longer to learn who asks.
 QUICK_TIMEOUT = 1.0
-#: Connections to PostgreSQL: for lists, for what a cancel must know (and the pulse), for users and tokens.
+#: Connections to PostgreSQL: for lists, for what a cancel must know (and the health check), for users and tokens.
 RECORD_CONNECTIONS, URGENT_CONNECTIONS, ACCOUNT_CONNECTIONS = 8, 4, 4
 
 _DESCRIPTION = """The control plane of Celery: see tasks and processes, cancel, stop and start, with proof.
@@ -81,7 +81,7 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], Abstr
             app.state.services = services
             await stack.enter_async_context(
                 background(
-                    services.urgent.pulse.watch,
+                    services.urgent.health.watch,
                     services.tail.follow,
                     services.tail.beat,
                     services.directory.keep_settled,
@@ -109,16 +109,16 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
             ("signalbox api: accounts", ACCOUNT_CONNECTIONS, False),
         )
     ]
-    pulse, hub, passwords = Pulse(urgent), Hub(), Passwords()
+    health, hub, passwords = DatabaseHealth(urgent), Hub(), Passwords()
     await passwords.prepare()
-    lane = Lane(accounts, pulse)
+    queries = QueryPool(accounts, health)
     return Services(
         redis=quick,
         commander=Commander(commands, settings.key),
-        record=Lane(record, pulse),
-        urgent=Lane(urgent, pulse),
-        accounts=lane,
-        directory=Directory(Mirror(quick), lane),
+        record=QueryPool(record, health),
+        urgent=QueryPool(urgent, health),
+        accounts=queries,
+        directory=Directory(Mirror(quick), queries),
         passwords=passwords,
         throttle=Throttle(quick),
         tail=Tail(commands, hub),

@@ -24,7 +24,7 @@ from signalbox_api.auth.passwords import SHORTEST, Passwords
 from signalbox_api.auth.secret import mint
 from signalbox_api.auth.tokens import add_token, live_token_ids
 from signalbox_api.auth.users import add_user, change_user, find_user, live_session_ids
-from signalbox_api.record.database import Lane, Pulse
+from signalbox_api.record.database import DatabaseHealth, QueryPool
 
 #: The name of the token that the command line on this machine uses.
 LOCAL = "local"
@@ -47,7 +47,7 @@ async def bootstrap(settings: Settings, user: str, password: str) -> str:
 
 
 async def _fill(database: Database, redis: Redis, user: str, password: str) -> str:
-    directory = Directory(Mirror(redis), Lane(database, Pulse(database)))
+    directory = Directory(Mirror(redis), QueryPool(database, DatabaseHealth(database)))
     secret = mint("token")
     changed = await _admin(database, user, password)
     async with database.connection() as connection:

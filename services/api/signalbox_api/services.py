@@ -13,7 +13,7 @@ from signalbox_api.auth.passwords import Passwords
 from signalbox_api.auth.throttle import Throttle
 from signalbox_api.live.hub import Hub
 from signalbox_api.live.tail import Tail
-from signalbox_api.record.database import Lane
+from signalbox_api.record.database import QueryPool
 from signalbox_api.web.metrics import Metrics
 from signalbox_api.web.static import File
 
@@ -26,11 +26,11 @@ class Services:
     redis: Redis
     commander: Commander
     #: The record, read only, for lists that people look at.
-    record: Lane
+    record: QueryPool
     #: The record, read only, for what a cancel must know.
-    urgent: Lane
+    urgent: QueryPool
     #: The tables of users, sessions and tokens.
-    accounts: Lane
+    accounts: QueryPool
     directory: Directory
     passwords: Passwords
     throttle: Throttle

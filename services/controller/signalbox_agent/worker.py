@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import celery
@@ -14,8 +15,9 @@ from celery.concurrency.prefork import TaskPool
 from signalbox_agent import PROTOCOL
 from signalbox_agent.broker.ownership import MessageOwnership
 from signalbox_agent.broker.release import Release
+from signalbox_agent.cancel import greenlets, prefork
 from signalbox_agent.cancel.canceller import Canceller
-from signalbox_agent.cancel.pool import Killer
+from signalbox_agent.cancel.pool import WITHOUT_KILLER, Abilities, Killer
 from signalbox_agent.cancel.prefork.children import Children
 from signalbox_agent.cancel.prefork.kill import Processes
 from signalbox_agent.cancel.prefork.pool import Prefork
@@ -141,12 +143,12 @@ class WorkerAgent:
         return self._greens(pool) if pool.is_green else None
 
     def _processes(self, pool: Any) -> Killer:
-        self._prefork = prefork = Prefork(pool)
-        prefork.spare_forks()
+        self._prefork = Prefork(pool)
+        self._prefork.spare_forks()
         self.slots.open()
-        self.tracker.children = children = Children(self.loop, prefork.has, self._child_died)
+        self.tracker.children = children = Children(self.loop, self._prefork.has, self._child_died)
         self.tracker.when_dead = lambda run, callback: children.when_dead(run.pid or 0, callback)
-        return Processes(prefork, children, self.loop)
+        return Processes(self._prefork, children, self.loop)
 
     def _greens(self, pool: Any) -> Killer | None:
         from signalbox_agent.cancel.greenlets.pool import greens  # needs the library that such a pool has
@@ -242,6 +244,7 @@ class WorkerAgent:
             "kind": "worker",
             "node": self._worker.hostname,
             "pool": pool_name(pool),
+            "abilities": asdict(abilities(pool)),
             "celery": celery.__version__,
             "python": platform.python_version(),
             "ready": self._ready,
@@ -325,3 +328,10 @@ def pool_name(pool: Any) -> str:
     """What the pool is called on the command line."""
     name = type(pool).__module__.rpartition(".")[2]
     return "threads" if name == "thread" else name
+
+
+def abilities(pool: Any) -> Abilities:
+    """What the pool can do, as the folder of its kind says."""
+    if isinstance(pool, TaskPool):
+        return prefork.ABILITIES
+    return greenlets.ABILITIES if pool.is_green else WITHOUT_KILLER

@@ -1,24 +1,24 @@
-"""What to answer to a stop, a start or a restart: pure, from what the hosts say."""
+"""Answer to a stop, a start or a restart, from the results of the hosts: pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from signalbox.client.results import ProcessesResult
 from signalbox.messages.receipts import ProcessReport
-from signalbox.messages.verdicts import AnswerStatus, Verdict
+from signalbox.messages.verdicts import MEANING, AnswerStatus, Verdict
 
 Verb = Literal["stop", "start", "restart"]
 
 _DONE: dict[Verb, str] = {"stop": "stopped", "start": "started", "restart": "restarted"}
 
-#: What the hosts say when it is done.
+#: The verdict of the hosts when it is done.
 _VERDICT: dict[Verb, Verdict] = {"stop": "stopped", "start": "started", "restart": "started"}
 
 
 class ProcessesAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a stop, a start or a restart."""
+    """Outcome of a stop, a start or a restart."""
 
     #: `success`: every process was seen to be as asked. `accepted`: under way. `error`: some are not as asked.
     status: AnswerStatus
@@ -32,7 +32,7 @@ class ProcessesAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for, and what matters for the wording of the answer."""
+    """The request, as far as the wording of the answer depends on it."""
 
     verb: Verb
     #: Only some hosts or processes.
@@ -41,22 +41,18 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def subject(self) -> str:
-        """What it is about, at the beginning of a sentence."""
+        """The beginning of a sentence about it."""
         return "The chosen processes have" if self.chosen else "Celery has"
 
 
 def outcome(order: Order, result: ProcessesResult) -> tuple[int, ProcessesAnswer]:
     """The HTTP status and the answer."""
-    if result.verdict == _VERDICT[order.verb]:
-        return 200, _answer("success", _success(order, result), result, verified=True)
-    if result.verdict is None or result.verdict == "unproven":
-        return 202, _answer("accepted", _under_way(order, result), result)
-    if result.verdict == "unknown":
-        what = "No controller has such a host or process" if order.chosen else "No controller has any process"
-        return 404, _answer("error", f"{what} to {order.verb}; GET /scheduler/celery-status/ names them all", result)
-    if result.verdict == "refused":
-        return 502, _answer("error", f"A controller refused to {order.verb}: {result.detail}", result)
-    return 502, _answer("error", _failure(order, result), result)
+    done = _VERDICT[order.verb]
+    verdict = result.verdict or "unproven"
+    if verdict != done and verdict not in _UNDONE:
+        verdict = "incomplete"
+    words = _success if verdict == done else _UNDONE[verdict]
+    return MEANING[verdict].http_status, _answer(MEANING[verdict].status, words(order, result), result)
 
 
 def _success(order: Order, result: ProcessesResult) -> str:
@@ -92,17 +88,35 @@ def _failure(order: Order, result: ProcessesResult) -> str:
     return f"Not everything has been {_DONE[order.verb]}: {why}"
 
 
+def _nowhere(order: Order, _: ProcessesResult) -> str:
+    what = "No controller has such a host or process" if order.chosen else "No controller has any process"
+    return f"{what} to {order.verb}; GET /scheduler/celery-status/ names them all"
+
+
+def _refused(order: Order, result: ProcessesResult) -> str:
+    return f"A controller refused to {order.verb}: {result.detail}"
+
+
+#: The sentences for every other verdict.
+_UNDONE: Mapping[Verdict, Callable[[Order, ProcessesResult], str]] = {
+    "unproven": _under_way,
+    "unknown": _nowhere,
+    "refused": _refused,
+    "incomplete": _failure,
+}
+
+
 def _in_words(process: ProcessReport) -> str:
     place = f" on {process.host}" if process.host else ""
     return f"{process.name}{place} is {process.state}" + (f" ({process.message})" if process.message else "")
 
 
-def _answer(status: AnswerStatus, message: str, result: ProcessesResult, *, verified: bool = False) -> ProcessesAnswer:
+def _answer(status: AnswerStatus, message: str, result: ProcessesResult) -> ProcessesAnswer:
     return ProcessesAnswer(
         status=status,
         message=message,
         command_id=result.command_id,
-        verified=verified,
+        verified=status == "success",
         recorded=result.recorded,
         tasks_killed=result.tasks_killed,
         processes=result.processes,

@@ -1,8 +1,9 @@
-"""A cancel of many tasks from the question to the answer: chosen by one look at the record, ended by one command."""
+"""Cancel of many tasks: one query of the record chooses them, one command cancels them."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
+from operator import not_
 
 from signalbox.bus.presence import present
 from signalbox.client.bulk import Progress
@@ -14,7 +15,7 @@ from signalbox_api.answers import bulk, decisions
 from signalbox_api.answers.bodies import CancelTasksBody, TasksFilter
 from signalbox_api.answers.bulk import BulkAnswer, BulkPreview, BulkTask
 from signalbox_api.answers.decisions import Case
-from signalbox_api.cancelling.one import LOOK_FIRST, LOOK_LAST
+from signalbox_api.cancelling.polling import poll
 from signalbox_api.record.views import KnownTask, Matches, TaskFilter, find_tasks, match_tasks, unfinished_of
 from signalbox_api.services import Services
 
@@ -166,19 +167,16 @@ def _of_one(result: BulkResult, verdict: TaskVerdict) -> CancelResult:
 
 
 async def _look_again(services: Services, result: BulkResult, known: Mapping[str, KnownTask]) -> Known:
-    """What the record says of those that were not here, or finished, once it has caught up with the hosts."""
+    """The record of those that no host runs, once it has caught up with the hosts, or after `RECORD_WAIT`."""
     open_ids: list[str] = [
         task.task_id
         for task in result.tasks
         if task.verdict in {"unknown", "finished", "unproven"} and task.task_id in known
     ]
-    until, pause = asyncio.get_running_loop().time() + RECORD_WAIT, LOOK_FIRST
+    unfinished = partial(services.record.ask, partial(unfinished_of, task_ids=open_ids))
     try:
-        while open_ids and asyncio.get_running_loop().time() + pause < until:
-            if not await services.record.ask(partial(unfinished_of, task_ids=open_ids)):
-                break
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LOOK_LAST)
+        if open_ids:
+            await poll(unfinished, not_, RECORD_WAIT)
         seen = await services.record.ask(partial(find_tasks, task_ids=open_ids))
     except DatabaseUnavailable:
         return known

@@ -1,6 +1,6 @@
-"""A cancel from the question to the answer: the record is asked, then the hosts, then perhaps the record again."""
+"""Cancel of one task: asks the record, then the hosts, then the record again where their answer is not final."""
 
-import asyncio
+from functools import partial
 
 import msgspec
 
@@ -10,6 +10,7 @@ from signalbox.errors import DatabaseUnavailable
 from signalbox_api.answers import decisions
 from signalbox_api.answers.bodies import CancelBody
 from signalbox_api.answers.decisions import Case, Decision
+from signalbox_api.cancelling.polling import poll
 from signalbox_api.errors import NotATaskId
 from signalbox_api.record.database import URGENT_WAIT
 from signalbox_api.record.views import find_task
@@ -19,8 +20,6 @@ from signalbox_api.services import Services
 PROOF_WAIT, BEYOND_GRACE = 10.0, 5.0
 #: Seconds that the record may lag behind the proof before we answer without it.
 RECORD_WAIT = 2.0
-#: Seconds between two looks at a row that is about to change.
-LOOK_FIRST, LOOK_LAST = 0.01, 0.2
 
 
 async def cancel(services: Services, task_id: str, issuer: Issuer, body: CancelBody) -> Decision:
@@ -69,22 +68,20 @@ _EXAMPLE = "8f8b3c1e-5a64-4d0c-9a52-0d6c3f4a7f10"
 
 
 async def _look_again(services: Services, case: Case, *, patient: bool = False) -> Case:
-    """What the record says once it has caught up with the hosts, or when we are tired of waiting for that.
+    """The record once it has caught up with the hosts, or after `RECORD_WAIT`.
 
-    While the task's host is away there is nothing to wait for, unless we are `patient`.
+    It is queried only once while the task's host is away, unless `patient`.
     """
     if case.task is None or not case.record_up:
         return case
     host = case.task.host
     present_now = host is None or host in await present(services.redis)
-    until = asyncio.get_running_loop().time() + RECORD_WAIT
-    pause = LOOK_FIRST
-    while True:
-        seen = await _look_up(services, case.task_id)
-        if not seen.record_up:
-            return msgspec.structs.replace(case, record_up=False)
-        ended = seen.task is None or seen.task.finished_at is not None
-        if ended or not (present_now or patient) or asyncio.get_running_loop().time() + pause > until:
-            return msgspec.structs.replace(seen, host_present=present_now)
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, LOOK_LAST)
+    seconds = RECORD_WAIT if present_now or patient else 0.0
+    seen = await poll(partial(_look_up, services, case.task_id), _settled, seconds)
+    if not seen.record_up:
+        return msgspec.structs.replace(case, record_up=False)
+    return msgspec.structs.replace(seen, host_present=present_now)
+
+
+def _settled(seen: Case) -> bool:
+    return not seen.record_up or seen.task is None or seen.task.finished_at is not None

@@ -1,4 +1,4 @@
-"""PostgreSQL with a deadline on every question, and no wait at all while it is known to be away."""
+"""Queries with a deadline, which fail at once while PostgreSQL is known to be down."""
 
 import asyncio
 import logging
@@ -21,8 +21,8 @@ READ_WAIT = 5.0
 URGENT_WAIT = 1.0
 
 
-class Pulse:
-    """Whether PostgreSQL answers: found out by looking every second, and by whoever fails in between."""
+class DatabaseHealth:
+    """Health of PostgreSQL: checked every second, and set at once by a query that fails in between."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -40,15 +40,15 @@ class Pulse:
         return self._why
 
     def lost(self, error: DatabaseUnavailable) -> None:
-        """Somebody could not use it; from now on nobody waits for it, until a look finds it well."""
+        """Note that a query failed; no other waits for PostgreSQL until a check succeeds."""
         slow = isinstance(error.__cause__, TimeoutError)
-        if self.up and not slow:  # a slow question says little about the next one: look
+        if self.up and not slow:  # a slow query says little about the next one: check
             log.warning("%s", error)
             self._why = str(error)
         self._look_now.set()
 
     async def watch(self) -> None:
-        """Look, again and again."""
+        """Check it every second; sooner after a failure."""
         backoff = Backoff(first=0.1, most=0.5)
         while True:
             await self.look()
@@ -60,7 +60,7 @@ class Pulse:
                 await backoff.pause()
 
     async def look(self) -> None:
-        """Ask PostgreSQL for a sign of life."""
+        """Check it once."""
         try:
             await bounded(self._ask(), LOOK_WAIT)
         except DatabaseUnavailable as error:
@@ -77,15 +77,15 @@ class Pulse:
             await connection.fetchval("SELECT 1")
 
 
-class Lane:
-    """One pool of connections, for one kind of question; a slow kind must not hold up an urgent one."""
+class QueryPool:
+    """Connection pool for one kind of query, so that slow ones do not hold up urgent ones."""
 
-    def __init__(self, database: Database, pulse: Pulse) -> None:
+    def __init__(self, database: Database, health: DatabaseHealth) -> None:
         self._database = database
-        self.pulse = pulse
+        self.health = health
 
     async def ask(self, question: Callable[[Connection], Awaitable[T]], within: float = READ_WAIT) -> T:
-        """The answer to a question.
+        """Run a query.
 
         Raises:
             DatabaseUnavailable: none came `within` so many seconds, or PostgreSQL is known to be away.
@@ -93,7 +93,7 @@ class Lane:
         return await self._guarded(self._asking(question), within)
 
     async def change(self, work: Callable[[Connection], Awaitable[T]], within: float = READ_WAIT) -> T:
-        """Do something in a transaction.
+        """Run a transaction.
 
         Raises:
             DatabaseUnavailable: as above; it is not certain that nothing was done.
@@ -109,13 +109,13 @@ class Lane:
             return await work(connection)
 
     async def _guarded(self, work: Coroutine[Any, Any, T], within: float) -> T:
-        if not self.pulse.up:
+        if not self.health.up:
             work.close()
-            raise DatabaseUnavailable(self.pulse.why)
+            raise DatabaseUnavailable(self.health.why)
         try:
             return await bounded(work, within)
         except DatabaseUnavailable as error:
-            self.pulse.lost(error)
+            self.health.lost(error)
             raise
 
 

@@ -107,13 +107,13 @@ def _issuer(caller: Credential, request: Request, body: StartBody) -> Issuer:
 
 
 def _answer(services: Services, verb: Verb, body: StartBody, result: ProcessesResult) -> Response:
-    order = Order(verb=verb, chosen=bool(body.hosts or body.processes), record_up=services.urgent.pulse.up)
+    order = Order(verb=verb, chosen=bool(body.hosts or body.processes), record_up=services.urgent.health.up)
     http, answer = outcome(order, result)
     return reply(answer, http)
 
 
 def _record_wait(services: Services) -> float:
-    return RECORD_WAIT if services.urgent.pulse.up else 0.0
+    return RECORD_WAIT if services.urgent.health.up else 0.0
 
 
 async def _hosts_and_processes(connection: Connection) -> tuple[list[HostView], list[ProcessView]]:

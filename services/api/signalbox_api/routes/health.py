@@ -61,7 +61,7 @@ async def metrics(services: Wired) -> Response:
         "live_browsers": len(services.hub),
         "live_connected": float(services.tail.connected),
         "record_age_seconds": services.tail.record_age,
-        "database_up": float(services.urgent.pulse.up),
+        "database_up": float(services.urgent.health.up),
         "redis_up": float((await _redis(services)).ok),
     }
     return PlainTextResponse(services.metrics.text(gauges), media_type="text/plain; version=0.0.4")
@@ -78,8 +78,8 @@ async def _redis(services: Services) -> Part:
 
 
 def _database(services: Services) -> Part:
-    pulse = services.urgent.pulse
-    return Part(ok=pulse.up, detail=pulse.why or "answers")
+    health = services.urgent.health
+    return Part(ok=health.up, detail=health.why or "answers")
 
 
 def _live(services: Services) -> Part:

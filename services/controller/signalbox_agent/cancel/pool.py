@@ -1,11 +1,28 @@
-"""Ending one task that runs, whatever kind of thing its pool made of it: a process, or a greenlet."""
+"""Interface of a pool: what it can do, and how it ends one task, be that a process or a greenlet."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from signalbox_agent.tasks.runs import Run
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a pool can do. The defaults are what may be assumed of one that has not said it."""
+
+    #: Whether one of its tasks can be ended while the others run on.
+    cancels_one: bool = True
+    #: Whether its tasks and the agent run in turn in one thread.
+    takes_turns: bool = False
+    #: Whether the agent answers at once, whatever the tasks do.
+    answers_while_busy: bool = False
+
+
+#: Of a pool that has no folder here, such as `threads` and `solo`.
+WITHOUT_KILLER = Abilities(cancels_one=False)
 
 
 class Kill(Protocol):
@@ -71,9 +88,6 @@ class KillObserver(Protocol):
 
 class Killer(Protocol):
     """A pool that can end a single task."""
-
-    #: Whether what was handed to it can still be refused when it is about to start.
-    can_refuse: bool
 
     def kill(self, run: Run, grace: float, observer: KillObserver) -> Kill | None:
         """A kill that has not begun; None when there is nothing left to kill. `grace` is in seconds."""

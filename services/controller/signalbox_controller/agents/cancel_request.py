@@ -8,13 +8,11 @@ import msgspec
 
 from signalbox.messages.events import TaskCancelled
 from signalbox.messages.verdicts import Verdict
+from signalbox_agent.cancel.pool import Abilities
 from signalbox_agent.proc import Proc, identify, present
 from signalbox_controller.agents.protocol import Cancel, CancelReport
 from signalbox_controller.agents.running import Run
 from signalbox_controller.linux.procfs import ticks_now
-
-#: Pools that cannot end a single task.
-INDIVISIBLE = frozenset({"threads", "solo"})
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -68,9 +66,9 @@ class CancelRequest:
         """The result, or `unproven` while there is none."""
         return self.done.result() if self.done.done() else "unproven"
 
-    def unanswered(self, pool: str) -> Verdict:
+    def unanswered(self, abilities: Abilities) -> Verdict:
         """The result while the agent reports nothing, as when a task keeps its worker's process to itself."""
-        return "unsupported" if self.run is not None and pool in INDIVISIBLE else "unproven"
+        return "unproven" if self.run is None or abilities.cancels_one else "unsupported"
 
     def child(self) -> Proc | None:
         """The task's process if it is still there; None when it is gone, or when it was the worker's own.

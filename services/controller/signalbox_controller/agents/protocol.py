@@ -12,6 +12,7 @@ import msgspec
 from signalbox.lines import encode_line, reader
 from signalbox.messages.base import ProcessKind
 from signalbox.messages.events import AnyTaskEvent
+from signalbox_agent.cancel.pool import Abilities
 
 PROTOCOL = 1
 
@@ -32,6 +33,8 @@ class Hello(_Line, frozen=True, kw_only=True):
     protocol: int = PROTOCOL
     node: str = ""
     pool: str = ""
+    #: What the pool can do; an older agent does not say it, and beat has none: see `abilities_of`.
+    abilities: Abilities | None = None
     celery: str = ""
     python: str = ""
     ready: bool = False
@@ -41,6 +44,15 @@ class Hello(_Line, frozen=True, kw_only=True):
     missing: list[str] = []
     #: Why there is no agent in the process, which works all the same; nothing else will be said by it.
     error: str = ""
+
+
+def abilities_of(hello: Hello) -> Abilities:
+    """What the pool can do; for an older agent, which does not say it, derived from the name of its pool."""
+    return hello.abilities or Abilities(
+        cancels_one=hello.pool not in {"threads", "solo"},
+        takes_turns=hello.pool in {"gevent", "eventlet"},
+        answers_while_busy=hello.pool == "prefork",
+    )
 
 
 class Ready(_Line, frozen=True, kw_only=True):

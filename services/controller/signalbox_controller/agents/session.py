@@ -13,6 +13,7 @@ import msgspec
 from signalbox.errors import UnreadableMessage
 from signalbox.messages.base import utc_now
 from signalbox.messages.events import AnyTaskEvent, EventsLost, TaskCancelled
+from signalbox_agent.cancel.pool import Abilities
 from signalbox_controller.agents import protocol
 from signalbox_controller.agents.acknowledgements import Acknowledgements
 from signalbox_controller.agents.cancel_request import CancelRequest, Held
@@ -81,6 +82,7 @@ class Agent:
         self.name = name
         #: Celery's name for it; empty until it has said hello.
         self.pool = ""
+        self.abilities = Abilities()
         self._host = host
         self._outbox = outbox
         self._deaths = deaths
@@ -116,7 +118,7 @@ class Agent:
             self._supervisor.runs_without_agent(notice_of(hello))
             return
         self.answers = hello.kind == "worker"
-        self.pool = hello.pool
+        self.pool, self.abilities = hello.pool, protocol.abilities_of(hello)
         self._liveness, self._ticks = Liveness(), Ticks()
         self.complete = self.complete or not self.answers
         self.runs.node = hello.node
@@ -169,17 +171,12 @@ class Agent:
         """Take one turn of looking whether it lives; see `Liveness`."""
         if self._connection is None:
             return
-        if self._pinged:
+        if self.abilities.answers_while_busy:
             self._connection.send(protocol.Ping())
             if self._liveness.missed():
                 self._supervisor.silent()
         elif self.overdue and self._liveness.missed():
             self._supervisor.late(self._ticks.latest)
-
-    @property
-    def _pinged(self) -> bool:
-        """Whether its pings tell how it is: in other pools a task may keep the loop to itself."""
-        return self.pool == "prefork"
 
     def hung_up(self, connection: Connection) -> None:
         if connection is self._connection:
@@ -274,7 +271,8 @@ class Agent:
 
     def heard(self, line: AgentLine) -> None:
         self._heard_since = True
-        if (self._pinged or isinstance(line, protocol.Tick)) and self._liveness.heard():
+        steady = self.abilities.answers_while_busy or isinstance(line, protocol.Tick)
+        if steady and self._liveness.heard():
             self._supervisor.heard_again()
         match line:
             case Numbered():

@@ -4,11 +4,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from signalbox.messages.verdicts import Verdict
+from signalbox_agent.cancel.pool import Abilities
 from signalbox_controller.agents.protocol import CancelReport
 from signalbox_controller.cancelling.proof import Proof
-
-#: Pools that run their tasks, and the agent, in turn in one thread.
-TAKING_TURNS = frozenset({"gevent", "eventlet"})
 
 
 class WorkerAnswer(NamedTuple):
@@ -17,6 +15,7 @@ class WorkerAnswer(NamedTuple):
     #: The worker's name, and that of its pool.
     name: str
     pool: str
+    abilities: Abilities
     result: Verdict
     report: CancelReport | None = None
     proof: Proof | None = None
@@ -37,7 +36,7 @@ def _alive(answer: WorkerAnswer) -> str:
 
 
 def _unproven(answer: WorkerAnswer) -> str:
-    if answer.pool in TAKING_TURNS:
+    if answer.abilities.takes_turns:
         return (
             f"{answer.name} does not answer: in a {answer.pool} pool"
             " a task that never waits keeps all else from running."

@@ -9,7 +9,7 @@ from signalbox.messages.base import utc_now
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import TaskCancelled
 from signalbox.messages.verdicts import MEANING, Verdict
-from signalbox_controller.agents.cancel_request import INDIVISIBLE, CancelRequest
+from signalbox_controller.agents.cancel_request import CancelRequest
 from signalbox_controller.agents.protocol import Cancel
 from signalbox_controller.agents.session import Agent
 from signalbox_controller.cancelling.proof import Proof, prove
@@ -57,7 +57,7 @@ def _line(command: CancelTask, ports: Ports, agent: Agent) -> Cancel:
 async def _cancel_in(answer: Answer, ports: Ports) -> Verdict:
     """Wait for the agent's answer, and prove it."""
     request = answer.request
-    grace = request.line.grace if answer.agent.pool not in INDIVISIBLE else 0.0
+    grace = request.line.grace if answer.agent.abilities.cancels_one else 0.0
     kill_at = asyncio.get_running_loop().time() + grace
     deadline = kill_at + PATIENCE
     answer.without_agent = await _cancel_without_agent(answer, ports, kill_at, deadline)
@@ -68,7 +68,7 @@ async def _cancel_in(answer: Answer, ports: Ports) -> Verdict:
             async with asyncio.timeout_at(deadline):
                 result = await asyncio.shield(request.done)
         except TimeoutError:
-            answer.result = request.unanswered(answer.agent.pool)
+            answer.result = request.unanswered(answer.agent.abilities)
             return answer.result
     if result == "cancelled":
         answer.proof = await prove(request, ports.reaper, kill_at, deadline, ours=not answer.agent.adopted)
@@ -137,4 +137,5 @@ def _detail(answer: Answer) -> str:
     agent, ended = answer.agent, answer.without_agent
     if ended is not None and answer.result != "alive":
         return ended.words(agent.name)
-    return detail_of(WorkerAnswer(agent.name, agent.pool, answer.result, answer.request.report, answer.proof))
+    report, proof = answer.request.report, answer.proof
+    return detail_of(WorkerAnswer(agent.name, agent.pool, agent.abilities, answer.result, report, proof))

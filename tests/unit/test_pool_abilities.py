@@ -1,0 +1,76 @@
+"""What a pool can do is said by the pool; of an agent that is older than that, it is known by the pool's name."""
+
+import asyncio
+from dataclasses import asdict
+
+import msgspec
+import pytest
+from celery.concurrency import get_implementation
+
+from signalbox_agent.cancel.pool import Abilities
+from signalbox_agent.worker import abilities
+from signalbox_controller.agents.cancel_request import CancelRequest
+from signalbox_controller.agents.protocol import Cancel, Hello, abilities_of, decode
+from signalbox_controller.agents.running import Run
+from signalbox_controller.cancelling.wording import WorkerAnswer, detail_of
+
+#: By pool: whether one task can be ended, whether tasks and agent take turns, whether the agent answers while they run.
+POOLS = [
+    ("prefork", Abilities(cancels_one=True, takes_turns=False, answers_while_busy=True)),
+    ("gevent", Abilities(cancels_one=True, takes_turns=True, answers_while_busy=False)),
+    ("eventlet", Abilities(cancels_one=True, takes_turns=True, answers_while_busy=False)),
+    ("threads", Abilities(cancels_one=False, takes_turns=False, answers_while_busy=False)),
+    ("solo", Abilities(cancels_one=False, takes_turns=False, answers_while_busy=False)),
+]
+SAID = {"type": "hello", "instance": "i", "pid": 1, "kind": "worker"}
+
+
+def hello(**more: object) -> Hello:
+    line = decode(msgspec.json.encode(SAID | more))
+    assert isinstance(line, Hello)
+    return line
+
+
+@pytest.mark.parametrize(("name", "can"), POOLS)
+@pytest.mark.filterwarnings("ignore:.*monkey:RuntimeWarning", "ignore:.*[Ee]ventlet:DeprecationWarning")
+def test_an_agent_says_what_its_pool_can_do(name: str, can: Abilities) -> None:
+    pool = get_implementation(name)
+    assert abilities(pool.__new__(pool)) == can
+
+
+@pytest.mark.parametrize(("name", "can"), [*POOLS, ("", Abilities()), ("custom", Abilities())])
+def test_of_an_older_agent_it_is_derived_from_the_name_of_its_pool(name: str, can: Abilities) -> None:
+    assert abilities_of(hello(pool=name)) == can
+
+
+@pytest.mark.parametrize(("name", "can"), POOLS)
+def test_what_an_agent_says_of_its_pool_counts_and_not_the_name(name: str, can: Abilities) -> None:
+    others = Abilities(not can.cancels_one, not can.takes_turns, not can.answers_while_busy)
+    assert abilities_of(hello(pool=name, abilities=asdict(others))) == others
+
+
+def test_an_ability_that_an_agent_does_not_know_is_what_may_be_assumed() -> None:
+    assert abilities_of(hello(pool="solo", abilities={"takes_turns": True})) == Abilities(takes_turns=True)
+
+
+@pytest.mark.parametrize(
+    ("can", "runs", "verdict"),
+    [
+        (Abilities(cancels_one=True), True, "unproven"),
+        (Abilities(cancels_one=False), True, "unsupported"),
+        (Abilities(cancels_one=False), False, "unproven"),
+    ],
+)
+def test_a_silent_worker_whose_pool_cannot_end_its_task_is_answered_with_that(
+    can: Abilities, runs: bool, verdict: str
+) -> None:
+    async def unanswered() -> str:
+        run = Run(task_id="x", run="0000", pid=1, celery_name="a", name="a", worker="w") if runs else None
+        return CancelRequest(Cancel(command_id="c", task_id="x", grace=1.0), run, "a").unanswered(can)
+
+    assert asyncio.run(unanswered()) == verdict
+
+
+@pytest.mark.parametrize(("can", "words"), [(Abilities(takes_turns=True), "keeps all else"), (Abilities(), "in time")])
+def test_a_pool_that_no_one_here_has_met_is_worded_by_what_it_can_do(can: Abilities, words: str) -> None:
+    assert words in detail_of(WorkerAnswer("w", "custom", can, "unproven"))
