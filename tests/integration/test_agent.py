@@ -46,6 +46,7 @@ def test_the_first_line_says_which_launch_it_is(worker: Worker) -> None:
     hello = worker.peer.line("hello")
     assert hello["pid"] == worker.process.pid
     assert (hello["kind"], hello["pool"], hello["ready"]) == ("worker", "prefork", False)
+    assert hello["abilities"] == {"cancels_one": True, "takes_turns": False, "answers_while_busy": True}
     assert hello["node"].startswith("celery@")
 
 

@@ -240,7 +240,8 @@ def test_a_task_that_ends_during_a_warm_shutdown_is_still_told(peer: Peer, redis
 @pytest.mark.parametrize("pool", ["threads", "solo"])
 def test_a_pool_that_cannot_end_one_task_says_so(peer: Peer, redis: Redis, tmp_path: Path, pool: str) -> None:
     with a_worker(peer, redis.url_of(1), tmp_path / "log", "-P", pool, "-c", "1", "--purge") as worker:
-        assert peer.line("hello")["pool"] == pool
+        hello = peer.line("hello")
+        assert (hello["pool"], hello["abilities"]["cancels_one"]) == (pool, False)
         task_id, _ = worker.running("nap", 1.5)
         answer = peer.answer(peer.cancel(task_id))
         assert answer["state"] == "unsupported"
