@@ -36,6 +36,16 @@ def plain(seconds: float) -> None:
 
 
 @app.task
+def blocks(seconds: float) -> None:
+    """Hold a slot until there is a file for the queue that it came from, `seconds` at most."""
+    note("started")
+    free, end = DIARY / f"{current_task.request.delivery_info['routing_key']}.free", time.monotonic() + seconds
+    while not free.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    note("completed")
+
+
+@app.task
 def tidies(seconds: float) -> None:
     """Take long in its `finally`."""
     note("started")

@@ -6,9 +6,9 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
+from support.eventually import HANGS
 from support.matrix.cells import (
     DOWN,
-    KILLING,
     KINDS,
     LASTS,
     LATER,
@@ -27,7 +27,7 @@ from support.matrix.cells import (
 from support.matrix.field import Field
 
 #: Seconds until what waits for its time, or for its retry, would run.
-LATER_BY = 8.0
+LATER_BY = 15.0
 
 
 class Course:
@@ -90,13 +90,15 @@ class Course:
 
     @asynccontextmanager
     async def _busy(self, pool: str) -> AsyncIterator[None]:
-        """Every slot of the worker is taken."""
+        """Every slot of the worker is taken while the body runs; a solo one, which answers only then, gets it back."""
         field, slots = self._field, SLOTS[pool]
-        blockers = [await field.send(self._cell(pool, ""), seconds=LASTS, counts=False) for _ in range(slots)]
+        task, seconds = ("blocks", HANGS) if slots > 1 else ("plain", LASTS)
+        blockers = [
+            await field.send(self._cell(pool, ""), seconds=seconds, task=task, counts=False) for _ in range(slots)
+        ]
         await _all(field.started(blocker) for blocker in blockers)
         yield
-        if pool in KILLING:
-            await _all(field.cancel(blocker) for blocker in blockers)
+        field.free(pool)
 
     async def _stopped(self, pool: str) -> None:
         """The worker's main process is stopped, and goes on once the cancel is answered."""

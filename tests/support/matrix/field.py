@@ -49,12 +49,6 @@ class Field:
         self._system = system
         self._celery = celery
         self._diary = diary
-        self._api = system.client()
-
-    @property
-    def api(self) -> httpx.AsyncClient:
-        """Signalbox, as a program with a token sees it."""
-        return self._api
 
     async def send(
         self, cell: Cell, *, seconds: float, task: str = "", countdown: float | None = None, counts: bool = True
@@ -68,10 +62,14 @@ class Field:
             self.cells.append(cell)
         return cell
 
+    def free(self, pool: str) -> None:
+        """End the tasks `blocks` of a pool."""
+        (self._diary / f"{pool}.free").touch()
+
     async def cancel(self, cell: Cell) -> None:
         """Cancel it, and note the answer and what lived when it came."""
         asked = time.monotonic()
-        answer = await self._api.post(f"/scheduler/cancel-task/{cell.task_id}/", json={"wait": WAIT})
+        answer = await self._call("POST", f"/scheduler/cancel-task/{cell.task_id}/", json={"wait": WAIT})
         cell.took = time.monotonic() - asked
         self.look(cell)
         cell.http, cell.answer, cell.alive_then = answer.status_code, answer.json(), cell.alive
@@ -114,22 +112,25 @@ class Field:
 
     async def pid(self, pool: str) -> int:
         """The main process of a worker."""
-        status = (await self._api.get("/scheduler/celery-status/")).json()
+        status = (await self._call("GET", "/scheduler/celery-status/")).json()
         [found] = [one["pid"] for host in status["hosts"] for one in host["processes"] if one["name"] == pool]
         return int(found)
 
     async def stop_all(self) -> None:
         """Stop every worker at once."""
-        (await self._api.post("/scheduler/stop-celery/", json={"mode": "immediate"}, timeout=60.0)).raise_for_status()
+        (
+            await self._call("POST", "/scheduler/stop-celery/", json={"mode": "immediate"}, timeout=60.0)
+        ).raise_for_status()
 
     async def start_all(self) -> None:
         """Start every worker, and wait until all consume."""
-        (await self._api.post("/scheduler/start-celery/", json={"wait": 50.0}, timeout=60.0)).raise_for_status()
+        (await self._call("POST", "/scheduler/start-celery/", json={"wait": 50.0}, timeout=60.0)).raise_for_status()
         await self._system.celery_when("running")
 
-    async def close(self) -> None:
-        """Let go of the connection."""
-        await self._api.aclose()
+    async def _call(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """On a connection of its own: a server may close an old one at the very moment at which it is used again."""
+        async with self._system.client() as api:
+            return await api.request(method, path, **more)
 
 
 def _lives(pid: int) -> bool:
@@ -154,8 +155,4 @@ async def a_field(folder: Path, postgres: Postgres, redis: Redis, *, name: str, 
         a_system(folder / "data", postgres, redis, database, config=config) as system,
     ):
         with Celery(broker=broker, set_as_current=False) as celery:
-            field = Field(name, system, celery, diary)
-            try:
-                yield field
-            finally:
-                await field.close()
+            yield Field(name, system, celery, diary)
