@@ -25,7 +25,7 @@ async def written_down(host: Host, event: str, task_id: str) -> None:
     """Wait until a worker without a controller has noted this event of a task."""
 
     async def look() -> bool:
-        [spool] = (host.data / "run").glob("*.spool")
+        [spool] = (host.data / "run").glob("*.diary")
         events = [json.loads(line).get("event", {}) for line in spool.read_text().splitlines()]
         return any((seen.get("type"), seen.get("task_id")) == (event, task_id) for seen in events)
 
@@ -54,7 +54,7 @@ async def test_a_worker_that_died_without_a_controller_is_missed_with_all_that_i
     assert told.desired == "running"
     await host.process_is("worker", "running")
     assert len(host.workers()) == 1
-    assert not list((host.data / "run").glob("*.spool"))
+    assert not list((host.data / "run").glob("*.diary"))
 
 
 async def test_what_was_to_stop_and_died_without_a_controller_stays_stopped(host: Host) -> None:

@@ -69,8 +69,11 @@ def test_setting_out_again_replaces_what_is_old_and_leaves_the_rest(folder: Path
     old, kept = folder / "signalbox_agent/link/link.py", folder / "signalbox_agent/link/loop.py"
     old.write_text("old", encoding="utf-8")
     before = kept.stat().st_ino
+    needed = folder / "signalbox_agent/of_an_older_release.py"
+    needed.touch()
     write_folder(folder, Path("/run/other.sock"))
     assert old.read_text(encoding="utf-8") != "old"
+    assert needed.exists(), "a worker that started from it may import it yet"
     assert (kept.stat().st_ino, (folder / "socket").read_text(encoding="utf-8")) == (before, "/run/other.sock\n")
 
 

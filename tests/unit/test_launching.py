@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from signalbox.local.places import SOCKET_PATH_LIMIT, operator_socket
 from signalbox.settings import Settings
-from signalbox_controller.config.folders import prepare
+from signalbox_controller.config.folders import link_agent, prepare
 from signalbox_controller.config.specs import ProcessSpec
+from signalbox_controller.errors import ControllerError
 from signalbox_controller.launch.launcher import Launcher, command_line, inheritable
 
 SETTINGS = Settings(redis_url="redis://:secret@bus/0", database_url="postgresql://record", key="k" * 40)
@@ -85,3 +88,25 @@ def test_the_sockets_lie_where_nobody_else_may_look_and_their_paths_are_short_en
         assert folders.run.stat().st_mode & 0o777 == 0o700
         assert prepare(data) == folders
     prepare(deep).run.rmdir()
+
+
+def test_a_data_folder_that_no_pythonpath_can_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ControllerError, match="has a colon in its path"):
+        prepare(tmp_path / "12:30")
+
+
+def test_a_copy_of_the_agent_that_a_backup_left_is_replaced_by_the_link(tmp_path: Path) -> None:
+    folders = prepare(tmp_path)
+    copy = folders.agent / "signalbox_agent"
+    copy.mkdir(parents=True)
+    (copy / "old.py").touch()
+    link_agent(folders)
+    assert copy.is_symlink()
+    link_agent(folders)
+
+
+def test_a_link_that_cannot_be_made_is_told_in_one_sentence(tmp_path: Path) -> None:
+    folders = prepare(tmp_path)
+    folders.agent.touch()
+    with pytest.raises(ControllerError, match="the agent cannot be linked"):
+        link_agent(folders)

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 
 #: Bytes; beyond, nothing is added: some hundred thousand events.
 LIMIT = 64_000_000
+#: The name on disk is older than the word: workers that outlive an upgrade use it, too.
+SUFFIX = ".diary"
 
 
 class Spool:
@@ -56,4 +58,4 @@ class Spool:
 
 def path_of(controller: str, instance: str) -> str:
     """The path of this launch's spool; `controller` is the path of the socket."""
-    return os.path.join(os.path.dirname(controller), f"{instance}.spool")
+    return os.path.join(os.path.dirname(controller), f"{instance}{SUFFIX}")

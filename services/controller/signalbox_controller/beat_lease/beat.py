@@ -154,6 +154,13 @@ class LeasedBeat(Supervised):
 
     def _exited(self, life: Instance | None, how: str) -> None:
         super()._exited(life, how)
+        self._release_if_down()
+
+    def _refused(self, why: str) -> None:
+        super()._refused(why)
+        self._release_if_down()
+
+    def _release_if_down(self) -> None:
         if self._taken is not None and self.status.state in {"stopped", "fatal"}:
             self.competes = False  # another host may have more luck
         self._holder.hurry()

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from pathlib import Path
 from typing import IO
 
@@ -46,9 +47,11 @@ def prepare(data: Path) -> Folders:
     """Make the folders.
 
     Raises:
-        ControllerError: the folder for the sockets belongs to somebody else.
+        ControllerError: the folder for the sockets belongs to somebody else, or no PYTHONPATH can hold the path.
     """
     data = data.absolute()
+    if os.pathsep in str(data):
+        raise ControllerError(f"{data} has a colon in its path, which divides PYTHONPATH; set SIGNALBOX_DATA elsewhere")
     folders = Folders(data / "logs", data / "controller", run_folder(data), guest_folder(data), data / "agent")
     for folder in (data, folders.logs, folders.state, folders.run):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -59,7 +62,18 @@ def prepare(data: Path) -> Folders:
 
 
 def link_agent(folders: Folders) -> None:
-    """Link the agent, and nothing that is installed beside it, into the folder for PYTHONPATH."""
+    """Link the agent, and nothing that is installed beside it, into the folder for PYTHONPATH.
+
+    Raises:
+        ControllerError: the link cannot be made.
+    """
+    try:
+        _link_agent(folders)
+    except OSError as error:
+        raise ControllerError(f"the agent cannot be linked into {folders.agent}: {error}") from None
+
+
+def _link_agent(folders: Folders) -> None:
     folders.agent.mkdir(mode=0o700, exist_ok=True)
     link = folders.agent / signalbox_agent.__name__
     package = Path(signalbox_agent.__file__).parent
@@ -67,6 +81,8 @@ def link_agent(folders: Folders) -> None:
         fresh = link.with_name(f"{link.name}.new")
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(package)
+        if link.is_dir() and not link.is_symlink():  # a backup that was copied with what its links mean
+            shutil.rmtree(link)
         fresh.replace(link)
 
 

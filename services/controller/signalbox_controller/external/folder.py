@@ -25,14 +25,15 @@ def write_folder(folder: Path, socket: Path) -> None:
 
 
 def _write_files(folder: Path, socket: Path) -> None:
-    """Replace file by file, as a worker may be starting from the folder now."""
+    """Replace file by file, as a worker may be starting from the folder now.
+
+    What an older release had more stays: its workers import some modules only when they need them.
+    """
     package = folder / signalbox_agent.__name__
-    written = {package / source.relative_to(_AGENT): source for source in sorted(_AGENT.rglob("*.py"))}
-    for target, source in written.items():
+    for source in sorted(_AGENT.rglob("*.py")):
+        target = package / source.relative_to(_AGENT)
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(target, source.read_bytes())
-    for stale in sorted(set(package.rglob("*.py")) - set(written)):
-        stale.unlink()
     _write(folder / "socket", f"{socket}\n".encode())
     _write(folder / _HOOK, (_AGENT / _HOOK).read_bytes())
 

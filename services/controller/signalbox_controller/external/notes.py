@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from signalbox_agent.link.spool import SUFFIX
 from signalbox_agent.proc import Proc, boot_id, ended
 from signalbox_controller.agents import spool
 from signalbox_controller.agents.protocol import Hello
@@ -44,7 +45,7 @@ class Notes(RememberedTable[Note]):
 def ended_unnoticed(folder: Path, known: Collection[str]) -> dict[str, Note]:
     """External workers that began and ended without any controller, from the spools of their agents."""
     found: dict[str, Note] = {}
-    for path in folder.glob("*.spool"):
+    for path in folder.glob(f"*{SUFFIX}"):
         instance = path.stem
         if instance in known:
             continue

@@ -215,7 +215,7 @@ class Supervised:
         if self.status.state != "starting":
             self._exited(None, "was stopped before it was launched")
         elif refusal:
-            self._feed(Input.EXITED_UNSUPPORTED, refusal)
+            self._refused(refusal)
         else:
             self._launch()
             self.status.publish()
@@ -308,6 +308,10 @@ class Supervised:
         self._exited(life, cleanup.end)
         if cleanup.survivors:
             self._outlived(cleanup.survivors)
+
+    def _refused(self, why: str) -> None:
+        """It was not launched at all."""
+        self._feed(Input.EXITED_UNSUPPORTED, why)
 
     def _exited(self, life: Instance | None, how: str) -> None:
         self.life = None
