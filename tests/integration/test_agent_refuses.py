@@ -1,4 +1,4 @@
-"""What an agent refuses: without any word of a controller, whatever Celery forgot, and without holding Celery up."""
+"""What an agent refuses: without any word of a controller, whatever Celery forgot, and however many there are."""
 
 import time
 import uuid
