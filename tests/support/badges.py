@@ -69,9 +69,13 @@ class Lateness:
 
     @property
     def on_time(self) -> bool:
-        """Whether nothing was shown too late, nor before it was true."""
-        stopped, running = self.all_of("stopped"), self.all_of("running")
-        return max(stopped + running) <= AT_ONCE and min(stopped) > -GRAIN and min(running) > -LINE_FIRST
+        """Whether nothing was shown too late: for benchmarks, as a busy machine shows everything late."""
+        return max(self.all_of("stopped") + self.all_of("running")) <= AT_ONCE
+
+    @property
+    def true(self) -> bool:
+        """Whether nothing was shown before it was so."""
+        return min(self.all_of("stopped")) > -GRAIN and min(self.all_of("running")) > -LINE_FIRST
 
     def report(self) -> str:
         """The figures, a line for each place where a state is shown."""
