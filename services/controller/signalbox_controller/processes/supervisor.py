@@ -211,7 +211,8 @@ class Supervised:
             self._jobs.begin(self._launch_if_supported())
 
     async def _launch_if_supported(self) -> None:
-        refusal = await self._context.versions.refusal(self.spec, self._context.launcher)
+        context = self._context
+        refusal = await context.versions.refusal(self.spec, context.launcher, context.reaper)
         if self.status.state != "starting":
             self._exited(None, "was stopped before it was launched")
         elif refusal:
