@@ -72,9 +72,6 @@ class KillObserver(Protocol):
 class Killer(Protocol):
     """A pool that can end a single task."""
 
-    #: Whether what was handed to it can still be refused when it is about to start.
-    can_refuse: bool
-
     def kill(self, run: Run, grace: float, observer: KillObserver) -> Kill | None:
         """A kill that has not begun; None when there is nothing left to kill. `grace` is in seconds."""
 

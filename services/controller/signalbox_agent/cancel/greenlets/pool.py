@@ -36,8 +36,6 @@ class Greens:
     the midst of a message, or a task that had completed without its result.
     """
 
-    can_refuse = True
-
     def __init__(self, pool: Any, loop: Loop, in_hub: Callable[[Callback], Any]) -> None:
         """`pool` is Celery's TaskPool; `in_hub` has the hub call back, soon."""
         self._pool = pool

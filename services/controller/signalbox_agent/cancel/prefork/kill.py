@@ -234,8 +234,6 @@ class Kill:
 class Processes:
     """A pool of processes, each of which runs one task at a time."""
 
-    can_refuse = False
-
     def __init__(self, prefork: Prefork, children: Children, loop: Loop) -> None:
         self._prefork = prefork
         self._children = children
