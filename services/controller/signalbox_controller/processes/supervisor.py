@@ -205,6 +205,7 @@ class Supervised:
     # Its actions.
 
     def _spawn(self) -> None:
+        self._order = self.status.exit_code = None
         if self._context.versions.knows(self.spec):
             self._launch()
         else:
@@ -219,13 +220,13 @@ class Supervised:
             self._refused(refusal)
         else:
             self._launch()
+            self._arm_ready()
             self.status.publish()
 
     def _launch(self) -> None:
         name, context = self.spec.name, self._context
         note = Launch(instance=uuid.uuid4().hex, boot=boot_id())
         log_start = self.log.position()
-        self._order = self.status.exit_code = None
         self._notice = ""
         context.launches.note(name, note)
         agent = context.agents.expect(note.instance, name, self)
@@ -262,7 +263,8 @@ class Supervised:
         )
 
     def _arm_ready(self) -> None:
-        self._clocks.start(Clock.READY, self.spec.start_timeout, self._unready)
+        if self.life is not None:  # the question about its Celery has a time of its own
+            self._clocks.start(Clock.READY, self.spec.start_timeout, self._unready)
 
     def _unready(self) -> None:
         life = self.life
