@@ -1,5 +1,6 @@
 """What becomes of a process whose Celery is too old, or that the agent cannot be installed in."""
 
+import sys
 from pathlib import Path
 
 from signalbox.messages.events import ProcessChanged
@@ -35,6 +36,20 @@ async def test_a_beat_whose_celery_is_too_old_leaves_its_lease_to_another_host(t
         await first.seen(ProcessChanged, host="web-01", name="beat", state="fatal")
         async with a_host(tmp_path / "new", valkey, CONFIGURATION, SIGNALBOX_HOSTNAME="web-02") as other:
             await other.seen(ProcessChanged, host="web-02", name="beat", state="running")
+
+
+async def test_an_interpreter_that_is_slow_to_tell_its_celery_takes_nothing_from_the_time_to_start(
+    tmp_path: Path, valkey: Redis
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && sleep 6\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    slow = SHOP.replace('app = "shop"', f'app = "shop"\npython = "{python}"')
+    slow = slow.replace("concurrency = 2", "concurrency = 2\nstart_timeout = 5.0")
+    async with a_host(tmp_path / "host", valkey, slow) as host:
+        await host.process_is("worker", "running")
+        states = {event.state for event in await host.of(ProcessChanged, name="worker")}
+        assert states <= {"stopped", "starting", "running"}
 
 
 async def test_a_worker_whose_agent_cannot_be_installed_runs_and_says_so(tmp_path: Path, valkey: Redis) -> None:

@@ -6,10 +6,7 @@ controller needs no broker credentials. Each restore is on disk before it is tri
 """
 
 import asyncio
-import contextlib
 import logging
-import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -21,6 +18,7 @@ import msgspec
 from signalbox.service import Backoff
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.launch.launcher import Launcher
+from signalbox_controller.linux.helper import wait_for
 from signalbox_controller.linux.reaper import Reaper
 from signalbox_controller.state.remembered import RememberedTable
 
@@ -122,7 +120,7 @@ class Redelivery:
             with tempfile.TemporaryFile() as order_file, tempfile.TemporaryFile() as output:
                 order_file.write(order)
                 order_file.seek(0)
-                code = await self._wait_for(spec, order_file, output)
+                code = await wait_for(self._launch(spec, order_file, output), self._reaper, DEADLINE)
                 output.seek(0)
                 last = output.read().rpartition(b"\n{")[2]
             return msgspec.json.decode(b"{" + last, type=dict[str, int])
@@ -143,25 +141,3 @@ class Redelivery:
                 stderr=errors,
                 start_new_session=True,
             )
-
-    async def _wait_for(self, spec: ProcessSpec, order_file: IO[bytes], output: IO[bytes]) -> int:
-        ended = asyncio.Event()
-        helper = self._launch(spec, order_file, output)
-
-        def collect() -> None:
-            helper.wait()
-            ended.set()
-
-        self._reaper.leave_to(helper.pid, collect)
-        try:
-            async with asyncio.timeout(DEADLINE):
-                await ended.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(helper.pid, signal.SIGKILL)
-            await ended.wait()
-        finally:
-            if not ended.is_set():  # we are ending: it has a deadline of its own
-                self._reaper.forget(helper.pid)
-                helper.returncode = 0
-        return helper.returncode

@@ -1,11 +1,15 @@
 """The version of Celery that an application's interpreter has: asked before a launch, as agents need 5.3 to 5.7."""
 
-import asyncio
-import contextlib
 import logging
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import IO
 
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.launch.launcher import Launcher
+from signalbox_controller.linux.helper import wait_for
+from signalbox_controller.linux.reaper import Reaper
 
 log = logging.getLogger(__name__)
 
@@ -17,24 +21,27 @@ WITHIN = 10.0
 
 _QUESTION = "from importlib.metadata import version; print('celery', version('celery'))"
 
+#: What decides which Celery a process imports.
+Environment = tuple[str, Path, frozenset[tuple[str, str]]]
+
 
 class CeleryVersions:
-    """Asks interpreters, and remembers those whose Celery is supported."""
+    """Asks interpreters in the environments of their processes, and remembers where Celery is supported."""
 
     def __init__(self) -> None:
-        self._supported: set[str] = set()
+        self._supported: set[Environment] = set()
 
     def knows(self, spec: ProcessSpec) -> bool:
-        """Whether the interpreter has been asked, and its Celery is supported."""
-        return str(spec.python) in self._supported
+        """Whether its interpreter has been asked in its environment, and its Celery is supported."""
+        return _environment(spec) in self._supported
 
-    async def refusal(self, spec: ProcessSpec, launcher: Launcher) -> str:
+    async def refusal(self, spec: ProcessSpec, launcher: Launcher, reaper: Reaper) -> str:
         """Why the process must not be launched; empty when it may, also where the version cannot be had."""
         interpreter = str(spec.python)
-        version = await _ask(spec, launcher)
+        version = await _ask(spec, launcher, reaper)
         if (refusal := refusal_of(version, interpreter)) or not version:
             return refusal
-        self._supported.add(interpreter)
+        self._supported.add(_environment(spec))
         if _numbers(version)[:2] > NEWEST:
             log.warning("%s has Celery %s; Signalbox is tested with %s", interpreter, version, SUPPORTED)
         return ""
@@ -54,28 +61,29 @@ def _numbers(version: str) -> tuple[int, ...]:
         return ()
 
 
-async def _ask(spec: ProcessSpec, launcher: Launcher) -> str:
+def _environment(spec: ProcessSpec) -> Environment:
+    return spec.python, spec.directory, frozenset(spec.environment.items())
+
+
+def _launch(spec: ProcessSpec, launcher: Launcher, output: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        (spec.python, "-c", _QUESTION),
+        cwd=spec.directory,
+        env=launcher.helper_environment(spec),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+async def _ask(spec: ProcessSpec, launcher: Launcher, reaper: Reaper) -> str:
     """The version; empty when the interpreter does not answer, or has no Celery of which it knows."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            spec.python,
-            "-c",
-            _QUESTION,
-            cwd=spec.directory,
-            env=launcher.helper_environment(spec),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
+        with tempfile.TemporaryFile() as output:
+            await wait_for(_launch(spec, launcher, output), reaper, WITHIN)
+            output.seek(0)
+            answers = [line.split() for line in output.read().decode(errors="replace").splitlines()]
     except OSError:  # the launch will say why
         return ""
-    try:
-        async with asyncio.timeout(WITHIN):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        return ""
-    answers = [line.split() for line in output.decode(errors="replace").splitlines()]
     return next((words[1] for words in answers if len(words) == 2 and words[0] == "celery"), "")

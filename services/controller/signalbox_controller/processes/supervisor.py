@@ -205,26 +205,28 @@ class Supervised:
     # Its actions.
 
     def _spawn(self) -> None:
+        self._order = self.status.exit_code = None
         if self._context.versions.knows(self.spec):
             self._launch()
         else:
             self._jobs.begin(self._launch_if_supported())
 
     async def _launch_if_supported(self) -> None:
-        refusal = await self._context.versions.refusal(self.spec, self._context.launcher)
+        context = self._context
+        refusal = await context.versions.refusal(self.spec, context.launcher, context.reaper)
         if self.status.state != "starting":
             self._exited(None, "was stopped before it was launched")
         elif refusal:
             self._refused(refusal)
         else:
             self._launch()
+            self._arm_ready()
             self.status.publish()
 
     def _launch(self) -> None:
         name, context = self.spec.name, self._context
         note = Launch(instance=uuid.uuid4().hex, boot=boot_id())
         log_start = self.log.position()
-        self._order = self.status.exit_code = None
         self._notice = ""
         context.launches.note(name, note)
         agent = context.agents.expect(note.instance, name, self)
@@ -261,7 +263,8 @@ class Supervised:
         )
 
     def _arm_ready(self) -> None:
-        self._clocks.start(Clock.READY, self.spec.start_timeout, self._unready)
+        if self.life is not None:  # the question about its Celery has a time of its own
+            self._clocks.start(Clock.READY, self.spec.start_timeout, self._unready)
 
     def _unready(self) -> None:
         life = self.life
