@@ -1,5 +1,6 @@
 """The locks: complete, hashed, alike, and free of any registry's address."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -23,9 +24,16 @@ def locked(lock: Path) -> dict[str, str]:
     return {normal(name): version for name, version in found}
 
 
-@pytest.mark.parametrize("lock", [*LOCKS, ROOT / "package-lock.json"], ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
 def test_no_lock_names_a_registry(lock: Path) -> None:
-    assert not re.findall(r".*(?:://|--extra-index-url|--index-url|--find-links|\"resolved\").*", lock.read_text())
+    assert not re.findall(r".*(?:://|--extra-index-url|--index-url|--find-links).*", lock.read_text())
+
+
+def test_the_lock_of_the_front_end_names_no_registry_either() -> None:
+    """npm writes an address into `resolved`; that of a package's sponsors (`funding`) is none of a registry."""
+    lock = json.loads((ROOT / "package-lock.json").read_text())
+    assert lock["packages"]
+    assert not [name for name, package in lock["packages"].items() if "resolved" in package]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)

@@ -103,7 +103,7 @@ def told(event: TaskEvent) -> tuple[Any, ...]:
     return event.certainty, event.host, event.worker
 
 
-@pytest.fixture(params=["redis", "rabbitmq"])
+@pytest.fixture(params=["redis", "rabbitmq"], ids=["redis beside rabbitmq", "rabbitmq"])
 async def broker(request: pytest.FixtureRequest, valkey: Redis, rabbit: RabbitMQ) -> str:
     return valkey.url_of(1) if request.param == "redis" else rabbit.url_of(rabbit.next_place())
 
