@@ -30,7 +30,7 @@ def test_no_lock_names_a_registry(lock: Path) -> None:
 
 
 def test_the_lock_of_the_front_end_names_no_registry_either() -> None:
-    """npm writes an address into `resolved`; that of a package's sponsors (`funding`) is none of a registry."""
+    """Npm writes an address into `resolved`; that of a package's sponsors (`funding`) is none of a registry."""
     lock = json.loads((ROOT / "package-lock.json").read_text())
     assert lock["packages"]
     assert not [name for name, package in lock["packages"].items() if "resolved" in package]
