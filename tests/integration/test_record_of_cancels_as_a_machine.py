@@ -11,7 +11,7 @@ from hypothesis.stateful import initialize, precondition, rule
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import CommandDone
 from signalbox.messages.verdicts import Verdict
-from signalbox_controller.cancelling.verdict import combine
+from signalbox_controller.cancelling.proof import verdict_of_host
 from signalbox_reconciler.fold.rows import LogRow, TaskRow
 from support.examples import LONG, a_machine, examples
 from support.fleet import HOSTS, Letter, Turn, Worker
@@ -84,7 +84,7 @@ class Cancelling(TaskMachine):
             at=self.fleet.now,
             host=host,
             command_id=command.command_id,
-            verdict=combine(results),
+            verdict=verdict_of_host(results),
             task_id=command.task_id,
         )
         self.untold.append(done)

@@ -1,11 +1,45 @@
-"""What a host says of a cancelled task, from what each of its workers says."""
+"""The verdict on a cancelled task: of one worker from the evidence, and of a host from its workers."""
 
 from collections.abc import Sequence
 
 import pytest
 
 from signalbox.messages.verdicts import Verdict
-from signalbox_controller.cancelling.verdict import combine
+from signalbox_agent.proc import Proc
+from signalbox_controller.cancelling.proof import Proof, verdict_of, verdict_of_host
+
+NOTHING_LEFT = Proof([], [])
+ALL_ENDED = Proof([Proc(4711, 1)], [])
+ONE_SURVIVED = Proof([], [Proc(4711, 1)])
+
+
+@pytest.mark.parametrize(
+    ("reported", "proof", "ran", "cancels_one", "verdict"),
+    [
+        # The report alone proves nothing, and the search has the last word.
+        ("cancelled", None, True, True, "unproven"),
+        ("cancelled", NOTHING_LEFT, True, True, "cancelled"),
+        ("cancelled", ALL_ENDED, True, True, "cancelled"),
+        ("cancelled", ONE_SURVIVED, True, True, "alive"),
+        # The task of a worker that died with it, in a pool that cannot end a single one.
+        ("cancelled", NOTHING_LEFT, True, False, "cancelled"),
+        # No report in time: a pool that cannot end one task is named, unless the task may be elsewhere.
+        (None, None, True, True, "unproven"),
+        (None, None, False, True, "unproven"),
+        (None, None, False, False, "unproven"),
+        (None, None, True, False, "unsupported"),
+        # Whatever else is reported claims no death, and needs no search.
+        ("finished", None, True, True, "finished"),
+        ("dropped", None, False, True, "dropped"),
+        ("unknown", None, False, True, "unknown"),
+        ("unsupported", None, True, False, "unsupported"),
+        ("alive", None, True, True, "alive"),
+    ],
+)
+def test_a_task_is_cancelled_only_when_nothing_of_it_is_left(
+    reported: Verdict | None, proof: Proof | None, ran: bool, cancels_one: bool, verdict: Verdict
+) -> None:
+    assert verdict_of(reported, proof, ran=ran, cancels_one=cancels_one) == verdict
 
 
 @pytest.mark.parametrize(
@@ -33,5 +67,5 @@ from signalbox_controller.cancelling.verdict import combine
     ],
 )
 def test_the_gravest_finding_is_the_hosts_verdict(results: Sequence[Verdict], verdict: Verdict) -> None:
-    assert combine(results) == verdict
-    assert combine(list(reversed(results))) == verdict
+    assert verdict_of_host(results) == verdict
+    assert verdict_of_host(list(reversed(results))) == verdict

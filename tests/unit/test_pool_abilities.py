@@ -1,6 +1,5 @@
 """What a pool can do is said by the pool; of an agent that is older than that, it is known by the pool's name."""
 
-import asyncio
 from dataclasses import asdict
 
 import msgspec
@@ -9,9 +8,7 @@ from celery.concurrency import get_implementation
 
 from signalbox_agent.cancel.pool import Abilities
 from signalbox_agent.worker import abilities
-from signalbox_controller.agents.cancel_request import CancelRequest
-from signalbox_controller.agents.protocol import Cancel, Hello, abilities_of, decode
-from signalbox_controller.agents.running import Run
+from signalbox_controller.agents.protocol import Hello, abilities_of, decode
 from signalbox_controller.cancelling.wording import WorkerAnswer, detail_of
 
 #: By pool: whether one task can be ended, whether tasks and agent take turns, whether the agent answers while they run.
@@ -51,24 +48,6 @@ def test_what_an_agent_says_of_its_pool_counts_and_not_the_name(name: str, can: 
 
 def test_an_ability_that_an_agent_does_not_know_is_what_may_be_assumed() -> None:
     assert abilities_of(hello(pool="solo", abilities={"takes_turns": True})) == Abilities(takes_turns=True)
-
-
-@pytest.mark.parametrize(
-    ("can", "runs", "verdict"),
-    [
-        (Abilities(cancels_one=True), True, "unproven"),
-        (Abilities(cancels_one=False), True, "unsupported"),
-        (Abilities(cancels_one=False), False, "unproven"),
-    ],
-)
-def test_a_silent_worker_whose_pool_cannot_end_its_task_is_answered_with_that(
-    can: Abilities, runs: bool, verdict: str
-) -> None:
-    async def unanswered() -> str:
-        run = Run(task_id="x", run="0000", pid=1, celery_name="a", name="a", worker="w") if runs else None
-        return CancelRequest(Cancel(command_id="c", task_id="x", grace=1.0), run, "a").unanswered(can)
-
-    assert asyncio.run(unanswered()) == verdict
 
 
 @pytest.mark.parametrize(("can", "words"), [(Abilities(takes_turns=True), "keeps all else"), (Abilities(), "in time")])

@@ -11,7 +11,7 @@ from signalbox.client.receipts import Collected, Patience, decisive
 from signalbox.messages.events import CommandDone
 from signalbox.messages.receipts import Answered, AnyReceipt, Progressed, Recorded
 from signalbox.messages.verdicts import MEANING, Verdict, severity
-from signalbox_controller.cancelling.verdict import combine
+from signalbox_controller.cancelling.proof import verdict_of_host
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.conclusion import conclude, infer_verdicts
 from signalbox_reconciler.fold.merge import merge_answer
@@ -109,8 +109,8 @@ def test_the_trail_and_the_caller_conclude_the_same(verdicts: list[Verdict], dat
 def test_a_host_never_claims_a_proof_while_one_of_its_workers_says_that_the_task_lives(
     results: list[Verdict], data: st.DataObject
 ) -> None:
-    verdict = combine(results)
-    assert combine(data.draw(st.permutations(results))) == verdict
+    verdict = verdict_of_host(results)
+    assert verdict_of_host(data.draw(st.permutations(results))) == verdict
     if {"alive", "unsupported"} & set(results):
         assert verdict in {"alive", "unsupported"}
     if "unproven" in results:

@@ -8,7 +8,6 @@ import msgspec
 
 from signalbox.messages.events import TaskCancelled
 from signalbox.messages.verdicts import Verdict
-from signalbox_agent.cancel.pool import Abilities
 from signalbox_agent.proc import Proc, identify, present
 from signalbox_controller.agents.protocol import Cancel, CancelReport
 from signalbox_controller.agents.running import Run
@@ -65,10 +64,6 @@ class CancelRequest:
     def result(self) -> Verdict:
         """The result, or `unproven` while there is none."""
         return self.done.result() if self.done.done() else "unproven"
-
-    def unanswered(self, abilities: Abilities) -> Verdict:
-        """The result while the agent reports nothing, as when a task keeps its worker's process to itself."""
-        return "unproven" if self.run is None or abilities.cancels_one else "unsupported"
 
     def child(self) -> Proc | None:
         """The task's process if it is still there; None when it is gone, or when it was the worker's own.

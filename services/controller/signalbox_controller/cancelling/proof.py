@@ -1,9 +1,15 @@
-"""Proof that a task is dead: the controller's own look at the process of the task, and at all that it had launched."""
+"""Proof of a cancel: the evidence that a task is dead, and the verdict that follows from it.
+
+The evidence is the report of the worker's agent, and then the controller's own search for the process of the task and
+for all that it had launched.
+"""
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 
+from signalbox.messages.verdicts import MEANING, Verdict, worst
 from signalbox_agent.proc import Proc, ended
 from signalbox_controller.agents.cancel_request import CancelRequest
 from signalbox_controller.linux.reaper import Reaper
@@ -12,12 +18,36 @@ from signalbox_controller.linux.tree import Descendants, launched_by
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """The processes that were found."""
+    """The processes that the controller's search found."""
 
     #: Processes that we ended and the agent had not.
     ended: list[Proc]
     #: Processes that outlived KILL.
     survivors: list[Proc]
+
+
+def verdict_of(reported: Verdict | None, proof: Proof | None, *, ran: bool, cancels_one: bool) -> Verdict:
+    """The verdict on a cancel in one worker: `cancelled` only if the search, too, found that nothing is left. Pure.
+
+    Args:
+        reported: the last report of the agent; None if none came in time.
+        proof: the result of the controller's search; None before it.
+        ran: whether the worker was known to run the task when it was asked.
+        cancels_one: whether its pool can end a single task.
+    """
+    if reported is None:
+        return "unsupported" if ran and not cancels_one else "unproven"
+    if reported != "cancelled":
+        return reported
+    if proof is None:
+        return "unproven"
+    return "alive" if proof.survivors else "cancelled"
+
+
+def verdict_of_host(verdicts: Sequence[Verdict]) -> Verdict:
+    """The worst final verdict of the host's workers; one that is not final counts only where none is. Pure."""
+    final = [verdict for verdict in verdicts if MEANING[verdict].is_final]
+    return worst(final or verdicts)
 
 
 async def prove(request: CancelRequest, reaper: Reaper, kill_at: float, deadline: float, *, ours: bool) -> Proof:

@@ -12,8 +12,7 @@ from signalbox.messages.verdicts import MEANING, Verdict
 from signalbox_controller.agents.cancel_request import CancelRequest
 from signalbox_controller.agents.protocol import Cancel
 from signalbox_controller.agents.session import Agent
-from signalbox_controller.cancelling.proof import Proof, prove
-from signalbox_controller.cancelling.verdict import combine
+from signalbox_controller.cancelling.proof import Proof, prove, verdict_of, verdict_of_host
 from signalbox_controller.cancelling.without_agent import CancelWithoutAgent, Ended, unanswered
 from signalbox_controller.cancelling.wording import WorkerAnswer, detail_of
 from signalbox_controller.commands.ports import Ports, Result
@@ -55,26 +54,27 @@ def _line(command: CancelTask, ports: Ports, agent: Agent) -> Cancel:
 
 
 async def _cancel_in(answer: Answer, ports: Ports) -> Verdict:
-    """Wait for the agent's answer, and prove it."""
-    request = answer.request
-    grace = request.line.grace if answer.agent.abilities.cancels_one else 0.0
-    kill_at = asyncio.get_running_loop().time() + grace
+    """Wait for the agent's report, search for what is left of the task, and note the verdict."""
+    request, cancels_one = answer.request, answer.agent.abilities.cancels_one
+    kill_at = asyncio.get_running_loop().time() + (request.line.grace if cancels_one else 0.0)
     deadline = kill_at + PATIENCE
+    reported = await _reported(answer, ports, kill_at, deadline)
+    if reported == "cancelled":
+        answer.proof = await prove(request, ports.reaper, kill_at, deadline, ours=not answer.agent.adopted)
+    answer.result = verdict_of(reported, answer.proof, ran=request.run is not None, cancels_one=cancels_one)
+    return answer.result
+
+
+async def _reported(answer: Answer, ports: Ports, kill_at: float, deadline: float) -> Verdict | None:
+    """The result that the agent reports, or that of a cancel without it; None if there is none in time."""
     answer.without_agent = await _cancel_without_agent(answer, ports, kill_at, deadline)
     if answer.without_agent is not None:
-        result = answer.without_agent.result
-    else:
-        try:
-            async with asyncio.timeout_at(deadline):
-                result = await asyncio.shield(request.done)
-        except TimeoutError:
-            answer.result = request.unanswered(answer.agent.abilities)
-            return answer.result
-    if result == "cancelled":
-        answer.proof = await prove(request, ports.reaper, kill_at, deadline, ours=not answer.agent.adopted)
-        result = "alive" if answer.proof.survivors else "cancelled"
-    answer.result = result
-    return result
+        return answer.without_agent.result
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await asyncio.shield(answer.request.done)
+    except TimeoutError:
+        return None
 
 
 async def _cancel_without_agent(answer: Answer, ports: Ports, kill_at: float, deadline: float) -> Ended | None:
@@ -108,7 +108,7 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
         if answer.result == "cancelled" and (event := _event(command, ports, answer, held.event if held else None)):
             events.append(event)
     return Result(
-        verdict=combine([answer.result for answer in answers]),
+        verdict=verdict_of_host([answer.result for answer in answers]),
         detail=" ".join(filter(None, map(_detail, answers))),
         task_id=command.task_id,
         task_name=next((answer.request.name for answer in answers if answer.request.name), ""),
