@@ -16,8 +16,8 @@ from signalbox.messages.codec import decode_event
 from signalbox.messages.events import AnyEvent, EventsLost, TaskCancelled, TaskStarted
 from signalbox.service import background
 from signalbox_controller.agents import protocol
+from signalbox_controller.agents.child_deaths import ChildDeaths
 from signalbox_controller.agents.connection import LINE_LIMIT
-from signalbox_controller.agents.deaths import Deaths
 from signalbox_controller.agents.liveness import GRACE, UNANSWERED
 from signalbox_controller.agents.protocol import Cancel
 from signalbox_controller.agents.server import Agents
@@ -79,7 +79,7 @@ class Server:
         self.redis = redis
         self.path = path
         self.outbox = Outbox(redis, limit=50)
-        self.agents = Agents("web-01", self.outbox, Deaths(Reaper(), OutOfMemory()), lambda: ["cancelled before"])
+        self.agents = Agents("web-01", self.outbox, ChildDeaths(Reaper(), OutOfMemory()), lambda: ["cancelled before"])
         self.told = Told()
         self.agent: Agent = self.agents.expect("ours", "worker", self.told)
 

@@ -4,7 +4,7 @@ import pytest
 
 from signalbox.messages.events import TaskFailed, TaskRequeued
 from signalbox_controller.agents.running import Run
-from signalbox_controller.processes.exit_cleanup import lost_tasks
+from signalbox_controller.processes.lost_tasks import lost_tasks
 from signalbox_controller.words import Order
 
 

@@ -19,7 +19,7 @@ from signalbox.settings import Settings
 from signalbox_controller.agentless.open_tasks import OpenTasks
 from signalbox_controller.agentless.watch import AgentlessWatch
 from signalbox_controller.agentless.watches import AgentlessWatches
-from signalbox_controller.agents.deaths import Deaths
+from signalbox_controller.agents.child_deaths import ChildDeaths
 from signalbox_controller.agents.server import Agents
 from signalbox_controller.beat_lease.fencing import FencingTokens
 from signalbox_controller.beat_lease.leases import Leases
@@ -164,7 +164,7 @@ def _context(
     """The context of the processes of this host; `stack` closes it."""
     reaper = stack.enter_context(_reaping())
     memory = stack.enter_context(closing(OutOfMemory()))
-    agents = Agents(launcher.host, outbox, Deaths(reaper, memory), cancelled_ids.ids)
+    agents = Agents(launcher.host, outbox, ChildDeaths(reaper, memory), cancelled_ids.ids)
     cancelled_ids.on_new(agents.refuse)
     return HostContext(
         host=launcher.host,

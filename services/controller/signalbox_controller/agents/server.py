@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from signalbox_controller.agents.child_deaths import ChildDeaths
 from signalbox_controller.agents.connection import Connection, Listener
-from signalbox_controller.agents.deaths import Deaths
 from signalbox_controller.agents.liveness import EVERY
 from signalbox_controller.agents.protocol import PROTOCOL, Hello
 from signalbox_controller.agents.session import Agent, Supervisor
@@ -22,7 +22,7 @@ AdmitGuest = Callable[[Connection, Hello], Agent | None]
 class Agents:
     """The agents of all processes that we launched, and of those that joined us, by instance."""
 
-    def __init__(self, host: str, outbox: Outbox, deaths: Deaths, cancelled: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, host: str, outbox: Outbox, deaths: ChildDeaths, cancelled: Callable[[], Sequence[str]]) -> None:
         """`cancelled` answers the ids that must never run."""
         self._host = host
         self._outbox = outbox

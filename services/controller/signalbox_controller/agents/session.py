@@ -17,8 +17,8 @@ from signalbox_agent.cancel.pool import Abilities
 from signalbox_controller.agents import protocol
 from signalbox_controller.agents.acknowledgements import Acknowledgements
 from signalbox_controller.agents.cancel_request import CancelRequest, Held
+from signalbox_controller.agents.child_deaths import ChildDeaths, died
 from signalbox_controller.agents.connection import Connection
-from signalbox_controller.agents.deaths import Deaths, died
 from signalbox_controller.agents.liveness import Liveness, Ticks
 from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered, ProcessLine
 from signalbox_controller.agents.running import Run, RunningTasks
@@ -75,7 +75,7 @@ class Agent:
     """One launch of a worker or beat, seen through its agent."""
 
     def __init__(
-        self, host: str, name: str, outbox: Outbox, deaths: Deaths, supervisor: Supervisor, *, adopted: bool
+        self, host: str, name: str, outbox: Outbox, deaths: ChildDeaths, supervisor: Supervisor, *, adopted: bool
     ) -> None:
         """`adopted` tells that it was launched by a former life of this controller: it will connect."""
         self.runs = RunningTasks()
@@ -333,7 +333,7 @@ class Agent:
                 if isinstance(event, TaskCancelled) and request.keep(Held(event, line.seq)):
                     return
         if died(event):
-            self._deaths.settle(event, partial(self._outbox.put, published=published), ours=not self.adopted)
+            self._deaths.clean_up(event, partial(self._outbox.put, published=published), ours=not self.adopted)
         else:
             self._outbox.put(event, published=published)
 

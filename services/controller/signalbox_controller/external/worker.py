@@ -17,8 +17,9 @@ from signalbox_controller.external.notes import Note
 from signalbox_controller.external.orphans import orphans_of
 from signalbox_controller.linux.signals import kill_all
 from signalbox_controller.processes.context import HostContext
-from signalbox_controller.processes.exit_cleanup import end_leftovers, lost_tasks
+from signalbox_controller.processes.exit_cleanup import end_leftovers
 from signalbox_controller.processes.instance import Instance
+from signalbox_controller.processes.lost_tasks import lost_tasks
 from signalbox_controller.processes.machine import Input, step
 from signalbox_controller.processes.status import Identity, ProcessStatus
 

@@ -1,24 +1,22 @@
 """The exit cleanup of a process: what it left running is ended, its tasks are accounted for, its files are removed."""
 
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
-from signalbox.messages.base import Outcome
-from signalbox.messages.events import TaskFailed, TaskRequeued
 from signalbox_agent.proc import Proc
 from signalbox_controller import words
 from signalbox_controller.agents import spool
 from signalbox_controller.agents.protocol import AgentLine
 from signalbox_controller.agents.running import Run
 from signalbox_controller.agents.slots import Slots
-from signalbox_controller.broker.redelivery import PendingRestore
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.linux.reaper import Reaper
 from signalbox_controller.linux.signals import kill_all
 from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.instance import Instance
+from signalbox_controller.processes.lost_tasks import lost_tasks, write_lost_tasks
 from signalbox_controller.words import Order
 
 #: Seconds for what the agent wrote last to be read; longer only when something else holds its socket open.
@@ -32,19 +30,6 @@ class Leftovers(msgspec.Struct, frozen=True):
     lost: list[Run]
     #: What could not be ended.
     survivors: list[Proc]
-
-
-class LostTasks(msgspec.Struct, frozen=True):
-    """What becomes of the tasks that were lost with a worker."""
-
-    events: list[TaskFailed | TaskRequeued]
-    #: The messages that are to be given back to their broker.
-    restore: PendingRestore
-
-    @property
-    def failed(self) -> int:
-        """How many tasks came to their end."""
-        return sum(isinstance(event, TaskFailed) for event in self.events)
 
 
 class Cleanup(msgspec.Struct, frozen=True):
@@ -68,9 +53,7 @@ async def clean_up_after(
     written = spool.path_of(context.launcher.socket, instance.instance)
     leftovers = await end_leftovers(instance, context.reaper, spool.read(written))
     lost = lost_tasks(spec.name, context.host, leftovers.lost, end, order)
-    context.pending_events.publish(instance.instance, instance.agent.waiting, lost.events)
-    if instance.agent.stop_handshake.ownership:
-        context.redelivery.schedule(instance.instance, lost.restore)
+    write_lost_tasks(lost, instance, context)
     context.agents.retire(instance.instance)
     context.launches.forget(spec.name)
     context.stop_orders.forget(spec.name)
@@ -92,29 +75,3 @@ async def end_leftovers(instance: Instance, reaper: Reaper, spooled: Iterable[Ag
     tasks = [*(run.task_id for run in lost), *instance.agent.stop_handshake.ended]
     survivors = survivors or await kill_all(lambda: instance.tree.rest(tasks), reaper)
     return Leftovers(lost, survivors)
-
-
-def lost_tasks(process: str, host: str, lost: Sequence[Run], end: str, order: Order | None) -> LostTasks:
-    """A task that was lost has failed, unless Celery's own rules run it again and no order forbids it.
-
-    Args:
-        process: the worker's name.
-        host: where it ran.
-        lost: the runs that nobody will report about any more.
-        end: how the worker ended, in words.
-        order: who stopped it, if somebody did.
-    """
-    outcome: Outcome = "stopped" if order else "worker_lost"
-    error = words.stopped(order) if order else words.lost(end)
-    again = order is None or order.redeliver
-    events = [
-        run.requeued(host, outcome, f"{error}; given back to its queue, to be run again")
-        if again and run.acks_late
-        else run.failed(host, outcome, error)
-        for run in lost
-    ]
-    late = tuple(run.task_id for run in lost if run.acks_late)
-    return LostTasks(
-        events,
-        PendingRestore(process=process, crashed=late if order is None else (), forget=() if again else late),
-    )

@@ -1,6 +1,6 @@
-"""A pool child that died under its task: why, and what it left behind.
+"""Death of a pool child under its task: its reason is found, and what the task had launched is ended.
 
-After a worker that dies its supervisor cleans up (`exit_cleanup.py`); here the worker lives and only a child is gone.
+The worker lives. After the death of a worker, `processes/exit_cleanup.py` cleans up.
 """
 
 import logging
@@ -26,7 +26,7 @@ KILLED: frozenset[Outcome] = frozenset({"worker_lost", "time_limit", "revoked"})
 #: As the agent words it (`texts.py`).
 BY_KILL = f"signal {signal.SIGKILL.value} "
 
-Tell = Callable[[AnyTaskEvent], None]
+Publish = Callable[[AnyTaskEvent], None]
 
 
 def died(event: AnyTaskEvent) -> bool:
@@ -50,29 +50,29 @@ def _gone(pid: int) -> bool:
     return child is None or ended(child)
 
 
-class Deaths:
-    """Looks after the dead children of every worker of the host."""
+class ChildDeaths:
+    """The dead pool children of all workers of the host."""
 
     def __init__(self, reaper: Reaper, memory: OutOfMemory) -> None:
         self._reaper = reaper
         self._memory = memory
         self._jobs = Jobs("pool children that died")
 
-    def settle(self, event: AnyTaskEvent, tell: Tell, *, ours: bool) -> None:
-        """Tell of the death once all that descended from the child is gone, too; mostly at once.
+    def clean_up(self, event: AnyTaskEvent, publish: Publish, *, ours: bool) -> None:
+        """Publish the end of its task once all that descended from the child is gone, too; mostly at once.
 
         Args:
-            event: what the agent says.
-            tell: is called once, with the event as it should be told.
+            event: from the agent.
+            publish: called once, with the event and what was found out.
             ours: whether the orphans of this worker come to us; see `launched_by`.
         """
         if isinstance(event, TaskFailed):
             event = self._explained(event)
         left = self._left_by(event.task_id, ours=ours)
         if left():
-            self._jobs.begin(self._end(event, left, tell))
+            self._jobs.begin(self._end(event, left, publish))
         else:
-            tell(event)
+            publish(event)
 
     def _explained(self, event: TaskFailed) -> TaskFailed:
         if event.outcome != "worker_lost" or event.pid is None or BY_KILL not in event.error:
@@ -84,11 +84,11 @@ class Deaths:
         descendants, tasks = Descendants(), frozenset({task_id})
         return lambda: descendants.look(launched_by(tasks, self._reaper, ours=ours))
 
-    async def _end(self, event: AnyTaskEvent, left: Callable[[], list[Proc]], tell: Tell) -> None:
+    async def _end(self, event: AnyTaskEvent, left: Callable[[], list[Proc]], publish: Publish) -> None:
         pids = ", ".join(str(proc.pid) for proc in left())
         survivors = await kill_all(left, self._reaper)
         log.info("Task %s left processes behind when its own died: pid %s; ended", event.task_id, pids)
         if survivors and isinstance(event, TaskFailed):
             outlived = ", ".join(str(proc.pid) for proc in survivors)
             event = msgspec.structs.replace(event, error=f"{event.error}; pid {outlived} outlived it and KILL")
-        tell(event)
+        publish(event)
