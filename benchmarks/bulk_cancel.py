@@ -20,11 +20,11 @@ import httpx
 from celery import Celery
 from redis.asyncio import Redis
 
-from signalbox_local.environment import shop
 from signalbox_local.plan import Plan
 from signalbox_local.ports import free_port
 from signalbox_local.progress import silent
 from signalbox_local.run import LocalRun
+from signalbox_local.services.environment import shop
 from support.loop_time import GREEDY, LongestTurn, send_many
 
 #: Most seconds until the answer.

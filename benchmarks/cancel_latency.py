@@ -19,11 +19,11 @@ from typing import Any
 import httpx
 from celery import Celery
 
-from signalbox_local.environment import shop
 from signalbox_local.plan import ROOT, Plan
 from signalbox_local.ports import free_port
 from signalbox_local.progress import Report
 from signalbox_local.run import LocalRun
+from signalbox_local.services.environment import shop
 
 _WORKER = """
 [apps.shop]

@@ -22,9 +22,9 @@ from signalbox.errors import ControllerUnreachable
 from signalbox.local.ask import ask
 from signalbox.local.protocol import ShowStatus
 from signalbox.messages.events import HostSeen
-from signalbox_local.environment import shop
 from signalbox_local.plan import ROOT
-from signalbox_local.valkey import EmbeddedValkey
+from signalbox_local.services.environment import shop
+from signalbox_local.stores.valkey import EmbeddedValkey
 
 #: Limits: percent of a core, and megabytes.
 MOST_CPU = 1.0

@@ -29,8 +29,8 @@ from signalbox.bus.receipts import Receipts
 from signalbox.messages.base import utc_now
 from signalbox.messages.events import CommandDone, Event, TaskCancelled, TaskReceived, TaskStarted, TaskSucceeded
 from signalbox.postgres.pool import Database, open_database
-from signalbox_local.postgres import EmbeddedPostgres
-from signalbox_local.valkey import EmbeddedValkey
+from signalbox_local.stores.postgres import EmbeddedPostgres
+from signalbox_local.stores.valkey import EmbeddedValkey
 
 #: Seconds that recording may take.
 _TIMEOUT = 300.0

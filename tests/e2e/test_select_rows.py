@@ -7,7 +7,7 @@ import pytest
 from celery import Celery
 from playwright.async_api import Locator, Page, expect
 
-from signalbox_local.environment import shop
+from signalbox_local.services.environment import shop
 from support.browser import Windows
 from support.eventually import eventually
 from support.page import look_at

@@ -15,8 +15,8 @@ from signalbox.bus.connection import connect
 from signalbox.bus.publisher import publish_events
 from signalbox.messages.base import utc_now
 from signalbox.messages.events import TaskStarted
-from signalbox_local import environment
 from signalbox_local.plan import ROOT
+from signalbox_local.services import environment
 from support.cli import run
 from support.page import look_at
 from support.system import CELERY_DEADLINE, System

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from signalbox_local.child import Child
 from signalbox_local.errors import DidNotStart
-from signalbox_local.identity import Identity
-from signalbox_local.waiting import ended_within
+from signalbox_local.processes.child import Child
+from signalbox_local.processes.identity import Identity
+from signalbox_local.processes.waiting import ended_within
 
 LOCAL = Path(__file__).parents[2] / "deploy" / "local"
 SLEEP = [sys.executable, "-c", "import time; print('hello', flush=True); time.sleep(600)"]
@@ -28,7 +28,7 @@ def a_run_that_is_killed(data: Path) -> int:
     script = textwrap.dedent("""
         import os, sys
         from pathlib import Path
-        from signalbox_local.child import Child
+        from signalbox_local.processes.child import Child
         child = Child("sleeper", Path(sys.argv[1]))
         child.start(sys.argv[2:])
         print(child.pid, flush=True)

@@ -89,7 +89,7 @@ async def test_the_end_of_a_local_run_leaves_none(*, detached: bool) -> None:
     code = textwrap.dedent("""
         import asyncio, os, subprocess, sys
         from signalbox_controller.linux.reaper import become_subreaper
-        from signalbox_local.descendants import end_descendants
+        from signalbox_local.processes.descendants import end_descendants
         become_subreaper()
         subprocess.run([sys.executable, "-c", *sys.argv[1:]], check=True)
         sys.stdin.readline()

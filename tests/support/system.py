@@ -10,11 +10,11 @@ import asyncpg  # type: ignore[import-untyped]
 import httpx
 from celery import Celery
 
-from signalbox_local import environment
 from signalbox_local.plan import ROOT, Plan
 from signalbox_local.ports import free_port
 from signalbox_local.progress import silent
 from signalbox_local.run import ADMIN, LocalRun
+from signalbox_local.services import environment
 from support.eventually import HANGS, eventually
 from support.stores.server import Postgres, Redis
 

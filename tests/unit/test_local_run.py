@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from signalbox_local import cluster, environment, ports
+from signalbox_local import ports
 from signalbox_local.errors import FolderInUse, LocalError
 from signalbox_local.lock import lock_folder
-from signalbox_local.plan import Plan
+from signalbox_local.plan import ROOT, Plan
 from signalbox_local.secret import secret, write_private
+from signalbox_local.services import environment
+from signalbox_local.stores import cluster
 
 BUS = "redis://:password@127.0.0.1:7000/3"
 
@@ -73,7 +75,7 @@ def test_the_controller_never_learns_where_the_record_is(tmp_path: Path) -> None
         "DATABASE_URL": "postgresql://secret",
         "SIGNALBOX_DATABASE_URL": "postgresql://secret",
         "SIGNALBOX_ANYTHING": "else",
-        "PYTHONPATH": f"{Path(environment.__file__).parents[1]}{os.pathsep}/srv/lib",
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "deploy" / "local"), "/srv/lib"]),
     }
     base = environment.common(Plan(data=tmp_path, port=1), redis_url=BUS, key="k", environ=ours)
     told = environment.for_controller(base, Plan(data=tmp_path, port=1))

@@ -6,19 +6,20 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
-from signalbox_local import environment, example
-from signalbox_local.child import Child
+from signalbox_local import example
 from signalbox_local.errors import LocalError, PortTaken
-from signalbox_local.external import ExternalPostgres, ExternalRedis, Store
 from signalbox_local.plan import Plan
 from signalbox_local.ports import is_free
-from signalbox_local.postgres import EmbeddedPostgres
+from signalbox_local.processes.child import Child
+from signalbox_local.processes.waiting import until
 from signalbox_local.progress import Report, step
-from signalbox_local.readiness import first_user, is_migrated, is_serving
 from signalbox_local.secret import secret, write_private
-from signalbox_local.service import CONTROLLER_STOP_TIMEOUT, Service
-from signalbox_local.valkey import EmbeddedValkey
-from signalbox_local.waiting import until
+from signalbox_local.services import environment
+from signalbox_local.services.readiness import first_user, is_migrated, is_serving
+from signalbox_local.services.service import CONTROLLER_STOP_TIMEOUT, Service
+from signalbox_local.stores.external import ExternalPostgres, ExternalRedis, Store
+from signalbox_local.stores.postgres import EmbeddedPostgres
+from signalbox_local.stores.valkey import EmbeddedValkey
 
 ADMIN = "admin"
 #: Seconds for a service to become ready.

@@ -8,10 +8,10 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from signalbox_controller.linux.reaper import become_subreaper
-from signalbox_local.descendants import end_descendants
 from signalbox_local.errors import LocalError
 from signalbox_local.lock import lock_folder
 from signalbox_local.plan import Plan
+from signalbox_local.processes.descendants import end_descendants
 from signalbox_local.progress import to_terminal
 from signalbox_local.run import ADMIN, LocalRun
 

@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from signalbox_local.errors import MissingProgram
-from signalbox_local.postgres import EmbeddedPostgres
-from signalbox_local.valkey import EmbeddedValkey
+from signalbox_local.stores.postgres import EmbeddedPostgres
+from signalbox_local.stores.valkey import EmbeddedValkey
 from support.requirement import missing
 from support.stores import docker
 from support.stores.given import GivenPostgres, GivenRedis

@@ -7,9 +7,9 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 
-from signalbox_local.external import ExternalPostgres, ExternalRedis
 from signalbox_local.ports import HOST, free_port
-from signalbox_local.waiting import until
+from signalbox_local.processes.waiting import until
+from signalbox_local.stores.external import ExternalPostgres, ExternalRedis
 
 POSTGRES_IMAGE = "postgres:18-alpine"
 REDIS_IMAGE = "redis:8-alpine"

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis.asyncio
 
-from signalbox_local.external import ExternalPostgres, ExternalRedis
+from signalbox_local.stores.external import ExternalPostgres, ExternalRedis
 from support.requirement import missing
 
 

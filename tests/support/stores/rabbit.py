@@ -11,12 +11,12 @@ from secrets import token_urlsafe
 
 import amqp
 
-from signalbox_local.child import Child
 from signalbox_local.errors import MissingProgram
 from signalbox_local.ports import HOST, free_port
+from signalbox_local.processes.child import Child
+from signalbox_local.processes.waiting import until
 from signalbox_local.secret import secret
-from signalbox_local.server import EmbeddedServer
-from signalbox_local.waiting import until
+from signalbox_local.stores.server import EmbeddedServer
 
 USER = "signalbox"
 #: The virtual hosts, so that each test has an empty one; more of them cost nothing.

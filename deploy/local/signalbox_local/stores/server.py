@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-from signalbox_local.child import Child, Step
 from signalbox_local.ports import free_port, is_free
-from signalbox_local.waiting import until
+from signalbox_local.processes.child import Child, Step
+from signalbox_local.processes.waiting import until
 
 _ATTEMPTS = 5
 

@@ -4,12 +4,12 @@ import signal
 from pathlib import Path
 from urllib.parse import quote
 
-from signalbox_local.child import Child
-from signalbox_local.external import redis_answers
 from signalbox_local.ports import HOST
-from signalbox_local.programs import valkey_program
+from signalbox_local.processes.child import Child
 from signalbox_local.secret import secret
-from signalbox_local.server import EmbeddedServer
+from signalbox_local.stores.external import redis_answers
+from signalbox_local.stores.programs import valkey_program
+from signalbox_local.stores.server import EmbeddedServer
 
 
 class EmbeddedValkey(EmbeddedServer):

@@ -7,13 +7,13 @@ from urllib.parse import quote
 
 import asyncpg  # type: ignore[import-untyped]
 
-from signalbox_local import cluster, privileges
-from signalbox_local.child import Child
 from signalbox_local.errors import LocalError
 from signalbox_local.ports import HOST
-from signalbox_local.programs import postgres_programs
+from signalbox_local.processes.child import Child
 from signalbox_local.secret import secret
-from signalbox_local.server import EmbeddedServer
+from signalbox_local.stores import cluster, privileges
+from signalbox_local.stores.programs import postgres_programs
+from signalbox_local.stores.server import EmbeddedServer
 
 USER = "signalbox"
 #: Not durable across a power failure only: SIGKILL loses nothing that was committed.

@@ -5,9 +5,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from signalbox_local import privileges
 from signalbox_local.errors import DidNotStart, LocalError
 from signalbox_local.secret import write_private
+from signalbox_local.stores import privileges
 
 _BUILTIN_LOCALE_SINCE = 17
 

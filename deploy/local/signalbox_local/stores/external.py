@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from signalbox_local.errors import LocalError
-from signalbox_local.waiting import until
+from signalbox_local.processes.waiting import until
 
 #: Seconds that an external server may take to answer; it is expected to run already.
 _TIMEOUT = 10.0

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from signalbox_local.errors import DidNotStart
-from signalbox_local.identity import Identity
-from signalbox_local.waiting import ended, ended_within
+from signalbox_local.processes.identity import Identity
+from signalbox_local.processes.waiting import ended, ended_within
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)

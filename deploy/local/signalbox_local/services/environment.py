@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from signalbox_local.plan import Plan
 from signalbox_local.ports import HOST
 
-_HERE = Path(__file__).resolve().parents[1]
+_HERE = Path(__file__).resolve().parents[2]
 #: Set here, so never inherited from the caller.
 _OURS = ("DATABASE_URL", "REDIS_URL", "SHOP_BROKER_URL", "SHOP_RESULT_BACKEND")
 

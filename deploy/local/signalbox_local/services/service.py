@@ -7,7 +7,7 @@ from pathlib import Path
 
 from signalbox_agent.proc import descendants
 from signalbox_controller.linux.signals import send
-from signalbox_local.child import Child, Step
+from signalbox_local.processes.child import Child, Step
 
 #: Seconds for a service to stop by itself.
 STOP_TIMEOUT = 10.0

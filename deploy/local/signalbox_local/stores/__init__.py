@@ -1,0 +1,1 @@
+"""Stores of a local run, PostgreSQL and Valkey: embedded servers, or external ones."""
