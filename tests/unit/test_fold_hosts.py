@@ -6,7 +6,6 @@ from itertools import permutations
 from signalbox.messages.base import ProcessState
 from signalbox.messages.events import AnyEvent, HostLeft, HostSeen, ProcessChanged
 from signalbox_reconciler.fold import fold
-from signalbox_reconciler.fold.rows import SnapshotRow
 from signalbox_reconciler.fold.snapshots import Difference, RecordedRun, compare
 from support.history import HOST, Life, after
 
@@ -18,8 +17,8 @@ def worker(state: ProcessState, seconds: float) -> ProcessChanged:
     return ProcessChanged(at=after(seconds), host=HOST, name="worker", kind="worker", state=state, desired="running")
 
 
-def snapshot(seconds: float, *running: tuple[str, str]) -> SnapshotRow:
-    return SnapshotRow(host=HOST, at=after(seconds), interval=2.0, processes=("worker",), running=running)
+def snapshot(seconds: float, *running: tuple[str, str]) -> HostSeen:
+    return HostSeen(host=HOST, at=after(seconds), interval=2.0, processes=(), running=running)
 
 
 def running(*, missing_since: datetime | None = None, confirmed: bool = True) -> RecordedRun:

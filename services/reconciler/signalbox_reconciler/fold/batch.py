@@ -5,9 +5,10 @@ from typing import TypeVar
 
 import msgspec
 
+from signalbox.messages.events import HostSeen, ProcessChanged
 from signalbox_reconciler.fold.commands import CommandRow
 from signalbox_reconciler.fold.merge import latest, merge_answer, merge_log, merge_task
-from signalbox_reconciler.fold.rows import AnswerRow, HostRow, LogRow, ProcessRow, SnapshotRow, TaskRow, VerdictRow
+from signalbox_reconciler.fold.rows import AnswerRow, HostRow, LogRow, TaskRow, VerdictRow
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -19,10 +20,11 @@ class Batch(msgspec.Struct):
     tasks: dict[str, TaskRow] = {}
     #: By task id and run.
     logs: dict[tuple[str, str], LogRow] = {}
-    #: By host and name.
-    processes: dict[tuple[str, str], ProcessRow] = {}
+    #: By host and name; the later `at` is shown.
+    processes: dict[tuple[str, str], ProcessChanged] = {}
     hosts: dict[str, HostRow] = {}
-    snapshots: dict[str, SnapshotRow] = {}
+    #: The latest heartbeat of each host lists all that runs there.
+    snapshots: dict[str, HostSeen] = {}
     #: By command id and host.
     answers: dict[tuple[str, str], AnswerRow] = {}
     #: By command id, task id and host.
@@ -38,7 +40,7 @@ class Batch(msgspec.Struct):
         """Merge a run of a task."""
         _add(self.logs, (row.task_id, row.run), row, merge_log)
 
-    def add_process(self, row: ProcessRow) -> None:
+    def add_process(self, row: ProcessChanged) -> None:
         """Merge a process."""
         _add(self.processes, (row.host, row.name), row, latest)
 
@@ -46,7 +48,7 @@ class Batch(msgspec.Struct):
         """Merge a host."""
         _add(self.hosts, row.name, row, latest)
 
-    def add_snapshot(self, row: SnapshotRow) -> None:
+    def add_snapshot(self, row: HostSeen) -> None:
         """Merge a snapshot."""
         _add(self.snapshots, row.host, row, latest)
 

@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import TypeVar
 
-from signalbox_reconciler.fold.rows import AnswerRow, HostRow, LogRow, ProcessRow, SnapshotRow, TaskRow
+from signalbox.messages.events import HostSeen, ProcessChanged
+from signalbox_reconciler.fold.rows import AnswerRow, HostRow, LogRow, TaskRow
 
-Timed = TypeVar("Timed", HostRow, ProcessRow, SnapshotRow)
+Timed = TypeVar("Timed", HostRow, ProcessChanged, HostSeen)
 Answer = TypeVar("Answer", bound=AnswerRow)
 
 

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 import msgspec
 
-from signalbox.messages.base import Certainty, Outcome, ProcessKind, ProcessState, Status
+from signalbox.messages.base import Certainty, Outcome, Status
 from signalbox.messages.verdicts import Verdict
 
 
@@ -84,45 +84,12 @@ class LogRow(Fact, kw_only=True):
     traceback: str | None = None
 
 
-class ProcessRow(msgspec.Struct, kw_only=True):
-    """A row of `processes`; the later `at` is shown."""
-
-    host: str
-    name: str
-    kind: ProcessKind
-    state: ProcessState
-    desired: ProcessState
-    instance: str
-    pid: int | None
-    node: str
-    since: datetime | None
-    exit_code: int | None
-    message: str
-    kill_at: datetime | None = None
-    standby: bool = False
-    guest: bool = False
-    at: datetime
-
-
 class HostRow(msgspec.Struct, kw_only=True):
     """A row of `hosts`; the later `at` is shown."""
 
     name: str
     online: bool
     at: datetime
-
-
-class SnapshotRow(msgspec.Struct, kw_only=True):
-    """The latest list of all that runs on a host."""
-
-    host: str
-    at: datetime
-    #: Seconds between two of them.
-    interval: float
-    #: Names of its processes.
-    processes: tuple[str, ...]
-    #: Ids and runs of its running tasks.
-    running: tuple[tuple[str, str], ...]
 
 
 class AnswerRow(msgspec.Struct, kw_only=True):

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from signalbox_reconciler.fold.rows import SnapshotRow
+from signalbox.messages.events import HostSeen
 
 #: Heartbeats that a run must be old before it can be missing, and missing before it is lost.
 MISSED_HEARTBEATS = 3
@@ -51,7 +51,7 @@ class Difference(msgspec.Struct):
     unrecorded: list[ListedRun] = []
 
 
-def compare(snapshots: Iterable[SnapshotRow], running: Iterable[RecordedRun]) -> Difference:
+def compare(snapshots: Iterable[HostSeen], running: Iterable[RecordedRun]) -> Difference:
     """Compare what the record shows as running on some hosts with what these hosts list."""
     difference = Difference()
     by_host = {snapshot.host: snapshot for snapshot in snapshots}
@@ -69,7 +69,7 @@ def compare(snapshots: Iterable[SnapshotRow], running: Iterable[RecordedRun]) ->
     return difference
 
 
-def _mark_missing(log: RecordedRun, snapshot: SnapshotRow, difference: Difference) -> None:
+def _mark_missing(log: RecordedRun, snapshot: HostSeen, difference: Difference) -> None:
     before = snapshot.at - timedelta(seconds=MISSED_HEARTBEATS * snapshot.interval)
     if log.missing_since is None:
         if log.started_at is None or log.started_at < before:
@@ -78,7 +78,7 @@ def _mark_missing(log: RecordedRun, snapshot: SnapshotRow, difference: Differenc
         difference.lost[log.task_id, log.run] = snapshot.at
 
 
-def _listed(snapshot: SnapshotRow, task_id: str, run: str) -> ListedRun | None:
+def _listed(snapshot: HostSeen, task_id: str, run: str) -> ListedRun | None:
     """The run with the parts of its key; None unless it is the key of a started run."""
     parts = run.split(".")
     if len(parts) != 4 or not (parts[0] + parts[1] + parts[3]).isdecimal():

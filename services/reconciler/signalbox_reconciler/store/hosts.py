@@ -2,8 +2,9 @@
 
 from collections.abc import Collection
 
+from signalbox.messages.events import HostSeen, ProcessChanged
 from signalbox.postgres.pool import Connection, Row
-from signalbox_reconciler.fold.rows import HostRow, ProcessRow, SnapshotRow
+from signalbox_reconciler.fold.rows import HostRow
 from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import arrays, assignments, names, unnest
 
@@ -124,7 +125,7 @@ async def upsert_hosts(connection: Connection, rows: Collection[HostRow]) -> lis
     return await connection.fetch(_UPSERT_HOSTS, *arrays(_HOSTS, ordered))
 
 
-async def upsert_processes(connection: Connection, rows: Collection[ProcessRow]) -> list[Row]:
+async def upsert_processes(connection: Connection, rows: Collection[ProcessChanged]) -> list[Row]:
     """Merge rows of distinct processes; return the visible changes."""
     ordered = sorted(rows, key=lambda row: (row.host, row.name))
     return await connection.fetch(_UPSERT_PROCESSES, *arrays(_PROCESSES, ordered))
@@ -146,9 +147,10 @@ async def mark_silent_hosts(connection: Connection, after: float, changed: views
             await mark_unknown(connection, hosts, why, changed)
 
 
-async def retire(connection: Connection, snapshot: SnapshotRow) -> list[Row]:
+async def retire(connection: Connection, snapshot: HostSeen) -> list[Row]:
     """Show the processes that a host no longer lists as stopped; return what changed."""
-    return await connection.fetch(_RETIRE_PROCESSES, snapshot.host, list(snapshot.processes), snapshot.at, RETIRED)
+    listed = [process.name for process in snapshot.processes]
+    return await connection.fetch(_RETIRE_PROCESSES, snapshot.host, listed, snapshot.at, RETIRED)
 
 
 async def delete_ended_external(connection: Connection, after: float) -> None:

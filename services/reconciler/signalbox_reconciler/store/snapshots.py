@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
+from signalbox.messages.events import HostSeen
 from signalbox.postgres.pool import Connection
-from signalbox_reconciler.fold.rows import SnapshotRow
 from signalbox_reconciler.fold.snapshots import ListedRun, RecordedRun, compare
 from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import arrays, names, unnest
@@ -74,7 +74,7 @@ RETURNING {views.columns("log")}
 """  # noqa: S608
 
 
-async def repair(connection: Connection, snapshots: Collection[SnapshotRow], changed: views.ChangedViews) -> None:
+async def repair(connection: Connection, snapshots: Collection[HostSeen], changed: views.ChangedViews) -> None:
     """Compare the snapshots with the record, and correct it."""
     for snapshot in snapshots:
         if snapshot.processes:
