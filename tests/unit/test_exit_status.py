@@ -39,24 +39,18 @@ def test_the_victim_is_who_the_kernel_names(record: str, pid: int | None) -> Non
 @pytest.mark.parametrize(
     ("membership", "file"),
     [
-        ("0::/app\n", "app/memory.events"),
-        ("9:name=systemd:/\n4:memory:/app\n0::/\n", "memory/app/memory.oom_control"),
+        ("0::/\n", "memory.events"),
+        ("0::/system.slice/signalbox.service\n", "system.slice/signalbox.service/memory.events"),
+        ("9:name=systemd:/\n4:memory:/app\n0::/app\n", "app/memory.events"),
     ],
 )
 def test_the_victims_of_ones_own_control_group_are_counted(tmp_path: Path, membership: str, file: str) -> None:
-    (tmp_path / file).parent.mkdir(parents=True)
-    (tmp_path / file).touch()
-    (tmp_path / "membership").write_text(membership, encoding="ascii")
-    assert counter_path(tmp_path / "membership", tmp_path) == tmp_path / file
-
-
-def test_without_a_control_group_the_machine_counts() -> None:
-    assert counter_path(Path("/nowhere"), Path("/nowhere")) == Path("/proc/vmstat")
+    assert counter_path(membership, tmp_path) == tmp_path / file
 
 
 def test_a_count_that_rises_tells_of_a_victim_and_only_of_a_recent_one(tmp_path: Path) -> None:
     file = tmp_path / "memory.events"
-    file.write_text("oom 3\noom_kill 2\n", encoding="ascii")
+    file.write_text("oom 3\noom_kill 2\noom_group_kill 9\n", encoding="ascii")
     counter = Counter(file)
     assert not counter.rose()
     file.write_text("oom 4\noom_kill 3\n", encoding="ascii")

@@ -64,4 +64,4 @@ class AgentlessWatches:
         name = holders[0].tasks.value[command.task_id].name.rpartition(".")[2]
         details = await asyncio.gather(*(watch.revoke(command) for watch in holders))
         detail = f"{'; '.join(details)}. {ADVICE}"
-        return Result(verdict="unproven", detail=detail, task_id=command.task_id, task_name=name)
+        return Result(verdict="unproven", detail=detail, task_name=name)

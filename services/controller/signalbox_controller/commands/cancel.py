@@ -110,7 +110,6 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
     return Result(
         verdict=verdict_of_host([answer.result for answer in answers]),
         detail=" ".join(filter(None, map(_detail, answers))),
-        task_id=command.task_id,
         task_name=next((answer.request.name for answer in answers if answer.request.name), ""),
         events=tuple(events),
         published=tuple(published),

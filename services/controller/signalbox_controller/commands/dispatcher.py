@@ -21,6 +21,7 @@ from signalbox.messages.commands import (
 )
 from signalbox.messages.events import CommandDone, CommandGiven, CommandRefused
 from signalbox.messages.receipts import Answered
+from signalbox.messages.verdicts import Verdict
 from signalbox_controller.commands.cancel import cancel_task
 from signalbox_controller.commands.cancel_many import cancel_tasks
 from signalbox_controller.commands.deduplication import Deduplication
@@ -123,7 +124,7 @@ class Dispatcher:
         self._outbox.put(CommandGiven(at=utc_now(), host=self._ports.host, command=command))
         result = await self._do(command)
         answer = self._answer(command, result)
-        self._outbox.put(*result.events, _done(result, answer), receipts=[answer], published=result.published_all)
+        self._outbox.put(*result.events, _done(answer), receipts=[answer], published=result.published_all)
         await self._ports.cancelled.on_disk()
         return answer
 
@@ -131,7 +132,7 @@ class Dispatcher:
         self._deduplication.begin(command.command_id, command.expires_at)
         result = await self._do(command)
         answer = self._answer(command, result)
-        await self._outbox.published(*result.events, _done(result, answer), receipts=[answer])
+        await self._outbox.published(*result.events, _done(answer), receipts=[answer])
         result.published_all()
         self._deduplication.finish(answer)
         cancelled = self._ports.cancelled
@@ -161,27 +162,15 @@ class Dispatcher:
         )
 
 
-def _done(result: Result, answer: Answered) -> CommandDone:
-    return CommandDone(
-        at=answer.at,
-        host=answer.host,
-        command_id=answer.command_id,
-        verdict=result.verdict,
-        detail=result.detail,
-        task_id=result.task_id,
-        tasks=result.tasks,
-        processes=result.processes,
-    )
+def _done(answer: Answered) -> CommandDone:
+    """The answer as an event for the record."""
+    return CommandDone(**{field: getattr(answer, field) for field in CommandDone.__struct_fields__})
 
 
 def _broken(command: AnyCommand) -> Result:
-    """The answer when a handler of ours raised."""
-    detail = "The controller failed at it; its log says how."
-    if isinstance(command, CancelTask):
-        return Result(verdict="unproven", detail=detail, task_id=command.task_id)
-    if isinstance(command, CancelTasks):
-        return Result(verdict="unproven", detail=detail)
-    return Result(verdict="incomplete", detail=detail)
+    """The result when a handler of ours raised."""
+    verdict: Verdict = "unproven" if isinstance(command, CANCELS) else "incomplete"
+    return Result(verdict=verdict, detail="The controller failed at it; its log says how.")
 
 
 def _name(command: AnyCommand) -> str:

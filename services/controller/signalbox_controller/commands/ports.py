@@ -47,7 +47,6 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     detail: str = ""
     #: Cancels only.
-    task_id: str | None = None
     task_name: str = ""
     #: CancelTasks only: those whose verdict is not `unknown`.
     tasks: tuple[TaskVerdict, ...] = ()

@@ -166,44 +166,20 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
     if not directory.is_dir():
         raise ConfigurationError(f"{path}: apps.{label}.directory: there is no folder {directory}; correct it")
     _check(path, label, app)
-    python = _python(folder, app)
+    common = {"app": app.app, "label": label, "directory": directory, "python": _python(folder, app)}
     general = _resolved(path, f"apps.{label}.environment", app.environment, environ)
+
+    def fields(key: str, table: Worker | Beat) -> dict[str, Any]:
+        """The fields of a spec: each key of the table is one of them."""
+        own = _resolved(path, f"apps.{label}.{key}.environment", table.environment, environ)
+        return common | msgspec.structs.asdict(table) | {"environment": general | own}
+
     for worker in app.workers:
-        own = _resolved(path, f"apps.{label}.workers.{worker.name}.environment", worker.environment, environ)
         yield ProcessSpec(
-            name=worker.name,
-            kind="worker",
-            app=app.app,
-            label=label,
-            directory=directory,
-            python=python,
-            environment=general | own,
-            options=worker.options,
-            start_timeout=worker.start_timeout,
-            stop_timeout=worker.stop_timeout,
-            kill_after=worker.kill_after,
-            restart=worker.restart,
-            restart_limit=worker.restart_limit,
-            queues=worker.queues,
-            concurrency=worker.concurrency,
-            pool=worker.pool,
-            minimum_running=app.minimum_running,
+            kind="worker", minimum_running=app.minimum_running, **fields(f"workers.{worker.name}", worker)
         )
     if app.beat is not None:
-        own = _resolved(path, f"apps.{label}.beat.environment", app.beat.environment, environ)
-        yield ProcessSpec(
-            name=app.beat.name,
-            kind="beat",
-            app=app.app,
-            label=label,
-            directory=directory,
-            python=python,
-            environment=general | own,
-            options=app.beat.options,
-            start_timeout=app.beat.start_timeout,
-            stop_timeout=app.beat.stop_timeout,
-            lease=app.beat.lease,
-        )
+        yield ProcessSpec(kind="beat", **fields("beat", app.beat))
 
 
 def _watches(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iterator[WatchSpec]:

@@ -1,8 +1,8 @@
 """Out of memory: whether the kernel killed a process for it. The kernel is asked; signal 9 alone proves nothing.
 
 The kernel's log names the pid of each victim (mm/oom_kill.c). Where we may not read it, or live in a pid namespace
-with other numbers than the log's, counters tell whether anything was killed for memory at that time: that of our
-control group (`memory.events` of version 2, `memory.oom_control` of version 1), else the machine's `/proc/vmstat`.
+with other numbers than the log's, the counter of our control group (version 2, `memory.events`) tells whether anything
+was killed for memory at that time.
 """
 
 import asyncio
@@ -28,6 +28,7 @@ REMEMBERED = 1000
 #: The inode of the first pid namespace (include/linux/proc_ns.h): only there the log's numbers are ours.
 FIRST_PIDS = "pid:[4026531836]"
 
+_COUNT = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 _VICTIM = re.compile(r"out of memory[^:]*: Killed process (\d+) ", re.IGNORECASE)
 
 
@@ -75,7 +76,7 @@ class KernelLog:
 
 
 class Counter:
-    """How many processes were killed for memory in our control group, or on the machine."""
+    """How many processes were killed for memory in our control group."""
 
     def __init__(self, path: Path) -> None:
         """`path` is a file with a line `oom_kill <count>`; see `counter_path`."""
@@ -103,38 +104,25 @@ class Counter:
 
     def _read(self) -> int | None:
         try:
-            lines = self._path.read_text(encoding="ascii").splitlines()
+            found = _COUNT.search(self._path.read_text(encoding="ascii"))
         except OSError:
             return None
-        counts = (line.split() for line in lines)
-        return next((int(words[1]) for words in counts if len(words) == 2 and words[0] == "oom_kill"), None)
+        return int(found[1]) if found else None
 
 
-def counter_path(membership: Path, mounted: Path) -> Path:
-    """The file that counts for our control group; the machine's where there is none."""
-    try:
-        lines = membership.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        _, controllers, group = line.split(":", 2)
-        if controllers == "":
-            found = mounted / group.lstrip("/") / "memory.events"
-        elif controllers == "memory":
-            found = mounted / "memory" / group.lstrip("/") / "memory.oom_control"
-        else:
-            continue
-        if found.is_file():
-            return found
-    return Path("/proc/vmstat")
+def counter_path(membership: str, mounted: Path = Path("/sys/fs/cgroup")) -> Path:
+    """The file that counts for a control group of version 2; `membership` is the text of `/proc/self/cgroup`."""
+    group = next((line[3:] for line in membership.splitlines() if line.startswith("0::")), "")
+    return mounted / group.lstrip("/") / "memory.events"
 
 
 class OutOfMemory:
-    """Asks whichever of the two can be read."""
+    """Asks the kernel's log, or where that cannot be read the counter."""
 
     def __init__(self) -> None:
         self._log = _kernel_log()
-        self._counter = Counter(counter_path(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")))
+        membership = Path("/proc/self/cgroup")
+        self._counter = Counter(counter_path(membership.read_text(encoding="utf-8") if membership.exists() else ""))
 
     def killed(self, pid: int) -> Finding:
         """What the kernel says of a process that died of KILL just now."""

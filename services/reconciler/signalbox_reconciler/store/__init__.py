@@ -10,13 +10,12 @@ from signalbox_reconciler.store.commands import (
     conclude_commands,
     insert_commands,
     lock_commands,
-    select_commands,
     upsert_answers,
 )
-from signalbox_reconciler.store.hosts import LEFT, mark_unknown, select_hosts, upsert_hosts, upsert_processes
+from signalbox_reconciler.store.hosts import LEFT, mark_unknown, upsert_hosts, upsert_processes
 from signalbox_reconciler.store.logs import number_attempts, select_logs, upsert_logs
 from signalbox_reconciler.store.snapshots import repair
-from signalbox_reconciler.store.tasks import count_attempts, select_tasks, upsert_tasks
+from signalbox_reconciler.store.tasks import count_attempts, upsert_tasks
 from signalbox_reconciler.store.verdicts import cancels_to_reconsider, tasks_of, upsert_verdicts
 from signalbox_reconciler.store.views import ChangedViews
 
@@ -67,8 +66,8 @@ async def write_commands(
     if task_ids:
         await settle_cancels(connection, task_ids, changed)
     if redelivered:
-        await select_commands(connection, command_ids, changed)
-        changed.add("task", await select_tasks(connection, task_ids))
+        await changed.add_current(connection, "command", command_ids)
+        await changed.add_current(connection, "task", task_ids)
     return changed
 
 
@@ -123,10 +122,11 @@ async def _write_hosts(connection: Connection, batch: Batch, changed: ChangedVie
 async def _touch(connection: Connection, batch: Batch, task_ids: Collection[str], changed: ChangedViews) -> None:
     """Add rows that did not change this time, but may have changed the time before."""
     if tasks := {*batch.tasks, *task_ids}:
-        changed.add("task", await select_tasks(connection, tasks))
+        await changed.add_current(connection, "task", tasks)
     if batch.logs:
         changed.add("log", await select_logs(connection, batch.logs.keys()))
     if hosts := {*batch.hosts, *(host for host, _ in batch.processes)}:
-        await select_hosts(connection, hosts, changed)
+        await changed.add_current(connection, "host", hosts)
+        await changed.add_current(connection, "process", hosts)
     if command_ids := {*batch.commands, *(row.command_id for row in batch.answers.values())}:
-        await select_commands(connection, command_ids, changed)
+        await changed.add_current(connection, "command", command_ids)

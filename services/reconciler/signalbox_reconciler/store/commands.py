@@ -111,8 +111,6 @@ WHERE command_id = ANY($1::text[]) AND state = 'issued'
 RETURNING {views.columns("command")}
 """  # noqa: S608
 
-_SELECT = f"SELECT {views.columns('command')} FROM commands WHERE command_id = ANY($1::text[])"  # noqa: S608
-
 
 async def lock_commands(connection: Connection, command_ids: Collection[str]) -> None:
     """Lock these commands against other reconcilers; call it before any other lock is taken."""
@@ -175,11 +173,6 @@ async def _conclude_cancels(
         if counts.total() >= row["tasks_total"]:  # else some cancels are deleted, and the conclusion is stored already
             concluded.append((command_id, conclude(answers, counts, row["now"])))
     return task_ids
-
-
-async def select_commands(connection: Connection, command_ids: Collection[str], changed: views.ChangedViews) -> None:
-    """Add the commands as they are."""
-    changed.add("command", await connection.fetch(_SELECT, list(command_ids)))
 
 
 async def conclude_answered(connection: Connection, changed: views.ChangedViews) -> set[str]:

@@ -111,9 +111,6 @@ SELECT name, state FROM hosts AS h WHERE state <> 'online' AND (
 )
 """
 
-_SELECT_HOSTS = f"SELECT {views.columns('host')} FROM hosts WHERE name = ANY($1::text[])"  # noqa: S608
-_SELECT_PROCESSES = f"SELECT {views.columns('process')} FROM processes WHERE host = ANY($1::text[])"  # noqa: S608
-
 LEFT = "Its controller has left; it may run on"
 SILENT = "Nothing is heard from its host"
 RETIRED = "It is no longer in the configuration of its host"
@@ -156,9 +153,3 @@ async def retire(connection: Connection, snapshot: HostSeen) -> list[Row]:
 async def delete_ended_external(connection: Connection, after: float) -> None:
     """Delete external workers that ended more than `after` seconds ago."""
     await connection.execute(_DELETE_ENDED_EXTERNAL, after)
-
-
-async def select_hosts(connection: Connection, hosts: Collection[str], changed: views.ChangedViews) -> None:
-    """Add the hosts and their processes as they are."""
-    changed.add("host", await connection.fetch(_SELECT_HOSTS, list(hosts)))
-    changed.add("process", await connection.fetch(_SELECT_PROCESSES, list(hosts)))

@@ -78,7 +78,6 @@ RETURNING {views.columns("task")}, xmax = 0 AS inserted,
     EXISTS (SELECT FROM cancels AS c WHERE c.task_id = t.task_id) AS wanted
 """  # noqa: S608 - names of our own columns
 
-_SELECT = f"SELECT {views.columns('task')} FROM tasks WHERE task_id = ANY($1::text[])"  # noqa: S608
 
 _COUNT_ATTEMPTS = f"""
 UPDATE tasks AS t SET attempt = logs.attempt, updated_at = now()
@@ -94,11 +93,6 @@ async def upsert_tasks(connection: Connection, rows: Collection[TaskRow]) -> lis
     """Merge rows of distinct tasks; return what changed, with `inserted` and `wanted`."""
     ordered = sorted(rows, key=lambda row: row.task_id)
     return await connection.fetch(_UPSERT, *arrays(_COLUMNS, ordered))
-
-
-async def select_tasks(connection: Connection, task_ids: Collection[str]) -> list[Row]:
-    """The tasks as they are."""
-    return await connection.fetch(_SELECT, list(task_ids))
 
 
 async def count_attempts(connection: Connection, task_ids: Collection[str]) -> list[Row]:

@@ -1,26 +1,36 @@
 """Views of the rows that a transaction changed, published once it is committed."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Collection, Iterable, Mapping
+from typing import Literal, NamedTuple
 
 from signalbox.messages.views import Change, CommandView, HostView, LogView, ProcessView, TaskView, View
-from signalbox.postgres.pool import Row
+from signalbox.postgres.pool import Connection, Row
 from signalbox_reconciler.store.columns import names
 
 Kind = Literal["task", "log", "process", "host", "command"]
 
-_VIEWS: Mapping[Kind, type[View]] = {
-    "task": TaskView,
-    "log": LogView,
-    "process": ProcessView,
-    "host": HostView,
-    "command": CommandView,
+
+class _Table(NamedTuple):
+    """A table whose rows are published."""
+
+    name: str
+    view: type[View]
+    #: The columns of the key under which a row is published.
+    key: tuple[str, ...]
+
+
+_TABLES: Mapping[Kind, _Table] = {
+    "task": _Table("tasks", TaskView, ("task_id",)),
+    "log": _Table("task_logs", LogView, ("log_id",)),
+    "process": _Table("processes", ProcessView, ("host", "name")),
+    "host": _Table("hosts", HostView, ("name",)),
+    "command": _Table("commands", CommandView, ("command_id",)),
 }
 
 
 def columns(kind: Kind, prefix: str = "") -> str:
     """The columns of a view, for RETURNING or SELECT."""
-    return names(_VIEWS[kind].__struct_fields__, prefix)
+    return names(_TABLES[kind].view.__struct_fields__, prefix)
 
 
 class ChangedViews:
@@ -31,25 +41,17 @@ class ChangedViews:
 
     def add(self, kind: Kind, rows: Iterable[Row]) -> None:
         """Add the view of each row, which may have more columns; later calls win."""
-        view = _VIEWS[kind]
+        _, view, key = _TABLES[kind]
         fields = view.__struct_fields__
         for row in rows:
-            self._views[kind, _key(kind, row)] = view(**{field: row[field] for field in fields})
+            self._views[kind, "/".join(str(row[column]) for column in key)] = view(**{f: row[f] for f in fields})
+
+    async def add_current(self, connection: Connection, kind: Kind, keys: Collection[str]) -> None:
+        """Add rows as they are, by the first column of their key."""
+        table = _TABLES[kind]
+        query = f"SELECT {columns(kind)} FROM {table.name} WHERE {table.key[0]} = ANY($1::text[])"  # noqa: S608 - ours
+        self.add(kind, await connection.fetch(query, list(keys)))
 
     def changes(self) -> list[Change]:
         """The changes to publish."""
         return [Change.of(kind, key, view) for (kind, key), view in self._views.items()]
-
-
-def _key(kind: Kind, row: Mapping[str, Any]) -> str:
-    match kind:
-        case "task":
-            return str(row["task_id"])
-        case "log":
-            return str(row["log_id"])
-        case "process":
-            return f"{row['host']}/{row['name']}"
-        case "host":
-            return str(row["name"])
-        case "command":
-            return str(row["command_id"])
