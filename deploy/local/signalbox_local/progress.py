@@ -1,16 +1,11 @@
 """Progress of a run as lines for the terminal."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
-
-class Report(Protocol):
-    """Receiver of progress lines."""
-
-    def __call__(self, line: str) -> None:
-        """Handle one line."""
+#: Takes one line of progress.
+Report = Callable[[str], None]
 
 
 def to_terminal(line: str) -> None:

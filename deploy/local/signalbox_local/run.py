@@ -17,9 +17,12 @@ from signalbox_local.secret import secret, write_private
 from signalbox_local.services import environment
 from signalbox_local.services.readiness import first_user, is_migrated, is_serving
 from signalbox_local.services.service import CONTROLLER_STOP_TIMEOUT, Service
-from signalbox_local.stores.external import ExternalPostgres, ExternalRedis, Store
+from signalbox_local.stores.external import External, ExternalPostgres, ExternalRedis
 from signalbox_local.stores.postgres import EmbeddedPostgres
+from signalbox_local.stores.server import EmbeddedServer
 from signalbox_local.stores.valkey import EmbeddedValkey
+
+Store = EmbeddedServer | External
 
 ADMIN = "admin"
 #: Seconds for a service to become ready.

@@ -7,9 +7,10 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from signalbox_controller.linux.signals import death
 from signalbox_local.errors import DidNotStart
 from signalbox_local.processes.identity import Identity
-from signalbox_local.processes.waiting import ended, ended_within
+from signalbox_local.processes.waiting import ended_within
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -79,7 +80,7 @@ class Child:
     async def exited(self) -> None:
         """Wait until it ends; at once when it does not run."""
         if self._process is not None and self._process.poll() is None:
-            await ended(self._process.pid)
+            await death(self._process.pid)
             self._process.wait()
 
     async def stop(self, *steps: Step) -> None:

@@ -1,35 +1,20 @@
 """Waiting with a deadline: for a process to end, for a server to answer."""
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable
 
+from signalbox_controller.linux.signals import death
+
 #: Seconds between two polls.
 _PAUSE = 0.02
-
-
-async def ended(pid: int) -> None:
-    """Wait for the end of a process, child or not, without reaping it; at once when there is none."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    loop = asyncio.get_running_loop()
-    exited = asyncio.Event()
-    loop.add_reader(descriptor, exited.set)
-    try:
-        await exited.wait()
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
 
 
 async def ended_within(pid: int, seconds: float) -> bool:
     """Whether the process ended within so many seconds."""
     try:
         async with asyncio.timeout(seconds):
-            await ended(pid)
+            await death(pid)
     except TimeoutError:
         return False
     return True

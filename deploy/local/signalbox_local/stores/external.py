@@ -2,7 +2,7 @@
 
 import time
 from abc import abstractmethod
-from typing import ClassVar, Protocol
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import asyncpg  # type: ignore[import-untyped]
@@ -16,25 +16,6 @@ from signalbox_local.processes.waiting import until
 
 #: Seconds that an external server may take to answer; it is expected to run already.
 _TIMEOUT = 10.0
-
-
-class Store(Protocol):
-    """A store: embedded or external."""
-
-    name: ClassVar[str]
-
-    @property
-    def url(self) -> str:
-        """Its address, with the password."""
-
-    async def start(self) -> None:
-        """Make sure that it answers."""
-
-    async def stop(self) -> None:
-        """Stop it, if it is embedded."""
-
-    async def kill(self) -> None:
-        """End it at once, if it is embedded."""
 
 
 class External:

@@ -1,28 +1,21 @@
 """Open tasks of agentless workers, on disk: the next watch looks for their ends."""
 
-from pathlib import Path
-
 from signalbox.messages.events import AnyTaskEvent, TaskReceived, TaskStarted
 from signalbox_controller.agentless.protocol import OpenTask
-from signalbox_controller.state.remembered import Remembered
+from signalbox_controller.state.remembered import RememberedTable
 
 #: Tasks that are kept; beyond it the oldest is dropped.
 LIMIT = 20_000
 
 
-class OpenTasks(Remembered[dict[str, OpenTask]]):
+class OpenTasks(RememberedTable[OpenTask]):
     """The open tasks of one application, by id."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the file, where there is one.
+    shape = dict[str, OpenTask]
+    meaning = "which tasks workers without an agent had"
+    _changed = False
 
-        Raises:
-            StateUnreadable: it is damaged.
-        """
-        super().__init__(path, dict[str, OpenTask], {}, "which tasks workers without an agent had")
-        self._changed = False
-
-    def note(self, event: AnyTaskEvent) -> None:
+    def apply(self, event: AnyTaskEvent) -> None:
         """Apply an event: a task opens, changes or ends."""
         self._changed = True
         self.value.pop(event.task_id, None)

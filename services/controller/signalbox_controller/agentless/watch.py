@@ -162,7 +162,7 @@ class AgentlessWatch:
         event = decode_event(line.event)
         if isinstance(event, TaskEvent) and event.certainty == "seen":  # the watch is told by the workers
             event = msgspec.structs.replace(event, certainty="told")
-        self.tasks.note(event)
+        self.tasks.apply(event)
         # The event gets no host: a node name proves none.
         self._outbox.put(event, published=partial(self._published, line.seq))
 

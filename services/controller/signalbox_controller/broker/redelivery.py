@@ -43,6 +43,13 @@ class PendingRestore(msgspec.Struct, kw_only=True):
     tries: int = 0
 
 
+class PendingRestores(RememberedTable[PendingRestore]):
+    """Restores by the instance of the worker."""
+
+    shape = dict[str, PendingRestore]
+    meaning = "which workers died and held messages"
+
+
 class Redelivery:
     """Pending restores by instance, until each is done or given up."""
 
@@ -55,8 +62,7 @@ class Redelivery:
         self._specs = {spec.name: spec for spec in specs}
         self._launcher = launcher
         self._reaper = reaper
-        meaning = "which workers died and held messages"
-        self._pending: RememberedTable[PendingRestore] = RememberedTable(path, dict[str, PendingRestore], meaning)
+        self._pending = PendingRestores(path)
         self._due = asyncio.Event()
         if self._pending.value:
             self._due.set()

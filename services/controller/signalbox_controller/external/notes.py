@@ -33,13 +33,8 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
 class Notes(RememberedTable[Note]):
     """Notes by instance. No fsync: a power cut that loses them ends the workers, too."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the file, where there is one.
-
-        Raises:
-            StateUnreadable: it is damaged.
-        """
-        super().__init__(path, dict[str, Note], "which workers of others were here")
+    shape = dict[str, Note]
+    meaning = "which workers of others were here"
 
 
 def ended_unnoticed(folder: Path, known: Collection[str]) -> dict[str, Note]:

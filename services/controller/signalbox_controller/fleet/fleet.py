@@ -103,7 +103,7 @@ class Fleet:
         """Note the desired state on disk."""
         names = [process.spec.name for process in processes]
         async with self._writing:
-            await asyncio.to_thread(self._desired_states.set, names, desired)
+            await asyncio.to_thread(self._desired_states.note_all, names, desired)
 
     async def stop(
         self, processes: Sequence[Supervised], order: Order, mode: Mode, timeout: float | None = None

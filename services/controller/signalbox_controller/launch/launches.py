@@ -4,8 +4,6 @@ The instance is noted *before* the launch: a controller that is killed between t
 environment. The file needs no fsync: a power cut that loses it ends the processes, too.
 """
 
-from pathlib import Path
-
 import msgspec
 
 from signalbox_agent.proc import Proc, boot_id, ended
@@ -27,13 +25,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
 class Launches(RememberedTable[Launch]):
     """The launches that are alive, as far as is known, by the name of the process."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the file, where there is one.
-
-        Raises:
-            StateUnreadable: it is damaged.
-        """
-        super().__init__(path, dict[str, Launch], "which processes were left running")
+    shape = dict[str, Launch]
+    meaning = "which processes were left running"
 
     def left_behind(self) -> dict[str, Launch]:
         """The launches of a former controller, whether they run on or are gone."""

@@ -56,25 +56,22 @@ async def gone(procs: Iterable[Proc], deadline: float, reaper: Reaper) -> list[P
         left = [proc for proc in left if present(proc)]
         if not left or loop.time() >= deadline:
             return [proc for proc in left if not ended(proc)]
-        await _death(left[0], min(pause, deadline - loop.time()))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(pause, deadline - loop.time())):
+                await (asyncio.sleep(pause) if ended(left[0]) else death(left[0].pid))
         pause = min(pause * 2, LOOK_MOST)
 
 
-async def _death(proc: Proc, wait: float) -> None:
-    """Return when the process dies, or after `wait` seconds; for a zombie, after `wait` seconds."""
-    if wait <= 0:
-        return
-    loop = asyncio.get_running_loop()
+async def death(pid: int) -> None:
+    """Return when the process has died, child or not, without reaping it; at once when there is none."""
     try:
-        handle = os.pidfd_open(proc.pid)
+        handle = os.pidfd_open(pid)
     except OSError:
         return
-    died = asyncio.Event()
+    loop, died = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(handle, died.set)
     try:
-        if not ended(proc):
-            loop.add_reader(handle, died.set)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(died.wait(), wait)
+        await died.wait()
     finally:
         loop.remove_reader(handle)
         os.close(handle)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
 import msgspec
 
@@ -30,13 +29,8 @@ class PendingStop(msgspec.Struct, frozen=True):
 class StopOrders(RememberedTable[PendingStop]):
     """The stops by the name of the process. No fsync: when the machine dies the processes end, too."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the file, where there is one.
-
-        Raises:
-            StateUnreadable: it is damaged.
-        """
-        super().__init__(path, dict[str, PendingStop], "who told which process to stop")
+    shape = dict[str, PendingStop]
+    meaning = "who told which process to stop"
 
     def begin(self, name: str, order: Order, seconds: float, runs: Iterable[Run]) -> None:
         """Note that the process is being stopped, has so many seconds, and runs these tasks."""

@@ -54,11 +54,20 @@ class Remembered(Generic[T]):
 
 
 class RememberedTable(Remembered[dict[str, V]]):
-    """Remembered values by key."""
+    """Remembered values by key; a subclass says which."""
 
-    def __init__(self, path: Path, shape: type[dict[str, V]], meaning: str, *, durable: bool = False) -> None:
-        """See `Remembered`; without a file the table is empty."""
-        super().__init__(path, shape, {}, meaning, durable=durable)
+    #: See `Remembered`.
+    shape: type[dict[str, V]]
+    meaning: str
+    durable = False
+
+    def __init__(self, path: Path) -> None:
+        """Read the file; without one the table is empty.
+
+        Raises:
+            StateUnreadable: the file is damaged.
+        """
+        super().__init__(path, self.shape, {}, self.meaning, durable=self.durable)
 
     def note(self, key: str, value: V) -> None:
         """Add or replace the value of a key."""
