@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
-from redis.asyncio import Redis
-
 from signalbox.bus import names
 from signalbox.bus.cancelled import LIMIT as CANCELLED_LIMIT
 from signalbox.bus.connection import connect
@@ -104,7 +102,14 @@ async def controller(
             leases,
             _external(context, folders, configuration),
         )
-        watches = AgentlessWatches(_watches(configuration, folders, context, outbox), redis, fleet)
+        watches = AgentlessWatches(
+            [
+                AgentlessWatch(spec, context, outbox, OpenTasks(folders.state / f"watch-{spec.label}.json"))
+                for spec in configuration.watches
+            ],
+            redis,
+            fleet,
+        )
         ports = Ports(
             host=host,
             fleet=fleet,
@@ -116,7 +121,7 @@ async def controller(
             cancel_agentless=watches.cancel,
         )
         dispatcher = Dispatcher(ports, Deduplication(carried_out), outbox, settings.key, *_horizon(fresh=fresh))
-        commands = _commands(redis, host)
+        commands = Consumer(redis, names.COMMANDS, names.host_group(host), host, batch=100)
         reader = Reader(commands, dispatcher)
         heartbeat = Heartbeat(host, redis, outbox, fleet)
 
@@ -205,16 +210,3 @@ def _external(context: HostContext, folders: Folders, configuration: Configurati
     )
     context.agents.receive_guests(external.admit)
     return external
-
-
-def _watches(
-    configuration: Configuration, folders: Folders, context: HostContext, outbox: Outbox
-) -> list[AgentlessWatch]:
-    return [
-        AgentlessWatch(spec, context, outbox, OpenTasks(folders.state / f"watch-{spec.label}.json"))
-        for spec in configuration.watches
-    ]
-
-
-def _commands(redis: Redis, host: str) -> Consumer:
-    return Consumer(redis, names.COMMANDS, names.host_group(host), host, batch=100)

@@ -1,16 +1,15 @@
 """Which process it is: a pid alone may be another process tomorrow."""
 
-import json
 import signal
-from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import msgspec
 
 from signalbox_agent.proc import Proc, boot_id, ended, identify
 from signalbox_controller.linux.signals import send
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """A process beyond doubt: its pid, its start time in clock ticks since boot, and that boot."""
 
     pid: int
@@ -27,15 +26,14 @@ class Identity:
     def load(cls, path: Path) -> "Identity | None":
         """The identity that `save` wrote; None when there is none that can be read."""
         try:
-            data = json.loads(path.read_text())
-            return cls(int(data["pid"]), int(data["ticks"]), str(data["boot"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            return msgspec.json.decode(path.read_bytes(), type=cls)
+        except (OSError, msgspec.DecodeError):
             return None
 
     def save(self, path: Path) -> None:
         """Write it down for a later run."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self)))
+        path.write_bytes(msgspec.json.encode(self))
 
     def alive(self) -> bool:
         """Whether this very process still runs."""

@@ -25,11 +25,7 @@ class External:
     variable: ClassVar[str]
 
     def __init__(self, url: str) -> None:
-        self._url = url
-
-    @property
-    def url(self) -> str:
-        return self._url
+        self.url = url
 
     async def start(self) -> None:
         """Make sure that it answers.
@@ -38,7 +34,7 @@ class External:
             LocalError: it does not; the text names the address, without the password.
         """
         if not await until(self.answers, time.monotonic() + _TIMEOUT):
-            parts = urlsplit(self._url)
+            parts = urlsplit(self.url)
             where = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
             raise LocalError(
                 f"{self.name} at {where} did not let us in within {_TIMEOUT:g} s; check {self.variable},"

@@ -33,8 +33,7 @@ class Journal:
 
     def keys(self) -> list[str]:
         """The keys that have not expired, the oldest first."""
-        now = self._clock()
-        return [key for key, until in self._keys.items() if until > now]
+        return list(self.expiries())
 
     def expiries(self) -> dict[str, int]:
         """The keys that have not expired, each with the epoch second at which it does."""

@@ -1,7 +1,7 @@
 """Tasks and their runs: events as rows."""
 
 from datetime import datetime, timedelta
-from typing import TypedDict
+from typing import Any
 
 from signalbox.messages.base import Outcome, Status
 from signalbox.messages.events import (
@@ -127,32 +127,20 @@ def _ended_at(event: TaskEvent) -> datetime:
     return event.at
 
 
-class _Common(TypedDict):
-    task_id: str
-    run: str
-    phase: int
-    confirmed: bool
-    precedence: int
-    retries: int
-    host: str | None
-    worker: str | None
-    started_at: datetime | None
-    pid: int | None
-
-
-def _common(event: TaskEvent, phase: Phase) -> _Common:
-    return _Common(
-        task_id=event.task_id,
-        run=event.run,
-        phase=phase,
-        confirmed=event.certainty == "seen",
-        precedence=precedence(phase, event.at, event.certainty),
-        retries=event.retries,
-        host=event.host or None,
-        worker=event.worker or None,
-        started_at=event.at if isinstance(event, TaskStarted) else getattr(event, "started_at", None),
-        pid=getattr(event, "pid", None) or None,
-    )
+def _common(event: TaskEvent, phase: Phase) -> dict[str, Any]:
+    """The fields that the rows of a task and of its run share."""
+    return {
+        "task_id": event.task_id,
+        "run": event.run,
+        "phase": phase,
+        "confirmed": event.certainty == "seen",
+        "precedence": precedence(phase, event.at, event.certainty),
+        "retries": event.retries,
+        "host": event.host or None,
+        "worker": event.worker or None,
+        "started_at": event.at if isinstance(event, TaskStarted) else getattr(event, "started_at", None),
+        "pid": getattr(event, "pid", None) or None,
+    }
 
 
 def _task(event: TaskEvent, phase: Phase, status: Status, *, details: int = 0) -> TaskRow:
