@@ -268,9 +268,9 @@ async def test_a_proof_is_kept_back_until_the_controller_has_looked_itself(serve
             return len(await server.events()) == 1
 
         await eventually(another, "the other event")
-        held = server.agent.release(request, keep_proof=True)
-        assert held is not None
-        server.outbox.put(held.event, published=server.agent.publishing(held.seq))
+        proof = server.agent.release(request, keep_proof=True)
+        assert proof is not None
+        server.outbox.put(proof.event, published=server.agent.publishing(proof.seq))
         # Only now: an agent that had forgotten it earlier could not tell it to our successor.
         assert (await agent.hears("ack"))["seq"] == 2
     assert isinstance((await server.events())[-1], TaskCancelled)
@@ -315,6 +315,6 @@ async def test_a_dead_workers_runs_are_known_and_its_questions_answered(server: 
         asked = server.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
         elsewhere = server.agent.ask(Cancel(command_id="d", task_id="v", grace=5.0))
     await server.agent.quiet(5.0)
-    assert [run.task_id for run in server.agent.bury()] == ["u"]
+    assert [run.task_id for run in server.agent.take_lost_runs()] == ["u"]
     assert (asked.result, elsewhere.result) == ("cancelled", "unknown")
     assert server.agents.workers() == []

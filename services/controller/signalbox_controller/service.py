@@ -54,7 +54,7 @@ from signalbox_controller.words import Order
 log = logging.getLogger(__name__)
 
 #: Seconds for the last events to reach Redis when the controller ends.
-FAREWELL = 2.0
+DRAIN_WITHIN = 2.0
 #: Seconds that running tasks have to finish when Celery is stopped because its controller ends.
 STOP_ON_EXIT = 10.0
 #: A host that was away refuses commands that expired within this time; it ignores older ones.
@@ -129,7 +129,7 @@ async def controller(
         await stack.enter_async_context(context.agents.listening(folders.socket))
         context.pending_events.open()
         fleet.open()
-        stack.callback(fleet.leave)
+        stack.callback(fleet.detach)
         await stack.enter_async_context(LocalSocket(host, dispatcher, heartbeat).listening(folders.operator))
         rotation = Rotation(fleet.logs() + watches.logs())
         of_the_host = (context.memory.follow, context.redelivery.run, context.agents.check, rotation.run)
@@ -140,9 +140,9 @@ async def controller(
         if settings.on_exit == "stop":
             order = Order(by=f"the controller of {host}", reason="it was stopped itself")
             await fleet.stop(fleet.select(()), order, "graceful", STOP_ON_EXIT)
-        await leases.leave()
-        await heartbeat.leave()
-        if not await outbox.drain(FAREWELL):
+        await leases.release_all()
+        await heartbeat.withdraw()
+        if not await outbox.drain(DRAIN_WITHIN):
             log.warning("Redis is away: the next controller publishes the last events")
 
 
@@ -204,9 +204,9 @@ def _horizon(*, fresh: bool) -> tuple[datetime, datetime]:
 
 
 def _external(context: HostContext, folders: Folders, configuration: Configuration) -> ExternalWorkers:
-    write_folder(folders.guest, folders.socket)
+    write_folder(folders.external, folders.socket)
     external = ExternalWorkers(
         context, Notes(folders.state / "guests.json"), [spec.name for spec in configuration.processes]
     )
-    context.agents.receive_guests(external.admit)
+    context.agents.admit_external_by(external.admit)
     return external

@@ -7,20 +7,20 @@ from signalbox_controller.linux.reaper import Reaper
 from signalbox_controller.linux.signals import kill_all
 
 #: Seconds for all of them to go.
-PATIENCE = 5.0
+KILL_WITHIN = 5.0
 
 
 async def end_descendants() -> list[int]:
-    """Kill everything below us, until nothing is left; the pids it met.
+    """Kill everything below us, until nothing is left; the pids it killed.
 
     Only for the very end: it also reaps, so whoever still waits for a child of its own would miss the exit code.
     """
-    met: dict[Proc, None] = {}
+    killed: dict[Proc, None] = {}
 
     def below() -> list[Proc]:
         found = descendants([os.getpid()])
-        met.update(dict.fromkeys(found))
+        killed.update(dict.fromkeys(found))
         return found
 
-    await kill_all(below, Reaper(), PATIENCE)
-    return sorted(proc.pid for proc in met)
+    await kill_all(below, Reaper(), KILL_WITHIN)
+    return sorted(proc.pid for proc in killed)

@@ -101,7 +101,7 @@ class AgentlessWatch:
             process.wait()
             ended.set()
 
-        self._reaper.leave_to(process.pid, collect)
+        self._reaper.collect_with(process.pid, collect)
         reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
         try:
             writer.write(protocol.encode(self._request()))

@@ -14,8 +14,8 @@ from signalbox_controller.agents.running import Run
 from signalbox_controller.linux.procfs import ticks_now
 
 
-class Held(msgspec.Struct, frozen=True):
-    """A proof of the agent, kept back until the controller has looked for itself."""
+class WithheldProof(msgspec.Struct, frozen=True):
+    """A proof of the agent, withheld until the controller has searched for itself."""
 
     event: TaskCancelled
     seq: int
@@ -29,34 +29,34 @@ class CancelRequest:
         #: What we knew of the task before we asked.
         self.run = run
         self.name = name
-        self.held: Held | None = None
+        self.withheld: WithheldProof | None = None
         self.report: CancelReport | None = None
         self._child = identify(run.pid) if run else None
         self._asked_at = ticks_now()
         self._seen: dict[Proc, None] = {}
-        self._spoken = asyncio.Event()
+        self._answered = asyncio.Event()
         self.done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
 
     def heard(self, report: CancelReport) -> None:
         """Take in a report of the agent."""
         self.report = report
-        self._spoken.set()
+        self._answered.set()
         if report.state == "signalled":
             if report.pid is not None and (self._child is None or self._child.pid != report.pid):
                 self._child = identify(report.pid)
         else:
-            self.settle("cancelled" if report.state == "dead" else report.state)
+            self.finish("cancelled" if report.state == "dead" else report.state)
 
-    def keep(self, held: Held) -> bool:
-        """Keep a proof back; answer whether it is the proof of this request."""
-        if self.held is not None or held.event.command_id != self.line.command_id:
+    def withhold(self, proof: WithheldProof) -> bool:
+        """Withhold a proof, if it is the proof of this request; return whether it is."""
+        if self.withheld is not None or proof.event.command_id != self.line.command_id:
             return False
-        self.held = held
+        self.withheld = proof
         return True
 
-    def settle(self, result: Verdict) -> None:
+    def finish(self, result: Verdict) -> None:
         """Set the result; a later one changes nothing."""
-        self._spoken.set()
+        self._answered.set()
         if not self.done.done():
             self.done.set_result(result)
 
@@ -78,13 +78,13 @@ class CancelRequest:
         seen = identify(pid) if pid is not None else None
         return seen if seen is not None and seen.started <= self._asked_at else None
 
-    async def spoken(self, seconds: float) -> bool:
+    async def answered(self, seconds: float) -> bool:
         """Wait for the first report of the agent; answer whether one came within `seconds`."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._spoken.wait(), seconds)
-        return self._spoken.is_set()
+            await asyncio.wait_for(self._answered.wait(), seconds)
+        return self._answered.is_set()
 
-    def saw(self, procs: Iterable[Proc]) -> None:
+    def add_strays(self, procs: Iterable[Proc]) -> None:
         """Note processes that the controller itself has seen below the task's."""
         self._seen.update(dict.fromkeys(procs))
 

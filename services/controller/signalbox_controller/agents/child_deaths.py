@@ -82,7 +82,7 @@ class ChildDeaths:
 
     def _left_by(self, task_id: str, *, ours: bool) -> Callable[[], list[Proc]]:
         descendants, tasks = Descendants(), frozenset({task_id})
-        return lambda: descendants.look(launched_by(tasks, self._reaper, ours=ours))
+        return lambda: descendants.find(launched_by(tasks, self._reaper, ours=ours))
 
     async def _end(self, event: AnyTaskEvent, left: Callable[[], list[Proc]], publish: Publish) -> None:
         pids = ", ".join(str(proc.pid) for proc in left())

@@ -16,7 +16,7 @@ from signalbox_controller.state.outbox import Outbox
 log = logging.getLogger(__name__)
 
 #: Answers the agent of a worker that we did not launch; none when it may not join.
-AdmitGuest = Callable[[Connection, Hello], Agent | None]
+AdmitExternal = Callable[[Connection, Hello], Agent | None]
 
 
 class Agents:
@@ -29,13 +29,13 @@ class Agents:
         self._deaths = deaths
         self._cancelled = cancelled
         self._agents: dict[str, Agent] = {}
-        self._admit_guest: AdmitGuest = lambda _connection, _hello: None
+        self._admit_external: AdmitExternal = lambda _connection, _hello: None
         outbox.on_full(self._hold)
         self._full = False
 
-    def receive_guests(self, admit: AdmitGuest) -> None:
+    def admit_external_by(self, admit: AdmitExternal) -> None:
         """Let `admit` decide about workers that somebody else launched."""
-        self._admit_guest = admit
+        self._admit_external = admit
 
     def expect(self, instance: str, name: str, supervisor: Supervisor, *, adopted: bool = False) -> Agent:
         """Let the agent of this launch in when it comes; see `Agent` for `adopted`."""
@@ -80,7 +80,7 @@ class Agents:
     def _admit(self, connection: Connection, hello: Hello) -> Listener | None:
         agent = self._agents.get(hello.instance)
         if agent is None and hello.guest:
-            agent = self._admit_guest(connection, hello)
+            agent = self._admit_external(connection, hello)
             if agent is None:
                 return None
         if agent is None:

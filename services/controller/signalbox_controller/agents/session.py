@@ -16,7 +16,7 @@ from signalbox.messages.events import AnyTaskEvent, EventsLost, TaskCancelled
 from signalbox_agent.cancel.pool import Abilities
 from signalbox_controller.agents import protocol
 from signalbox_controller.agents.acknowledgements import Acknowledgements
-from signalbox_controller.agents.cancel_request import CancelRequest, Held
+from signalbox_controller.agents.cancel_request import CancelRequest, WithheldProof
 from signalbox_controller.agents.child_deaths import ChildDeaths, died
 from signalbox_controller.agents.connection import Connection
 from signalbox_controller.agents.liveness import Liveness, Ticks
@@ -213,7 +213,7 @@ class Agent:
         return request
 
     @contextmanager
-    def heard_by(self, listener: Listener) -> Iterator[None]:
+    def watched_by(self, listener: Listener) -> Iterator[None]:
         """Let somebody listen to what happens to its tasks; they must not do much."""
         self._listeners.add(listener)
         try:
@@ -225,13 +225,13 @@ class Agent:
         """Whether the task runs or waits there, as far as we can know."""
         return not self.complete or self.runs.knows(task_id)
 
-    def release(self, request: CancelRequest, *, keep_proof: bool) -> Held | None:
+    def release(self, request: CancelRequest, *, keep_proof: bool) -> WithheldProof | None:
         """Close a question; a proof that was kept back is answered, or goes out as it is."""
         self._requests.pop((request.line.command_id, request.line.task_id), None)
-        held, request.held = request.held, None
-        if held is None or keep_proof:
-            return held
-        self._outbox.put(held.event, published=self.publishing(held.seq))
+        proof, request.withheld = request.withheld, None
+        if proof is None or keep_proof:
+            return proof
+        self._outbox.put(proof.event, published=self.publishing(proof.seq))
         return None
 
     def publishing(self, seq: int) -> Callable[[], None]:
@@ -256,14 +256,14 @@ class Agent:
             else:
                 self.heard(line)
 
-    def bury(self) -> list[Run]:
+    def take_lost_runs(self) -> list[Run]:
         """Its process is gone: settle every question, and answer the runs that went with it unasked."""
         lost = dict(self.runs.running)
         for request in self._requests.values():
             run = self.runs.running.get(request.line.task_id)  # two may ask about the same one
             lost.pop(request.line.task_id, None)
             request.run = request.run or run
-            request.settle("cancelled" if run else "unknown")
+            request.finish("cancelled" if run else "unknown")
         self.runs.running.clear()
         self.answers = False
         self.close()
@@ -330,7 +330,7 @@ class Agent:
         for request in self._requests.values():
             if request.line.task_id == event.task_id:
                 request.name = event.name
-                if isinstance(event, TaskCancelled) and request.keep(Held(event, line.seq)):
+                if isinstance(event, TaskCancelled) and request.withhold(WithheldProof(event, line.seq)):
                     return
         if died(event):
             self._deaths.clean_up(event, partial(self._outbox.put, published=published), ours=not self.adopted)

@@ -36,6 +36,6 @@ class Leases:
         """Compete, for ever."""
         await asyncio.gather(*(beat.keep() for beat in self._beats))
 
-    async def leave(self) -> None:
+    async def release_all(self) -> None:
         """Give away what nobody here needs any more."""
         await asyncio.gather(*(beat.give_up() for beat in self._beats))

@@ -106,7 +106,7 @@ class CancelledIds:
             try:
                 await self.in_redis()
                 if loop.time() >= due:
-                    self._refuse_later(await self._look())
+                    self._refuse_later(await self._read_added())
                     due = loop.time() + EVERY
             except (BusUnavailable, RedisError) as error:
                 self._note(well=False, why=error)
@@ -121,7 +121,7 @@ class CancelledIds:
                     await self._wake.wait()
             self._wake.clear()
 
-    async def _look(self) -> list[str]:
+    async def _read_added(self) -> list[str]:
         added = await self._follower.added()
         return await self._read_all() if added is None else self._journal.remember(added)
 

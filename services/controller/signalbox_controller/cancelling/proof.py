@@ -65,7 +65,7 @@ async def prove(request: CancelRequest, reaper: Reaper, kill_at: float, deadline
     also_ended: dict[Proc, None] = {}
 
     def left() -> list[Proc]:
-        found = descendants.look([*request.strays(), *launched_by(tasks, reaper, ours=ours)])
+        found = descendants.find([*request.strays(), *launched_by(tasks, reaper, ours=ours)])
         also_ended.update(dict.fromkeys(found))
         return found
 

@@ -21,8 +21,8 @@ from signalbox_controller.linux.tree import Descendants
 
 #: Seconds without an answer after which a worker counts as stuck, and after which /proc is asked whether it is stopped.
 STUCK, STOPPED = 1.0, 0.1
-#: Seconds between two looks.
-LOOK = 0.01
+#: Seconds between two polls.
+POLL = 0.01
 #: Seconds within which a process stops after SIGSTOP; longer only in uninterruptible sleep.
 STOP_WITHIN = 0.25
 #: Final outcomes by Celery's states; RETRY is none, as the task comes back.
@@ -38,8 +38,8 @@ class Worker(msgspec.Struct, frozen=True):
     @property
     def stopped(self) -> bool:
         """Whether a signal, or a debugger, has stopped it."""
-        seen = stat(self.main.pid)
-        return seen is not None and seen.proc == self.main and seen.state in "Tt"
+        found = stat(self.main.pid)
+        return found is not None and found.proc == self.main and found.state in "Tt"
 
     @property
     def term(self) -> signal.Signals:
@@ -67,7 +67,7 @@ class Ended(msgspec.Struct, frozen=True):
 async def unanswered(request: CancelRequest, worker: Worker) -> bool:
     """Wait for an answer; return whether the worker counts as stopped or stuck."""
     for seconds in (STOPPED, STUCK - STOPPED):
-        if await request.spoken(seconds):
+        if await request.answered(seconds):
             return False
         if worker.stopped:
             return True
@@ -101,15 +101,15 @@ class CancelWithoutAgent:
             if report is not None and self._is_over(report):
                 return self._finished(ENDS.get(report.word, ""))
             await self._go_on(report)
-            self._request.saw(self._descendants.look())
-            await asyncio.sleep(LOOK)
+            self._request.add_strays(self._descendants.find())
+            await asyncio.sleep(POLL)
         return None
 
     def _ours(self) -> bool:
         """Whether the pid still is this child of this worker."""
-        seen = stat(self._child.pid)
+        found = stat(self._child.pid)
         main = self._worker.main
-        return seen is not None and seen.proc == self._child and seen.parent == main.pid and not ended(main)
+        return found is not None and found.proc == self._child and found.parent == main.pid and not ended(main)
 
     def _report(self) -> Said | None:
         report = self._worker.slots.read(self._child.pid)
@@ -143,7 +143,7 @@ class CancelWithoutAgent:
         report = self._report()
         if report is None or self._is_over(report) or not self._ours():
             return
-        self._request.saw(self._descendants.look(descendants([self._child.pid])))
+        self._request.add_strays(self._descendants.find(descendants([self._child.pid])))
         name = "KILL" if number is signal.SIGKILL else "TERM"
         mark = Mark(self._request.line.command_id, self._run.task_id, self._run.run, name)
         if self._worker.slots.mark(self._child.pid, mark):
@@ -153,8 +153,8 @@ class CancelWithoutAgent:
     async def _stopped(self) -> bool:
         send(self._child, signal.SIGSTOP)
         until = self._clock() + STOP_WITHIN
-        while (seen := stat(self._child.pid)) is not None and seen.proc == self._child:
-            if seen.state in "Tt":
+        while (found := stat(self._child.pid)) is not None and found.proc == self._child:
+            if found.state in "Tt":
                 return True
             if self._clock() >= until:
                 return False

@@ -18,9 +18,9 @@ from signalbox_controller.cancelling.wording import WorkerAnswer, detail_of
 from signalbox_controller.commands.ports import Ports, Result
 
 #: Seconds beyond the grace after which an agent that has not answered is silent.
-PATIENCE = 3.0
+ANSWER_WITHIN = 3.0
 #: Seconds that the other agents have to answer after one has given a decisive answer.
-SETTLE = 0.5
+OTHERS_WITHIN = 0.5
 
 
 class Answer(msgspec.Struct):
@@ -43,7 +43,7 @@ async def cancel_task(command: CancelTask, ports: Ports) -> Result:
 async def end_task(command: CancelTask, agents: Sequence[Agent], ports: Ports) -> Result:
     """Ask these agents to end the task, and prove their answers."""
     answers = [Answer(agent, agent.ask(_line(command, ports, agent))) for agent in agents]
-    await _settle([asyncio.ensure_future(_cancel_in(answer, ports)) for answer in answers])
+    await _wait_for_all([asyncio.ensure_future(_cancel_in(answer, ports)) for answer in answers])
     result = _conclude(command, ports, answers)
     return (await ports.cancel_agentless(command) or result) if result.verdict == "unknown" else result
 
@@ -57,7 +57,7 @@ async def _cancel_in(answer: Answer, ports: Ports) -> Verdict:
     """Wait for the agent's report, search for what is left of the task, and note the verdict."""
     request, cancels_one = answer.request, answer.agent.abilities.cancels_one
     kill_at = asyncio.get_running_loop().time() + (request.line.grace if cancels_one else 0.0)
-    deadline = kill_at + PATIENCE
+    deadline = kill_at + ANSWER_WITHIN
     reported = await _reported(answer, ports, kill_at, deadline)
     if reported == "cancelled":
         answer.proof = await prove(request, ports.reaper, kill_at, deadline, ours=not answer.agent.adopted)
@@ -85,15 +85,15 @@ async def _cancel_without_agent(answer: Answer, ports: Ports, kill_at: float, de
     return await CancelWithoutAgent(answer.request, run, child, worker, kill_at).end(deadline)
 
 
-async def _settle(cancels: list[asyncio.Future[Verdict]]) -> None:
-    """Wait for all of them, but for at most `SETTLE` after one has given a decisive answer."""
+async def _wait_for_all(cancels: list[asyncio.Future[Verdict]]) -> None:
+    """Wait for all of them, but for at most `OTHERS_WITHIN` after one has given a decisive answer."""
     waiting = set(cancels)
     while waiting:
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if any(MEANING[cancel.result()].is_final for cancel in done):
             break
     if waiting:
-        _, waiting = await asyncio.wait(waiting, timeout=SETTLE)
+        _, waiting = await asyncio.wait(waiting, timeout=OTHERS_WITHIN)
     for cancel in waiting:
         cancel.cancel()
 
@@ -102,10 +102,10 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
     events: list[TaskCancelled] = []
     published = []
     for answer in answers:
-        held = answer.agent.release(answer.request, keep_proof=answer.result == "cancelled")
-        if held is not None:
-            published.append(answer.agent.publishing(held.seq))
-        if answer.result == "cancelled" and (event := _event(command, ports, answer, held.event if held else None)):
+        proof = answer.agent.release(answer.request, keep_proof=answer.result == "cancelled")
+        if proof is not None:
+            published.append(answer.agent.publishing(proof.seq))
+        if answer.result == "cancelled" and (event := _event(command, ports, answer, proof.event if proof else None)):
             events.append(event)
     return Result(
         verdict=verdict_of_host([answer.result for answer in answers]),
@@ -116,12 +116,12 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
     )
 
 
-def _event(command: CancelTask, ports: Ports, answer: Answer, held: TaskCancelled | None) -> TaskCancelled | None:
+def _event(command: CancelTask, ports: Ports, answer: Answer, reported: TaskCancelled | None) -> TaskCancelled | None:
     """The proof as an event: the agent's, with what we ended besides; our own, when the agent died with its worker."""
     ended = {proc.pid for proc in answer.proof.ended} if answer.proof else set()
-    if held is not None:
-        killed = tuple(sorted({*held.killed, *ended}))
-        return msgspec.structs.replace(held, killed=killed, at=utc_now() if ended else held.at)
+    if reported is not None:
+        killed = tuple(sorted({*reported.killed, *ended}))
+        return msgspec.structs.replace(reported, killed=killed, at=utc_now() if ended else reported.at)
     report, run = answer.request.report, answer.request.run
     if run is None or (report is not None and report.state == "dead"):
         return None

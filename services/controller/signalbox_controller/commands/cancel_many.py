@@ -29,14 +29,14 @@ async def cancel_tasks(command: CancelTasks, ports: Ports) -> Result:
     """End the tasks that are here, refuse all of them from now on, and answer task by task."""
     task_ids = list(dict.fromkeys(command.task_ids))
     workers = ports.agents.workers()
-    held = [(task_id, holders) for task_id in task_ids if (holders := [w for w in workers if w.may_hold(task_id)])]
-    running = {task_id for task_id, holders in held if any(task_id in worker.runs.running for worker in holders)}
+    holdings = [(task_id, holders) for task_id in task_ids if (holders := [w for w in workers if w.may_hold(task_id)])]
+    running = {task_id for task_id, holders in holdings if any(task_id in worker.runs.running for worker in holders)}
     ports.cancelled.add(task_ids, command.issued_at)
-    work = _Work(command, ports, total=len(held))
+    work = _Work(command, ports, total=len(holdings))
     async with asyncio.TaskGroup() as group:
-        group.create_task(work.ask([holding for holding in held if holding[0] in running]))
-        group.create_task(work.drop([holding for holding in held if holding[0] not in running]))
-        group.create_task(work.cancel_agentless(task_ids, {task_id for task_id, _ in held}))
+        group.create_task(work.ask([holding for holding in holdings if holding[0] in running]))
+        group.create_task(work.drop([holding for holding in holdings if holding[0] not in running]))
+        group.create_task(work.cancel_agentless(task_ids, {task_id for task_id, _ in holdings}))
         await asyncio.sleep(0)  # until somebody listens
         ports.agents.refuse([task_id for task_id in task_ids if task_id not in running])
     return _result(command, work.verdicts)
@@ -63,11 +63,11 @@ class _Work:
         self._waiting = {task_id: holders[0] for task_id, holders in holdings if len(holders) == 1}
         with ExitStack() as stack:
             for agent in set(self._waiting.values()):
-                stack.enter_context(agent.heard_by(self._on_event))
+                stack.enter_context(agent.watched_by(self._on_event))
             while self._waiting and await self._dropped_some():
                 self._dropped.clear()
-        settled = {verdict.task_id for verdict in self.verdicts}
-        await self.ask([holding for holding in holdings if holding[0] not in settled])
+        answered = {verdict.task_id for verdict in self.verdicts}
+        await self.ask([holding for holding in holdings if holding[0] not in answered])
 
     async def _dropped_some(self) -> bool:
         try:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from signalbox.messages.commands import RestartProcesses
 from signalbox_controller.commands.ports import Ports, Result
 from signalbox_controller.errors import RestartNotAllowed
-from signalbox_controller.external.worker import ELSEWHERE
+from signalbox_controller.external.worker import LAUNCHED_BY_OTHERS
 from signalbox_controller.fleet.rolling import RollingRestart, StopOptions
 from signalbox_controller.processes.supervisor import Supervised
 from signalbox_controller.words import Order
@@ -18,7 +18,7 @@ async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
     external = ports.fleet.external.select(command.processes) if command.processes else []
     if external:
         names = ", ".join(worker.note.name for worker in external)
-        detail = f"{names}: {ELSEWHERE}. Nothing was restarted."
+        detail = f"{names}: {LAUNCHED_BY_OTHERS}. Nothing was restarted."
         return Result(verdict="incomplete", detail=detail, processes=tuple(worker.report() for worker in external))
     if not chosen:
         return Result(verdict="unknown", detail=_nothing(command))

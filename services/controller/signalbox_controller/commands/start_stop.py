@@ -39,9 +39,9 @@ async def start_processes(command: StartProcesses, ports: Ports) -> Result:
 
 
 def _result(
-    verdict: Literal["stopped", "started"], wanted: ProcessState, reports: Sequence[ProcessReport], killed: int = 0
+    verdict: Literal["stopped", "started"], expected: ProcessState, reports: Sequence[ProcessReport], killed: int = 0
 ) -> Result:
-    others = [report for report in reports if report.state != wanted and not report.standby]
+    others = [report for report in reports if report.state != expected and not report.standby]
     return Result(
         verdict="incomplete" if others else verdict,
         detail=" ".join(f"{report.name} is {report.state}: {report.message}." for report in others),

@@ -23,7 +23,7 @@ class Folders(msgspec.Struct, frozen=True):
     #: The sockets; only the controller's own user may enter.
     run: Path
     #: On the PYTHONPATH of external workers.
-    guest: Path
+    external: Path
     #: On the PYTHONPATH of the processes that we launch: the agent, and nothing else of ours.
     agent: Path
 

@@ -26,7 +26,7 @@ from signalbox_controller.processes.status import Identity, ProcessStatus
 log = logging.getLogger(__name__)
 
 #: The message of its status while there is no other.
-ELSEWHERE = "launched by others: stop and start it where it was started"
+LAUNCHED_BY_OTHERS = "launched by others: stop and start it where it was started"
 
 
 class ExternalWorker:
@@ -50,7 +50,7 @@ class ExternalWorker:
         self._jobs = Jobs(note.name)
         #: Set when it has ended, and its last events are published.
         self.ended = asyncio.Event()
-        self._notice = ELSEWHERE
+        self._notice = LAUNCHED_BY_OTHERS
 
     def watch(self) -> None:
         """Watch it until it ends; then account for its tasks."""
@@ -58,17 +58,17 @@ class ExternalWorker:
 
     def supersede(self) -> None:
         """Account for its tasks: its process has begun anew, as HUP makes a worker execute itself again."""
-        self._process.leave()
+        self._process.detach()
         self._jobs.begin(self._clean_up("it was started anew"))
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         """Stop watching it; the next controller finds it."""
-        self._process.leave()
+        self._process.detach()
 
     # Callbacks of its agent.
 
     def greeted(self, *, ready: bool, notice: str) -> None:
-        self._notice = notice or ELSEWHERE
+        self._notice = notice or LAUNCHED_BY_OTHERS
         self._feed(Input.READY if ready else Input.GREETED)
 
     def runs_without_agent(self, notice: str) -> None:

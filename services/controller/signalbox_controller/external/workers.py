@@ -45,10 +45,10 @@ class ExternalWorkers:
                 gone = msgspec.structs.replace(note, proc=Proc(note.proc.pid, -1))
                 self._add(instance, gone)
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         """Stop watching them."""
         for worker in self._external.values():
-            worker.leave()
+            worker.detach()
 
     def admit(self, connection: Connection, hello: Hello) -> Agent | None:
         """Admit a worker that we did not launch; return its agent, or None when it is refused."""

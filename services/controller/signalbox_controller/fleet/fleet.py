@@ -82,11 +82,11 @@ class Fleet:
         """The log of each process."""
         return [process.log for process in self._processes.values()]
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         """Stop supervising; all processes run on."""
-        self.external.leave()
+        self.external.detach()
         for process in self._processes.values():
-            process.leave()
+            process.detach()
 
     def workers_beside(self, spec: ProcessSpec) -> list[Supervised]:
         """The other workers of the same application."""

@@ -25,10 +25,10 @@ log = logging.getLogger(__name__)
 
 #: Seconds after which the lock of a holder that does not renew it is free.
 LEASE = 10.0
-#: Seconds between two renewals, and between two looks of a host that waits.
-RENEW, LOOK = 3.0, 0.25
+#: Seconds between two renewals, and between two polls of a host that waits.
+RENEW, POLL = 3.0, 0.25
 #: Seconds that a host waits for the lock, and for Redis to come back.
-PATIENCE, AWAY = 1800.0, 60.0
+LOCK_WITHIN, REDIS_WITHIN = 1800.0, 60.0
 #: Seconds for which Redis keeps that a restart was called off.
 REMEMBER = 3600.0
 #: Why a restart of several hosts does not go on without Redis.
@@ -83,22 +83,22 @@ class HeldLock:
         loop = asyncio.get_running_loop()
         began = answered = loop.time()
         holder = "another host"
-        while loop.time() < began + PATIENCE:
+        while loop.time() < began + LOCK_WITHIN:
             try:
                 holder, error = await self._ask()
                 answered = loop.time()
             except (BusUnavailable, RedisError) as away:
                 if self._alone:
                     return
-                if loop.time() > answered + AWAY:
+                if loop.time() > answered + REDIS_WITHIN:
                     raise RestartNotAllowed(NO_REDIS) from away
             else:
                 if error:
                     raise RestartNotAllowed(error)
                 if holder == self._name:
                     return
-            await asyncio.sleep(LOOK)
-        minutes = f"{PATIENCE / 60:.0f} minutes"
+            await asyncio.sleep(POLL)
+        minutes = f"{LOCK_WITHIN / 60:.0f} minutes"
         raise RestartNotAllowed(f"its turn did not come within {minutes}; the last to have it was {holder}")
 
     async def call_off(self, reason: str) -> None:

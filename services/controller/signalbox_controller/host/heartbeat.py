@@ -49,7 +49,7 @@ class Heartbeat:
             interval=HEARTBEAT,
         )
 
-    async def leave(self) -> None:
+    async def withdraw(self) -> None:
         """Publish that the controller ends on purpose; without Redis nobody knows."""
         self._leaving = True
         self._outbox.put(HostLeft(at=utc_now(), host=self._host))

@@ -21,9 +21,9 @@ from signalbox_controller.errors import NameTaken
 #: Seconds after which the name of a holder that does not renew it is free.
 LEASE = 6.0
 #: Seconds between two renewals, and between two tries of a controller that waits.
-RENEW, LOOK = 2.0, 0.5
+RENEW, POLL = 2.0, 0.5
 #: Seconds that a controller waits for a name to become free, and for an answer of Redis.
-PATIENCE, ANSWER = 7.0, 2.0
+FREE_WITHIN, ANSWER_WITHIN = 7.0, 2.0
 
 
 class HostName:
@@ -43,17 +43,17 @@ class HostName:
             NameTaken: another controller has it.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + PATIENCE
+        deadline = loop.time() + FREE_WITHIN
         while True:
             try:
-                async with asyncio.timeout(ANSWER):
+                async with asyncio.timeout(ANSWER_WITHIN):
                     return await self.renew()
             except NameTaken:
                 if loop.time() > deadline:
                     raise
             except (BusUnavailable, RedisError, TimeoutError):
                 return None
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(POLL)
 
     async def run(self) -> None:
         """Renew the name until cancelled.

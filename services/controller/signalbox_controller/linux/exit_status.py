@@ -10,7 +10,7 @@ from signalbox_agent.proc import Proc, stat
 
 def code_of(proc: Proc) -> int | None:
     """The exit code of a dead process, negative for a signal; None where it is no zombie, or not any more."""
-    seen = stat(proc.pid)
-    if seen is None or seen.proc != proc or not seen.ended:
+    found = stat(proc.pid)
+    if found is None or found.proc != proc or not found.ended:
         return None
-    return os.waitstatus_to_exitcode(seen.exit_status)
+    return os.waitstatus_to_exitcode(found.exit_status)

@@ -17,7 +17,7 @@ async def wait_for(helper: subprocess.Popen[bytes], reaper: Reaper, seconds: flo
         helper.wait()
         ended.set()
 
-    reaper.leave_to(helper.pid, collect)
+    reaper.collect_with(helper.pid, collect)
     try:
         async with asyncio.timeout(seconds):
             await ended.wait()

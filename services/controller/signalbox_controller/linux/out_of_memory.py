@@ -90,7 +90,7 @@ class Counter:
         """Whether it tells anything."""
         return self._count is not None
 
-    def look(self) -> None:
+    def update(self) -> None:
         """Compare with the last look; to be called often, lest an old rise pass for a recent one."""
         count = self._read()
         if count is not None and self._count is not None and count > self._count:
@@ -99,7 +99,7 @@ class Counter:
 
     def rose(self) -> bool:
         """Whether it rose a moment ago."""
-        self.look()
+        self.update()
         return time.monotonic() - self.rose_at < RECENT
 
     def _read(self) -> int | None:
@@ -136,7 +136,7 @@ class OutOfMemory:
         """Keep the counter up to date, for ever, where it is needed."""
         while self._log is None:
             await asyncio.sleep(RECENT)
-            self._counter.look()
+            self._counter.update()
 
     def close(self) -> None:
         """Give the log back."""

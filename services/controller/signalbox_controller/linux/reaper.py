@@ -28,27 +28,27 @@ class Reaper:
     """Reaps whatever dies below us, except for supervised processes: their supervisor wants the exit code."""
 
     def __init__(self) -> None:
-        self._mains: dict[int, Callable[[], None]] = {}
+        self._collectors: dict[int, Callable[[], None]] = {}
 
-    def leave_to(self, pid: int, collect: Callable[[], None]) -> None:
-        """Let `collect` reap this child when it has died."""
-        self._mains[pid] = collect
+    def collect_with(self, pid: int, collect: Callable[[], None]) -> None:
+        """Have `collect` reap this child when it has died."""
+        self._collectors[pid] = collect
 
     def forget(self, pid: int) -> None:
         """The supervised process was collected."""
-        self._mains.pop(pid, None)
+        self._collectors.pop(pid, None)
 
     def reap(self) -> None:
         """Reap all that is dead; called for every SIGCHLD, and before looking whether somebody is gone."""
         while (dead := _peek()) is not None:
-            if (collect := self._mains.pop(dead, None)) is not None:
+            if (collect := self._collectors.pop(dead, None)) is not None:
                 collect()
             else:
                 _reap(dead)
 
     def orphans(self) -> list[Proc]:
         """The adopted children: all that is below us and was not launched by us."""
-        found = (identify(pid) for pid in children(os.getpid()) if pid not in self._mains)
+        found = (identify(pid) for pid in children(os.getpid()) if pid not in self._collectors)
         return [proc for proc in found if proc is not None]
 
 

@@ -17,9 +17,9 @@ from signalbox_controller.linux.reaper import Reaper
 KILL_DEADLINE = 3.0
 #: Seconds that a zombie is waited for which is not ours to reap: it does no harm, but its pid still shows.
 UNREAPED = 0.1
-#: Seconds between looks for what was forked meanwhile, or reaped by its own parent.
-LOOK = 0.002
-LOOK_MOST = 0.05
+#: Seconds between polls for what was forked meanwhile, or reaped by its own parent.
+POLL = 0.002
+POLL_MOST = 0.05
 
 
 def send(proc: Proc, number: signal.Signals) -> bool:
@@ -49,7 +49,7 @@ async def gone(procs: Iterable[Proc], deadline: float, reaper: Reaper) -> list[P
         deadline: on the loop's clock.
         reaper: reaps those of them that are our children.
     """
-    left, pause = list(procs), LOOK
+    left, pause = list(procs), POLL
     loop = asyncio.get_running_loop()
     while True:
         reaper.reap()
@@ -59,7 +59,7 @@ async def gone(procs: Iterable[Proc], deadline: float, reaper: Reaper) -> list[P
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(pause, deadline - loop.time())):
                 await (asyncio.sleep(pause) if ended(left[0]) else death(left[0].pid))
-        pause = min(pause * 2, LOOK_MOST)
+        pause = min(pause * 2, POLL_MOST)
 
 
 async def death(pid: int) -> None:
@@ -86,7 +86,7 @@ async def terminate_all(find: Callable[[], Iterable[Proc]], reaper: Reaper, unti
             if proc not in asked:
                 asked.add(proc)
                 send(proc, signal.SIGTERM)
-        await gone(found, min(until, loop.time() + LOOK_MOST), reaper)
+        await gone(found, min(until, loop.time() + POLL_MOST), reaper)
 
 
 async def kill_all(find: Callable[[], Iterable[Proc]], reaper: Reaper, seconds: float = KILL_DEADLINE) -> list[Proc]:
@@ -104,5 +104,5 @@ async def kill_all(find: Callable[[], Iterable[Proc]], reaper: Reaper, seconds: 
             send(proc, signal.SIGKILL)
         if loop.time() >= deadline:
             return found
-        await gone(found, min(deadline, loop.time() + LOOK_MOST), reaper)
+        await gone(found, min(deadline, loop.time() + POLL_MOST), reaper)
     return await gone(seen, loop.time() + UNREAPED, reaper)

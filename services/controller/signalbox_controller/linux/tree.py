@@ -8,12 +8,12 @@ from signalbox_controller.linux.reaper import Reaper
 
 
 class Descendants:
-    """Some processes and all that descends from them; remembers all that it has seen."""
+    """Some processes and all that descends from them; remembers all that it has found."""
 
     def __init__(self) -> None:
         self._members: dict[Proc, None] = {}
 
-    def look(self, roots: Iterable[Proc] = ()) -> list[Proc]:
+    def find(self, roots: Iterable[Proc] = ()) -> list[Proc]:
         """All of them that have not ended, roots first."""
         for root in (*roots, *self._members):
             if not ended(root):
@@ -38,15 +38,15 @@ class Tree:
         self._reaper = reaper
         self._descendants = Descendants()
 
-    def look(self) -> list[Proc]:
+    def find(self) -> list[Proc]:
         """Everything of the tree that has not ended, the main process first."""
         roots = self._of_the_session()
-        return self._descendants.look(roots if self._gone else [self.main, *roots])
+        return self._descendants.find(roots if self._gone else [self.main, *roots])
 
     def rest(self, tasks: Iterable[str] = ()) -> list[Proc]:
         """What of the tree is left once the main process is gone, with what these tasks had launched."""
         launched = launched_by(frozenset(tasks), self._reaper, ours=self.ours)
-        found = self._descendants.look([*self._of_the_session(), *launched])
+        found = self._descendants.find([*self._of_the_session(), *launched])
         return [proc for proc in found if proc != self.main]
 
     def _of_the_session(self) -> list[Proc]:

@@ -71,7 +71,7 @@ async def end_leftovers(instance: Instance, reaper: Reaper, spooled: Iterable[Ag
     await instance.agent.quiet(LAST_LINES)
     if not instance.agent.complete:
         instance.agent.recall(spooled)
-    lost = instance.agent.bury()
+    lost = instance.agent.take_lost_runs()
     tasks = [*(run.task_id for run in lost), *instance.agent.stop_handshake.ended]
     survivors = survivors or await kill_all(lambda: instance.tree.rest(tasks), reaper)
     return Leftovers(lost, survivors)

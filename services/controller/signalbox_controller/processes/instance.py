@@ -61,7 +61,7 @@ class Instance:
                 exited(code)
 
         if self._popen is not None:
-            self._reaper.leave_to(self.main.pid, collect)
+            self._reaper.collect_with(self.main.pid, collect)
         loop = asyncio.get_running_loop()
         try:
             self._pidfd = os.pidfd_open(self.main.pid)
@@ -79,7 +79,7 @@ class Instance:
             self._pidfd = None
         self._reaper.forget(self.main.pid)
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         """Stop watching: the process runs on, for the next controller to adopt."""
         self._unwatch()
         if self._popen is not None and self._popen.returncode is None:

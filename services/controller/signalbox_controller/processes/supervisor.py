@@ -137,11 +137,11 @@ class Supervised:
         done = "stopped" if self.status.desired == "stopped" else "restarted"
         self._end(stop.order, "graceful" if stop.left else "immediate", stop.left, f"{done} by {stop.order.words}")
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         """Let it run on without us, for the next controller to adopt."""
         self._clocks.stop()
         if self.life is not None:
-            self.life.leave()
+            self.life.detach()
 
     # What its agent says.
 
@@ -293,7 +293,7 @@ class Supervised:
         await life.agent.stop_handshake.let_go()
         self._context.stop_orders.about_to_kill(self.spec.name, life.agent.runs.running.values())
         self._context.pending_events.keep(life.instance, life.agent.waiting)
-        if survivors := await kill_all(life.tree.look, self._context.reaper):
+        if survivors := await kill_all(life.tree.find, self._context.reaper):
             self._outlived(survivors)
 
     def _outlived(self, survivors: list[Proc]) -> None:

@@ -47,10 +47,10 @@ def infer_verdicts(answers: Sequence[AnswerRow], online: Collection[str], *, fin
     if any(answer.verdict == "refused" for answer in answers):
         return InferredVerdicts(not_waiting="refused", waiting="refused", on_silent_host="refused")
     complete = set(online) <= {answer.host for answer in answers}
-    late: Verdict | None = ("unknown" if answers else "unproven") if final else None
+    overdue: Verdict | None = ("unknown" if answers else "unproven") if final else None
     return InferredVerdicts(
-        not_waiting="unknown" if answers and complete else late,
-        waiting="dropped" if complete else late,
+        not_waiting="unknown" if answers and complete else overdue,
+        waiting="dropped" if complete else overdue,
         on_silent_host="unproven" if final else None,
     )
 

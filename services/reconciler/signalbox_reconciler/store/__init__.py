@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from signalbox.postgres.pool import Connection, Row
 from signalbox_reconciler.fold.batch import Batch
 from signalbox_reconciler.fold.commands import CommandRow
-from signalbox_reconciler.store.cancels import end_cancelled, settle_cancels
+from signalbox_reconciler.store.cancels import apply_cancels, end_cancelled
 from signalbox_reconciler.store.commands import (
     conclude_commands,
     insert_commands,
@@ -48,7 +48,7 @@ async def write_batch(connection: Connection, batch: Batch, *, redelivered: bool
         about |= await conclude_commands(connection, command_ids, changed)
         task_ids |= (await tasks_of(connection, command_ids) if redelivered else about) - ended
     if task_ids:
-        await settle_cancels(connection, task_ids, changed)
+        await apply_cancels(connection, task_ids, changed)
     if redelivered:
         await _touch(connection, batch, task_ids, changed)
     return changed
@@ -64,7 +64,7 @@ async def write_commands(
     await insert_commands(connection, rows, changed)
     task_ids = await conclude_commands(connection, command_ids, changed) | _about(rows)
     if task_ids:
-        await settle_cancels(connection, task_ids, changed)
+        await apply_cancels(connection, task_ids, changed)
     if redelivered:
         await changed.add_current(connection, "command", command_ids)
         await changed.add_current(connection, "task", task_ids)
@@ -82,7 +82,7 @@ async def _write_tasks(connection: Connection, batch: Batch, changed: ChangedVie
     if batch.tasks:
         tasks = await upsert_tasks(connection, batch.tasks.values())
         changed.add("task", tasks)
-        concerned.update(row["task_id"] for row in tasks if row["wanted"] and _may_be_cancelled(row))
+        concerned.update(row["task_id"] for row in tasks if row["has_cancel"] and _may_be_cancelled(row))
         ended.update(row["task_id"] for row in tasks if row["outcome"])
     if batch.logs:
         logs = await upsert_logs(connection, batch.logs.values())

@@ -55,7 +55,7 @@ RETURNING {views.columns("log", "l.")}
 
 
 #: A task and its cancel that were recorded at the same moment by different reconcilers.
-_UNSETTLED = """
+_UNAPPLIED = """
 SELECT DISTINCT c.task_id FROM cancels AS c JOIN tasks AS t USING (task_id)
 WHERE COALESCE(c.issued_at, c.finished_at) > now() - interval '10 minutes' AND c.issued_at IS NOT NULL
     AND c.state NOT IN ('refused', 'unsupported')
@@ -76,7 +76,7 @@ async def end_cancelled(connection: Connection, verdicts: Collection[VerdictRow]
         changed.add("log", await connection.fetch(_END_LOGS, [row["task_id"] for row in tasks]))
 
 
-async def settle_cancels(connection: Connection, task_ids: Collection[str], changed: views.ChangedViews) -> None:
+async def apply_cancels(connection: Connection, task_ids: Collection[str], changed: views.ChangedViews) -> None:
     """Show on tasks which cancel was requested, and end those that wait and will not run.
 
     It depends on the present state only, so it may be called at any time, any number of times.
@@ -85,6 +85,6 @@ async def settle_cancels(connection: Connection, task_ids: Collection[str], chan
     changed.add("task", await connection.fetch(_END_WAITING, list(task_ids)))
 
 
-async def unsettled(connection: Connection, _: views.ChangedViews) -> list[str]:
+async def unapplied_cancels(connection: Connection, _: views.ChangedViews) -> list[str]:
     """The ids of tasks to which a cancel is not applied yet, as both were recorded at the same moment."""
-    return [row["task_id"] for row in await connection.fetch(_UNSETTLED)]
+    return [row["task_id"] for row in await connection.fetch(_UNAPPLIED)]

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Collection
 
 from signalbox.bus.presence import SILENCE
 from signalbox.postgres.pool import Connection
-from signalbox_reconciler.store.cancels import settle_cancels, unsettled
+from signalbox_reconciler.store.cancels import apply_cancels, unapplied_cancels
 from signalbox_reconciler.store.commands import conclude_answered, expire_commands
 from signalbox_reconciler.store.hosts import delete_ended_external, mark_silent_hosts
 from signalbox_reconciler.store.lost import mark_lost_on_silent_hosts
@@ -27,12 +27,12 @@ async def check_hosts(connection: Connection, changed: ChangedViews) -> None:
     await delete_ended_external(connection, EXTERNAL_SHOWN)
 
 
-def settling(find: Callable[[Connection, ChangedViews], Awaitable[Collection[str]]]) -> Check:
-    """The check that settles the cancels of the tasks that `find` returns."""
+def applying_cancels(find: Callable[[Connection, ChangedViews], Awaitable[Collection[str]]]) -> Check:
+    """The check that applies the cancels of the tasks that `find` returns."""
 
     async def check(connection: Connection, changed: ChangedViews) -> None:
         if task_ids := await find(connection, changed):
-            await settle_cancels(connection, task_ids, changed)
+            await apply_cancels(connection, task_ids, changed)
 
     return check
 
@@ -50,5 +50,5 @@ def checks(lost_after: float, remember_cancelled: float) -> tuple[Check, ...]:
     async def check_old_cancels(connection: Connection, _: ChangedViews) -> None:
         await forget_cancels(connection, remember_cancelled)
 
-    settle = settling(conclude_answered), settling(expire_commands), settling(unsettled)
-    return check_hosts, check_lost_runs, *settle, check_old_cancels
+    apply = applying_cancels(conclude_answered), applying_cancels(expire_commands), applying_cancels(unapplied_cancels)
+    return check_hosts, check_lost_runs, *apply, check_old_cancels

@@ -59,7 +59,7 @@ _SET_SUMS = ",\n    ".join(
     for name, added in _ADDED.items()
 )
 
-#: `inserted`: there was no such row; `wanted`: it has a cancel.
+#: `inserted`: there was no such row; `has_cancel`: it has a cancel.
 _UPSERT = f"""
 INSERT INTO tasks AS t ({names(_COLUMNS)}, attempt)
 SELECT {names(_COLUMNS)}, retries + 1 FROM {unnest(_COLUMNS)} AS new ({names(_COLUMNS)})
@@ -75,7 +75,7 @@ WHERE {_NEWER}
     OR EXCLUDED.created_at < t.created_at
     OR (EXCLUDED.run = t.run AND ({names(_SUMS, "t.")}) IS DISTINCT FROM ({", ".join(_ADDED.values())}))
 RETURNING {views.columns("task")}, xmax = 0 AS inserted,
-    EXISTS (SELECT FROM cancels AS c WHERE c.task_id = t.task_id) AS wanted
+    EXISTS (SELECT FROM cancels AS c WHERE c.task_id = t.task_id) AS has_cancel
 """  # noqa: S608 - names of our own columns
 
 
@@ -90,7 +90,7 @@ RETURNING {views.columns("task", "t.")}
 
 
 async def upsert_tasks(connection: Connection, rows: Collection[TaskRow]) -> list[Row]:
-    """Merge rows of distinct tasks; return what changed, with `inserted` and `wanted`."""
+    """Merge rows of distinct tasks; return what changed, with `inserted` and `has_cancel`."""
     ordered = sorted(rows, key=lambda row: row.task_id)
     return await connection.fetch(_UPSERT, *arrays(_COLUMNS, ordered))
 
