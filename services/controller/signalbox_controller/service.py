@@ -204,7 +204,7 @@ def _horizon(*, fresh: bool) -> tuple[datetime, datetime]:
 
 
 def _external(context: HostContext, folders: Folders, configuration: Configuration) -> ExternalWorkers:
-    write_folder(folders.external, folders.socket)
+    write_folder(folders.guest, folders.socket)
     external = ExternalWorkers(
         context, Notes(folders.state / "guests.json"), [spec.name for spec in configuration.processes]
     )

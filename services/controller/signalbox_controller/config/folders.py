@@ -23,7 +23,7 @@ class Folders(msgspec.Struct, frozen=True):
     #: The sockets; only the controller's own user may enter.
     run: Path
     #: On the PYTHONPATH of external workers.
-    external: Path
+    guest: Path
     #: On the PYTHONPATH of the processes that we launch: the agent, and nothing else of ours.
     agent: Path
 
@@ -67,22 +67,23 @@ def link_agent(folders: Folders) -> None:
     Raises:
         ControllerError: the link cannot be made.
     """
-    link, package = folders.agent / signalbox_agent.__name__, Path(signalbox_agent.__file__).parent
     try:
-        folders.agent.mkdir(mode=0o700, exist_ok=True)
-        if not (link.is_symlink() and link.readlink() == package):
-            _replace_link(link, package)
+        _link_agent(folders)
     except OSError as error:
         raise ControllerError(f"the agent cannot be linked into {folders.agent}: {error}") from None
 
 
-def _replace_link(link: Path, target: Path) -> None:
-    fresh = link.with_name(f"{link.name}.new")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(target)
-    if link.is_dir() and not link.is_symlink():  # a backup that was copied with what its links mean
-        shutil.rmtree(link)
-    fresh.replace(link)
+def _link_agent(folders: Folders) -> None:
+    folders.agent.mkdir(mode=0o700, exist_ok=True)
+    link = folders.agent / signalbox_agent.__name__
+    package = Path(signalbox_agent.__file__).parent
+    if not (link.is_symlink() and link.readlink() == package):
+        fresh = link.with_name(f"{link.name}.new")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(package)
+        if link.is_dir() and not link.is_symlink():  # a backup that was copied with what its links mean
+            shutil.rmtree(link)
+        fresh.replace(link)
 
 
 def link_cancelled(folders: Folders) -> None:
