@@ -22,33 +22,15 @@ class Interrupts:
     """Ctrl-C, TERM and the closing of the terminal: the first requests a stop, the second forces it."""
 
     def __init__(self) -> None:
-        self._stop, self._force = asyncio.Event(), asyncio.Event()
+        self.stop, self.force = asyncio.Event(), asyncio.Event()
 
     def listen(self) -> None:
         """Install the signal handlers."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
 
-    @property
-    def stop_requested(self) -> bool:
-        """Whether a stop was requested."""
-        return self._stop.is_set()
-
-    async def until_stop(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """Run `work`; cancel it at the first interrupt."""
-        return await _until(self._stop, work)
-
-    async def until_forced(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """Run `work`; cancel it at the second interrupt."""
-        return await _until(self._force, work)
-
-    @property
-    def forced(self) -> bool:
-        """Whether the stop is forced."""
-        return self._force.is_set()
-
     def _on_signal(self) -> None:
-        (self._force if self._stop.is_set() else self._stop).set()
+        (self.force if self.stop.is_set() else self.stop).set()
 
 
 def up(plan: Plan) -> int:
@@ -68,18 +50,18 @@ async def _up(plan: Plan) -> int:
     interrupts.listen()
     failure: LocalError | None = None
     try:
-        await interrupts.until_stop(run.start())
-        if not interrupts.stop_requested:
+        await _unless(interrupts.stop, run.start())
+        if not interrupts.stop.is_set():
             _print_address(run, time.monotonic() - began)
-            failure = await interrupts.until_stop(run.broken())
+            failure = await _unless(interrupts.stop, run.broken())
     except LocalError as error:
         failure = error
     if failure:
         print(f"signalbox: {failure}", file=sys.stderr, flush=True)
     if run.anything_runs:
         to_terminal("Stopping; once more Ctrl-C kills at once")
-        await interrupts.until_forced(run.stop())
-        if interrupts.forced:
+        await _unless(interrupts.force, run.stop())
+        if interrupts.force.is_set():
             await run.kill()
         if left := await end_descendants():
             to_terminal(f"  killed what was left: {', '.join(map(str, left))}")
@@ -95,7 +77,7 @@ def _print_address(run: LocalRun, took: float) -> None:
     to_terminal(f"Logs are in {run.plan.data / 'logs'}. Ctrl-C stops everything.")
 
 
-async def _until(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
     """The result of `work`, or None when `event` was set first; `work` is then cancelled and awaited."""
     task, stop = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
     try:

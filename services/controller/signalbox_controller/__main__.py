@@ -13,14 +13,14 @@ from signalbox_controller.service import controller, host_name
 
 _DESCRIPTION = """
 Supervises the Celery workers and beat of this host, as its configuration file says, and carries out what
-is asked of it on the bus. It is told what it needs by environment variables: SIGNALBOX_REDIS_URL,
+is asked of it on the bus. Environment variables: SIGNALBOX_REDIS_URL,
 SIGNALBOX_KEY, SIGNALBOX_CONFIG (signalbox.toml), SIGNALBOX_DATA (.signalbox), SIGNALBOX_HOSTNAME,
 SIGNALBOX_ON_EXIT (leave or stop: what becomes of Celery when the controller ends), SIGNALBOX_LOG_LEVEL.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until told to stop; the answer is the exit code."""
+    """Run until SIGTERM or SIGINT; return the exit code."""
     parser = argparse.ArgumentParser("signalbox-controller", description=_DESCRIPTION)
     parser.add_argument("--check", action="store_true", help="check settings and configuration, and do nothing else")
     options = parser.parse_args(arguments)

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
+from redis.asyncio import Redis
+
 from signalbox.bus import names
 from signalbox.bus.cancelled import LIMIT as CANCELLED_LIMIT
 from signalbox.bus.connection import connect
@@ -80,8 +82,6 @@ async def controller(
         stack.enter_context(lock(folders))
         link_cancelled(folders)
         link_agent(folders)
-        fresh = not (folders.state / "commands").exists()
-        carried_out = stack.enter_context(closing(Journal(folders.state / "commands", COMMANDS_LIMIT)))
         redis = connect(settings.redis_url)
         stack.push_async_callback(redis.aclose)
 
@@ -94,22 +94,8 @@ async def controller(
         cancelled_ids = CancelledIds(redis, refused, settings.remember_cancelled)
         launcher = _launcher(host, folders, settings, environ)
         context = _context(stack, folders, configuration, launcher, outbox, cancelled_ids)
-        leases = Leases(redis, host, FencingTokens(folders.state / "leases.json"))
-        fleet = Fleet(
-            configuration.processes,
-            context,
-            DesiredStates(folders.state / "desired.json"),
-            leases,
-            _external(context, folders, configuration),
-        )
-        watches = AgentlessWatches(
-            [
-                AgentlessWatch(spec, context, outbox, OpenTasks(folders.state / f"watch-{spec.label}.json"))
-                for spec in configuration.watches
-            ],
-            redis,
-            fleet,
-        )
+        fleet = _fleet(redis, context, folders, configuration)
+        watches = AgentlessWatches(_watches(configuration, folders, context, outbox), redis, fleet)
         ports = Ports(
             host=host,
             fleet=fleet,
@@ -120,7 +106,7 @@ async def controller(
             publish=outbox.put,
             cancel_agentless=watches.cancel,
         )
-        dispatcher = Dispatcher(ports, Deduplication(carried_out), outbox, settings.key, *_horizon(fresh=fresh))
+        dispatcher = _dispatcher(stack, folders, settings, ports, outbox)
         commands = Consumer(redis, names.COMMANDS, names.host_group(host), host, batch=100)
         reader = Reader(commands, dispatcher)
         heartbeat = Heartbeat(host, redis, outbox, fleet)
@@ -133,17 +119,22 @@ async def controller(
         await stack.enter_async_context(LocalSocket(host, dispatcher, heartbeat).listening(folders.operator))
         rotation = Rotation(fleet.logs() + watches.logs())
         of_the_host = (context.memory.follow, context.redelivery.run, context.agents.check, rotation.run)
-        of_the_bus = (outbox.run, reader.run, heartbeat.run, leases.run, name.run, cancelled_ids.run, watches.run)
+        of_the_bus = (outbox.run, reader.run, heartbeat.run, fleet.leases.run, name.run, cancelled_ids.run, watches.run)
         await stack.enter_async_context(background(*of_the_host, *of_the_bus))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
         yield
-        if settings.on_exit == "stop":
-            order = Order(by=f"the controller of {host}", reason="it was stopped itself")
-            await fleet.stop(fleet.select(()), order, "graceful", STOP_ON_EXIT)
-        await leases.release_all()
-        await heartbeat.withdraw()
-        if not await outbox.drain(DRAIN_WITHIN):
-            log.warning("Redis is away: the next controller publishes the last events")
+        await _end(fleet, heartbeat, outbox, stop=settings.on_exit == "stop")
+
+
+async def _end(fleet: Fleet, heartbeat: Heartbeat, outbox: Outbox, *, stop: bool) -> None:
+    """End in the order that others rely on; with `stop`, Celery ends first."""
+    if stop:
+        order = Order(by=f"the controller of {heartbeat.host}", reason="it was stopped itself")
+        await fleet.stop(fleet.select(()), order, "graceful", STOP_ON_EXIT)
+    await fleet.leases.release_all()
+    await heartbeat.withdraw()
+    if not await outbox.drain(DRAIN_WITHIN):
+        log.warning("Redis is away: the next controller publishes the last events")
 
 
 @contextmanager
@@ -197,16 +188,30 @@ def _launcher(host: str, folders: Folders, settings: Settings, environ: Mapping[
     )
 
 
-def _horizon(*, fresh: bool) -> tuple[datetime, datetime]:
-    """The times at which commands, and cancels, must have expired to be ignored; see `Dispatcher`."""
-    now = utc_now()
-    return (now, now) if fresh else (now - AWAY, datetime.min.replace(tzinfo=UTC))
+def _dispatcher(
+    stack: AsyncExitStack, folders: Folders, settings: Settings, ports: Ports, outbox: Outbox
+) -> Dispatcher:
+    """The dispatcher; a controller with a new data folder ignores all that had expired before, also cancels."""
+    path, now = folders.state / "commands", utc_now()
+    since = (now - AWAY, datetime.min.replace(tzinfo=UTC)) if path.exists() else (now, now)
+    carried_out = stack.enter_context(closing(Journal(path, COMMANDS_LIMIT)))
+    return Dispatcher(ports, Deduplication(carried_out), outbox, settings.key, *since)
 
 
-def _external(context: HostContext, folders: Folders, configuration: Configuration) -> ExternalWorkers:
+def _fleet(redis: Redis, context: HostContext, folders: Folders, configuration: Configuration) -> Fleet:
+    """The processes of this host, its own and those that others launched."""
     write_folder(folders.guest, folders.socket)
-    external = ExternalWorkers(
-        context, Notes(folders.state / "guests.json"), [spec.name for spec in configuration.processes]
-    )
+    own = configuration.processes
+    external = ExternalWorkers(context, Notes(folders.state / "guests.json"), [spec.name for spec in own])
     context.agents.admit_external_by(external.admit)
-    return external
+    leases = Leases(redis, context.host, FencingTokens(folders.state / "leases.json"))
+    return Fleet(own, context, DesiredStates(folders.state / "desired.json"), leases, external)
+
+
+def _watches(
+    configuration: Configuration, folders: Folders, context: HostContext, outbox: Outbox
+) -> list[AgentlessWatch]:
+    return [
+        AgentlessWatch(spec, context, outbox, OpenTasks(folders.state / f"watch-{spec.label}.json"))
+        for spec in configuration.watches
+    ]

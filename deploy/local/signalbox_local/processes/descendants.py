@@ -1,4 +1,4 @@
-"""What our children left running when they could not stop it themselves."""
+"""Descendants of this process that are left at the end: each is killed."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Which process it is: a pid alone may be another process tomorrow."""
+"""Identity of a process: its pid alone may be that of another process tomorrow."""
 
 import signal
 from pathlib import Path

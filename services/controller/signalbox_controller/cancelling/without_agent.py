@@ -43,7 +43,7 @@ class Worker(msgspec.Struct, frozen=True):
 
     @property
     def term(self) -> signal.Signals:
-        """What asks a child to end: TERM, unless Celery was told otherwise."""
+        """The signal that asks a child to end: TERM, unless Celery is configured otherwise."""
         name = variable(self.main.pid, b"REMAP_SIGTERM")
         return signal.Signals.__members__.get(name or "", signal.SIGTERM)
 

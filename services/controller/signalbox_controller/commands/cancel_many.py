@@ -98,10 +98,7 @@ class _Work:
     async def _cancel_agentless(self, task_id: str) -> None:
         result = await self._ports.cancel_agentless(_one(self._command, task_id))
         if result is not None:
-            verdict = TaskVerdict(
-                task_id=task_id, verdict=result.verdict, detail=result.detail, task_name=result.task_name
-            )
-            self._note(verdict)
+            self._note(_verdict(task_id, result))
 
     async def _work_off(self, holdings: Iterator[Holding]) -> None:
         for task_id, agents in holdings:
@@ -115,7 +112,7 @@ class _Work:
             self._silent.update(agents)
         if result.events or result.published:
             self._ports.publish(*result.events, published=result.published_all)
-        return TaskVerdict(task_id=task_id, verdict=result.verdict, detail=result.detail, task_name=result.task_name)
+        return _verdict(task_id, result)
 
     def _note(self, verdict: TaskVerdict) -> None:
         self.verdicts.append(verdict)
@@ -136,6 +133,10 @@ def _one(command: CancelTasks, task_id: str) -> CancelTask:
     """The part of it that is about this task."""
     fields = {name: getattr(command, name) for name in CancelTask.__struct_fields__ if name != "task_id"}
     return CancelTask(**fields, task_id=task_id)
+
+
+def _verdict(task_id: str, result: Result) -> TaskVerdict:
+    return TaskVerdict(task_id=task_id, verdict=result.verdict, detail=result.detail, task_name=result.task_name)
 
 
 def _result(command: CancelTasks, verdicts: Sequence[TaskVerdict]) -> Result:

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 from signalbox.messages.commands import RestartProcesses
-from signalbox_controller.commands.ports import Ports, Result
+from signalbox_controller.commands.ports import NOT_HERE, Ports, Result
 from signalbox_controller.errors import RestartNotAllowed
 from signalbox_controller.external.worker import LAUNCHED_BY_OTHERS
 from signalbox_controller.fleet.rolling import RollingRestart, StopOptions
 from signalbox_controller.processes.supervisor import Supervised
 from signalbox_controller.words import Order
+
+NOTHING_RUNS = Result(verdict="unknown", detail="No process of this host is to run: there is none to restart.")
 
 
 async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
@@ -21,7 +23,7 @@ async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
         detail = f"{names}: {LAUNCHED_BY_OTHERS}. Nothing was restarted."
         return Result(verdict="incomplete", detail=detail, processes=tuple(worker.report() for worker in external))
     if not chosen:
-        return Result(verdict="unknown", detail=_nothing(command))
+        return NOT_HERE if command.processes else NOTHING_RUNS
     order = Order(by=command.issued_by, reason=command.reason, redeliver=command.redeliver)
     restart = RollingRestart(ports.fleet, StopOptions(order=order, mode=command.mode, timeout=command.timeout), chosen)
     alone = command.hosts == (ports.host,)
@@ -38,12 +40,6 @@ async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
         processes=tuple(process.status.report() for process in chosen),
         tasks_killed=restart.tasks_killed,
     )
-
-
-def _nothing(command: RestartProcesses) -> str:
-    if command.processes:
-        return "No process of that name is configured on this host."
-    return "Nothing is wanted running on this host, so that there is nothing to restart."
 
 
 def _detail(error: str, not_begun: Sequence[Supervised]) -> str:

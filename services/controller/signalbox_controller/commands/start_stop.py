@@ -6,11 +6,8 @@ from typing import Literal
 from signalbox.messages.base import ProcessState
 from signalbox.messages.commands import StartProcesses, StopProcesses
 from signalbox.messages.receipts import ProcessReport
-from signalbox_controller.commands.ports import Ports, Result
+from signalbox_controller.commands.ports import NOT_HERE, Ports, Result
 from signalbox_controller.words import Order
-
-_NOT_HERE = Result(verdict="unknown", detail="No process of that name is configured on this host.")
-
 
 # An external worker is reported with the rest, and left alone: while it runs, a stop is incomplete.
 
@@ -19,7 +16,7 @@ async def stop_processes(command: StopProcesses, ports: Ports) -> Result:
     """Stop them, and answer once they and all their descendants are gone."""
     processes, external = ports.fleet.select(command.processes), ports.fleet.external.select(command.processes)
     if not processes and not external:
-        return _NOT_HERE
+        return NOT_HERE
     await ports.fleet.set_desired(processes, "stopped")
     order = Order(by=command.issued_by, reason=command.reason, redeliver=command.redeliver)
     reports = await ports.fleet.stop(processes, order, command.mode, command.timeout)
@@ -32,7 +29,7 @@ async def start_processes(command: StartProcesses, ports: Ports) -> Result:
     processes = ports.fleet.select(command.processes)
     external = ports.fleet.external.select(command.processes) if command.processes else []
     if not processes and not external:
-        return _NOT_HERE
+        return NOT_HERE
     await ports.fleet.set_desired(processes, "running")
     reports = await ports.fleet.start(processes)
     return _result("started", "running", [*reports, *(worker.report() for worker in external)])

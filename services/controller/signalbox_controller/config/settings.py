@@ -151,13 +151,8 @@ def _error_text(error: str, key: str, shape: type) -> str:
 
 
 def _table_at(place: str, shape: type) -> type[msgspec.Struct]:
-    if ".workers" in place:
-        return Worker
-    if ".beat" in place:
-        return Beat
-    if ".watch" in place:
-        return Watch
-    return _File if shape is _File else App
+    nested: dict[str, type[msgspec.Struct]] = {".workers": Worker, ".beat": Beat, ".watch": Watch}
+    return next((table for key, table in nested.items() if key in place), _File if shape is _File else App)
 
 
 def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iterator[ProcessSpec]:

@@ -28,7 +28,7 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
     environment: dict[str, str]
     #: More arguments for Celery.
     options: tuple[str, ...]
-    #: From TERM to KILL, when the process is told to stop.
+    #: From TERM to KILL, when the process is stopped.
     stop_timeout: float
     #: From its launch until its agent connects, and again from then until it consumes (or, for beat, ticks).
     start_timeout: float = 30.0

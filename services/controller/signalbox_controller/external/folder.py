@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 import signalbox_agent
+from signalbox_controller.state.remembered import replace_file
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +40,5 @@ def _write_files(folder: Path, socket: Path) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    if path.is_file() and path.read_bytes() == content:
-        return
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_bytes(content)
-    fresh.replace(path)
+    if not (path.is_file() and path.read_bytes() == content):
+        replace_file(path, content, durable=False)

@@ -34,7 +34,7 @@ class Notes(RememberedTable[Note]):
     """Notes by instance. No fsync: a power cut that loses them ends the workers, too."""
 
     shape = dict[str, Note]
-    meaning = "which workers of others were here"
+    meaning = "which external workers were here"
 
 
 def ended_unnoticed(folder: Path, known: Collection[str]) -> dict[str, Note]:

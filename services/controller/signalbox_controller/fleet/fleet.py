@@ -42,6 +42,8 @@ class Fleet:
     ) -> None:
         #: The workers that are not ours to start or stop.
         self.external = external
+        #: The leases of its beats.
+        self.leases = leases
         self._context = context
         self._desired_states = desired_states
         self._writing = asyncio.Lock()

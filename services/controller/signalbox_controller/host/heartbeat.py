@@ -21,7 +21,7 @@ class Heartbeat:
     """Announces presence to the givers of commands, and publishes HostSeen for the record."""
 
     def __init__(self, host: str, redis: Redis, outbox: Outbox, fleet: Fleet) -> None:
-        self._host = host
+        self.host = host
         self._redis = redis
         self._outbox = outbox
         self._fleet = fleet
@@ -33,7 +33,7 @@ class Heartbeat:
         adopted_by = loop.time() + ADOPTION
         while not self._leaving:
             with contextlib.suppress(BusUnavailable, RedisError):  # the outbox says so in the log
-                await announce(self._redis, self._host)
+                await announce(self._redis, self.host)
             # While Redis is away heartbeats are not kept, as an old one is of no use.
             if self._outbox.connected and (self._fleet.complete or loop.time() > adopted_by):
                 self._outbox.put(self.status())
@@ -43,7 +43,7 @@ class Heartbeat:
         """The status of the host."""
         return HostSeen(
             at=utc_now(),
-            host=self._host,
+            host=self.host,
             processes=self._fleet.status(),
             running=self._fleet.running(),
             interval=HEARTBEAT,
@@ -52,6 +52,6 @@ class Heartbeat:
     async def withdraw(self) -> None:
         """Publish that the controller ends on purpose; without Redis nobody knows."""
         self._leaving = True
-        self._outbox.put(HostLeft(at=utc_now(), host=self._host))
+        self._outbox.put(HostLeft(at=utc_now(), host=self.host))
         with contextlib.suppress(BusUnavailable, RedisError):
-            await withdraw(self._redis, self._host, empty=self._fleet.empty)
+            await withdraw(self._redis, self.host, empty=self._fleet.empty)

@@ -53,7 +53,7 @@ class KernelLog:
         self._victims: dict[int, None] = {}
 
     def names(self, pid: int) -> bool:
-        """Whether this process was a victim; told once, as pids come again."""
+        """Whether this process was a victim; answered once, as pids come again."""
         for record in self._records():
             if (victim := victim_of(record)) is not None:
                 self._victims[victim] = None
@@ -148,5 +148,5 @@ def _kernel_log() -> KernelLog | None:
     try:
         return KernelLog() if str(Path("/proc/self/ns/pid").readlink()) == FIRST_PIDS else None
     except OSError as error:
-        log.info("The kernel's log cannot be read (%s): who was killed for memory is told with less certainty", error)
+        log.info("The kernel's log cannot be read (%s): who was killed for memory is known with less certainty", error)
         return None

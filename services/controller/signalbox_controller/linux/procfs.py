@@ -1,4 +1,4 @@
-"""Searches and times in `/proc` that only the controller needs; the rest is in `signalbox_agent.proc`."""
+"""Procfs, as far as only the controller needs it: searches and times; the rest is in `signalbox_agent.proc`."""
 
 import os
 import time

@@ -23,7 +23,7 @@ POLL_MOST = 0.05
 
 
 def send(proc: Proc, number: signal.Signals) -> bool:
-    """Signal exactly this process; whether it was there."""
+    """Signal exactly this process; return whether it was there."""
     try:
         handle = os.pidfd_open(proc.pid)
     except OSError:
@@ -40,7 +40,7 @@ def send(proc: Proc, number: signal.Signals) -> bool:
 
 
 async def gone(procs: Iterable[Proc], deadline: float, reaper: Reaper) -> list[Proc]:
-    """Wait until all of them have left the process table; those that have not ended by then.
+    """Wait until all of them have left the process table; return those that have not ended by then.
 
     A zombie that its parent does not reap is waited for, too: while it is there, its pid can be looked up.
 
@@ -90,11 +90,7 @@ async def terminate_all(find: Callable[[], Iterable[Proc]], reaper: Reaper, unti
 
 
 async def kill_all(find: Callable[[], Iterable[Proc]], reaper: Reaper, seconds: float = KILL_DEADLINE) -> list[Proc]:
-    """KILL all that `find` finds, and again what was forked meanwhile, until nothing is left.
-
-    Answers:
-        those that outlived it.
-    """
+    """KILL all that `find` finds, and what was forked meanwhile, until nothing is left; return what outlived it."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     seen: set[Proc] = set()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from signalbox_controller.state.remembered import sync_folder
+from signalbox_controller.state.remembered import replace_file
 
 log = logging.getLogger(__name__)
 
@@ -91,13 +91,7 @@ class Journal:
         live = [(key, until) for key, until in self._keys.items() if until > now][-self._limit :]
         self._keys = dict(live)
         self._appended = 0
-        fresh = self._path.with_name(f"{self._path.name}.new")
-        with fresh.open("w", encoding="utf-8") as file:
-            file.writelines(f"{until:.0f} {key}\n" for key, until in live)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
-        sync_folder(self._path.parent)
+        replace_file(self._path, "".join(f"{until:.0f} {key}\n" for key, until in live).encode(), durable=True)
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
 

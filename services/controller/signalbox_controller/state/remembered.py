@@ -82,24 +82,28 @@ class RememberedTable(Remembered[dict[str, V]]):
 
 def write(path: Path, value: object, meaning: str, *, durable: bool = False) -> None:
     """Replace a file in one step; a failure is logged, as a full disk must keep nobody from starting or stopping."""
-    fresh = path.with_name(f"{path.name}.new")
     try:
-        with fresh.open("wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(value), indent=2))
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        fresh.replace(path)
-        if durable:
-            sync_folder(path.parent)
+        replace_file(path, msgspec.json.format(msgspec.json.encode(value), indent=2), durable=durable)
     except OSError as error:
         log.error("%s cannot be written: %s; a restart may forget %s", path, error, meaning)  # noqa: TRY400
 
 
-def sync_folder(folder: Path) -> None:
-    """Wait until the disk has the names in a folder, too."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def replace_file(path: Path, content: bytes, *, durable: bool) -> None:
+    """Replace a file in one step; with `durable`, return when the disk has it.
+
+    Raises:
+        OSError: it cannot be written; the old file stays.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    with fresh.open("wb") as file:
+        file.write(content)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    fresh.replace(path)
+    if durable:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

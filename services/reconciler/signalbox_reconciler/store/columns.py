@@ -6,6 +6,20 @@ from operator import attrgetter
 #: The names of columns and their types, in the order of the arrays.
 Columns = Mapping[str, str]
 
+#: The columns that tasks and their logs share: those of `fold.rows.Fact`.
+FACT: Columns = {
+    "phase": "smallint",
+    "confirmed": "boolean",
+    "precedence": "bigint",
+    "status": "text",
+    "outcome": "text",
+    "error": "text",
+    "retries": "integer",
+    "host": "text",
+    "worker": "text",
+    "finished_at": "timestamptz",
+}
+
 
 def unnest(columns: Columns) -> str:
     """The table function that unfolds the arrays."""

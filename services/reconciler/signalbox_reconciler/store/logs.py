@@ -5,22 +5,10 @@ from collections.abc import Collection
 from signalbox.postgres.pool import Connection, Row
 from signalbox_reconciler.fold.rows import LogRow
 from signalbox_reconciler.store import views
-from signalbox_reconciler.store.columns import arrays, assignments, names, unnest
+from signalbox_reconciler.store.columns import FACT, arrays, assignments, names, unnest
 
 _KEY = {"task_id": "text", "run": "text"}
-_FACT = {
-    "phase": "smallint",
-    "confirmed": "boolean",
-    "precedence": "bigint",
-    "status": "text",
-    "outcome": "text",
-    "error": "text",
-    "traceback": "text",
-    "retries": "integer",
-    "host": "text",
-    "worker": "text",
-    "finished_at": "timestamptz",
-}
+_FACT = {**FACT, "traceback": "text"}
 _SUMS = {"started_at": "timestamptz", "pid": "integer"}
 _COLUMNS = {**_KEY, **_FACT, **_SUMS}
 
