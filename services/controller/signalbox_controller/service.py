@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from redis.asyncio import Redis
 
@@ -102,7 +103,7 @@ async def controller(
             agents=context.agents,
             reaper=context.reaper,
             cancelled=cancelled_ids,
-            rolling_lock=RollingLock(redis, host),
+            rolling_lock=partial(RollingLock, redis, host),
             publish=outbox.put,
             cancel_agentless=watches.cancel,
         )

@@ -32,7 +32,8 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     fleet: Fleet
     agents: Agents
     reaper: Reaper
-    rolling_lock: RollingLock
+    #: Makes the lock of one restart, from the id of its command.
+    rolling_lock: Callable[..., RollingLock]
     #: The tasks that must never run.
     cancelled: CancelledIds
     #: Publishes events before the command is answered.

@@ -28,7 +28,7 @@ async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
     restart = RollingRestart(ports.fleet, StopOptions(order=order, mode=command.mode, timeout=command.timeout), chosen)
     alone = command.hosts == (ports.host,)
     try:
-        async with ports.rolling_lock.held(command.command_id, alone=alone) as lock:
+        async with ports.rolling_lock(command.command_id, alone=alone) as lock:
             error = await restart.run(lock.confirm)
             if error:
                 await lock.call_off(error)

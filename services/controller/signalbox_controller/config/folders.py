@@ -94,7 +94,7 @@ def link_cancelled(folders: Folders) -> None:
 
 
 def lock(folders: Folders) -> IO[str]:
-    """Hold the data folder until the answered file is closed.
+    """Hold the data folder until the returned file is closed.
 
     Raises:
         AlreadyRunning: another controller holds it.

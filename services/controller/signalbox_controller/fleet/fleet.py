@@ -167,7 +167,7 @@ class Fleet:
 
 
 def _absent(process: Supervised) -> bool:
-    """Gone, or wanted again by a later command."""
+    """Gone, or to run again by a later command."""
     return process.status.state not in ALIVE or process.status.desired == "running"
 
 

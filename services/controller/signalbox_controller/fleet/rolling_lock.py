@@ -8,9 +8,7 @@ it restarts another process.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import cast
+from typing import Self, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -36,43 +34,28 @@ NO_REDIS = "Redis is away, and without it nobody knows whose turn it is"
 
 
 class RollingLock:
-    """The lock, as this host takes it."""
-
-    def __init__(self, redis: Redis, host: str) -> None:
-        self._redis = redis
-        self._host = host
-
-    @asynccontextmanager
-    async def held(self, command_id: str, *, alone: bool) -> AsyncIterator["HeldLock"]:
-        """Wait for the lock, and hold it until the body ends.
-
-        Args:
-            command_id: the restart that several hosts take part in.
-            alone: whether only this host takes part, so that it needs no Redis to go on.
-
-        Raises:
-            RestartNotAllowed: the lock was not free in time, or the restart was called off.
-        """
-        lock = HeldLock(self._redis, self._host, command_id, alone=alone)
-        await lock.confirm()
-        renewing = asyncio.create_task(lock.renew())
-        try:
-            yield lock
-        finally:
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
-            await lock.give_back()
-
-
-class HeldLock:
-    """The lock of one host in one restart."""
+    """The lock of one host in one restart; as a context, it is held and renewed until the body ends."""
 
     def __init__(self, redis: Redis, host: str, command_id: str, *, alone: bool) -> None:
+        """Several hosts may take part in the restart; one that is `alone` in it needs no Redis to go on."""
         self._redis = redis
         self._host = host
         self._name = f"{command_id}@{host}"
         self._called_off = names.restart_called_off(command_id)
         self._alone = alone
+
+    async def __aenter__(self) -> Self:
+        """Wait for the lock; raises as `confirm` does."""
+        await self.confirm()
+        self._renewing = asyncio.create_task(self._renew())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Free the lock; without Redis the lease runs out."""
+        self._renewing.cancel()
+        await asyncio.gather(self._renewing, return_exceptions=True)
+        with contextlib.suppress(BusUnavailable, RedisError):
+            await let_go(self._redis, names.RESTARTING, self._name)
 
     async def confirm(self) -> None:
         """Return when this host holds the lock (still, or again).
@@ -107,17 +90,11 @@ class HeldLock:
             async with speaking():
                 await self._redis.set(self._called_off, f"{self._host}: {reason}", px=int(REMEMBER * 1000))
 
-    async def renew(self) -> None:
-        """Renew the lock until cancelled."""
+    async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW)
             with contextlib.suppress(BusUnavailable, RedisError):
                 await self._ask()
-
-    async def give_back(self) -> None:
-        """Free the lock; without Redis the lease runs out."""
-        with contextlib.suppress(BusUnavailable, RedisError):
-            await let_go(self._redis, names.RESTARTING, self._name)
 
     async def _ask(self) -> tuple[str, str]:
         """Take or renew the lock; return its holder, and why the restart was called off, if it was."""

@@ -1,4 +1,4 @@
-"""Wait for a short helper process that is our child."""
+"""Helper process: a short-lived child, and the wait for its end."""
 
 import asyncio
 import contextlib

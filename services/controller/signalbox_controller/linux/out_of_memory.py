@@ -71,7 +71,7 @@ class KernelLog:
                 return
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         os.close(self._handle)
 
 
@@ -91,7 +91,7 @@ class Counter:
         return self._count is not None
 
     def update(self) -> None:
-        """Compare with the last look; to be called often, lest an old rise pass for a recent one."""
+        """Compare with the last count; called often, lest an old rise pass for a recent one."""
         count = self._read()
         if count is not None and self._count is not None and count > self._count:
             self.rose_at = time.monotonic()
@@ -139,7 +139,7 @@ class OutOfMemory:
             self._counter.update()
 
     def close(self) -> None:
-        """Give the log back."""
+        """Close the log."""
         if self._log is not None:
             self._log.close()
 

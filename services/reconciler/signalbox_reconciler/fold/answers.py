@@ -1,10 +1,11 @@
 """Answers of hosts to commands, and commands given on a host: events as rows."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from signalbox.messages.events import CommandDone, CommandGiven, CommandRefused
 from signalbox.messages.receipts import TaskVerdict
-from signalbox.messages.verdicts import severity
+from signalbox.messages.verdicts import Verdict, severity
 from signalbox_reconciler.fold.batch import Batch
 from signalbox_reconciler.fold.commands import audit
 from signalbox_reconciler.fold.rows import AnswerRow, VerdictRow
@@ -12,28 +13,19 @@ from signalbox_reconciler.fold.rows import AnswerRow, VerdictRow
 
 def command_done(event: CommandDone, batch: Batch) -> None:
     """A host carried out its part of the command."""
-    batch.add_answer(
-        AnswerRow(
-            command_id=event.command_id,
-            host=event.host,
-            verdict=event.verdict,
-            weight=severity(event.verdict),
-            detail=event.detail,
-            at=event.at,
-        )
-    )
+    batch.add_answer(AnswerRow(**_fields(event, event.verdict, event.detail)))
     for single in _task_verdicts(event):
-        batch.add_verdict(
-            VerdictRow(
-                command_id=event.command_id,
-                task_id=single.task_id,
-                host=event.host,
-                verdict=single.verdict,
-                weight=severity(single.verdict),
-                detail=single.detail,
-                at=event.at,
-            )
-        )
+        batch.add_verdict(VerdictRow(task_id=single.task_id, **_fields(event, single.verdict, single.detail)))
+
+
+def command_refused(event: CommandRefused, batch: Batch) -> None:
+    """A host refused the command."""
+    batch.add_answer(AnswerRow(**_fields(event, "refused", event.reason)))
+
+
+def command_given(event: CommandGiven, batch: Batch) -> None:
+    """A command was given on the host itself; it did not come over the bus."""
+    batch.add_command(audit(event.command))
 
 
 def _task_verdicts(event: CommandDone) -> Iterator[TaskVerdict]:
@@ -43,20 +35,12 @@ def _task_verdicts(event: CommandDone) -> Iterator[TaskVerdict]:
     yield from (single for single in event.tasks if single.verdict != "unknown")
 
 
-def command_refused(event: CommandRefused, batch: Batch) -> None:
-    """A host refused the command."""
-    batch.add_answer(
-        AnswerRow(
-            command_id=event.command_id,
-            host=event.host,
-            verdict="refused",
-            weight=severity("refused"),
-            detail=event.reason,
-            at=event.at,
-        )
-    )
-
-
-def command_given(event: CommandGiven, batch: Batch) -> None:
-    """A command was given on the host itself; it did not come over the bus."""
-    batch.add_command(audit(event.command))
+def _fields(event: CommandDone | CommandRefused, verdict: Verdict, detail: str) -> dict[str, Any]:
+    return {
+        "command_id": event.command_id,
+        "host": event.host,
+        "verdict": verdict,
+        "weight": severity(verdict),
+        "detail": detail,
+        "at": event.at,
+    }
