@@ -1,4 +1,4 @@
-"""What the `#:` comments above fields say, so that published documents say it too."""
+"""Descriptions of fields: their `#:` comments, for the published documents."""
 
 import ast
 import inspect
