@@ -16,7 +16,7 @@ from signalbox_api.auth.credentials import (
 from signalbox_api.auth.mirror import Mirror
 from signalbox_api.auth.secret import Secret
 from signalbox_api.errors import CredentialsUnknown
-from signalbox_api.record.database import URGENT_WAIT, QueryPool
+from signalbox_api.record.database import QueryPool
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Directory:
 
     async def _find_in_record(self, secret: Secret, *, mirrored: bool) -> Credential | None:
         try:
-            found = await self._accounts.ask(lambda connection: find_credential(connection, secret.digest), URGENT_WAIT)
+            found = await self._accounts.read(lambda connection: find_credential(connection, secret.digest))
         except DatabaseUnavailable as error:
             known = "Redis does not know this credential" if mirrored else "Redis does not answer"
             raise CredentialsUnknown(f"It cannot be checked who you are: {known}, and {error}. Try again") from error
@@ -95,7 +95,7 @@ class Directory:
         ids = sorted(self._untold | await self._mirror.waiting())
         if not ids:
             return
-        digests = await self._accounts.change(lambda connection: revoke_credentials(connection, ids))
+        digests = await self._accounts.write(lambda connection: revoke_credentials(connection, ids))
         self._untold.difference_update(ids)
         await self._mirror.settle(ids, digests)
 
@@ -110,7 +110,7 @@ class Directory:
         await self._tell()
         if run := await self._mirror.incomplete():
             known = await self._mirror.known()
-            live = await self._accounts.ask(live_credentials)
+            live = await self._accounts.read(live_credentials)
             await self._mirror.complete(known, live, run)
             log.info("Redis knows the %d credentials that may act", len(live))
 
@@ -120,7 +120,7 @@ class Directory:
 
     async def keep_tidy(self) -> None:
         """Delete what was over long ago, again and again."""
-        await _repeat(lambda: self._accounts.change(forget_old_credentials), FORGET_EVERY)
+        await _repeat(lambda: self._accounts.write(forget_old_credentials), FORGET_EVERY)
 
 
 async def _repeat(work: Callable[[], Awaitable[None]], every: float) -> None:

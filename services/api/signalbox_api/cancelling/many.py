@@ -75,7 +75,7 @@ async def _all_over(services: Services, result: BulkResult, known: Known) -> boo
         return False
     ids = [task.task_id for task in result.tasks if task.task_id in known]
     try:
-        return not await services.record.ask(partial(unfinished_of, task_ids=ids))
+        return not await services.record.read(partial(unfinished_of, task_ids=ids))
     except DatabaseUnavailable:
         return False
 
@@ -84,7 +84,7 @@ async def _matches(services: Services, body: CancelTasksBody) -> Matches:
     if body.filter is None:
         return await _matches_of_ids(services, body.task_ids or [])
     wanted = _wanted(body.filter)
-    return await services.record.ask(lambda connection: match_tasks(connection, wanted, body.limit))
+    return await services.record.read(lambda connection: match_tasks(connection, wanted, body.limit))
 
 
 async def _matches_of_ids(services: Services, task_ids: Sequence[str]) -> Matches:
@@ -92,7 +92,7 @@ async def _matches_of_ids(services: Services, task_ids: Sequence[str]) -> Matche
     if not ids:  # a filter without any would mean every task
         return Matches(tasks=[], total=0, running=0)
     wanted = TaskFilter(unfinished=True, task_ids=ids)
-    return await services.record.ask(lambda connection: match_tasks(connection, wanted, len(ids)))
+    return await services.record.read(lambda connection: match_tasks(connection, wanted, len(ids)))
 
 
 def _wanted(chosen: TasksFilter) -> TaskFilter:
@@ -109,7 +109,7 @@ def _wanted(chosen: TasksFilter) -> TaskFilter:
 
 async def _known(services: Services, task_ids: Sequence[str]) -> Known:
     try:
-        return await services.record.ask(lambda connection: find_tasks(connection, task_ids))
+        return await services.record.read(lambda connection: find_tasks(connection, task_ids))
     except DatabaseUnavailable:
         return None
 
@@ -173,11 +173,11 @@ async def _look_again(services: Services, result: BulkResult, known: Mapping[str
         for task in result.tasks
         if task.verdict in {"unknown", "finished", "unproven"} and task.task_id in known
     ]
-    unfinished = partial(services.record.ask, partial(unfinished_of, task_ids=open_ids))
+    unfinished = partial(services.record.read, partial(unfinished_of, task_ids=open_ids))
     try:
         if open_ids:
             await poll(unfinished, not_, RECORD_WAIT)
-        seen = await services.record.ask(partial(find_tasks, task_ids=open_ids))
+        seen = await services.record.read(partial(find_tasks, task_ids=open_ids))
     except DatabaseUnavailable:
         return known
     return {**known, **seen}

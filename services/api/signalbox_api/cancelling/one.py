@@ -12,7 +12,7 @@ from signalbox_api.answers.bodies import CancelBody
 from signalbox_api.answers.decisions import Case, Decision
 from signalbox_api.cancelling.polling import poll
 from signalbox_api.errors import NotATaskId
-from signalbox_api.record.database import URGENT_WAIT
+from signalbox_api.record.database import FALLBACK_WAIT
 from signalbox_api.record.views import find_task
 from signalbox_api.services import Services
 
@@ -54,7 +54,7 @@ async def _look_up(services: Services, task_id: str) -> Case:
     if not decisions.may_be_task_id(task_id):
         raise NotATaskId(f"{task_id[:200]!r} is not a task id; Celery's are UUIDs such as {_EXAMPLE}")
     try:
-        known = await services.urgent.ask(lambda connection: find_task(connection, task_id), URGENT_WAIT)
+        known = await services.urgent.read(lambda connection: find_task(connection, task_id), FALLBACK_WAIT)
     except DatabaseUnavailable:
         return Case(task_id=task_id, known=None, record_up=False, refused_for=services.refused_for)
     if known is None and not decisions.is_uuid(task_id):

@@ -30,4 +30,4 @@ class CommandList(msgspec.Struct, frozen=True, kw_only=True):
 async def commands(services: Wired, limit: Limit = 50, after: After = None) -> Response:
     """Every command: who gave it, from where, why, and how it ended."""
     place = read_cursor(after) if after else None
-    return reply(await services.record.ask(lambda connection: list_commands(connection, limit, place)))
+    return reply(await services.record.read(lambda connection: list_commands(connection, limit, place)))

@@ -79,7 +79,7 @@ async def _redis(services: Services) -> Part:
 
 def _database(services: Services) -> Part:
     health = services.urgent.health
-    return Part(ok=health.up, detail=health.why or "answers")
+    return Part(ok=health.up, detail=health.error or "answers")
 
 
 def _live(services: Services) -> Part:

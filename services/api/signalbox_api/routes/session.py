@@ -51,7 +51,7 @@ async def sign_in(body: SignIn, request: Request, services: Wired) -> Response:
         raise ForgedRequest("This sign-in came from another site; it was refused")
     address = client_address(request)
     await services.throttle.admit(body.username, address)
-    user = await services.accounts.ask(lambda connection: find_user(connection, body.username))
+    user = await services.accounts.read(lambda connection: find_user(connection, body.username))
     right = await services.passwords.matches(user.password_hash if user else None, body.password)
     if user is None or not right:
         raise NotSignedIn("The name or the password is wrong")
@@ -90,7 +90,7 @@ async def _begin(services: Services, user: User, address: str) -> tuple[Secret, 
         csrf=secrets.token_urlsafe(_CSRF_BYTES),
         expires_at=utc_now() + timedelta(hours=SESSION_HOURS),
     )
-    await services.accounts.change(lambda connection: add_session(connection, user, secret, credential, address))
+    await services.accounts.write(lambda connection: add_session(connection, user, secret, credential, address))
     await services.directory.introduce(secret, credential)
     return secret, credential
 

@@ -63,7 +63,7 @@ async def tasks(
     """The newest tasks that match all that is given."""
     wanted = TaskFilter(status=status, q=q, name=name, host=host, queue=queue, outcome=outcome, older_than=older_than)
     place = read_cursor(after) if after else None
-    return reply(await services.record.ask(lambda connection: list_tasks(connection, wanted, limit, place)))
+    return reply(await services.record.read(lambda connection: list_tasks(connection, wanted, limit, place)))
 
 
 @router.get(
@@ -73,7 +73,7 @@ async def task(task_id: str, services: Wired) -> Response:
     """One task, as the record has it."""
     known = None
     if may_be_task_id(task_id):
-        known = await services.record.ask(lambda connection: find_task(connection, task_id))
+        known = await services.record.read(lambda connection: find_task(connection, task_id))
     if known is None:
         raise NotFound(f"The record knows no task {task_id[:200]!r}")
     return reply(known.task)
@@ -89,7 +89,7 @@ async def logs(task_id: str, services: Wired) -> Response:
     """Each attempt at the task that was started: where, when, and how it ended."""
     found: list[LogView] = []
     if may_be_task_id(task_id):
-        found = await services.record.ask(lambda connection: list_logs(connection, task_id))
+        found = await services.record.read(lambda connection: list_logs(connection, task_id))
     if not found:
         await task(task_id, services)  # a task without logs is not the same as no task
     return reply(LogList(items=found))

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from signalbox.bus import names
 from signalbox.bus.connection import speaking
-from signalbox.bus.holding import hold, let_go
+from signalbox.bus.lock import acquire, release
 from signalbox.errors import BusUnavailable
 from signalbox_controller.errors import RestartNotAllowed
 
@@ -117,7 +117,7 @@ class HeldLock:
     async def give_back(self) -> None:
         """Free the lock; without Redis the lease runs out."""
         with contextlib.suppress(BusUnavailable, RedisError):
-            await let_go(self._redis, names.RESTARTING, self._name)
+            await release(self._redis, names.RESTARTING, self._name)
 
     async def _ask(self) -> tuple[str, str]:
         """Take or renew the lock; return its holder, and why the restart was called off, if it was."""
@@ -125,4 +125,4 @@ class HeldLock:
             off = cast("bytes | None", await self._redis.get(self._called_off))
         if off is not None:
             return "", f"called off, as on {off.decode(errors='replace')}"
-        return await hold(self._redis, names.RESTARTING, self._name, LEASE), ""
+        return await acquire(self._redis, names.RESTARTING, self._name, LEASE), ""
