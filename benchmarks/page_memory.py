@@ -1,7 +1,8 @@
-"""Does an open page of the dashboard grow while its list changes all the time?
+"""Memory of an open page while its list changes all the time.
 
 Tasks of three events each come by the bus at an even rate; the page shows the list, newest first, as a person leaves it
-open. The heap is measured after a garbage collection, and so are the nodes that the page holds, shown or not.
+open. The heap is measured after a garbage collection, and so are the nodes that the page holds, shown or not. At the
+end: how many times the memory of its first full list the page has.
 """
 
 import argparse
@@ -39,7 +40,7 @@ class _Heading(TypedDict):
     queue: str
 
 
-def a_life(number: int) -> tuple[TaskReceived, TaskStarted, TaskSucceeded]:
+def a_task(number: int) -> tuple[TaskReceived, TaskStarted, TaskSucceeded]:
     """A task that is received, started and succeeds."""
     at, pid = utc_now(), 1000 + number % 64
     heading = _Heading(
@@ -60,12 +61,12 @@ def a_life(number: int) -> tuple[TaskReceived, TaskStarted, TaskSucceeded]:
 
 
 async def publish(system: System, rate: int, seconds: float) -> None:
-    """Put so many events a second on the bus, for so long."""
-    lives = max(1, rate // 3 // _BEATS)
+    """Publish so many events a second, for so long."""
+    tasks = max(1, rate // 3 // _BEATS)
     redis = connect(system.redis.url)
     async with aclosing(redis):
         for beat in range(round(seconds * _BEATS)):
-            await publish_events(redis, [event for number in range(lives) for event in a_life(beat + number)])
+            await publish_events(redis, [event for number in range(tasks) for event in a_task(beat + number)])
             await asyncio.sleep(1 / _BEATS)
 
 
@@ -77,19 +78,22 @@ async def size(devtools: CDPSession) -> tuple[float, int]:
     return heap["usedSize"] / 2**20, counters["nodes"]
 
 
-async def measure(system: System, page: Page, rate: int, seconds: float, every: float) -> None:
-    """Watch the page while the events come; print its size."""
+async def measure(system: System, page: Page, rate: int, seconds: float, every: float) -> float:
+    """Print the size of the page while the events come; return the last heap divided by that of the first full list."""
     await look_at(page, "#/tasks")
     devtools = await page.context.new_cdp_session(page)
     began, publishing = time.monotonic(), asyncio.create_task(publish(system, rate, seconds))
+    heaps: list[float] = []
     while True:
         heap, nodes = await size(devtools)
+        heaps.append(heap)
         rows = await page.get_by_test_id("task-row").count()
         print(f"{time.monotonic() - began:5.0f} s   {heap:6.1f} MB   {nodes:7d} nodes   {rows:4d} rows", flush=True)
         if publishing.done():
             break
         await asyncio.wait([publishing], timeout=every)
     await publishing
+    return heaps[-1] / heaps[1]
 
 
 async def benchmark(rate: int, seconds: float, every: float) -> None:
@@ -105,9 +109,10 @@ async def benchmark(rate: int, seconds: float, every: float) -> None:
         ):
             windows = Windows(browser, system.url)
             try:
-                await measure(system, await windows.open_as(*system.admin), rate, seconds, every)
+                ratio = await measure(system, await windows.open_as(*system.admin), rate, seconds, every)
             finally:
                 await windows.close()
+    print(f"{ratio:.1f} times the memory of the first full list, after {seconds:.0f} s at {rate} events a second")
 
 
 def main() -> None:

@@ -61,6 +61,7 @@ async def test_one_late_answer_fails_no_sign_in_and_holds_up_no_cancel(database_
         await health.check()
         proxy.cut()
         checking = asyncio.create_task(health.check())
+        await asyncio.sleep(0)
         asked: list[Connection] = []
 
         async def query(connection: Connection) -> int:
