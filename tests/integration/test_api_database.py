@@ -58,16 +58,17 @@ async def test_one_late_answer_fails_no_sign_in_and_holds_up_no_cancel(database_
     async with a_proxy(database_url) as proxy, open_database(proxy.url_of(database_url)) as database:
         health = DatabaseHealth(database)
         queries = QueryPool(database, health)
-        await health.check()
-        proxy.cut()
-        checking = asyncio.create_task(health.check())
-        await asyncio.sleep(0)
         asked: list[Connection] = []
 
         async def query(connection: Connection) -> int:
             asked.append(connection)
             return int(await connection.fetchval("SELECT 7"))
 
+        await asyncio.gather(*(queries.read(query) for _ in range(3)))  # each by a connection of its own
+        proxy.cut()
+        checking = asyncio.create_task(health.check())
+        await asyncio.sleep(0)
+        asked.clear()
         for _ in range(2):  # the first one waits, and the second one need not
             with pytest.raises(DatabaseUnavailable, match="did not answer within 1 s"):
                 await queries.read(query, FALLBACK_WAIT)
