@@ -32,7 +32,7 @@ _BY = "service:bootstrap"
 
 
 async def bootstrap(settings: Settings, user: str, password: str) -> str:
-    """Do all of it; answers the token.
+    """Make tables, admin and token; return the token.
 
     Raises:
         SignalboxError: PostgreSQL or Redis is away, or a migration failed.
@@ -55,13 +55,13 @@ async def _fill(database: Database, redis: Redis, user: str, password: str) -> s
         if changed:
             over += await live_session_ids(connection, user)
         credential = await add_token(connection, secret, LOCAL, "admin", _BY)
-    await directory.introduce(secret, credential)
-    await directory.end(over)
+    await directory.add(secret, credential)
+    await directory.revoke(over)
     return secret.text
 
 
 async def _admin(database: Database, user: str, password: str) -> bool:
-    """Make the admin, or give it this password; whether one was there that had another."""
+    """Make the admin, or give it this password; return whether it had another one before."""
     passwords = Passwords()
     async with database.connection() as connection:
         known = await find_user(connection, user)
@@ -86,7 +86,7 @@ def _password(environ: Mapping[str, str]) -> str:
 
 
 def main() -> None:
-    """Read the settings, do it, print the token; exit code 1 with a sentence when it failed."""
+    """Read the settings, run the bootstrap, print the token; exit code 1 with a sentence when it failed."""
     parser = argparse.ArgumentParser(prog="signalbox_api.bootstrap", description=__doc__)
     parser.add_argument("--user", default="admin", help="the name of the first admin (admin)")
     user = parser.parse_args().user

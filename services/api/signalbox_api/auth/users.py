@@ -11,7 +11,7 @@ from signalbox_api.auth.secret import Secret
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who signs in with a password."""
+    """User who signs in with a password."""
 
     user_id: int
     name: str
@@ -35,7 +35,7 @@ async def find_user(connection: Connection, name: str) -> User | None:
 
 
 async def add_user(connection: Connection, name: str, password_hash: str, role: Role, by: str) -> UserView | None:
-    """Keep a new user; none when there is one of that name."""
+    """Store a new user; None when the name is taken."""
     row = await connection.fetchrow(
         """
         INSERT INTO users (name, password_hash, role, created_by) VALUES ($1, $2, $3, $4)
@@ -68,7 +68,7 @@ async def list_users(connection: Connection, limit: int) -> list[UserView]:
 
 
 async def add_session(connection: Connection, user: User, secret: Secret, credential: Credential, address: str) -> None:
-    """Keep a new session."""
+    """Store a new session."""
     await connection.execute(
         """
         INSERT INTO sessions (session_id, user_id, digest, csrf, address, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
@@ -83,7 +83,7 @@ async def add_session(connection: Connection, user: User, secret: Secret, creden
 
 
 async def live_session_ids(connection: Connection, name: str) -> list[str]:
-    """The ids of a user's sessions that are not over."""
+    """The ids of a user's live sessions."""
     rows = await connection.fetch(
         """
         SELECT session_id FROM sessions JOIN users USING (user_id)

@@ -1,4 +1,4 @@
-"""What is said over the live websocket: JSON texts, each with the position that it leads to.
+"""Frames of the live websocket: JSON texts, each with the position that it leads to.
 
 `hello` is the first, and comes again when changes may have been missed: with `resync` the page loads its lists anew.
 `changes` carries rows that changed. `beat` comes every two seconds, so that silence means a lost connection.
@@ -23,13 +23,13 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="he
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="beat"):
-    """Still here."""
+    """Heartbeat of the connection."""
 
     position: str
     server_time: datetime
-    #: Seconds since the record last told of anything; hosts make it tell every few seconds. None: never yet.
+    #: Seconds since the last change of the record; every host causes one every few seconds. None: none yet.
     record_age: float | None
-    #: Whether changes can be heard of: not while Redis is away.
+    #: Whether changes can arrive: not while Redis is away.
     bus: bool
 
 

@@ -1,4 +1,4 @@
-"""Users and tokens, for admins."""
+"""Admin routes: users and tokens."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from signalbox.errors import DatabaseUnavailable
 from signalbox_api.answers.bodies import NAME_FORM, NewToken, NewUser
-from signalbox_api.answers.documents import answers
-from signalbox_api.answers.replies import DoneAnswer, reply
+from signalbox_api.answers.json_response import DoneAnswer, reply
+from signalbox_api.answers.openapi import answers
 from signalbox_api.auth.roles import Role
 from signalbox_api.auth.secret import ID_FORM, mint
 from signalbox_api.auth.tokens import TokenView, add_token, list_tokens, token_exists
@@ -53,7 +53,7 @@ async def make_token(body: NewToken, caller: Admin, services: Wired) -> Response
     credential = await services.accounts.write(
         lambda connection: add_token(connection, secret, body.name, body.role, caller.issuer)
     )
-    await services.directory.introduce(secret, credential)
+    await services.directory.add(secret, credential)
     return reply(NewTokenAnswer(token=secret.text, token_id=secret.id, name=body.name, role=body.role))
 
 
@@ -74,7 +74,7 @@ async def revoke_token(token_id: str, services: Wired) -> Response:
         known = ID_FORM.fullmatch(token_id) is not None  # better to revoke what is not there than to wait
     if not known:
         raise NotFound(f"There is no token with the id {token_id[:80]!r}; GET /scheduler/tokens/ lists them")
-    await services.directory.end([token_id])
+    await services.directory.revoke([token_id])
     return reply(DoneAnswer(message=f"Token {token_id} has been revoked"))
 
 
@@ -106,6 +106,6 @@ async def remove_user(name: str, caller: Admin, services: Wired) -> Response:
     ):
         raise NotFound(f"There is no user called {name[:80]!r}; GET /scheduler/users/ lists them")
     sessions = await services.accounts.read(lambda connection: live_session_ids(connection, name))
-    await services.directory.end(sessions)
+    await services.directory.revoke(sessions)
     await services.accounts.write(lambda connection: delete_user(connection, name))
     return reply(DoneAnswer(message=f"User {name} has been removed, and {len(sessions)} sessions with it"))

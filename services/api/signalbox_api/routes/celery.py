@@ -1,4 +1,4 @@
-"""Looking at Celery's processes, stopping, starting and restarting them."""
+"""Routes of Celery's processes: status, stop, start, restart."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -8,9 +8,9 @@ from signalbox.client.results import ProcessesResult
 from signalbox.messages.views import HostView, ProcessView
 from signalbox.postgres.pool import Connection
 from signalbox_api.answers.bodies import StartBody, StopBody
-from signalbox_api.answers.documents import answers
-from signalbox_api.answers.replies import reply
-from signalbox_api.answers.steering import Order, ProcessesAnswer, Verb, outcome
+from signalbox_api.answers.json_response import reply
+from signalbox_api.answers.openapi import answers
+from signalbox_api.answers.processes import Order, ProcessesAnswer, Verb, outcome
 from signalbox_api.auth.credential import Credential
 from signalbox_api.cancelling.one import RECORD_WAIT
 from signalbox_api.record.status import CeleryStatus, celery_status
@@ -20,7 +20,7 @@ from signalbox_api.services import Services, Wired
 
 router = APIRouter(tags=["Processes"])
 
-#: Seconds to wait for the end of a stop or start when the caller does not say, and at most.
+#: Seconds to wait for the end of a stop or start by default, and at most.
 DEFAULT_WAIT, LONGEST_WAIT = 60.0, 600.0
 
 _STOP, _START = StopBody(), StartBody()

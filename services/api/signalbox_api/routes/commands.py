@@ -1,4 +1,4 @@
-"""The audit trail."""
+"""Route of the audit trail: all commands."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,8 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from signalbox.messages.views import CommandView
-from signalbox_api.answers.documents import answers
-from signalbox_api.answers.replies import reply
+from signalbox_api.answers.json_response import reply
+from signalbox_api.answers.openapi import answers
 from signalbox_api.record.cursor import read_cursor
 from signalbox_api.record.views import list_commands
 from signalbox_api.routes.access import VIEWERS

@@ -1,4 +1,4 @@
-"""Answer to a stop, a start or a restart, from the results of the hosts: pure."""
+"""Answer to a stop, a start or a restart, and its sentence: pure, from the results of the hosts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
