@@ -1,4 +1,4 @@
-"""Writing to the streams."""
+"""Publisher of commands, events, receipts and changes: writes to the streams."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -50,7 +50,7 @@ async def publish_events(redis: Redis, events: Iterable[Event], receipts: Sequen
 
 
 def queue_receipts(pipe: Pipeline, receipts: Iterable[Receipt]) -> None:
-    """Put receipts into a pipeline that somebody else executes."""
+    """Put receipts into a pipeline that the caller executes."""
     for receipt in receipts:
         stream = names.receipts(receipt.command_id)
         pipe.xadd(stream, {b"data": encode(receipt)})
@@ -58,13 +58,13 @@ def queue_receipts(pipe: Pipeline, receipts: Iterable[Receipt]) -> None:
 
 
 async def publish_changes(redis: Redis, changes: Iterable[Change]) -> None:
-    """Tell every api replica what was committed; a lost change is repaired by the next list that is read."""
+    """Publish committed changes to every api replica; a lost change is repaired by the next list that is read."""
     async with speaking(), redis.pipeline(transaction=False) as pipe:
         queue_changes(pipe, changes)
         await pipe.execute()
 
 
-#: Changes in one step: Redis does nothing else meanwhile (some 2 ms), and whoever asks it for something stands still.
+#: Changes in one step: Redis does nothing else meanwhile (some 2 ms).
 _PORTION = 100
 
 #: One command for many entries: packing and answering each of them costs ten times what Redis needs.
@@ -74,7 +74,7 @@ for i = 2, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'da
 
 
 def queue_changes(pipe: Pipeline, changes: Iterable[Change]) -> None:
-    """Put changes into a pipeline that somebody else executes."""
+    """Put changes into a pipeline that the caller executes."""
     encoded = (msgspec.json.encode(change) for change in changes)
     while portion := list(islice(encoded, _PORTION)):
         pipe.eval(_ADD_ALL, 1, names.CHANGES, CHANGES_LENGTH, *portion)

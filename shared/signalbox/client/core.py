@@ -42,7 +42,7 @@ return ARGV[1]
 
 
 class Issuer(msgspec.Struct, frozen=True, kw_only=True):
-    """Who gives a command, from where, and why: what the audit trail will say."""
+    """Issuer of a command: who, from where, and why, for the audit trail."""
 
     #: `user:alice`, `token:deploys`, `service:billing`.
     name: str
@@ -78,7 +78,7 @@ class _Heading(TypedDict):
 
 
 class Commander:
-    """Gives commands on the bus, signed with the installation's key.
+    """Commander: publishes commands, signed with the installation's key, and waits for their receipts.
 
     Every method raises BusUnavailable when Redis is away: nothing is then known to have been done.
     """
@@ -124,11 +124,11 @@ class Commander:
         Args:
             task_ids: any number; beyond MOST_TASKS they take several commands.
             issuer: who gives the command.
-            selection: in words, how they were chosen; goes on the audit trail.
+            selection: how the tasks were chosen, in words, for the audit trail.
             grace: seconds from TERM to KILL; none means what each worker's configuration says.
             wait: seconds for all hosts to answer.
             record_wait: seconds for the record, once they have.
-            on_progress: is called with how many of how many are done, a few times a second.
+            on_progress: is called with the tasks that are done and their total, a few times a second.
         """
         bulk = Bulk(task_ids, on_progress)
         if not bulk.parts:
@@ -243,7 +243,7 @@ def _cancel_result(task_id: str, command_id: str, collected: Collected) -> Cance
 
 
 def _asked(chosen: Sequence[str], hosts: RollCall) -> frozenset[str]:
-    """The hosts that a command is meant for; nobody is known for a moment after Redis was emptied."""
+    """The hosts that a command is meant for; for a moment after Redis was emptied none is known."""
     strangers = frozenset(chosen) - hosts.known if hosts.known else frozenset()
     if strangers:
         listed = ", ".join(sorted(hosts.known))
