@@ -13,7 +13,7 @@ from signalbox.bus.connection import connect
 from signalbox.bus.consumer import Consumer
 from signalbox.bus.presence import KNOWN_FOR, announce, roll_call, withdraw
 from signalbox.bus.publisher import publish_events
-from signalbox.client.core import COMMAND_TTL, Commander, Issuer
+from signalbox.client.commander import COMMAND_TTL, Commander, Issuer
 from signalbox.errors import BusUnavailable, NotProven, UnknownHost, UnknownTask
 from signalbox.messages.base import utc_now
 from signalbox.messages.codec import decode_command, verify

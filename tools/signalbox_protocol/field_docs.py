@@ -29,8 +29,8 @@ def _own(cls: type) -> dict[str, str]:
 
 
 def _above(lines: list[str], index: int) -> str:
-    said: list[str] = []
+    comment: list[str] = []
     while index > 0 and lines[index - 1].strip().startswith("#:"):
         index -= 1
-        said.insert(0, lines[index].strip().removeprefix("#:").strip())
-    return " ".join(said)
+        comment.insert(0, lines[index].strip().removeprefix("#:").strip())
+    return " ".join(comment)

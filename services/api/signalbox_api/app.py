@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from fastapi import FastAPI
 
 from signalbox.bus.connection import connect
-from signalbox.client.core import Commander
+from signalbox.client.commander import Commander
 from signalbox.errors import SettingsError
 from signalbox.postgres.pool import open_database
 from signalbox.service import background

@@ -1,4 +1,4 @@
-"""`python -m signalbox_api.bootstrap --user admin`: makes the api's tables, the first admin and a token.
+"""Bootstrap: `python -m signalbox_api.bootstrap --user admin` makes the api's tables, the first admin and a token.
 
 Run by `make up` before the api, and harmless when run again: the admin gets the password of SIGNALBOX_ADMIN_PASSWORD,
 and the token, which is named "local", is replaced by a new one. Prints {"token": …} as JSON.

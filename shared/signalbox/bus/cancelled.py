@@ -1,4 +1,4 @@
-"""Cancelled ids in Redis: the tasks that must never run, for every host, also after all of us have restarted.
+"""Cancelled ids in Redis: the tasks that no host may run; they outlive every restart.
 
 A sorted set holds them. A stream beside it holds the latest additions in their order: a reader that goes on from its
 position misses nothing. A reader that does not find its position (Redis was emptied or set back, or too much was added

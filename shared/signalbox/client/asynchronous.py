@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Self, Unpack
 
 from signalbox.bus.connection import connect
 from signalbox.client.bulk import Progress
-from signalbox.client.core import Commander, Issuer, StopOptions, Targets
+from signalbox.client.commander import Commander, Issuer, StopOptions, Targets
 from signalbox.client.results import BulkResult, CancelResult, ProcessesResult, succeed_or_raise
 from signalbox.settings import Settings
 
@@ -36,9 +35,7 @@ class AsyncClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:

@@ -92,5 +92,5 @@ class Collected(msgspec.Struct):
 
 
 def decisive(answer: Answered | None) -> bool:
-    """Whether an answer says more than that this host has nothing to do with it."""
+    """Whether an answer decides the command, so that the other hosts hardly matter."""
     return answer is not None and answer.verdict not in NOT_HERE

@@ -208,20 +208,5 @@ AnyTaskEvent = (
     | TaskCancelled
 )
 AnyEvent = (
-    TaskReceived
-    | TaskStarted
-    | TaskSucceeded
-    | TaskFailed
-    | TaskRetried
-    | TaskRequeued
-    | TaskDropped
-    | TaskSignalled
-    | TaskCancelled
-    | EventsLost
-    | ProcessChanged
-    | HostSeen
-    | HostLeft
-    | CommandDone
-    | CommandRefused
-    | CommandGiven
+    AnyTaskEvent | EventsLost | ProcessChanged | HostSeen | HostLeft | CommandDone | CommandRefused | CommandGiven
 )

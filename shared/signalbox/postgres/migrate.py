@@ -120,8 +120,5 @@ async def _apply(connection: Connection, service: str, migration: Migration) -> 
         raise MigrationError(f"{service}: migration {migration} failed: {error}") from error
     await connection.execute(
         "INSERT INTO signalbox_migrations (service, number, name, checksum) VALUES ($1, $2, $3, $4)",
-        service,
-        migration.number,
-        migration.name,
-        migration.checksum,
+        *(service, migration.number, migration.name, migration.checksum),
     )

@@ -11,7 +11,7 @@ from signalbox_cli.options import Backend, connected_or_local, show_json, with_o
 from signalbox_cli.output.spinner import spinner
 from signalbox_cli.output.table import paint, plain, say, table
 
-#: Seconds that a stop or start, and a restart of everything in turn, may take where nothing else is said.
+#: Seconds that a stop or start, and a restart of everything in turn, may take by default.
 _WAIT = 60.0
 _RESTART_WAIT = 600.0
 

@@ -1,4 +1,4 @@
-"""Mirror of the credentials in Redis, so that signing requests in does not depend on PostgreSQL.
+"""Mirror of the credentials in Redis, so that a request is authenticated without PostgreSQL.
 
 signalbox:credential:<digest>     a live credential as JSON; sessions expire by themselves
 signalbox:revoked:<id>            a tombstone, which overrides the credential

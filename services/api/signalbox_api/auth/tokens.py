@@ -25,11 +25,7 @@ async def add_token(connection: Connection, secret: Secret, name: str, role: Rol
     """Store a new token; others may have the same name."""
     await connection.execute(
         "INSERT INTO api_tokens (token_id, name, digest, role, created_by) VALUES ($1, $2, $3, $4, $5)",
-        secret.id,
-        name,
-        secret.digest,
-        role,
-        by,
+        *(secret.id, name, secret.digest, role, by),
     )
     return Credential(kind="token", id=secret.id, name=name, role=role)
 

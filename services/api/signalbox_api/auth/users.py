@@ -34,19 +34,11 @@ async def find_user(connection: Connection, name: str) -> User | None:
     return msgspec.convert(dict(row), User) if row else None
 
 
-async def add_user(connection: Connection, name: str, password_hash: str, role: Role, by: str) -> UserView | None:
-    """Store a new user; None when the name is taken."""
-    row = await connection.fetchrow(
-        """
-        INSERT INTO users (name, password_hash, role, created_by) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (name) DO NOTHING RETURNING name, role, created_at, created_by
-        """,
-        name,
-        password_hash,
-        role,
-        by,
-    )
-    return msgspec.convert(dict(row), UserView) if row else None
+async def add_user(connection: Connection, name: str, password_hash: str, role: Role, by: str) -> bool:
+    """Store a new user; False when the name is taken."""
+    insert = "INSERT INTO users (name, password_hash, role, created_by) VALUES ($1, $2, $3, $4)"
+    statement = f"{insert} ON CONFLICT (name) DO NOTHING RETURNING true"
+    return bool(await connection.fetchval(statement, name, password_hash, role, by))
 
 
 async def change_user(connection: Connection, name: str, password_hash: str, role: Role) -> None:
@@ -70,15 +62,8 @@ async def list_users(connection: Connection, limit: int) -> list[UserView]:
 async def add_session(connection: Connection, user: User, secret: Secret, credential: Credential, address: str) -> None:
     """Store a new session."""
     await connection.execute(
-        """
-        INSERT INTO sessions (session_id, user_id, digest, csrf, address, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
-        """,
-        secret.id,
-        user.user_id,
-        secret.digest,
-        credential.csrf,
-        address,
-        credential.expires_at,
+        "INSERT INTO sessions (session_id, user_id, digest, csrf, address, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        *(secret.id, user.user_id, secret.digest, credential.csrf, address, credential.expires_at),
     )
 
 

@@ -7,7 +7,7 @@ from operator import not_
 
 from signalbox.bus.presence import present
 from signalbox.client.bulk import Progress
-from signalbox.client.core import Issuer
+from signalbox.client.commander import Issuer
 from signalbox.client.results import BulkResult, CancelResult
 from signalbox.errors import DatabaseUnavailable
 from signalbox.messages.receipts import TaskVerdict
@@ -83,16 +83,16 @@ async def _all_finished(services: Services, result: BulkResult, known: Known) ->
 async def _matches(services: Services, body: CancelTasksBody) -> Matches:
     if body.filter is None:
         return await _matches_of_ids(services, body.task_ids or [])
-    wanted = TaskFilter(**body.filter.model_dump(), unfinished=True)
-    return await services.record.read(lambda connection: match_tasks(connection, wanted, body.limit))
+    filters = TaskFilter(**body.filter.model_dump(), unfinished=True)
+    return await services.record.read(lambda connection: match_tasks(connection, filters, body.limit))
 
 
 async def _matches_of_ids(services: Services, task_ids: Sequence[str]) -> Matches:
     ids = tuple(filter(cancel.may_be_task_id, task_ids))
     if not ids:  # a filter without any would mean every task
         return Matches(tasks=[], total=0, running=0)
-    wanted = TaskFilter(unfinished=True, task_ids=ids)
-    return await services.record.read(lambda connection: match_tasks(connection, wanted, len(ids)))
+    filters = TaskFilter(unfinished=True, task_ids=ids)
+    return await services.record.read(lambda connection: match_tasks(connection, filters, len(ids)))
 
 
 async def _known(services: Services, task_ids: Sequence[str]) -> Known:

@@ -5,7 +5,7 @@ from functools import partial
 import msgspec
 
 from signalbox.bus.presence import present
-from signalbox.client.core import Issuer
+from signalbox.client.commander import Issuer
 from signalbox.errors import DatabaseUnavailable
 from signalbox_api.answers.bodies import CancelBody
 from signalbox_api.answers.cancel import Case, Decision, from_hosts, from_record, is_uuid, may_be_task_id
@@ -15,7 +15,7 @@ from signalbox_api.record.database import FALLBACK_WAIT
 from signalbox_api.record.views import find_task
 from signalbox_api.services import Services
 
-#: Seconds to wait for the proof, and beyond the grace, when the caller does not say.
+#: Seconds to wait for the proof, and beyond the grace, by default.
 PROOF_WAIT, BEYOND_GRACE = 10.0, 5.0
 #: Seconds that the record may lag behind the proof before we answer without it.
 RECORD_WAIT = 2.0

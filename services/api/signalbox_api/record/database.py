@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from signalbox.errors import DatabaseUnavailable
@@ -57,7 +58,8 @@ class DatabaseHealth:
             self._check_now.clear()
             if self.up:
                 backoff.reset()
-                await _either(self._check_now.wait(), CHECK_EVERY)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._check_now.wait(), CHECK_EVERY)
             else:
                 await backoff.pause()
 
@@ -163,10 +165,3 @@ def _ended(task: asyncio.Task[Any]) -> None:
     _abandoned.discard(task)
     if not task.cancelled() and (error := task.exception()):
         log.debug("a query that was given up ended with: %s", error)
-
-
-async def _either(event: Coroutine[Any, Any, Any], seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event, seconds)
-    except TimeoutError:
-        return

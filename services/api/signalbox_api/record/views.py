@@ -10,7 +10,7 @@ import msgspec
 from signalbox.bus.presence import SILENCE_SHOWN
 from signalbox.messages.base import Outcome, Status
 from signalbox.messages.views import CommandView, HostView, LogView, ProcessView, TaskView, View
-from signalbox.postgres.pool import Connection
+from signalbox.postgres.pool import Connection, Row
 from signalbox_api.record.cursor import Cursor
 
 
@@ -118,25 +118,27 @@ async def unfinished_of(connection: Connection, task_ids: Sequence[str]) -> int:
 
 async def match_tasks(connection: Connection, filters: TaskFilter, limit: int) -> Matches:
     """The tasks that a filter matches now."""
-    conditions, arguments = _task_conditions(filters)
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    order = f" ORDER BY created_at DESC, task_id DESC LIMIT ${len(arguments) + 1}"
-    rows = await connection.fetch(_MATCHES + where + order, *arguments, limit)
+    rows = await _newest(connection, _MATCHES, filters, limit)
     tasks = [Match(task_id=row["task_id"], name=row["name"], status=row["status"], host=row["host"]) for row in rows]
     return Matches(tasks=tasks, total=rows[0]["total"] if rows else 0, running=rows[0]["running"] if rows else 0)
 
 
 async def list_tasks(connection: Connection, filters: TaskFilter, limit: int, after: Cursor | None) -> Page:
     """The newest tasks that match, after a place in the list."""
+    tasks = [TaskView(**row) for row in await _newest(connection, _TASK, filters, limit + 1, after)]
+    return _page(tasks, limit, [Cursor(task.created_at, task.task_id) for task in tasks])
+
+
+async def _newest(
+    connection: Connection, select: str, filters: TaskFilter, limit: int, after: Cursor | None = None
+) -> list[Row]:
     conditions, arguments = _task_conditions(filters)
     if after:
         conditions.append(f"(created_at, task_id) < (${len(arguments) + 1}, ${len(arguments) + 2})")
         arguments += after
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     order = f" ORDER BY created_at DESC, task_id DESC LIMIT ${len(arguments) + 1}"
-    rows = await connection.fetch(_TASK + where + order, *arguments, limit + 1)
-    tasks = [TaskView(**row) for row in rows]
-    return _page(tasks, limit, [Cursor(task.created_at, task.task_id) for task in tasks])
+    return await connection.fetch(select + where + order, *arguments, limit)
 
 
 def _task_conditions(filters: TaskFilter) -> tuple[list[str], list[object]]:

@@ -85,7 +85,7 @@ async def make_user(body: NewUser, caller: Admin, services: Wired) -> Response:
     added = await services.accounts.write(
         lambda connection: add_user(connection, body.name, hashed, body.role, caller.issuer)
     )
-    if added is None:
+    if not added:
         raise Conflict(f"There is a user called {body.name} already; choose another name")
     return reply(DoneAnswer(message=f"User {body.name} may sign in as {body.role}"))
 

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
-from signalbox.client.core import Issuer
+from signalbox.client.commander import Issuer
 from signalbox_api.answers.bodies import CancelBody, CancelTasksBody
 from signalbox_api.answers.bulk_cancel import BulkAnswer
 from signalbox_api.answers.cancel import CancelAnswer

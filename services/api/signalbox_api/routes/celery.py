@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from signalbox.client.core import Issuer, StopOptions
+from signalbox.client.commander import Issuer, StopOptions
 from signalbox.client.results import ProcessesResult
 from signalbox.messages.views import HostView, ProcessView
 from signalbox.postgres.pool import Connection

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal, TypedDict, Unpack, cast
 
 import msgspec
@@ -66,15 +66,6 @@ class StopOptions(Targets, total=False):
     timeout: float | None
     #: Whether tasks that are acknowledged late and do not finish in time go back to their queue.
     redeliver: bool
-
-
-class _Heading(TypedDict):
-    command_id: str
-    issued_by: str
-    issued_from: str
-    reason: str
-    issued_at: datetime
-    expires_at: datetime
 
 
 class Commander:
@@ -178,8 +169,7 @@ class Commander:
         record_wait: float,
     ) -> ProcessesResult:
         targets = {"hosts": tuple(options.get("hosts", ())), "processes": tuple(options.get("processes", ()))}
-        fields: dict[str, Any] = {**options, **targets}
-        command = kind(**_heading(issuer), **fields)
+        command = kind(**{**options, **targets, **_heading(issuer)})
         hosts = await roll_call(self._redis)
         asked = _asked(command.hosts, hosts)
         await publish_command(self._redis, self._key, command)
@@ -217,16 +207,17 @@ class Commander:
         return collected
 
 
-def _heading(issuer: Issuer) -> _Heading:
+def _heading(issuer: Issuer) -> dict[str, Any]:
+    """The fields that every command has."""
     now = utc_now()
-    return _Heading(
-        command_id=str(uuid.uuid4()),
-        issued_by=issuer.name,
-        issued_from=issuer.address,
-        reason=issuer.reason,
-        issued_at=now,
-        expires_at=now + timedelta(seconds=COMMAND_TTL),
-    )
+    return {
+        "command_id": str(uuid.uuid4()),
+        "issued_by": issuer.name,
+        "issued_from": issuer.address,
+        "reason": issuer.reason,
+        "issued_at": now,
+        "expires_at": now + timedelta(seconds=COMMAND_TTL),
+    }
 
 
 def _cancel_result(task_id: str, command_id: str, collected: Collected) -> CancelResult:
