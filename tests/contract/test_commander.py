@@ -253,6 +253,14 @@ async def test_a_host_that_nobody_has_heard_of_is_refused_at_once_and_nothing_is
     assert not await published(redis)
 
 
+async def test_a_misspelt_option_stops_nothing(redis: Redis) -> None:
+    await announce(redis, "web-01")
+    with pytest.raises(TypeError, match="host"):
+        await Commander(redis, KEY).stop(ALICE, host=["web-01"])  # type: ignore[call-arg]
+
+    assert not await published(redis)
+
+
 async def test_a_controller_that_left_is_known_for_as_long_as_it_left_something_running(redis: Redis) -> None:
     for host in ("full", "empty"):
         await announce(redis, host)

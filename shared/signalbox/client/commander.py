@@ -51,14 +51,14 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Targets(TypedDict, total=False):
-    """The processes of a start; a host or process that is not named is left alone, unless none is named."""
+    """Hosts and processes of a command; none means all."""
 
     hosts: Sequence[str]
     processes: Sequence[str]
 
 
 class StopOptions(Targets, total=False):
-    """The processes of a stop or a restart, and what becomes of their running tasks."""
+    """Targets of a stop or a restart, and what it does to their running tasks."""
 
     #: `graceful` lets running tasks finish until the time-out; `immediate` does not wait.
     mode: Literal["graceful", "immediate"]
@@ -173,10 +173,10 @@ class Commander:
         hosts = await roll_call(self._redis)
         asked = _asked(command.hosts, hosts)
         await publish_command(self._redis, self._key, command)
-        present_ones = asked & hosts.present
-        wait = wait if present_ones or not asked else min(wait, BLINK)
+        reading = asked & hosts.present
+        wait = wait if reading or not asked else min(wait, BLINK)
         collected = await self._collect(
-            command.command_id, present_ones or asked, Patience(wait, record_wait, stragglers=wait)
+            command.command_id, reading or asked, Patience(wait, record_wait, stragglers=wait)
         )
         return _processes_result(command.command_id, collected, asked, hosts.away)
 

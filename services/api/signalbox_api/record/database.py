@@ -19,7 +19,7 @@ CHECK_EVERY = 1.0
 #: Seconds for a query without which its caller fails: a list, a sign-in. A busy machine answers late, and late is
 #: better than an error; so this is also how long a check waits until PostgreSQL counts as away.
 READ_WAIT = 5.0
-#: Seconds for a query whose caller goes on without it: a cancel asks the hosts then.
+#: Seconds for a row without which its caller goes on: a cancel then asks the hosts alone.
 FALLBACK_WAIT = 1.0
 
 
