@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from signalbox.bus.connection import connect
 from signalbox.errors import SettingsError, SignalboxError
 from signalbox.postgres.migrate import migrate
-from signalbox.postgres.pool import Connection, Database, open_database
+from signalbox.postgres.pool import Database, open_database
 from signalbox.settings import Settings
 from signalbox_api.auth.directory import Directory
 from signalbox_api.auth.mirror import Mirror
@@ -68,14 +68,10 @@ async def _admin(database: Database, user: str, password: str) -> bool:
         if known and known.role == "admin" and await passwords.matches(known.password_hash, password):
             return False
         hashed = await passwords.hash(password)
-        return not await _keep(connection, user, hashed)
-
-
-async def _keep(connection: Connection, user: str, hashed: str) -> bool:
-    if await add_user(connection, user, hashed, "admin", _BY):
-        return True
-    await change_user(connection, user, hashed, "admin")
-    return False
+        added = await add_user(connection, user, hashed, "admin", _BY)
+        if not added:
+            await change_user(connection, user, hashed, "admin")
+        return not added
 
 
 def _password(environ: Mapping[str, str]) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.typing import EncodableT, FieldT
@@ -75,6 +74,6 @@ for i = 2, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'da
 
 def queue_changes(pipe: Pipeline, changes: Iterable[Change]) -> None:
     """Put changes into a pipeline that the caller executes."""
-    encoded = (msgspec.json.encode(change) for change in changes)
+    encoded = (encode(change) for change in changes)
     while portion := list(islice(encoded, _PORTION)):
         pipe.eval(_ADD_ALL, 1, names.CHANGES, CHANGES_LENGTH, *portion)

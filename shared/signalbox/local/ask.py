@@ -4,8 +4,9 @@ import socket
 from pathlib import Path
 
 from signalbox.errors import ControllerUnreachable, NotProven, UnreadableMessage
+from signalbox.lines import encode_line
 from signalbox.local.places import operator_socket
-from signalbox.local.protocol import Reply, Request, decode_reply, encode
+from signalbox.local.protocol import Reply, Request, decode_reply
 
 #: Seconds beyond what the request itself may take.
 MARGIN = 0.5
@@ -26,7 +27,7 @@ def ask(data: Path, request: Request, wait: float = 0.0) -> Reply:
         peer.settimeout(wait + MARGIN)
         try:
             peer.connect(str(path))
-            peer.sendall(encode(request))
+            peer.sendall(encode_line(request))
             line = _line(peer)
         except PermissionError as error:
             raise ControllerUnreachable(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from signalbox.lines import encode_line, reader
+from signalbox.lines import reader
 from signalbox.messages.base import Message
 from signalbox.messages.commands import AnyCommand
 from signalbox.messages.events import HostSeen
@@ -36,8 +36,3 @@ Reply = Answered | HostSeen | NotDone
 #: Each takes a line and raises UnreadableMessage when it is something else.
 decode_request: Callable[[bytes], Request] = reader(msgspec.json.Decoder(Request))
 decode_reply: Callable[[bytes], Reply] = reader(msgspec.json.Decoder(Reply))
-
-
-def encode(message: Request | Reply) -> bytes:
-    """The wire form, with its newline."""
-    return encode_line(message)

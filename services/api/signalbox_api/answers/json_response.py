@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 from starlette.responses import Response
 
-_encoder = msgspec.json.Encoder()
+from signalbox.lines import encode
 
 
 class ErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +24,7 @@ class DoneAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 def reply(body: msgspec.Struct, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A response with this body."""
-    return Response(_encoder.encode(body), status, headers, media_type="application/json")
+    return Response(encode(body), status, headers, media_type="application/json")
 
 
 def refusal(message: str, status: int, headers: Mapping[str, str] | None = None) -> Response:

@@ -7,13 +7,12 @@ import msgspec
 
 from signalbox.client.bulk import Progress
 from signalbox.errors import SignalboxError
+from signalbox.lines import encode_line
 from signalbox_api.answers.bulk_cancel import BulkAnswer, BulkProgress
 from signalbox_api.answers.json_response import ErrorAnswer
 
 #: The media type: newline-delimited JSON.
 LINES = "application/x-ndjson"
-
-_encoder = msgspec.json.Encoder()
 
 
 class ProgressLines:
@@ -52,8 +51,8 @@ class ProgressLines:
                 if self._work.done():
                     break
                 if self._latest is not None:
-                    yield _line(self._latest)
-            yield _line(self._end())
+                    yield encode_line(self._latest)
+            yield encode_line(self._end())
         finally:
             self._work.cancel()  # the caller has gone; the command goes on
 
@@ -62,7 +61,3 @@ class ProgressLines:
             return self._work.result()[1]
         except SignalboxError as error:
             return ErrorAnswer(message=str(error))
-
-
-def _line(struct: msgspec.Struct) -> bytes:
-    return _encoder.encode(struct) + b"\n"

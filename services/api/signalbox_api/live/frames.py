@@ -9,9 +9,8 @@ from datetime import datetime
 
 import msgspec
 
+from signalbox.lines import encode
 from signalbox.messages.base import utc_now
-
-_encoder = msgspec.json.Encoder()
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
@@ -35,13 +34,13 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="bea
 
 def hello(position: str, *, resync: bool) -> str:
     """The frame `hello`."""
-    return _encoder.encode(Hello(position=position, server_time=utc_now(), resync=resync)).decode()
+    return encode(Hello(position=position, server_time=utc_now(), resync=resync)).decode()
 
 
 def beat(position: str, record_age: float | None, *, bus: bool) -> str:
     """The frame `beat`."""
     age = None if record_age is None else round(record_age, 3)
-    return _encoder.encode(Beat(position=position, server_time=utc_now(), record_age=age, bus=bus)).decode()
+    return encode(Beat(position=position, server_time=utc_now(), record_age=age, bus=bus)).decode()
 
 
 def changes(position: str, rows: Iterable[bytes]) -> str:
