@@ -15,7 +15,7 @@ from typing import cast
 from redis.asyncio import Redis
 
 from signalbox.bus import names
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ async def remember(redis: Redis, untils: Untils, *, limit: int = LIMIT) -> None:
     """
     if not untils:
         return
-    async with speaking(), redis.pipeline(transaction=False) as pipe:
+    async with bus_errors(), redis.pipeline(transaction=False) as pipe:
         for portion in _portions(untils):
             pipe.eval(_ADD, 2, names.CANCELLED, names.CANCELLED_LATELY, limit, _LATELY, *portion)
         forgotten = sum(await pipe.execute())
@@ -97,7 +97,7 @@ class Follower:
         Raises:
             BusUnavailable: Redis is away.
         """
-        async with speaking():
+        async with bus_errors():
             self._position = cast("bytes", await self._redis.eval(_BEGIN, 1, names.CANCELLED_LATELY))
 
     async def everything(self, on_page: Callable[[], None] = lambda: None) -> dict[str, int]:
@@ -108,7 +108,7 @@ class Follower:
         """
         await self.begin()
         found: dict[str, int] = {}
-        async with speaking():
+        async with bus_errors():
             # Page by page, so that neither Redis nor we are held up; what is there all the time is not left out.
             async for member, score in self._redis.zscan_iter(names.CANCELLED, count=_PORTION):
                 found[member.decode(errors="replace")] = int(score)
@@ -124,7 +124,7 @@ class Follower:
         """
         if self._position is None:
             return None
-        async with speaking():
+        async with bus_errors():
             entries = await self._redis.xrange(names.CANCELLED_LATELY, min=self._position)
         rows = cast("list[tuple[bytes, dict[bytes, bytes]]]", entries)
         # The last entry that was read must still be there, or additions after it may be lost.

@@ -96,7 +96,7 @@ def _cancellable(kind: type[AbstractConnection]) -> type[AbstractConnection]:
 
 
 @asynccontextmanager
-async def speaking() -> AsyncIterator[None]:
+async def bus_errors() -> AsyncIterator[None]:
     """Turn the errors of an absent Redis into BusUnavailable."""
     try:
         yield

@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 from redis.typing import EncodableT, FieldT
 
 from signalbox.bus import names
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
 from signalbox.errors import BusUnavailable
 
 #: Milliseconds to block for new entries; well below the socket's time-out.
@@ -71,7 +71,7 @@ class Consumer:
             BusUnavailable: Redis is away; call again.
         """
         try:
-            async with speaking():
+            async with bus_errors():
                 return await self._read(block_ms)
         except BusUnavailable:
             # Its answer, with entries for us, may have been lost.
@@ -80,7 +80,7 @@ class Consumer:
         except ResponseError as error:
             if not _group_is_gone(error):
                 raise
-            async with speaking():
+            async with bus_errors():
                 await self._create_group()
             return []
 
@@ -109,7 +109,7 @@ class Consumer:
         try:
             position = await self._first_ahead()
             while position is not None:
-                async with speaking():
+                async with bus_errors():
                     reply = await self._redis.xrange(self._stream, min=position, count=self._batch)
                 entries = _rows(cast("list[tuple[bytes, dict[bytes, bytes] | None]]", reply))
                 for entry in entries:
@@ -121,7 +121,7 @@ class Consumer:
 
     async def _first_ahead(self) -> bytes | None:
         """The first entry that may not have been handled; None while there is no group."""
-        async with speaking():
+        async with bus_errors():
             groups = {row["name"]: row for row in await self._redis.xinfo_groups(self._stream)}
             group = groups.get(self._group.encode())
             if group is None:
@@ -144,7 +144,7 @@ class Consumer:
     async def claim(self) -> list[Entry]:
         """Take over entries that a sibling has held for too long; to be handled like any other batch."""
         try:
-            async with speaking():
+            async with bus_errors():
                 reply = await self._redis.xautoclaim(
                     self._stream,
                     self._group,
@@ -165,7 +165,7 @@ class Consumer:
         """Acknowledge entries whose effect is durable; commands that `also` queues run in the same transaction."""
         if not entries:
             return
-        async with speaking(), self._redis.pipeline(transaction=True) as pipe:
+        async with bus_errors(), self._redis.pipeline(transaction=True) as pipe:
             pipe.xack(self._stream, self._group, *(entry.position for entry in entries))
             if also:
                 also(pipe)
@@ -174,7 +174,7 @@ class Consumer:
     async def dead_letter(self, entry: Entry, reason: str) -> None:
         """Move an entry that nobody can handle to the dead-letter stream, with the reason."""
         fields: dict[FieldT, EncodableT] = {"data": entry.data, "reason": reason, "position": entry.position}
-        async with speaking(), self._redis.pipeline(transaction=True) as pipe:
+        async with bus_errors(), self._redis.pipeline(transaction=True) as pipe:
             pipe.xadd(names.dead(self._stream), fields, maxlen=DEAD_LENGTH, approximate=True)
             pipe.xack(self._stream, self._group, entry.position)
             await pipe.execute()

@@ -4,7 +4,7 @@ from typing import cast
 
 from redis.asyncio import Redis
 
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
 
 _ACQUIRE = """
 local holder = redis.call('GET', KEYS[1])
@@ -24,12 +24,12 @@ async def acquire(redis: Redis, key: str, holder: str, seconds: float) -> str:
     Raises:
         BusUnavailable: Redis does not answer, so nobody knows.
     """
-    async with speaking():
+    async with bus_errors():
         present = cast("bytes", await redis.eval(_ACQUIRE, 1, key, holder, int(seconds * 1000)))
     return present.decode(errors="replace")
 
 
 async def release(redis: Redis, key: str, holder: str) -> None:
     """Release the lock, unless somebody else holds it."""
-    async with speaking():
+    async with bus_errors():
         await redis.eval(_RELEASE, 1, key, holder)

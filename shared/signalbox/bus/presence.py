@@ -11,7 +11,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from signalbox.bus import names
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
 
 #: Seconds between two heartbeats of a host.
 HEARTBEAT = 2.0
@@ -63,7 +63,7 @@ class RollCall(msgspec.Struct, frozen=True):
 
 async def announce(redis: Redis, host: str, ttl: float = PRESENCE_TTL) -> None:
     """Announce that the controller of `host` reads commands, for the next `ttl` seconds."""
-    async with speaking():
+    async with bus_errors():
         await redis.eval(_ANNOUNCE, 1, names.PRESENCE, host, ttl, KNOWN_FOR)
 
 
@@ -71,14 +71,14 @@ async def withdraw(redis: Redis, host: str, *, empty: bool) -> None:
     """Withdraw the presence of `host`; with `empty`, no process runs there either, and it is forgotten."""
     if not empty:
         return await announce(redis, host, ttl=0.0)
-    async with speaking():
+    async with bus_errors():
         await redis.zrem(names.PRESENCE, host)
     return None
 
 
 async def roll_call(redis: Redis) -> RollCall:
     """Read the presence of all known hosts."""
-    async with speaking():
+    async with bus_errors():
         answer = cast("list[list[bytes]]", await redis.eval(_ROLL_CALL, 1, names.PRESENCE))
     return RollCall(*(frozenset(host.decode() for host in hosts) for hosts in answer))
 
@@ -90,11 +90,11 @@ async def present(redis: Redis) -> frozenset[str]:
 
 async def announce_nodes(redis: Redis, nodes: Collection[str]) -> None:
     """Announce that these workers, by Celery's node names, have an agent."""
-    async with speaking():
+    async with bus_errors():
         await redis.eval(_ANNOUNCE_NODES, 1, names.NODES, int(NODE_TTL), *sorted(nodes))
 
 
 async def nodes_with_agents(redis: Redis) -> set[str]:
     """The workers of the whole fleet that have an agent; a watch leaves them alone."""
-    async with speaking():
+    async with bus_errors():
         return {node.decode() for node in cast("list[bytes]", await redis.zrange(names.NODES, 0, -1))}

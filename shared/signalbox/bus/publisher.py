@@ -8,7 +8,7 @@ from redis.asyncio.client import Pipeline
 from redis.typing import EncodableT, FieldT
 
 from signalbox.bus import names
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
 from signalbox.messages.codec import encode, sign
 from signalbox.messages.commands import Command
 from signalbox.messages.events import Event
@@ -31,7 +31,7 @@ async def publish_command(redis: Redis, key: str, command: Command) -> None:
     """
     data = encode(command)
     fields: dict[FieldT, EncodableT] = {"data": data, "sig": sign(key, data)}
-    async with speaking():
+    async with bus_errors():
         await redis.xadd(names.COMMANDS, fields, maxlen=COMMANDS_LENGTH, approximate=True)
 
 
@@ -41,7 +41,7 @@ async def publish_events(redis: Redis, events: Iterable[Event], receipts: Sequen
     Raises:
         BusUnavailable: it is not certain that they were published; publish them again.
     """
-    async with speaking(), redis.pipeline(transaction=True) as pipe:
+    async with bus_errors(), redis.pipeline(transaction=True) as pipe:
         for event in events:
             pipe.xadd(names.EVENTS, {b"data": encode(event)}, maxlen=EVENTS_LENGTH, approximate=True)
         queue_receipts(pipe, receipts)
@@ -58,7 +58,7 @@ def queue_receipts(pipe: Pipeline, receipts: Iterable[Receipt]) -> None:
 
 async def publish_changes(redis: Redis, changes: Iterable[Change]) -> None:
     """Publish committed changes to every api replica; a lost change is repaired by the next list that is read."""
-    async with speaking(), redis.pipeline(transaction=False) as pipe:
+    async with bus_errors(), redis.pipeline(transaction=False) as pipe:
         queue_changes(pipe, changes)
         await pipe.execute()
 

@@ -5,7 +5,7 @@ import logging
 from redis.asyncio import Redis
 
 from signalbox.bus import names
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
 from signalbox.bus.consumer import Entry, entries_of
 from signalbox.errors import UnreadableMessage
 from signalbox.messages.codec import decode_receipt
@@ -32,7 +32,7 @@ class Receipts:
             BusUnavailable: Redis went away.
         """
         block = max(1, int(min(STEP, wait) * 1000))
-        async with speaking():
+        async with bus_errors():
             entries = entries_of(await self._redis.xread({self._stream: self._position}, block=block))
         if entries:
             self._position = entries[-1].position

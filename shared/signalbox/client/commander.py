@@ -10,7 +10,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from signalbox.bus import names
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
 from signalbox.bus.lock import release
 from signalbox.bus.presence import RollCall, present, roll_call
 from signalbox.bus.publisher import COMMANDS_LENGTH, publish_command
@@ -184,7 +184,7 @@ class Commander:
         data = encode(command)
         keys = (names.cancelling(command.task_id), names.COMMANDS)
         arguments = (command.command_id, int(COMMAND_TTL * 1000), COMMANDS_LENGTH, data, sign(self._key, data))
-        async with speaking():
+        async with bus_errors():
             holder, hosts = await asyncio.gather(
                 self._redis.eval(_PUBLISH_ONCE, len(keys), *keys, *arguments),
                 present(self._redis),

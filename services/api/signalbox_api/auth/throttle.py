@@ -8,7 +8,7 @@ import hashlib
 
 from redis.asyncio import Redis
 
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
 from signalbox_api.errors import TooManyTries
 
 #: Seconds after the first failure when the count begins anew.
@@ -31,7 +31,7 @@ class Throttle:
             BusUnavailable: nothing can be counted, so nobody can sign in.
         """
         limits = _limits(user, address)
-        async with speaking(), self._redis.pipeline(transaction=True) as pipe:
+        async with bus_errors(), self._redis.pipeline(transaction=True) as pipe:
             for key in limits:
                 pipe.incr(key)
                 pipe.expire(key, WINDOW, nx=True)
@@ -47,7 +47,7 @@ class Throttle:
     async def uncount(self, user: str, address: str) -> None:
         """Take back a try, because the password was right."""
         pair, *others = _limits(user, address)
-        async with speaking(), self._redis.pipeline(transaction=True) as pipe:
+        async with bus_errors(), self._redis.pipeline(transaction=True) as pipe:
             pipe.delete(pair)
             for key in others:
                 pipe.decr(key)

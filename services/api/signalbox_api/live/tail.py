@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from signalbox.bus import names
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
 from signalbox.bus.consumer import Entry, entries_of
 from signalbox.errors import BusUnavailable
 from signalbox.service import Backoff
@@ -85,7 +85,7 @@ class Tail:
         self.connected = True
 
     async def _step(self) -> None:
-        async with speaking():
+        async with bus_errors():
             try:
                 reply = await self._redis.xread({names.CHANGES: self.position}, count=BATCH, block=BLOCK_MS)
             except ResponseError as error:  # the stream was deleted while we waited
@@ -105,7 +105,7 @@ class Tail:
             self._last_change = int(position.partition("-")[0]) / 1000
 
     async def _end(self) -> str:
-        async with speaking():
+        async with bus_errors():
             last = _entries(await self._redis.xrevrange(names.CHANGES, count=1))
         return last[0].position.decode() if last else START
 
@@ -113,7 +113,7 @@ class Tail:
         """Whether nothing that follows `position` can have been lost: a flush or a trim takes the entry itself, too."""
         if position == START:
             return True
-        async with speaking():
+        async with bus_errors():
             return bool(await self._redis.xrange(names.CHANGES, min=position, max=position, count=1))
 
     async def since(self, position: str, until: str) -> list[str] | None:
@@ -125,7 +125,7 @@ class Tail:
         try:
             if not await self._still_there(position):
                 return None
-            async with speaking():
+            async with bus_errors():
                 rows = await self._redis.xrange(names.CHANGES, min=f"({position}", max=until, count=CATCH_UP + 1)
         except BusUnavailable:
             return None

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from signalbox.bus import names
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
 from signalbox.bus.lock import acquire, release
 from signalbox.errors import BusUnavailable
 from signalbox_controller.errors import RestartNotAllowed
@@ -104,7 +104,7 @@ class HeldLock:
     async def call_off(self, reason: str) -> None:
         """Keep other hosts from beginning; without Redis none can begin."""
         with contextlib.suppress(BusUnavailable, RedisError):
-            async with speaking():
+            async with bus_errors():
                 await self._redis.set(self._called_off, f"{self._host}: {reason}", px=int(REMEMBER * 1000))
 
     async def renew(self) -> None:
@@ -121,7 +121,7 @@ class HeldLock:
 
     async def _ask(self) -> tuple[str, str]:
         """Take or renew the lock; return its holder, and why the restart was called off, if it was."""
-        async with speaking():
+        async with bus_errors():
             off = cast("bytes | None", await self._redis.get(self._called_off))
         if off is not None:
             return "", f"called off, as on {off.decode(errors='replace')}"
