@@ -67,7 +67,7 @@ bench: install-dev ## measure, and print what was measured
 	@for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=deploy/local:tests .venv/bin/python "$$file" $(ARGS) || exit 1; done
 
 protocol: install-dev ## publish the messages anew, as JSON Schema and AsyncAPI
-	@.venv/bin/python -m signalbox_protocol docs/protocol
+	@PYTHONPATH=tools .venv/bin/python -m signalbox_protocol docs/protocol
 
 lock: install-dev ## lock all packages anew, newest versions that fit
 	@for name in run dev node; do \

@@ -1,4 +1,4 @@
-"""Signalbox for other services: give the same commands as the dashboard, held to the same rules."""
+"""Signalbox for other services: clients that give the same commands as the dashboard, under the same rules."""
 
 from signalbox.client.asynchronous import AsyncClient
 from signalbox.client.results import BulkResult, CancelResult, ProcessesResult

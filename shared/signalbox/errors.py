@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree.
+"""Errors of Signalbox, as one tree.
 
 SignalboxError
 ├── SettingsError          a setting is missing or makes no sense
@@ -10,7 +10,7 @@ SignalboxError
 ├── ControllerUnreachable  no controller answers on this host's own socket
 ├── MigrationError         the tables cannot be brought up to date
 └── CommandError           a command was given and did not succeed
-    ├── UnknownHost            no controller of that name has been heard of
+    ├── UnknownHost            no controller of that name is known
     ├── UnknownTask            no worker and no record knows the task
     ├── TaskAlreadyFinished    it ended before it could be cancelled
     ├── CannotCancel           the pool cannot kill a single task
@@ -40,7 +40,7 @@ class BadSignature(MessageError):
 
 
 class BusUnavailable(SignalboxError):
-    """Redis does not answer, so nothing can be published or heard."""
+    """Redis does not answer, so nothing can be published or read."""
 
 
 class DatabaseUnavailable(SignalboxError):
@@ -60,7 +60,7 @@ class CommandError(SignalboxError):
 
 
 class UnknownHost(CommandError):
-    """It is meant for a host of which nobody has heard; nothing was done anywhere."""
+    """The command names a host that nobody knows; nothing was done anywhere."""
 
 
 class UnknownTask(CommandError):

@@ -1,4 +1,4 @@
-"""Lines: structs as JSON, alone or one a line, and bytes back to structs; the codec of every protocol of ours."""
+"""Lines of JSON: structs to bytes, alone or one a line, and back; the codec of every protocol of ours."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""The skeleton that every service hangs on: start, run until told to stop, stop within a deadline."""
+"""Service skeleton: start, run until a signal, stop within a deadline; background loops, jobs and pauses."""
 
 import asyncio
 import logging
@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 async def run(service: AbstractAsyncContextManager[object]) -> None:
     """Enter `service`, wait for SIGTERM or SIGINT, leave it.
 
-    While leaving, a second Ctrl-C is for whoever is impatient: it raises KeyboardInterrupt. A second SIGTERM says
-    nothing new: the kernel sends one per thread of a parent that was killed (prctl(2), PR_SET_PDEATHSIG).
+    While leaving, a second Ctrl-C raises KeyboardInterrupt, for a person who will not wait. A second SIGTERM does
+    nothing: the kernel sends one per thread of a parent that was killed (prctl(2), PR_SET_PDEATHSIG).
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -68,7 +68,7 @@ async def _awaited(loop: Callable[[], Awaitable[None]]) -> None:
 
 
 class Jobs:
-    """Background jobs that run to their own end; a failure of one is logged, and changes nothing for the others."""
+    """Jobs in the background, each of which runs to its end; a failure is logged, and does not touch the others."""
 
     def __init__(self, owner: str) -> None:
         """`owner` is named in the log."""
@@ -89,14 +89,14 @@ class Jobs:
 
 
 class Backoff:
-    """Growing pauses with jitter, for what must be tried again; durations in seconds."""
+    """Backoff: growing pauses with jitter between tries; durations in seconds."""
 
     def __init__(self, first: float = 0.1, most: float = 5.0) -> None:
         self._first, self._most = first, most
         self._next = first
 
     def reset(self) -> None:
-        """Begin again with the shortest pause: it worked."""
+        """Begin again with the shortest pause, after a success."""
         self._next = self._first
 
     async def pause(self) -> None:
@@ -106,5 +106,5 @@ class Backoff:
 
 
 def configure_logging(level: str) -> None:
-    """One line a record, to standard error, with the time and the logger's name."""
+    """Log one line a record to standard error, with the time and the logger's name."""
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")

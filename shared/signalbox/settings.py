@@ -14,7 +14,7 @@ MIN_KEY_LENGTH = 32
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What every service is told from outside; durations are in seconds.
+    """Settings of every service; durations are in seconds.
 
     `SIGNALBOX_REDIS_URL` and `SIGNALBOX_DATABASE_URL` win over the plain `REDIS_URL` and
     `DATABASE_URL`, so that Signalbox can share an environment with the application it watches.

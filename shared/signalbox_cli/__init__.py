@@ -1,1 +1,1 @@
-"""The command line: the dashboard for terminals and scripts; a client of the api, and of the host's socket."""
+"""Command line of Signalbox: a client of the api, and of the host's own socket."""

@@ -1,4 +1,4 @@
-"""The tree of commands."""
+"""App: the tree of commands."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""How a command ends when it did not do what it was asked; each error carries its exit code.
+"""Errors of a command, each with its exit code; the text is printed as it is.
 
 click.ClickException
 ├── Refused       1: the server said no, or the work failed; its sentence is shown

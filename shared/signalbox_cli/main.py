@@ -1,4 +1,4 @@
-"""Where the `signalbox` command begins; imports nothing that may be missing."""
+"""Main function of the `signalbox` command; imports nothing that may be missing."""
 
 import sys
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""What every command takes: where Signalbox is, and in what form to answer."""
+"""Options that commands share: the address of Signalbox, and the form of the answer."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -15,7 +15,20 @@ from signalbox_cli.output.table import say
 
 F = TypeVar("F", bound=Callable[..., None])
 
-_OPTIONS = (
+
+def with_options(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Decorator that gives a command several options, shown in this order."""
+
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+#: The options of every command.
+with_connection_options = with_options(
     click.option("--url", metavar="URL", help="Address of the api, else SIGNALBOX_URL, else from SIGNALBOX_DATA."),
     click.option("--token", metavar="TOKEN", help="Token to show there; SIGNALBOX_TOKEN hides it from `ps`."),
     click.option("--json", "as_json", is_flag=True, help="Answer in JSON on standard output."),
@@ -29,19 +42,22 @@ _local = click.option(
 )
 
 
-class Asked(Protocol):
-    """Whoever answers a command: the api, or the controller of this host in its place."""
+class Backend(Protocol):
+    """Backend of a command: the api, or the controller of this host in its place.
+
+    Every method raises Refused or Unreachable: see `signalbox_cli.errors`.
+    """
 
     def get(self, path: str, query: Mapping[str, Query | None] | None = None, /) -> dict[str, Any]:
-        """Read something."""
+        """Read something; parameters that are None are left out."""
 
     def post(self, path: str, body: dict[str, Any], *, wait: float = 0.0) -> tuple[int, dict[str, Any]]:
-        """Ask for something to be done, which may take `wait` seconds; the HTTP status and the body."""
+        """Request something that may take `wait` seconds; return the HTTP status and the body."""
 
     def follow(
-        self, path: str, body: dict[str, Any], told: Callable[[int, int], None], *, wait: float = 0.0
+        self, path: str, body: dict[str, Any], on_progress: Callable[[int, int], None], /, *, wait: float = 0.0
     ) -> tuple[int, dict[str, Any]]:
-        """The same; meanwhile `told` hears how many of how many are done."""
+        """As `post`; meanwhile `on_progress` is called with the tasks that are done and their total."""
 
 
 def connected(command: Callable[..., None]) -> Callable[..., None]:
@@ -59,7 +75,7 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def connected_or_local(command: Callable[..., None]) -> Callable[..., None]:
-    """The same, and `--local`, which asks the controller of this host instead of the api."""
+    """Give a command the options of `connected` and `--local`, which asks the controller of this host instead."""
     through_the_api = connected(command)
 
     @_local
@@ -75,20 +91,13 @@ def connected_or_local(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _call(command: Callable[..., None], asked: Asked, *, as_json: bool, **arguments: object) -> None:
+def _call(command: Callable[..., None], backend: Backend, *, as_json: bool, **arguments: object) -> None:
     try:
-        command(asked, as_json=as_json, **arguments)
+        command(backend, as_json=as_json, **arguments)
     except Refused as error:
         if as_json:
             show_json(error.body)
         raise
-
-
-def with_connection_options(command: F) -> F:
-    """The common options alone."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
 
 
 def show_json(value: object) -> None:

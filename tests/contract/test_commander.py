@@ -13,7 +13,7 @@ from signalbox.bus.connection import connect
 from signalbox.bus.consumer import Consumer
 from signalbox.bus.presence import KNOWN_FOR, announce, roll_call, withdraw
 from signalbox.bus.publisher import publish_events
-from signalbox.client.core import COMMAND_TTL, Commander, Issuer
+from signalbox.client.commander import COMMAND_TTL, Commander, Issuer
 from signalbox.errors import BusUnavailable, NotProven, UnknownHost, UnknownTask
 from signalbox.messages.base import utc_now
 from signalbox.messages.codec import decode_command, verify
@@ -249,6 +249,14 @@ async def test_a_host_that_nobody_has_heard_of_is_refused_at_once_and_nothing_is
     for call in (Commander(redis, KEY).stop, Commander(redis, KEY).start):
         with pytest.raises(UnknownHost, match="no host 'nowhere'; known are: web-01, web-02"):
             await asyncio.wait_for(call(ALICE, hosts=["web-01", "nowhere"], wait=600.0), HANGS)
+
+    assert not await published(redis)
+
+
+async def test_a_misspelt_option_stops_nothing(redis: Redis) -> None:
+    await announce(redis, "web-01")
+    with pytest.raises(TypeError, match="host"):
+        await Commander(redis, KEY).stop(ALICE, host=["web-01"])  # type: ignore[call-arg]
 
     assert not await published(redis)
 

@@ -101,9 +101,7 @@ def follow(document: Any, reference: str) -> Any:
 
 @pytest.mark.parametrize("name", sorted(documents()))
 def test_the_committed_documents_are_those_of_the_code(name: str) -> None:
-    assert (PROTOCOL / name).read_text(encoding="utf-8") == documents()[name], (
-        "stale; run: python -m signalbox_protocol docs/protocol"
-    )
+    assert (PROTOCOL / name).read_text(encoding="utf-8") == documents()[name], "stale; run: make protocol"
 
 
 def test_the_schema_is_a_schema() -> None:

@@ -227,12 +227,30 @@ async def test_who_signs_out_gets_the_form_and_comes_back_where_they_were(window
     await expect(page.get_by_test_id("task-page")).to_have_attribute("data-task-id", task["task_id"])
 
 
-async def test_a_session_that_ends_elsewhere_ends_here_in_a_sentence(windows: Windows, system: System) -> None:
-    page = await windows.open_as(*system.admin, expected=[REFUSED])
-    await look_at(page, "#/processes")
+async def _end_the_session(page: Page) -> None:
+    """The same person signs out elsewhere."""
     [csrf] = [one["value"] for one in await page.context.cookies() if one["name"] == "signalbox_csrf"]
     answer = await page.request.delete("/session", headers={"X-CSRF-Token": csrf})
     assert answer.ok, await answer.text()
+
+
+async def test_a_session_that_ends_elsewhere_ends_here_in_a_sentence(windows: Windows, system: System) -> None:
+    page = await windows.open_as(*system.admin, expected=[REFUSED])
+    await look_at(page, "#/processes")
+    await _end_the_session(page)
     await expect(page.get_by_test_id("sign-in")).to_contain_text("Your session has ended. Sign in to go on.")
     await _sign_in(page, *system.admin)
     await expect(page.get_by_test_id("host")).to_have_attribute("data-host", "testhost")
+
+
+async def test_a_page_whose_live_connection_was_signed_out_opens_no_other(windows: Windows, system: System) -> None:
+    page = await windows.open_as(*system.admin, expected=[REFUSED])
+    await look_at(page, "#/tasks")
+    # No other call may notice the end of the session first.
+    status = await page.request.get("/scheduler/celery-status/")
+    await page.route("**/scheduler/celery-status/", lambda route: route.fulfill(response=status))
+    opened: list[str] = []
+    page.on("websocket", lambda socket: opened.append(socket.url))
+    await _end_the_session(page)
+    await expect(page.get_by_test_id("sign-in")).to_contain_text("Your session has ended. Sign in to go on.")
+    assert not opened

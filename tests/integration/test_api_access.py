@@ -297,4 +297,4 @@ async def test_the_record_cannot_be_written_even_by_a_mistake(api: Api, database
     services: Services = api.app.state.services
     for pool in (services.record, services.urgent):
         with pytest.raises(DatabaseUnavailable, match="read-only transaction"):
-            await pool.ask(lambda connection: connection.execute("DELETE FROM tasks"))
+            await pool.read(lambda connection: connection.execute("DELETE FROM tasks"))

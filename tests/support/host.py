@@ -17,7 +17,7 @@ from celery import Celery
 from signalbox.bus import names
 from signalbox.bus.connection import UNAVAILABLE, connect
 from signalbox.bus.consumer import entries_of
-from signalbox.client.core import Commander, Issuer
+from signalbox.client.commander import Commander, Issuer
 from signalbox.messages.codec import decode_event, decode_receipt
 from signalbox.messages.events import AnyEvent, Event, ProcessChanged, TaskStarted
 from signalbox.messages.receipts import AnyReceipt

@@ -8,7 +8,7 @@ import pytest
 from signalbox.client.results import CancelResult
 from signalbox.messages.verdicts import Verdict
 from signalbox.messages.views import TaskView
-from signalbox_api.answers.decisions import Case, Decision, from_hosts, from_record, is_uuid, may_be_task_id
+from signalbox_api.answers.cancel import Case, Decision, from_hosts, from_record, is_uuid, may_be_task_id
 from signalbox_api.record.views import KnownTask
 
 TASK_ID = "8f8b3c1e-5a64-4d0c-9a52-0d6c3f4a7f10"

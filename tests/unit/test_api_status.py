@@ -9,7 +9,7 @@ import pytest
 from signalbox.client.results import ProcessesResult
 from signalbox.messages.receipts import ProcessReport
 from signalbox.messages.views import HostView, ProcessView
-from signalbox_api.answers.steering import Order, Verb, outcome
+from signalbox_api.answers.processes import Order, Verb, outcome
 from signalbox_api.record.status import celery_status, overall
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

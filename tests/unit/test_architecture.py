@@ -12,7 +12,7 @@ PAGE = ROOT / "docs" / "architecture.md"
 PACKAGES = {
     "signalbox": "shared",
     "signalbox_cli": "shared",
-    "signalbox_protocol": "shared",
+    "signalbox_protocol": "tools",
     "signalbox_agent": "services/controller",
     "signalbox_controller": "services/controller",
     "signalbox_reconciler": "services/reconciler",

@@ -1,6 +1,6 @@
 """What the doctor says of the processes of a host."""
 
-from signalbox_cli.commands.examination import process_check
+from signalbox_cli.commands.checks import process_check
 
 HOST = {"name": "web-01"}
 NOTICE = "Celery 5.9.0: waiting tasks cannot be cancelled, `celery.worker.request.Request._gone` is not there"

@@ -1,4 +1,4 @@
-"""`signalbox-api`, or `python -m signalbox_api`: serves until it is told to stop."""
+"""Main program of the api: `signalbox-api`, or `python -m signalbox_api`."""
 
 import argparse
 import sys
@@ -12,9 +12,9 @@ from signalbox_api.app import create_app
 
 #: Connections at a time, browsers among them; beyond that, 503 at once.
 CONNECTIONS = 2000
-#: Seconds for requests under way when we are told to stop.
-FAREWELL = 5
-#: Bytes of one message that a browser may send; we listen to none.
+#: Seconds for requests under way at a stop.
+SHUTDOWN_WAIT = 5
+#: Bytes of one message that a browser may send; none is read.
 MESSAGE = 4096
 
 _HELP = """Serves Signalbox's REST interface, live changes and dashboard.
@@ -26,7 +26,7 @@ X-Forwarded-For and X-Forwarded-Proto are believed."""
 
 
 def main() -> None:
-    """Read the settings and serve; exit code 2 when they make no sense."""
+    """Read the settings and serve; exit code 1 with a sentence when they make no sense."""
     parser = argparse.ArgumentParser(
         prog="signalbox-api", description=_HELP, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -45,7 +45,7 @@ def main() -> None:
         access_log=settings.log_level.lower() == "debug",
         server_header=False,
         limit_concurrency=CONNECTIONS,
-        timeout_graceful_shutdown=FAREWELL,
+        timeout_graceful_shutdown=SHUTDOWN_WAIT,
         ws_max_size=MESSAGE,
         ws_per_message_deflate=False,
     )

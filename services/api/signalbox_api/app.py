@@ -1,4 +1,4 @@
-"""The composition root: everything that the api is made of is put together here, and nowhere else."""
+"""App: the composition root, which opens every connection and builds the services on them."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from fastapi import FastAPI
 
 from signalbox.bus.connection import connect
-from signalbox.client.core import Commander
+from signalbox.client.commander import Commander
 from signalbox.errors import SettingsError
 from signalbox.postgres.pool import open_database
 from signalbox.service import background
@@ -28,7 +28,7 @@ from signalbox_api.web.static import read_folder
 COMMAND_CONNECTIONS, QUICK_CONNECTIONS = 256, 32
 #: Seconds for a short question to Redis; a cancel must not wait longer to learn who asks.
 QUICK_TIMEOUT = 1.0
-#: Connections to PostgreSQL: for lists, for what a cancel must know (and the health check), for users and tokens.
+#: Connections to PostgreSQL: for lists, for cancels (and the health check), for users and tokens.
 RECORD_CONNECTIONS, URGENT_CONNECTIONS, ACCOUNT_CONNECTIONS = 8, 4, 4
 
 _DESCRIPTION = """The control plane of Celery: see tasks and processes, cancel, stop and start, with proof.
@@ -84,7 +84,7 @@ def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], Abstr
                     services.urgent.health.watch,
                     services.tail.follow,
                     services.tail.beat,
-                    services.directory.keep_settled,
+                    services.directory.keep_synchronized,
                     services.directory.keep_tidy,
                 )
             )

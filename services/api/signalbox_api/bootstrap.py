@@ -1,4 +1,4 @@
-"""`python -m signalbox_api.bootstrap --user admin`: makes the api's tables, the first admin and a token.
+"""Bootstrap: `python -m signalbox_api.bootstrap --user admin` makes the api's tables, the first admin and a token.
 
 Run by `make up` before the api, and harmless when run again: the admin gets the password of SIGNALBOX_ADMIN_PASSWORD,
 and the token, which is named "local", is replaced by a new one. Prints {"token": …} as JSON.
@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from signalbox.bus.connection import connect
 from signalbox.errors import SettingsError, SignalboxError
 from signalbox.postgres.migrate import migrate
-from signalbox.postgres.pool import Connection, Database, open_database
+from signalbox.postgres.pool import Database, open_database
 from signalbox.settings import Settings
 from signalbox_api.auth.directory import Directory
 from signalbox_api.auth.mirror import Mirror
@@ -32,7 +32,7 @@ _BY = "service:bootstrap"
 
 
 async def bootstrap(settings: Settings, user: str, password: str) -> str:
-    """Do all of it; answers the token.
+    """Make tables, admin and token; return the token.
 
     Raises:
         SignalboxError: PostgreSQL or Redis is away, or a migration failed.
@@ -55,27 +55,23 @@ async def _fill(database: Database, redis: Redis, user: str, password: str) -> s
         if changed:
             over += await live_session_ids(connection, user)
         credential = await add_token(connection, secret, LOCAL, "admin", _BY)
-    await directory.introduce(secret, credential)
-    await directory.end(over)
+    await directory.add(secret, credential)
+    await directory.revoke(over)
     return secret.text
 
 
 async def _admin(database: Database, user: str, password: str) -> bool:
-    """Make the admin, or give it this password; whether one was there that had another."""
+    """Make the admin, or give it this password; return whether it had another one before."""
     passwords = Passwords()
     async with database.connection() as connection:
         known = await find_user(connection, user)
         if known and known.role == "admin" and await passwords.matches(known.password_hash, password):
             return False
         hashed = await passwords.hash(password)
-        return not await _keep(connection, user, hashed)
-
-
-async def _keep(connection: Connection, user: str, hashed: str) -> bool:
-    if await add_user(connection, user, hashed, "admin", _BY):
-        return True
-    await change_user(connection, user, hashed, "admin")
-    return False
+        added = await add_user(connection, user, hashed, "admin", _BY)
+        if not added:
+            await change_user(connection, user, hashed, "admin")
+        return not added
 
 
 def _password(environ: Mapping[str, str]) -> str:
@@ -86,7 +82,7 @@ def _password(environ: Mapping[str, str]) -> str:
 
 
 def main() -> None:
-    """Read the settings, do it, print the token; exit code 1 with a sentence when it failed."""
+    """Read the settings, run the bootstrap, print the token; exit code 1 with a sentence when it failed."""
     parser = argparse.ArgumentParser(prog="signalbox_api.bootstrap", description=__doc__)
     parser.add_argument("--user", default="admin", help="the name of the first admin (admin)")
     user = parser.parse_args().user

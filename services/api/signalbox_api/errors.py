@@ -1,10 +1,10 @@
-"""What the api refuses, as one tree; each error knows its HTTP status, and its text is what the caller reads.
+"""Errors of the api as one tree; each has its HTTP status, and its text is the answer to the caller.
 
 SignalboxError
 └── ApiError               500
-    ├── BadCursor              422  the `after` of a list is not one that we gave
-    ├── Conflict               409  there already is one of that name
-    ├── CredentialsUnknown     503  neither Redis nor PostgreSQL can say who is asking
+    ├── BadCursor              422  the `after` of a list is not one of ours
+    ├── Conflict               409  the name is taken, or the caller itself is meant
+    ├── CredentialsUnknown     503  neither Redis nor PostgreSQL answers for the credential
     ├── Forbidden              403
     │   ├── ForgedRequest          without the token that proves where it comes from
     │   └── RoleLacking            the caller's role does not allow it
@@ -22,7 +22,7 @@ from signalbox.errors import SignalboxError
 
 
 class ApiError(SignalboxError):
-    """Base of what the api answers with an HTTP status of its own."""
+    """Base of the errors that have an HTTP status of their own."""
 
     status: ClassVar[int] = 500
 
@@ -33,19 +33,19 @@ class ApiError(SignalboxError):
 
 
 class BadCursor(ApiError):
-    """The `after` of a list is not one that we gave."""
+    """The `after` of a list is not one of ours."""
 
     status = 422
 
 
 class Conflict(ApiError):
-    """There already is one of that name."""
+    """The name is taken, or the caller itself is meant."""
 
     status = 409
 
 
 class CredentialsUnknown(ApiError):
-    """Neither Redis nor PostgreSQL can say who is asking."""
+    """Neither Redis nor PostgreSQL answers for the credential."""
 
     status = 503
 

@@ -1,4 +1,4 @@
-"""What the routes work with; put together in `app`, and there only."""
+"""Services of the application, for the routes; built in `app`."""
 
 from dataclasses import dataclass
 from typing import Annotated, cast
@@ -7,7 +7,7 @@ from fastapi import Depends
 from redis.asyncio import Redis
 from starlette.requests import HTTPConnection
 
-from signalbox.client.core import Commander
+from signalbox.client.commander import Commander
 from signalbox_api.auth.directory import Directory
 from signalbox_api.auth.passwords import Passwords
 from signalbox_api.auth.throttle import Throttle
@@ -20,14 +20,14 @@ from signalbox_api.web.static import File
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Everything that lives as long as the application does."""
+    """Services that live as long as the application."""
 
-    #: For short questions to Redis: who is asking, is it there.
+    #: Redis for short queries: credentials, presence.
     redis: Redis
     commander: Commander
     #: The record, read only, for lists that people look at.
     record: QueryPool
-    #: The record, read only, for what a cancel must know.
+    #: The record, read only, for the task of a cancel.
     urgent: QueryPool
     #: The tables of users, sessions and tokens.
     accounts: QueryPool

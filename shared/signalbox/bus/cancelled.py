@@ -1,8 +1,8 @@
-"""The ids of tasks that must never run, kept where every host finds them: a cancel is an intent, and outlives us all.
+"""Cancelled ids in Redis: the tasks that no host may run; they outlive every restart.
 
-A sorted set holds them. A stream beside it holds what was added lately, in the order of its addition: who follows it
-from where they were misses nothing. Who does not find that place again (Redis was emptied or set back, or too much was
-added meanwhile) reads the whole set anew.
+A sorted set holds them. A stream beside it holds the latest additions in their order: a reader that goes on from its
+position misses nothing. A reader that does not find its position (Redis was emptied or set back, or too much was added
+meanwhile) reads the whole set again.
 """
 
 import logging
@@ -15,13 +15,13 @@ from typing import cast
 from redis.asyncio import Redis
 
 from signalbox.bus import names
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
 
 log = logging.getLogger(__name__)
 
-#: Ids that are remembered; beyond, those go first whose time is up first.
+#: Ids that the set holds; beyond it the first to expire are dropped.
 LIMIT = 100_000
-#: Additions that can be followed; each holds at most `_PORTION` ids.
+#: Additions that the stream holds; each has at most `_PORTION` ids.
 _LATELY = 8_000
 #: Ids in one step: Redis does nothing else meanwhile (some 2 ms).
 _PORTION = 250
@@ -29,7 +29,7 @@ _PORTION = 250
 #: Ids, each with the second of the epoch at which it may be forgotten.
 Untils = Mapping[str, int]
 
-#: An id that is known is remembered for longer, never for less: many say the same of it.
+#: An id that is there already may get a later expiry, never an earlier one.
 _ADD = """
 local fresh = {}
 for i = 3, #ARGV, 2 do
@@ -44,7 +44,7 @@ if beyond > 0 then redis.call('ZREMRANGEBYRANK', KEYS[1], 0, beyond - 1) end
 return beyond
 """
 
-#: Where to follow from. There is always something: who has seen nothing yet would not notice that it is gone.
+#: The position to follow from. An empty stream gets an entry, so that its loss can be noticed.
 _BEGIN = """
 local latest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
 if #latest > 0 then return latest[1][1] end
@@ -53,19 +53,19 @@ return redis.call('XADD', KEYS[1], '*', '', '')
 
 
 def until(since: datetime, seconds: float) -> int:
-    """When a task may be forgotten that is to be refused for so long."""
+    """The second of the epoch at which a task that is refused for so long is forgotten."""
     return ceil(since.timestamp() + seconds)
 
 
 async def remember(redis: Redis, untils: Untils, *, limit: int = LIMIT) -> None:
-    """Have every host refuse these tasks, from now on.
+    """Add tasks, which every host then refuses.
 
     Raises:
-        BusUnavailable: it is not certain that they are remembered; say it again.
+        BusUnavailable: it is not certain that they were added; add them again.
     """
     if not untils:
         return
-    async with speaking(), redis.pipeline(transaction=False) as pipe:
+    async with bus_errors(), redis.pipeline(transaction=False) as pipe:
         for portion in _portions(untils):
             pipe.eval(_ADD, 2, names.CANCELLED, names.CANCELLED_LATELY, limit, _LATELY, *portion)
         forgotten = sum(await pipe.execute())
@@ -80,16 +80,16 @@ def _portions(untils: Untils) -> Iterator[list[str | int]]:
 
 
 class Follower:
-    """Reads all that is remembered, and from then on what is added."""
+    """Follower of the set: reads all of it, and from then on the additions."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        #: The position of the latest addition that we know of; none: we have to begin anew.
-        self._place: bytes | None = None
+        #: The position of the latest addition that was read; None: the set must be read again.
+        self._position: bytes | None = None
 
     def lose(self) -> None:
-        """Begin anew: the Redis that comes back may not be the one that went."""
-        self._place = None
+        """Forget the position: the Redis that comes back may not be the one that went."""
+        self._position = None
 
     async def begin(self) -> None:
         """Follow from here on.
@@ -97,18 +97,18 @@ class Follower:
         Raises:
             BusUnavailable: Redis is away.
         """
-        async with speaking():
-            self._place = cast("bytes", await self._redis.eval(_BEGIN, 1, names.CANCELLED_LATELY))
+        async with bus_errors():
+            self._position = cast("bytes", await self._redis.eval(_BEGIN, 1, names.CANCELLED_LATELY))
 
     async def everything(self, on_page: Callable[[], None] = lambda: None) -> dict[str, int]:
-        """All that is remembered, and the place from which to follow; `on_page` is called as its pages come.
+        """Read the whole set, and take the position to follow from; `on_page` is called for each page.
 
         Raises:
             BusUnavailable: Redis is away.
         """
         await self.begin()
         found: dict[str, int] = {}
-        async with speaking():
+        async with bus_errors():
             # Page by page, so that neither Redis nor we are held up; what is there all the time is not left out.
             async for member, score in self._redis.zscan_iter(names.CANCELLED, count=_PORTION):
                 found[member.decode(errors="replace")] = int(score)
@@ -117,21 +117,21 @@ class Follower:
         return found
 
     async def added(self) -> dict[str, int] | None:
-        """What was added since the last look; none when that cannot be told: read everything.
+        """Read the additions since the last read; None when the position is gone: read everything.
 
         Raises:
             BusUnavailable: Redis is away.
         """
-        if self._place is None:
+        if self._position is None:
             return None
-        async with speaking():
-            entries = await self._redis.xrange(names.CANCELLED_LATELY, min=self._place)
+        async with bus_errors():
+            entries = await self._redis.xrange(names.CANCELLED_LATELY, min=self._position)
         rows = cast("list[tuple[bytes, dict[bytes, bytes]]]", entries)
-        # What we know has to be there yet, or we cannot know what came after it.
-        if not rows or rows[0][0] != self._place:
-            self._place = None
+        # The last entry that was read must still be there, or additions after it may be lost.
+        if not rows or rows[0][0] != self._position:
+            self._position = None
             return None
         found: dict[str, int] = {}
-        for self._place, fields in rows[1:]:
+        for self._position, fields in rows[1:]:
             found |= {task_id.decode(errors="replace"): int(at) for task_id, at in fields.items()}
         return found

@@ -28,7 +28,7 @@ from signalbox.errors import BusUnavailable
 SOCKET_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 2.0
 
-#: What a Redis raises that is away, is full, or must not be written to; redis-py's own retries stay off, because
+#: Errors of a Redis that is away, is full, or must not be written to; redis-py's own retries stay off, because
 #: a repeated XADD or XREADGROUP is not the same as a single one.
 UNAVAILABLE = (
     RedisConnectionError,
@@ -96,8 +96,8 @@ def _cancellable(kind: type[AbstractConnection]) -> type[AbstractConnection]:
 
 
 @asynccontextmanager
-async def speaking() -> AsyncIterator[None]:
-    """Turn whatever an absent Redis raises into BusUnavailable."""
+async def bus_errors() -> AsyncIterator[None]:
+    """Turn the errors of an absent Redis into BusUnavailable."""
     try:
         yield
     except UNAVAILABLE as error:

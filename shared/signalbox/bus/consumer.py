@@ -1,6 +1,6 @@
-"""Reading a stream as one member of a consumer group: at least once, in batches, surviving a lost server.
+"""Consumer of a stream, one member of a group: at least once, in batches, surviving a lost server.
 
-The rules: what a former life of this consumer left unacknowledged comes first; what a dead sibling left is
+The rules: entries that this consumer left unacknowledged before a restart come first; those of a dead sibling are
 claimed; an entry that keeps failing becomes a dead letter with its reason; a group that vanished (FLUSHALL, an empty
 restart) is made again from the beginning of the stream, so that nothing published since is skipped.
 """
@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 from redis.typing import EncodableT, FieldT
 
 from signalbox.bus import names
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
 from signalbox.errors import BusUnavailable
 
 #: Milliseconds to block for new entries; well below the socket's time-out.
@@ -37,10 +37,10 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Consumer:
-    """One member of a consumer group on one stream.
+    """Consumer: one member of a group on one stream.
 
-    What was read must be handled or given up before the next `read`; after an outage, and in `claim`, entries
-    that were not acknowledged come again.
+    A batch must be handled or given up before the next `read`; after an outage, and in `claim`, entries that were not
+    acknowledged come again.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Consumer:
         self._claim_after_ms = claim_after_ms
         self._claim_from: bytes = b"0-0"
         self._backlog: bytes | None = b"0"
-        #: Whether what was read or claimed last may have been handled before.
+        #: Whether the last batch may have been handled before.
         self.redelivered = False
 
     async def read(self, block_ms: int = BLOCK_MS) -> list[Entry]:
@@ -71,16 +71,16 @@ class Consumer:
             BusUnavailable: Redis is away; call again.
         """
         try:
-            async with speaking():
+            async with bus_errors():
                 return await self._read(block_ms)
         except BusUnavailable:
-            # It may have handed us entries in an answer that we never got.
+            # Its answer, with entries for us, may have been lost.
             self.rewind()
             raise
         except ResponseError as error:
             if not _group_is_gone(error):
                 raise
-            async with speaking():
+            async with bus_errors():
                 await self._create_group()
             return []
 
@@ -101,7 +101,7 @@ class Consumer:
         return entries_of(reply)
 
     async def ahead(self) -> AsyncIterator[Entry]:
-        """What the group has yet to handle, oldest first, without taking any of it.
+        """Entries that the group has yet to handle, oldest first, without taking any of them.
 
         Raises:
             BusUnavailable: Redis is away.
@@ -109,7 +109,7 @@ class Consumer:
         try:
             position = await self._first_ahead()
             while position is not None:
-                async with speaking():
+                async with bus_errors():
                     reply = await self._redis.xrange(self._stream, min=position, count=self._batch)
                 entries = _rows(cast("list[tuple[bytes, dict[bytes, bytes] | None]]", reply))
                 for entry in entries:
@@ -120,8 +120,8 @@ class Consumer:
                 raise
 
     async def _first_ahead(self) -> bytes | None:
-        """From where on nobody knows whether it was handled; none while there is no group."""
-        async with speaking():
+        """The first entry that may not have been handled; None while there is no group."""
+        async with bus_errors():
             groups = {row["name"]: row for row in await self._redis.xinfo_groups(self._stream)}
             group = groups.get(self._group.encode())
             if group is None:
@@ -138,13 +138,13 @@ class Consumer:
         self._backlog = b"0"
 
     def rewind(self) -> None:
-        """Read again what was delivered to us and not acknowledged: its effect did not become durable."""
+        """Read entries again that were delivered and not acknowledged: their effect did not become durable."""
         self._backlog = b"0"
 
     async def claim(self) -> list[Entry]:
-        """Take over what a sibling has held for too long; for the reader to handle like any other batch."""
+        """Take over entries that a sibling has held for too long; to be handled like any other batch."""
         try:
-            async with speaking():
+            async with bus_errors():
                 reply = await self._redis.xautoclaim(
                     self._stream,
                     self._group,
@@ -162,10 +162,10 @@ class Consumer:
         return _rows(reply[1])
 
     async def acknowledge(self, entries: list[Entry], also: Callable[[Pipeline], None] | None = None) -> None:
-        """Say that the effect of these entries is durable; what `also` queues happens with it or not at all."""
+        """Acknowledge entries whose effect is durable; commands that `also` queues run in the same transaction."""
         if not entries:
             return
-        async with speaking(), self._redis.pipeline(transaction=True) as pipe:
+        async with bus_errors(), self._redis.pipeline(transaction=True) as pipe:
             pipe.xack(self._stream, self._group, *(entry.position for entry in entries))
             if also:
                 also(pipe)
@@ -174,7 +174,7 @@ class Consumer:
     async def dead_letter(self, entry: Entry, reason: str) -> None:
         """Move an entry that nobody can handle to the dead-letter stream, with the reason."""
         fields: dict[FieldT, EncodableT] = {"data": entry.data, "reason": reason, "position": entry.position}
-        async with speaking(), self._redis.pipeline(transaction=True) as pipe:
+        async with bus_errors(), self._redis.pipeline(transaction=True) as pipe:
             pipe.xadd(names.dead(self._stream), fields, maxlen=DEAD_LENGTH, approximate=True)
             pipe.xack(self._stream, self._group, entry.position)
             await pipe.execute()
@@ -186,7 +186,7 @@ def _group_is_gone(error: ResponseError) -> bool:
 
 
 def entries_of(reply: object) -> list[Entry]:
-    """Entries out of what XREADGROUP answers, in either form that redis-py gives it."""
+    """The entries in a reply to XREADGROUP, in either form that redis-py gives it."""
     if not reply:
         return []
     streams = reply.items() if isinstance(reply, dict) else reply

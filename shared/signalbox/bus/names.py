@@ -1,4 +1,4 @@
-"""The names of everything that we keep in Redis, in one place."""
+"""Names of all keys in Redis."""
 
 COMMANDS = "signalbox:commands"
 EVENTS = "signalbox:events"
@@ -14,7 +14,7 @@ def host_group(host: str) -> str:
 
 
 def dead(stream: str) -> str:
-    """Where entries of `stream` go that nobody could read or carry out."""
+    """The dead-letter stream: entries of `stream` that nobody could read or carry out."""
     return f"{stream}:dead"
 
 
@@ -24,7 +24,7 @@ def receipts(command_id: str) -> str:
 
 
 def cancelling(task_id: str) -> str:
-    """Holds the id of the cancel of this task that is under way."""
+    """The lock of a task: the id of the cancel that is under way."""
     return f"signalbox:cancelling:{task_id}"
 
 
@@ -53,15 +53,15 @@ def beat_runs(label: str) -> str:
     return f"signalbox:beat:{label}:runs"
 
 
-#: Names the host and the command whose turn it is to restart processes.
+#: The lock of a rolling restart: the host and the command that restart processes now.
 RESTARTING = "signalbox:restarting"
 
 
 def restart_called_off(command_id: str) -> str:
-    """Tells why no further host begins with this restart."""
+    """The reason why no further host begins with this restart."""
     return f"signalbox:restart-called-off:{command_id}"
 
 
 def host_holder(host: str) -> str:
-    """Tells which controller goes by the name of `host`."""
+    """The lock of the name `host`: the controller that has it."""
     return f"signalbox:host-holder:{host}"

@@ -1,12 +1,17 @@
-"""Which hosts have a controller that listens at this moment, and which had one, without asking the record."""
+"""Presence on the bus: the hosts whose controllers read commands, and the workers that have an agent.
 
+Each is a sorted set, scored by the second of the epoch at which an entry runs out. The clock is the server's: a host
+whose own clock is wrong must not look absent.
+"""
+
+from collections.abc import Collection
 from typing import cast
 
 import msgspec
 from redis.asyncio import Redis
 
 from signalbox.bus import names
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
 
 #: Seconds between two heartbeats of a host.
 HEARTBEAT = 2.0
@@ -17,10 +22,11 @@ PRESENCE_TTL = 3 * HEARTBEAT
 SILENCE = 4 * HEARTBEAT
 #: Seconds after it at which the api does so by itself: the reconciler may be what is silent.
 SILENCE_SHOWN = 5 * HEARTBEAT
-#: Seconds for which a host is still known of which nothing is heard: a week.
+#: Seconds for which an absent host is still known: a week.
 KNOWN_FOR = 7 * 86400.0
+#: Seconds for which a worker counts as having an agent after its last announcement: longer than its events travel.
+NODE_TTL = 600.0
 
-#: One clock for all: the server's. A host whose own clock is wrong must not look absent.
 _ANNOUNCE = """
 local now = redis.call('TIME')
 local at = now[1] + now[2] / 1e6
@@ -34,12 +40,19 @@ return {redis.call('ZRANGEBYSCORE', KEYS[1], at, '+inf'), redis.call('ZRANGEBYSC
 """
 
 
-class RollCall(msgspec.Struct, frozen=True):
-    """The hosts on which there is something to command."""
+_ANNOUNCE_NODES = """
+local now = redis.call('TIME')
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. now[1])
+for i = 2, #ARGV do redis.call('ZADD', KEYS[1], now[1] + ARGV[1], ARGV[i]) end
+"""
 
-    #: Their controllers listen.
+
+class RollCall(msgspec.Struct, frozen=True):
+    """The hosts that a command may reach."""
+
+    #: Their controllers read commands.
     present: frozenset[str]
-    #: Nothing is heard of their controllers, and their processes may run on.
+    #: Their controllers are silent, and their processes may run on.
     away: frozenset[str]
 
     @property
@@ -49,27 +62,39 @@ class RollCall(msgspec.Struct, frozen=True):
 
 
 async def announce(redis: Redis, host: str, ttl: float = PRESENCE_TTL) -> None:
-    """Say that the controller of `host` listens, and will for `ttl` seconds."""
-    async with speaking():
+    """Announce that the controller of `host` reads commands, for the next `ttl` seconds."""
+    async with bus_errors():
         await redis.eval(_ANNOUNCE, 1, names.PRESENCE, host, ttl, KNOWN_FOR)
 
 
 async def withdraw(redis: Redis, host: str, *, empty: bool) -> None:
-    """Say that the controller of `host` no longer listens; with `empty`, that nothing of it runs there, either."""
+    """Withdraw the presence of `host`; with `empty`, no process runs there either, and it is forgotten."""
     if not empty:
         return await announce(redis, host, ttl=0.0)
-    async with speaking():
+    async with bus_errors():
         await redis.zrem(names.PRESENCE, host)
     return None
 
 
 async def roll_call(redis: Redis) -> RollCall:
-    """The hosts that are known at this moment."""
-    async with speaking():
+    """Read the presence of all known hosts."""
+    async with bus_errors():
         answer = cast("list[list[bytes]]", await redis.eval(_ROLL_CALL, 1, names.PRESENCE))
     return RollCall(*(frozenset(host.decode() for host in hosts) for hosts in answer))
 
 
 async def present(redis: Redis) -> frozenset[str]:
-    """The hosts whose controllers listen."""
+    """The hosts whose controllers read commands."""
     return (await roll_call(redis)).present
+
+
+async def announce_nodes(redis: Redis, nodes: Collection[str]) -> None:
+    """Announce that these workers, by Celery's node names, have an agent."""
+    async with bus_errors():
+        await redis.eval(_ANNOUNCE_NODES, 1, names.NODES, int(NODE_TTL), *sorted(nodes))
+
+
+async def nodes_with_agents(redis: Redis) -> set[str]:
+    """The workers of the whole fleet that have an agent; a watch leaves them alone."""
+    async with bus_errors():
+        return {node.decode() for node in cast("list[bytes]", await redis.zrange(names.NODES, 0, -1))}

@@ -1,15 +1,14 @@
-"""Writing to the streams."""
+"""Publisher of commands, events, receipts and changes: writes to the streams."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.typing import EncodableT, FieldT
 
 from signalbox.bus import names
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
 from signalbox.messages.codec import encode, sign
 from signalbox.messages.commands import Command
 from signalbox.messages.events import Event
@@ -32,7 +31,7 @@ async def publish_command(redis: Redis, key: str, command: Command) -> None:
     """
     data = encode(command)
     fields: dict[FieldT, EncodableT] = {"data": data, "sig": sign(key, data)}
-    async with speaking():
+    async with bus_errors():
         await redis.xadd(names.COMMANDS, fields, maxlen=COMMANDS_LENGTH, approximate=True)
 
 
@@ -42,7 +41,7 @@ async def publish_events(redis: Redis, events: Iterable[Event], receipts: Sequen
     Raises:
         BusUnavailable: it is not certain that they were published; publish them again.
     """
-    async with speaking(), redis.pipeline(transaction=True) as pipe:
+    async with bus_errors(), redis.pipeline(transaction=True) as pipe:
         for event in events:
             pipe.xadd(names.EVENTS, {b"data": encode(event)}, maxlen=EVENTS_LENGTH, approximate=True)
         queue_receipts(pipe, receipts)
@@ -50,7 +49,7 @@ async def publish_events(redis: Redis, events: Iterable[Event], receipts: Sequen
 
 
 def queue_receipts(pipe: Pipeline, receipts: Iterable[Receipt]) -> None:
-    """Put receipts into a pipeline that somebody else executes."""
+    """Put receipts into a pipeline that the caller executes."""
     for receipt in receipts:
         stream = names.receipts(receipt.command_id)
         pipe.xadd(stream, {b"data": encode(receipt)})
@@ -58,13 +57,13 @@ def queue_receipts(pipe: Pipeline, receipts: Iterable[Receipt]) -> None:
 
 
 async def publish_changes(redis: Redis, changes: Iterable[Change]) -> None:
-    """Tell every api replica what was committed; a lost change is repaired by the next list that is read."""
-    async with speaking(), redis.pipeline(transaction=False) as pipe:
+    """Publish committed changes to every api replica; a lost change is repaired by the next list that is read."""
+    async with bus_errors(), redis.pipeline(transaction=False) as pipe:
         queue_changes(pipe, changes)
         await pipe.execute()
 
 
-#: Changes in one step: Redis does nothing else meanwhile (some 2 ms), and whoever asks it for something stands still.
+#: Changes in one step: Redis does nothing else meanwhile (some 2 ms).
 _PORTION = 100
 
 #: One command for many entries: packing and answering each of them costs ten times what Redis needs.
@@ -74,7 +73,7 @@ for i = 2, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'da
 
 
 def queue_changes(pipe: Pipeline, changes: Iterable[Change]) -> None:
-    """Put changes into a pipeline that somebody else executes."""
-    encoded = (msgspec.json.encode(change) for change in changes)
+    """Put changes into a pipeline that the caller executes."""
+    encoded = (encode(change) for change in changes)
     while portion := list(islice(encoded, _PORTION)):
         pipe.eval(_ADD_ALL, 1, names.CHANGES, CHANGES_LENGTH, *portion)

@@ -1,11 +1,11 @@
-"""Hearing the answers to one command."""
+"""Receipts of one command, read from its stream."""
 
 import logging
 
 from redis.asyncio import Redis
 
 from signalbox.bus import names
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
 from signalbox.bus.consumer import Entry, entries_of
 from signalbox.errors import UnreadableMessage
 from signalbox.messages.codec import decode_receipt
@@ -18,7 +18,7 @@ STEP = 2.0
 
 
 class Receipts:
-    """The receipts of a command, from the first one on."""
+    """Reader of the receipts of a command, from the first one on."""
 
     def __init__(self, redis: Redis, command_id: str) -> None:
         self._redis = redis
@@ -26,13 +26,13 @@ class Receipts:
         self._position = b"0"
 
     async def next(self, wait: float) -> list[AnyReceipt]:
-        """What has arrived since the last call, waiting up to `wait` seconds (at most two) for something.
+        """The receipts since the last call, waiting up to `wait` seconds (at most two) for one.
 
         Raises:
             BusUnavailable: Redis went away.
         """
         block = max(1, int(min(STEP, wait) * 1000))
-        async with speaking():
+        async with bus_errors():
             entries = entries_of(await self._redis.xread({self._stream: self._position}, block=block))
         if entries:
             self._position = entries[-1].position
@@ -40,7 +40,7 @@ class Receipts:
 
 
 def _readable(entry: Entry) -> AnyReceipt | None:
-    # A controller that is newer than this caller may say things that mean nothing here yet.
+    # A controller that is newer than this caller may send receipts that are unknown here.
     try:
         receipt: AnyReceipt = decode_receipt(entry.data)
     except UnreadableMessage as error:

@@ -1,1 +1,1 @@
-"""The caller's side of the bus."""
+"""The client: gives commands, and collects their receipts."""

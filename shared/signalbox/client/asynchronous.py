@@ -1,19 +1,18 @@
-"""The client of other services, awaited."""
+"""AsyncClient: the client of other services, awaited."""
 
 import os
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Literal, Self
+from typing import Self, Unpack
 
 from signalbox.bus.connection import connect
 from signalbox.client.bulk import Progress
-from signalbox.client.core import Commander, Issuer
+from signalbox.client.commander import Commander, Issuer, StopOptions, Targets
 from signalbox.client.results import BulkResult, CancelResult, ProcessesResult, succeed_or_raise
 from signalbox.settings import Settings
 
 
 class AsyncClient:
-    """Gives commands on the bus on behalf of a service; durations are in seconds.
+    """Client that publishes commands on behalf of a service; durations are in seconds.
 
     Every method raises BusUnavailable when Redis is away.
     """
@@ -36,9 +35,7 @@ class AsyncClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -65,66 +62,33 @@ class AsyncClient:
         grace: float | None = None,
         on_progress: Progress | None = None,
     ) -> BulkResult:
-        """End tasks, and return once it is known of each what came of it, or the wait is over.
+        """End tasks; return when each has a verdict, or when the wait is over.
 
-        `on_progress` is told how many of how many are done, a few times a second; it must not block.
+        `on_progress` is called with the tasks that are done and their total, a few times a second; it must not block.
         """
         return await self._commander.cancel_many(
             task_ids, self._issuer(reason), wait=wait, grace=grace, on_progress=on_progress
         )
 
-    async def stop(
-        self,
-        *,
-        hosts: Sequence[str] = (),
-        processes: Sequence[str] = (),
-        mode: Literal["graceful", "immediate"] = "graceful",
-        timeout: float | None = None,
-        redeliver: bool = False,
-        reason: str = "",
-        wait: float = 60.0,
-    ) -> ProcessesResult:
-        """Stop workers and beat; empty targets mean all."""
-        return await self._commander.stop(
-            self._issuer(reason),
-            hosts=hosts,
-            processes=processes,
-            mode=mode,
-            timeout=timeout,
-            redeliver=redeliver,
-            wait=wait,
-        )
+    async def stop(self, *, reason: str = "", wait: float = 60.0, **options: Unpack[StopOptions]) -> ProcessesResult:
+        """Stop workers and beat; `hosts` and `processes` name some of them, otherwise all are meant.
 
-    async def start(
-        self, *, hosts: Sequence[str] = (), processes: Sequence[str] = (), reason: str = "", wait: float = 60.0
-    ) -> ProcessesResult:
-        """Start workers and beat; empty targets mean all that are configured."""
-        return await self._commander.start(self._issuer(reason), hosts=hosts, processes=processes, wait=wait)
+        `mode`, `timeout` and `redeliver` say what becomes of running tasks: see `StopOptions`.
+        """
+        return await self._commander.stop(self._issuer(reason), wait=wait, **options)
+
+    async def start(self, *, reason: str = "", wait: float = 60.0, **targets: Unpack[Targets]) -> ProcessesResult:
+        """Start workers and beat; `hosts` and `processes` name some of them, otherwise all that are configured."""
+        return await self._commander.start(self._issuer(reason), wait=wait, **targets)
 
     async def restart(
-        self,
-        *,
-        hosts: Sequence[str] = (),
-        processes: Sequence[str] = (),
-        mode: Literal["graceful", "immediate"] = "graceful",
-        timeout: float | None = None,
-        redeliver: bool = False,
-        reason: str = "",
-        wait: float = 600.0,
+        self, *, reason: str = "", wait: float = 600.0, **options: Unpack[StopOptions]
     ) -> ProcessesResult:
-        """Restart workers and beat, one after the other over all hosts; empty targets mean all that run.
+        """Restart workers and beat, one after the other over all hosts, with the options of `stop`.
 
-        `timeout` is what each process may take to stop; the first one that does not come back ends the restart.
+        Without targets all that run are meant. The first process that does not come back ends the restart.
         """
-        return await self._commander.restart(
-            self._issuer(reason),
-            hosts=hosts,
-            processes=processes,
-            mode=mode,
-            timeout=timeout,
-            redeliver=redeliver,
-            wait=wait,
-        )
+        return await self._commander.restart(self._issuer(reason), wait=wait, **options)
 
     def _issuer(self, reason: str) -> Issuer:
         return Issuer(name=self._service, reason=reason)

@@ -10,37 +10,37 @@ from signalbox.messages.commands import MOST_TASKS
 from signalbox.messages.receipts import Answered, TaskVerdict
 from signalbox.messages.verdicts import severity
 
-#: Is told how many tasks of how many are done.
+#: Is called with the number of tasks that are done, and their total.
 Progress = Callable[[int, int], None]
 
 
 class Bulk:
-    """One cancel of many tasks, as its caller sees it."""
+    """Bulk cancel: its commands, its progress and its result."""
 
-    def __init__(self, task_ids: Sequence[str], tell: Progress | None = None) -> None:
+    def __init__(self, task_ids: Sequence[str], on_progress: Progress | None = None) -> None:
         """An id that is given twice counts once."""
         self._ids = tuple(dict.fromkeys(task_ids))
         #: The ids of each command.
         self.parts = [self._ids[at : at + MOST_TASKS] for at in range(0, len(self._ids), MOST_TASKS)]
-        self._tell = tell
+        self._on_progress = on_progress
         self._done = [0] * len(self.parts)
-        self._told = -1
+        self._reported = -1
 
     def following(self, part: int) -> Callable[[Collected], None]:
-        """Takes the receipts of the command of this part."""
+        """A function that takes the receipts of the command of this part."""
 
         def follow(receipts: Collected) -> None:
             started = receipts.answers or receipts.progress
             self._done[part] = max(self._done[part], len(self.parts[part]) - receipts.to_do) if started else 0
             done = sum(self._done)
-            if self._tell is not None and done > self._told:
-                self._told = done
-                self._tell(done, len(self._ids))
+            if self._on_progress is not None and done > self._reported:
+                self._reported = done
+                self._on_progress(done, len(self._ids))
 
         return follow
 
     def result(self, command_ids: Sequence[str], collected: Sequence[Collected]) -> BulkResult:
-        """What came of it."""
+        """The result from all receipts."""
         return BulkResult(
             command_ids=tuple(command_ids),
             tasks=tuple(
@@ -54,7 +54,7 @@ class Bulk:
 
 
 def task_by_task(task_ids: Iterable[str], answers: Collection[Answered], *, complete: bool) -> tuple[TaskVerdict, ...]:
-    """What the hosts' answers come to for each task of many; `complete` tells that every host has answered."""
+    """The verdict on each task from the answers of the hosts; `complete`: every host has answered."""
     found: dict[str, TaskVerdict] = {}
     for task in (task for answer in answers for task in answer.tasks):
         known = found.get(task.task_id)
@@ -65,7 +65,7 @@ def task_by_task(task_ids: Iterable[str], answers: Collection[Answered], *, comp
 
 
 def _not_named(answers: Collection[Answered], *, complete: bool) -> TaskVerdict:
-    """What is known of a task that no host names: it is nowhere, unless somebody has not looked."""
+    """The verdict on a task that no host names: unknown, unless a host refused or did not look."""
     refused = next((answer for answer in answers if answer.verdict == "refused"), None)
     if refused is not None:
         return TaskVerdict(task_id="", verdict="refused", detail=refused.detail)

@@ -1,4 +1,4 @@
-"""The receipts of one command, put together, and how long to wait for more: pure."""
+"""Receipts of one command, collected, and how long to wait for more: pure."""
 
 import msgspec
 
@@ -10,7 +10,7 @@ STRAGGLERS = 0.5
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """How long a caller is ready to wait, in seconds."""
+    """Patience of a caller: how long to wait, in seconds."""
 
     #: For the hosts' answers.
     answers: float
@@ -49,7 +49,7 @@ class Collected(msgspec.Struct):
             self.completed_at = now
 
     def ends_at(self, patience: Patience) -> float:
-        """When to stop waiting, as far as is known now."""
+        """When to stop waiting, in seconds since the command."""
         if self.completed_at is not None:
             recording = self.proven and not self.all_recorded
             return self.completed_at + patience.record if recording else 0.0
@@ -64,33 +64,33 @@ class Collected(msgspec.Struct):
 
     @property
     def silent(self) -> frozenset[str]:
-        """The hosts that listen and have not answered."""
+        """The hosts that read commands and have not answered."""
         return self.hosts - self.answers.keys()
 
     @property
     def complete(self) -> bool:
-        """Every host that listens has answered, and there is at least one."""
+        """Whether every host that reads commands has answered, and there is at least one."""
         return bool(self.answers) and not self.silent
 
     @property
     def answer(self) -> Answered | None:
-        """What the answers amount to; none while it could still be anything."""
+        """The most severe answer; None while a more severe one may come."""
         worst = max(self.answers.values(), key=lambda answer: severity(answer.verdict), default=None)
         return worst if self.complete or decisive(worst) else None
 
     @property
     def proven(self) -> bool:
-        """The answers are something that the record will confirm."""
+        """Whether the record will show the answers, too."""
         if any(task.verdict in CANCELLED for answer in self.answers.values() for task in answer.tasks):
             return True
         return self.answer is not None and self.answer.verdict in CANCELLED | {"stopped", "started", "incomplete"}
 
     @property
     def all_recorded(self) -> bool:
-        """The record has what every host answered."""
+        """Whether the record shows the answer of every host."""
         return bool(self.answers) and self.recorded >= self.answers.keys()
 
 
 def decisive(answer: Answered | None) -> bool:
-    """Whether an answer says more than that this host has nothing to do with it."""
+    """Whether an answer decides the command, so that the other hosts hardly matter."""
     return answer is not None and answer.verdict not in NOT_HERE

@@ -1,4 +1,4 @@
-"""The results of commands, as their caller sees them; a cancel that did not succeed becomes an error."""
+"""Results of commands, as their caller sees them; a cancel that did not succeed becomes an error."""
 
 from collections import Counter
 
@@ -10,7 +10,7 @@ from signalbox.messages.verdicts import CANCELLED, MEANING, Verdict
 
 
 class CancelResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of a cancel, or where it stands when the wait was over."""
+    """Result of a cancel, or its state when the wait was over."""
 
     task_id: str
     command_id: str
@@ -19,26 +19,26 @@ class CancelResult(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     #: Empty where no host knew the task.
     task_name: str = ""
-    #: The record has it, too.
+    #: The record shows the result, too.
     recorded: bool = False
-    #: Hosts that listen and have not answered.
+    #: Hosts that read commands and have not answered.
     silent: frozenset[str] = frozenset()
 
     @property
     def verified(self) -> bool:
-        """Somebody saw that the task no longer runs, or made sure that it never will."""
+        """Whether the task was seen not to run any more, or can never start."""
         return self.verdict in CANCELLED
 
 
 class BulkResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of a cancel of many tasks, or where it stands when the wait was over."""
+    """Result of a cancel of many tasks, or its state when the wait was over."""
 
     command_ids: tuple[str, ...]
     #: One for each id, in their order; `unproven` where no proof has come within the wait.
     tasks: tuple[TaskVerdict, ...]
-    #: The record has it, too.
+    #: The record shows the result, too.
     recorded: bool = False
-    #: Hosts that listen and have not answered.
+    #: Hosts that read commands and have not answered.
     silent: frozenset[str] = frozenset()
 
     @property
@@ -48,12 +48,12 @@ class BulkResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verified(self) -> bool:
-        """Somebody saw of every task that it no longer runs, or made sure that it never will."""
+        """Whether every task was seen not to run any more, or can never start."""
         return all(task.verdict in CANCELLED for task in self.tasks)
 
 
 class ProcessesResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of a stop, start or restart, or where it stands when the wait was over."""
+    """Result of a stop, start or restart, or its state when the wait was over."""
 
     command_id: str
     #: None: not every host has answered within the wait.
@@ -65,7 +65,7 @@ class ProcessesResult(msgspec.Struct, frozen=True, kw_only=True):
     recorded: bool = False
     #: Hosts that were asked and have not answered.
     silent: frozenset[str] = frozenset()
-    #: Those of them of which nothing is heard: they may do it until the command expires, and refuse it later.
+    #: Those of them that are away: they may carry it out until the command expires, and refuse it later.
     away: frozenset[str] = frozenset()
 
 

@@ -1,11 +1,10 @@
-"""The client of other services, for code that does not await: the methods of AsyncClient, each run to its end."""
+"""Client: the client of other services for code that does not await; each method of AsyncClient, run to its end."""
 
 import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from functools import wraps
-from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from signalbox.client.asynchronous import AsyncClient
@@ -27,13 +26,13 @@ def _waiting(
 
 
 class Client:
-    """AsyncClient with an event loop of its own, in a thread: usable from any code, also inside another loop.
+    """Client with an event loop of its own, in a thread: usable from any code, also inside another loop.
 
     `on_progress` of `cancel_many` is called in that thread.
     """
 
     def __init__(self, client: AsyncClient) -> None:
-        #: What carries out each method.
+        #: The client that carries out each method.
         self.awaited = client
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="signalbox-client", daemon=True)
@@ -47,9 +46,7 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

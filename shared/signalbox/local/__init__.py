@@ -1,1 +1,1 @@
-"""The controller's own socket: what an operator on the host itself can ask when the bus or the api is away."""
+"""The controller's own socket: commands of an operator on the host itself, when the bus or the api is away."""

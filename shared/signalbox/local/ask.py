@@ -1,11 +1,12 @@
-"""Asking the controller of this host, through its own socket: nothing but that controller is needed."""
+"""`ask`: a request to the controller of this host, through its own socket; nothing else is needed."""
 
 import socket
 from pathlib import Path
 
 from signalbox.errors import ControllerUnreachable, NotProven, UnreadableMessage
+from signalbox.lines import encode_line
 from signalbox.local.places import operator_socket
-from signalbox.local.protocol import Reply, Request, decode_reply, encode
+from signalbox.local.protocol import Reply, Request, decode_reply
 
 #: Seconds beyond what the request itself may take.
 MARGIN = 0.5
@@ -15,18 +16,18 @@ _CHUNK = 65_536
 
 
 def ask(data: Path, request: Request, wait: float = 0.0) -> Reply:
-    """Hand a request, which may take `wait` seconds, to the controller of this data folder; answer what it says.
+    """Send a request, which may take `wait` seconds, to the controller of this data folder; return its reply.
 
     Raises:
-        ControllerUnreachable: there is none, it may not be asked by us, or it hung up.
-        NotProven: it is at it, and has not answered in time.
+        ControllerUnreachable: there is none, we may not connect to it, or it hung up.
+        NotProven: it has the request, and has not answered in time.
     """
     path = operator_socket(data)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
         peer.settimeout(wait + MARGIN)
         try:
             peer.connect(str(path))
-            peer.sendall(encode(request))
+            peer.sendall(encode_line(request))
             line = _line(peer)
         except PermissionError as error:
             raise ControllerUnreachable(
@@ -47,7 +48,7 @@ def ask(data: Path, request: Request, wait: float = 0.0) -> Reply:
 
 
 def _line(peer: socket.socket) -> bytes:
-    """All up to the newline, or what came before the other end hung up."""
+    """The bytes up to the newline, or those that came before the other end hung up."""
     found = bytearray()
     while not found.endswith(b"\n") and len(found) < REPLY_LIMIT:
         chunk = peer.recv(_CHUNK)

@@ -1,4 +1,4 @@
-"""Where in a data folder others find what they need; the controller and the command line must find the same."""
+"""Places in a data folder that the controller and the command line share: sockets, and the agent's folder."""
 
 import hashlib
 import os
@@ -19,16 +19,16 @@ def run_folder(data: Path) -> Path:
     if len(os.fsencode(run / max(AGENTS, OPERATOR, key=len))) <= SOCKET_PATH_LIMIT:
         return run
     short = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
-    # Whoever asks may be root, and the controller not.
+    # The client may be root, and the controller not.
     owner = data.stat().st_uid if data.exists() else os.getuid()
     return Path(tempfile.gettempdir()) / f"signalbox-{owner}-{short}"
 
 
 def operator_socket(data: Path) -> Path:
-    """Where the controller of this data folder takes commands from its own host."""
+    """The socket on which the controller of this data folder takes commands from its own host."""
     return run_folder(data) / OPERATOR
 
 
 def guest_folder(data: Path) -> Path:
-    """What a worker that no controller launches has on its PYTHONPATH, to be seen by the one of this data folder."""
+    """The folder with the agent, for the PYTHONPATH of a worker that is launched by others."""
     return data.absolute() / "guest"

@@ -1,4 +1,4 @@
-"""What all messages share: frozen structs, told apart on the wire by their `type`."""
+"""Base of all messages: frozen structs, told apart on the wire by their `type`."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal

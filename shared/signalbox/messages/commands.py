@@ -1,4 +1,4 @@
-"""Commands: what somebody wants done. Read by every controller, and by the reconciler for the audit trail."""
+"""Commands, named in the imperative. Read by every controller, and by the reconciler for the audit trail."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Events: what was seen to happen. Written by controllers, folded into the record by the reconciler."""
+"""Events, named in the past tense. Published by controllers, folded into the record by the reconciler."""
 
 from signalbox.messages.base import Certainty, Message, Moment, Outcome, ProcessKind, ProcessState
 from signalbox.messages.commands import AnyCommand
@@ -208,20 +208,5 @@ AnyTaskEvent = (
     | TaskCancelled
 )
 AnyEvent = (
-    TaskReceived
-    | TaskStarted
-    | TaskSucceeded
-    | TaskFailed
-    | TaskRetried
-    | TaskRequeued
-    | TaskDropped
-    | TaskSignalled
-    | TaskCancelled
-    | EventsLost
-    | ProcessChanged
-    | HostSeen
-    | HostLeft
-    | CommandDone
-    | CommandRefused
-    | CommandGiven
+    AnyTaskEvent | EventsLost | ProcessChanged | HostSeen | HostLeft | CommandDone | CommandRefused | CommandGiven
 )

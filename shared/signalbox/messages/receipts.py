@@ -1,7 +1,7 @@
-"""Receipts: what whoever gave a command reads while waiting, on a short-lived stream of its own.
+"""Receipts of a command, for its issuer, on a short-lived stream of their own.
 
-A proof reaches the caller through its receipt even while PostgreSQL is down; `Recorded` tells that
-the record has it too.
+A proof reaches the caller through its receipt even while PostgreSQL is down; `Recorded` follows
+when the record has it, too.
 """
 
 import msgspec

@@ -1,4 +1,4 @@
-"""Verdicts: what a host can say of a command, and all that follows from each word.
+"""Verdicts of a host on a command, and the meaning of each.
 
 A new verdict is a word in a Literal and a line of `MEANING`; a contract test then names the SQL `CHECK` that lacks it.
 """
@@ -28,15 +28,15 @@ Verdict = Literal[
     "incomplete",  # some processes are not as asked
 ]
 
-#: What an answer says to its caller: done, under way, or neither.
+#: Status of an answer: done, under way, or neither.
 AnswerStatus = Literal["success", "accepted", "error"]
 
-#: What is set for a cancelled task where nobody says more.
+#: The error of a cancelled task.
 CANCELLED_ERROR = "Task cancelled manually"
 
 
 class Meaning(msgspec.Struct, frozen=True):
-    """What follows from a verdict."""
+    """Meaning of a verdict for the caller."""
 
     #: Of a command with this verdict alone.
     http_status: int
@@ -51,7 +51,7 @@ class Meaning(msgspec.Struct, frozen=True):
 
     @property
     def status(self) -> AnswerStatus:
-        """The same as a word."""
+        """The HTTP status as a word."""
         return "success" if self.http_status == 200 else "accepted" if self.http_status == 202 else "error"
 
 
@@ -109,22 +109,22 @@ NOT_HERE: frozenset[Verdict] = frozenset({"unknown", "refused"})
 
 
 def severity(verdict: str) -> int:
-    """How severe a verdict is: of several, the greatest counts."""
+    """The severity of a verdict: of several, the greatest counts."""
     return _SEVERITY[verdict]
 
 
 def worst(verdicts: Collection[Verdict]) -> Verdict:
-    """The most severe of them; nobody that says anything does not know of it."""
+    """The most severe verdict; `unknown` where there is none."""
     return max(verdicts, key=severity, default="unknown")
 
 
 def worst_of_processes(verdicts: Collection[Verdict]) -> Verdict:
-    """What a stop or a start came to on several hosts; where one of them refused it, it is not done."""
+    """The verdict on a stop or a start of several hosts; where one of them refused it, it is not done."""
     found = worst(verdicts)
     return "incomplete" if found in {"stopped", "started"} and "refused" in verdicts else found
 
 
 def counted(count: int, verdict: Verdict) -> str:
-    """So many tasks of this verdict, in words."""
+    """A number of tasks with this verdict, in words."""
     one, several = MEANING[verdict].sentence
     return f"{count:,} {one if count == 1 else several}"

@@ -1,6 +1,6 @@
-"""Plain numbered migrations: `NNNN_name.sql` in a package, forward only, each applied once.
+"""Migrations: numbered files `NNNN_name.sql` in a package, forward only, each applied once.
 
-All that is outstanding is applied in one transaction under an advisory lock, so that several replicas that start
+All outstanding ones are applied in one transaction under an advisory lock, so that several replicas that start
 at once are no problem, and a failure leaves nothing half done. The table `signalbox_migrations` remembers what was
 applied with its checksum: a file that was applied must not change any more.
 """
@@ -75,7 +75,7 @@ def read_migrations(package: str) -> list[Migration]:
 
 
 async def migrate(database: Database, service: str, package: str) -> list[Migration]:
-    """Bring the tables of `service` up to date with the files in `package`; answer what was applied now.
+    """Bring the tables of `service` up to date with the files in `package`; return the migrations that were applied.
 
     Raises:
         MigrationError: a file was changed after it had been applied, or its SQL failed; nothing was applied.
@@ -93,7 +93,7 @@ async def migrate(database: Database, service: str, package: str) -> list[Migrat
 
 
 async def _applied(connection: Connection, service: str, migrations: list[Migration]) -> int:
-    """How many of the files are applied already, after checking that they are the same."""
+    """Check that applied files are unchanged; return their number."""
     rows = await connection.fetch(
         "SELECT number, name, checksum FROM signalbox_migrations WHERE service = $1 ORDER BY number", service
     )
@@ -120,8 +120,5 @@ async def _apply(connection: Connection, service: str, migration: Migration) -> 
         raise MigrationError(f"{service}: migration {migration} failed: {error}") from error
     await connection.execute(
         "INSERT INTO signalbox_migrations (service, number, name, checksum) VALUES ($1, $2, $3, $4)",
-        service,
-        migration.number,
-        migration.name,
-        migration.checksum,
+        *(service, migration.number, migration.name, migration.checksum),
     )

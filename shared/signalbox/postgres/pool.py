@@ -1,7 +1,7 @@
-"""Connections to PostgreSQL that neither hang nor hide that the server is away.
+"""Pool of connections to PostgreSQL, which neither hang nor hide that the server is away.
 
-The driver has no types of its own, so this is the only module that imports it; everybody else sees `Database`
-and the `Connection` that it lends.
+The driver has no types of its own, so this is the only module that imports it; all others use `Database` and
+the `Connection` that it lends.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ CONNECT_TIMEOUT = 3.0
 COMMAND_TIMEOUT = 10.0
 #: Seconds to wait for a connection of the pool to become free, and for a used one to be given back.
 ACQUIRE_TIMEOUT = 5.0
-#: Seconds that a polite goodbye may take before the sockets are simply closed.
+#: Seconds for a clean close, before the sockets are simply closed.
 CLOSE_TIMEOUT = 3.0
 
-#: What a server raises that is away, goes away in the middle, comes up, has no room, became a replica, or
+#: Errors of a server that is away, goes away in the middle, comes up, has no room, became a replica, or
 #: broke a deadlock at our cost. Classes of SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html
 _UNAVAILABLE = (
     OSError,  # TimeoutError is one of them
@@ -67,7 +67,7 @@ class Connection(Protocol):
 
 @contextmanager
 def querying() -> Iterator[None]:
-    """Turn whatever an absent PostgreSQL raises into DatabaseUnavailable; mistakes of ours pass unchanged."""
+    """Turn the errors of an absent PostgreSQL into DatabaseUnavailable; mistakes of ours pass unchanged."""
     try:
         yield
     except (*_UNAVAILABLE, *MISFITS) as error:
@@ -84,7 +84,7 @@ def _unavailable(error: Exception) -> DatabaseUnavailable:
 
 
 async def _as_it_is(_connection: object) -> None:
-    """Spare the driver's RESET ALL, a round trip for each use: nobody here changes what outlives a transaction.
+    """Spare the driver's RESET ALL, a round trip for each use: we change nothing that outlives a transaction.
 
     An open transaction is rolled back by the driver in any case.
     """

@@ -1,1 +1,1 @@
-"""The api: where it is, and requests to it."""
+"""The api: its address, and requests to it."""

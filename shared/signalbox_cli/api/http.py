@@ -1,9 +1,8 @@
-"""Speaking with the api: every call has a time-out, every failure a sentence."""
+"""HTTP client of the api: every call has a time-out, every failure a sentence."""
 
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
@@ -12,7 +11,7 @@ import msgspec
 from signalbox_cli.api.target import Target
 from signalbox_cli.errors import Refused, Unreachable
 
-#: The media type of an answer that is followed while it comes about.
+#: The media type of an answer that reports its progress: JSON, an object a line.
 _LINES = "application/x-ndjson"
 
 #: What may stand in the query of an address.
@@ -26,7 +25,7 @@ MARGIN = 15.0
 
 
 class Api:
-    """The api of one Signalbox; may be used by several threads at once."""
+    """Client of one api; may be used by several threads at once."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -42,36 +41,19 @@ class Api:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._client.close()
 
     def get(self, path: str, query: Mapping[str, Query | None] | None = None) -> dict[str, Any]:
-        """Read something; parameters that are None are left out.
-
-        Raises:
-            Refused, Unreachable: see `signalbox_cli.errors`.
-        """
         return self.call("GET", path, query={k: v for k, v in (query or {}).items() if v is not None})[1]
 
     def post(self, path: str, body: dict[str, Any], *, wait: float = 0.0) -> tuple[int, dict[str, Any]]:
-        """Ask for something to be done, which may take `wait` seconds; answers the HTTP status and the body.
-
-        Raises:
-            Refused, Unreachable: see `signalbox_cli.errors`.
-        """
         body = {key: value for key, value in body.items() if value is not None}
         return self.call("POST", path, body=body, timeout=wait + MARGIN)
 
     def follow(
-        self, path: str, body: dict[str, Any], told: Callable[[int, int], None], *, wait: float = 0.0
+        self, path: str, body: dict[str, Any], on_progress: Callable[[int, int], None], *, wait: float = 0.0
     ) -> tuple[int, dict[str, Any]]:
-        """As `post`; meanwhile `told` hears how many of how many are done.
-
-        Raises:
-            Refused, Unreachable: see `signalbox_cli.errors`.
-        """
         body = {key: value for key, value in body.items() if value is not None}
         answer: dict[str, Any] = {}
         with (
@@ -86,7 +68,7 @@ class Api:
             for line in response.iter_lines():
                 answer = msgspec.json.decode(line)
                 if answer.get("status") == "progress":
-                    told(answer["done"], answer["total"])
+                    on_progress(answer["done"], answer["total"])
         if "counts" not in answer:
             words = str(answer.get("message") or "The answer broke off; what was asked for may still happen.")
             raise Refused(words, response.status_code, {"status": "error", "message": words})

@@ -1,4 +1,4 @@
-"""Which Signalbox a command is meant for: told by options or the environment, or found in its data folder."""
+"""Target of a command: the api's address and token, from options, the environment or the data folder."""
 
 import os
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ CLIENT_FILE = "client.json"
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where the api is, and the token to show there."""
+    """Address of the api, and the token for it."""
 
     url: str
     token: str = ""
-    #: Where we know it from, in words.
+    #: Where the address was found, in words.
     source: str = ""
 
 
@@ -27,12 +27,12 @@ class _ClientFile(msgspec.Struct, frozen=True):
 
 
 def find_target(url: str | None, token: str | None, environ: Mapping[str, str] = os.environ) -> Target:
-    """The target out of options, else `SIGNALBOX_URL`, else the data folder of a running `make up`.
+    """The target from options, else `SIGNALBOX_URL`, else the data folder of a running `make up`.
 
-    The token of the data folder is shown to no other address than the one beside it.
+    The token of the data folder is sent to no other address than the one beside it.
 
     Raises:
-        Unreachable: nothing says where Signalbox is.
+        Unreachable: no address is given, and no `make up` runs.
     """
     url = url or environ.get("SIGNALBOX_URL")
     token = token or environ.get("SIGNALBOX_TOKEN")

@@ -1,1 +1,1 @@
-"""The commands: one file a verb."""
+"""The commands: one file for each verb or noun."""

@@ -1,4 +1,4 @@
-"""`signalbox token create` and `signalbox user add`: who may do what."""
+"""Access: `signalbox token create` and `signalbox user add`."""
 
 import sys
 

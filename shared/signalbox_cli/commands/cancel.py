@@ -1,23 +1,21 @@
-"""`signalbox cancel`: end tasks, and say of each what came of it."""
+"""`signalbox cancel`: ends tasks, and prints the outcome of each."""
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any
 from urllib.parse import quote
 
 import click
 
-from signalbox_cli.commands.cancel_many import Chosen, cancel_chosen
+from signalbox_cli.commands.cancel_many import Selection, cancel_selected
 from signalbox_cli.errors import Refused
-from signalbox_cli.options import Asked, connected_or_local, show_json
+from signalbox_cli.options import Backend, connected_or_local, show_json, with_options
 from signalbox_cli.output.age import AGE
 from signalbox_cli.output.outcome import outcome_of_one
+from signalbox_cli.output.spinner import spinner
 from signalbox_cli.output.table import say
-from signalbox_cli.output.waiting import waiting
 
-F = TypeVar("F", bound=Callable[..., None])
-
-#: Seconds that the server waits for proof when nobody says.
+#: Seconds that the server waits for the proof by default.
 _WAIT = 10.0
 
 _FILTER = (
@@ -28,42 +26,34 @@ _FILTER = (
     click.option("--match", "q", metavar="TEXT", help="Tasks whose name or id holds this."),
     click.option("--older-than", type=AGE, metavar="AGE", help="Tasks older than this: 90s, 15m, 2h, 1d."),
 )
-
-_CHOOSING = ("status", "name", "host", "queue", "q", "older_than")
-
-
-def _filtering(command: F) -> F:
-    for option in reversed(_FILTER):
-        command = option(command)
-    return command
+_CONDITIONS = ("status", "name", "host", "queue", "q", "older_than")
 
 
-def _sensible(command: F) -> F:
-    """Look whether it is said which tasks, before anybody is asked."""
+def _checked(command: Callable[..., None]) -> Callable[..., None]:
+    """Refuse a command line that says twice or not at all which tasks, before any server is called."""
 
     @wraps(command)
     def run(*, task_ids: tuple[str, ...], **arguments: object) -> None:
-        wanted = any(arguments[name] is not None for name in _CHOOSING)
-        if bool(task_ids) == wanted:
+        if bool(task_ids) == any(arguments[name] is not None for name in _CONDITIONS):
             raise click.UsageError("Name the tasks by their IDs, or say which by --status, --name and so on; not both.")
         command(task_ids=task_ids, **arguments)
 
-    return cast("F", run)
+    return run
 
 
 @click.command()
 @click.argument("task_ids", nargs=-1, metavar="[ID]...")
-@_filtering
+@with_options(*_FILTER)
 @click.option("--limit", type=click.IntRange(1, 10_000), metavar="N", help="Of what matches, the newest N (10,000).")
 @click.option("--dry-run", is_flag=True, help="Only count what matches now.")
 @click.option("--yes", is_flag=True, help="Do not ask first.")
 @click.option("--reason", metavar="TEXT", help="Why, for the audit trail.")
 @click.option("--grace", type=click.FloatRange(0, 60), metavar="SECONDS", help="From TERM to KILL; else the worker's.")
 @click.option("--wait", type=click.FloatRange(0, 600), metavar="SECONDS", help="How long to wait for proof (10, 30).")
-@_sensible
+@_checked
 @connected_or_local
 def cancel(
-    api: Asked,
+    backend: Backend,
     *,
     as_json: bool,
     task_ids: tuple[str, ...],
@@ -73,7 +63,7 @@ def cancel(
     limit: int | None,
     dry_run: bool,
     yes: bool,
-    **chosen: str | float | None,
+    **filters: str | float | None,
 ) -> None:
     """Cancel tasks and wait for the proof that they are dead: those with these IDs, or all that match.
 
@@ -84,20 +74,21 @@ def cancel(
     failed, unless --wait is 0.
     """
     ids = list(dict.fromkeys(task_ids))
-    wanted = {name: value for name, value in chosen.items() if value is not None}
+    conditions = {name: value for name, value in filters.items() if value is not None}
+    body = {"reason": reason, "wait": wait, "grace": grace}
     if len(ids) == 1 and not dry_run:
-        _cancel_one(api, ids[0], {"reason": reason, "wait": wait, "grace": grace}, as_json=as_json)
+        _cancel_one(backend, ids[0], body, as_json=as_json)
         return
-    body = {"reason": reason, "wait": wait, "grace": grace, "limit": limit}
-    choice = Chosen(ids=ids, wanted=wanted, body=body)
-    cancel_chosen(api, choice, as_json=as_json, dry_run=dry_run, ask=bool(wanted) and not (yes or as_json))
+    selection = Selection(ids=ids, filter=conditions, body={**body, "limit": limit})
+    confirm = bool(conditions) and not (yes or as_json)
+    cancel_selected(backend, selection, as_json=as_json, dry_run=dry_run, confirm=confirm)
 
 
-def _cancel_one(api: Asked, task_id: str, body: dict[str, Any], *, as_json: bool) -> None:
+def _cancel_one(backend: Backend, task_id: str, body: dict[str, Any], *, as_json: bool) -> None:
     path, wait = f"/scheduler/cancel-task/{quote(task_id, safe='')}/", body["wait"]
     try:
-        with waiting("waiting for proof"):
-            status, answer = api.post(path, body, wait=_WAIT if wait is None else wait)
+        with spinner("waiting for proof"):
+            status, answer = backend.post(path, body, wait=_WAIT if wait is None else wait)
     except Refused as error:
         status, answer = error.status, {**error.body, "message": error.message}
     outcome = outcome_of_one(task_id, status, answer)

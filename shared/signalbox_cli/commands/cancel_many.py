@@ -1,4 +1,4 @@
-"""Cancelling many tasks from the command line: counted first, followed while it goes on, told task by task."""
+"""Cancel of many tasks: counts them, confirms, cancels with progress, and prints each failure."""
 
 import sys
 from collections import Counter
@@ -8,99 +8,99 @@ from typing import Any
 import click
 import msgspec
 
-from signalbox_cli.options import Asked, show_json
+from signalbox_cli.options import Backend, show_json
 from signalbox_cli.output.outcome import outcomes_of_many
+from signalbox_cli.output.spinner import spinner
 from signalbox_cli.output.table import say, table
-from signalbox_cli.output.waiting import waiting
 
 _PATH = "/scheduler/cancel-tasks/"
-#: Seconds that the server waits for proof when nobody says.
+#: Seconds that the server waits for the proof by default.
 _WAIT = 30.0
 #: Ids that the server takes in one call.
 _MOST = 10_000
 
 
-class Chosen(msgspec.Struct, frozen=True):
-    """Which tasks, and how."""
+class Selection(msgspec.Struct, frozen=True):
+    """The tasks to cancel, by id or by filter, and the options of the cancel."""
 
     ids: list[str]
-    #: The filter; empty where there are ids.
-    wanted: Mapping[str, Any]
-    #: What else the body says.
+    #: Empty where there are ids.
+    filter: Mapping[str, Any]
+    #: The other fields of the request.
     body: Mapping[str, Any]
 
     def bodies(self) -> list[dict[str, Any]]:
-        """The bodies of the calls that it takes."""
-        if self.wanted:
-            return [{**self.body, "filter": dict(self.wanted)}]
+        """The body of each request; more than _MOST ids take several."""
+        if self.filter:
+            return [{**self.body, "filter": dict(self.filter)}]
         parts = [self.ids[at : at + _MOST] for at in range(0, len(self.ids), _MOST)]
         return [{**self.body, "task_ids": part, "limit": None} for part in parts]
 
 
-def cancel_chosen(api: Asked, chosen: Chosen, *, as_json: bool, dry_run: bool, ask: bool) -> None:
-    """Count them, cancel them, or both; ends with exit code 1 when some were not cancelled."""
-    if dry_run or ask:
-        seen = _count(api, chosen)
+def cancel_selected(backend: Backend, selection: Selection, *, as_json: bool, dry_run: bool, confirm: bool) -> None:
+    """Count the tasks, cancel them, or both; exit code 1 when some were not cancelled."""
+    if dry_run or confirm:
+        preview = _preview(backend, selection)
         if dry_run and as_json:
-            show_json(seen)
+            show_json(preview)
             return
-        _show(seen)
-        if dry_run or not seen["matched"] or not _confirmed(seen):
+        _print_preview(preview)
+        if dry_run or not preview["matched"] or not _confirmed(preview):
             return
-    answers = [_cancel(api, body) for body in chosen.bodies()]
+    answers = [_cancel(backend, body) for body in selection.bodies()]
     if not as_json:
         for answer in answers:
-            _tell(answer)
-    elif chosen.wanted:
+            _print_answer(answer)
+    elif selection.filter:
         show_json(answers[0])
     else:
         show_json([outcome for answer in answers for outcome in outcomes_of_many(answer)])
-    well = {"cancelled", "dropped"} | ({"finished"} if chosen.wanted else set())
-    well |= {"unproven"} if chosen.body["wait"] == 0 else set()
-    found = Counter[str]()
+    good = {"cancelled", "dropped"} | ({"finished"} if selection.filter else set())
+    good |= {"unproven"} if selection.body["wait"] == 0 else set()
+    counts = Counter[str]()
     for answer in answers:
-        found.update(answer["counts"])
-    if failed := sum(count for outcome, count in found.items() if outcome not in well):
-        say(f"{failed:,} of {found.total():,} tasks were not cancelled.", err=True)
+        counts.update(answer["counts"])
+    if failed := sum(count for outcome, count in counts.items() if outcome not in good):
+        say(f"{failed:,} of {counts.total():,} tasks were not cancelled.", err=True)
         raise click.exceptions.Exit(1)
 
 
-def _count(api: Asked, chosen: Chosen) -> dict[str, Any]:
-    seen = [api.post(_PATH, {**body, "dry_run": True})[1] for body in chosen.bodies()]
-    if len(seen) == 1:
-        return seen[0]
-    sums = {name: sum(one[name] for one in seen) for name in ("matched", "running", "pending")}
-    return {**seen[0], **sums, "message": f"{sums['matched']:,} of these tasks wait or run"}
+def _preview(backend: Backend, selection: Selection) -> dict[str, Any]:
+    answers = [backend.post(_PATH, {**body, "dry_run": True})[1] for body in selection.bodies()]
+    if len(answers) == 1:
+        return answers[0]
+    sums = {name: sum(answer[name] for answer in answers) for name in ("matched", "running", "pending")}
+    return {**answers[0], **sums, "message": f"{sums['matched']:,} of these tasks wait or run"}
 
 
-def _show(seen: Mapping[str, Any]) -> None:
-    rows = [(task["task_id"], task["name"], task["status"], task["host"]) for task in seen["sample"]]
+def _print_preview(preview: Mapping[str, Any]) -> None:
+    rows = [(task["task_id"], task["name"], task["status"], task["host"]) for task in preview["sample"]]
     if rows:
         say(table(("TASK", "NAME", "STATUS", "HOST"), rows))
-        if (more := seen["matched"] - len(rows)) > 0:
+        if (more := preview["matched"] - len(rows)) > 0:
             say(f"… and {more:,} more")
-    say(f"{str(seen['message']).rstrip('.')}.")
+    say(f"{str(preview['message']).rstrip('.')}.")
 
 
-def _confirmed(seen: Mapping[str, Any]) -> bool:
+def _confirmed(preview: Mapping[str, Any]) -> bool:
     if not sys.stdin.isatty():
         raise click.UsageError("There is no terminal to ask on; say --yes to cancel what matches.")
-    return click.confirm(f"Cancel what matches now ({seen['matched']:,})?", err=True)
+    return click.confirm(f"Cancel what matches now ({preview['matched']:,})?", err=True)
 
 
-def _cancel(api: Asked, body: dict[str, Any]) -> dict[str, Any]:
+def _cancel(backend: Backend, body: dict[str, Any]) -> dict[str, Any]:
     wait = body["wait"]
-    with waiting("cancelling") as sign:
+    with spinner("cancelling") as shown:
 
-        def told(done: int, total: int) -> None:
-            sign.what = f"cancelling {done:,} of {total:,}"
+        def on_progress(done: int, total: int) -> None:
+            shown.text = f"cancelling {done:,} of {total:,}"
 
-        return api.follow(_PATH, body, told, wait=_WAIT if wait is None else wait)[1]
+        return backend.follow(_PATH, body, on_progress, wait=_WAIT if wait is None else wait)[1]
 
 
-def _tell(answer: Mapping[str, Any]) -> None:
-    others = [task for task in answer["tasks"] if task["outcome"] not in {"cancelled", "dropped"}]
-    if others:
-        rows = [(task["task_id"], task["name"], task["outcome"], task["message"]) for task in others]
+def _print_answer(answer: Mapping[str, Any]) -> None:
+    failures = [task for task in answer["tasks"] if task["outcome"] not in {"cancelled", "dropped"}]
+    if failures:
+        rows = [(task["task_id"], task["name"], task["outcome"], task["message"]) for task in failures]
         say(table(("TASK", "NAME", "OUTCOME", "MESSAGE"), rows))
     say(f"{answer['message']}.")

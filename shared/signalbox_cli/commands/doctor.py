@@ -1,4 +1,4 @@
-"""`signalbox doctor`: looks at an installation step by step, and says what to do about each thing that is wrong."""
+"""`signalbox doctor`: checks an installation step by step, with advice for each check that fails."""
 
 import os
 from pathlib import Path
@@ -7,11 +7,11 @@ import click
 
 from signalbox_cli.api.http import Api
 from signalbox_cli.api.target import find_target
-from signalbox_cli.commands.examination import Check, examine
+from signalbox_cli.commands.checks import Check, examine
 from signalbox_cli.errors import Unreachable
 from signalbox_cli.options import show_json, with_connection_options
+from signalbox_cli.output.spinner import spinner
 from signalbox_cli.output.table import plain, say
-from signalbox_cli.output.waiting import waiting
 
 
 @click.command()
@@ -22,7 +22,7 @@ def doctor(url: str | None, token: str | None, as_json: bool) -> None:
     Looks whether the api is there, who the token is, whether Redis and PostgreSQL answer, which hosts
     listen, whether every process that should run does, and which workers have no agent.
     """
-    with waiting("examining"):
+    with spinner("examining"):
         checks = _checks(url, token)
     healthy = all(check.ok for check in checks)
     if as_json:

@@ -1,4 +1,4 @@
-"""`signalbox stop`, `start`, `restart` and `status`: the workers and beat of every host."""
+"""`signalbox stop`, `start`, `restart` and `status`: the processes of every host."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -7,78 +7,69 @@ from typing import Any
 import click
 
 from signalbox_cli.errors import Refused
-from signalbox_cli.options import Asked, connected_or_local, show_json
+from signalbox_cli.options import Backend, connected_or_local, show_json, with_options
+from signalbox_cli.output.spinner import spinner
 from signalbox_cli.output.table import paint, plain, say, table
-from signalbox_cli.output.waiting import waiting
 
-#: Seconds that a stop or start, and a restart of everything in turn, may take where nothing else is said.
+#: Seconds that a stop or start, and a restart of everything in turn, may take by default.
 _WAIT = 60.0
 _RESTART_WAIT = 600.0
 
-_host = click.option("--host", "hosts", multiple=True, metavar="NAME", help="Only on this host; may be repeated.")
-_process = click.option("--process", "processes", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
-_mode = click.option("--mode", type=click.Choice(["graceful", "immediate"]), help="Let tasks finish (default), or not.")
-_timeout = click.option(
-    "--timeout", type=click.FloatRange(0, 3600), metavar="SECONDS", help="How long a graceful stop may take."
+_TARGETS = (
+    click.option("--host", "hosts", multiple=True, metavar="NAME", help="Only on this host; may be repeated."),
+    click.option("--process", "processes", multiple=True, metavar="NAME", help="Only this one; may be repeated."),
 )
-_redeliver = click.option(
-    "--redeliver", is_flag=True, help="Let the tasks that it ends run again, where Celery acknowledges them late."
+_STOPPING = (
+    click.option("--mode", type=click.Choice(["graceful", "immediate"]), help="Let tasks finish (default), or not."),
+    click.option(
+        "--timeout", type=click.FloatRange(0, 3600), metavar="SECONDS", help="How long a graceful stop may take."
+    ),
+    click.option(
+        "--redeliver", is_flag=True, help="Let the tasks that it ends run again, where Celery acknowledges them late."
+    ),
 )
-_reason = click.option("--reason", metavar="TEXT", help="Why, for the audit trail.")
-_wait = click.option("--wait", type=click.FloatRange(0, 600), metavar="SECONDS", help="How long to wait for the end.")
+_GIVING = (
+    click.option("--reason", metavar="TEXT", help="Why, for the audit trail."),
+    click.option("--wait", type=click.FloatRange(0, 600), metavar="SECONDS", help="How long to wait for the end."),
+)
 
 
 @click.command()
-@_host
-@_process
-@_mode
-@_timeout
-@_redeliver
-@_reason
-@_wait
+@with_options(*_TARGETS, *_STOPPING, *_GIVING)
 @connected_or_local
-def stop(api: Asked, *, as_json: bool, timeout: float | None, wait: float | None, **body: object) -> None:
+def stop(backend: Backend, *, as_json: bool, timeout: float | None, wait: float | None, **body: object) -> None:
     """Stop Celery: every worker and beat, or only those named.
 
     Tasks that still run at the end of the time-out are killed and marked as failed.
     """
     patience = _WAIT + (timeout or 0.0) if wait is None else wait
-    _steer(api, "stop", {**body, "timeout": timeout, "wait": wait}, patience, as_json=as_json)
+    _steer(backend, "stop", {**body, "timeout": timeout, "wait": wait}, patience, as_json=as_json)
 
 
 @click.command()
-@_host
-@_process
-@_reason
-@_wait
+@with_options(*_TARGETS, *_GIVING)
 @connected_or_local
-def start(api: Asked, *, as_json: bool, wait: float | None, **body: object) -> None:
+def start(backend: Backend, *, as_json: bool, wait: float | None, **body: object) -> None:
     """Start Celery: every configured worker and beat, or only those named; done when each really consumes."""
-    _steer(api, "start", {**body, "wait": wait}, _WAIT if wait is None else wait, as_json=as_json)
+    _steer(backend, "start", {**body, "wait": wait}, _WAIT if wait is None else wait, as_json=as_json)
 
 
 @click.command()
-@_host
-@_process
-@_mode
-@_timeout
-@_redeliver
-@_reason
-@_wait
+@with_options(*_TARGETS, *_STOPPING, *_GIVING)
 @connected_or_local
-def restart(api: Asked, *, as_json: bool, wait: float | None, **body: object) -> None:
+def restart(backend: Backend, *, as_json: bool, wait: float | None, **body: object) -> None:
     """Restart Celery: one worker or beat after the other, over all hosts; each consumes before the next one stops.
 
     What was stopped by a person stays so, unless it is named. The first that does not come back ends the restart.
     """
     patience = _RESTART_WAIT if wait is None else wait
-    _steer(api, "restart", {**body, "wait": patience}, patience, as_json=as_json)
+    _steer(backend, "restart", {**body, "wait": patience}, patience, as_json=as_json)
 
 
-def _steer(api: Asked, verb: str, body: dict[str, Any], patience: float, *, as_json: bool) -> None:
+def _steer(backend: Backend, verb: str, body: dict[str, Any], patience: float, *, as_json: bool) -> None:
     body = {key: value for key, value in body.items() if value != ()}
-    with waiting(f"waiting for every process to {verb}"):
-        status, answer = api.post(f"/scheduler/{verb}-celery/", body, wait=patience)
+    with spinner(f"waiting for every process to {verb}"):
+        status, answer = backend.post(f"/scheduler/{verb}-celery/", body, wait=patience)
     if answer.get("status") == "error" or (status == 202 and body.get("wait") != 0):
         raise Refused(str(answer.get("message", f"HTTP {status}")), status, answer)
     if as_json:
@@ -91,9 +82,9 @@ def _steer(api: Asked, verb: str, body: dict[str, Any], patience: float, *, as_j
 
 @click.command()
 @connected_or_local
-def status(api: Asked, *, as_json: bool) -> None:
+def status(backend: Backend, *, as_json: bool) -> None:
     """Show whether Celery runs: overall, and process by process."""
-    answer = api.get("/scheduler/celery-status/")
+    answer = backend.get("/scheduler/celery-status/")
     if as_json:
         show_json(answer)
         return

@@ -1,1 +1,1 @@
-"""The host: its controller, asked through its own socket for `--local`."""
+"""The host: its controller, through its own socket, for `--local`."""

@@ -1,4 +1,4 @@
-"""`--local`: the controller of this host, asked through its own socket, in the place of the api."""
+"""Local host: the backend of `--local`, which asks the controller of this host through its own socket."""
 
 import os
 import re
@@ -32,7 +32,7 @@ from signalbox.messages.verdicts import MEANING, counted
 from signalbox_cli.api.http import Query
 from signalbox_cli.errors import Refused, Unreachable
 
-#: What the api is asked for, as a command.
+#: The command for each address of the api.
 _COMMANDS: Mapping[str, type[Command]] = {
     "/scheduler/cancel-tasks/": CancelTasks,
     "/scheduler/stop-celery/": StopProcesses,
@@ -43,36 +43,26 @@ _CANCEL = re.compile(r"/scheduler/cancel-task/(?P<task_id>[^/]+)/")
 _STATUS = "/scheduler/celery-status/"
 #: Seconds after which a command that the controller has not begun is refused.
 _TTL = timedelta(seconds=60)
-#: Seconds for an answer that needs no waiting.
+#: Seconds for the answer to a question.
 _AT_ONCE = 5.0
 
 
 class LocalHost:
-    """Answers like the api, for this host alone."""
+    """Backend that answers as the api does, for this host alone."""
 
     def __init__(self, data: Path) -> None:
         """`data` is the data folder of the controller."""
         self._data = data
 
     def get(self, path: str, _query: Mapping[str, Query | None] | None = None) -> dict[str, Any]:
-        """How the host is.
-
-        Raises:
-            Refused, Unreachable: see `signalbox_cli.errors`.
-        """
         if path != _STATUS:
             raise Refused("Only the api can tell that; leave --local out.")
-        seen = self._ask(ShowStatus(), _AT_ONCE)
-        if not isinstance(seen, HostSeen):
+        status = self._ask(ShowStatus(), _AT_ONCE)
+        if not isinstance(status, HostSeen):
             raise Refused("The controller did not say how it is; is it of another version?")
-        return {"hosts": [{"name": seen.host, "state": "online", "processes": _rows(seen.processes)}]}
+        return {"hosts": [{"name": status.host, "state": "online", "processes": _rows(status.processes)}]}
 
     def post(self, path: str, body: dict[str, Any], *, wait: float = 0.0) -> tuple[int, dict[str, Any]]:
-        """Ask for something to be done, which may take `wait` seconds; answers as the api does.
-
-        Raises:
-            Refused, Unreachable: see `signalbox_cli.errors`.
-        """
         if "filter" in body:
             raise Refused("Only the api knows which tasks match; name them by their ids, or leave --local out.")
         if body.get("dry_run"):
@@ -82,26 +72,16 @@ class LocalHost:
             answer = self._ask(command, wait)
         except NotProven as error:
             if isinstance(command, CancelTasks):
-                return 202, _told_many(command, _silence(command, f"{error}."))
+                return 202, _bulk_body(command, _unproven(command, f"{error}."))
             return 202, {"status": "accepted", "message": f"{error}.", "command_id": command.command_id}
         if not isinstance(answer, Answered):
             raise Refused("The controller gave no answer to that; is it of another version?")
-        return 200, _told_many(command, answer) if isinstance(command, CancelTasks) else _told(answer)
+        return 200, _bulk_body(command, answer) if isinstance(command, CancelTasks) else _body(answer)
 
     def follow(
-        self,
-        path: str,
-        body: dict[str, Any],
-        _told: Callable[[int, int], None],
-        *,
-        wait: float = 0.0,
+        self, path: str, body: dict[str, Any], _on_progress: Callable[[int, int], None], *, wait: float = 0.0
     ) -> tuple[int, dict[str, Any]]:
-        """As `post`: the controller says nothing before it is done.
-
-        Raises:
-            Refused, Unreachable: see `signalbox_cli.errors`.
-        """
-        return self.post(path, body, wait=wait)
+        return self.post(path, body, wait=wait)  # the controller reports no progress
 
     def _ask(self, request: Request, wait: float) -> Reply:
         try:
@@ -128,7 +108,7 @@ def _command(path: str, body: dict[str, Any]) -> AnyCommand:
     return cast("AnyCommand", msgspec.convert({**given, **heading}, _COMMANDS[path]))
 
 
-def _told(answer: Answered) -> dict[str, Any]:
+def _body(answer: Answered) -> dict[str, Any]:
     body = {
         "status": "success",
         "message": answer.detail,
@@ -148,13 +128,13 @@ def _told(answer: Answered) -> dict[str, Any]:
     return body | {"message": sentence.format(host=answer.host, count=count, task=task)}
 
 
-def _silence(command: CancelTasks, why: str) -> Answered:
-    """What a controller that does not answer in time says of all of it."""
-    return Answered(command_id=command.command_id, at=utc_now(), verdict="unproven", detail=why)
+def _unproven(command: CancelTasks, detail: str) -> Answered:
+    """The answer in place of a controller that sent none in time."""
+    return Answered(command_id=command.command_id, at=utc_now(), verdict="unproven", detail=detail)
 
 
-def _told_many(command: CancelTasks, answer: Answered) -> dict[str, Any]:
-    """As the api answers, of what this host knows."""
+def _bulk_body(command: CancelTasks, answer: Answered) -> dict[str, Any]:
+    """The answer of this host in the form of the api's."""
     tasks = task_by_task(dict.fromkeys(command.task_ids), [answer], complete=True)
     counts = Counter(task.verdict for task in tasks)
     done, silent, absent = counts["cancelled"] + counts["dropped"], counts["unproven"], counts["unknown"]

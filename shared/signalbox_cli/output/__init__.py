@@ -1,1 +1,1 @@
-"""The output: tables, ages, outcomes, and a sign while the server works."""
+"""The output: tables, ages, outcomes, and a spinner while the server works."""

@@ -9,7 +9,7 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Age(click.ParamType):  # type: ignore[type-arg]
-    """Becomes a number of seconds."""
+    """Age in an option, as a number of seconds."""
 
     name = "age"
 

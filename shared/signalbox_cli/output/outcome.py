@@ -1,4 +1,4 @@
-"""What came of each cancel, in the form that `--json` prints."""
+"""Outcome of each cancel, in the form that `--json` prints."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,28 +9,28 @@ from signalbox.messages.verdicts import MEANING
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of the cancel of one task."""
+    """Outcome of the cancel of one task."""
 
     task_id: str
     #: `success`: proven dead. `accepted`: under way, not proven yet. `error`: refused or failed.
     status: str
     message: str
-    #: What the server answers, or would answer, to the cancel of this task alone.
+    #: The status that the cancel of this task alone gets.
     http_status: int
     command_id: str | None = None
     verified: bool = False
-    #: Of one task of many: in a word.
+    #: The verdict, of one task of many.
     outcome: str | None = None
 
 
-#: The HTTP status of what is no task id.
+#: The HTTP status of a text that is no task id.
 _INVALID = 422
-#: That of an outcome which this version does not know.
+#: The HTTP status of a verdict that this version does not know.
 _FAILED = 502
 
 
 def outcome_of_one(task_id: str, http_status: int, body: Mapping[str, Any]) -> Outcome:
-    """Out of the answer to a single cancel."""
+    """The outcome in the answer to a single cancel."""
     return Outcome(
         task_id=task_id,
         status=str(body.get("status", "error")),
@@ -42,7 +42,7 @@ def outcome_of_one(task_id: str, http_status: int, body: Mapping[str, Any]) -> O
 
 
 def outcomes_of_many(answer: Mapping[str, Any]) -> list[Outcome]:
-    """Out of the answer to a cancel of many, in the order of their ids."""
+    """The outcomes in the answer to a cancel of many, in the order of their ids."""
     (command_id,) = answer["command_ids"] or [None]
     return [_of_many(task, command_id) for task in answer["tasks"]]
 

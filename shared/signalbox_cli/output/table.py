@@ -1,4 +1,4 @@
-"""Small aligned tables, and the colours of the statuses that people know from the dashboard."""
+"""Tables for a terminal, with the colours of the statuses that people know from the dashboard."""
 
 import os
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""HTTP answers: what the api says of a command, and the bodies that it takes and gives."""
+"""Answers of the api and their sentences, one file for each kind of command; bodies of requests."""

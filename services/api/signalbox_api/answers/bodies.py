@@ -1,4 +1,4 @@
-"""What callers may send: pydantic models, because their mistakes must be told in words and shown at /docs."""
+"""Bodies of requests: pydantic models, which explain a mistake in words and are shown at /docs."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -21,7 +21,7 @@ Target = Annotated[list[Annotated[str, Field(min_length=1, max_length=255, patte
 
 
 class Body(BaseModel):
-    """A body with no other fields than these: a misspelt one must not pass for left out."""
+    """Body without unknown fields: a misspelt one must not pass for one that is left out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -40,7 +40,7 @@ Text = Annotated[str, Field(min_length=1, max_length=255, pattern=PLAIN)]
 
 
 class TasksFilter(Body):
-    """Which tasks: those for which all of it holds, and which are not over."""
+    """Filter of unfinished tasks; all of its conditions hold."""
 
     status: Annotated[Status | None, Field(description="`pending` or `running`; by default both.")] = None
     name: Annotated[Text | None, Field(description="The name of the task.")] = None

@@ -1,4 +1,4 @@
-"""What is known of whoever asks."""
+"""Credential of a caller: its name, its role, and its expiry."""
 
 from datetime import datetime
 
@@ -24,10 +24,10 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def issuer(self) -> str:
-        """How the audit trail names it."""
+        """The caller's name on the audit trail."""
         return f"{'user' if self.kind == 'session' else 'token'}:{self.name}"
 
     @property
     def expired(self) -> bool:
-        """Whether its time is over."""
+        """Whether the credential has expired."""
         return self.expires_at is not None and self.expires_at <= utc_now()

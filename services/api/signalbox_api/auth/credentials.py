@@ -1,4 +1,4 @@
-"""Credentials in PostgreSQL: sessions and tokens alike, by digest to find them and by id to revoke them."""
+"""Credentials in PostgreSQL: sessions and tokens alike, found by digest and revoked by id."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import msgspec
 from signalbox.postgres.pool import Connection, Row
 from signalbox_api.auth.credential import Credential
 
-#: Every credential that may act now.
+#: Every live credential.
 _LIVE = """
 SELECT digest, kind, id, name, role, csrf, expires_at FROM (
     SELECT digest, 'token' AS kind, token_id AS id, name, role, '' AS csrf, NULL::timestamptz AS expires_at
@@ -18,7 +18,7 @@ SELECT digest, kind, id, name, role, csrf, expires_at FROM (
 ) AS live
 """
 
-#: Days for which a revoked token, or a session that is over, stays in the tables for whoever wonders.
+#: Days for which a revoked token or an expired session stays in the tables.
 KEEP_DAYS = 90
 
 
@@ -29,12 +29,12 @@ async def find_credential(connection: Connection, digest: str) -> Credential | N
 
 
 async def live_credentials(connection: Connection) -> dict[str, Credential]:
-    """All that may act now, by digest."""
+    """All live credentials, by digest."""
     return {row["digest"]: _credential(row) for row in await connection.fetch(_LIVE)}
 
 
 async def revoke_credentials(connection: Connection, ids: Sequence[str]) -> list[str]:
-    """End these; answers the digests of those that exist, ended now or earlier."""
+    """Revoke credentials; return the digests of those that exist, revoked now or earlier."""
     rows = await connection.fetch(
         """
         WITH tokens AS (
@@ -50,7 +50,7 @@ async def revoke_credentials(connection: Connection, ids: Sequence[str]) -> list
 
 
 async def forget_old_credentials(connection: Connection) -> None:
-    """Delete what has been over for KEEP_DAYS."""
+    """Delete credentials that ended KEEP_DAYS ago."""
     await connection.execute("DELETE FROM sessions WHERE expires_at < now() - make_interval(days => $1)", KEEP_DAYS)
     await connection.execute("DELETE FROM api_tokens WHERE revoked_at < now() - make_interval(days => $1)", KEEP_DAYS)
 

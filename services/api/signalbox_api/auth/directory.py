@@ -1,4 +1,4 @@
-"""Finding and ending credentials: Redis first, PostgreSQL second, and an end wins wherever it is known."""
+"""Directory of credentials: in Redis first, in PostgreSQL second; a revocation in either place counts."""
 
 import asyncio
 import logging
@@ -16,34 +16,34 @@ from signalbox_api.auth.credentials import (
 from signalbox_api.auth.mirror import Mirror
 from signalbox_api.auth.secret import Secret
 from signalbox_api.errors import CredentialsUnknown
-from signalbox_api.record.database import URGENT_WAIT, QueryPool
+from signalbox_api.record.database import QueryPool
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks at whether Redis and PostgreSQL agree.
-SETTLE_EVERY = 2.0
+#: Seconds between two comparisons of Redis and PostgreSQL.
+COMPARE_EVERY = 2.0
 #: Seconds between two clean-ups of the tables.
 FORGET_EVERY = 3600.0
-#: Ends that this process remembers by itself, for the moment in which Redis comes back with an old memory.
+#: Revocations that this process remembers by itself: a Redis that restarts may have lost the latest.
 REMEMBERED = 10_000
 
 
 class Directory:
-    """Who may act. Used by every request, so it costs one look into Redis."""
+    """Directory of the live credentials. Every request reads it, which costs one query of Redis."""
 
     def __init__(self, mirror: Mirror, accounts: QueryPool) -> None:
         self._mirror = mirror
         self._accounts = accounts
-        self._ended: dict[str, None] = {}
-        self._untold: set[str] = set()
+        self._revoked: dict[str, None] = {}
+        self._unrecorded: set[str] = set()
 
     async def find(self, secret: Secret) -> Credential | None:
         """The live credential that a secret proves.
 
         Raises:
-            CredentialsUnknown: neither Redis nor PostgreSQL can tell.
+            CredentialsUnknown: neither Redis nor PostgreSQL answers.
         """
-        if secret.id in self._ended:
+        if secret.id in self._revoked:
             return None
         mirrored = True
         try:
@@ -56,80 +56,80 @@ class Directory:
 
     async def _find_in_record(self, secret: Secret, *, mirrored: bool) -> Credential | None:
         try:
-            found = await self._accounts.ask(lambda connection: find_credential(connection, secret.digest), URGENT_WAIT)
+            found = await self._accounts.read(lambda connection: find_credential(connection, secret.digest))
         except DatabaseUnavailable as error:
             known = "Redis does not know this credential" if mirrored else "Redis does not answer"
             raise CredentialsUnknown(f"It cannot be checked who you are: {known}, and {error}. Try again") from error
         if found and mirrored:
-            await self.introduce(secret, found)
+            await self.add(secret, found)
         return found
 
-    async def introduce(self, secret: Secret, credential: Credential) -> None:
-        """Let Redis know of a credential; when it cannot be told now, PostgreSQL will be asked instead."""
+    async def add(self, secret: Secret, credential: Credential) -> None:
+        """Put a credential into Redis; while Redis is away, PostgreSQL is read instead."""
         try:
             await self._mirror.put({secret.digest: credential})
         except BusUnavailable as error:
             log.warning("a credential could not be mirrored: %s", error)
 
-    async def end(self, ids: Sequence[str]) -> None:
-        """Let these act no more, from the moment this returns.
+    async def revoke(self, ids: Sequence[str]) -> None:
+        """Revoke credentials, from the moment this returns.
 
-        While PostgreSQL is away it is told later; a Redis that lost its memory meanwhile is told again.
+        PostgreSQL records it later if it is away, and Redis again if it lost its memory meanwhile.
 
         Raises:
-            BusUnavailable: Redis is away, so it is not certain that they are ended everywhere; try again.
+            BusUnavailable: Redis is away, so some api may still accept them; try again.
         """
-        await self._mirror.bury(ids)
+        await self._mirror.revoke(ids)
         for one in ids:
-            self._ended[one] = None
-        while len(self._ended) > REMEMBERED:
-            del self._ended[next(iter(self._ended))]
-        self._untold.update(ids)
+            self._revoked[one] = None
+        while len(self._revoked) > REMEMBERED:
+            del self._revoked[next(iter(self._revoked))]
+        self._unrecorded.update(ids)
         try:
-            await self._tell()
+            await self._record()
         except DatabaseUnavailable as error:
-            log.warning("%d ended credentials will be recorded when PostgreSQL is back: %s", len(ids), error)
+            log.warning("%d revocations will be recorded when PostgreSQL is back: %s", len(ids), error)
 
-    async def _tell(self) -> None:
-        """Tell PostgreSQL of what has ended."""
-        ids = sorted(self._untold | await self._mirror.waiting())
+    async def _record(self) -> None:
+        """Record the revocations in PostgreSQL."""
+        ids = sorted(self._unrecorded | await self._mirror.unrecorded())
         if not ids:
             return
-        digests = await self._accounts.change(lambda connection: revoke_credentials(connection, ids))
-        self._untold.difference_update(ids)
-        await self._mirror.settle(ids, digests)
+        digests = await self._accounts.write(lambda connection: revoke_credentials(connection, ids))
+        self._unrecorded.difference_update(ids)
+        await self._mirror.mark_recorded(ids, digests)
 
-    async def settle(self) -> None:
-        """Make Redis and PostgreSQL agree.
+    async def synchronize(self) -> None:
+        """Bring revocations into PostgreSQL, and live credentials into Redis.
 
         Raises:
             BusUnavailable, DatabaseUnavailable: try again.
         """
-        if self._untold - await self._mirror.waiting():
-            await self._mirror.bury(self._untold)  # Redis has forgotten
-        await self._tell()
+        if self._unrecorded - await self._mirror.unrecorded():
+            await self._mirror.revoke(self._unrecorded)  # Redis has lost them
+        await self._record()
         if run := await self._mirror.incomplete():
             known = await self._mirror.known()
-            live = await self._accounts.ask(live_credentials)
+            live = await self._accounts.read(live_credentials)
             await self._mirror.complete(known, live, run)
-            log.info("Redis knows the %d credentials that may act", len(live))
+            log.info("Redis holds the %d live credentials", len(live))
 
-    async def keep_settled(self) -> None:
-        """Settle, again and again."""
-        await _repeat(self.settle, SETTLE_EVERY)
+    async def keep_synchronized(self) -> None:
+        """Synchronize for ever."""
+        await _repeat(self.synchronize, COMPARE_EVERY)
 
     async def keep_tidy(self) -> None:
-        """Delete what was over long ago, again and again."""
-        await _repeat(lambda: self._accounts.change(forget_old_credentials), FORGET_EVERY)
+        """Delete old credentials for ever."""
+        await _repeat(lambda: self._accounts.write(forget_old_credentials), FORGET_EVERY)
 
 
 async def _repeat(work: Callable[[], Awaitable[None]], every: float) -> None:
-    backoff = Backoff(first=0.2, most=SETTLE_EVERY)
+    backoff = Backoff(first=0.2, most=COMPARE_EVERY)
     while True:
         try:
             await work()
         except (BusUnavailable, DatabaseUnavailable) as error:
-            log.debug("not settled: %s", error)
+            log.debug("credentials: %s", error)
             await backoff.pause()
         else:
             backoff.reset()

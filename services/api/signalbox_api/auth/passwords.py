@@ -9,9 +9,9 @@ from signalbox_api.errors import TooManyTries
 
 #: Each check takes 64 MiB and about 50 ms of a core; more at once would starve the cancels.
 AT_ONCE = 2
-#: Checks that may wait for their turn.
+#: Checks that may wait.
 WAITING = 16
-#: Characters; below this a password is guessed, above it somebody wants our processor.
+#: Characters: a shorter password can be guessed, a longer one only costs our processor.
 SHORTEST, LONGEST = 8, 1024
 
 
@@ -29,12 +29,12 @@ class Passwords:
         self._nobody = await self.hash("nobody has this password")
 
     async def hash(self, password: str) -> str:
-        """What is stored of a password."""
+        """The hash that is stored of a password."""
         async with self._turns:
             return await asyncio.to_thread(self._hasher.hash, password)
 
     async def matches(self, stored: str | None, password: str) -> bool:
-        """Whether it is the right one; takes as long for a user who does not exist (`stored` is none).
+        """Whether a password is right; takes as long for a user who does not exist (`stored` is None).
 
         Raises:
             TooManyTries: too many checks are waiting already.

@@ -9,5 +9,5 @@ _ORDER: tuple[Role, ...] = get_args(Role)
 
 
 def allows(role: Role, needed: Role) -> bool:
-    """Whether somebody with `role` may do what needs `needed`."""
+    """Whether `role` includes `needed`."""
     return _ORDER.index(role) >= _ORDER.index(needed)

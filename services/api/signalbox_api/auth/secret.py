@@ -1,7 +1,7 @@
-"""Secrets that prove who somebody is: 256 random bits with a name in front, of which only a digest is kept.
+"""Secrets of sessions and tokens: 256 random bits with an id in front, of which only a digest is stored.
 
-The name (`id`) is no secret. It is what one is revoked by, so that revoking needs neither the secret nor the
-database, and the prefix lets scanners recognise a token that was published by mistake.
+The id is no secret. Revoking takes only the id, so that it needs neither the secret nor the database. The prefix lets
+scanners recognise a token that was published by mistake.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _FORM = re.compile(r"sb[ts]_([0-9a-f]{16})_[A-Za-z0-9_-]{43}")
 
 
 class Secret(msgspec.Struct, frozen=True):
-    """A secret as somebody presents it."""
+    """Secret as a caller sends it."""
 
     id: str
     digest: str
@@ -42,7 +42,7 @@ def mint(kind: Kind) -> Secret:
 
 
 def read_secret(text: str) -> Secret | None:
-    """What was presented, or none when it cannot be one of ours."""
+    """The secret in a text, or None when it has another form."""
     match = _FORM.fullmatch(text)
     if match is None:
         return None

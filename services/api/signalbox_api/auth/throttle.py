@@ -1,4 +1,4 @@
-"""How often sign-in may be tried: counted in Redis before the password is looked at, forgiven when it was right.
+"""Throttle of sign-in: tries are counted in Redis before the password is checked, and not counted if it was right.
 
 A guesser at one address is stopped early. The limit on a user's name alone is high, so that a stranger cannot
 easily lock somebody out, and only stops guesses that come from everywhere.
@@ -8,7 +8,7 @@ import hashlib
 
 from redis.asyncio import Redis
 
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
 from signalbox_api.errors import TooManyTries
 
 #: Seconds after the first failure when the count begins anew.
@@ -18,20 +18,20 @@ PAIR_TRIES, ADDRESS_TRIES, USER_TRIES = 10, 50, 100
 
 
 class Throttle:
-    """Counts tries; every count forgets itself after WINDOW, which bounds what an attacker can make us keep."""
+    """Counts tries; every count expires after WINDOW, which bounds what an attacker can make us store."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def admit(self, user: str, address: str) -> None:
+    async def count(self, user: str, address: str) -> None:
         """Count a try.
 
         Raises:
-            TooManyTries: there were too many; the password must not even be looked at.
+            TooManyTries: there were too many; the password must not be checked.
             BusUnavailable: nothing can be counted, so nobody can sign in.
         """
         limits = _limits(user, address)
-        async with speaking(), self._redis.pipeline(transaction=True) as pipe:
+        async with bus_errors(), self._redis.pipeline(transaction=True) as pipe:
             for key in limits:
                 pipe.incr(key)
                 pipe.expire(key, WINDOW, nx=True)
@@ -44,10 +44,10 @@ class Throttle:
                 f"Too many tries to sign in; wait {max(waits)} seconds, then try again", max(1, *waits, 1)
             )
 
-    async def forgive(self, user: str, address: str) -> None:
-        """Take back what was counted: the password was right."""
+    async def uncount(self, user: str, address: str) -> None:
+        """Take back a try, because the password was right."""
         pair, *others = _limits(user, address)
-        async with speaking(), self._redis.pipeline(transaction=True) as pipe:
+        async with bus_errors(), self._redis.pipeline(transaction=True) as pipe:
             pipe.delete(pair)
             for key in others:
                 pipe.decr(key)

@@ -11,7 +11,7 @@ from signalbox_api.auth.secret import Secret
 
 
 class TokenView(msgspec.Struct, frozen=True, kw_only=True):
-    """A token as admins see it; the secret itself is shown only once, when it is made."""
+    """Token as admins see it; the secret itself is shown once, when it is made."""
 
     token_id: str
     name: str
@@ -22,20 +22,16 @@ class TokenView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def add_token(connection: Connection, secret: Secret, name: str, role: Role, by: str) -> Credential:
-    """Keep a new token; there may be others of that name."""
+    """Store a new token; others may have the same name."""
     await connection.execute(
         "INSERT INTO api_tokens (token_id, name, digest, role, created_by) VALUES ($1, $2, $3, $4, $5)",
-        secret.id,
-        name,
-        secret.digest,
-        role,
-        by,
+        *(secret.id, name, secret.digest, role, by),
     )
     return Credential(kind="token", id=secret.id, name=name, role=role)
 
 
 async def live_token_ids(connection: Connection, name: str) -> list[str]:
-    """The ids of the tokens of that name that may act."""
+    """The ids of the live tokens of that name."""
     rows = await connection.fetch("SELECT token_id FROM api_tokens WHERE name = $1 AND revoked_at IS NULL", name)
     return [row["token_id"] for row in rows]
 

@@ -11,7 +11,7 @@ from signalbox_api.auth.secret import Secret
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who signs in with a password."""
+    """User who signs in with a password."""
 
     user_id: int
     name: str
@@ -34,19 +34,11 @@ async def find_user(connection: Connection, name: str) -> User | None:
     return msgspec.convert(dict(row), User) if row else None
 
 
-async def add_user(connection: Connection, name: str, password_hash: str, role: Role, by: str) -> UserView | None:
-    """Keep a new user; none when there is one of that name."""
-    row = await connection.fetchrow(
-        """
-        INSERT INTO users (name, password_hash, role, created_by) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (name) DO NOTHING RETURNING name, role, created_at, created_by
-        """,
-        name,
-        password_hash,
-        role,
-        by,
-    )
-    return msgspec.convert(dict(row), UserView) if row else None
+async def add_user(connection: Connection, name: str, password_hash: str, role: Role, by: str) -> bool:
+    """Store a new user; False when the name is taken."""
+    insert = "INSERT INTO users (name, password_hash, role, created_by) VALUES ($1, $2, $3, $4)"
+    statement = f"{insert} ON CONFLICT (name) DO NOTHING RETURNING true"
+    return bool(await connection.fetchval(statement, name, password_hash, role, by))
 
 
 async def change_user(connection: Connection, name: str, password_hash: str, role: Role) -> None:
@@ -68,22 +60,15 @@ async def list_users(connection: Connection, limit: int) -> list[UserView]:
 
 
 async def add_session(connection: Connection, user: User, secret: Secret, credential: Credential, address: str) -> None:
-    """Keep a new session."""
+    """Store a new session."""
     await connection.execute(
-        """
-        INSERT INTO sessions (session_id, user_id, digest, csrf, address, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
-        """,
-        secret.id,
-        user.user_id,
-        secret.digest,
-        credential.csrf,
-        address,
-        credential.expires_at,
+        "INSERT INTO sessions (session_id, user_id, digest, csrf, address, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        *(secret.id, user.user_id, secret.digest, credential.csrf, address, credential.expires_at),
     )
 
 
 async def live_session_ids(connection: Connection, name: str) -> list[str]:
-    """The ids of a user's sessions that are not over."""
+    """The ids of a user's live sessions."""
     rows = await connection.fetch(
         """
         SELECT session_id FROM sessions JOIN users USING (user_id)

@@ -5,18 +5,17 @@ from functools import partial
 import msgspec
 
 from signalbox.bus.presence import present
-from signalbox.client.core import Issuer
+from signalbox.client.commander import Issuer
 from signalbox.errors import DatabaseUnavailable
-from signalbox_api.answers import decisions
 from signalbox_api.answers.bodies import CancelBody
-from signalbox_api.answers.decisions import Case, Decision
+from signalbox_api.answers.cancel import Case, Decision, from_hosts, from_record, is_uuid, may_be_task_id
 from signalbox_api.cancelling.polling import poll
 from signalbox_api.errors import NotATaskId
-from signalbox_api.record.database import URGENT_WAIT
+from signalbox_api.record.database import FALLBACK_WAIT
 from signalbox_api.record.views import find_task
 from signalbox_api.services import Services
 
-#: Seconds to wait for the proof, and beyond the grace, when the caller does not say.
+#: Seconds to wait for the proof, and beyond the grace, by default.
 PROOF_WAIT, BEYOND_GRACE = 10.0, 5.0
 #: Seconds that the record may lag behind the proof before we answer without it.
 RECORD_WAIT = 2.0
@@ -29,15 +28,15 @@ async def cancel(services: Services, task_id: str, issuer: Issuer, body: CancelB
         NotATaskId: neither a UUID nor an id that the record knows.
         BusUnavailable: nothing was cancelled.
     """
-    case = await _look_up(services, task_id)
-    if decision := decisions.from_record(case):
+    case = await _read(services, task_id)
+    if decision := from_record(case):
         return decision
     if case.task is not None and case.task.status == "pending" and not await present(services.redis):
-        # Nobody may be needed: where nothing is up that could run it, it has failed as soon as that is written down.
+        # No controller is up that could run it: the reconciler alone marks it as failed.
         result = await services.commander.cancel(task_id, issuer, grace=body.grace, wait=0.0)
-        case = await _look_again(services, case, patient=True)
+        case = await _read_again(services, case, wait=True)
         if case.task is not None and case.task.finished_at is not None:
-            return decisions.from_hosts(case, result)
+            return from_hosts(case, result)
     result = await services.commander.cancel(
         task_id,
         issuer,
@@ -46,18 +45,18 @@ async def cancel(services: Services, task_id: str, issuer: Issuer, body: CancelB
         record_wait=RECORD_WAIT if case.record_up else 0.0,
     )
     if result.verdict in {"unknown", "finished", None}:
-        case = await _look_again(services, case)
-    return decisions.from_hosts(case, result)
+        case = await _read_again(services, case)
+    return from_hosts(case, result)
 
 
-async def _look_up(services: Services, task_id: str) -> Case:
-    if not decisions.may_be_task_id(task_id):
+async def _read(services: Services, task_id: str) -> Case:
+    if not may_be_task_id(task_id):
         raise NotATaskId(f"{task_id[:200]!r} is not a task id; Celery's are UUIDs such as {_EXAMPLE}")
     try:
-        known = await services.urgent.ask(lambda connection: find_task(connection, task_id), URGENT_WAIT)
+        known = await services.urgent.read(lambda connection: find_task(connection, task_id), FALLBACK_WAIT)
     except DatabaseUnavailable:
         return Case(task_id=task_id, known=None, record_up=False, refused_for=services.refused_for)
-    if known is None and not decisions.is_uuid(task_id):
+    if known is None and not is_uuid(task_id):
         raise NotATaskId(
             f"{task_id!r} is not a task id: it is no UUID (such as {_EXAMPLE}), and the record knows no task of that id"
         )
@@ -67,21 +66,21 @@ async def _look_up(services: Services, task_id: str) -> Case:
 _EXAMPLE = "8f8b3c1e-5a64-4d0c-9a52-0d6c3f4a7f10"
 
 
-async def _look_again(services: Services, case: Case, *, patient: bool = False) -> Case:
-    """The record once it has caught up with the hosts, or after `RECORD_WAIT`.
+async def _read_again(services: Services, case: Case, *, wait: bool = False) -> Case:
+    """The case once the record has caught up with the hosts, or after `RECORD_WAIT`.
 
-    It is queried only once while the task's host is away, unless `patient`.
+    The record is read only once while the task's host is away, unless `wait`.
     """
     if case.task is None or not case.record_up:
         return case
     host = case.task.host
     present_now = host is None or host in await present(services.redis)
-    seconds = RECORD_WAIT if present_now or patient else 0.0
-    seen = await poll(partial(_look_up, services, case.task_id), _settled, seconds)
-    if not seen.record_up:
+    seconds = RECORD_WAIT if present_now or wait else 0.0
+    later = await poll(partial(_read, services, case.task_id), _final, seconds)
+    if not later.record_up:
         return msgspec.structs.replace(case, record_up=False)
-    return msgspec.structs.replace(seen, host_present=present_now)
+    return msgspec.structs.replace(later, host_present=present_now)
 
 
-def _settled(seen: Case) -> bool:
-    return not seen.record_up or seen.task is None or seen.task.finished_at is not None
+def _final(case: Case) -> bool:
+    return not case.record_up or case.task is None or case.task.finished_at is not None

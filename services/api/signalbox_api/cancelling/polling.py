@@ -11,7 +11,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.2
 
 
 async def poll(query: Callable[[], Awaitable[T]], done: Callable[[T], bool], seconds: float) -> T:
-    """Repeat a query until its result is `done`, or until the next one would come too late; the last result."""
+    """Repeat a query until its result is `done`, or the next one would come too late; return the last result."""
     clock, pause = asyncio.get_running_loop().time, FIRST_PAUSE
     until = clock() + seconds
     while not done(result := await query()) and clock() + pause <= until:

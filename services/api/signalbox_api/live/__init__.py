@@ -1,1 +1,1 @@
-"""Changes of the record on their way into browsers."""
+"""Live changes: from the stream of the record to the browsers."""

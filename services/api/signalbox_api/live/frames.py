@@ -1,4 +1,4 @@
-"""What is said over the live websocket: JSON texts, each with the position that it leads to.
+"""Frames of the live websocket: JSON texts, each with the position that it leads to.
 
 `hello` is the first, and comes again when changes may have been missed: with `resync` the page loads its lists anew.
 `changes` carries rows that changed. `beat` comes every two seconds, so that silence means a lost connection.
@@ -9,9 +9,8 @@ from datetime import datetime
 
 import msgspec
 
+from signalbox.lines import encode
 from signalbox.messages.base import utc_now
-
-_encoder = msgspec.json.Encoder()
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
@@ -23,25 +22,25 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="he
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="beat"):
-    """Still here."""
+    """Heartbeat of the connection."""
 
     position: str
     server_time: datetime
-    #: Seconds since the record last told of anything; hosts make it tell every few seconds. None: never yet.
+    #: Seconds since the last change of the record; every host causes one every few seconds. None: none yet.
     record_age: float | None
-    #: Whether changes can be heard of: not while Redis is away.
+    #: Whether changes can arrive: not while Redis is away.
     bus: bool
 
 
 def hello(position: str, *, resync: bool) -> str:
     """The frame `hello`."""
-    return _encoder.encode(Hello(position=position, server_time=utc_now(), resync=resync)).decode()
+    return encode(Hello(position=position, server_time=utc_now(), resync=resync)).decode()
 
 
 def beat(position: str, record_age: float | None, *, bus: bool) -> str:
     """The frame `beat`."""
     age = None if record_age is None else round(record_age, 3)
-    return _encoder.encode(Beat(position=position, server_time=utc_now(), record_age=age, bus=bus)).decode()
+    return encode(Beat(position=position, server_time=utc_now(), record_age=age, bus=bus)).decode()
 
 
 def changes(position: str, rows: Iterable[bytes]) -> str:

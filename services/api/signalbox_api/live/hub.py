@@ -1,4 +1,4 @@
-"""The browsers that watch, each with a bounded queue: a slow one is cut off, and can resume where it was."""
+"""Hub of the live browsers, each with a bounded queue: a slow one is cut off, and can resume where it was."""
 
 import asyncio
 from collections import deque
@@ -15,26 +15,26 @@ QUEUE_CHARACTERS = 8_000_000
 
 
 class Overrun(Exception):
-    """The browser reads more slowly than the record changes."""
+    """Overrun of a queue: the browser reads more slowly than the record changes."""
 
 
 class Watcher:
-    """The queue of one browser."""
+    """Queue of frames for one browser."""
 
     def __init__(self) -> None:
         self._frames: deque[str] = deque()
         self._characters = 0
         self._overrun = False
-        self._some = asyncio.Event()
+        self._changed = asyncio.Event()
 
-    def offer(self, frame: str) -> None:
+    def put(self, frame: str) -> None:
         """Queue a frame; never waits."""
         if len(self._frames) >= QUEUE_FRAMES or self._characters + len(frame) > QUEUE_CHARACTERS:
             self._overrun = True
         else:
             self._frames.append(frame)
             self._characters += len(frame)
-        self._some.set()
+        self._changed.set()
 
     async def next(self) -> str:
         """The next frame.
@@ -45,15 +45,15 @@ class Watcher:
         while not self._frames:
             if self._overrun:
                 raise Overrun
-            self._some.clear()
-            await self._some.wait()
+            self._changed.clear()
+            await self._changed.wait()
         frame = self._frames.popleft()
         self._characters -= len(frame)
         return frame
 
 
 class Hub:
-    """Hands every frame to every watcher."""
+    """Puts every frame into the queue of every watcher."""
 
     def __init__(self) -> None:
         self._watchers: set[Watcher] = set()
@@ -61,14 +61,14 @@ class Hub:
     def __len__(self) -> int:
         return len(self._watchers)
 
-    def tell(self, frame: str) -> None:
-        """Queue a frame for all."""
+    def broadcast(self, frame: str) -> None:
+        """Queue a frame for all watchers."""
         for watcher in self._watchers:
-            watcher.offer(frame)
+            watcher.put(frame)
 
     @contextmanager
     def watching(self) -> Iterator[Watcher]:
-        """A queue that gets all frames from this moment on.
+        """Add a watcher, which gets all frames from this moment on.
 
         Raises:
             Full: there are too many already.

@@ -1,4 +1,4 @@
-"""Reading `signalbox:changes` as it grows, once for all browsers, and again for one that was away."""
+"""Tail of `signalbox:changes`: read once for all browsers, and again for one that was away."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from signalbox.bus import names
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
 from signalbox.bus.consumer import Entry, entries_of
 from signalbox.errors import BusUnavailable
 from signalbox.service import Backoff
@@ -19,7 +19,7 @@ from signalbox_api.live.hub import Hub
 
 log = logging.getLogger(__name__)
 
-#: Milliseconds to block for changes; after each such silence we look whether the stream is still the same.
+#: Milliseconds to block for changes; without any, the stream is checked for being the same.
 BLOCK_MS = 1000
 #: Changes in one frame.
 BATCH = 500
@@ -34,27 +34,27 @@ _POSITION = re.compile(r"\d{1,15}-\d{1,10}")
 
 
 class Tail:
-    """Follows the stream from now on; `position` is how far it has come."""
+    """Tail of the stream, from now on; `position` is the last entry that was read."""
 
     def __init__(self, redis: Redis, hub: Hub) -> None:
         self._redis = redis
         self._hub = hub
         self._position: str | None = None
-        self._last_news: float | None = None
+        self._last_change: float | None = None
         self.connected = False
 
     @property
     def position(self) -> str:
-        """The last change that was handed to the hub."""
+        """The position of the last change that went to the hub."""
         return self._position or START
 
     @property
     def record_age(self) -> float | None:
-        """Seconds since the record last told of anything; none: never yet."""
-        return None if self._last_news is None else max(0.0, time.time() - self._last_news)
+        """Seconds since the last change of the record; None: none yet."""
+        return None if self._last_change is None else max(0.0, time.time() - self._last_change)
 
     async def follow(self) -> None:
-        """Hand on changes, for ever; after a gap, tell all browsers to load their lists again."""
+        """Broadcast changes for ever; after a gap, have all browsers load their lists again."""
         backoff = Backoff(first=0.05, most=2.0)
         while True:
             try:
@@ -69,23 +69,23 @@ class Tail:
                 await backoff.pause()
 
     async def beat(self) -> None:
-        """Give all browsers a sign of life, for ever."""
+        """Broadcast heartbeats for ever."""
         while True:
             await asyncio.sleep(BEAT_EVERY)
-            self._hub.tell(frames.beat(self.position, self.record_age, bus=self.connected))
+            self._hub.broadcast(frames.beat(self.position, self.record_age, bus=self.connected))
 
     async def _continue(self) -> None:
-        """Go on where we were, or, if that place is gone, at the end."""
+        """Go on from the position, or from the end if the position is gone."""
         if self._position is None or not await self._still_there(self._position):
             resync = self._position is not None or len(self._hub) > 0
             self._move_to(await self._end())
             if resync:
                 log.info("changes may have been missed: every browser loads its lists again")
-                self._hub.tell(frames.hello(self.position, resync=True))
+                self._hub.broadcast(frames.hello(self.position, resync=True))
         self.connected = True
 
     async def _step(self) -> None:
-        async with speaking():
+        async with bus_errors():
             try:
                 reply = await self._redis.xread({names.CHANGES: self.position}, count=BATCH, block=BLOCK_MS)
             except ResponseError as error:  # the stream was deleted while we waited
@@ -95,17 +95,17 @@ class Tail:
         entries = entries_of(reply)
         if entries:
             self._move_to(entries[-1].position.decode())
-            self._hub.tell(_frame(entries))
+            self._hub.broadcast(_frame(entries))
         else:
             await self._continue()
 
     def _move_to(self, position: str) -> None:
         self._position = position
         if position != START:  # the first half of a position is when Redis took the change, in milliseconds
-            self._last_news = int(position.partition("-")[0]) / 1000
+            self._last_change = int(position.partition("-")[0]) / 1000
 
     async def _end(self) -> str:
-        async with speaking():
+        async with bus_errors():
             last = _entries(await self._redis.xrevrange(names.CHANGES, count=1))
         return last[0].position.decode() if last else START
 
@@ -113,11 +113,11 @@ class Tail:
         """Whether nothing that follows `position` can have been lost: a flush or a trim takes the entry itself, too."""
         if position == START:
             return True
-        async with speaking():
+        async with bus_errors():
             return bool(await self._redis.xrange(names.CHANGES, min=position, max=position, count=1))
 
     async def since(self, position: str, until: str) -> list[str] | None:
-        """The frames that lead from `position` to `until`; none: not all of them can be told any more."""
+        """The frames that lead from `position` to `until`; None: some of them are gone."""
         if self._position is None or not _POSITION.fullmatch(position):
             return None
         if position == until:
@@ -125,7 +125,7 @@ class Tail:
         try:
             if not await self._still_there(position):
                 return None
-            async with speaking():
+            async with bus_errors():
                 rows = await self._redis.xrange(names.CHANGES, min=f"({position}", max=until, count=CATCH_UP + 1)
         except BusUnavailable:
             return None

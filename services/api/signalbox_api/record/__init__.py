@@ -1,1 +1,1 @@
-"""Reading the record in PostgreSQL."""
+"""The record in PostgreSQL: queries, and what is shown of it."""

@@ -1,4 +1,4 @@
-"""Where a list goes on: an opaque text that names the last row that was shown."""
+"""Cursor of a list: an opaque text that names the last row of a page."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Cursor(NamedTuple):
-    """The row after which the next page begins, in the order of the list (newest first)."""
+    """Cursor: the row after which the next page begins, newest first."""
 
     at: datetime
     key: str
@@ -23,7 +23,7 @@ class Cursor(NamedTuple):
 
 
 def read_cursor(text: str) -> Cursor:
-    """The cursor that a caller gave back to us.
+    """The cursor in a text.
 
     Raises:
         BadCursor: it is not one of ours.

@@ -1,8 +1,9 @@
-"""Queries with a deadline, which fail at once while PostgreSQL is known to be down."""
+"""Queries of PostgreSQL with a deadline, which fail at once while the server is known not to answer."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from signalbox.errors import DatabaseUnavailable
@@ -13,66 +14,75 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: Seconds between two looks at whether PostgreSQL answers, and for one look.
-LOOK_EVERY = 1.0
-LOOK_WAIT = 1.0
-#: Seconds for a question that a person waits for, and for one that a cancel waits for.
+#: Seconds between two checks.
+CHECK_EVERY = 1.0
+#: Seconds for a query without which its caller fails: a list, a sign-in. A busy machine answers late, and late is
+#: better than an error; so this is also how long a check waits until PostgreSQL counts as away.
 READ_WAIT = 5.0
-URGENT_WAIT = 1.0
+#: Seconds for a row without which its caller goes on: a cancel then asks the hosts alone.
+FALLBACK_WAIT = 1.0
 
 
 class DatabaseHealth:
-    """Health of PostgreSQL: checked every second, and set at once by a query that fails in between."""
+    """Health of PostgreSQL: checked every second, and after each query that fails."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._why = ""
-        self._look_now = asyncio.Event()
+        self._check_now = asyncio.Event()
+        #: When the present check began, in seconds of the event loop.
+        self._asked_at: float | None = None
+        #: Error of the last check, or of a query that failed since; empty while PostgreSQL answers.
+        self.error = ""
 
     @property
     def up(self) -> bool:
-        """Whether it answered when last asked."""
-        return not self._why
+        """Whether the last check was answered, and no query failed since."""
+        return not self.error
 
-    @property
-    def why(self) -> str:
-        """What was wrong when it did not."""
-        return self._why
+    def refusal(self, within: float) -> str:
+        """Why a query that may take `within` seconds need not be tried; empty when it should be."""
+        late = self._asked_at is not None and asyncio.get_running_loop().time() > self._asked_at + within
+        return self.error or (_no_answer(within) if late else "")
 
-    def lost(self, error: DatabaseUnavailable) -> None:
-        """Note that a query failed; no other waits for PostgreSQL until a check succeeds."""
-        slow = isinstance(error.__cause__, TimeoutError)
-        if self.up and not slow:  # a slow query says little about the next one: check
-            log.warning("%s", error)
-            self._why = str(error)
-        self._look_now.set()
+    def failed(self, error: DatabaseUnavailable) -> None:
+        """Take note of a query that failed; a late answer says little about the next query, and only starts a check."""
+        if not isinstance(error.__cause__, TimeoutError):
+            self._down(error)
+        self._check_now.set()
 
     async def watch(self) -> None:
-        """Check it every second; sooner after a failure."""
+        """Check PostgreSQL for ever."""
         backoff = Backoff(first=0.1, most=0.5)
         while True:
-            await self.look()
-            self._look_now.clear()
+            await self.check()
+            self._check_now.clear()
             if self.up:
                 backoff.reset()
-                await _either(self._look_now.wait(), LOOK_EVERY)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._check_now.wait(), CHECK_EVERY)
             else:
                 await backoff.pause()
 
-    async def look(self) -> None:
-        """Check it once."""
+    async def check(self) -> None:
+        """Check PostgreSQL once."""
+        self._asked_at = asyncio.get_running_loop().time()
         try:
-            await bounded(self._ask(), LOOK_WAIT)
+            await bounded(self._select(), READ_WAIT)
         except DatabaseUnavailable as error:
-            if self.up:
-                log.warning("%s", error)
-            self._why = str(error)
+            self._down(error)
         else:
             if not self.up:
                 log.info("PostgreSQL answers again")
-            self._why = ""
+            self.error = ""
+        finally:
+            self._asked_at = None
 
-    async def _ask(self) -> None:
+    def _down(self, error: DatabaseUnavailable) -> None:
+        if self.up:
+            log.warning("%s", error)
+        self.error = str(error)
+
+    async def _select(self) -> None:
         async with self._database.connection() as connection:
             await connection.fetchval("SELECT 1")
 
@@ -84,43 +94,43 @@ class QueryPool:
         self._database = database
         self.health = health
 
-    async def ask(self, question: Callable[[Connection], Awaitable[T]], within: float = READ_WAIT) -> T:
+    async def read(self, query: Callable[[Connection], Awaitable[T]], within: float = READ_WAIT) -> T:
         """Run a query.
 
         Raises:
-            DatabaseUnavailable: none came `within` so many seconds, or PostgreSQL is known to be away.
+            DatabaseUnavailable: no answer came `within` so many seconds, or none can be expected.
         """
-        return await self._guarded(self._asking(question), within)
+        return await self._guarded(self._read(query), within)
 
-    async def change(self, work: Callable[[Connection], Awaitable[T]], within: float = READ_WAIT) -> T:
+    async def write(self, work: Callable[[Connection], Awaitable[T]], within: float = READ_WAIT) -> T:
         """Run a transaction.
 
         Raises:
-            DatabaseUnavailable: as above; it is not certain that nothing was done.
+            DatabaseUnavailable: as above; the transaction may have been committed.
         """
-        return await self._guarded(self._changing(work), within)
+        return await self._guarded(self._write(work), within)
 
-    async def _asking(self, question: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _read(self, query: Callable[[Connection], Awaitable[T]]) -> T:
         async with self._database.connection() as connection:
-            return await question(connection)
+            return await query(connection)
 
-    async def _changing(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         async with self._database.transaction() as connection:
             return await work(connection)
 
     async def _guarded(self, work: Coroutine[Any, Any, T], within: float) -> T:
-        if not self.health.up:
+        if refusal := self.health.refusal(within):
             work.close()
-            raise DatabaseUnavailable(self.health.why)
+            raise DatabaseUnavailable(refusal)
         try:
             return await bounded(work, within)
         except DatabaseUnavailable as error:
-            self.health.lost(error)
+            self.health.failed(error)
             raise
 
 
-#: What was given up and still tidies up after itself.
-_leaving: set[asyncio.Task[Any]] = set()
+#: Work that was given up and has yet to end.
+_abandoned: set[asyncio.Task[Any]] = set()
 
 
 async def bounded(work: Coroutine[Any, Any, T], within: float) -> T:
@@ -138,23 +148,20 @@ async def bounded(work: Coroutine[Any, Any, T], within: float) -> T:
     if done:
         return task.result()
     _abandon(task)
-    raise DatabaseUnavailable(f"PostgreSQL did not answer within {within:g} s") from TimeoutError()
+    raise DatabaseUnavailable(_no_answer(within)) from TimeoutError()
+
+
+def _no_answer(within: float) -> str:
+    return f"PostgreSQL did not answer within {within:g} s"
 
 
 def _abandon(task: asyncio.Task[Any]) -> None:
-    _leaving.add(task)
-    task.add_done_callback(_left)
+    _abandoned.add(task)
+    task.add_done_callback(_ended)
     task.cancel()
 
 
-def _left(task: asyncio.Task[Any]) -> None:
-    _leaving.discard(task)
+def _ended(task: asyncio.Task[Any]) -> None:
+    _abandoned.discard(task)
     if not task.cancelled() and (error := task.exception()):
-        log.debug("a question that was given up ended with: %s", error)
-
-
-async def _either(event: Coroutine[Any, Any, Any], seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event, seconds)
-    except TimeoutError:
-        return
+        log.debug("a query that was given up ended with: %s", error)

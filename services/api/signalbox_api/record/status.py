@@ -1,4 +1,4 @@
-"""What many processes amount to: one word for Celery, one for the workers, one for beat."""
+"""Status of Celery: one word for the whole, one for the workers, one for beat, out of many processes."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -28,7 +28,7 @@ class CeleryStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def celery_status(hosts: Sequence[HostView], processes: Sequence[ProcessView]) -> CeleryStatus:
-    """The whole picture; what runs on a host of which nothing is heard is unknown, whatever it last was."""
+    """The status; a process of a host that is silent is unknown, whatever its last state was."""
     shown = tuple(_with_processes(host, processes) for host in hosts)
     counting = _counting(shown)
     none: Overall = "stopped" if any(host.state == "online" for host in hosts) else "unknown"
@@ -41,10 +41,10 @@ def celery_status(hosts: Sequence[HostView], processes: Sequence[ProcessView]) -
 
 
 def _counting(hosts: Sequence[HostStatus]) -> Sequence[ProcessView]:
-    """Those that matter for the whole.
+    """The processes that count for the whole.
 
-    A beat on standby does not, unless none does that it could stand by for; nor does what was stopped on a host whose
-    controller has left since, unless there is nothing else; nor what others launched and have ended.
+    Left out are: a beat on standby, if there is another beat; processes that were stopped on a host whose controller
+    has left since, if there are others; external workers that have ended.
     """
     there = [
         process for host in hosts if host.state != "offline" or host.celery != "stopped" for process in host.processes
@@ -55,12 +55,12 @@ def _counting(hosts: Sequence[HostStatus]) -> Sequence[ProcessView]:
 
 
 def _departed(process: ProcessView) -> bool:
-    """Whether it was somebody else's, who has ended it: nothing is amiss."""
+    """Whether it is an external worker that has ended; nothing is wrong then."""
     return process.guest and process.state == "stopped"
 
 
 def overall(states: Sequence[ProcessState], none: Overall) -> Overall:
-    """One word for several: all run, none does, some do, nobody knows; `none` where there are no processes."""
+    """One word for several states; `none` where there are no processes."""
     found = set(states)
     if not found:
         return none
@@ -87,6 +87,6 @@ def _with_processes(host: HostView, processes: Sequence[ProcessView]) -> HostSta
 
 
 def _as_known(host: HostView, process: ProcessView) -> ProcessView:
-    """What a controller has stopped before it left stays stopped; of all else only who is online can tell."""
+    """The process as it is known now: unknown unless its host is online, or was left with the process stopped."""
     known = host.state == "online" or (host.state == "offline" and process.state == "stopped")
     return process if known else msgspec.structs.replace(process, state="unknown")

@@ -1,4 +1,4 @@
-"""What the record shows: one function a question, with its SQL beside it."""
+"""Views of the record: one function for each query, with its SQL beside it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ import msgspec
 from signalbox.bus.presence import SILENCE_SHOWN
 from signalbox.messages.base import Outcome, Status
 from signalbox.messages.views import CommandView, HostView, LogView, ProcessView, TaskView, View
-from signalbox.postgres.pool import Connection
+from signalbox.postgres.pool import Connection, Row
 from signalbox_api.record.cursor import Cursor
 
 
@@ -23,7 +23,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaskFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which tasks a list shows; none means any."""
+    """Filter of tasks; None means any."""
 
     status: Status | None = None
     #: A part of the name or the id, whatever the case.
@@ -59,7 +59,7 @@ class Matches(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A task as a cancel must know it."""
+    """Task as a cancel needs it."""
 
     task: TaskView
     #: The cancel that was asked for first.
@@ -90,7 +90,7 @@ FROM hosts ORDER BY name LIMIT $1
 """  # noqa: S608
 _PROCESSES = f"SELECT {_columns(ProcessView)} FROM processes ORDER BY host, kind DESC, name LIMIT $1"  # noqa: S608
 
-#: More hosts, processes or attempts than this are not shown.
+#: Rows of a list without pages: hosts, processes, attempts.
 MOST = 5000
 
 
@@ -101,7 +101,7 @@ async def find_task(connection: Connection, task_id: str) -> KnownTask | None:
 
 
 async def find_tasks(connection: Connection, task_ids: Sequence[str]) -> dict[str, KnownTask]:
-    """Those of these tasks that the record knows."""
+    """The tasks with these ids that the record knows."""
     return {row["task_id"]: _known(row) for row in await connection.fetch(_KNOWN_TASKS, list(task_ids))}
 
 
@@ -116,46 +116,48 @@ async def unfinished_of(connection: Connection, task_ids: Sequence[str]) -> int:
     return int(await connection.fetchval(_UNFINISHED, list(task_ids)))
 
 
-async def match_tasks(connection: Connection, wanted: TaskFilter, limit: int) -> Matches:
-    """What a filter matches at this moment."""
-    conditions, arguments = _task_conditions(wanted)
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    order = f" ORDER BY created_at DESC, task_id DESC LIMIT ${len(arguments) + 1}"
-    rows = await connection.fetch(_MATCHES + where + order, *arguments, limit)
+async def match_tasks(connection: Connection, filters: TaskFilter, limit: int) -> Matches:
+    """The tasks that a filter matches now."""
+    rows = await _newest(connection, _MATCHES, filters, limit)
     tasks = [Match(task_id=row["task_id"], name=row["name"], status=row["status"], host=row["host"]) for row in rows]
     return Matches(tasks=tasks, total=rows[0]["total"] if rows else 0, running=rows[0]["running"] if rows else 0)
 
 
-async def list_tasks(connection: Connection, wanted: TaskFilter, limit: int, after: Cursor | None) -> Page:
+async def list_tasks(connection: Connection, filters: TaskFilter, limit: int, after: Cursor | None) -> Page:
     """The newest tasks that match, after a place in the list."""
-    conditions, arguments = _task_conditions(wanted)
+    tasks = [TaskView(**row) for row in await _newest(connection, _TASK, filters, limit + 1, after)]
+    return _page(tasks, limit, [Cursor(task.created_at, task.task_id) for task in tasks])
+
+
+async def _newest(
+    connection: Connection, select: str, filters: TaskFilter, limit: int, after: Cursor | None = None
+) -> list[Row]:
+    conditions, arguments = _task_conditions(filters)
     if after:
         conditions.append(f"(created_at, task_id) < (${len(arguments) + 1}, ${len(arguments) + 2})")
         arguments += after
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     order = f" ORDER BY created_at DESC, task_id DESC LIMIT ${len(arguments) + 1}"
-    rows = await connection.fetch(_TASK + where + order, *arguments, limit + 1)
-    tasks = [TaskView(**row) for row in rows]
-    return _page(tasks, limit, [Cursor(task.created_at, task.task_id) for task in tasks])
+    return await connection.fetch(select + where + order, *arguments, limit)
 
 
-def _task_conditions(wanted: TaskFilter) -> tuple[list[str], list[object]]:
+def _task_conditions(filters: TaskFilter) -> tuple[list[str], list[object]]:
     conditions: list[str] = []
     arguments: list[object] = []
     for column in ("status", "name", "host", "queue", "outcome"):
-        if value := getattr(wanted, column):
+        if value := getattr(filters, column):
             arguments.append(value)
             conditions.append(f"{column} = ${len(arguments)}")
-    if wanted.unfinished and not wanted.status:
+    if filters.unfinished and not filters.status:
         conditions.append("status IN ('pending', 'running')")
-    if wanted.task_ids:
-        arguments.append(list(wanted.task_ids))
+    if filters.task_ids:
+        arguments.append(list(filters.task_ids))
         conditions.append(f"task_id = ANY(${len(arguments)}::text[])")
-    if wanted.older_than is not None:
-        arguments.append(timedelta(seconds=wanted.older_than))
+    if filters.older_than is not None:
+        arguments.append(timedelta(seconds=filters.older_than))
         conditions.append(f"created_at < now() - ${len(arguments)}::interval")
-    if wanted.q:
-        arguments.append(_like(wanted.q))
+    if filters.q:
+        arguments.append(_like(filters.q))
         place = f"${len(arguments)}"
         conditions.append(f"(name ILIKE {place} OR celery_name ILIKE {place} OR task_id ILIKE {place})")
     return conditions, arguments

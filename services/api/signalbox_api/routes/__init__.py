@@ -1,4 +1,4 @@
-"""The addresses of the api; each module has one `router` of short functions."""
+"""Routes of the api; each module has one `router` of short functions."""
 
 from fastapi import APIRouter
 

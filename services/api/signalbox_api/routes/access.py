@@ -1,4 +1,4 @@
-"""Who may call a route: bearer tokens, session cookies with their CSRF token, and roles."""
+"""Access to routes: bearer tokens, session cookies with their CSRF token, and roles."""
 
 import hmac
 from collections.abc import Awaitable, Callable
@@ -23,12 +23,12 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 async def identify(connection: HTTPConnection, services: Wired) -> Credential:
-    """Whoever asks.
+    """The credential of the caller.
 
     Raises:
-        NotSignedIn: nobody that we know, or no longer.
-        ForgedRequest: a browser was made to ask this by somebody else's page.
-        CredentialsUnknown: it cannot be told.
+        NotSignedIn: there is none, or none that is valid.
+        ForgedRequest: the page of another site made the browser send this.
+        CredentialsUnknown: neither Redis nor PostgreSQL answers.
     """
     bearer = _bearer(connection)
     text = bearer or connection.cookies.get(SESSION_COOKIE)
@@ -47,7 +47,7 @@ async def identify(connection: HTTPConnection, services: Wired) -> Credential:
 
 
 def require(needed: Role) -> Callable[..., Awaitable[Credential]]:
-    """A dependency that lets only callers pass who have at least this role."""
+    """A dependency that refuses callers below this role."""
 
     async def check(credential: Annotated[Credential, Depends(identify)]) -> Credential:
         if not allows(credential.role, needed):
@@ -65,7 +65,7 @@ def client_address(connection: HTTPConnection) -> str:
 
 
 def same_origin(connection: HTTPConnection) -> bool:
-    """Whether the page that asks, if it is a page that does, came from where we are."""
+    """Whether a request comes from our own page, or from no page at all."""
     origin = connection.headers.get("origin")
     return origin is None or urlsplit(origin).netloc.lower() == connection.headers.get("host", "").lower()
 
@@ -91,10 +91,10 @@ def _check_source(connection: HTTPConnection, credential: Credential) -> None:
         )
 
 
-#: For routes that must know who asks.
+#: For routes that use the credential.
 Operator = Annotated[Credential, Depends(require("operator"))]
 Admin = Annotated[Credential, Depends(require("admin"))]
 
-#: For routes that need not.
+#: For routes that only need the role.
 VIEWERS = [Depends(require("viewer"))]
 ADMINS = [Depends(require("admin"))]

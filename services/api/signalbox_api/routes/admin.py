@@ -1,4 +1,4 @@
-"""Users and tokens, for admins."""
+"""Admin routes: users and tokens."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,14 @@ from starlette.responses import Response
 
 from signalbox.errors import DatabaseUnavailable
 from signalbox_api.answers.bodies import NAME_FORM, NewToken, NewUser
-from signalbox_api.answers.documents import answers
-from signalbox_api.answers.replies import DoneAnswer, reply
+from signalbox_api.answers.json_response import DoneAnswer, reply
+from signalbox_api.answers.openapi import answers
 from signalbox_api.auth.roles import Role
 from signalbox_api.auth.secret import ID_FORM, mint
 from signalbox_api.auth.tokens import TokenView, add_token, list_tokens, token_exists
 from signalbox_api.auth.users import UserView, add_user, delete_user, find_user, list_users, live_session_ids
 from signalbox_api.errors import Conflict, NotFound
+from signalbox_api.record.database import FALLBACK_WAIT
 from signalbox_api.routes.access import ADMINS, Admin
 from signalbox_api.services import Wired
 
@@ -49,17 +50,17 @@ class UserList(msgspec.Struct, frozen=True, kw_only=True):
 async def make_token(body: NewToken, caller: Admin, services: Wired) -> Response:
     """A token for a machine; keep it safe, it cannot be shown again."""
     secret = mint("token")
-    credential = await services.accounts.change(
+    credential = await services.accounts.write(
         lambda connection: add_token(connection, secret, body.name, body.role, caller.issuer)
     )
-    await services.directory.introduce(secret, credential)
+    await services.directory.add(secret, credential)
     return reply(NewTokenAnswer(token=secret.text, token_id=secret.id, name=body.name, role=body.role))
 
 
 @router.get("/scheduler/tokens/", summary="List tokens", responses=answers(TokenList), dependencies=ADMINS)
 async def tokens(services: Wired) -> Response:
     """Every token with its role and maker, those that were revoked among them."""
-    return reply(TokenList(items=await services.accounts.ask(lambda connection: list_tokens(connection, MOST))))
+    return reply(TokenList(items=await services.accounts.read(lambda connection: list_tokens(connection, MOST))))
 
 
 @router.delete(
@@ -68,12 +69,12 @@ async def tokens(services: Wired) -> Response:
 async def revoke_token(token_id: str, services: Wired) -> Response:
     """End a token at once and for ever, even while the database is away."""
     try:
-        known = await services.accounts.ask(lambda connection: token_exists(connection, token_id))
+        known = await services.accounts.read(lambda connection: token_exists(connection, token_id), FALLBACK_WAIT)
     except DatabaseUnavailable:
         known = ID_FORM.fullmatch(token_id) is not None  # better to revoke what is not there than to wait
     if not known:
         raise NotFound(f"There is no token with the id {token_id[:80]!r}; GET /scheduler/tokens/ lists them")
-    await services.directory.end([token_id])
+    await services.directory.revoke([token_id])
     return reply(DoneAnswer(message=f"Token {token_id} has been revoked"))
 
 
@@ -81,10 +82,10 @@ async def revoke_token(token_id: str, services: Wired) -> Response:
 async def make_user(body: NewUser, caller: Admin, services: Wired) -> Response:
     """Let a person sign in."""
     hashed = await services.passwords.hash(body.password)
-    added = await services.accounts.change(
+    added = await services.accounts.write(
         lambda connection: add_user(connection, body.name, hashed, body.role, caller.issuer)
     )
-    if added is None:
+    if not added:
         raise Conflict(f"There is a user called {body.name} already; choose another name")
     return reply(DoneAnswer(message=f"User {body.name} may sign in as {body.role}"))
 
@@ -92,7 +93,7 @@ async def make_user(body: NewUser, caller: Admin, services: Wired) -> Response:
 @router.get("/scheduler/users/", summary="List users", responses=answers(UserList), dependencies=ADMINS)
 async def users(services: Wired) -> Response:
     """Everybody who may sign in."""
-    return reply(UserList(items=await services.accounts.ask(lambda connection: list_users(connection, MOST))))
+    return reply(UserList(items=await services.accounts.read(lambda connection: list_users(connection, MOST))))
 
 
 @router.delete("/scheduler/users/{name}/", summary="Remove a user", responses=answers(DoneAnswer, 404, 409))
@@ -100,9 +101,11 @@ async def remove_user(name: str, caller: Admin, services: Wired) -> Response:
     """Let a person sign in no more, and end the person's sessions at once."""
     if caller.issuer == f"user:{name}":
         raise Conflict("You cannot remove yourself; ask another admin")
-    if not NAME_FORM.fullmatch(name) or not await services.accounts.ask(lambda connection: find_user(connection, name)):
+    if not NAME_FORM.fullmatch(name) or not await services.accounts.read(
+        lambda connection: find_user(connection, name)
+    ):
         raise NotFound(f"There is no user called {name[:80]!r}; GET /scheduler/users/ lists them")
-    sessions = await services.accounts.ask(lambda connection: live_session_ids(connection, name))
-    await services.directory.end(sessions)
-    await services.accounts.change(lambda connection: delete_user(connection, name))
+    sessions = await services.accounts.read(lambda connection: live_session_ids(connection, name))
+    await services.directory.revoke(sessions)
+    await services.accounts.write(lambda connection: delete_user(connection, name))
     return reply(DoneAnswer(message=f"User {name} has been removed, and {len(sessions)} sessions with it"))

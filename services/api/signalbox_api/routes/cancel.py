@@ -1,18 +1,18 @@
-"""Cancelling tasks."""
+"""Routes of cancels: one task, or many."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
-from signalbox.client.core import Issuer
+from signalbox.client.commander import Issuer
 from signalbox_api.answers.bodies import CancelBody, CancelTasksBody
-from signalbox_api.answers.bulk import BulkAnswer
-from signalbox_api.answers.decisions import CancelAnswer
-from signalbox_api.answers.documents import answers
-from signalbox_api.answers.replies import reply
+from signalbox_api.answers.bulk_cancel import BulkAnswer
+from signalbox_api.answers.cancel import CancelAnswer
+from signalbox_api.answers.json_response import reply
+from signalbox_api.answers.openapi import answers
 from signalbox_api.auth.credential import Credential
-from signalbox_api.cancelling.following import LINES, Following
-from signalbox_api.cancelling.many import cancel_many, look
+from signalbox_api.cancelling.many import cancel_many, preview
 from signalbox_api.cancelling.one import cancel
+from signalbox_api.cancelling.progress import LINES, ProgressLines
 from signalbox_api.routes.access import Operator, client_address
 from signalbox_api.services import Wired
 from signalbox_api.web.metrics import stopwatch
@@ -59,13 +59,13 @@ async def cancel_tasks(body: CancelTasksBody, request: Request, caller: Operator
     `"status": "progress"` tell how many of how many are `done`, and the last one is the answer.
     """
     if body.dry_run:
-        return reply(await look(services, body))
+        return reply(await preview(services, body))
     issuer = _issuer(caller, request, body.reason)
     if LINES not in request.headers.get("accept", ""):
         http, answer = await cancel_many(services, body, issuer)
         return reply(answer, http)
-    following = Following(lambda tell: cancel_many(services, body, issuer, tell))
-    return StreamingResponse(await following.begin(), media_type=LINES)
+    progress = ProgressLines(lambda on_progress: cancel_many(services, body, issuer, on_progress))
+    return StreamingResponse(await progress.begin(), media_type=LINES)
 
 
 def _issuer(caller: Credential, request: Request, reason: str | None) -> Issuer:

@@ -1,16 +1,16 @@
-"""Looking at Celery's processes, stopping, starting and restarting them."""
+"""Routes of Celery's processes: status, stop, start, restart."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from signalbox.client.core import Issuer
+from signalbox.client.commander import Issuer, StopOptions
 from signalbox.client.results import ProcessesResult
 from signalbox.messages.views import HostView, ProcessView
 from signalbox.postgres.pool import Connection
 from signalbox_api.answers.bodies import StartBody, StopBody
-from signalbox_api.answers.documents import answers
-from signalbox_api.answers.replies import reply
-from signalbox_api.answers.steering import Order, ProcessesAnswer, Verb, outcome
+from signalbox_api.answers.json_response import reply
+from signalbox_api.answers.openapi import answers
+from signalbox_api.answers.processes import Order, ProcessesAnswer, Verb, outcome
 from signalbox_api.auth.credential import Credential
 from signalbox_api.cancelling.one import RECORD_WAIT
 from signalbox_api.record.status import CeleryStatus, celery_status
@@ -20,7 +20,7 @@ from signalbox_api.services import Services, Wired
 
 router = APIRouter(tags=["Processes"])
 
-#: Seconds to wait for the end of a stop or start when the caller does not say, and at most.
+#: Seconds to wait for the end of a stop or start by default, and at most.
 DEFAULT_WAIT, LONGEST_WAIT = 60.0, 600.0
 
 _STOP, _START = StopBody(), StartBody()
@@ -31,7 +31,7 @@ _STOP, _START = StopBody(), StartBody()
 )
 async def status(services: Wired) -> Response:
     """Overall, by kind, and for each process of each host."""
-    return reply(celery_status(*await services.record.ask(_hosts_and_processes)))
+    return reply(celery_status(*await services.record.read(_hosts_and_processes)))
 
 
 @router.post(
@@ -48,11 +48,7 @@ async def stop(caller: Operator, request: Request, services: Wired, body: StopBo
     patience = DEFAULT_WAIT + (body.timeout or 0.0) if body.wait is None else body.wait
     result = await services.commander.stop(
         _issuer(caller, request, body),
-        hosts=body.hosts or (),
-        processes=body.processes or (),
-        mode=body.mode or "graceful",
-        timeout=body.timeout,
-        redeliver=body.redeliver,
+        **_options(body),
         wait=min(patience, LONGEST_WAIT),
         record_wait=_record_wait(services),
     )
@@ -91,15 +87,21 @@ async def restart(caller: Operator, request: Request, services: Wired, body: Sto
     body = body or _STOP
     result = await services.commander.restart(
         _issuer(caller, request, body),
+        **_options(body),
+        wait=DEFAULT_WAIT if body.wait is None else body.wait,
+        record_wait=_record_wait(services),
+    )
+    return _answer(services, "restart", body, result)
+
+
+def _options(body: StopBody) -> StopOptions:
+    return StopOptions(
         hosts=body.hosts or (),
         processes=body.processes or (),
         mode=body.mode or "graceful",
         timeout=body.timeout,
         redeliver=body.redeliver,
-        wait=DEFAULT_WAIT if body.wait is None else body.wait,
-        record_wait=_record_wait(services),
     )
-    return _answer(services, "restart", body, result)
 
 
 def _issuer(caller: Credential, request: Request, body: StartBody) -> Issuer:

@@ -1,4 +1,4 @@
-"""The audit trail."""
+"""Route of the audit trail: all commands."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,8 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from signalbox.messages.views import CommandView
-from signalbox_api.answers.documents import answers
-from signalbox_api.answers.replies import reply
+from signalbox_api.answers.json_response import reply
+from signalbox_api.answers.openapi import answers
 from signalbox_api.record.cursor import read_cursor
 from signalbox_api.record.views import list_commands
 from signalbox_api.routes.access import VIEWERS
@@ -30,4 +30,4 @@ class CommandList(msgspec.Struct, frozen=True, kw_only=True):
 async def commands(services: Wired, limit: Limit = 50, after: After = None) -> Response:
     """Every command: who gave it, from where, why, and how it ended."""
     place = read_cursor(after) if after else None
-    return reply(await services.record.ask(lambda connection: list_commands(connection, limit, place)))
+    return reply(await services.record.read(lambda connection: list_commands(connection, limit, place)))

@@ -1,4 +1,4 @@
-"""Every error as an answer that a person understands: `{"status": "error", "message": …}`."""
+"""Handlers of errors: each becomes an answer for people, `{"status": "error", "message": …}`."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from signalbox.errors import BusUnavailable, DatabaseUnavailable, UnknownHost
-from signalbox_api.answers.replies import refusal
+from signalbox_api.answers.json_response import refusal
 from signalbox_api.errors import ApiError
 from signalbox_api.routes.access import client_address
 
@@ -70,14 +70,14 @@ async def _on_mistake(request: Request, error: Exception) -> Response:
 
 
 def note_refusal(connection: HTTPConnection, error: ApiError) -> None:
-    """Log who was refused what; a browser that is not signed in yet is nothing to warn of."""
+    """Log a refusal; that of a browser which is not signed in yet is no warning."""
     if error.status in {401, 403, 429}:
         level = logging.INFO if error.status == 401 else logging.WARNING
         log.log(level, "refused %r to %s: %s", connection.url.path, client_address(connection), error)
 
 
 def in_words(problems: Iterable[Mapping[str, Any]]) -> str:
-    """What pydantic found wrong, as sentences."""
+    """The errors of pydantic as sentences."""
     return ". ".join(dict.fromkeys(_sentence(problem) for problem in problems))
 
 
@@ -99,7 +99,7 @@ def _sentence(problem: Mapping[str, Any]) -> str:
 
 
 def install(app: FastAPI) -> None:
-    """Let `app` answer every error with a sentence."""
+    """Add the handlers to `app`."""
     app.add_exception_handler(ApiError, _on_api_error)
     app.add_exception_handler(BusUnavailable, _on_bus)
     app.add_exception_handler(RedisError, _on_redis)

@@ -1,4 +1,4 @@
-"""Is it alive, is it able to serve, and how is it doing."""
+"""Health routes: alive, ready part by part, and metrics."""
 
 import time
 
@@ -8,8 +8,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from signalbox.bus.presence import present
 from signalbox.errors import BusUnavailable
-from signalbox_api.answers.documents import answers
-from signalbox_api.answers.replies import reply
+from signalbox_api.answers.json_response import reply
+from signalbox_api.answers.openapi import answers
 from signalbox_api.routes.access import VIEWERS
 from signalbox_api.services import Services, Wired
 
@@ -17,20 +17,20 @@ router = APIRouter(tags=["Health"])
 
 
 class Alive(msgspec.Struct, frozen=True, kw_only=True):
-    """The process answers."""
+    """Answer of a process that is alive."""
 
     status: str = "ok"
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that the api needs."""
+    """Part that the api needs."""
 
     ok: bool
     detail: str
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """Able to serve: commands need Redis, lists need PostgreSQL, live changes need both."""
+    """Readiness: commands need Redis, lists need PostgreSQL, live changes need both."""
 
     status: str
     parts: dict[str, Part]
@@ -79,7 +79,7 @@ async def _redis(services: Services) -> Part:
 
 def _database(services: Services) -> Part:
     health = services.urgent.health
-    return Part(ok=health.up, detail=health.why or "answers")
+    return Part(ok=health.up, detail=health.error or "answers")
 
 
 def _live(services: Services) -> Part:

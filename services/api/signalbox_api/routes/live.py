@@ -1,4 +1,4 @@
-"""The live websocket."""
+"""Route of the live websocket."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from signalbox_api.answers.replies import refusal
+from signalbox_api.answers.json_response import refusal
 from signalbox_api.errors import ApiError, CredentialsUnknown, Forbidden, NotSignedIn
 from signalbox_api.live import frames
 from signalbox_api.live.hub import Overrun, Watcher
@@ -19,9 +19,9 @@ router = APIRouter()
 
 #: Why the server closed: private codes (RFC 6455, section 7.4.2), after the HTTP ones that they resemble.
 CLOSE_SIGNED_OUT, CLOSE_TOO_SLOW = 4401, 4408
-#: Seconds for a frame to leave, and for a farewell.
+#: Seconds to send a frame, and to close.
 SEND_WAIT, CLOSE_WAIT = 10.0, 1.0
-#: Seconds between two looks at whether the browser's session is still valid.
+#: Seconds between two checks of the browser's session.
 CHECK_EVERY = 5.0
 
 
@@ -34,7 +34,7 @@ async def live(socket: WebSocket, since: str = "") -> None:
         with services.hub.watching() as watcher:
             await socket.accept()
             code = await _first(
-                _tell(socket, services, watcher, since),
+                _send_changes(socket, services, watcher, since),
                 _until_gone(socket),
                 _until_signed_out(socket, services),
             )
@@ -48,7 +48,7 @@ async def live(socket: WebSocket, since: str = "") -> None:
 
 
 async def _first(*works: Coroutine[None, None, int | None]) -> int | None:
-    """The result of whichever ends first; the others are cancelled."""
+    """The result of the first one to end; the others are cancelled."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -59,7 +59,7 @@ async def _first(*works: Coroutine[None, None, int | None]) -> int | None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _tell(socket: WebSocket, services: Services, watcher: Watcher, since: str) -> int | None:
+async def _send_changes(socket: WebSocket, services: Services, watcher: Watcher, since: str) -> int | None:
     try:
         until = services.tail.position  # what comes after it is in the watcher's queue
         missed = await services.tail.since(since, until) if since else None
@@ -70,7 +70,7 @@ async def _tell(socket: WebSocket, services: Services, watcher: Watcher, since: 
             await _send(socket, await watcher.next())
     except (Overrun, TimeoutError):
         return CLOSE_TOO_SLOW
-    except (WebSocketDisconnect, RuntimeError):  # it left while we were talking
+    except (WebSocketDisconnect, RuntimeError):  # it left meanwhile
         return None
 
 
@@ -80,7 +80,7 @@ async def _send(socket: WebSocket, frame: str) -> None:
 
 
 async def _until_gone(socket: WebSocket) -> int | None:
-    """Wait for the browser to leave; whatever it says meanwhile is not listened to."""
+    """Wait for the browser to leave; its messages are ignored."""
     while (await socket.receive())["type"] != "websocket.disconnect":
         pass
     return None

@@ -1,10 +1,10 @@
-"""The dashboard's page and its files, and the reference at /docs."""
+"""Pages: the dashboard and its files, and the reference at /docs."""
 
 import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from signalbox_api.answers.documents import describe
+from signalbox_api.answers.openapi import describe
 from signalbox_api.errors import NotFound
 from signalbox_api.routes.access import VIEWERS
 from signalbox_api.services import Wired
@@ -21,7 +21,7 @@ async def page(request: Request, services: Wired) -> Response:
 
 @router.get("/assets/{path:path}")
 async def asset(path: str, request: Request, services: Wired) -> Response:
-    """What the dashboard is made of; holds no secrets, so it is open."""
+    """A file of the dashboard; it holds no secrets, so it is open."""
     return _serve(services.dashboard, path, request)
 
 
@@ -33,7 +33,7 @@ async def docs(request: Request, services: Wired) -> Response:
 
 @router.get("/docs/{path:path}", dependencies=VIEWERS)
 async def docs_asset(path: str, request: Request, services: Wired) -> Response:
-    """What the reference is made of."""
+    """A file of the reference."""
     return _serve(services.reference, path, request)
 
 

@@ -1,4 +1,4 @@
-"""Signing in and out."""
+"""Session routes: sign in, sign out, who is signed in."""
 
 import secrets
 from datetime import timedelta
@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from signalbox.messages.base import utc_now
 from signalbox_api.answers.bodies import SignIn
-from signalbox_api.answers.documents import answers
-from signalbox_api.answers.replies import DoneAnswer, reply
+from signalbox_api.answers.json_response import DoneAnswer, reply
+from signalbox_api.answers.openapi import answers
 from signalbox_api.auth.credential import Credential
 from signalbox_api.auth.roles import Role
 from signalbox_api.auth.secret import Secret, mint
@@ -37,7 +37,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is signed in."""
+    """Session of the caller."""
 
     user: Person
     #: What to send as X-CSRF-Token with whatever changes something; empty for tokens.
@@ -50,12 +50,12 @@ async def sign_in(body: SignIn, request: Request, services: Wired) -> Response:
     if not same_origin(request):
         raise ForgedRequest("This sign-in came from another site; it was refused")
     address = client_address(request)
-    await services.throttle.admit(body.username, address)
-    user = await services.accounts.ask(lambda connection: find_user(connection, body.username))
+    await services.throttle.count(body.username, address)
+    user = await services.accounts.read(lambda connection: find_user(connection, body.username))
     right = await services.passwords.matches(user.password_hash if user else None, body.password)
     if user is None or not right:
         raise NotSignedIn("The name or the password is wrong")
-    await services.throttle.forgive(body.username, address)
+    await services.throttle.uncount(body.username, address)
     secret, credential = await _begin(services, user, address)
     answer = _answer(credential)
     _set_cookies(answer, secret.text, credential.csrf, secure=request.url.scheme == "https")
@@ -73,7 +73,7 @@ async def sign_out(caller: Anyone, request: Request, services: Wired) -> Respons
     """End the session, everywhere and for ever."""
     if caller.kind != "session":
         raise NotSignedIn("A token has no session to end; an admin can revoke it")
-    await services.directory.end([caller.id])
+    await services.directory.revoke([caller.id])
     answer = reply(DoneAnswer(message="You are signed out"))
     for cookie in (SESSION_COOKIE, CSRF_COOKIE):
         answer.delete_cookie(cookie, samesite="strict", secure=request.url.scheme == "https")
@@ -90,8 +90,8 @@ async def _begin(services: Services, user: User, address: str) -> tuple[Secret, 
         csrf=secrets.token_urlsafe(_CSRF_BYTES),
         expires_at=utc_now() + timedelta(hours=SESSION_HOURS),
     )
-    await services.accounts.change(lambda connection: add_session(connection, user, secret, credential, address))
-    await services.directory.introduce(secret, credential)
+    await services.accounts.write(lambda connection: add_session(connection, user, secret, credential, address))
+    await services.directory.add(secret, credential)
     return secret, credential
 
 

@@ -1,4 +1,4 @@
-"""Looking at tasks and their logs."""
+"""Routes of tasks and their logs: lists, and one task."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -10,9 +10,9 @@ from starlette.responses import Response
 from signalbox.messages.base import Outcome, Status
 from signalbox.messages.views import LogView, TaskView
 from signalbox_api.answers.bodies import PLAIN
-from signalbox_api.answers.decisions import may_be_task_id
-from signalbox_api.answers.documents import answers
-from signalbox_api.answers.replies import reply
+from signalbox_api.answers.cancel import may_be_task_id
+from signalbox_api.answers.json_response import reply
+from signalbox_api.answers.openapi import answers
 from signalbox_api.errors import NotFound
 from signalbox_api.record.cursor import read_cursor
 from signalbox_api.record.views import TaskFilter, find_task, list_logs, list_tasks
@@ -61,9 +61,9 @@ async def tasks(
     after: After = None,
 ) -> Response:
     """The newest tasks that match all that is given."""
-    wanted = TaskFilter(status=status, q=q, name=name, host=host, queue=queue, outcome=outcome, older_than=older_than)
+    filters = TaskFilter(status=status, q=q, name=name, host=host, queue=queue, outcome=outcome, older_than=older_than)
     place = read_cursor(after) if after else None
-    return reply(await services.record.ask(lambda connection: list_tasks(connection, wanted, limit, place)))
+    return reply(await services.record.read(lambda connection: list_tasks(connection, filters, limit, place)))
 
 
 @router.get(
@@ -73,7 +73,7 @@ async def task(task_id: str, services: Wired) -> Response:
     """One task, as the record has it."""
     known = None
     if may_be_task_id(task_id):
-        known = await services.record.ask(lambda connection: find_task(connection, task_id))
+        known = await services.record.read(lambda connection: find_task(connection, task_id))
     if known is None:
         raise NotFound(f"The record knows no task {task_id[:200]!r}")
     return reply(known.task)
@@ -89,7 +89,7 @@ async def logs(task_id: str, services: Wired) -> Response:
     """Each attempt at the task that was started: where, when, and how it ended."""
     found: list[LogView] = []
     if may_be_task_id(task_id):
-        found = await services.record.ask(lambda connection: list_logs(connection, task_id))
+        found = await services.record.read(lambda connection: list_logs(connection, task_id))
     if not found:
         await task(task_id, services)  # a task without logs is not the same as no task
     return reply(LogList(items=found))

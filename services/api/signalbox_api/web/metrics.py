@@ -1,4 +1,4 @@
-"""Numbers about this process, in Prometheus' text format (version 0.0.4)."""
+"""Metrics of this process, in Prometheus' text format (version 0.0.4)."""
 
 import time
 from collections import Counter
@@ -19,17 +19,17 @@ class Metrics:
         self._cancel_seconds = 0.0
 
     def request(self, method: str, route: str, status: int) -> None:
-        """A request was answered."""
+        """Count a request that was answered."""
         self._requests[method, route, status] += 1
 
     def cancel(self, seconds: float) -> None:
-        """A cancel was proven, so long after it was asked for."""
+        """Count a cancel that was proven after so many seconds."""
         place = next((i for i, bound in enumerate(_BOUNDS) if seconds <= bound), len(_BOUNDS))
         self._cancels[place] += 1
         self._cancel_seconds += seconds
 
     def text(self, gauges: Mapping[str, float | None]) -> str:
-        """Everything counted, and what was looked up just now (none: not known)."""
+        """All counters, and the gauges that are known."""
         lines = [*self._request_lines(), *self._cancel_lines()]
         for name, value in gauges.items():
             if value is not None:
@@ -83,6 +83,6 @@ def _method(scope: Scope) -> str:
 
 
 def stopwatch() -> Callable[[], float]:
-    """A function that tells the seconds since now."""
+    """A function that returns the seconds since now."""
     started = time.perf_counter()
     return lambda: time.perf_counter() - started

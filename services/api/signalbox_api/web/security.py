@@ -1,15 +1,15 @@
-"""What protects every answer and every request: headers, and time limits. Plain ASGI, a few microseconds each."""
+"""Security middleware: headers of every answer, limits of every request. Plain ASGI, a few microseconds each."""
 
 import asyncio
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from signalbox_api.answers.replies import refusal
+from signalbox_api.answers.json_response import refusal
 
-#: Bytes that a request's body may have.
+#: Bytes of a request's body.
 MAX_BODY = 64 * 1024
-#: The same where a caller may name many tasks: as many as a command takes, with ids of the longest kind.
+#: Bytes where a caller may name many tasks: as many as a command takes, with the longest ids.
 LARGE_BODY = 2 * 1024 * 1024
 LARGE_BODIES = frozenset({"/scheduler/cancel-tasks/"})
 #: Seconds for the body of a request to arrive.
@@ -35,7 +35,7 @@ _NO_STORE = (b"cache-control", b"no-store")
 
 
 class Headers:
-    """Adds the security headers to every answer, and forbids to keep those that do not say that they may be kept."""
+    """Adds the security headers to every answer, and `no-store` unless the answer says otherwise."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -57,7 +57,7 @@ class Headers:
 
 
 class Limits:
-    """Gives up on requests whose body is too large or trickles in, or that take longer than anything we do."""
+    """Ends requests whose body is too large or too slow, or that take longer than any of our own does."""
 
     def __init__(
         self, app: ASGIApp, *, size: int = MAX_BODY, body: float = BODY_WAIT, whole: float = REQUEST_WAIT
@@ -72,7 +72,7 @@ class Limits:
             await self._app(scope, receive, send)
             return
         size = max(self._size, LARGE_BODY) if scope["path"] in LARGE_BODIES else self._size
-        arrival = _Arrival(receive, size, self._body)
+        body = _Body(receive, size, self._body)
         started = False
 
         async def noting(message: Message) -> None:
@@ -82,7 +82,7 @@ class Limits:
 
         try:
             async with asyncio.timeout(self._whole):
-                await self._app(scope, arrival.receive, noting)
+                await self._app(scope, body.receive, noting)
         except TimeoutError:
             if started:
                 raise
@@ -90,10 +90,10 @@ class Limits:
             await answer(scope, receive, send)
 
 
-class _Arrival:
-    """The parts of a request's body: so much at most, within one time limit.
+class _Body:
+    """Body of a request, with a limit of size and of time.
 
-    What goes wrong is raised as HTTPException, the only kind that FastAPI lets through from here.
+    A breach is raised as HTTPException, the only kind that FastAPI lets through from here.
     """
 
     def __init__(self, receive: Receive, size: int, wait: float) -> None:

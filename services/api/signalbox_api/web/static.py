@@ -1,4 +1,4 @@
-"""Files that the api serves: read once, with type and fingerprint, so that a browser need not load them twice."""
+"""Static files: read once, with type and fingerprint, so that a browser need not load them twice."""
 
 import gzip
 import hashlib
@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-#: Only these are served; whatever else lies in a folder stays there.
+#: Files of other types are not served.
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -24,10 +24,10 @@ _COMPRESSIBLE = frozenset({".html", ".css", ".js", ".svg", ".webmanifest"})
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
-    """One file."""
+    """Static file."""
 
     content: bytes
-    #: Compressed; none where that gains nothing.
+    #: The compressed content; None where it is no smaller.
     zipped: bytes | None
     type: str
     etag: str

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from signalbox.bus.nodes import announce_nodes, nodes_with_agents
+from signalbox.bus.presence import announce_nodes, nodes_with_agents
 from signalbox.errors import BusUnavailable
 from signalbox.messages.commands import CancelTask
 from signalbox_controller.agentless.watch import AgentlessWatch

@@ -12,7 +12,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from signalbox.bus import names
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
 
 #: When each entry of the schedule was last sent, in seconds of the epoch.
 EntryTimes = Mapping[str, float]
@@ -112,7 +112,7 @@ class LeaseRecord:
 
     async def look(self) -> LeaseState:
         """How it is now."""
-        async with speaking():
+        async with bus_errors():
             found = await self._redis.hmget(self._keys[0], ["owner", "host", "fence", "renewals"])
         owner, host, fence, renewals = cast("list[bytes | None]", found)
         return LeaseState((owner or b"").decode(), (host or b"").decode(), int(fence or 0), int(renewals or 0))
@@ -139,5 +139,5 @@ class LeaseRecord:
         await self._run(_RELEASE, fence)
 
     async def _run(self, script: str, *arguments: str | float) -> object:
-        async with speaking():
+        async with bus_errors():
             return await self._redis.eval(script, len(self._keys), *self._keys, self._owner, *arguments)

@@ -14,15 +14,8 @@ from pathlib import Path
 import msgspec
 
 from signalbox.errors import UnreadableMessage
-from signalbox.local.protocol import (
-    ISSUER,
-    REQUEST_LIMIT,
-    NotDone,
-    Reply,
-    ShowStatus,
-    decode_request,
-    encode,
-)
+from signalbox.lines import encode_line
+from signalbox.local.protocol import ISSUER, REQUEST_LIMIT, NotDone, Reply, ShowStatus, decode_request
 from signalbox.messages.commands import AnyCommand, CancelTask, CancelTasks
 from signalbox_controller.commands.dispatcher import Dispatcher
 from signalbox_controller.host.heartbeat import Heartbeat
@@ -60,7 +53,7 @@ class LocalSocket:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with self._slots:
-                writer.write(encode(await self._reply(reader, writer)))
+                writer.write(encode_line(await self._reply(reader, writer)))
                 await writer.drain()
         except (OSError, TimeoutError) as error:
             log.info("A client of the local socket did not wait for the answer: %s", error or "time-out")

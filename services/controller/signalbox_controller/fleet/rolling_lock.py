@@ -14,8 +14,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from signalbox.bus import names
-from signalbox.bus.connection import speaking
-from signalbox.bus.holding import hold, let_go
+from signalbox.bus.connection import bus_errors
+from signalbox.bus.lock import acquire, release
 from signalbox.errors import BusUnavailable
 from signalbox_controller.errors import RestartNotAllowed
 
@@ -55,7 +55,7 @@ class RollingLock:
         self._renewing.cancel()
         await asyncio.gather(self._renewing, return_exceptions=True)
         with contextlib.suppress(BusUnavailable, RedisError):
-            await let_go(self._redis, names.RESTARTING, self._name)
+            await release(self._redis, names.RESTARTING, self._name)
 
     async def confirm(self) -> None:
         """Return when this host holds the lock (still, or again).
@@ -87,7 +87,7 @@ class RollingLock:
     async def call_off(self, reason: str) -> None:
         """Keep other hosts from beginning; without Redis none can begin."""
         with contextlib.suppress(BusUnavailable, RedisError):
-            async with speaking():
+            async with bus_errors():
                 await self._redis.set(self._called_off, f"{self._host}: {reason}", px=int(REMEMBER * 1000))
 
     async def _renew(self) -> None:
@@ -98,8 +98,8 @@ class RollingLock:
 
     async def _ask(self) -> tuple[str, str]:
         """Take or renew the lock; return its holder, and why the restart was called off, if it was."""
-        async with speaking():
+        async with bus_errors():
             off = cast("bytes | None", await self._redis.get(self._called_off))
         if off is not None:
             return "", f"called off, as on {off.decode(errors='replace')}"
-        return await hold(self._redis, names.RESTARTING, self._name, LEASE), ""
+        return await acquire(self._redis, names.RESTARTING, self._name, LEASE), ""

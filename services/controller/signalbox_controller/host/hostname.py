@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from signalbox.bus import names
-from signalbox.bus.holding import hold, let_go
+from signalbox.bus.lock import acquire, release
 from signalbox.errors import BusUnavailable
 from signalbox_controller.errors import NameTaken
 
@@ -73,7 +73,7 @@ class HostName:
             NameTaken: another controller has it.
             BusUnavailable: Redis is away.
         """
-        holder = await hold(self._redis, self._key, self._name, LEASE)
+        holder = await acquire(self._redis, self._key, self._name, LEASE)
         if holder != self._name:
             raise NameTaken(
                 f"the host name {self._host} is that of another controller, {holder}; stop it, or give this host"
@@ -83,7 +83,7 @@ class HostName:
     async def give_back(self) -> None:
         """Free the name."""
         with contextlib.suppress(BusUnavailable, RedisError):
-            await let_go(self._redis, self._key, self._name)
+            await release(self._redis, self._key, self._name)
 
 
 def _identity(path: Path) -> str:

@@ -13,6 +13,8 @@
 const SILENCE_MS = 6000;
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 8000;
+/** The server's close code for a session that is over. */
+const SIGNED_OUT = 4401;
 
 /**
  * @typedef {object} Listener
@@ -20,7 +22,7 @@ const LAST_RETRY_MS = 8000;
  * @property {(serverTime: number | string | undefined) => void} time
  * @property {() => void} resync  The lists must be loaded again.
  * @property {(changes: Change[]) => void} changes
- * @property {() => void} refused  A connection ended before it said hello.
+ * @property {() => void} refused  The session may be over: a connection ended before its hello, or said so.
  */
 
 export class Live {
@@ -71,7 +73,7 @@ export class Live {
     const socket = new WebSocket(this.url + since);
     this.#socket = socket;
     socket.onmessage = (event) => this.#receive(event.data);
-    socket.onclose = () => this.#lost("the connection was closed");
+    socket.onclose = ({ code }) => this.#lost("the connection was closed", code === SIGNED_OUT);
     this.#watch();
   }
 
@@ -111,11 +113,16 @@ export class Live {
     this.#timer = setTimeout(() => this.#lost("nothing came for 6 s"), SILENCE_MS);
   }
 
-  /** @param {string} why */
-  #lost(why) {
-    const refused = !this.#greeted;
+  /**
+   * Schedules the next connection. After a sign-out that is late: it would be refused, and asking for the session is
+   * quicker to find out.
+   * @param {string} why
+   * @param {boolean} [signedOut]
+   */
+  #lost(why, signedOut = false) {
+    const refused = signedOut || !this.#greeted;
     this.#drop();
-    const ceiling = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#retries++);
+    const ceiling = signedOut ? LAST_RETRY_MS : Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#retries++);
     const wait = ceiling * (0.5 + Math.random() / 2);
     this.#timer = setTimeout(() => this.#connect(), wait);
     this.#say({ phase: "waiting", retryAt: Date.now() + wait, why });

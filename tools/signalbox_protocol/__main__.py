@@ -1,4 +1,4 @@
-"""Publishes the contract: `python -m signalbox_protocol.__main__ docs/protocol` writes its documents."""
+"""Publisher of the contract: `make protocol` writes its documents into docs/protocol."""
 
 import json
 import sys
@@ -23,5 +23,5 @@ def write(folder: Path) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m signalbox_protocol.__main__ FOLDER")
+        sys.exit("usage: python -m signalbox_protocol FOLDER")
     write(Path(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""How a worker that one launches oneself gets the agent, in the words of `signalbox doctor`."""
+"""External workers, launched by others: which of them lack the agent, and how they get it."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -6,25 +6,25 @@ from typing import Any
 
 from signalbox.local.places import guest_folder
 
-#: Tasks that are looked at for workers without an agent, the newest first.
+#: The newest tasks, in which `signalbox doctor` looks for workers without an agent.
 RECENT = 500
-#: Where the folder is, when it is not on this machine.
+#: The folder of a controller that does not run on this machine.
 _ELSEWHERE = "<SIGNALBOX_DATA of that host's controller>/guest"
 
 
-def strangers(tasks: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The node names of workers without an agent: nobody can say on which host their tasks ran."""
+def without_agent(tasks: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The node names of workers without an agent: their tasks have no host."""
     return sorted({str(task["worker"]) for task in tasks if task.get("worker") and not task.get("host")})
 
 
-def folder(data: Path) -> str:
-    """What to put into PYTHONPATH, as far as it can be known here."""
+def python_path(data: Path) -> str:
+    """The value of PYTHONPATH that gives a worker the agent, as far as it can be known here."""
     here = guest_folder(data)
     return str(here) if here.is_dir() else _ELSEWHERE
 
 
-def how_to_join(path: str) -> str:
-    """The one variable, as people write it down."""
+def instructions(path: str) -> str:
+    """How a worker gets this PYTHONPATH in the usual places."""
     return "\n".join(
         (
             "Give it one variable, and restart it; it is seen as before, and nothing else about it changes:",

@@ -1,4 +1,4 @@
-"""What to answer to a cancel of many tasks: pure, task by task as for a single one, and together in one sentence."""
+"""Answer to a cancel of many tasks: pure, task by task as for a single one, and together in one sentence."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,24 +8,24 @@ import msgspec
 
 from signalbox.client.results import CancelResult
 from signalbox.messages.verdicts import AnswerStatus, CancelVerdict, counted
-from signalbox_api.answers import decisions
+from signalbox_api.answers import cancel
 from signalbox_api.answers.bodies import TasksFilter
-from signalbox_api.answers.decisions import Case, Decision
+from signalbox_api.answers.cancel import Case, Decision
 from signalbox_api.record.views import Match, Matches
 
-#: What came of one task.
+#: Outcome of one task.
 BulkOutcome = Literal[CancelVerdict, "invalid"]  # the latter is not a task id
 
 #: Tasks that a dry run shows.
 SAMPLE = 10
-#: In the order of a sentence.
+#: Outcomes after the first part of the sentence, in their order.
 _NOT_CANCELLED: tuple[CancelVerdict, ...] = ("finished", "unproven", "alive", "unsupported", "unknown", "refused")
-#: With these alone everything is as the caller wants it: nothing of it runs.
-_WELL: frozenset[BulkOutcome] = frozenset({"cancelled", "dropped", "finished"})
+#: Outcomes of a task that does not run.
+_ENDED: frozenset[BulkOutcome] = frozenset({"cancelled", "dropped", "finished"})
 
 
 class BulkTask(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of the cancel of one task of many."""
+    """Outcome of one task of many."""
 
     task_id: str
     #: Empty where nobody knows the task.
@@ -35,7 +35,7 @@ class BulkTask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BulkAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a cancel of many tasks."""
+    """Outcome of a cancel of many tasks."""
 
     #: `success`: none of them runs, nor will. `accepted`: of some that is not proven yet. `error`: some were not ended.
     status: AnswerStatus
@@ -48,7 +48,7 @@ class BulkAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BulkPreview(msgspec.Struct, frozen=True, kw_only=True):
-    """What a filter matches now: a count, and not a promise, as tasks come and go."""
+    """Preview of a cancel: what a filter matches now. It is no promise, as tasks come and go."""
 
     message: str
     matched: int
@@ -61,27 +61,26 @@ class BulkPreview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BulkProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far it is: a line of a followed answer."""
+    """Progress of a cancel: a line of an answer that has several."""
 
     done: int
     total: int
     status: Literal["progress"] = "progress"
 
 
-def told(case: Case, result: CancelResult) -> BulkTask:
-    """What came of one task that the hosts were asked about."""
-    decision = decisions.from_hosts(case, result)
-    return _task(case, decision, result)
+def from_hosts(case: Case, result: CancelResult) -> BulkTask:
+    """The outcome of one task after the hosts were asked."""
+    return _task(case, cancel.from_hosts(case, result), result)
 
 
-def told_by_record(case: Case) -> BulkTask | None:
-    """What came of one task where the record alone can say it; none: the hosts must be asked."""
-    decision = decisions.from_record(case)
+def from_record(case: Case) -> BulkTask | None:
+    """The outcome of one task where the record alone gives it; None: the hosts must be asked."""
+    decision = cancel.from_record(case)
     return _task(case, decision, None) if decision else None
 
 
 def no_task_id(text: str) -> BulkTask:
-    """What came of something that is not the id of a task."""
+    """The outcome of a text that is no task id."""
     return BulkTask(task_id=text, name="", outcome="invalid", message="This is not a task id; nothing was done")
 
 
@@ -98,7 +97,7 @@ def answer(
     status: AnswerStatus = "error"
     if counts["unproven"]:
         status = "accepted"
-    elif set(counts) <= _WELL:
+    elif set(counts) <= _ENDED:
         status = "success"
     body = BulkAnswer(
         status=status,
@@ -131,7 +130,7 @@ def _sentence(tasks: Sequence[BulkTask], counts: Counter[BulkOutcome], matched: 
 def preview(matches: Matches, limit: int) -> BulkPreview:
     """The answer to a dry run."""
     return BulkPreview(
-        message=_would(matches, limit),
+        message=_preview_sentence(matches, limit),
         matched=matches.total,
         running=matches.running,
         pending=matches.total - matches.running,
@@ -139,7 +138,7 @@ def preview(matches: Matches, limit: int) -> BulkPreview:
     )
 
 
-def _would(matches: Matches, limit: int) -> str:
+def _preview_sentence(matches: Matches, limit: int) -> str:
     if not matches.total:
         return "No task matches now; nothing would be cancelled"
     waiting = matches.total - matches.running
@@ -150,7 +149,7 @@ def _would(matches: Matches, limit: int) -> str:
 
 
 def selection(chosen: TasksFilter) -> str:
-    """In words, for the audit trail: `pending tasks named charge on web-07`."""
+    """A filter in words, for the audit trail: `pending tasks named charge on web-07`."""
     parts = [f"{chosen.status or 'pending and running'} tasks"]
     parts += [f"named {chosen.name}"] if chosen.name else []
     parts += [f"on {chosen.host}"] if chosen.host else []

@@ -1,4 +1,4 @@
-"""An answer that is followed while it comes about: lines of JSON, the last of which is the answer itself."""
+"""Progress of a cancel of many tasks: lines of JSON, the last of which is the answer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -7,36 +7,35 @@ import msgspec
 
 from signalbox.client.bulk import Progress
 from signalbox.errors import SignalboxError
-from signalbox_api.answers.bulk import BulkAnswer, BulkProgress
-from signalbox_api.answers.replies import ErrorAnswer
+from signalbox.lines import encode_line
+from signalbox_api.answers.bulk_cancel import BulkAnswer, BulkProgress
+from signalbox_api.answers.json_response import ErrorAnswer
 
 #: The media type: newline-delimited JSON.
 LINES = "application/x-ndjson"
 
-_encoder = msgspec.json.Encoder()
 
-
-class Following:
-    """Work that tells how far it is; what is not read in time is replaced by what is newer."""
+class ProgressLines:
+    """Lines of a cancel that is under way; a line that is not read in time is replaced by a newer one."""
 
     def __init__(self, work: Callable[[Progress], Awaitable[tuple[int, BulkAnswer]]]) -> None:
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._latest: BulkProgress | None = None
-        self._work = asyncio.ensure_future(work(self._tell))
-        self._work.add_done_callback(lambda _: self._news.set())
+        self._work = asyncio.ensure_future(work(self._note))
+        self._work.add_done_callback(lambda _: self._changed.set())
 
-    def _tell(self, done: int, total: int) -> None:
+    def _note(self, done: int, total: int) -> None:
         self._latest = BulkProgress(done=done, total=total)
-        self._news.set()
+        self._changed.set()
 
     async def begin(self) -> AsyncIterator[bytes]:
-        """The lines, once there is one: what fails before is an answer of its own.
+        """Wait for the first line, and return all of them.
 
         Raises:
-            SignalboxError: nothing was begun.
+            SignalboxError: the cancel failed before it began.
         """
         try:
-            await self._news.wait()
+            await self._changed.wait()
         except asyncio.CancelledError:
             self._work.cancel()
             raise
@@ -47,22 +46,18 @@ class Following:
     async def _lines(self) -> AsyncIterator[bytes]:
         try:
             while True:
-                await self._news.wait()
-                self._news.clear()
+                await self._changed.wait()
+                self._changed.clear()
                 if self._work.done():
                     break
                 if self._latest is not None:
-                    yield _line(self._latest)
-            yield _line(self._end())
+                    yield encode_line(self._latest)
+            yield encode_line(self._end())
         finally:
-            self._work.cancel()  # whoever asked does not listen any more; what was commanded goes on
+            self._work.cancel()  # the caller has gone; the command goes on
 
     def _end(self) -> msgspec.Struct:
         try:
             return self._work.result()[1]
         except SignalboxError as error:
             return ErrorAnswer(message=str(error))
-
-
-def _line(struct: msgspec.Struct) -> bytes:
-    return _encoder.encode(struct) + b"\n"

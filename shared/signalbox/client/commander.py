@@ -1,16 +1,17 @@
-"""Giving a command and waiting for what comes of it; the api, the clients and the tests all go through here."""
+"""Commander: publishes a command and collects its receipts; the api, the clients and the tests all use it."""
 
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from typing import Literal, TypedDict, cast
+from datetime import timedelta
+from typing import Any, Literal, TypedDict, Unpack, cast
 
 import msgspec
 from redis.asyncio import Redis
 
 from signalbox.bus import names
-from signalbox.bus.connection import speaking
+from signalbox.bus.connection import bus_errors
+from signalbox.bus.lock import release
 from signalbox.bus.presence import RollCall, present, roll_call
 from signalbox.bus.publisher import COMMANDS_LENGTH, publish_command
 from signalbox.bus.receipts import Receipts
@@ -27,7 +28,7 @@ from signalbox.messages.verdicts import worst_of_processes
 COMMAND_TTL = 60.0
 #: Seconds for hosts that are not present to answer all the same: they may only have lost sight of Redis.
 BLINK = 3.0
-#: What is not yet so everywhere while a host that was asked is away.
+#: Verdicts that hold only once no host is missing.
 _UNPROVEN_ALONE = frozenset({"stopped", "started", "unknown"})
 
 #: Publishes a cancel unless one of the same task is under way; answers the id of the one that is.
@@ -39,15 +40,9 @@ redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'data', ARGV[4], 'sig',
 return ARGV[1]
 """
 
-#: Lets the next cancel of the task through, unless that is already under way.
-_GIVE_UP = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-return 0
-"""
-
 
 class Issuer(msgspec.Struct, frozen=True, kw_only=True):
-    """Who gives a command, from where, and why: what the audit trail will say."""
+    """Issuer of a command: who, from where, and why, for the audit trail."""
 
     #: `user:alice`, `token:deploys`, `service:billing`.
     name: str
@@ -55,17 +50,26 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class _Heading(TypedDict):
-    command_id: str
-    issued_by: str
-    issued_from: str
-    reason: str
-    issued_at: datetime
-    expires_at: datetime
+class Targets(TypedDict, total=False):
+    """Hosts and processes of a command; none means all."""
+
+    hosts: Sequence[str]
+    processes: Sequence[str]
+
+
+class StopOptions(Targets, total=False):
+    """Targets of a stop or a restart, and what it does to their running tasks."""
+
+    #: `graceful` lets running tasks finish until the time-out; `immediate` does not wait.
+    mode: Literal["graceful", "immediate"]
+    #: Seconds that each process may take; none means what its host's configuration says.
+    timeout: float | None
+    #: Whether tasks that are acknowledged late and do not finish in time go back to their queue.
+    redeliver: bool
 
 
 class Commander:
-    """Gives commands on the bus, signed with the installation's key.
+    """Commander: publishes commands, signed with the installation's key, and waits for their receipts.
 
     Every method raises BusUnavailable when Redis is away: nothing is then known to have been done.
     """
@@ -92,8 +96,7 @@ class Commander:
         collected = await self._collect(command_id, hosts, Patience(wait, record_wait))
         result = _cancel_result(task_id, command_id, collected)
         if result.verdict is not None and not result.verified:
-            async with speaking():
-                await self._redis.eval(_GIVE_UP, 1, names.cancelling(task_id), command_id)
+            await release(self._redis, names.cancelling(task_id), command_id)  # the next cancel is a command of its own
         return result
 
     async def cancel_many(
@@ -112,11 +115,11 @@ class Commander:
         Args:
             task_ids: any number; beyond MOST_TASKS they take several commands.
             issuer: who gives the command.
-            selection: in words, how they were chosen; goes on the audit trail.
+            selection: how the tasks were chosen, in words, for the audit trail.
             grace: seconds from TERM to KILL; none means what each worker's configuration says.
             wait: seconds for all hosts to answer.
             record_wait: seconds for the record, once they have.
-            on_progress: is called with how many of how many are done, a few times a second.
+            on_progress: is called with the tasks that are done and their total, a few times a second.
         """
         bulk = Bulk(task_ids, on_progress)
         if not bulk.parts:
@@ -136,84 +139,44 @@ class Commander:
         return bulk.result([command.command_id for command in commands], await asyncio.gather(*collected))
 
     async def stop(
-        self,
-        issuer: Issuer,
-        *,
-        hosts: Sequence[str] = (),
-        processes: Sequence[str] = (),
-        mode: Literal["graceful", "immediate"] = "graceful",
-        timeout: float | None = None,
-        redeliver: bool = False,
-        wait: float = 60.0,
-        record_wait: float = 0.0,
+        self, issuer: Issuer, *, wait: float = 60.0, record_wait: float = 0.0, **options: Unpack[StopOptions]
     ) -> ProcessesResult:
         """Stop workers and beat; empty targets mean all. Durations are in seconds.
 
-        With `redeliver`, tasks that are acknowledged late and do not finish in time go back to their queue.
-
         Raises:
             UnknownHost: one of the hosts is not known; nothing was done.
         """
-        command = StopProcesses(
-            **_heading(issuer),
-            hosts=tuple(hosts),
-            processes=tuple(processes),
-            mode=mode,
-            timeout=timeout,
-            redeliver=redeliver,
-        )
-        return await self._steer(command, wait, record_wait)
+        return await self._steer(StopProcesses, issuer, options, wait, record_wait)
 
     async def start(
-        self,
-        issuer: Issuer,
-        *,
-        hosts: Sequence[str] = (),
-        processes: Sequence[str] = (),
-        wait: float = 60.0,
-        record_wait: float = 0.0,
+        self, issuer: Issuer, *, wait: float = 60.0, record_wait: float = 0.0, **targets: Unpack[Targets]
     ) -> ProcessesResult:
-        """Start workers and beat; empty targets mean all that are configured. Durations are in seconds.
-
-        Raises:
-            UnknownHost: one of the hosts is not known; nothing was done.
-        """
-        command = StartProcesses(**_heading(issuer), hosts=tuple(hosts), processes=tuple(processes))
-        return await self._steer(command, wait, record_wait)
+        """Start workers and beat, as `stop` stops them; empty targets mean all that are configured."""
+        return await self._steer(StartProcesses, issuer, targets, wait, record_wait)
 
     async def restart(
-        self,
-        issuer: Issuer,
-        *,
-        hosts: Sequence[str] = (),
-        processes: Sequence[str] = (),
-        mode: Literal["graceful", "immediate"] = "graceful",
-        timeout: float | None = None,
-        redeliver: bool = False,
-        wait: float = 600.0,
-        record_wait: float = 0.0,
+        self, issuer: Issuer, *, wait: float = 600.0, record_wait: float = 0.0, **options: Unpack[StopOptions]
     ) -> ProcessesResult:
-        """Restart workers and beat, one after the other; empty targets mean all that run. Durations are in seconds."""
-        command = RestartProcesses(
-            **_heading(issuer),
-            hosts=tuple(hosts),
-            processes=tuple(processes),
-            mode=mode,
-            timeout=timeout,
-            redeliver=redeliver,
-        )
-        return await self._steer(command, wait, record_wait)
+        """Restart workers and beat one after the other, with the options of `stop`; empty targets mean all that run."""
+        return await self._steer(RestartProcesses, issuer, options, wait, record_wait)
 
     async def _steer(
-        self, command: StopProcesses | StartProcesses | RestartProcesses, wait: float, record_wait: float
+        self,
+        kind: type[StopProcesses | StartProcesses | RestartProcesses],
+        issuer: Issuer,
+        options: StopOptions | Targets,
+        wait: float,
+        record_wait: float,
     ) -> ProcessesResult:
+        targets = {"hosts": tuple(options.get("hosts", ())), "processes": tuple(options.get("processes", ()))}
+        command = kind(**{**options, **targets, **_heading(issuer)})
         hosts = await roll_call(self._redis)
         asked = _asked(command.hosts, hosts)
         await publish_command(self._redis, self._key, command)
-        listening = asked & hosts.present
-        wait = wait if listening or not asked else min(wait, BLINK)
+        reading = asked & hosts.present
+        wait = wait if reading or not asked else min(wait, BLINK)
         collected = await self._collect(
-            command.command_id, listening or asked, Patience(wait, record_wait, stragglers=wait)
+            command.command_id, reading or asked, Patience(wait, record_wait, stragglers=wait)
         )
         return _processes_result(command.command_id, collected, asked, hosts.away)
 
@@ -221,7 +184,7 @@ class Commander:
         data = encode(command)
         keys = (names.cancelling(command.task_id), names.COMMANDS)
         arguments = (command.command_id, int(COMMAND_TTL * 1000), COMMANDS_LENGTH, data, sign(self._key, data))
-        async with speaking():
+        async with bus_errors():
             holder, hosts = await asyncio.gather(
                 self._redis.eval(_PUBLISH_ONCE, len(keys), *keys, *arguments),
                 present(self._redis),
@@ -244,16 +207,17 @@ class Commander:
         return collected
 
 
-def _heading(issuer: Issuer) -> _Heading:
+def _heading(issuer: Issuer) -> dict[str, Any]:
+    """The fields that every command has."""
     now = utc_now()
-    return _Heading(
-        command_id=str(uuid.uuid4()),
-        issued_by=issuer.name,
-        issued_from=issuer.address,
-        reason=issuer.reason,
-        issued_at=now,
-        expires_at=now + timedelta(seconds=COMMAND_TTL),
-    )
+    return {
+        "command_id": str(uuid.uuid4()),
+        "issued_by": issuer.name,
+        "issued_from": issuer.address,
+        "reason": issuer.reason,
+        "issued_at": now,
+        "expires_at": now + timedelta(seconds=COMMAND_TTL),
+    }
 
 
 def _cancel_result(task_id: str, command_id: str, collected: Collected) -> CancelResult:
@@ -270,7 +234,7 @@ def _cancel_result(task_id: str, command_id: str, collected: Collected) -> Cance
 
 
 def _asked(chosen: Sequence[str], hosts: RollCall) -> frozenset[str]:
-    """The hosts that a command is meant for; nobody is known for a moment after Redis was emptied."""
+    """The hosts that a command is meant for; for a moment after Redis was emptied none is known."""
     strangers = frozenset(chosen) - hosts.known if hosts.known else frozenset()
     if strangers:
         listed = ", ".join(sorted(hosts.known))

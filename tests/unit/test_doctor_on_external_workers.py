@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from signalbox_cli.commands.guests import folder, how_to_join, strangers
+from signalbox_cli.commands.external_workers import instructions, python_path, without_agent
 
 
 @pytest.mark.parametrize(
@@ -22,16 +22,16 @@ from signalbox_cli.commands.guests import folder, how_to_join, strangers
 def test_workers_without_an_agent_are_those_whose_host_nobody_knows(
     tasks: list[dict[str, str | None]], found: list[str]
 ) -> None:
-    assert strangers(tasks) == found
+    assert without_agent(tasks) == found
 
 
 def test_the_folder_is_named_where_it_is_and_described_where_it_is_not(tmp_path: Path) -> None:
-    assert folder(tmp_path) == "<SIGNALBOX_DATA of that host's controller>/guest"
+    assert python_path(tmp_path) == "<SIGNALBOX_DATA of that host's controller>/guest"
     (tmp_path / "guest").mkdir()
-    assert folder(tmp_path) == str(tmp_path / "guest")
+    assert python_path(tmp_path) == str(tmp_path / "guest")
 
 
 def test_the_line_can_be_copied_into_a_unit_file_and_a_pod() -> None:
-    text = how_to_join("/var/lib/signalbox/guest")
+    text = instructions("/var/lib/signalbox/guest")
     assert "  systemd      Environment=PYTHONPATH=/var/lib/signalbox/guest\n" in text
     assert "env: [{name: PYTHONPATH, value: /var/lib/signalbox/guest}]" in text

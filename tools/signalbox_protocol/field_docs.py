@@ -1,4 +1,4 @@
-"""What the `#:` comments above fields say, so that published documents say it too."""
+"""Descriptions of fields: their `#:` comments, for the published documents."""
 
 import ast
 import inspect
@@ -29,8 +29,8 @@ def _own(cls: type) -> dict[str, str]:
 
 
 def _above(lines: list[str], index: int) -> str:
-    said: list[str] = []
+    comment: list[str] = []
     while index > 0 and lines[index - 1].strip().startswith("#:"):
         index -= 1
-        said.insert(0, lines[index].strip().removeprefix("#:").strip())
-    return " ".join(said)
+        comment.insert(0, lines[index].strip().removeprefix("#:").strip())
+    return " ".join(comment)

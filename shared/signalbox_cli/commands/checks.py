@@ -1,4 +1,4 @@
-"""What `signalbox doctor` looks at, one function a step; a step that cannot be reached is not guessed."""
+"""Checks of `signalbox doctor`, one function a step; a step that cannot be reached is not guessed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from signalbox_cli.api.http import Api
-from signalbox_cli.commands.guests import RECENT, folder, how_to_join, strangers
+from signalbox_cli.commands.external_workers import RECENT, instructions, python_path, without_agent
 from signalbox_cli.errors import Refused, Unreachable
 
-#: What to do about a part that `/readyz` finds wanting.
+#: Advice for each part of `/readyz` that is not well.
 _PARTS = {
     "redis": "Nothing can be commanded without it: start Redis, or correct SIGNALBOX_REDIS_URL of the api.",
     "database": "Cancels still work, the record follows later: start PostgreSQL, or correct SIGNALBOX_DATABASE_URL.",
@@ -20,19 +20,19 @@ _LOG = "Read the log of the api."
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was looked at."""
+    """Result of one check."""
 
     check: str
     ok: bool
     detail: str
-    #: What to do when it is not well; of a note, what may be done.
+    #: What to do about a failure, or what may be done about a note.
     advice: str = ""
     #: Nothing is wrong, and something could be better.
     note: bool = False
 
 
 def examine(api: Api, data: Path) -> Iterator[Check]:
-    """The steps after the address is known; ends where nothing further can be seen.
+    """The checks after that of the address; the last one is the first that fails to reach the api or its token.
 
     `data` is the data folder of this machine's controller, if it has one.
     """
@@ -47,7 +47,7 @@ def examine(api: Api, data: Path) -> Iterator[Check]:
     if token.ok:
         yield from _readiness(api)
         yield from _celery(api)
-        yield from _strangers(api, data)
+        yield from _without_agent(api, data)
 
 
 def _token(api: Api) -> Check:
@@ -88,20 +88,20 @@ def _celery(api: Api) -> Iterator[Check]:
             yield process_check(host, process)
 
 
-def _strangers(api: Api, data: Path) -> Iterator[Check]:
-    """Workers that others launched, as far as their tasks tell of them."""
+def _without_agent(api: Api, data: Path) -> Iterator[Check]:
+    """Workers without an agent, as far as recent tasks name them."""
     try:
         tasks = api.get("/scheduler/tasks/", {"limit": RECENT}).get("items", [])
     except (Refused, Unreachable) as error:
         yield Check(check="workers without an agent", ok=False, detail=error.message, advice=_LOG)
         return
-    found = strangers(tasks)
+    found = without_agent(tasks)
     if found:
         detail = f"{', '.join(found)}: what they do is not confirmed, and a cancel of theirs is not proven"
-        advice = how_to_join(folder(data))
+        advice = instructions(python_path(data))
         yield Check(check="workers without an agent", ok=True, note=True, detail=detail, advice=advice)
     else:
-        where = folder(data)
+        where = python_path(data)
         detail = f"none is known; one that you launch yourself joins with PYTHONPATH={where}"
         yield Check(check="workers without an agent", ok=True, detail=detail)
 
@@ -113,7 +113,7 @@ def _host(host: dict[str, Any]) -> Check:
 
 
 def process_check(host: dict[str, Any], process: dict[str, Any]) -> Check:
-    """Whether a process does what it should, and what a person should know of one that does."""
+    """Whether a process is as desired; one that runs with a message is worth a note."""
     state, desired = str(process.get("state", "unknown")), str(process.get("desired", "running"))
     name = process.get("name", "?")
     message = f": {process['message']}" if process.get("message") else ""

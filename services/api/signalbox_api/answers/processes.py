@@ -1,4 +1,4 @@
-"""Answer to a stop, a start or a restart, from the results of the hosts: pure."""
+"""Answer to a stop, a start or a restart, and its sentence: pure, from the results of the hosts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
@@ -82,8 +82,8 @@ def _under_way(order: Order, result: ProcessesResult) -> str:
 
 
 def _failure(order: Order, result: ProcessesResult) -> str:
-    wanted = "stopped" if order.verb == "stop" else "running"
-    others = [_in_words(process) for process in result.processes if process.state != wanted and not process.standby]
+    goal = "stopped" if order.verb == "stop" else "running"
+    others = [_in_words(process) for process in result.processes if process.state != goal and not process.standby]
     why = "; ".join(others) or result.detail or "a controller could not do it"
     return f"Not everything has been {_DONE[order.verb]}: {why}"
 

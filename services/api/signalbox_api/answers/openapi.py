@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI finds by itself, plus the answers, which msgspec encodes and describes."""
+"""OpenAPI document: what FastAPI finds by itself, and the answers, which msgspec encodes and describes."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from signalbox_api.answers.replies import ErrorAnswer
+from signalbox_api.answers.json_response import ErrorAnswer
 
 _REF = "#/components/schemas/{name}"
 
@@ -27,7 +27,7 @@ _described: set[type] = {ErrorAnswer}
 
 
 def answers(body: type, *errors: int, others: dict[int, type] | None = None) -> Responses:
-    """What a route answers: `body` when all is well, other bodies by status, an error with a sentence otherwise."""
+    """The responses of a route: `body` for a success, other bodies by status, and the usual errors."""
     bodies = {200: body, **(others or {})}
     _described.update(bodies.values())
     found: Responses = {status: _response(kind, kind.__doc__ or "") for status, kind in bodies.items()}
@@ -42,7 +42,7 @@ def _response(body: type, description: str) -> dict[str, Any]:
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The whole document; made once."""
+    """The document; made once."""
     if not app.openapi_schema:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         _, schemas = msgspec.json.schema_components(

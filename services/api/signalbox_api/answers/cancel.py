@@ -1,4 +1,4 @@
-"""What to answer to a cancel: pure, from what the record and the hosts say."""
+"""Answer to a cancel of one task, and its sentence: pure, from what the record and the hosts say."""
 
 import re
 import uuid
@@ -16,14 +16,14 @@ _CUSTOM_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,155}")
 
 
 class Instead(msgspec.Struct, frozen=True, kw_only=True):
-    """A process that would have to be stopped, as nothing less ends the task; named as a stop names it."""
+    """Process to stop where nothing less ends the task; named as a stop names it."""
 
     host: str
     process: str
 
 
 class CancelAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a cancel."""
+    """Outcome of a cancel."""
 
     #: `success`: it does not run and never will. `accepted`: under way, not proven. `error`: it was not cancelled.
     status: AnswerStatus
@@ -32,16 +32,16 @@ class CancelAnswer(msgspec.Struct, frozen=True, kw_only=True):
     command_id: str | None
     #: Somebody saw the process dead, or made sure that the task never starts.
     verified: bool = False
-    #: The record shows it.
+    #: The record shows the outcome.
     recorded: bool = False
-    #: What else the hosts say, in words.
+    #: Further words of the hosts.
     detail: str = ""
-    #: What can be done in its place, where this could not.
+    #: What can be stopped in place of the task.
     instead: Instead | None = None
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The outcome of a cancel, and the answer to its caller."""
+    """Decision on a cancel: its outcome, and the answer to its caller."""
 
     outcome: CancelVerdict
     answer: CancelAnswer
@@ -53,25 +53,25 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the api knows of a cancel."""
+    """Case of a cancel: the task, and what the record knows of it."""
 
     task_id: str
     known: KnownTask | None
-    #: Whether the record could be asked; when not, `known` says nothing.
+    #: Whether the record could be read; otherwise `known` means nothing.
     record_up: bool
-    #: The task's host, as the record has it, has a controller that listens.
+    #: Whether the controller of the task's host reads commands.
     host_present: bool = True
     #: Seconds after its cancel for which a task is refused.
     refused_for: float = 604800.0
 
     @property
     def task(self) -> TaskView | None:
-        """The task, as the record has it."""
+        """The task in the record."""
         return self.known.task if self.known else None
 
 
 def is_uuid(text: str) -> bool:
-    """Whether it is a UUID in its usual form, as Celery makes them."""
+    """Whether a text is a UUID in its usual form, as Celery makes them."""
     try:
         return str(uuid.UUID(text)) == text.lower()
     except ValueError:
@@ -79,22 +79,22 @@ def is_uuid(text: str) -> bool:
 
 
 def may_be_task_id(text: str) -> bool:
-    """Whether it could be the id of a task, so that the record is worth asking."""
+    """Whether a text could be the id of a task."""
     return _CUSTOM_ID.fullmatch(text) is not None
 
 
 def over(task: TaskView) -> bool:
-    """Whether somebody saw it end; what was only inferred may still run."""
+    """Whether a task was seen to end; one whose end was inferred may still run."""
     return task.finished_at is not None and task.confirmed
 
 
 def from_record(case: Case) -> Decision | None:
-    """The answer where the record alone can give it; none: the hosts must be asked."""
+    """The decision where the record alone gives it; None: the hosts must be asked."""
     return _ended(case) if case.task and over(case.task) else None
 
 
 def from_hosts(case: Case, result: CancelResult) -> Decision:
-    """The answer after the hosts were asked."""
+    """The decision after the hosts have answered, or their time is over."""
     decide = _DECIDE.get(result.verdict, _unproven) if result.verdict else _unproven
     return decide(case, result)
 
@@ -130,8 +130,8 @@ def _cancelled(case: Case, result: CancelResult) -> Decision:
     return _decision("cancelled" if ran else "dropped", result, message)
 
 
-def _nobody_has_it(case: Case, result: CancelResult) -> Decision:
-    """Every host that listens says that the task is not there, and will refuse it from now on."""
+def _unknown(case: Case, result: CancelResult) -> Decision:
+    """The task is on no host that answered, and each refuses it from now on."""
     task = case.task
     refusal = _refusal(case)
     if not case.record_up:
@@ -151,7 +151,7 @@ def _nobody_has_it(case: Case, result: CancelResult) -> Decision:
 
 
 def _out_of_reach(case: Case, task: TaskView) -> str:
-    """Where it is, if nobody can say that it will not run there; empty otherwise."""
+    """Where the task may run although no host has it; empty if it cannot."""
     if not case.host_present:
         return f"on {task.host}, which does not answer; the cancel awaits its return"
     if task.host is None and not task.confirmed:
@@ -180,7 +180,7 @@ def _alive(case: Case, result: CancelResult) -> Decision:
 
 
 def _offering(case: Case, decision: Decision) -> Decision:
-    """The same with the process that would have to be stopped, where the record knows it."""
+    """The decision with the process to stop instead, where the record knows it."""
     task = case.task
     process = (task.worker or "").rpartition("@")[0] if task else ""
     if task is None or not task.host or not process:
@@ -220,7 +220,7 @@ _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
 def _period(seconds: float) -> str:
-    """In the largest unit that tells it exactly."""
+    """Seconds in the largest unit of which they are a whole number."""
     whole = max(1, round(seconds))
     size, unit = next((size, unit) for size, unit in _UNITS if whole % size == 0)
     count = whole // size
@@ -248,7 +248,7 @@ def _decision(outcome: CancelVerdict, result: CancelResult, message: str) -> Dec
 _DECIDE: dict[Verdict, Callable[[Case, CancelResult], Decision]] = {
     "cancelled": _cancelled,
     "dropped": _cancelled,
-    "unknown": _nobody_has_it,
+    "unknown": _unknown,
     "finished": _finished,
     "unsupported": _unsupported,
     "alive": _alive,

@@ -1,1 +1,0 @@
-"""Publishes the messages as JSON Schema and AsyncAPI, generated from their types."""

@@ -1,0 +1,1 @@
+"""Publisher of the messages as JSON Schema and AsyncAPI, generated from their types."""
