@@ -77,6 +77,13 @@ def test_the_page_draws_each_room_that_there_is_and_no_other() -> None:
     assert not wrong
 
 
+def test_each_file_that_the_page_names_is_there() -> None:
+    named = set(re.findall(r"`([a-z_/]+/[a-z_]+\.(?:py|md))`", PAGE.read_text(encoding="utf-8")))
+    tops = [ROOT, *(ROOT / top / package for package, top in PACKAGES.items())]
+    assert len(named) > 10
+    assert sorted(name for name in named if not any((top / name).is_file() for top in tops)) == []
+
+
 def test_no_import_goes_up() -> None:
     upward = []
     for package in DRAWN:
