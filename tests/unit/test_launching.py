@@ -1,14 +1,17 @@
 """How a Celery process is launched: its command line, and what it inherits."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from signalbox.local.places import SOCKET_PATH_LIMIT, operator_socket
 from signalbox.settings import Settings
-from signalbox_controller.config.folders import link_agent, prepare
+from signalbox_controller.config.folders import prepare
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.errors import ControllerError
+from signalbox_controller.launch import agent_copies
+from signalbox_controller.launch.agent_copies import KEPT, copy_agent
 from signalbox_controller.launch.launcher import Launcher, command_line, inheritable
 
 SETTINGS = Settings(redis_url="redis://:secret@bus/0", database_url="postgresql://record", key="k" * 40)
@@ -95,18 +98,47 @@ def test_a_data_folder_that_no_pythonpath_can_hold_is_refused(tmp_path: Path) ->
         prepare(tmp_path / "12:30")
 
 
-def test_a_copy_of_the_agent_that_a_backup_left_is_replaced_by_the_link(tmp_path: Path) -> None:
-    folders = prepare(tmp_path)
-    copy = folders.agent / "signalbox_agent"
-    copy.mkdir(parents=True)
-    (copy / "old.py").touch()
-    link_agent(folders)
-    assert copy.is_symlink()
-    link_agent(folders)
+def installed(monkeypatch: pytest.MonkeyPatch, package: Path, content: str) -> None:
+    """Have another agent installed."""
+    package.mkdir(parents=True, exist_ok=True)
+    (package / "late.py").write_text(content)
+    monkeypatch.setattr(agent_copies, "_AGENT", package)
 
 
-def test_a_link_that_cannot_be_made_is_told_in_one_sentence(tmp_path: Path) -> None:
-    folders = prepare(tmp_path)
-    folders.agent.touch()
-    with pytest.raises(ControllerError, match="the agent cannot be linked"):
-        link_agent(folders)
+def test_a_process_that_outlives_an_upgrade_keeps_the_modules_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "site-packages" / "signalbox_agent"
+    installed(monkeypatch, package, "old")
+    before = copy_agent(tmp_path / "agent")
+    installed(monkeypatch, package, "new")
+    after = copy_agent(tmp_path / "agent")
+    assert (before / "signalbox_agent" / "late.py").read_text() == "old"
+    assert (after / "signalbox_agent" / "late.py").read_text() == "new"
+    assert copy_agent(tmp_path / "agent") == after
+
+
+def test_a_copy_of_the_agent_that_is_damaged_is_made_anew(tmp_path: Path) -> None:
+    copy = copy_agent(tmp_path / "agent")
+    (copy / "signalbox_agent" / "__main__.py").write_text("")
+    assert copy_agent(tmp_path / "agent") == copy
+    assert (copy / "signalbox_agent" / "__main__.py").read_bytes()
+
+
+def test_of_the_copies_of_the_agent_only_the_latest_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, package = tmp_path / "agent", tmp_path / "signalbox_agent"
+    folder.mkdir()
+    (folder / "signalbox_agent").symlink_to(package)  # of an older release
+    for version in range(KEPT + 3):
+        installed(monkeypatch, package, str(version))
+        os.utime(copy_agent(folder), (version, version))
+    latest = copy_agent(folder)
+    kept = {copy.name for copy in folder.iterdir()}
+    assert len(kept) == KEPT + 1
+    assert {latest.name, "signalbox_agent"} < kept
+
+
+def test_a_copy_of_the_agent_that_cannot_be_made_is_told_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "agent").touch()
+    with pytest.raises(ControllerError, match="the agent cannot be copied"):
+        copy_agent(tmp_path / "agent")

@@ -33,7 +33,7 @@ from signalbox_controller.commands.dispatcher import Dispatcher
 from signalbox_controller.commands.local_socket import LocalSocket
 from signalbox_controller.commands.ports import Ports
 from signalbox_controller.commands.reader import Reader
-from signalbox_controller.config.folders import Folders, link_agent, link_cancelled, lock, prepare
+from signalbox_controller.config.folders import Folders, link_cancelled, lock, prepare
 from signalbox_controller.config.settings import Configuration
 from signalbox_controller.external.folder import write_folder
 from signalbox_controller.external.notes import Notes
@@ -42,6 +42,7 @@ from signalbox_controller.fleet.fleet import Fleet
 from signalbox_controller.fleet.rolling_lock import RollingLock
 from signalbox_controller.host.heartbeat import Heartbeat
 from signalbox_controller.host.hostname import HostName
+from signalbox_controller.launch.agent_copies import copy_agent
 from signalbox_controller.launch.launcher import Launcher, inheritable
 from signalbox_controller.launch.launches import Launches
 from signalbox_controller.linux.out_of_memory import OutOfMemory
@@ -82,7 +83,6 @@ async def controller(
     async with AsyncExitStack() as stack:
         stack.enter_context(lock(folders))
         link_cancelled(folders)
-        link_agent(folders)
         redis = connect(settings.redis_url)
         stack.push_async_callback(redis.aclose)
 
@@ -183,7 +183,7 @@ def _launcher(host: str, folders: Folders, settings: Settings, environ: Mapping[
         host=host,
         logs=folders.logs,
         state=folders.state,
-        agent=folders.agent,
+        agent=copy_agent(folders.agent),
         socket=folders.socket,
         environ=inheritable(environ, settings),
     )

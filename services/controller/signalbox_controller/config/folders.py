@@ -2,13 +2,11 @@
 
 import fcntl
 import os
-import shutil
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
-import signalbox_agent
 from signalbox.local.places import AGENTS, OPERATOR, guest_folder, run_folder
 from signalbox_controller.errors import AlreadyRunning, ControllerError
 
@@ -24,7 +22,7 @@ class Folders(msgspec.Struct, frozen=True):
     run: Path
     #: On the PYTHONPATH of external workers.
     guest: Path
-    #: On the PYTHONPATH of the processes that we launch: the agent, and nothing else of ours.
+    #: Copies of the agent for the processes that we launch; see `launch/agent_copies.py`.
     agent: Path
 
     @property
@@ -59,31 +57,6 @@ def prepare(data: Path) -> Folders:
         raise ControllerError(f"{folders.run} belongs to somebody else; remove it or set SIGNALBOX_DATA elsewhere")
     folders.run.chmod(0o700)
     return folders
-
-
-def link_agent(folders: Folders) -> None:
-    """Link the agent, and nothing that is installed beside it, into the folder for PYTHONPATH.
-
-    Raises:
-        ControllerError: the link cannot be made.
-    """
-    try:
-        _link_agent(folders)
-    except OSError as error:
-        raise ControllerError(f"the agent cannot be linked into {folders.agent}: {error}") from None
-
-
-def _link_agent(folders: Folders) -> None:
-    folders.agent.mkdir(mode=0o700, exist_ok=True)
-    link = folders.agent / signalbox_agent.__name__
-    package = Path(signalbox_agent.__file__).parent
-    if not (link.is_symlink() and link.readlink() == package):
-        fresh = link.with_name(f"{link.name}.new")
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(package)
-        if link.is_dir() and not link.is_symlink():  # a backup that was copied with what its links mean
-            shutil.rmtree(link)
-        fresh.replace(link)
 
 
 def link_cancelled(folders: Folders) -> None:

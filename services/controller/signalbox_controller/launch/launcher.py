@@ -17,7 +17,7 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
     #: The controller's folders; see `folders.py`.
     logs: Path
     state: Path
-    #: The folder of the agent's package; comes first on the PYTHONPATH of every process.
+    #: The folder of the copy of the agent's package; comes first on the PYTHONPATH of every process.
     agent: Path
     #: The socket for agents.
     socket: Path
