@@ -47,7 +47,9 @@ async def test_a_beat_that_hangs_is_unknown_and_running_again_when_it_ticks_agai
         await sends(host, valkey)
 
 
-async def test_a_beat_that_goes_on_hanging_is_killed_and_launched_again(tmp_path: Path, valkey: Redis) -> None:
+async def test_a_beat_that_goes_on_hanging_saves_its_schedule_and_is_launched_again(
+    tmp_path: Path, valkey: Redis
+) -> None:
     async with a_host(tmp_path, valkey, ALONE) as host:
         beat = (await host.process_is("beat", "running")).pid
         assert beat is not None
@@ -59,8 +61,11 @@ async def test_a_beat_that_goes_on_hanging_is_killed_and_launched_again(tmp_path
 
         await eventually(relaunched, "another beat that runs", within=WITHIN)
         assert not lives(beat)
+        [ending] = await host.of(ProcessChanged, name="beat", state="stopping")
+        assert ending.message == "did not tick again in time: it is being ended"
         pauses = await host.of(ProcessChanged, name="beat", state="backoff")
-        assert [pause.message for pause in pauses if pause.message.startswith("its scheduler hung, and was killed")]
+        # Celery's handler of TERM saves the schedule, and exits.
+        assert [pause.exit_code for pause in pauses if pause.message.startswith("its scheduler hung")] == [0]
         await sends(host, valkey)
 
 

@@ -49,6 +49,10 @@ def told(failures: Failures | None = None, **fields: Any) -> tuple[Input, str]:
             *(Input.EXITED_TO_WAIT, f"did not begin to consume within 20 s: {REFUSED}"),
         ),
         (
+            {"hung": True, "code": 0, "how": "exit code 0"},
+            *(Input.EXITED_TO_WAIT, "its scheduler hung, and was ended: it had not ticked for too long"),
+        ),
+        (
             {"words": LOCKED},
             Input.EXITED_TO_WAIT,
             f"{HELD}: {LOCKED}",

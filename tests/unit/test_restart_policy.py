@@ -32,6 +32,7 @@ def an_exit(
         (an_exit(code=0), "always", Input.EXITED_TO_RETRY),
         (an_exit(code=1), "never", Input.EXITED_FOR_GOOD),
         (an_exit(outside=True), "on-failure", Input.EXITED_TO_WAIT),
+        (an_exit(outside=True, code=0), "on-failure", Input.EXITED_TO_WAIT),
         (an_exit(outside=True), "never", Input.EXITED_FOR_GOOD),
         (an_exit(outside=True, wanted=False), "always", Input.EXITED),
     ],

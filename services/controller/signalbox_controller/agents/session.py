@@ -40,7 +40,7 @@ class Supervisor(Protocol):
         """Its agent connected, for the first time or again; `notice` is what a person should know of it."""
 
     def runs_without_agent(self, notice: str) -> None:
-        """It works, and its agent could not be installed."""
+        """Its agent could not be installed; nothing else is known of it."""
 
     def ready(self) -> None:
         """It consumes, or ticks."""
@@ -105,6 +105,8 @@ class Agent:
         self.complete = not adopted
         #: Whether it has to be asked about a task: it did connect, or will.
         self.answers = adopted
+        #: Whether it could not be installed, and says only that.
+        self.missing = False
         self.stop_handshake = StopHandshake(self._tell_worker, adopted=adopted)
 
     def greet(self, connection: Connection, hello: Hello, cancelled: Sequence[str]) -> None:
@@ -113,7 +115,8 @@ class Agent:
             self._connection.close()
         self._connection = connection
         self._idle.clear()
-        if hello.error:
+        self.missing = bool(hello.error)
+        if self.missing:
             self.answers = False
             self._supervisor.runs_without_agent(notice_of(hello))
             return
@@ -190,6 +193,11 @@ class Agent:
             await asyncio.wait_for(self._idle.wait(), seconds)
         except TimeoutError:
             log.info("The socket of %s is still held open, by something that it left behind", self.name)
+
+    @property
+    def audible(self) -> bool:
+        """Whether it is connected, and what it reports is read."""
+        return self._connection is not None and not self._paused and not self.missing
 
     def hold(self, paused: bool) -> None:
         """Stop or go on reading; see `Outbox.on_full`."""

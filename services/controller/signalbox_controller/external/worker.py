@@ -72,8 +72,8 @@ class ExternalWorker:
         self._feed(Input.READY if ready else Input.GREETED)
 
     def runs_without_agent(self, notice: str) -> None:
-        self._notice = notice
-        self._feed(Input.READY)
+        self._notice = self.status.message = notice
+        self.status.publish()
 
     def ready(self) -> None:
         self._feed(Input.READY)

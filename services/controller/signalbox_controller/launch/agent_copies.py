@@ -1,4 +1,4 @@
-"""Copies of the agent, a folder for each version: a process that outlives an upgrade keeps the modules it began with."""
+"""Copies of the agent, a folder for each version: a process that outlives an upgrade keeps its modules."""
 
 import hashlib
 import os

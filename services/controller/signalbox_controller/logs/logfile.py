@@ -73,12 +73,12 @@ class LogFile:
             words = f"{line}{LINE_BREAK}{words}" if words else line[-LENGTH:]
         return words
 
-    def names(self, node: str, since: int) -> bool:
-        """Whether a worker has written its own name since that position, as in Celery's banner."""
+    def contains(self, text: str, since: int) -> bool:
+        """Whether this was written since that position."""
         try:
             with self.path.open("rb") as file:
                 file.seek(max(since - self._cut, 0))
-                return node.encode() in file.read()
+                return text.encode() in file.read()
         except OSError:
             return False
 

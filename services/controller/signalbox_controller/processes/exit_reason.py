@@ -71,5 +71,5 @@ def _outside(report: ExitReport, spec: ProcessSpec, node: str) -> str:
         what = "tick" if spec.kind == "beat" else "consume"
         return f"did not begin to {what} within {words.seconds(spec.start_timeout)}"
     if report.hung:
-        return "its scheduler hung, and was killed: it had not ticked for too long"
+        return "its scheduler hung, and was ended: it had not ticked for too long"
     return f"the broker holds the name {node} for another worker, or has not noticed the end of the last one yet"

@@ -37,8 +37,6 @@ class Instance:
         self.log_start = log_start
         #: On the loop's clock, as soon as it consumed.
         self.ready_at: float | None = None
-        #: Whether its agent connected.
-        self.greeted = False
         #: Whether a stop was asked for.
         self.asked = False
         #: Whether it was ended because it did not begin to consume.

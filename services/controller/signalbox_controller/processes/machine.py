@@ -39,8 +39,8 @@ class Input(StrEnum):
     LAST_CALL = "the time for its tasks ran out"
     DEADLINE = "its time to stop ran out"
     UNREADY = "it did not begin to consume, or to tick again, in time"
-    #: The same of a worker that has written that it is ready, and whose agent was never heard.
-    UNHEARD = "it may be working, and its agent was not heard"
+    #: The same of one whose agent cannot be heard; it may do its work.
+    UNHEARD = "it may be working, and its agent is not heard"
     BACKOFF_ELAPSED = "its pause is over"
     #: Gone, as it was asked to.
     EXITED = "it exited"
@@ -83,7 +83,7 @@ def _to(state: ProcessState, *actions: Action) -> Transition:
 
 
 _SPAWN = _to("starting", Action.DISARM, Action.SPAWN, Action.ARM_READY)
-_DRAIN = _to("draining", Action.TERMINATE, Action.ARM_DEADLINE)
+_DRAIN = _to("draining", Action.DISARM, Action.TERMINATE, Action.ARM_DEADLINE)
 _HALT = _to("stopping", Action.DISARM, Action.TERMINATE, Action.ARM_DEADLINE)
 _KILL = _to("stopping", Action.DISARM, Action.KILL_TREE)
 _DOWN = _to("stopped", Action.DISARM)
@@ -120,7 +120,7 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
         Input.READY: _to("running", Action.DISARM),
         Input.WAITING: _to("starting", Action.DISARM),
         Input.UNREADY: _KILL,
-        Input.UNHEARD: _to("unknown", Action.DISARM),
+        Input.UNHEARD: _to("unknown", Action.ARM_READY),
         Input.DRAIN: _HALT,
         Input.HALT: _HALT,
         Input.KILL: _KILL,
@@ -140,14 +140,16 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
         **_EXITS,
         Input.GREETED: _to("starting", Action.ARM_READY),
         Input.READY: _to("running", Action.DISARM),
-        Input.WAITING: _to("starting"),
+        Input.WAITING: _to("starting", Action.DISARM),
         # Silent, late or adopted: an adopted one has to greet us first.
         Input.HEARD: _to("running", Action.DISARM),
-        Input.UNREADY: _KILL,
+        Input.UNHEARD: _to("unknown", Action.ARM_READY),
+        # A beat that hangs: Celery saves its schedule on TERM.
+        Input.UNREADY: _HALT,
         Input.DRAIN: _DRAIN,
         Input.HALT: _HALT,
         Input.KILL: _KILL,
-        Input.LEAVING: _to("draining"),
+        Input.LEAVING: _to("draining", Action.DISARM),
     },
     # A second stop may shorten the time that is left; Celery ignores a second TERM (measured on 5.7).
     "draining": {

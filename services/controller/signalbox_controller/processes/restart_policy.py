@@ -80,7 +80,7 @@ def judge(exit_: Exit, policy: RestartPolicy, failures: Failures) -> Input:
         return Input.EXITED
     if exit_.asked:
         return Input.EXITED_TO_RESTART
-    if policy == "never" or (policy == "on-failure" and exit_.code == 0):
+    if policy == "never" or (policy == "on-failure" and exit_.code == 0 and not exit_.outside):
         return Input.EXITED_FOR_GOOD
     if exit_.outside:
         failures.wait(exit_.ran)

@@ -38,6 +38,8 @@ Mode = Literal["graceful", "immediate"]
 #: Seconds before the deadline of a stop at which running tasks are ended by QUIT, Celery's cold shutdown: a busy
 #: worker exits about 1.4 s after it (measured on Celery 5.7). Of short time-outs it is the second half.
 LAST_CALL = 2.0
+#: Seconds between two looks into the log of a worker without an agent.
+LOOK_EVERY = 1.0
 
 
 class Supervised:
@@ -146,8 +148,6 @@ class Supervised:
     # What its agent says.
 
     def greeted(self, *, ready: bool, notice: str) -> None:
-        if self.life is not None:
-            self.life.greeted = True
         self._notice = notice
         if ready:
             self.ready()
@@ -162,7 +162,21 @@ class Supervised:
 
     def runs_without_agent(self, notice: str) -> None:
         self._notice = notice
-        self.ready()
+        if self.life is not None and self.status.state in {"starting", "unknown"}:
+            self.status.message = notice
+            self.status.publish()
+            if self.spec.kind == "worker":
+                self._jobs.begin(self._ready_by_its_log(self.life))
+
+    async def _ready_by_its_log(self, life: Instance) -> None:
+        """Wait until it logs that it is ready, as Celery does at the level INFO."""
+        ready, since = f"{self.spec.node(self._context.host)} ready.", life.log_start
+        while self.life is life and life.agent.missing and self.status.state in {"starting", "unknown"}:
+            end = self.log.position()
+            if self.log.contains(ready, since):
+                self.ready()
+            since = max(since, end - len(ready))
+            await asyncio.sleep(LOOK_EVERY)
 
     def waiting(self) -> None:
         self._feed(Input.WAITING, "its broker is away; it consumes again as soon as that is back")
@@ -267,20 +281,30 @@ class Supervised:
             self._clocks.start(Clock.READY, self.spec.start_timeout, self._unready)
 
     def _unready(self) -> None:
-        life = self.life
-        if life is not None and self._may_work(life):
-            self._feed(Input.UNHEARD, "its agent was not heard; it may be working, so it is not ended")
+        if (life := self.life) is None:
             return
-        if self.life is not None:
-            self.life.unready = self.status.state == "starting"
-            self.life.hung = self.status.state == "unknown"
-        self._feed(Input.UNREADY, "did not begin to consume, or to tick again, in time: killed")
+        unknown = self.status.state == "unknown"
+        if self._may_work(life):
+            seen = "has not logged that it is ready" if life.agent.missing else "its agent is not heard"
+            message = f"{seen}; it may be working, so it is not ended"
+            self._feed(Input.UNHEARD, "; ".join(filter(None, (message, self._notice))))
+        elif unknown and self.spec.kind == "worker":
+            self._feed(Input.GREETED, "its agent answers; it does not consume yet")
+        elif unknown:
+            life.hung, self._timeout = True, self.spec.stop_timeout
+            self._feed(Input.UNREADY, "did not tick again in time: it is being ended")
+        else:
+            life.unready = True
+            self._feed(Input.UNREADY, "did not begin to consume, or to tick, in time: killed")
 
     def _may_work(self, life: Instance) -> bool:
-        """Whether it came as far as to log its name, and only its agent was never heard."""
-        if self.spec.kind != "worker" or life.greeted:
+        """Whether it may do its work, and only cannot be heard."""
+        if life.agent.missing:
+            return not self.leased
+        if life.agent.audible:
             return False
-        return self.log.names(self.spec.node(self._context.host), life.log_start)
+        logged = self.spec.kind == "worker" and self.log.contains(self.spec.node(self._context.host), life.log_start)
+        return logged or self.status.state == "unknown"
 
     def _arm_backoff(self) -> None:
         pause = self._failures.pause()
