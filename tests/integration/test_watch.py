@@ -116,6 +116,15 @@ async def a_watched_worker(folder: Path, redis: Redis, broker: str, **options: A
             yield host
 
 
+async def test_a_worker_whose_agent_could_not_be_installed_is_watched(tmp_path: Path, valkey: Redis) -> None:
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    (packages / "sitecustomize.py").write_text("import sys\nsys.modules['signalbox_agent.worker'] = None\n")
+    own = f'PYTHONPATH = "{packages}"\n[apps.shop.watch]\n[[apps.shop.workers]]\nname = "worker"\n'
+    async with a_host(tmp_path / "host", valkey, WATCHING.replace("[apps.shop.watch]\n", own)) as host:
+        assert told(await host.running()) == ("told", "", f"worker@{NAME}")
+
+
 async def test_a_cancel_is_passed_on_and_its_answer_claims_nothing(tmp_path: Path, valkey: Redis, broker: str) -> None:
     async with a_watched_worker(tmp_path, valkey, broker, concurrency=1) as host:
         task_id = await host.send("stubborn.ignore_term", seconds=4.0)

@@ -97,7 +97,7 @@ def test_a_process_without_an_agent_says_so(tmp_path: Path) -> None:
     hello = protocol.decode(line)
     assert isinstance(hello, protocol.Hello)
     assert session.notice_of(hello) == (
-        "runs without agent, its tasks are not seen and cannot be cancelled one by one: ImportError: no such name"
+        "runs without agent, its tasks are not seen without a watch and cannot be cancelled one by one: ImportError: no such name"
     )
     assert json.loads(line)["pid"] == process.pid
 

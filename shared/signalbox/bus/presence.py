@@ -88,10 +88,12 @@ async def present(redis: Redis) -> frozenset[str]:
     return (await roll_call(redis)).present
 
 
-async def announce_nodes(redis: Redis, nodes: Collection[str]) -> None:
-    """Announce that these workers, by Celery's node names, have an agent."""
+async def announce_nodes(redis: Redis, nodes: Collection[str], without: Collection[str] = ()) -> None:
+    """Announce that these workers, by Celery's node names, have an agent, and that those `without` have none."""
     async with bus_errors():
         await redis.eval(_ANNOUNCE_NODES, 1, names.NODES, int(NODE_TTL), *sorted(nodes))
+        if without:
+            await redis.zrem(names.NODES, *without)
 
 
 async def nodes_with_agents(redis: Redis) -> set[str]:

@@ -43,10 +43,12 @@ class AgentlessWatches:
     async def _compare(self) -> None:
         nodes: set[str] = set()
         while True:
-            ours = {process.node for process in self._fleet.status() if process.node}
-            nodes |= ours
+            workers = self._fleet.nodes()
+            ours = {node for node, has_agent in workers.items() if has_agent}
+            without = workers.keys() - ours
+            nodes = (nodes | ours) - without
             with contextlib.suppress(BusUnavailable, RedisError):
-                await announce_nodes(self._redis, ours)
+                await announce_nodes(self._redis, ours, without)
                 nodes = ours | await nodes_with_agents(self._redis)
             for watch in self._watches:
                 watch.set_agents(nodes)

@@ -359,5 +359,6 @@ def _portions(task_ids: Sequence[str]) -> list[list[str]]:
 def notice_of(hello: Hello) -> str:
     """What a person should know of a process whose agent is limited, or missing; empty when all is well."""
     if hello.error:
-        return f"runs without agent, its tasks are not seen and cannot be cancelled one by one: {hello.error}"
+        off = "its tasks are not seen without a watch and cannot be cancelled one by one"
+        return f"runs without agent, {off}: {hello.error}"
     return "; ".join(hello.missing)

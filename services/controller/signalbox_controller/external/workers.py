@@ -81,6 +81,10 @@ class ExternalWorkers:
         """The status of each."""
         return tuple(worker.status.event() for worker in self._external.values())
 
+    def nodes(self) -> dict[str, bool]:
+        """The node name of each, and whether it has an agent."""
+        return {worker.note.node: not worker.agent.missing for worker in self._external.values()}
+
     @property
     def complete(self) -> bool:
         """Whether `running` is complete: every agent has reported what its worker runs."""

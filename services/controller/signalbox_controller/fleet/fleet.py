@@ -143,6 +143,13 @@ class Fleet:
         """The status of every process."""
         return (*(process.status.event() for process in self._processes.values()), *self.external.status())
 
+    def nodes(self) -> dict[str, bool]:
+        """The node names of all workers, and whether each has an agent, or may get one."""
+        processes = self._processes.values()
+        ours = {one.spec.node(self._context.host): not (one.life and one.life.agent.missing) for one in processes}
+        ours.pop("", None)  # beat has none
+        return ours | self.external.nodes()
+
     @property
     def empty(self) -> bool:
         """Whether nothing runs."""

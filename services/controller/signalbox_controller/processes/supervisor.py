@@ -277,11 +277,10 @@ class Supervised:
         )
 
     def _arm_ready(self) -> None:
-        if self.life is not None:  # the question about its Celery has a time of its own
-            self._clocks.start(Clock.READY, self.spec.start_timeout, self._unready)
+        self._clocks.start(Clock.READY, self.spec.start_timeout, self._unready)
 
     def _unready(self) -> None:
-        if (life := self.life) is None:
+        if (life := self.life) is None:  # the question about its Celery has a time of its own
             return
         unknown = self.status.state == "unknown"
         if self._may_work(life):
