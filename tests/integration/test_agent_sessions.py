@@ -1,7 +1,7 @@
 """What a controller makes of its agents' words: whom it lets in, what it acknowledges when, and whom it believes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from signalbox.service import background
 from signalbox_controller.agents import protocol
 from signalbox_controller.agents.child_deaths import ChildDeaths
 from signalbox_controller.agents.connection import LINE_LIMIT
-from signalbox_controller.agents.liveness import GRACE, UNANSWERED
+from signalbox_controller.agents.hung_beat import GRACE
+from signalbox_controller.agents.liveness import UNANSWERED
 from signalbox_controller.agents.protocol import Cancel
 from signalbox_controller.agents.server import Agents
 from signalbox_controller.agents.session import Agent
@@ -32,44 +33,34 @@ from support.stores.server import Redis
 RUN = "0000.1700000000000.abcdef01.42"
 
 
-class Told:
-    """A supervisor that writes down what it is told."""
+class Reports:
+    """A supervisor that keeps what is reported to it."""
 
     leased = False
 
     def __init__(self) -> None:
         self.words: list[str] = []
 
-    def runs_without_agent(self, notice: str) -> None:
-        pass
+    def on_report(self, report: protocol.ProcessReport) -> None:
+        match report:
+            case protocol.Hello():
+                self.words.append("greeted, ready" if report.ready else "greeted")
+            case protocol.Claim():
+                self.words.append(f"claims {report.entry}")
+            case protocol.Begin():
+                self.words.append(f"begins {sorted(report.runs)} under {report.fence}")
+            case _:
+                self.words.append(type(report).__name__)
 
-    def greeted(self, *, ready: bool, notice: str) -> None:  # noqa: ARG002
-        self.words.append("greeted, ready" if ready else "greeted")
-
-    def ready(self) -> None:
-        self.words.append("ready")
-
-    def waiting(self) -> None:
-        return
-
-    def silent(self) -> None:
+    def on_silent(self) -> None:
         self.words.append("silent")
 
-    def late(self, ticked: datetime) -> None:
+    def on_late(self, ticked: datetime) -> None:
         assert ticked.tzinfo is not None
         self.words.append("late")
 
-    def heard_again(self) -> None:
-        self.words.append("heard again")
-
-    def leaving(self) -> None:
-        self.words.append("leaving")
-
-    def claims(self, claim: protocol.Claim) -> None:
-        self.words.append(f"claims {claim.entry}")
-
-    def begins(self, fence: int, runs: Mapping[str, float]) -> None:
-        self.words.append(f"begins {sorted(runs)} under {fence}")
+    def on_answer(self) -> None:
+        self.words.append("answers again")
 
 
 class Server:
@@ -80,8 +71,8 @@ class Server:
         self.path = path
         self.outbox = Outbox(redis, limit=50)
         self.agents = Agents("web-01", self.outbox, ChildDeaths(Reaper(), OutOfMemory()), lambda: ["cancelled before"])
-        self.told = Told()
-        self.agent: Agent = self.agents.expect("ours", "worker", self.told)
+        self.reports = Reports()
+        self.agent: Agent = self.agents.expect("ours", "worker", self.reports)
 
     async def events(self) -> list[AnyEvent]:
         rows = entries_of(await self.redis.xread({names.EVENTS: b"0"}))
@@ -110,7 +101,7 @@ async def test_a_launched_worker_is_let_in_and_told_what_must_never_run(server: 
     async with an_agent(server.path) as agent:
         welcome = await agent.greet("ours")
         assert welcome == {"type": "welcome", "acked": 0, "cancelled": ["cancelled before"], "leased": False}
-        assert server.told.words == ["greeted, ready"]
+        assert server.reports.words == ["greeted, ready"]
         assert server.agents.workers() == [server.agent]
 
 
@@ -118,7 +109,7 @@ async def test_whoever_we_did_not_launch_is_turned_away(server: Server) -> None:
     async with an_agent(server.path) as agent:
         await agent.say(type="hello", instance="theirs", pid=1, kind="worker", protocol=1)
         assert await agent.is_hung_up_on()
-    assert server.told.words == []
+    assert server.reports.words == []
 
 
 async def test_an_agent_of_another_protocol_is_turned_away(server: Server) -> None:
@@ -140,16 +131,16 @@ async def test_a_beat_is_late_when_it_breaks_its_promise_and_not_when_it_sleeps_
         await eventually(overdue, "a tick that is overdue")
         for _ in range(UNANSWERED):
             server.agent.check()
-        assert server.told.words == ["greeted, ready"]
+        assert server.reports.words == ["greeted, ready"]
         server.agent.check()
         server.agent.check()
-        assert server.told.words == ["greeted, ready", "late"]
+        assert server.reports.words == ["greeted, ready", "late"]
         await agent.say(type="pong")
         await agent.say(type="tick", due_in=3600.0)
         await eventually(ticked, "the next tick")
         for _ in range(UNANSWERED * 2):
             server.agent.check()
-        assert server.told.words == ["greeted, ready", "late", "heard again"]
+        assert server.reports.words == ["greeted, ready", "late", "answers again"]
 
 
 async def test_a_beat_that_answers_and_does_not_tick_gives_no_sign_of_life(server: Server) -> None:
@@ -159,7 +150,7 @@ async def test_a_beat_that_answers_and_does_not_tick_gives_no_sign_of_life(serve
         await agent.say(type="begin", fence=1, runs={})
 
         async def begun() -> bool:
-            return "begins [] under 1" in server.told.words
+            return "begins [] under 1" in server.reports.words
 
         await eventually(begun, "the lines above")
         assert server.agent.ping()
@@ -167,7 +158,7 @@ async def test_a_beat_that_answers_and_does_not_tick_gives_no_sign_of_life(serve
         await agent.say(type="begin", fence=2, runs={})
 
         async def begun_again() -> bool:
-            return "begins [] under 2" in server.told.words
+            return "begins [] under 2" in server.reports.words
 
         await eventually(begun_again, "the lines above")
         assert server.agent.ping(), "the turn in which the tick came"
@@ -175,7 +166,7 @@ async def test_a_beat_that_answers_and_does_not_tick_gives_no_sign_of_life(serve
         await agent.say(type="begin", fence=3, runs={})
 
         async def answered() -> bool:
-            return "begins [] under 3" in server.told.words
+            return "begins [] under 3" in server.reports.words
 
         await eventually(answered, "an answer, and no tick")
         assert not server.agent.ping()
@@ -309,7 +300,7 @@ async def test_a_dead_workers_runs_are_known_and_its_questions_answered(server: 
         await agent.say(type="stopping")
 
         async def heard() -> bool:
-            return server.told.words[-1] == "leaving"
+            return server.reports.words[-1] == "Stopping"
 
         await eventually(heard, "all of it")
         asked = server.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))

@@ -88,7 +88,7 @@ async def test_a_worker_that_works_is_not_ended_when_its_agent_has_gone_before_i
     mute = mute.replace("concurrency = 2", "concurrency = 2\nstart_timeout = 15.0")
     async with a_host(tmp_path / "host", valkey, mute) as host:
         unknown = await host.process_is("worker", "unknown", within=LAUNCHED_WITHIN)
-        assert unknown.message == "its agent is not heard; it may be working, so it is not ended"
+        assert unknown.message == "its agent cannot be reached; it may be working, so it is not ended"
         task = await asyncio.to_thread(host.celery.send_task, "mute.pid")
         assert await asyncio.to_thread(task.get, timeout=HANGS) != unknown.pid
         assert (await host.process_is("worker", "unknown")).pid == unknown.pid

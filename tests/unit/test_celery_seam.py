@@ -15,7 +15,7 @@ from celery import Celery, states
 
 from signalbox_agent.celery_compat import names, requests
 from signalbox_agent.celery_compat.names import CANCEL_RUNNING, Missing, Name
-from signalbox_controller.agents import protocol, session
+from signalbox_controller.agents import protocol
 from support.agent.worker import AGENT
 
 PACKAGE = AGENT / "signalbox_agent"
@@ -96,8 +96,9 @@ def test_a_process_without_an_agent_says_so(tmp_path: Path) -> None:
             process.wait()
     hello = protocol.decode(line)
     assert isinstance(hello, protocol.Hello)
-    assert session.notice_of(hello) == (
-        "runs without agent, its tasks are not seen without a watch and cannot be cancelled one by one: ImportError: no such name"
+    assert protocol.notice_of(hello) == (
+        "runs without agent, its tasks are not seen without a watch and cannot be cancelled one by one:"
+        " ImportError: no such name"
     )
     assert json.loads(line)["pid"] == process.pid
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from signalbox_controller.config.specs import ProcessSpec
+from signalbox_controller.processes.backoff import Backoff, Failures
 from signalbox_controller.processes.exit_reason import ExitReport, read
 from signalbox_controller.processes.machine import Input
-from signalbox_controller.processes.restart_policy import Backoff, Failures
 from signalbox_controller.words import Order
 
 WORKER = ProcessSpec(
@@ -29,7 +29,7 @@ REFUSED = "consumer: Cannot connect to redis://127.0.0.1:1: Connection refused"
 
 
 def told(failures: Failures | None = None, **fields: Any) -> tuple[Input, str]:
-    usual: dict[str, Any] = {"how": "exit code 1", "code": 1, "wanted": True, "asked": False}
+    usual: dict[str, Any] = {"how": "exit code 1", "code": 1, "relaunch": True, "asked": False}
     report = ExitReport(**(usual | fields))
     return read(report, WORKER, "worker@web-01", failures or Failures(Backoff(), 8))
 
@@ -40,7 +40,7 @@ def told(failures: Failures | None = None, **fields: Any) -> tuple[Input, str]:
         ({"words": "boom"}, Input.EXITED_TO_RETRY, "failed (exit code 1: boom)"),
         ({"code": 0, "how": "exit code 0"}, Input.EXITED_FOR_GOOD, "ended by itself (exit code 0)"),
         (
-            {"wanted": False, "asked": True, "order": Order(by="user:alice", reason="maintenance")},
+            {"relaunch": False, "asked": True, "order": Order(by="user:alice", reason="maintenance")},
             *(Input.EXITED, "stopped by alice: maintenance"),
         ),
         ({"asked": True, "order": Order(by="user:alice")}, Input.EXITED_TO_RESTART, "restarted by alice"),

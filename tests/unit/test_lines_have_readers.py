@@ -112,7 +112,8 @@ TO_WATCHES = (watch.Ack, watch.Agents, watch.Revoke)
 
 @pytest.mark.parametrize("line", get_args(agents.AgentLine), ids=of)
 def test_the_controller_has_a_case_for_each_line_of_an_agent(line: type[msgspec.Struct]) -> None:
-    assert of(line) in set(classes_asked_for(CONTROLLER / "agents"))
+    rooms = [CONTROLLER / room for room in ("agents", "processes", "beat_lease")]
+    assert of(line) in set(classes_asked_for(*rooms))
 
 
 @pytest.mark.parametrize("line", FROM_AGENTS, ids=of)

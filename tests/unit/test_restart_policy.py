@@ -3,8 +3,9 @@
 import pytest
 
 from signalbox_controller.config.specs import RestartPolicy
+from signalbox_controller.processes.backoff import Backoff, Failures
+from signalbox_controller.processes.exit_reason import ExitReport, judge
 from signalbox_controller.processes.machine import Input
-from signalbox_controller.processes.restart_policy import Backoff, Exit, Failures, judge
 
 BACKOFF = Backoff(first=1.0, most=10.0, quiet=60.0)
 
@@ -14,16 +15,16 @@ def longest(_least: float, most: float) -> float:
 
 
 def an_exit(
-    *, wanted: bool = True, asked: bool = False, code: int | None = 1, ran: float = 0.0, outside: bool = False
-) -> Exit:
-    return Exit(wanted=wanted, asked=asked, code=code, ran=ran, outside=outside)
+    *, relaunch: bool = True, asked: bool = False, code: int | None = 1, ran: float = 0.0, outside: bool = False
+) -> ExitReport:
+    return ExitReport(how="it ended", relaunch=relaunch, asked=asked, code=code, ran=ran, unready=outside)
 
 
 @pytest.mark.parametrize(
     ("exit_", "policy", "event"),
     [
-        (an_exit(wanted=False, asked=True, code=0), "always", Input.EXITED),
-        (an_exit(wanted=False), "always", Input.EXITED),
+        (an_exit(relaunch=False, asked=True, code=0), "always", Input.EXITED),
+        (an_exit(relaunch=False), "always", Input.EXITED),
         (an_exit(asked=True, code=-9), "never", Input.EXITED_TO_RESTART),
         (an_exit(code=1), "on-failure", Input.EXITED_TO_RETRY),
         (an_exit(code=-9), "on-failure", Input.EXITED_TO_RETRY),
@@ -34,11 +35,11 @@ def an_exit(
         (an_exit(outside=True), "on-failure", Input.EXITED_TO_WAIT),
         (an_exit(outside=True, code=0), "on-failure", Input.EXITED_TO_WAIT),
         (an_exit(outside=True), "never", Input.EXITED_FOR_GOOD),
-        (an_exit(outside=True, wanted=False), "always", Input.EXITED),
+        (an_exit(outside=True, relaunch=False), "always", Input.EXITED),
     ],
 )
 def test_an_exit_is_judged_by_what_was_asked_and_by_the_policy(
-    exit_: Exit, policy: RestartPolicy, event: Input
+    exit_: ExitReport, policy: RestartPolicy, event: Input
 ) -> None:
     assert judge(exit_, policy, Failures(BACKOFF, 4)) is event
 

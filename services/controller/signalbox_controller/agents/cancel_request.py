@@ -37,7 +37,7 @@ class CancelRequest:
         self._answered = asyncio.Event()
         self.done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
 
-    def heard(self, report: CancelReport) -> None:
+    def on_report(self, report: CancelReport) -> None:
         """Take in a report of the agent."""
         self.report = report
         self._answered.set()

@@ -23,10 +23,10 @@ HELLO_WITHIN = 5.0
 class Listener(Protocol):
     """The reader of an agent's lines."""
 
-    def heard(self, line: AgentLine) -> None:
+    def handle_line(self, line: AgentLine) -> None:
         """A line came."""
 
-    def hung_up(self, connection: "Connection") -> None:
+    def on_disconnect(self, connection: "Connection") -> None:
         """The connection is gone; the process may live on."""
 
 
@@ -55,7 +55,7 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         if self._listener is not None:
-            self._listener.hung_up(self)
+            self._listener.on_disconnect(self)
 
     def data_received(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
@@ -75,7 +75,7 @@ class Connection(asyncio.Protocol):
             log.error("An agent sent something unreadable: %s", error)  # noqa: TRY400 - the text says it all
             return
         if self._listener is not None:
-            self._listener.heard(line)
+            self._listener.handle_line(line)
         elif isinstance(line, Hello):
             self._listener = self._admit(self, line)
             if self._listener is None:

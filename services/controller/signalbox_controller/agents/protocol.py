@@ -55,6 +55,14 @@ def abilities_of(hello: Hello) -> Abilities:
     )
 
 
+def notice_of(hello: Hello) -> str:
+    """What a person should know of a process whose agent is limited, or missing; empty when all is well."""
+    if hello.error:
+        off = "its tasks are not seen without a watch and cannot be cancelled one by one"
+        return f"runs without agent, {off}: {hello.error}"
+    return "; ".join(hello.missing)
+
+
 class Ready(_Line, frozen=True, kw_only=True):
     """The worker consumes, or beat ticked for the first time."""
 
@@ -161,8 +169,8 @@ class Pong(_Line, frozen=True, kw_only=True):
 
 
 #: What concerns the process and not its tasks.
-ProcessLine = Hello | Ready | Tick | Claim | Begin | Waiting | Stopping | Pong
-AgentLine = ProcessLine | Numbered | Snapshot | CancelReport | Gap | MessageOwnership | Released
+ProcessReport = Hello | Ready | Claim | Begin | Waiting | Stopping
+AgentLine = ProcessReport | Tick | Pong | Numbered | Snapshot | CancelReport | Gap | MessageOwnership | Released
 
 
 class Welcome(_Line, frozen=True, kw_only=True):

@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from typing import Protocol, assert_never
+from typing import Protocol
 
 import msgspec
 
@@ -19,8 +19,9 @@ from signalbox_controller.agents.acknowledgements import Acknowledgements
 from signalbox_controller.agents.cancel_request import CancelRequest, WithheldProof
 from signalbox_controller.agents.child_deaths import ChildDeaths, died
 from signalbox_controller.agents.connection import Connection
-from signalbox_controller.agents.liveness import Liveness, Ticks
-from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered, ProcessLine
+from signalbox_controller.agents.hung_beat import Ticks
+from signalbox_controller.agents.liveness import Liveness
+from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered
 from signalbox_controller.agents.running import Run, RunningTasks
 from signalbox_controller.agents.stop_handshake import StopHandshake
 from signalbox_controller.state.outbox import Outbox
@@ -36,39 +37,21 @@ PORTION = 2_000
 class Supervisor(Protocol):
     """The supervisor of the process: it takes what concerns the process and not its tasks."""
 
-    def greeted(self, *, ready: bool, notice: str) -> None:
-        """Its agent connected, for the first time or again; `notice` is what a person should know of it."""
-
-    def runs_without_agent(self, notice: str) -> None:
-        """Its agent could not be installed; nothing else is known of it."""
-
-    def ready(self) -> None:
-        """It consumes, or ticks."""
-
-    def waiting(self) -> None:
-        """It has lost its broker."""
-
-    def leaving(self) -> None:
-        """It began to shut down."""
-
-    def silent(self) -> None:
-        """It is connected, and answers nothing."""
-
-    def late(self, ticked: datetime) -> None:
-        """It is a beat, and has not ticked since then, against its promise."""
-
-    def heard_again(self) -> None:
-        """It was silent, and is not any more."""
-
     @property
     def leased(self) -> bool:
-        """Whether it has to ask before it sends anything."""
+        """Whether the process must hold a lease, and ask before it sends anything."""
 
-    def claims(self, claim: protocol.Claim) -> None:
-        """It asks."""
+    def on_report(self, report: protocol.ProcessReport) -> None:
+        """Its agent connected, for the first time or again, or reported something."""
 
-    def begins(self, fence: int, runs: Mapping[str, float]) -> None:
-        """It tells from when on its entries count."""
+    def on_silent(self) -> None:
+        """It is connected, and answers nothing."""
+
+    def on_late(self, ticked: datetime) -> None:
+        """It is a beat, and has not ticked since then, against its promise."""
+
+    def on_answer(self) -> None:
+        """It was silent or late, and is not any more."""
 
 
 class Agent:
@@ -91,7 +74,7 @@ class Agent:
         self._acked = 0
         self._connection: Connection | None = None
         self._requests: dict[tuple[str, str], CancelRequest] = {}
-        self._heard_since = True
+        self._spoke = True
         self._liveness = Liveness()
         self._ticks = Ticks()
         #: Whether nothing is read from it; see `Outbox.on_full`.
@@ -118,7 +101,7 @@ class Agent:
         self.missing = bool(hello.error)
         if self.missing:
             self.answers = False
-            self._supervisor.runs_without_agent(notice_of(hello))
+            self._supervisor.on_report(hello)
             return
         self.answers = hello.kind == "worker"
         self.pool, self.abilities = hello.pool, protocol.abilities_of(hello)
@@ -134,7 +117,7 @@ class Agent:
         for request in self._requests.values():
             connection.send(request.line)
         self.stop_handshake.greet()
-        self._supervisor.greeted(ready=hello.ready, notice=notice_of(hello))
+        self._supervisor.on_report(hello)
 
     def _tell_worker(self, line: protocol.ControllerLine) -> bool:
         """Say it to a worker that is connected; answer whether there is one."""
@@ -155,11 +138,11 @@ class Agent:
 
     def ping(self) -> bool:
         """Ask a beat for a sign of life; false when none came since the last time, or its tick is overdue."""
-        heard, self._heard_since = self._heard_since, False
+        spoke, self._spoke = self._spoke, False
         if self._connection is not None:
             self._connection.send(protocol.Ping())
         missed = self._ticks.missed()
-        return self._paused or (heard and not missed)
+        return self._paused or (spoke and not missed)
 
     def expect_tick(self, seconds: float) -> None:
         """Give a beat so long for its next tick, from now on: it sends a message, and its broker may be slow."""
@@ -177,11 +160,11 @@ class Agent:
         if self.abilities.answers_while_busy:
             self._connection.send(protocol.Ping())
             if self._liveness.missed():
-                self._supervisor.silent()
+                self._supervisor.on_silent()
         elif self.overdue and self._liveness.missed():
-            self._supervisor.late(self._ticks.latest)
+            self._supervisor.on_late(self._ticks.latest)
 
-    def hung_up(self, connection: Connection) -> None:
+    def on_disconnect(self, connection: Connection) -> None:
         if connection is self._connection:
             self._connection = None
             self._idle.set()
@@ -262,7 +245,7 @@ class Agent:
             if isinstance(line, Hello):
                 self.runs.node = line.node
             else:
-                self.heard(line)
+                self.handle_line(line)
 
     def take_lost_runs(self) -> list[Run]:
         """Its process is gone: settle every question, and answer the runs that went with it unasked."""
@@ -277,46 +260,31 @@ class Agent:
         self.close()
         return list(lost.values())
 
-    def heard(self, line: AgentLine) -> None:
-        self._heard_since = True
+    def handle_line(self, line: AgentLine) -> None:
+        self._spoke = True
         steady = self.abilities.answers_while_busy or isinstance(line, protocol.Tick)
-        if steady and self._liveness.heard():
-            self._supervisor.heard_again()
+        if steady and self._liveness.answered():
+            self._supervisor.on_answer()
         match line:
             case Numbered():
                 self._event(line)
             case CancelReport():
                 if (request := self._requests.get((line.command_id, line.task_id))) is not None:
-                    request.heard(line)
+                    request.on_report(line)
             case protocol.Snapshot():
                 self.runs.repair(line)
                 self.complete = True
             case protocol.MessageOwnership() | protocol.Released():
-                self.stop_handshake.heard(line)
+                self.stop_handshake.on_line(line)
             case protocol.Gap():
                 node = self.runs.node or self.name
                 self._outbox.put(EventsLost(at=utc_now(), host=self._host, worker=node, count=line.lost))
-            case _:
-                self._of_the_process(line)
-
-    def _of_the_process(self, line: ProcessLine) -> None:
-        match line:
-            case protocol.Ready():
-                self._supervisor.ready()
-            case protocol.Waiting():
-                self._supervisor.waiting()
             case protocol.Tick():
-                self._ticks.heard(line.due_in)
-            case protocol.Claim():
-                self._supervisor.claims(line)
-            case protocol.Begin():
-                self._supervisor.begins(line.fence, line.runs)
-            case protocol.Stopping():
-                self._supervisor.leaving()
+                self._ticks.take(line.due_in)
             case Hello() | protocol.Pong():
                 pass  # a sign of life, as every line is
             case _:
-                assert_never(line)
+                self._supervisor.on_report(line)
 
     def _event(self, line: Numbered) -> None:
         if not self._acknowledgements.take(line.seq):
@@ -354,11 +322,3 @@ class Agent:
 def _portions(task_ids: Sequence[str]) -> list[list[str]]:
     """At least one, which may be empty."""
     return [list(task_ids[start : start + PORTION]) for start in range(0, max(1, len(task_ids)), PORTION)]
-
-
-def notice_of(hello: Hello) -> str:
-    """What a person should know of a process whose agent is limited, or missing; empty when all is well."""
-    if hello.error:
-        off = "its tasks are not seen without a watch and cannot be cancelled one by one"
-        return f"runs without agent, {off}: {hello.error}"
-    return "; ".join(hello.missing)

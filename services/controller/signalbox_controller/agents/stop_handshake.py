@@ -16,36 +16,36 @@ LET_GO_WITHIN = 0.25
 class StopHandshake:
     """The handshake with one launch of a worker."""
 
-    def __init__(self, say: Callable[[ControllerLine], bool], *, adopted: bool) -> None:
-        """`say` sends a line if the worker is connected, and answers whether it is."""
+    def __init__(self, send: Callable[[ControllerLine], bool], *, adopted: bool) -> None:
+        """`send` sends a line if the worker is connected, and answers whether it is."""
         #: Whether what it holds of its broker has to be given back by us when it dies.
         self.ownership = adopted
         #: How many tasks it has ended because it was told to stop.
         self.stopped = 0
         #: The ids of all tasks that it has ended for that, also those that run again: what they launched may live on.
         self.ended: list[str] = []
-        self._say = say
+        self._send = send
         self._stop: Stop | None = None
         self._released = asyncio.Event()
 
     def begin(self, stop: Stop) -> None:
         """Let it know what a stop means for its tasks, before any signal does."""
         self._stop = stop
-        self._say(stop)
+        self._send(stop)
 
     def greet(self) -> None:
         """Send the stop again, as the worker has connected anew."""
         if self._stop is not None:
-            self._say(self._stop)
+            self._send(self._stop)
 
     async def let_go(self) -> None:
         """A KILL is next: have it let go of its broker, if it was told of a stop and is able to."""
         self._released.clear()
-        if self._stop is not None and self._say(msgspec.structs.replace(self._stop, kill=True)):
+        if self._stop is not None and self._send(msgspec.structs.replace(self._stop, kill=True)):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._released.wait(), LET_GO_WITHIN)
 
-    def heard(self, line: MessageOwnership | Released) -> None:
+    def on_line(self, line: MessageOwnership | Released) -> None:
         """Take in a line of the worker."""
         if isinstance(line, MessageOwnership):
             self.ownership = line.ours

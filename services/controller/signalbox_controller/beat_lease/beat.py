@@ -2,9 +2,9 @@
 
 import time
 
-from signalbox_controller.agents import protocol
+from signalbox_controller.agents.protocol import Begin, Claim, Claimed, Hello, Lease, ProcessReport
 from signalbox_controller.beat_lease.holder import LeaseHolder
-from signalbox_controller.beat_lease.record import EntryTimes, Grant
+from signalbox_controller.beat_lease.record import Grant
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.desired import Desired
@@ -27,7 +27,7 @@ class LeasedBeat(Supervised):
     def __init__(self, spec: ProcessSpec, context: HostContext, desired: Desired, holder: LeaseHolder) -> None:
         super().__init__(spec, context, desired)
         self._holder = holder
-        self._taken: Grant | None = None
+        self._grant: Grant | None = None
         self._asking = False
         self.competes = desired == "running"
 
@@ -39,11 +39,11 @@ class LeasedBeat(Supervised):
         """The controller ends."""
         await self._holder.leave(self)
 
-    # What people ask for.
+    # Orders of people.
 
     def start(self) -> None:
         self.competes = True
-        if self._taken is not None:
+        if self._grant is not None:
             super().start()
             return
         self.status.desired = "running"
@@ -61,7 +61,7 @@ class LeasedBeat(Supervised):
     def decided(self) -> bool:
         return not self._asking and super().decided
 
-    # What the lease holder says.
+    # Calls of the lease holder.
 
     @property
     def present(self) -> bool:
@@ -71,30 +71,30 @@ class LeasedBeat(Supervised):
     def answers(self) -> bool:
         """Ask it for a sign of life; false when it owes one from before, although it runs."""
         state = self.status.state
-        if self.life is None or not (state == "running" or (state == "unknown" and self.life.agent.overdue)):
+        if self.instance is None or not (state == "running" or (state == "unknown" and self.instance.agent.overdue)):
             return True
-        return self.life.agent.ping()
+        return self.instance.agent.ping()
 
-    def permit(self, taken: Grant) -> None:
+    def permit(self, grant: Grant) -> None:
         """It may run, from now on; one that still runs goes on with what ran meanwhile elsewhere."""
-        self._taken = taken
+        self._grant = grant
         self._asking = self.status.standby = False
-        if self.life is None:
+        if self.instance is None:
             super().start()
         else:
-            self._hand_over(self.life)
+            self._hand_over(self.instance)
 
     def revoke(self, why: str, *, kill: bool = False) -> None:
         """It may run no longer."""
-        self._taken = None
-        if self.life is not None:
-            self._hand_over(self.life)
+        self._grant = None
+        if self.instance is not None:
+            self._hand_over(self.instance)
         order = Order(by="its controller", reason=why)
         self._end(order, "immediate" if kill else "graceful", None, f"stopped by {order.words}")
 
     def released(self) -> None:
         """It has ended, and the lease is given away."""
-        self._taken = None
+        self._grant = None
 
     def stand_by(self, host: str) -> None:
         """Another host has it; one that a former controller left running here is ended."""
@@ -108,7 +108,7 @@ class LeasedBeat(Supervised):
     def redis_is_away(self) -> None:
         """Nobody can tell who has it, because Redis is away."""
         self._asking = False
-        if not self.present and self.competes and self._taken is None:
+        if not self.present and self.competes and self._grant is None:
             self._rest("waits for Redis, which knows the host that may run beat")
 
     def _rest(self, message: str) -> None:
@@ -116,44 +116,42 @@ class LeasedBeat(Supervised):
         if not self.present:
             self._feed(Input.HALT, message)
 
-    # What its agent says.
+    # Reports of its agent.
 
-    def greeted(self, *, ready: bool, notice: str) -> None:
-        super().greeted(ready=ready, notice=notice)
-        if self.life is not None:
-            self._hand_over(self.life)
+    def on_report(self, report: ProcessReport) -> None:
+        match report:
+            case Claim():
+                self._jobs.begin(self._answer(report))
+            case Begin():
+                self._holder.begin(report.fence, report.runs)
+            case _:
+                super().on_report(report)
 
-    def runs_without_agent(self, notice: str) -> None:
-        """Nothing holds it back from sending what another host sends, so it is ended when its time to begin is over."""
-        self.status.message = notice
-        self.status.publish()
+    def _on_hello(self, hello: Hello) -> None:
+        super()._on_hello(hello)
+        if self.instance is not None and not hello.error:
+            self._hand_over(self.instance)
 
-    def _hand_over(self, life: Instance) -> None:
-        taken = self._taken or Grant(0, {})
-        life.agent.say(protocol.Lease(fence=taken.fence, runs=dict(taken.runs)))
+    def _hand_over(self, instance: Instance) -> None:
+        grant = self._grant or Grant(0, {})
+        instance.agent.say(Lease(fence=grant.fence, runs=dict(grant.runs)))
 
-    def claims(self, claim: protocol.Claim) -> None:
-        self._jobs.begin(self._answer(claim))
-
-    async def _answer(self, claim: protocol.Claim) -> None:
+    async def _answer(self, claim: Claim) -> None:
         fresh = time.clock_gettime(time.CLOCK_BOOTTIME) - claim.asked < CLAIM_COUNTS
         granted = fresh and await self._holder.claim(claim.fence, claim.entry, claim.at)
-        if self.life is not None:
-            self.life.agent.say(protocol.Claimed(number=claim.number, granted=granted))
+        if self.instance is not None:
+            self.instance.agent.say(Claimed(number=claim.number, granted=granted))
             if granted:  # a claim that is granted and not sent is lost: a KILL must not come before the broker's answer
-                self.life.agent.expect_tick(SEND_WITHIN)
-
-    def begins(self, fence: int, runs: EntryTimes) -> None:
-        self._holder.begin(fence, runs)
+                self.instance.agent.expect_tick(SEND_WITHIN)
 
     # Its end.
 
     @property
-    def _wanted(self) -> bool:
-        return super()._wanted and self._taken is not None
+    def _relaunches(self) -> bool:
+        return super()._relaunches and self._grant is not None
 
-    def _exited(self, life: Instance | None, how: str) -> None:
-        super()._exited(life, how)
+    def _exited(self, instance: Instance | None, how: str) -> None:
+        super()._exited(instance, how)
         self._release_if_down()
 
     def _refused(self, why: str) -> None:
@@ -161,6 +159,6 @@ class LeasedBeat(Supervised):
         self._release_if_down()
 
     def _release_if_down(self) -> None:
-        if self._taken is not None and self.status.state in {"stopped", "fatal"}:
+        if self._grant is not None and self.status.state in {"stopped", "fatal"}:
             self.competes = False  # another host may have more luck
         self._holder.hurry()

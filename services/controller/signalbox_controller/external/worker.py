@@ -3,19 +3,18 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Mapping
-from datetime import datetime
 
 import msgspec
 
 from signalbox.messages.receipts import ProcessReport
 from signalbox.service import Jobs
 from signalbox_controller import words
-from signalbox_controller.agents import protocol, spool
+from signalbox_controller.agents import spool
 from signalbox_controller.agents.slots import Slots
 from signalbox_controller.external.notes import Note
 from signalbox_controller.external.orphans import orphans_of
 from signalbox_controller.linux.signals import kill_all
+from signalbox_controller.processes.agent_reports import AgentReports
 from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.exit_cleanup import end_leftovers
 from signalbox_controller.processes.instance import Instance
@@ -29,11 +28,10 @@ log = logging.getLogger(__name__)
 LAUNCHED_BY_OTHERS = "launched by others: stop and start it where it was started"
 
 
-class ExternalWorker:
+class ExternalWorker(AgentReports):
     """A worker from the first line of its agent until it has ended and its tasks are accounted for."""
 
-    #: Whether its agent needs a lease to send; only that of a beat does.
-    leased = False
+    _usual_notice = _notice = LAUNCHED_BY_OTHERS
 
     def __init__(self, instance: str, note: Note, context: HostContext) -> None:
         self.instance = instance
@@ -50,7 +48,6 @@ class ExternalWorker:
         self._jobs = Jobs(note.name)
         #: Set when it has ended, and its last events are published.
         self.ended = asyncio.Event()
-        self._notice = LAUNCHED_BY_OTHERS
 
     def watch(self) -> None:
         """Watch it until it ends; then account for its tasks."""
@@ -64,40 +61,6 @@ class ExternalWorker:
     def detach(self) -> None:
         """Stop watching it; the next controller finds it."""
         self._process.detach()
-
-    # Callbacks of its agent.
-
-    def greeted(self, *, ready: bool, notice: str) -> None:
-        self._notice = notice or LAUNCHED_BY_OTHERS
-        self._feed(Input.READY if ready else Input.GREETED)
-
-    def runs_without_agent(self, notice: str) -> None:
-        self._notice = self.status.message = notice
-        self.status.publish()
-
-    def ready(self) -> None:
-        self._feed(Input.READY)
-
-    def waiting(self) -> None:
-        self._feed(Input.WAITING, "its broker is away; it consumes again as soon as that is back")
-
-    def silent(self) -> None:
-        self._feed(Input.SILENT, "does not answer, and takes no tasks: its main process is stopped, or stuck")
-
-    def late(self, ticked: datetime) -> None:
-        """Only a beat ticks."""
-
-    def heard_again(self) -> None:
-        self._feed(Input.HEARD)
-
-    def leaving(self) -> None:
-        self._feed(Input.LEAVING, "is shutting down")
-
-    def claims(self, claim: protocol.Claim) -> None:
-        """Only a leased beat does."""
-
-    def begins(self, fence: int, runs: Mapping[str, float]) -> None:
-        """Only a leased beat does."""
 
     # Its status.
 

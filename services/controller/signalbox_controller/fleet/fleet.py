@@ -57,7 +57,7 @@ class Fleet:
             if name in self._processes and launch.proc is not None:
                 # The machine's own end is no failure of the process: it is started again whatever its policy.
                 asked = launch.gone and launch.boot != boot
-                self._processes[name].adopt(launch.instance, launch.proc, gone=launch.gone, asked=asked)
+                self._processes[name].adopt(launch, launch.proc, asked=asked)
             elif launch.gone:
                 self._context.redelivery.schedule(launch.instance, PendingRestore(process=name))
                 self._context.launches.forget(name)
@@ -69,16 +69,16 @@ class Fleet:
             if process.status.desired == "running" and name not in left:
                 process.start()
             elif name in left and (stop := self._context.stop_orders.of(name)):
-                process.carry_on(stop)
+                process.resume_stop(stop)
             elif name in left and process.status.desired == "stopped":
                 process.stop(Order(by="an earlier command"))
 
     def worker_of(self, agent: Agent) -> Worker | None:
         """The worker of this agent, if it is supervised; None when it has ended."""
-        life = self._processes[agent.name].life if agent.name in self._processes else None
-        if life is None or life.agent is not agent:
+        instance = self._processes[agent.name].instance if agent.name in self._processes else None
+        if instance is None or instance.agent is not agent:
             return None
-        return Worker(life.main, Slots(self._context.launcher.socket, life.instance))
+        return Worker(instance.main, Slots(self._context.launcher.socket, instance.id))
 
     def logs(self) -> list[LogFile]:
         """The log of each process."""
@@ -145,26 +145,25 @@ class Fleet:
 
     def nodes(self) -> dict[str, bool]:
         """The node names of all workers, and whether each has an agent, or may get one."""
-        processes = self._processes.values()
-        ours = {one.spec.node(self._context.host): not (one.life and one.life.agent.missing) for one in processes}
-        ours.pop("", None)  # beat has none
+        workers = [process for process in self._processes.values() if process.status.node]
+        ours = {one.status.node: one.instance is None or not one.instance.agent.missing for one in workers}
         return ours | self.external.nodes()
 
     @property
     def empty(self) -> bool:
         """Whether nothing runs."""
-        return not self.external.status() and all(process.life is None for process in self._processes.values())
+        return not self.external.status() and all(process.instance is None for process in self._processes.values())
 
     @property
     def complete(self) -> bool:
         """Whether `running` is complete: the agent of every adopted worker has reported what it runs."""
-        ours = all(process.life is None or process.life.agent.complete for process in self._processes.values())
+        ours = all(process.instance is None or process.instance.agent.complete for process in self._processes.values())
         return ours and self.external.complete
 
     def running(self) -> tuple[tuple[str, str], ...]:
         """The tasks that run now, with their run ids."""
-        lives = (process.life for process in self._processes.values())
-        runs = (run for life in lives if life for run in life.agent.runs.running.values())
+        instances = (process.instance for process in self._processes.values())
+        runs = (run for instance in instances if instance for run in instance.agent.runs.running.values())
         return (*((run.task_id, run.run) for run in runs), *self.external.running())
 
     def grace(self, name: str) -> float:

@@ -17,6 +17,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     #: The boot of the machine in which it was launched.
     boot: str
+    #: Where its part of the log begins.
+    log_start: int = 0
     proc: Proc | None = None
     #: Whether it ended while no controller was here.
     gone: bool = False

@@ -12,7 +12,7 @@ class Clock(Enum):
     """What is waited for."""
 
     #: A stop that lets tasks finish stops doing so.
-    LAST_CALL = auto()
+    GRACE = auto()
     #: A stop kills.
     DEADLINE = auto()
     #: A start has to have succeeded.

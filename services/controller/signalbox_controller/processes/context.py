@@ -14,7 +14,7 @@ from signalbox_controller.launch.launches import Launches
 from signalbox_controller.linux.out_of_memory import OutOfMemory
 from signalbox_controller.linux.reaper import Reaper
 from signalbox_controller.logs.logfile import Limits
-from signalbox_controller.processes.restart_policy import Backoff
+from signalbox_controller.processes.backoff import Backoff
 from signalbox_controller.processes.stop_orders import StopOrders
 
 

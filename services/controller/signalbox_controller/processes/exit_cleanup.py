@@ -50,15 +50,15 @@ async def clean_up_after(
     # As long as nobody told it to stop, a KILL is not ours.
     memory = context.memory.killed(instance.main.pid) if code == -signal.SIGKILL and not instance.asked else "no"
     end = words.exit_words(code, memory)
-    written = spool.path_of(context.launcher.socket, instance.instance)
+    written = spool.path_of(context.launcher.socket, instance.id)
     leftovers = await end_leftovers(instance, context.reaper, spool.read(written))
     lost = lost_tasks(spec.name, context.host, leftovers.lost, end, order)
     write_lost_tasks(lost, instance, context)
-    context.agents.retire(instance.instance)
+    context.agents.retire(instance.id)
     context.launches.forget(spec.name)
     context.stop_orders.forget(spec.name)
     spool.forget(written)
-    Slots(context.launcher.socket, instance.instance).forget()
+    Slots(context.launcher.socket, instance.id).forget()
     return Cleanup(end, lost.failed + instance.agent.stop_handshake.stopped, leftovers.survivors)
 
 

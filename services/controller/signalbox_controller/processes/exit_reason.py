@@ -3,9 +3,9 @@
 import msgspec
 
 from signalbox_controller import words
-from signalbox_controller.config.specs import ProcessSpec
+from signalbox_controller.config.specs import ProcessSpec, RestartPolicy
+from signalbox_controller.processes.backoff import Failures
 from signalbox_controller.processes.machine import Input
-from signalbox_controller.processes.restart_policy import Exit, Failures, judge
 from signalbox_controller.words import Order
 
 #: What RabbitMQ says to the second worker of a node name, and to the first one for a moment after a crash.
@@ -19,10 +19,11 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
     how: str
     #: None when it cannot be had: the process was adopted, or never launched.
     code: int | None
-    #: Whether it is wanted, and whether a stop was asked for.
-    wanted: bool
+    #: Whether it is to be launched again.
+    relaunch: bool
+    #: Whether a stop was asked for.
     asked: bool
-    #: Seconds that it consumed.
+    #: Seconds that it consumed; 0.0 when it never did.
     ran: float = 0.0
     #: Whether it was ended because it did not begin to consume.
     unready: bool = False
@@ -33,19 +34,30 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
     #: The last lines of its log.
     words: str = ""
 
+    @property
+    def outside(self) -> bool:
+        """Whether what kept it from running lies outside of it."""
+        return self.unready or self.hung or LOCKED in self.words
+
 
 def read(report: ExitReport, spec: ProcessSpec, node: str, failures: Failures) -> tuple[Input, str]:
     """The input for the machine and the message for people; counts it as a failure where it is one."""
-    locked = LOCKED in report.words
-    exit_ = Exit(
-        wanted=report.wanted,
-        asked=report.asked,
-        code=report.code,
-        ran=report.ran,
-        outside=report.unready or report.hung or locked,
-    )
-    event = judge(exit_, spec.restart, failures)
+    event = judge(report, spec.restart, failures)
     return event, _message(event, report, spec, node, failures)
+
+
+def judge(report: ExitReport, policy: RestartPolicy, failures: Failures) -> Input:
+    """The input for the machine; counts the exit as a failure where it is one."""
+    if not report.relaunch:
+        return Input.EXITED
+    if report.asked:
+        return Input.EXITED_TO_RESTART
+    if policy == "never" or (policy == "on-failure" and report.code == 0 and not report.outside):
+        return Input.EXITED_FOR_GOOD
+    if report.outside:
+        failures.wait(report.ran)
+        return Input.EXITED_TO_WAIT
+    return Input.EXITED_TO_RETRY if failures.add(report.ran) else Input.EXITED_TOO_OFTEN
 
 
 def _message(event: Input, report: ExitReport, spec: ProcessSpec, node: str, failures: Failures) -> str:

@@ -19,7 +19,7 @@ class Instance:
 
     def __init__(
         self,
-        instance: str,
+        id_: str,
         main: Proc,
         agent: Agent,
         reaper: Reaper,
@@ -29,10 +29,10 @@ class Instance:
         gone: bool = False,
     ) -> None:
         """Without a `popen` the process is adopted: not our child any more; one that is `gone` ended before we came."""
-        self.instance = instance
+        self.id = id_
         self.main = main
         self.agent = agent
-        self.tree = Tree(main, reaper, ours=popen is not None, gone=instance if gone else "")
+        self.tree = Tree(main, reaper, ours=popen is not None, gone=id_ if gone else "")
         #: Where its part of the log begins.
         self.log_start = log_start
         #: On the loop's clock, as soon as it consumed.

@@ -58,6 +58,6 @@ def lost_tasks(process: str, host: str, lost: Sequence[Run], end: str, order: Or
 
 def write_lost_tasks(lost: LostTasks, instance: Instance, context: HostContext) -> None:
     """Write the events to disk and publish them, and have the broker given back the messages that it does not miss."""
-    context.pending_events.publish(instance.instance, instance.agent.waiting, lost.events)
+    context.pending_events.publish(instance.id, instance.agent.waiting, lost.events)
     if instance.agent.stop_handshake.ownership:
-        context.redelivery.schedule(instance.instance, lost.restore)
+        context.redelivery.schedule(instance.id, lost.restore)

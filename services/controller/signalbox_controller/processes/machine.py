@@ -32,15 +32,15 @@ class Input(StrEnum):
     SILENT = "it does not answer"
     #: It is a beat whose scheduler hangs.
     LATE = "it does not tick as it has promised"
-    HEARD = "it answers again"
+    ANSWERS = "it answers again"
     #: Its agent says that it began to shut down, whoever told it to.
     LEAVING = "it is shutting down"
     #: The time in which its tasks may finish is over; what is left is for ending them in order.
-    LAST_CALL = "the time for its tasks ran out"
+    GRACE_OVER = "the time for its tasks ran out"
     DEADLINE = "its time to stop ran out"
     UNREADY = "it did not begin to consume, or to tick again, in time"
-    #: The same of one whose agent cannot be heard; it may do its work.
-    UNHEARD = "it may be working, and its agent is not heard"
+    #: The same of one whose agent cannot be reached; it may do its work.
+    UNREACHABLE = "it may be working, and its agent cannot be reached"
     BACKOFF_ELAPSED = "its pause is over"
     #: Gone, as it was asked to.
     EXITED = "it exited"
@@ -120,7 +120,7 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
         Input.READY: _to("running", Action.DISARM),
         Input.WAITING: _to("starting", Action.DISARM),
         Input.UNREADY: _KILL,
-        Input.UNHEARD: _to("unknown", Action.ARM_READY),
+        Input.UNREACHABLE: _to("unknown", Action.ARM_READY),
         Input.DRAIN: _HALT,
         Input.HALT: _HALT,
         Input.KILL: _KILL,
@@ -142,8 +142,8 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
         Input.READY: _to("running", Action.DISARM),
         Input.WAITING: _to("starting", Action.DISARM),
         # Silent, late or adopted: an adopted one has to greet us first.
-        Input.HEARD: _to("running", Action.DISARM),
-        Input.UNHEARD: _to("unknown", Action.ARM_READY),
+        Input.ANSWERS: _to("running", Action.DISARM),
+        Input.UNREACHABLE: _to("unknown", Action.ARM_READY),
         # A beat that hangs: Celery saves its schedule on TERM.
         Input.UNREADY: _HALT,
         Input.DRAIN: _DRAIN,
@@ -156,7 +156,7 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
         **_EXITS,
         Input.DRAIN: _to("draining", Action.ARM_DEADLINE),
         Input.HALT: _to("stopping", Action.ARM_DEADLINE),
-        Input.LAST_CALL: _to("stopping", Action.QUIT),
+        Input.GRACE_OVER: _to("stopping", Action.QUIT),
         Input.KILL: _KILL,
         Input.DEADLINE: _KILL,
     },

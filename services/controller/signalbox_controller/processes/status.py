@@ -44,6 +44,11 @@ class ProcessStatus:
         self._published: ProcessChanged | None = None
         self._changed = asyncio.Event()
 
+    @property
+    def node(self) -> str:
+        """Celery's name for a worker; empty for beat."""
+        return self._identity.node
+
     def enter(self, state: ProcessState) -> None:
         """Set the state, and the time since when it lasts."""
         self.state = state

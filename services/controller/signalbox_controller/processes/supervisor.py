@@ -3,15 +3,11 @@
 import asyncio
 import logging
 import signal
-import uuid
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable
 from typing import Literal
 
-import msgspec
-
 from signalbox.service import Jobs
-from signalbox_agent.proc import Proc, boot_id, identify
+from signalbox_agent.proc import Proc
 from signalbox_controller import words
 from signalbox_controller.agents import protocol
 from signalbox_controller.config.specs import ProcessSpec
@@ -19,14 +15,16 @@ from signalbox_controller.launch.launches import Launch
 from signalbox_controller.linux.signals import kill_all
 from signalbox_controller.logs.logfile import LogFile
 from signalbox_controller.processes import exit_reason
+from signalbox_controller.processes.agent_reports import AgentReports
+from signalbox_controller.processes.backoff import Failures
 from signalbox_controller.processes.clocks import Clock, Clocks
 from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.desired import Desired
 from signalbox_controller.processes.exit_cleanup import clean_up_after
 from signalbox_controller.processes.exit_reason import ExitReport
 from signalbox_controller.processes.instance import Instance
+from signalbox_controller.processes.launch import launch
 from signalbox_controller.processes.machine import ALIVE, Action, Input, step
-from signalbox_controller.processes.restart_policy import Failures
 from signalbox_controller.processes.status import Identity, ProcessStatus
 from signalbox_controller.processes.stop_orders import PendingStop
 from signalbox_controller.words import Order
@@ -37,29 +35,24 @@ Mode = Literal["graceful", "immediate"]
 
 #: Seconds before the deadline of a stop at which running tasks are ended by QUIT, Celery's cold shutdown: a busy
 #: worker exits about 1.4 s after it (measured on Celery 5.7). Of short time-outs it is the second half.
-LAST_CALL = 2.0
+QUIT_BEFORE_KILL = 2.0
 #: Seconds between two looks into the log of a worker without an agent.
-LOOK_EVERY = 1.0
+LOG_EVERY = 1.0
 
 
-class Supervised:
+class Supervised(AgentReports):
     """One configured process."""
-
-    #: Whether its agent has to ask before it sends anything; see `lease`.
-    leased = False
 
     def __init__(self, spec: ProcessSpec, context: HostContext, desired: Desired) -> None:
         self.spec = spec
         identity = Identity(name=spec.name, kind=spec.kind, node=spec.node(context.host), host=context.host)
         self.status = ProcessStatus(identity, desired, context.publish)
         self.log = LogFile(context.launcher.log(spec), context.logs)
-        self.life: Instance | None = None
+        self.instance: Instance | None = None
         #: How many running tasks went with it since it was last told to stop.
         self.tasks_killed = 0
         self._context = context
         self._order: Order | None = None
-        #: What a person should know of the process that runs.
-        self._notice = ""
         self._timeout = spec.stop_timeout
         self._clocks = Clocks()
         self._failures = Failures(context.backoff, spec.restart_limit)
@@ -75,7 +68,7 @@ class Supervised:
             Action.DISARM: self._clocks.stop,
         }
 
-    # What people ask for.
+    # Orders of people.
 
     def start(self) -> None:
         """Have it run; a process that is being stopped is started again once it is gone."""
@@ -106,11 +99,11 @@ class Supervised:
         self.tasks_killed = 0  # those of an earlier end are not told again
         if self.status.state in ALIVE and mode != "immediate":
             message += f"; killed in at most {words.seconds(self._timeout)}"
-        if self.life is not None:
-            self.life.asked = True
-            self.life.agent.stop_handshake.begin(protocol.Stop(error=words.stopped(order), redeliver=order.redeliver))
-            seconds, running = 0.0 if mode == "immediate" else self._timeout, self.life.agent.runs.running.values()
-            self._context.stop_orders.begin(self.spec.name, order, seconds, running)
+        if self.instance is not None:
+            self.instance.asked, agent = True, self.instance.agent
+            agent.stop_handshake.begin(protocol.Stop(error=words.stopped(order), redeliver=order.redeliver))
+            seconds = 0.0 if mode == "immediate" else self._timeout
+            self._context.stop_orders.begin(self.spec.name, order, seconds, agent.runs.running.values())
         graceful = Input.DRAIN if self.spec.kind == "worker" else Input.HALT
         self._feed(Input.KILL if mode == "immediate" else graceful, message)
 
@@ -120,21 +113,22 @@ class Supervised:
         ended = self.status.state in {"running", "backoff", "fatal", "stopped"}
         return ended or self.status.desired == "stopped"
 
-    def adopt(self, instance: str, main: Proc, *, gone: bool = False, asked: bool = False) -> None:
-        """Take over a process that a former controller launched; one that is `gone` only to account for its end.
+    def adopt(self, launched: Launch, main: Proc, *, asked: bool = False) -> None:
+        """Take over what a former controller launched; a process that is gone, only to account for its end.
 
         `asked` tells that its end is no failure.
         """
-        agent = self._context.agents.expect(instance, self.spec.name, self, adopted=True)
+        agent = self._context.agents.expect(launched.instance, self.spec.name, self, adopted=True)
         if (stop := self._context.stop_orders.of(self.spec.name)) is not None:
             agent.runs.seed(stop.runs)
-        life = Instance(instance, main, agent, self._context.reaper, gone=gone)
-        life.asked = asked
-        self._live(life)
+        log_start = min(launched.log_start, self.log.position())
+        instance = Instance(launched.instance, main, agent, self._context.reaper, None, log_start, gone=launched.gone)
+        instance.asked = asked
+        self._take(instance)
         there = "was running when the controller started; waits for its agent"
-        self._feed(Input.ADOPTED, "ended while no controller was here" if gone else there)
+        self._feed(Input.ADOPTED, "ended while no controller was here" if launched.gone else there)
 
-    def carry_on(self, stop: PendingStop) -> None:
+    def resume_stop(self, stop: PendingStop) -> None:
         """Go on with a stop that a former controller has begun; what is wanted afterwards stays as it is."""
         done = "stopped" if self.status.desired == "stopped" else "restarted"
         self._end(stop.order, "graceful" if stop.left else "immediate", stop.left, f"{done} by {stop.order.words}")
@@ -142,63 +136,30 @@ class Supervised:
     def detach(self) -> None:
         """Let it run on without us, for the next controller to adopt."""
         self._clocks.stop()
-        if self.life is not None:
-            self.life.detach()
+        if self.instance is not None:
+            self.instance.detach()
 
-    # What its agent says.
+    # Reports of its agent.
 
-    def greeted(self, *, ready: bool, notice: str) -> None:
-        self._notice = notice
-        if ready:
-            self.ready()
-        else:
-            adopted = self.status.state == "unknown"
-            self._feed(Input.GREETED, "its agent answers; it does not consume yet" if adopted else "")
+    def _on_ready(self) -> None:
+        if self.instance is not None and self.instance.ready_at is None:
+            self.instance.ready_at = asyncio.get_running_loop().time()
+        super()._on_ready()
 
-    def ready(self) -> None:
-        if self.life is not None and self.life.ready_at is None:
-            self.life.ready_at = asyncio.get_running_loop().time()
-        self._feed(Input.READY, self._notice)
+    def _on_missing_agent(self) -> None:
+        super()._on_missing_agent()
+        if self.instance is not None and self.spec.kind == "worker":
+            self._jobs.begin(self._watch_log(self.instance))
 
-    def runs_without_agent(self, notice: str) -> None:
-        self._notice = notice
-        if self.life is not None and self.status.state in {"starting", "unknown"}:
-            self.status.message = notice
-            self.status.publish()
-            if self.spec.kind == "worker":
-                self._jobs.begin(self._ready_by_its_log(self.life))
-
-    async def _ready_by_its_log(self, life: Instance) -> None:
-        """Wait until it logs that it is ready, as Celery does at the level INFO."""
-        ready, since = f"{self.spec.node(self._context.host)} ready.", life.log_start
-        while self.life is life and life.agent.missing and self.status.state in {"starting", "unknown"}:
+    async def _watch_log(self, instance: Instance) -> None:
+        """Wait until a worker without an agent logs that it is ready, as Celery does at the level INFO."""
+        ready, since = f"{self.status.node} ready.", instance.log_start
+        while self.instance is instance and instance.agent.missing and self.status.state in {"starting", "unknown"}:
             end = self.log.position()
             if self.log.contains(ready, since):
-                self.ready()
+                self._on_ready()
             since = max(since, end - len(ready))
-            await asyncio.sleep(LOOK_EVERY)
-
-    def waiting(self) -> None:
-        self._feed(Input.WAITING, "its broker is away; it consumes again as soon as that is back")
-
-    def silent(self) -> None:
-        self._feed(Input.SILENT, "does not answer, and takes no tasks: its main process is stopped, or stuck")
-
-    def late(self, ticked: datetime) -> None:
-        since = f"{ticked:%H:%M:%S} UTC"
-        self._feed(Input.LATE, f"has not ticked since {since}: its scheduler hangs, or waits for its broker")
-
-    def heard_again(self) -> None:
-        self._feed(Input.HEARD, self._notice)
-
-    def leaving(self) -> None:
-        self._feed(Input.LEAVING, "is shutting down, and was not asked to by us")
-
-    def claims(self, claim: protocol.Claim) -> None:
-        """A beat asks whether it may send; only a leased one does."""
-
-    def begins(self, fence: int, runs: Mapping[str, float]) -> None:
-        """A beat tells from when on its entries count; only a leased one does."""
+            await asyncio.sleep(LOG_EVERY)
 
     # The machine. An action must not feed it again before it returns: the order of events would be wrong.
 
@@ -238,37 +199,26 @@ class Supervised:
             self.status.publish()
 
     def _launch(self) -> None:
-        name, context = self.spec.name, self._context
-        note = Launch(instance=uuid.uuid4().hex, boot=boot_id())
-        log_start = self.log.position()
         self._notice = ""
-        context.launches.note(name, note)
-        agent = context.agents.expect(note.instance, name, self)
         try:
-            popen = context.launcher.launch(self.spec, note.instance)
+            self._take(launch(self.spec, self._context, self, self.log))
         except OSError as error:
-            context.agents.retire(note.instance)
-            context.launches.forget(name)
             asyncio.get_running_loop().call_soon(self._exited, None, f"cannot be launched: {error}")
-            return
-        main = identify(popen.pid) or Proc(popen.pid, 0)
-        context.launches.note(name, msgspec.structs.replace(note, proc=main))
-        self._live(Instance(note.instance, main, agent, context.reaper, popen, log_start))
 
-    def _live(self, life: Instance) -> None:
-        self.life = life
-        self.status.instance, self.status.pid = life.instance, life.main.pid
-        life.watch(lambda code: self._jobs.begin(self._clear_up(life, code)))
+    def _take(self, instance: Instance) -> None:
+        self.instance = instance
+        self.status.instance, self.status.pid = instance.id, instance.main.pid
+        instance.watch(lambda code: self._jobs.begin(self._clean_up(instance, code)))
 
     def _send(self, number: signal.Signals) -> None:
-        if self.life is not None:
-            self.life.send(number)
+        if self.instance is not None:
+            self.instance.send(number)
 
     def _arm_deadline(self) -> None:
         self._clocks.hasten(
-            Clock.LAST_CALL,
-            max(self._timeout - LAST_CALL, self._timeout / 2),
-            lambda: self._feed(Input.LAST_CALL, f"{self.status.message}; its tasks are being ended"),
+            Clock.GRACE,
+            max(self._timeout - QUIT_BEFORE_KILL, self._timeout / 2),
+            lambda: self._feed(Input.GRACE_OVER, f"{self.status.message}; its tasks are being ended"),
         )
         self._clocks.hasten(
             Clock.DEADLINE,
@@ -280,29 +230,29 @@ class Supervised:
         self._clocks.start(Clock.READY, self.spec.start_timeout, self._unready)
 
     def _unready(self) -> None:
-        if (life := self.life) is None:  # the question about its Celery has a time of its own
+        if (instance := self.instance) is None:  # the question about its Celery has a time of its own
             return
         unknown = self.status.state == "unknown"
-        if self._may_work(life):
-            seen = "has not logged that it is ready" if life.agent.missing else "its agent is not heard"
+        if self._may_work(instance):
+            seen = "has not logged that it is ready" if instance.agent.missing else "its agent cannot be reached"
             message = f"{seen}; it may be working, so it is not ended"
-            self._feed(Input.UNHEARD, "; ".join(filter(None, (message, self._notice))))
+            self._feed(Input.UNREACHABLE, "; ".join(filter(None, (message, self._notice))))
         elif unknown and self.spec.kind == "worker":
             self._feed(Input.GREETED, "its agent answers; it does not consume yet")
         elif unknown:
-            life.hung, self._timeout = True, self.spec.stop_timeout
+            instance.hung, self._timeout = True, self.spec.stop_timeout
             self._feed(Input.UNREADY, "did not tick again in time: it is being ended")
         else:
-            life.unready = True
+            instance.unready = True
             self._feed(Input.UNREADY, "did not begin to consume, or to tick, in time: killed")
 
-    def _may_work(self, life: Instance) -> bool:
-        """Whether it may do its work, and only cannot be heard."""
-        if life.agent.missing:
+    def _may_work(self, instance: Instance) -> bool:
+        """Whether it may do its work, and only cannot be asked."""
+        if instance.agent.missing:
             return not self.leased
-        if life.agent.audible:
+        if instance.agent.audible:
             return False
-        logged = self.spec.kind == "worker" and self.log.contains(self.spec.node(self._context.host), life.log_start)
+        logged = self.spec.kind == "worker" and self.log.contains(self.status.node, instance.log_start)
         return logged or self.status.state == "unknown"
 
     def _arm_backoff(self) -> None:
@@ -311,12 +261,12 @@ class Supervised:
         self._clocks.start(Clock.PAUSE, pause, lambda: self._feed(Input.BACKOFF_ELAPSED))
 
     async def _kill_tree(self) -> None:
-        if (life := self.life) is None:
+        if (instance := self.instance) is None:
             return
-        await life.agent.stop_handshake.let_go()
-        self._context.stop_orders.about_to_kill(self.spec.name, life.agent.runs.running.values())
-        self._context.pending_events.keep(life.instance, life.agent.waiting)
-        if survivors := await kill_all(life.tree.find, self._context.reaper):
+        await instance.agent.stop_handshake.let_go()
+        self._context.stop_orders.about_to_kill(self.spec.name, instance.agent.runs.running.values())
+        self._context.pending_events.keep(instance.id, instance.agent.waiting)
+        if survivors := await kill_all(instance.tree.find, self._context.reaper):
             self._outlived(survivors)
 
     def _outlived(self, survivors: list[Proc]) -> None:
@@ -327,11 +277,12 @@ class Supervised:
 
     # Its end.
 
-    async def _clear_up(self, life: Instance, code: int | None) -> None:
-        cleanup = await clean_up_after(life, code, self.spec, self._context, self._order if life.asked else None)
+    async def _clean_up(self, instance: Instance, code: int | None) -> None:
+        order = self._order if instance.asked else None
+        cleanup = await clean_up_after(instance, code, self.spec, self._context, order)
         self.tasks_killed = cleanup.tasks_killed
         self.status.exit_code = code
-        self._exited(life, cleanup.end)
+        self._exited(instance, cleanup.end)
         if cleanup.survivors:
             self._outlived(cleanup.survivors)
 
@@ -339,29 +290,29 @@ class Supervised:
         """It was not launched at all."""
         self._feed(Input.EXITED_UNSUPPORTED, why)
 
-    def _exited(self, life: Instance | None, how: str) -> None:
-        self.life = None
+    def _exited(self, instance: Instance | None, how: str) -> None:
+        self.instance = None
         self.status.pid = None
         report = ExitReport(
             how=how,
             code=self.status.exit_code,
-            wanted=self._wanted,
-            asked=life.asked if life is not None else self._order is not None,
-            ran=life.consumed() if life else 0.0,
-            unready=life is not None and life.unready,
-            hung=life is not None and life.hung,
+            relaunch=self._relaunches,
+            asked=instance.asked if instance is not None else self._order is not None,
+            ran=instance.consumed() if instance else 0.0,
+            unready=instance is not None and instance.unready,
+            hung=instance is not None and instance.hung,
             order=self._order,
-            words=self._words(life) if life else "",
+            words=self._words(instance) if instance else "",
         )
-        event, message = exit_reason.read(report, self.spec, self.spec.node(self._context.host), self._failures)
+        event, message = exit_reason.read(report, self.spec, self.status.node, self._failures)
         self._feed(event, message)
 
     @property
-    def _wanted(self) -> bool:
+    def _relaunches(self) -> bool:
         """Whether it is to be launched again when it has ended."""
         return self.status.desired == "running"
 
-    def _words(self, life: Instance) -> str:
+    def _words(self, instance: Instance) -> str:
         """The end of its log, where it says why."""
-        plain = life.asked or self.status.exit_code == 0
-        return "" if plain else self.log.last_lines(life.log_start)
+        plain = instance.asked or self.status.exit_code == 0
+        return "" if plain else self.log.last_lines(instance.log_start)

@@ -1,12 +1,9 @@
-"""The restart policy: whether and when a process that exited is launched again. Pure but for the jitter."""
+"""Backoff of a process that failed: the pauses before it is launched again, and after how many it is given up."""
 
 from collections.abc import Callable
 from random import uniform
 
 import msgspec
-
-from signalbox_controller.config.specs import RestartPolicy
-from signalbox_controller.processes.machine import Input
 
 
 class Backoff(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,32 +54,3 @@ class Failures:
         """Seconds to wait before the next try, between half and the whole of the present step."""
         step = min(self._backoff.first * 2 ** min(max(self._tries, 1) - 1, 16), self._most)
         return self._jitter(step / 2, step)
-
-
-class Exit(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known when a process is gone."""
-
-    #: Whether it is wanted.
-    wanted: bool
-    #: Whether a stop was asked for of this instance.
-    asked: bool
-    #: None when it cannot be had: the process was adopted.
-    code: int | None
-    #: Seconds that it consumed; 0.0 when it never did.
-    ran: float = 0.0
-    #: Whether what kept it from running lies outside of it.
-    outside: bool = False
-
-
-def judge(exit_: Exit, policy: RestartPolicy, failures: Failures) -> Input:
-    """The exit of the machine that this one is; counts it as a failure where it is one."""
-    if not exit_.wanted:
-        return Input.EXITED
-    if exit_.asked:
-        return Input.EXITED_TO_RESTART
-    if policy == "never" or (policy == "on-failure" and exit_.code == 0 and not exit_.outside):
-        return Input.EXITED_FOR_GOOD
-    if exit_.outside:
-        failures.wait(exit_.ran)
-        return Input.EXITED_TO_WAIT
-    return Input.EXITED_TO_RETRY if failures.add(exit_.ran) else Input.EXITED_TOO_OFTEN

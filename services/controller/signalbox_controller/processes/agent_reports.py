@@ -1,0 +1,64 @@
+"""Reports of an agent on its process, as inputs of the state machine; the same for all processes."""
+
+from abc import ABC, abstractmethod
+from datetime import datetime
+
+from signalbox_controller.agents import protocol
+from signalbox_controller.processes.machine import Input
+from signalbox_controller.processes.status import ProcessStatus
+
+
+class AgentReports(ABC):
+    """A process with an agent."""
+
+    status: ProcessStatus
+    #: Whether it must hold a lease, and ask before it sends anything.
+    leased = False
+    #: The message of a process that is well; `_notice` is what a person should know of the one that runs now.
+    _usual_notice = _notice = ""
+
+    @abstractmethod
+    def _feed(self, event: Input, message: str = "") -> None:
+        """Take a step of the state machine."""
+
+    def on_report(self, report: protocol.ProcessReport) -> None:
+        match report:
+            case protocol.Hello():
+                self._on_hello(report)
+            case protocol.Ready():
+                self._on_ready()
+            case protocol.Waiting():
+                self._feed(Input.WAITING, "its broker is away; it consumes again as soon as that is back")
+            case protocol.Stopping():
+                self._feed(Input.LEAVING, "is shutting down, and was not asked to by us")
+            case protocol.Claim() | protocol.Begin():
+                pass  # only of a leased beat
+
+    def _on_hello(self, hello: protocol.Hello) -> None:
+        self._notice = protocol.notice_of(hello) or self._usual_notice
+        if hello.error:
+            self._on_missing_agent()
+        elif hello.ready:
+            self._on_ready()
+        else:
+            unknown = self.status.state == "unknown"
+            self._feed(Input.GREETED, "its agent answers; it does not consume yet" if unknown else "")
+
+    def _on_missing_agent(self) -> None:
+        """Say so; whether it consumes is not known."""
+        if self.status.state in {"starting", "unknown"}:
+            self.status.message = self._notice
+            self.status.publish()
+
+    def _on_ready(self) -> None:
+        self._feed(Input.READY, self._notice)
+
+    def on_silent(self) -> None:
+        self._feed(Input.SILENT, "does not answer, and takes no tasks: its main process is stopped, or stuck")
+
+    def on_late(self, ticked: datetime) -> None:
+        since = f"{ticked:%H:%M:%S} UTC"
+        self._feed(Input.LATE, f"has not ticked since {since}: its scheduler hangs, or waits for its broker")
+
+    def on_answer(self) -> None:
+        self._feed(Input.ANSWERS, self._notice)
