@@ -120,10 +120,10 @@ async def test_an_agent_of_another_protocol_is_turned_away(server: Server) -> No
 
 async def test_a_beat_is_late_when_it_breaks_its_promise_and_not_when_it_sleeps_for_long(server: Server) -> None:
     async def overdue() -> bool:
-        return server.agent.overdue
+        return server.agent.ticks.overdue
 
     async def ticked() -> bool:
-        return not server.agent.overdue
+        return not server.agent.ticks.overdue
 
     async with an_agent(server.path) as agent:
         await agent.greet("ours", kind="beat", node="")

@@ -45,11 +45,11 @@ def told(failures: Failures | None = None, **fields: Any) -> tuple[Input, str]:
         ),
         ({"asked": True, "order": Order(by="user:alice")}, Input.EXITED_TO_RESTART, "restarted by alice"),
         (
-            {"unready": True, "code": -9, "how": "signal 9 (SIGKILL)", "words": REFUSED},
+            {"fault": "unready", "code": -9, "how": "signal 9 (SIGKILL)", "words": REFUSED},
             *(Input.EXITED_TO_WAIT, f"did not begin to consume within 20 s: {REFUSED}"),
         ),
         (
-            {"hung": True, "code": 0, "how": "exit code 0"},
+            {"fault": "hung", "code": 0, "how": "exit code 0"},
             *(Input.EXITED_TO_WAIT, "its scheduler hung, and was ended: it had not ticked for too long"),
         ),
         (

@@ -11,7 +11,7 @@ from celery.beat import Scheduler
 from celery.schedules import crontab
 
 from signalbox_agent.beat.schedule import HOLD, LeasedSchedule, seconds
-from signalbox_controller.beat_lease.expiry import Expiry
+from signalbox_controller.beat_lease.holder import Expiry
 from signalbox_controller.beat_lease.record import LeaseState
 
 

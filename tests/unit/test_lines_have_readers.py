@@ -12,6 +12,7 @@ import pytest
 from signalbox.local.protocol import NotDone, Reply, Request, ShowStatus
 from signalbox_controller.agentless import protocol as watch
 from signalbox_controller.agents import protocol as agents
+from signalbox_controller.agents.running import Run
 
 ROOT = Path(__file__).parents[2]
 CONTROLLER = ROOT / "services" / "controller" / "signalbox_controller"
@@ -104,10 +105,9 @@ def of(line: type[msgspec.Struct]) -> str:
     return line.__name__
 
 
-FROM_AGENTS = (*get_args(agents.AgentLine), agents.SnapshotRun)
 TO_AGENTS = get_args(agents.ControllerLine)
 FROM_WATCHES = get_args(watch.WatchLine)
-TO_WATCHES = (watch.Ack, watch.Agents, watch.Revoke)
+TO_WATCHES = (agents.Ack, watch.Agents, watch.Revoke)
 
 
 @pytest.mark.parametrize("line", get_args(agents.AgentLine), ids=of)
@@ -116,9 +116,13 @@ def test_the_controller_has_a_case_for_each_line_of_an_agent(line: type[msgspec.
     assert of(line) in set(classes_asked_for(*rooms))
 
 
-@pytest.mark.parametrize("line", FROM_AGENTS, ids=of)
+@pytest.mark.parametrize("line", get_args(agents.AgentLine), ids=of)
 def test_the_controller_reads_each_field_of_an_agents_line(line: type[msgspec.Struct]) -> None:
     assert fields_of(line) - UNREAD <= attributes_read(CONTROLLER)
+
+
+def test_the_controller_takes_each_field_of_a_run_in_a_snapshot() -> None:
+    assert fields_of(agents.SnapshotRun) <= fields_of(Run)
 
 
 @pytest.mark.parametrize("line", TO_AGENTS, ids=of)

@@ -17,7 +17,9 @@ def longest(_least: float, most: float) -> float:
 def an_exit(
     *, relaunch: bool = True, asked: bool = False, code: int | None = 1, ran: float = 0.0, outside: bool = False
 ) -> ExitReport:
-    return ExitReport(how="it ended", relaunch=relaunch, asked=asked, code=code, ran=ran, unready=outside)
+    return ExitReport(
+        how="it ended", relaunch=relaunch, asked=asked, code=code, ran=ran, fault="unready" if outside else None
+    )
 
 
 @pytest.mark.parametrize(

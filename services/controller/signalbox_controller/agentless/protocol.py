@@ -5,11 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from signalbox.lines import encode_line, reader
-from signalbox_controller.agents.protocol import Numbered
-
-
-class _Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
-    """One line, either way."""
+from signalbox_controller.agents.protocol import Ack, Line, Numbered
 
 
 class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,26 +32,20 @@ class OpenTask(msgspec.Struct, frozen=True, kw_only=True):
     started: bool
 
 
-class Ack(_Line, frozen=True, kw_only=True):
-    """Every event up to `seq` is safe."""
-
-    seq: int
-
-
-class Agents(_Line, frozen=True, kw_only=True):
+class Agents(Line, frozen=True, kw_only=True):
     """The node names of workers that have an agent."""
 
     nodes: list[str]
 
 
-class Revoke(_Line, frozen=True, kw_only=True):
+class Revoke(Line, frozen=True, kw_only=True):
     """Revoke this task in the workers, as far as Celery can."""
 
     command_id: str
     task_id: str
 
 
-class Revoked(_Line, frozen=True, kw_only=True):
+class Revoked(Line, frozen=True, kw_only=True):
     """The answer to a revoke; `detail` says in words what is known."""
 
     command_id: str

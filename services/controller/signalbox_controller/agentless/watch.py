@@ -1,10 +1,7 @@
 """Watch of the agentless workers of one application: a helper process, launched again whenever it ends."""
 
 import asyncio
-import contextlib
 import logging
-import os
-import signal
 import socket
 import subprocess
 from collections.abc import Collection
@@ -18,8 +15,9 @@ from signalbox.messages.events import TaskEvent
 from signalbox.service import Backoff
 from signalbox_controller.agentless import protocol
 from signalbox_controller.agentless.open_tasks import OpenTasks
-from signalbox_controller.agents.protocol import Numbered, decode_event
+from signalbox_controller.agents.protocol import Ack, Numbered, decode_event
 from signalbox_controller.config.specs import WatchSpec
+from signalbox_controller.linux.helper import Helper
 from signalbox_controller.logs.logfile import LogFile
 from signalbox_controller.processes.context import HostContext
 from signalbox_controller.state.outbox import Outbox
@@ -81,7 +79,7 @@ class AgentlessWatch:
             self._asked.pop(question, None)
         return f"its worker {node} has no agent of Signalbox, and could not be asked"
 
-    def _send(self, line: protocol.Ack | protocol.Agents | protocol.Revoke) -> bool:
+    def _send(self, line: Ack | protocol.Agents | protocol.Revoke) -> bool:
         if self._writer is None or self._writer.is_closing():
             return False
         self._writer.write(protocol.encode(line))
@@ -89,19 +87,12 @@ class AgentlessWatch:
 
     async def _once(self, backoff: Backoff) -> None:
         ours, theirs = socket.socketpair()
-        ended = asyncio.Event()
         try:
             with theirs:
-                process = self._launch(theirs)
+                helper = Helper(self._launch(theirs), self._reaper)
         except OSError:
             ours.close()
             raise
-
-        def collect() -> None:
-            process.wait()
-            ended.set()
-
-        self._reaper.collect_with(process.pid, collect)
         reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
         try:
             writer.write(protocol.encode(self._request()))
@@ -115,28 +106,14 @@ class AgentlessWatch:
         finally:
             self._writer = None
             writer.close()
-            self._end(process, ended)
+            helper.kill()  # it ends by itself when its socket closes, if the application lets it
+            helper.forget()
         log.warning("The watch of %s ended; it is launched again. Its log is %s", self.spec.label, self.log.path)
-
-    def _end(self, process: subprocess.Popen[bytes], ended: asyncio.Event) -> None:
-        """Kill the helper if it still runs: it ends by itself when its socket closes, if the application lets it."""
-        if not ended.is_set():
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            self._reaper.forget(process.pid)
-            process.returncode = 0  # reaped with all others
 
     def _launch(self, line: socket.socket) -> subprocess.Popen[bytes]:
         with self.log.path.open("ab") as errors:
-            return subprocess.Popen(
-                (self.spec.python, "-m", "signalbox_agent.agentless.watch"),
-                cwd=self.spec.directory,
-                env=self._launcher.helper_environment(self.spec),
-                stdin=line.fileno(),
-                stdout=line.fileno(),
-                stderr=errors,
-                start_new_session=True,
-            )
+            module, end = ("-m", "signalbox_agent.agentless.watch"), line.fileno()
+            return self._launcher.helper(self.spec, *module, stdin=end, stdout=end, stderr=errors)
 
     def _request(self) -> protocol.WatchRequest:
         return protocol.WatchRequest(
@@ -167,4 +144,4 @@ class AgentlessWatch:
         self._outbox.put(event, published=partial(self._published, line.seq))
 
     def _published(self, seq: int) -> None:
-        self._send(protocol.Ack(seq=seq))
+        self._send(Ack(seq=seq))

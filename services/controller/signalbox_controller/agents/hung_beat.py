@@ -25,7 +25,7 @@ class Ticks:
         self.latest = utc_now()
 
     def expect(self, seconds: float) -> None:
-        """Have the next tick due in so many seconds, if any is."""
+        """Have the next tick due in so many seconds, if any is: beat sends a message, and its broker may be slow."""
         if self._due is not None:
             self._due = _from_now(seconds)
 

@@ -20,11 +20,11 @@ PROTOCOL = 1
 CancelState = Literal["signalled", "dead", "finished", "dropped", "unknown", "unsupported", "alive"]
 
 
-class _Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
+class Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
     """One line, either way."""
 
 
-class Hello(_Line, frozen=True, kw_only=True):
+class Hello(Line, frozen=True, kw_only=True):
     """The first line of a connection: which launch this is, and how far it is."""
 
     instance: str
@@ -63,11 +63,11 @@ def notice_of(hello: Hello) -> str:
     return "; ".join(hello.missing)
 
 
-class Ready(_Line, frozen=True, kw_only=True):
+class Ready(Line, frozen=True, kw_only=True):
     """The worker consumes, or beat ticked for the first time."""
 
 
-class Tick(_Line, frozen=True, kw_only=True):
+class Tick(Line, frozen=True, kw_only=True):
     """The scheduler of beat has taken a turn."""
 
     #: Seconds until the next one is due: beat sleeps for as long as its schedule lets it. Agents of an older version
@@ -75,7 +75,7 @@ class Tick(_Line, frozen=True, kw_only=True):
     due_in: float | None = None
 
 
-class Claim(_Line, frozen=True, kw_only=True):
+class Claim(Line, frozen=True, kw_only=True):
     """A leased beat is about to send an entry of its schedule, and waits for leave to do so."""
 
     #: Answered with the same number.
@@ -89,22 +89,22 @@ class Claim(_Line, frozen=True, kw_only=True):
     asked: float
 
 
-class Begin(_Line, frozen=True, kw_only=True):
+class Begin(Line, frozen=True, kw_only=True):
     """The latest runs of a leased beat's entries as it begins; of those never sent, from when on they count."""
 
     fence: int
     runs: dict[str, float]
 
 
-class Waiting(_Line, frozen=True, kw_only=True):
+class Waiting(Line, frozen=True, kw_only=True):
     """It has lost its broker, and takes nothing until that is back; what it runs goes on."""
 
 
-class Stopping(_Line, frozen=True, kw_only=True):
+class Stopping(Line, frozen=True, kw_only=True):
     """The process began to shut down."""
 
 
-class Numbered(_Line, frozen=True, kw_only=True, tag="event"):
+class Numbered(Line, frozen=True, kw_only=True, tag="event"):
     """A task event; numbered so that it can be acknowledged, and sent again until it is."""
 
     seq: int
@@ -119,18 +119,18 @@ class SnapshotRun(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     name: str = ""
     celery_name: str = ""
-    started_at: datetime | float | None = None
+    started_at: datetime | None = None
     acks_late: bool = False
 
 
-class Snapshot(_Line, frozen=True, kw_only=True):
+class Snapshot(Line, frozen=True, kw_only=True):
     """All that the worker holds at this moment; repairs what lost events left wrong."""
 
     running: list[SnapshotRun]
     reserved: list[str] = []
 
 
-class CancelReport(_Line, frozen=True, kw_only=True, tag="cancel"):
+class CancelReport(Line, frozen=True, kw_only=True, tag="cancel"):
     """How far the agent is with a cancel."""
 
     command_id: str
@@ -148,23 +148,23 @@ class CancelReport(_Line, frozen=True, kw_only=True, tag="cancel"):
     detail: str | None = None
 
 
-class Gap(_Line, frozen=True, kw_only=True):
+class Gap(Line, frozen=True, kw_only=True):
     """Events were lost while we were away."""
 
     lost: int
 
 
-class MessageOwnership(_Line, frozen=True, kw_only=True, tag="custody"):
+class MessageOwnership(Line, frozen=True, kw_only=True, tag="custody"):
     """Whether messages that the worker holds stay with it when it dies, and have to be given back by somebody."""
 
     ours: bool
 
 
-class Released(_Line, frozen=True, kw_only=True):
+class Released(Line, frozen=True, kw_only=True):
     """The answer to a stop with a kill: nothing is on its way to or from the broker any more."""
 
 
-class Pong(_Line, frozen=True, kw_only=True):
+class Pong(Line, frozen=True, kw_only=True):
     """The answer to a ping."""
 
 
@@ -173,7 +173,7 @@ ProcessReport = Hello | Ready | Claim | Begin | Waiting | Stopping
 AgentLine = ProcessReport | Tick | Pong | Numbered | Snapshot | CancelReport | Gap | MessageOwnership | Released
 
 
-class Welcome(_Line, frozen=True, kw_only=True):
+class Welcome(Line, frozen=True, kw_only=True):
     """The answer to a hello; events above `acked` are to be sent again.
 
     The ids must never run; where there are many, all but the last of them came before, as Refuse.
@@ -185,13 +185,13 @@ class Welcome(_Line, frozen=True, kw_only=True):
     leased: bool = False
 
 
-class Ack(_Line, frozen=True, kw_only=True):
+class Ack(Line, frozen=True, kw_only=True):
     """Every event up to `seq` is safe; the agent may forget it."""
 
     seq: int
 
 
-class Cancel(_Line, frozen=True, kw_only=True):
+class Cancel(Line, frozen=True, kw_only=True):
     """End this task; `grace` is the time from TERM to KILL in seconds."""
 
     command_id: str
@@ -199,13 +199,13 @@ class Cancel(_Line, frozen=True, kw_only=True):
     grace: float
 
 
-class Refuse(_Line, frozen=True, kw_only=True):
+class Refuse(Line, frozen=True, kw_only=True):
     """These must never run, by whomever they were cancelled; a long list comes in several lines."""
 
     task_ids: list[str]
 
 
-class Stop(_Line, frozen=True, kw_only=True):
+class Stop(Line, frozen=True, kw_only=True):
     """A stop of the worker is under way; TERM, QUIT and KILL come as signals."""
 
     #: What tasks that end with the worker will have failed of.
@@ -216,7 +216,7 @@ class Stop(_Line, frozen=True, kw_only=True):
     kill: bool = False
 
 
-class Lease(_Line, frozen=True, kw_only=True):
+class Lease(Line, frozen=True, kw_only=True):
     """A beat may run under this fence, after these runs; with fence 0 it must hold back."""
 
     fence: int
@@ -224,14 +224,14 @@ class Lease(_Line, frozen=True, kw_only=True):
     runs: dict[str, float] = {}
 
 
-class Claimed(_Line, frozen=True, kw_only=True):
+class Claimed(Line, frozen=True, kw_only=True):
     """The answer to a claim."""
 
     number: int
     granted: bool
 
 
-class Ping(_Line, frozen=True, kw_only=True):
+class Ping(Line, frozen=True, kw_only=True):
     """To be answered with a pong."""
 
 

@@ -1,7 +1,7 @@
 """The running tasks of one worker, as reported by its agent; kept here because a dead worker cannot be asked."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -77,7 +77,8 @@ class RunningTasks:
         """Take in what happened to a task."""
         if isinstance(event, TaskStarted):
             self._names[event.task_id] = event.name
-            self.running[event.task_id] = _run_of(event)
+            run = msgspec.convert(event, Run, from_attributes=True)
+            self.running[event.task_id] = msgspec.structs.replace(run, started_at=event.at)
         elif isinstance(event, TaskReceived):
             self._names[event.task_id] = event.name
         elif not isinstance(event, TaskSignalled):
@@ -98,33 +99,8 @@ class RunningTasks:
         known = self.running.get(seen.task_id)
         if known is not None and known.run == seen.run:
             return known
-        at = seen.started_at
-        return Run(
-            task_id=seen.task_id,
-            run=seen.run,
-            pid=seen.pid,
-            celery_name=seen.celery_name or seen.name,
-            name=seen.name,
-            worker=self.node,
-            retries=_retries(seen.run),
-            started_at=datetime.fromtimestamp(at, UTC) if isinstance(at, (int, float)) else at,
-            acks_late=seen.acks_late,
-        )
-
-
-def _run_of(event: TaskStarted) -> Run:
-    return Run(
-        task_id=event.task_id,
-        run=event.run,
-        pid=event.pid,
-        celery_name=event.celery_name,
-        name=event.name,
-        worker=event.worker,
-        queue=event.queue,
-        retries=event.retries,
-        started_at=event.at,
-        acks_late=event.acks_late,
-    )
+        fields = msgspec.structs.asdict(seen) | {"celery_name": seen.celery_name or seen.name}
+        return Run(**fields, worker=self.node, retries=_retries(seen.run))
 
 
 def _retries(run: str) -> int:

@@ -4,9 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from functools import partial
-from typing import Protocol
 
 import msgspec
 
@@ -24,6 +22,7 @@ from signalbox_controller.agents.liveness import Liveness
 from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered
 from signalbox_controller.agents.running import Run, RunningTasks
 from signalbox_controller.agents.stop_handshake import StopHandshake
+from signalbox_controller.agents.supervisor import Supervisor
 from signalbox_controller.state.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -32,26 +31,6 @@ Listener = Callable[[AnyTaskEvent], None]
 
 #: Ids in one line to a worker, which is read within a few milliseconds.
 PORTION = 2_000
-
-
-class Supervisor(Protocol):
-    """The supervisor of the process: it takes what concerns the process and not its tasks."""
-
-    @property
-    def leased(self) -> bool:
-        """Whether the process must hold a lease, and ask before it sends anything."""
-
-    def on_report(self, report: protocol.ProcessReport) -> None:
-        """Its agent connected, for the first time or again, or reported something."""
-
-    def on_silent(self) -> None:
-        """It is connected, and answers nothing."""
-
-    def on_late(self, ticked: datetime) -> None:
-        """It is a beat, and has not ticked since then, against its promise."""
-
-    def on_answer(self) -> None:
-        """It was silent or late, and is not any more."""
 
 
 class Agent:
@@ -76,7 +55,7 @@ class Agent:
         self._requests: dict[tuple[str, str], CancelRequest] = {}
         self._spoke = True
         self._liveness = Liveness()
-        self._ticks = Ticks()
+        self.ticks = Ticks()
         #: Whether nothing is read from it; see `Outbox.on_full`.
         self._paused = False
         self._listeners: set[Listener] = set()
@@ -105,7 +84,7 @@ class Agent:
             return
         self.answers = hello.kind == "worker"
         self.pool, self.abilities = hello.pool, protocol.abilities_of(hello)
-        self._liveness, self._ticks = Liveness(), Ticks()
+        self._liveness, self.ticks = Liveness(), Ticks()
         self.complete = self.complete or not self.answers
         self.runs.node = hello.node
         *earlier, last = _portions(cancelled) if self.answers else [[]]
@@ -121,37 +100,26 @@ class Agent:
 
     def _tell_worker(self, line: protocol.ControllerLine) -> bool:
         """Say it to a worker that is connected; answer whether there is one."""
-        if self._connection is None or not self.answers:
-            return False
-        self._connection.send(line)
-        return True
+        return self.answers and self.say(line)
 
     def refuse(self, task_ids: Sequence[str]) -> None:
         """Have a worker that is connected refuse these; one that connects later is told then."""
         for portion in _portions(task_ids):
             self._tell_worker(protocol.Refuse(task_ids=portion))
 
-    def say(self, line: protocol.Lease | protocol.Claimed) -> None:
-        """Tell it, if it is connected; one that connects later has to be told then."""
-        if self._connection is not None:
-            self._connection.send(line)
+    def say(self, line: protocol.ControllerLine) -> bool:
+        """Send a line if it is connected, and answer whether it is; one that connects later does not get it."""
+        if self._connection is None:
+            return False
+        self._connection.send(line)
+        return True
 
     def ping(self) -> bool:
         """Ask a beat for a sign of life; false when none came since the last time, or its tick is overdue."""
         spoke, self._spoke = self._spoke, False
-        if self._connection is not None:
-            self._connection.send(protocol.Ping())
-        missed = self._ticks.missed()
+        self.say(protocol.Ping())
+        missed = self.ticks.missed()
         return self._paused or (spoke and not missed)
-
-    def expect_tick(self, seconds: float) -> None:
-        """Give a beat so long for its next tick, from now on: it sends a message, and its broker may be slow."""
-        self._ticks.expect(seconds)
-
-    @property
-    def overdue(self) -> bool:
-        """Whether it is a beat that should have ticked by now."""
-        return self._ticks.overdue
 
     def check(self) -> None:
         """Take one turn of looking whether it lives; see `Liveness`."""
@@ -161,8 +129,8 @@ class Agent:
             self._connection.send(protocol.Ping())
             if self._liveness.missed():
                 self._supervisor.on_silent()
-        elif self.overdue and self._liveness.missed():
-            self._supervisor.on_late(self._ticks.latest)
+        elif self.ticks.overdue and self._liveness.missed():
+            self._supervisor.on_late(self.ticks.latest)
 
     def on_disconnect(self, connection: Connection) -> None:
         if connection is self._connection:
@@ -199,8 +167,7 @@ class Agent:
         if request is None:
             request = CancelRequest(line, self.runs.running.get(line.task_id), self.runs.name(line.task_id))
             self._requests[line.command_id, line.task_id] = request
-            if self._connection is not None:
-                self._connection.send(line)
+            self.say(line)
         return request
 
     @contextmanager
@@ -280,7 +247,7 @@ class Agent:
                 node = self.runs.node or self.name
                 self._outbox.put(EventsLost(at=utc_now(), host=self._host, worker=node, count=line.lost))
             case protocol.Tick():
-                self._ticks.take(line.due_in)
+                self.ticks.take(line.due_in)
             case Hello() | protocol.Pong():
                 pass  # a sign of life, as every line is
             case _:

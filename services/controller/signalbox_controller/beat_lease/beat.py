@@ -31,14 +31,6 @@ class LeasedBeat(Supervised):
         self._asking = False
         self.competes = desired == "running"
 
-    async def keep(self) -> None:
-        """Compete for the lease, for ever."""
-        await self._holder.run(self)
-
-    async def give_up(self) -> None:
-        """The controller ends."""
-        await self._holder.leave(self)
-
     # Orders of people.
 
     def start(self) -> None:
@@ -65,13 +57,14 @@ class LeasedBeat(Supervised):
 
     @property
     def present(self) -> bool:
-        """Whether there is, or may be, a process."""
         return self.status.state in ALIVE
 
     def answers(self) -> bool:
         """Ask it for a sign of life; false when it owes one from before, although it runs."""
         state = self.status.state
-        if self.instance is None or not (state == "running" or (state == "unknown" and self.instance.agent.overdue)):
+        if self.instance is None or not (
+            state == "running" or (state == "unknown" and self.instance.agent.ticks.overdue)
+        ):
             return True
         return self.instance.agent.ping()
 
@@ -85,7 +78,6 @@ class LeasedBeat(Supervised):
             self._hand_over(self.instance)
 
     def revoke(self, why: str, *, kill: bool = False) -> None:
-        """It may run no longer."""
         self._grant = None
         if self.instance is not None:
             self._hand_over(self.instance)
@@ -93,7 +85,6 @@ class LeasedBeat(Supervised):
         self._end(order, "immediate" if kill else "graceful", None, f"stopped by {order.words}")
 
     def released(self) -> None:
-        """It has ended, and the lease is given away."""
         self._grant = None
 
     def stand_by(self, host: str) -> None:
@@ -106,7 +97,6 @@ class LeasedBeat(Supervised):
             self._rest(f"standby: beat runs on {host or 'another host'}")
 
     def redis_is_away(self) -> None:
-        """Nobody can tell who has it, because Redis is away."""
         self._asking = False
         if not self.present and self.competes and self._grant is None:
             self._rest("waits for Redis, which knows the host that may run beat")
@@ -142,7 +132,7 @@ class LeasedBeat(Supervised):
         if self.instance is not None:
             self.instance.agent.say(Claimed(number=claim.number, granted=granted))
             if granted:  # a claim that is granted and not sent is lost: a KILL must not come before the broker's answer
-                self.instance.agent.expect_tick(SEND_WITHIN)
+                self.instance.agent.ticks.expect(SEND_WITHIN)
 
     # Its end.
 
@@ -150,15 +140,8 @@ class LeasedBeat(Supervised):
     def _relaunches(self) -> bool:
         return super()._relaunches and self._grant is not None
 
-    def _exited(self, instance: Instance | None, how: str) -> None:
-        super()._exited(instance, how)
-        self._release_if_down()
-
-    def _refused(self, why: str) -> None:
-        super()._refused(why)
-        self._release_if_down()
-
-    def _release_if_down(self) -> None:
+    def _on_exit(self, event: Input, message: str) -> None:
+        super()._on_exit(event, message)
         if self._grant is not None and self.status.state in {"stopped", "fatal"}:
             self.competes = False  # another host may have more luck
         self._holder.hurry()

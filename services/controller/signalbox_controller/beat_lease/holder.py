@@ -9,7 +9,6 @@ from typing import Protocol
 from redis.exceptions import RedisError
 
 from signalbox.errors import BusUnavailable
-from signalbox_controller.beat_lease.expiry import Expiry
 from signalbox_controller.beat_lease.fencing import FencingTokens
 from signalbox_controller.beat_lease.record import EntryTimes, Grant, LeaseRecord, LeaseState, Renewal
 
@@ -51,6 +50,29 @@ class Beat(Protocol):
 
     def redis_is_away(self) -> None:
         """Nobody can tell who has it, because Redis is away."""
+
+
+class Expiry:
+    """The expiry of a lease that does not change, by our own clock: its holder is gone, or only between two renewals.
+
+    Only the time in which it could be seen counts.
+    """
+
+    def __init__(self, patience: float) -> None:
+        """`patience` is in seconds."""
+        self._patience = patience
+        self._seen: LeaseState | None = None
+        self._since = 0.0
+
+    def look(self, seen: LeaseState, now: float) -> bool:
+        """Take in how it is at `now`; answer whether it has expired."""
+        if seen != self._seen:
+            self._seen, self._since = seen, now
+        return now - self._since >= self._patience
+
+    def forget(self) -> None:
+        """Begin again: while Redis was away, its holder could not renew it either."""
+        self._seen = None
 
 
 class LeaseHolder:

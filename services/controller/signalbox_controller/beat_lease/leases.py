@@ -21,21 +21,22 @@ class Leases:
         self._redis = redis
         self._host = host
         self._fencing_tokens = fencing_tokens
-        self._beats: list[LeasedBeat] = []
+        self._beats: list[tuple[LeaseHolder, LeasedBeat]] = []
 
     def supervise(self, spec: ProcessSpec, context: HostContext, desired: Desired) -> Supervised:
         """One process of the configuration."""
         if not spec.lease:
             return Supervised(spec, context, desired)
         record = LeaseRecord(self._redis, spec.label, self._fencing_tokens.owner, self._host)
-        beat = LeasedBeat(spec, context, desired, LeaseHolder(record, self._fencing_tokens, spec.label, spec.lease))
-        self._beats.append(beat)
+        holder = LeaseHolder(record, self._fencing_tokens, spec.label, spec.lease)
+        beat = LeasedBeat(spec, context, desired, holder)
+        self._beats.append((holder, beat))
         return beat
 
     async def run(self) -> None:
         """Compete, for ever."""
-        await asyncio.gather(*(beat.keep() for beat in self._beats))
+        await asyncio.gather(*(holder.run(beat) for holder, beat in self._beats))
 
     async def release_all(self) -> None:
         """Give away what nobody here needs any more."""
-        await asyncio.gather(*(beat.give_up() for beat in self._beats))
+        await asyncio.gather(*(holder.leave(beat) for holder, beat in self._beats))

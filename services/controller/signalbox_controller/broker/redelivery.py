@@ -138,12 +138,5 @@ class Redelivery:
 
     def _launch(self, spec: ProcessSpec, order_file: IO[bytes], output: IO[bytes]) -> subprocess.Popen[bytes]:
         with self._launcher.log(spec).open("ab") as errors:
-            return subprocess.Popen(
-                (spec.python, "-m", "signalbox_agent.broker.restore"),
-                cwd=spec.directory,
-                env=self._launcher.helper_environment(spec),
-                stdin=order_file,
-                stdout=output,
-                stderr=errors,
-                start_new_session=True,
-            )
+            module = ("-m", "signalbox_agent.broker.restore")
+            return self._launcher.helper(spec, *module, stdin=order_file, stdout=output, stderr=errors)

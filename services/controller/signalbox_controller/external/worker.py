@@ -93,8 +93,8 @@ class ExternalWorker(AgentReports):
         context, instance = self._context, self.instance
         written = spool.path_of(context.launcher.socket, instance)
         await kill_all(orphans_of(self.note.proc, self.agent.runs.running.values()), context.reaper)
-        leftovers = await end_leftovers(self._process, context.reaper, spool.read(written))
-        events = lost_tasks(self.note.name, context.host, leftovers.lost, end, None).events
+        runs, _ = await end_leftovers(self._process, context.reaper, spool.read(written))
+        events = lost_tasks(self.note.name, context.host, runs, end, None).events
         context.pending_events.publish(instance, self.agent.waiting, events)
         context.agents.retire(instance)
         spool.forget(written)

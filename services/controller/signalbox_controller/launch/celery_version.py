@@ -1,10 +1,9 @@
 """The version of Celery that an application's interpreter has: asked before a launch, as agents need 5.3 to 5.7."""
 
 import logging
-import subprocess
 import tempfile
 from pathlib import Path
-from typing import IO
+from subprocess import DEVNULL
 
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.launch.launcher import Launcher
@@ -65,23 +64,12 @@ def _environment(spec: ProcessSpec) -> Environment:
     return spec.python, spec.directory, frozenset(spec.environment.items())
 
 
-def _launch(spec: ProcessSpec, launcher: Launcher, output: IO[bytes]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        (spec.python, "-c", _QUESTION),
-        cwd=spec.directory,
-        env=launcher.helper_environment(spec),
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
 async def _ask(spec: ProcessSpec, launcher: Launcher, reaper: Reaper) -> str:
     """The version; empty when the interpreter does not answer, or has no Celery of which it knows."""
     try:
         with tempfile.TemporaryFile() as output:
-            await wait_for(_launch(spec, launcher, output), reaper, WITHIN)
+            helper = launcher.helper(spec, "-c", _QUESTION, stdin=DEVNULL, stdout=output, stderr=DEVNULL)
+            await wait_for(helper, reaper, WITHIN)
             output.seek(0)
             answers = [line.split() for line in output.read().decode(errors="replace").splitlines()]
     except OSError:  # the launch will say why

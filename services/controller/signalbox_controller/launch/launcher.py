@@ -3,11 +3,15 @@
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
 from signalbox.settings import Settings
 from signalbox_controller.config.specs import ProcessSpec, WatchSpec
+
+#: As `Popen` takes it.
+File = int | IO[bytes]
 
 
 class Launcher(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +48,24 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def helper(
+        self, spec: ProcessSpec | WatchSpec, *arguments: str, stdin: File, stdout: File, stderr: File
+    ) -> subprocess.Popen[bytes]:
+        """Run the interpreter of an application for us, in a session of its own.
+
+        Raises:
+            OSError: the interpreter cannot be run.
+        """
+        return subprocess.Popen(
+            (spec.python, *arguments),
+            cwd=spec.directory,
+            env=self.helper_environment(spec),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
 
     def helper_environment(self, spec: ProcessSpec | WatchSpec) -> dict[str, str]:
         """The variables of a helper process: it imports the application, and runs no agent."""

@@ -1,4 +1,4 @@
-"""Helper process: a short-lived child, and the wait for its end."""
+"""Helper processes of the controller: children of ours that end with their work, or are killed."""
 
 import asyncio
 import contextlib
@@ -9,24 +9,42 @@ import subprocess
 from signalbox_controller.linux.reaper import Reaper
 
 
-async def wait_for(helper: subprocess.Popen[bytes], reaper: Reaper, seconds: float) -> int:
-    """Wait for the helper, which leads a session of its own, and return its exit code; kill it after `seconds`."""
-    ended = asyncio.Event()
+class Helper:
+    """A helper process, which leads a session of its own."""
 
-    def collect() -> None:
-        helper.wait()
-        ended.set()
+    def __init__(self, process: subprocess.Popen[bytes], reaper: Reaper) -> None:
+        #: Set when it has ended.
+        self.ended = asyncio.Event()
+        self._process = process
+        self._reaper = reaper
+        reaper.collect_with(process.pid, self._collect)
 
-    reaper.collect_with(helper.pid, collect)
+    def _collect(self) -> None:
+        self._process.wait()
+        self.ended.set()
+
+    def kill(self) -> None:
+        """Kill it, and all that it launched in its session."""
+        if not self.ended.is_set():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def forget(self) -> None:
+        """Wait for it no longer: if it still runs, it is reaped with all others."""
+        if not self.ended.is_set():
+            self._reaper.forget(self._process.pid)
+            self._process.returncode = 0
+
+
+async def wait_for(process: subprocess.Popen[bytes], reaper: Reaper, seconds: float) -> int:
+    """Wait for a helper, and return its exit code; kill it after `seconds`."""
+    helper = Helper(process, reaper)
     try:
         async with asyncio.timeout(seconds):
-            await ended.wait()
+            await helper.ended.wait()
     except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(helper.pid, signal.SIGKILL)
-        await ended.wait()
+        helper.kill()
+        await helper.ended.wait()
     finally:
-        if not ended.is_set():  # we are ending: it has a deadline of its own
-            reaper.forget(helper.pid)
-            helper.returncode = 0
-    return helper.returncode
+        helper.forget()  # when we are ending: it has a deadline of its own
+    return process.returncode

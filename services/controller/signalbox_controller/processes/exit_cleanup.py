@@ -23,15 +23,6 @@ from signalbox_controller.words import Order
 LAST_LINES = 0.5
 
 
-class Leftovers(msgspec.Struct, frozen=True):
-    """What a dead process left behind."""
-
-    #: The runs that nobody will report about any more.
-    lost: list[Run]
-    #: What could not be ended.
-    survivors: list[Proc]
-
-
 class Cleanup(msgspec.Struct, frozen=True):
     """The result of an exit cleanup."""
 
@@ -51,19 +42,23 @@ async def clean_up_after(
     memory = context.memory.killed(instance.main.pid) if code == -signal.SIGKILL and not instance.asked else "no"
     end = words.exit_words(code, memory)
     written = spool.path_of(context.launcher.socket, instance.id)
-    leftovers = await end_leftovers(instance, context.reaper, spool.read(written))
-    lost = lost_tasks(spec.name, context.host, leftovers.lost, end, order)
+    runs, survivors = await end_leftovers(instance, context.reaper, spool.read(written))
+    lost = lost_tasks(spec.name, context.host, runs, end, order)
     write_lost_tasks(lost, instance, context)
     context.agents.retire(instance.id)
     context.launches.forget(spec.name)
     context.stop_orders.forget(spec.name)
     spool.forget(written)
     Slots(context.launcher.socket, instance.id).forget()
-    return Cleanup(end, lost.failed + instance.agent.stop_handshake.stopped, leftovers.survivors)
+    return Cleanup(end, lost.failed + instance.agent.stop_handshake.stopped, survivors)
 
 
-async def end_leftovers(instance: Instance, reaper: Reaper, spooled: Iterable[AgentLine]) -> Leftovers:
+async def end_leftovers(
+    instance: Instance, reaper: Reaper, spooled: Iterable[AgentLine]
+) -> tuple[list[Run], list[Proc]]:
     """End the rest of its tree, read its agent's last lines, then end what its tasks had launched elsewhere.
+
+    Answers the runs that nobody will report about any more, and what could not be ended.
 
     The `spooled` lines are read where the agent has not said what it ran: it died before it found the way to us.
     """
@@ -74,4 +69,4 @@ async def end_leftovers(instance: Instance, reaper: Reaper, spooled: Iterable[Ag
     lost = instance.agent.take_lost_runs()
     tasks = [*(run.task_id for run in lost), *instance.agent.stop_handshake.ended]
     survivors = survivors or await kill_all(lambda: instance.tree.rest(tasks), reaper)
-    return Leftovers(lost, survivors)
+    return lost, survivors

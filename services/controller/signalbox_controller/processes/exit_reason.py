@@ -5,6 +5,7 @@ import msgspec
 from signalbox_controller import words
 from signalbox_controller.config.specs import ProcessSpec, RestartPolicy
 from signalbox_controller.processes.backoff import Failures
+from signalbox_controller.processes.instance import Fault
 from signalbox_controller.processes.machine import Input
 from signalbox_controller.words import Order
 
@@ -25,10 +26,7 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
     asked: bool
     #: Seconds that it consumed; 0.0 when it never did.
     ran: float = 0.0
-    #: Whether it was ended because it did not begin to consume.
-    unready: bool = False
-    #: Whether it was ended because its scheduler hung.
-    hung: bool = False
+    fault: Fault | None = None
     #: Who asked for its end.
     order: Order | None = None
     #: The last lines of its log.
@@ -37,7 +35,7 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def outside(self) -> bool:
         """Whether what kept it from running lies outside of it."""
-        return self.unready or self.hung or LOCKED in self.words
+        return self.fault is not None or LOCKED in self.words
 
 
 def read(report: ExitReport, spec: ProcessSpec, node: str, failures: Failures) -> tuple[Input, str]:
@@ -79,9 +77,9 @@ def _message(event: Input, report: ExitReport, spec: ProcessSpec, node: str, fai
 
 def _outside(report: ExitReport, spec: ProcessSpec, node: str) -> str:
     """What kept it from running."""
-    if report.unready:
+    if report.fault == "unready":
         what = "tick" if spec.kind == "beat" else "consume"
         return f"did not begin to {what} within {words.seconds(spec.start_timeout)}"
-    if report.hung:
+    if report.fault == "hung":
         return "its scheduler hung, and was ended: it had not ticked for too long"
     return f"the broker holds the name {node} for another worker, or has not noticed the end of the last one yet"

@@ -2,16 +2,26 @@
 
 import asyncio
 import os
-import signal
 import subprocess
+import uuid
 from collections.abc import Callable
+from typing import Literal
 
-from signalbox_agent.proc import Proc, present
+import msgspec
+
+from signalbox_agent.proc import Proc, boot_id, identify, present
 from signalbox_controller.agents.session import Agent
+from signalbox_controller.agents.supervisor import Supervisor
+from signalbox_controller.config.specs import ProcessSpec
+from signalbox_controller.launch.launches import Launch
 from signalbox_controller.linux import exit_status
 from signalbox_controller.linux.reaper import Reaper
-from signalbox_controller.linux.signals import send
 from signalbox_controller.linux.tree import Tree
+from signalbox_controller.logs.logfile import LogFile
+from signalbox_controller.processes.context import HostContext
+
+#: It did not begin to consume, or its scheduler hung.
+Fault = Literal["unready", "hung"]
 
 
 class Instance:
@@ -39,10 +49,8 @@ class Instance:
         self.ready_at: float | None = None
         #: Whether a stop was asked for.
         self.asked = False
-        #: Whether it was ended because it did not begin to consume.
-        self.unready = False
-        #: Whether it was ended because its scheduler hung.
-        self.hung = False
+        #: Why we ended it, if that was its own fault.
+        self.fault: Fault | None = None
         self.exited = False
         self._popen = popen
         self._reaper = reaper
@@ -83,10 +91,26 @@ class Instance:
         if self._popen is not None and self._popen.returncode is None:
             self._popen.returncode = 0  # or its destructor would warn, and wait for what is not ours any more
 
-    def send(self, number: signal.Signals) -> None:
-        """Signal the main process only: TERM is Celery's warm shutdown, QUIT its cold one."""
-        send(self.main, number)
-
     def consumed(self) -> float:
         """Seconds since it was ready; 0.0 when it never was."""
         return 0.0 if self.ready_at is None else asyncio.get_running_loop().time() - self.ready_at
+
+
+def launch(spec: ProcessSpec, context: HostContext, supervisor: Supervisor, log: LogFile) -> Instance:
+    """Launch it once; `supervisor` takes the reports of its agent.
+
+    Raises:
+        OSError: the interpreter cannot be run.
+    """
+    note = Launch(instance=uuid.uuid4().hex, boot=boot_id(), log_start=log.position())
+    context.launches.note(spec.name, note)
+    agent = context.agents.expect(note.instance, spec.name, supervisor)
+    try:
+        popen = context.launcher.launch(spec, note.instance)
+    except OSError:
+        context.agents.retire(note.instance)
+        context.launches.forget(spec.name)
+        raise
+    main = identify(popen.pid) or Proc(popen.pid, 0)
+    context.launches.note(spec.name, msgspec.structs.replace(note, proc=main))
+    return Instance(note.instance, main, agent, context.reaper, popen, note.log_start)

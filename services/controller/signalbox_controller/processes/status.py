@@ -91,13 +91,4 @@ class ProcessStatus:
 
     def report(self) -> ProcessReport:
         """The status as part of an answer."""
-        return ProcessReport(
-            name=self._identity.name,
-            kind=self._identity.kind,
-            host=self._identity.host,
-            guest=self._identity.guest,
-            state=self.state,
-            pid=self.pid,
-            message=self.message,
-            standby=self.standby,
-        )
+        return msgspec.convert(self.event(), ProcessReport, from_attributes=True)

@@ -12,7 +12,7 @@ from signalbox_controller import words
 from signalbox_controller.agents import protocol
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.launch.launches import Launch
-from signalbox_controller.linux.signals import kill_all
+from signalbox_controller.linux.signals import kill_all, send
 from signalbox_controller.logs.logfile import LogFile
 from signalbox_controller.processes import exit_reason
 from signalbox_controller.processes.agent_reports import AgentReports
@@ -22,9 +22,9 @@ from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.desired import Desired
 from signalbox_controller.processes.exit_cleanup import clean_up_after
 from signalbox_controller.processes.exit_reason import ExitReport
-from signalbox_controller.processes.instance import Instance
-from signalbox_controller.processes.launch import launch
+from signalbox_controller.processes.instance import Instance, launch
 from signalbox_controller.processes.machine import ALIVE, Action, Input, step
+from signalbox_controller.processes.readiness import logs_ready, overdue
 from signalbox_controller.processes.status import Identity, ProcessStatus
 from signalbox_controller.processes.stop_orders import PendingStop
 from signalbox_controller.words import Order
@@ -36,8 +36,6 @@ Mode = Literal["graceful", "immediate"]
 #: Seconds before the deadline of a stop at which running tasks are ended by QUIT, Celery's cold shutdown: a busy
 #: worker exits about 1.4 s after it (measured on Celery 5.7). Of short time-outs it is the second half.
 QUIT_BEFORE_KILL = 2.0
-#: Seconds between two looks into the log of a worker without an agent.
-LOG_EVERY = 1.0
 
 
 class Supervised(AgentReports):
@@ -152,14 +150,8 @@ class Supervised(AgentReports):
             self._jobs.begin(self._watch_log(self.instance))
 
     async def _watch_log(self, instance: Instance) -> None:
-        """Wait until a worker without an agent logs that it is ready, as Celery does at the level INFO."""
-        ready, since = f"{self.status.node} ready.", instance.log_start
-        while self.instance is instance and instance.agent.missing and self.status.state in {"starting", "unknown"}:
-            end = self.log.position()
-            if self.log.contains(ready, since):
-                self._on_ready()
-            since = max(since, end - len(ready))
-            await asyncio.sleep(LOG_EVERY)
+        if await logs_ready(instance, self.status.node, self.log):
+            self._on_ready()
 
     # The machine. An action must not feed it again before it returns: the order of events would be wrong.
 
@@ -192,7 +184,7 @@ class Supervised(AgentReports):
         if self.status.state != "starting":
             self._exited(None, "was stopped before it was launched")
         elif refusal:
-            self._refused(refusal)
+            self._on_exit(Input.EXITED_UNSUPPORTED, refusal)
         else:
             self._launch()
             self._arm_ready()
@@ -211,8 +203,9 @@ class Supervised(AgentReports):
         instance.watch(lambda code: self._jobs.begin(self._clean_up(instance, code)))
 
     def _send(self, number: signal.Signals) -> None:
+        """Signal the main process only: TERM is Celery's warm shutdown, QUIT its cold one."""
         if self.instance is not None:
-            self.instance.send(number)
+            send(self.instance.main, number)
 
     def _arm_deadline(self) -> None:
         self._clocks.hasten(
@@ -230,30 +223,10 @@ class Supervised(AgentReports):
         self._clocks.start(Clock.READY, self.spec.start_timeout, self._unready)
 
     def _unready(self) -> None:
-        if (instance := self.instance) is None:  # the question about its Celery has a time of its own
-            return
-        unknown = self.status.state == "unknown"
-        if self._may_work(instance):
-            seen = "has not logged that it is ready" if instance.agent.missing else "its agent cannot be reached"
-            message = f"{seen}; it may be working, so it is not ended"
-            self._feed(Input.UNREACHABLE, "; ".join(filter(None, (message, self._notice))))
-        elif unknown and self.spec.kind == "worker":
-            self._feed(Input.GREETED, "its agent answers; it does not consume yet")
-        elif unknown:
-            instance.hung, self._timeout = True, self.spec.stop_timeout
-            self._feed(Input.UNREADY, "did not tick again in time: it is being ended")
-        else:
-            instance.unready = True
-            self._feed(Input.UNREADY, "did not begin to consume, or to tick, in time: killed")
-
-    def _may_work(self, instance: Instance) -> bool:
-        """Whether it may do its work, and only cannot be asked."""
-        if instance.agent.missing:
-            return not self.leased
-        if instance.agent.audible:
-            return False
-        logged = self.spec.kind == "worker" and self.log.contains(self.status.node, instance.log_start)
-        return logged or self.status.state == "unknown"
+        if self.instance is not None:  # the question about its Celery has a time of its own
+            event, message = overdue(self.instance, self.spec, self.status, self.log)
+            self._timeout = self.spec.stop_timeout
+            self._feed(event, "; ".join(filter(None, (message, self._notice))))
 
     def _arm_backoff(self) -> None:
         pause = self._failures.pause()
@@ -286,10 +259,6 @@ class Supervised(AgentReports):
         if cleanup.survivors:
             self._outlived(cleanup.survivors)
 
-    def _refused(self, why: str) -> None:
-        """It was not launched at all."""
-        self._feed(Input.EXITED_UNSUPPORTED, why)
-
     def _exited(self, instance: Instance | None, how: str) -> None:
         self.instance = None
         self.status.pid = None
@@ -299,12 +268,14 @@ class Supervised(AgentReports):
             relaunch=self._relaunches,
             asked=instance.asked if instance is not None else self._order is not None,
             ran=instance.consumed() if instance else 0.0,
-            unready=instance is not None and instance.unready,
-            hung=instance is not None and instance.hung,
+            fault=instance.fault if instance else None,
             order=self._order,
             words=self._words(instance) if instance else "",
         )
         event, message = exit_reason.read(report, self.spec, self.status.node, self._failures)
+        self._on_exit(event, message)
+
+    def _on_exit(self, event: Input, message: str) -> None:
         self._feed(event, message)
 
     @property
