@@ -36,7 +36,7 @@ def theirs(redis: Client) -> LeaseRecord:
 
 
 async def taken(record: LeaseRecord, known: int = 0) -> int:
-    found = await record.take(await record.look(), known)
+    found = await record.take(await record.read(), known)
     assert found is not None
     return found.fence
 
@@ -86,11 +86,11 @@ async def a_holder(record: LeaseRecord, folder: Path) -> AsyncIterator[tuple[Lea
 
 
 async def test_a_free_lease_goes_to_one_of_two_that_saw_it_free(ours: LeaseRecord, theirs: LeaseRecord) -> None:
-    free = await ours.look()
+    free = await ours.read()
     assert free == LeaseState()
     assert await ours.take(free, 0) is not None
     assert await theirs.take(free, 0) is None
-    seen = await theirs.look()
+    seen = await theirs.read()
     assert (seen.owner, seen.host, seen.fence) == ("us", "web-01", 1)
     assert ours.ours(seen)
     assert not theirs.ours(seen)
@@ -100,10 +100,10 @@ async def test_a_lease_that_was_renewed_since_it_was_seen_cannot_be_taken(
     ours: LeaseRecord, theirs: LeaseRecord
 ) -> None:
     fence = await taken(ours)
-    before = await theirs.look()
+    before = await theirs.read()
     assert await ours.renew(fence, {})
     assert await theirs.take(before, 0) is None
-    before = await theirs.look()
+    before = await theirs.read()
     assert await ours.claim(fence, "nightly", 1.5)
     assert await theirs.take(before, 0) is None
 
@@ -117,8 +117,8 @@ async def test_a_former_holder_can_neither_send_nor_renew_nor_give_it_away(
     assert not await ours.claim(old, "nightly", 1.5)
     assert await ours.renew(old, {"nightly": 1.5}) is Renewal.LOST
     await ours.release(old)
-    assert theirs.ours(await theirs.look())
-    found = await theirs.take(await theirs.look(), new)
+    assert theirs.ours(await theirs.read())
+    found = await theirs.take(await theirs.read(), new)
     assert found is not None
     assert (found.fence, found.runs) == (new + 1, {})
 
@@ -129,7 +129,7 @@ async def test_the_next_holder_learns_when_everything_ran_last(ours: LeaseRecord
     assert await ours.claim(fence, "hourly: café", 1792000000.123456)
     assert await ours.claim(fence, "nightly", 2.5)
     await ours.release(fence)
-    found = await theirs.take(await theirs.look(), 0)
+    found = await theirs.take(await theirs.read(), 0)
     assert found is not None
     assert found.runs == {"nightly": 2.5, "hourly: café": 1792000000.123456}
 
@@ -141,7 +141,7 @@ async def test_what_an_emptied_redis_forgot_is_put_back_by_the_holder(
     await redis.flushdb()
     assert await ours.renew(fence, {"nightly": 1.5})
     assert await ours.claim(fence, "hourly", 2.5)
-    seen = await theirs.look()
+    seen = await theirs.read()
     assert (seen.owner, seen.host, seen.fence) == ("us", "web-01", fence)
     found = await theirs.take(seen, fence)
     assert found is not None

@@ -245,6 +245,35 @@ async def test_when_redis_is_away_for_long_the_agent_keeps_its_events(server: Se
         assert [event.task_id for event in await server.events() if isinstance(event, TaskStarted)][-1] == "51"
 
 
+async def test_an_agent_can_be_reached_only_while_it_is_connected_and_read_and_has_reported_no_error(
+    server: Server,
+) -> None:
+    async def unreachable() -> bool:
+        return not server.agent.audible
+
+    async def reachable() -> bool:
+        return server.agent.audible
+
+    assert await unreachable()
+    async with an_agent(server.path) as agent:
+        await agent.greet("ours")
+        assert await reachable()
+        for seq in range(1, 51):
+            await agent.say(type="event", seq=seq, event=an_event(task_id=str(seq)))
+        await eventually(unreachable, "an outbox that is full")
+        async with background(server.outbox.run):
+            await eventually(reachable, "an outbox with space")
+    await eventually(unreachable, "the end of the connection")
+    async with an_agent(server.path) as agent:
+        await agent.say(type="hello", instance="ours", pid=1, kind="worker", protocol=1, error="ImportError: names")
+
+        async def reported() -> bool:
+            return server.agent.missing
+
+        await eventually(reported, "the error")
+        assert await unreachable()
+
+
 async def test_a_proof_is_kept_back_until_the_controller_has_looked_itself(server: Server) -> None:
     async with background(server.outbox.run), an_agent(server.path) as agent:
         await agent.greet("ours")

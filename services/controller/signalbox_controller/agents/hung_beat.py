@@ -1,4 +1,4 @@
-"""A hung beat: its tick is overdue, by its own promise, as each `tick` names the time until the next one."""
+"""A hung beat: its tick is overdue, by its own promise: each `tick` names the time until the next one."""
 
 import asyncio
 from datetime import datetime

@@ -7,7 +7,7 @@ life of a beat is its tick; see `hung_beat.py`.
 #: Seconds between two turns, in each of which a sign of life is due.
 EVERY = 2.0
 #: Turns in a row without a sign of life after which a process is silent. Counted and not timed: when we ourselves stood
-#: still, what it said meanwhile waits to be read.
+#: still, what it sent meanwhile waits to be read.
 UNANSWERED = 4
 
 

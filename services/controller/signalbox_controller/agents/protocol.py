@@ -1,4 +1,4 @@
-"""What an agent and its controller say to each other: JSON, one object a line, told apart by `type`.
+"""Protocol between an agent and its controller: JSON, one object a line, told apart by `type`.
 
 The agent's side has no msgspec and no types; the two are held together by the integration tests.
 """
@@ -16,7 +16,7 @@ from signalbox_agent.cancel.pool import Abilities
 
 PROTOCOL = 1
 
-#: What an agent can say of a task that is to be cancelled; all but `signalled` are its last word.
+#: How far an agent is with a cancel; all but `signalled` are final.
 CancelState = Literal["signalled", "dead", "finished", "dropped", "unknown", "unsupported", "alive"]
 
 
@@ -33,7 +33,7 @@ class Hello(Line, frozen=True, kw_only=True):
     protocol: int = PROTOCOL
     node: str = ""
     pool: str = ""
-    #: What the pool can do; an older agent does not say it, and beat has none: see `abilities_of`.
+    #: What the pool can do; an older agent does not send it, and beat has none: see `abilities_of`.
     abilities: Abilities | None = None
     celery: str = ""
     python: str = ""
@@ -42,12 +42,12 @@ class Hello(Line, frozen=True, kw_only=True):
     guest: bool = False
     #: What is off as the installed Celery lacks what it needs; one sentence for each feature.
     missing: list[str] = []
-    #: Why there is no agent in the process, which works all the same; nothing else will be said by it.
+    #: Why there is no agent in the process, which works all the same; nothing else comes from it.
     error: str = ""
 
 
 def abilities_of(hello: Hello) -> Abilities:
-    """What the pool can do; for an older agent, which does not say it, derived from the name of its pool."""
+    """What the pool can do; for an older agent, which does not send it, derived from the name of its pool."""
     return hello.abilities or Abilities(
         cancels_one=hello.pool not in {"threads", "solo"},
         takes_turns=hello.pool in {"gevent", "eventlet"},

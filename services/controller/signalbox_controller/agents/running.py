@@ -89,18 +89,18 @@ class RunningTasks:
 
     def repair(self, snapshot: Snapshot) -> None:
         """Bring the table in line with what the worker really holds."""
-        runs = {seen.task_id: self._seen(seen) for seen in snapshot.running}
+        runs = {listed.task_id: self._run_of(listed) for listed in snapshot.running}
         held = {*runs, *snapshot.reserved}
         self.running = runs
         self._names = {task_id: self._names.get(task_id, "") for task_id in held}
         self._names |= {run.task_id: run.name for run in runs.values()}
 
-    def _seen(self, seen: SnapshotRun) -> Run:
-        known = self.running.get(seen.task_id)
-        if known is not None and known.run == seen.run:
+    def _run_of(self, listed: SnapshotRun) -> Run:
+        known = self.running.get(listed.task_id)
+        if known is not None and known.run == listed.run:
             return known
-        fields = msgspec.structs.asdict(seen) | {"celery_name": seen.celery_name or seen.name}
-        return Run(**fields, worker=self.node, retries=_retries(seen.run))
+        fields = msgspec.structs.asdict(listed) | {"celery_name": listed.celery_name or listed.name}
+        return Run(**fields, worker=self.node, retries=_retries(listed.run))
 
 
 def _retries(run: str) -> int:

@@ -52,7 +52,7 @@ class Agents:
         """Look whether those who are connected answer, for ever."""
         while True:
             await asyncio.sleep(EVERY)
-            # What is not read is not heard.
+            # An answer may wait to be read.
             for agent in [] if self._full else list(self._agents.values()):
                 agent.check()
 
@@ -85,7 +85,7 @@ class Agents:
             if agent is None:
                 return None
         if agent is None:
-            log.warning("Pid %d says it is instance %s, which we did not launch: refused", hello.pid, hello.instance)
+            log.warning("Pid %d claims to be instance %s, which we did not launch: refused", hello.pid, hello.instance)
             return None
         if hello.protocol != PROTOCOL:
             log.error("The agent of %s speaks protocol %d, we %d: refused", agent.name, hello.protocol, PROTOCOL)

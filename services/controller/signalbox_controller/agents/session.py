@@ -34,12 +34,12 @@ PORTION = 2_000
 
 
 class Agent:
-    """One launch of a worker or beat, seen through its agent."""
+    """One launch of a worker or beat, through its agent."""
 
     def __init__(
         self, host: str, name: str, outbox: Outbox, deaths: ChildDeaths, supervisor: Supervisor, *, adopted: bool
     ) -> None:
-        """`adopted` tells that it was launched by a former life of this controller: it will connect."""
+        """`adopted` tells that it was launched by a former controller: it will connect."""
         self.runs = RunningTasks()
         self.name = name
         #: Celery's name for it; empty until it has said hello.
@@ -49,11 +49,11 @@ class Agent:
         self._outbox = outbox
         self._deaths = deaths
         self._supervisor = supervisor
-        self._acknowledgements = Acknowledgements()
+        self.acknowledgements = Acknowledgements()
         self._acked = 0
         self._connection: Connection | None = None
         self._requests: dict[tuple[str, str], CancelRequest] = {}
-        self._spoke = True
+        self._has_sent = True
         self._liveness = Liveness()
         self.ticks = Ticks()
         #: Whether nothing is read from it; see `Outbox.on_full`.
@@ -67,9 +67,9 @@ class Agent:
         self.complete = not adopted
         #: Whether it has to be asked about a task: it did connect, or will.
         self.answers = adopted
-        #: Whether it could not be installed, and says only that.
+        #: Whether it could not be installed, and reports only that.
         self.missing = False
-        self.stop_handshake = StopHandshake(self._tell_worker, adopted=adopted)
+        self.stop_handshake = StopHandshake(self._send_to_worker, adopted=adopted)
 
     def greet(self, connection: Connection, hello: Hello, cancelled: Sequence[str]) -> None:
         """Take a new connection, which replaces an older one, and ask again what it has not answered."""
@@ -91,23 +91,23 @@ class Agent:
         for portion in earlier:
             connection.send(protocol.Refuse(task_ids=portion))
         leased = self._supervisor.leased
-        connection.send(protocol.Welcome(acked=self._acknowledgements.acked, cancelled=last, leased=leased))
-        self._acked = self._acknowledgements.acked
+        connection.send(protocol.Welcome(acked=self.acknowledgements.acked, cancelled=last, leased=leased))
+        self._acked = self.acknowledgements.acked
         for request in self._requests.values():
             connection.send(request.line)
         self.stop_handshake.greet()
         self._supervisor.on_report(hello)
 
-    def _tell_worker(self, line: protocol.ControllerLine) -> bool:
-        """Say it to a worker that is connected; answer whether there is one."""
-        return self.answers and self.say(line)
+    def _send_to_worker(self, line: protocol.ControllerLine) -> bool:
+        """Send a line to a worker that is connected; answer whether there is one."""
+        return self.answers and self.send(line)
 
     def refuse(self, task_ids: Sequence[str]) -> None:
-        """Have a worker that is connected refuse these; one that connects later is told then."""
+        """Have a worker that is connected refuse these; one that connects later gets them then."""
         for portion in _portions(task_ids):
-            self._tell_worker(protocol.Refuse(task_ids=portion))
+            self._send_to_worker(protocol.Refuse(task_ids=portion))
 
-    def say(self, line: protocol.ControllerLine) -> bool:
+    def send(self, line: protocol.ControllerLine) -> bool:
         """Send a line if it is connected, and answer whether it is; one that connects later does not get it."""
         if self._connection is None:
             return False
@@ -116,10 +116,10 @@ class Agent:
 
     def ping(self) -> bool:
         """Ask a beat for a sign of life; false when none came since the last time, or its tick is overdue."""
-        spoke, self._spoke = self._spoke, False
-        self.say(protocol.Ping())
+        has_sent, self._has_sent = self._has_sent, False
+        self.send(protocol.Ping())
         missed = self.ticks.missed()
-        return self._paused or (spoke and not missed)
+        return self._paused or (has_sent and not missed)
 
     def check(self) -> None:
         """Take one turn of looking whether it lives; see `Liveness`."""
@@ -167,7 +167,7 @@ class Agent:
         if request is None:
             request = CancelRequest(line, self.runs.running.get(line.task_id), self.runs.name(line.task_id))
             self._requests[line.command_id, line.task_id] = request
-            self.say(line)
+            self.send(line)
         return request
 
     @contextmanager
@@ -196,15 +196,10 @@ class Agent:
         """What the outbox has to call when it published the event of this number."""
 
         def published() -> None:
-            self._acknowledgements.publish(seq)
+            self.acknowledgements.publish(seq)
             asyncio.get_running_loop().call_soon(self._acknowledge)
 
         return published
-
-    @property
-    def waiting(self) -> list[AnyTaskEvent]:
-        """Its events that are not published yet."""
-        return self._acknowledgements.waiting
 
     def recall(self, spool: Iterable[AgentLine]) -> None:
         """Take in the spool of a process that is gone."""
@@ -215,7 +210,7 @@ class Agent:
                 self.handle_line(line)
 
     def take_lost_runs(self) -> list[Run]:
-        """Its process is gone: settle every question, and answer the runs that went with it unasked."""
+        """Its process is gone: finish every request, and return the runs that ended with it and are in no request."""
         lost = dict(self.runs.running)
         for request in self._requests.values():
             run = self.runs.running.get(request.line.task_id)  # two may ask about the same one
@@ -228,7 +223,7 @@ class Agent:
         return list(lost.values())
 
     def handle_line(self, line: AgentLine) -> None:
-        self._spoke = True
+        self._has_sent = True
         steady = self.abilities.answers_while_busy or isinstance(line, protocol.Tick)
         if steady and self._liveness.answered():
             self._supervisor.on_answer()
@@ -254,7 +249,7 @@ class Agent:
                 self._supervisor.on_report(line)
 
     def _event(self, line: Numbered) -> None:
-        if not self._acknowledgements.take(line.seq):
+        if not self.acknowledgements.take(line.seq):
             return
         published = self.publishing(line.seq)
         try:
@@ -265,7 +260,7 @@ class Agent:
             )
             published()
             return
-        self._acknowledgements.keep(line.seq, event)
+        self.acknowledgements.keep(line.seq, event)
         self.runs.note(event)
         self.stop_handshake.note(event)
         for listener in self._listeners:
@@ -281,8 +276,8 @@ class Agent:
             self._outbox.put(event, published=published)
 
     def _acknowledge(self) -> None:
-        if self._acked != self._acknowledgements.acked and self._connection is not None:
-            self._acked = self._acknowledgements.acked
+        if self._acked != self.acknowledgements.acked and self._connection is not None:
+            self._acked = self.acknowledgements.acked
             self._connection.send(protocol.Ack(seq=self._acked))
 
 

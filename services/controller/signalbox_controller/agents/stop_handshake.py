@@ -20,7 +20,7 @@ class StopHandshake:
         """`send` sends a line if the worker is connected, and answers whether it is."""
         #: Whether what it holds of its broker has to be given back by us when it dies.
         self.ownership = adopted
-        #: How many tasks it has ended because it was told to stop.
+        #: How many tasks it has ended because of a stop.
         self.stopped = 0
         #: The ids of all tasks that it has ended for that, also those that run again: what they launched may live on.
         self.ended: list[str] = []
@@ -39,7 +39,7 @@ class StopHandshake:
             self._send(self._stop)
 
     async def let_go(self) -> None:
-        """A KILL is next: have it let go of its broker, if it was told of a stop and is able to."""
+        """A KILL is next: have it let go of its broker, if a stop was sent and it is able to."""
         self._released.clear()
         if self._stop is not None and self._send(msgspec.structs.replace(self._stop, kill=True)):
             with contextlib.suppress(TimeoutError):

@@ -60,7 +60,7 @@ class LeasedBeat(Supervised):
         return self.status.state in ALIVE
 
     def answers(self) -> bool:
-        """Ask it for a sign of life; false when it owes one from before, although it runs."""
+        """Ask it for a sign of life; false when one from before is due, although it runs."""
         state = self.status.state
         if self.instance is None or not (
             state == "running" or (state == "unknown" and self.instance.agent.ticks.overdue)
@@ -124,13 +124,13 @@ class LeasedBeat(Supervised):
 
     def _hand_over(self, instance: Instance) -> None:
         grant = self._grant or Grant(0, {})
-        instance.agent.say(Lease(fence=grant.fence, runs=dict(grant.runs)))
+        instance.agent.send(Lease(fence=grant.fence, runs=dict(grant.runs)))
 
     async def _answer(self, claim: Claim) -> None:
         fresh = time.clock_gettime(time.CLOCK_BOOTTIME) - claim.asked < CLAIM_COUNTS
         granted = fresh and await self._holder.claim(claim.fence, claim.entry, claim.at)
         if self.instance is not None:
-            self.instance.agent.say(Claimed(number=claim.number, granted=granted))
+            self.instance.agent.send(Claimed(number=claim.number, granted=granted))
             if granted:  # a claim that is granted and not sent is lost: a KILL must not come before the broker's answer
                 self.instance.agent.ticks.expect(SEND_WITHIN)
 

@@ -31,7 +31,7 @@ class FencingTokens(Remembered[_Notes]):
         return self.value.owner
 
     def fence(self, label: str) -> int:
-        """The greatest fence of this application that was heard of; 0 when none was."""
+        """The greatest fence of this application that is known; 0 when none is."""
         return self.value.fences.get(label, 0)
 
     def learn(self, label: str, fence: int) -> None:

@@ -61,18 +61,18 @@ class Expiry:
     def __init__(self, patience: float) -> None:
         """`patience` is in seconds."""
         self._patience = patience
-        self._seen: LeaseState | None = None
+        self._state: LeaseState | None = None
         self._since = 0.0
 
-    def look(self, seen: LeaseState, now: float) -> bool:
+    def expired(self, state: LeaseState, now: float) -> bool:
         """Take in how it is at `now`; answer whether it has expired."""
-        if seen != self._seen:
-            self._seen, self._since = seen, now
+        if state != self._state:
+            self._state, self._since = state, now
         return now - self._since >= self._patience
 
     def forget(self) -> None:
         """Begin again: while Redis was away, its holder could not renew it either."""
-        self._seen = None
+        self._state = None
 
 
 class LeaseHolder:
@@ -129,9 +129,9 @@ class LeaseHolder:
             self._restore = False
         else:
             self._lose()
-            seen = await self._record.look()
-            log.warning("The lease of the beat of %s was lost to %s", self._label, seen.host or "nobody")
-            beat.revoke(f"beat runs on {seen.host or 'another host'} now")
+            state = await self._record.read()
+            log.warning("The lease of the beat of %s was lost to %s", self._label, state.host or "nobody")
+            beat.revoke(f"beat runs on {state.host or 'another host'} now")
 
     async def _give_up_hung(self, beat: Beat) -> None:
         log.error("The beat of %s does not tick, or does not answer: it is ended, its lease given away", self._label)
@@ -147,12 +147,12 @@ class LeaseHolder:
         return renewal is not Renewal.LOST
 
     async def _seek(self, beat: Beat) -> None:
-        seen = await self._record.look()
-        known = self._fencing_tokens.fence(self._label)
-        self._fencing_tokens.learn(self._label, seen.fence)
-        if self._taken_by_another(seen, known):
-            beat.stand_by(seen.host)
-        elif (taken := await self._record.take(seen, known)) is not None:
+        state = await self._record.read()
+        greatest = self._fencing_tokens.fence(self._label)
+        self._fencing_tokens.learn(self._label, state.fence)
+        if self._taken_by_another(state, greatest):
+            beat.stand_by(state.host)
+        elif (taken := await self._record.take(state, greatest)) is not None:
             self._fencing_tokens.learn(self._label, taken.fence)
             taken = Grant(taken.fence, _by_our_clock(taken.runs))
             log.info("Holds the lease of the beat of %s, fence %d", self._label, taken.fence)
@@ -161,16 +161,16 @@ class LeaseHolder:
         else:
             self.hurry()
 
-    def _taken_by_another(self, seen: LeaseState, known: int) -> bool:
+    def _taken_by_another(self, state: LeaseState, greatest: int) -> bool:
         """Whether to wait.
 
         What is older than what we know comes from a Redis that has lost its memory: its holder, should there be one,
         is given time to put it right.
         """
-        if self._record.ours(seen):
+        if self._record.ours(state):
             return False
-        free = not seen.owner and seen.fence >= known
-        return not free and not self._expiry.look(seen, asyncio.get_running_loop().time())
+        free = not state.owner and state.fence >= greatest
+        return not free and not self._expiry.expired(state, asyncio.get_running_loop().time())
 
     def _lose(self) -> int:
         fence, self._fence = self._fence, 0

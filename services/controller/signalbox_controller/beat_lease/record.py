@@ -106,20 +106,20 @@ class LeaseRecord:
         self._owner = owner
         self._host = host
 
-    def ours(self, seen: LeaseState) -> bool:
-        """Whether this controller, or a former life of it, holds it."""
-        return seen.owner == self._owner
+    def ours(self, state: LeaseState) -> bool:
+        """Whether this controller, or a former one with its data folder, holds it."""
+        return state.owner == self._owner
 
-    async def look(self) -> LeaseState:
+    async def read(self) -> LeaseState:
         """How it is now."""
         async with bus_errors():
             found = await self._redis.hmget(self._keys[0], ["owner", "host", "fence", "renewals"])
         owner, host, fence, renewals = cast("list[bytes | None]", found)
         return LeaseState((owner or b"").decode(), (host or b"").decode(), int(fence or 0), int(renewals or 0))
 
-    async def take(self, seen: LeaseState, known: int) -> Grant | None:
-        """Take it if it is free, ours, or exactly as it was `seen`; `known` is the greatest fence ever heard of."""
-        found = await self._run(_TAKE, self._host, known, seen.fence, seen.renewals)
+    async def take(self, state: LeaseState, greatest: int) -> Grant | None:
+        """Take it if it is free, ours, or exactly in this `state`; `greatest` is that of all known fences."""
+        found = await self._run(_TAKE, self._host, greatest, state.fence, state.renewals)
         if not found:
             return None
         fence, runs = cast("tuple[bytes, list[bytes]]", found)

@@ -95,7 +95,7 @@ class ExternalWorker(AgentReports):
         await kill_all(orphans_of(self.note.proc, self.agent.runs.running.values()), context.reaper)
         runs, _ = await end_leftovers(self._process, context.reaper, spool.read(written))
         events = lost_tasks(self.note.name, context.host, runs, end, None).events
-        context.pending_events.publish(instance, self.agent.waiting, events)
+        context.pending_events.publish(instance, self.agent.acknowledgements.waiting, events)
         context.agents.retire(instance)
         spool.forget(written)
         Slots(context.launcher.socket, instance).forget()

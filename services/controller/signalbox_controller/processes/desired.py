@@ -8,7 +8,7 @@ Desired = Literal["running", "stopped"]
 
 
 class DesiredStates(RememberedTable[Desired]):
-    """The desired state of every process of the host; `running`, until a person says otherwise."""
+    """The desired state of every process of the host; `running`, until a person stops it."""
 
     shape = dict[str, Desired]
     meaning = "which processes were stopped by a person"

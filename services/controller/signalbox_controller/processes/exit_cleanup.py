@@ -38,7 +38,7 @@ async def clean_up_after(
     instance: Instance, code: int | None, spec: ProcessSpec, context: HostContext, order: Order | None
 ) -> Cleanup:
     """Clean up after one launch of a process; `order` is by what it ended, or none if nobody asked for that."""
-    # As long as nobody told it to stop, a KILL is not ours.
+    # Unless a stop was asked for, a KILL is not ours.
     memory = context.memory.killed(instance.main.pid) if code == -signal.SIGKILL and not instance.asked else "no"
     end = words.exit_words(code, memory)
     written = spool.path_of(context.launcher.socket, instance.id)
@@ -60,7 +60,7 @@ async def end_leftovers(
 
     Answers the runs that nobody will report about any more, and what could not be ended.
 
-    The `spooled` lines are read where the agent has not said what it ran: it died before it found the way to us.
+    The `spooled` lines are read where the agent has not reported what ran: it died before it connected.
     """
     survivors = await kill_all(instance.tree.rest, reaper)
     await instance.agent.quiet(LAST_LINES)

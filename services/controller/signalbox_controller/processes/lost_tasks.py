@@ -49,15 +49,13 @@ def lost_tasks(process: str, host: str, lost: Sequence[Run], end: str, order: Or
         else run.failed(host, outcome, error)
         for run in lost
     ]
-    late = tuple(run.task_id for run in lost if run.acks_late)
-    return LostTasks(
-        events,
-        PendingRestore(process=process, crashed=late if order is None else (), forget=() if again else late),
-    )
+    acked_late = tuple(run.task_id for run in lost if run.acks_late)
+    crashed, forget = acked_late if order is None else (), () if again else acked_late
+    return LostTasks(events, PendingRestore(process=process, crashed=crashed, forget=forget))
 
 
 def write_lost_tasks(lost: LostTasks, instance: Instance, context: HostContext) -> None:
     """Write the events to disk and publish them, and have the broker given back the messages that it does not miss."""
-    context.pending_events.publish(instance.id, instance.agent.waiting, lost.events)
+    context.pending_events.publish(instance.id, instance.agent.acknowledgements.waiting, lost.events)
     if instance.agent.stop_handshake.ownership:
         context.redelivery.schedule(instance.id, lost.restore)

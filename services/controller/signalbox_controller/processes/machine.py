@@ -1,4 +1,4 @@
-"""The life of one supervised process, as a table: state and input → state and actions.
+"""The state machine of a supervised process, as a table: state and input → state and actions.
 
 Pure: nothing here touches a process or a clock, so the whole can be read, and tested, row by row.
 """
@@ -33,7 +33,7 @@ class Input(StrEnum):
     #: It is a beat whose scheduler hangs.
     LATE = "it does not tick as it has promised"
     ANSWERS = "it answers again"
-    #: Its agent says that it began to shut down, whoever told it to.
+    #: Its agent reports that it began to shut down, for whatever reason.
     LEAVING = "it is shutting down"
     #: The time in which its tasks may finish is over; what is left is for ending them in order.
     GRACE_OVER = "the time for its tasks ran out"

@@ -30,7 +30,7 @@ class StopOrders(RememberedTable[PendingStop]):
     """The stops by the name of the process. No fsync: when the machine dies the processes end, too."""
 
     shape = dict[str, PendingStop]
-    meaning = "who told which process to stop"
+    meaning = "who stopped which process"
 
     def begin(self, name: str, order: Order, seconds: float, runs: Iterable[Run]) -> None:
         """Note that the process is being stopped, has so many seconds, and runs these tasks."""

@@ -1,4 +1,4 @@
-"""One supervised process: takes inputs from people, its agent, the kernel and clocks; does what the machine says."""
+"""One supervised process: people, its agent, the kernel and clocks move its state machine, whose actions it does."""
 
 import asyncio
 import logging
@@ -47,7 +47,7 @@ class Supervised(AgentReports):
         self.status = ProcessStatus(identity, desired, context.publish)
         self.log = LogFile(context.launcher.log(spec), context.logs)
         self.instance: Instance | None = None
-        #: How many running tasks went with it since it was last told to stop.
+        #: How many running tasks ended with it since the latest order to stop.
         self.tasks_killed = 0
         self._context = context
         self._order: Order | None = None
@@ -94,7 +94,7 @@ class Supervised(AgentReports):
     def _end(self, order: Order, mode: Mode, timeout: float | None, message: str) -> None:
         self._order = order
         self._timeout = self.spec.stop_timeout if timeout is None else timeout
-        self.tasks_killed = 0  # those of an earlier end are not told again
+        self.tasks_killed = 0  # those of an earlier end do not count again
         if self.status.state in ALIVE and mode != "immediate":
             message += f"; killed in at most {words.seconds(self._timeout)}"
         if self.instance is not None:
@@ -107,7 +107,7 @@ class Supervised(AgentReports):
 
     @property
     def decided(self) -> bool:
-        """Whether a start has come to its end: it consumes, failed, or is no longer wanted."""
+        """Whether a start has come to its end: it consumes, failed, or was taken back."""
         ended = self.status.state in {"running", "backoff", "fatal", "stopped"}
         return ended or self.status.desired == "stopped"
 
@@ -127,7 +127,7 @@ class Supervised(AgentReports):
         self._feed(Input.ADOPTED, "ended while no controller was here" if launched.gone else there)
 
     def resume_stop(self, stop: PendingStop) -> None:
-        """Go on with a stop that a former controller has begun; what is wanted afterwards stays as it is."""
+        """Go on with a stop that a former controller has begun; its desired state stays as it is."""
         done = "stopped" if self.status.desired == "stopped" else "restarted"
         self._end(stop.order, "graceful" if stop.left else "immediate", stop.left, f"{done} by {stop.order.words}")
 
@@ -238,7 +238,7 @@ class Supervised(AgentReports):
             return
         await instance.agent.stop_handshake.let_go()
         self._context.stop_orders.about_to_kill(self.spec.name, instance.agent.runs.running.values())
-        self._context.pending_events.keep(instance.id, instance.agent.waiting)
+        self._context.pending_events.keep(instance.id, instance.agent.acknowledgements.waiting)
         if survivors := await kill_all(instance.tree.find, self._context.reaper):
             self._outlived(survivors)
 
