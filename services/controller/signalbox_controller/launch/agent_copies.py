@@ -44,7 +44,7 @@ def _write(copy: Path) -> None:
     fresh = copy.with_suffix(".new")
     for former in (fresh, copy):
         shutil.rmtree(former, ignore_errors=True)
-    shutil.copytree(_AGENT, fresh / _AGENT.name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(_AGENT, fresh / _AGENT.name)  # keeps the times of modules, so that what is compiled stays valid
     fresh.replace(copy)
 
 
