@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from support.agent.peer import DEADLINE, Peer
+from support.agent.peer import DEADLINE, Line, Peer
 from support.agent.worker import Worker, a_worker, gone
 from support.stores.choose import a_redis
 from support.stores.server import Redis
@@ -36,12 +36,24 @@ def peer(tmp_path: Path) -> Iterator[Peer]:
     peer.close()
 
 
+def report_is_over(worker: Worker, task_id: str) -> None:
+    worker.store.set(f"reported:{task_id}", "yes")
+
+
+def cancelled_while_it_reports(worker: Worker, task_id: str) -> Line:
+    """Cancel it, let its report end when TERM has been sent, and answer the agent's last word."""
+    command_id = worker.peer.cancel(task_id)
+    worker.peer.state(command_id, "signalled")
+    report_is_over(worker, task_id)
+    return worker.peer.answer(command_id)
+
+
 def completes_in_spite_of_a_cancel(worker: Worker) -> None:
-    task_id, _ = worker.there("reports_success", 0.3)
-    answer = worker.peer.answer(worker.peer.cancel(task_id))
+    task_id, _ = worker.there("reports_success", 60.0)
+    answer = cancelled_while_it_reports(worker, task_id)
     assert (answer["state"], answer["status"]) == ("finished", "completed")
     assert worker.peer.course(task_id) == ["TaskReceived", "TaskStarted", "TaskSucceeded"]
-    assert worker.result(task_id) == "worth 0.3 s of report"
+    assert worker.result(task_id) == "a report of 60 s"
     worker.peer.event("TaskSucceeded", worker.send("empty"))
 
 
@@ -50,10 +62,10 @@ def test_a_task_whose_body_has_returned_has_completed(worker: Worker) -> None:
 
 
 def test_a_task_that_had_failed_by_itself_has_failed_with_its_own_error(worker: Worker) -> None:
-    task_id, _ = worker.there("reports_failure", 0.3)
-    answer = worker.peer.answer(worker.peer.cancel(task_id))
+    task_id, _ = worker.there("reports_failure", 60.0)
+    answer = cancelled_while_it_reports(worker, task_id)
     assert (answer["state"], answer["status"]) == ("finished", "failed")
-    assert worker.peer.event("TaskFailed", task_id).error == "ValueError: worth 0.3 s of report"
+    assert worker.peer.event("TaskFailed", task_id).error == "ValueError: a report of 60 s"
     assert worker.peer.course(task_id) == ["TaskReceived", "TaskStarted", "TaskFailed"]
     with pytest.raises(RuntimeError, match="FAILURE"):
         worker.result(task_id)
@@ -63,8 +75,8 @@ def test_a_task_that_is_about_to_be_tried_again_is_cancelled_and_does_not_come_b
     worker: Worker, tmp_path: Path
 ) -> None:
     mark = tmp_path / "mark"
-    task_id, pid = worker.there("reports_retry", str(mark), 0.3)
-    answer = worker.peer.answer(worker.peer.cancel(task_id))
+    task_id, pid = worker.there("reports_retry", str(mark), 60.0)
+    answer = cancelled_while_it_reports(worker, task_id)
     assert answer["state"] == "dead"
     assert gone(pid)
     dropped = worker.peer.event("TaskDropped", task_id)
@@ -107,13 +119,21 @@ def test_what_the_class_of_a_task_adds_to_its_call_belongs_to_the_body(worker: W
 
 
 def test_a_revoke_by_somebody_else_that_comes_too_late_harms_neither_the_task_nor_the_next(worker: Worker) -> None:
-    task_id, _ = worker.there("reports_success", 0.2)
+    task_id, _ = worker.there("reports_success", 60.0)
     followers = [worker.send("empty") for _ in range(3)]
-    worker.client.control.revoke(task_id, terminate=True)
+    worker.client.control.revoke(task_id, terminate=True, reply=True, limit=1, timeout=DEADLINE)
+    report_is_over(worker, task_id)
     for follower in followers:
         worker.peer.event("TaskSucceeded", follower)
         assert worker.peer.kinds(follower) == ["TaskReceived", "TaskStarted", "TaskSucceeded"]
-    assert worker.result(task_id) == "worth 0.2 s of report"
+    assert worker.result(task_id) == "a report of 60 s"
+
+
+def test_the_traceback_of_a_failure_is_as_without_the_agent(worker: Worker) -> None:
+    for name in ("fails", "fails_in_its_class"):
+        traceback = worker.peer.event("TaskFailed", worker.send(name)).traceback
+        assert "in fails" in traceback
+        assert "signalbox_agent" not in traceback
 
 
 def test_a_cold_shutdown_waits_for_a_report_and_not_for_ever(peer: Peer, redis: Redis, tmp_path: Path) -> None:
@@ -122,7 +142,7 @@ def test_a_cold_shutdown_waits_for_a_report_and_not_for_ever(peer: Peer, redis: 
         worker.process.send_signal(signal.SIGQUIT)
         assert worker.process.wait(DEADLINE) == 0
         assert gone(pid)
-        assert worker.result(task_id) == "worth 0.5 s of report"
+        assert worker.result(task_id) == "a report of 0.5 s"
 
 
 @pytest.mark.parametrize(

@@ -15,29 +15,33 @@ def there(task_id: str) -> None:
 
 
 class Reporting(Task):
-    """One that takes its time after its body: so many seconds, its last argument."""
+    """One whose report goes on until the test lets it end, or for so many seconds: its last argument."""
+
+    @staticmethod
+    def _report(task_id: str, seconds: float) -> None:
+        there(task_id)
+        end = time.monotonic() + seconds
+        while app.backend.get(f"reported:{task_id}") is None and time.monotonic() < end:
+            time.sleep(0.01)
 
     def on_success(self, _: Any, task_id: str, args: Any, __: Any) -> None:
-        there(task_id)
-        time.sleep(args[-1])
+        self._report(task_id, args[-1])
 
     def on_failure(self, _: Any, task_id: str, args: Any, __: Any, ___: Any) -> None:
-        there(task_id)
-        time.sleep(args[-1])
+        self._report(task_id, args[-1])
 
     def on_retry(self, _: Any, task_id: str, args: Any, __: Any, ___: Any) -> None:
-        there(task_id)
-        time.sleep(args[-1])
+        self._report(task_id, args[-1])
 
 
 @app.task(base=Reporting, name="tasks.reports_success")
 def reports_success(seconds: float) -> str:
-    return f"worth {seconds} s of report"
+    return f"a report of {seconds:g} s"
 
 
 @app.task(base=Reporting, name="tasks.reports_failure")
 def reports_failure(seconds: float) -> None:
-    raise ValueError(f"worth {seconds} s of report")
+    raise ValueError(f"a report of {seconds:g} s")
 
 
 @app.task(base=Reporting, name="tasks.reports_retry", autoretry_for=(ConnectionError,), default_retry_delay=0)
@@ -45,7 +49,7 @@ def reports_retry(mark: str, seconds: float) -> None:
     """Fail, and be tried again; each start leaves a line in the file `mark`."""
     with Path(mark).open("a") as file:
         file.write("started\n")
-    raise ConnectionError(f"worth {seconds} s of report")
+    raise ConnectionError(f"a report of {seconds:g} s")
 
 
 @app.task(name="tasks.calls_in_place")
@@ -68,6 +72,16 @@ class Calling(Task):
 @app.task(base=Calling, name="tasks.calls_itself")
 def calls_itself() -> None:
     return
+
+
+@app.task(name="tasks.fails")
+def fails() -> None:
+    raise ValueError("by itself")
+
+
+@app.task(base=Calling, name="tasks.fails_in_its_class")
+def fails_in_its_class() -> None:
+    fails.run()
 
 
 class LastInstant(Task):

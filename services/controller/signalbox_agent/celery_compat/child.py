@@ -1,61 +1,64 @@
-"""What runs a task in a pool child: the code of billiard's Worker and of Celery's tracing."""
+"""Tasks in a pool child: the loop of billiard's Worker, what Celery's tracers call, and the handler of TERM."""
 
 from __future__ import annotations
 
-import types
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from billiard import common
-from billiard import pool as billiard_pool
+from billiard.pool import Worker
+from celery import Task, current_app
 from celery.app import trace
+
+Body = Callable[..., Any]
 
 #: Billiard's handler of TERM: exits by SystemExit (`billiard/common.py`).
 TERM_HANDLER: Any = getattr(common, "_shutdown_cleanup", None)
-#: The first element of the message by which a child reports a result (`billiard/pool.py`).
-READY: Any = getattr(billiard_pool, "READY", None)
 
 
-def _code(owner: Any, name: str) -> types.CodeType | None:
-    found: types.CodeType | None = getattr(getattr(owner, name, None), "__code__", None)
-    return found
+class JobObserver(Protocol):
+    """Called by the loop of a pool child."""
+
+    def begin(self) -> None:
+        """The loop begins; billiard has set its signal handlers."""
+
+    def reported(self) -> None:
+        """The report of the latest job, if there was one, is sent."""
+
+    def idle(self, job_comes: Callable[[float], bool]) -> None:
+        """The next job is waited for; `job_comes` answers whether there is one within so many seconds."""
 
 
-def _nested(maker: str, name: str) -> types.CodeType | None:
-    """The code of the function that a function of Celery's tracing makes; None where there is no such thing."""
-    codes = getattr(_code(trace, maker), "co_consts", ())
-    return next((one for one in codes if isinstance(one, types.CodeType) and one.co_name == name), None)
+def observe_jobs(observer: JobObserver) -> None:
+    """Have this child, before it enters its loop, call the observer (`Worker.workloop`, `wait_for_job`, `inq`)."""
+    original = Worker.workloop
+
+    def workloop(worker: Any, *args: Any, **kwargs: Any) -> Any:
+        wait = worker.wait_for_job
+
+        def wait_for_job() -> Any:
+            observer.reported()
+            observer.idle(worker.inq._reader.poll)
+            return wait()
+
+        worker.wait_for_job = wait_for_job
+        observer.begin()
+        try:
+            return original(worker, *args, **kwargs)
+        finally:
+            observer.reported()
+
+    Worker.workloop = workloop
 
 
-#: What runs a task: the body, and all that Celery does before and after it.
-TRACE = _nested("build_tracer", "trace_task")
-#: What Celery puts around the body in a worker.
-PROTECTED = _nested("_install_stack_protection", "__protected_call__")
-#: What takes task after task.
-WORKLOOP = _code(getattr(billiard_pool, "Worker", None), "workloop")
-#: What stands between the two; it has its answer in `R`.
-BETWEEN = {_code(trace, "fast_trace_task"), _code(trace, "trace_task_ret")}
+def wrap_bodies(hostname: str, wrap: Callable[[Any, Body], Body]) -> None:
+    """Have `wrap(task, body)` stand for the body of each task: its `run`, autoretry and all, or its class's `__call__`.
 
-#: Whether all of it is there.
-COMPLETE = None not in {TERM_HANDLER, READY, TRACE, PROTECTED, WORKLOOP, *BETWEEN}
-
-
-def task_of(loop: types.FrameType) -> Any:
-    """The id of the task that a child works on, from a frame of `Worker.workloop`."""
-    _, task, *_ = loop.f_locals.get("args") or (None, None)
-    return task
-
-
-def has_outcome(tracing: types.FrameType) -> bool:
-    """Whether Celery's tracing has a result or an error, by its own variables."""
-    seen = tracing.f_locals
-    return seen.get("state") == "SUCCESS" or seen.get("I") is not None or "exc" in seen
-
-
-def reports(call: types.FrameType) -> bool:
-    """Whether a call between tracing and loop is on its way to tell the parent."""
-    if call.f_code in BETWEEN:
-        return "R" in call.f_locals
-    if call.f_code.co_name == "put":
-        message = call.f_locals.get("obj")
-        return isinstance(message, tuple) and message[0] == READY
-    return call.f_code.co_name == "prepare_result"
+    The tracers, which may have kept the body itself, are built anew, as `process_initializer` has built them.
+    """
+    for name, task in current_app.tasks.items():
+        if type(task).__call__ is Task.__call__:
+            task.run = wrap(task, task.run)
+        else:
+            type(task).__call__ = wrap(task, type(task).__call__)
+        task.__trace__ = trace.build_tracer(name, task, current_app.loader, hostname, app=current_app)

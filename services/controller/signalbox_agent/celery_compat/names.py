@@ -90,9 +90,8 @@ PREFORK_NAMES = [
     *_names(HANDOVER, HUB, "_pop_ready"),
     *_names(HANDOVER, ASYN_POOL, "outbound_buffer"),
     *_names(LATE_TERM, "billiard.common", "TERM_SIGNAL _shutdown_cleanup"),
-    *_names(LATE_TERM, "billiard.pool", "READY"),
-    *_names(LATE_TERM, "billiard.pool:Worker", "workloop"),
-    *_names(LATE_TERM, "celery.app.trace", "build_tracer _install_stack_protection fast_trace_task trace_task_ret"),
+    *_names(LATE_TERM, "billiard.pool:Worker", "workloop wait_for_job inq"),
+    *_names(LATE_TERM, "celery.app.trace", "build_tracer"),
 ]
 REDIS_NAMES = [
     *_names(RESTORE, CHANNEL, "unacked_key unacked_index_key _do_restore_message _in_poll _brpop_read _consumers"),

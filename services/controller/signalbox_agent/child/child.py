@@ -1,7 +1,7 @@
-"""In the pool's children: what a task launches can be recognised, and what a child does can be seen from outside.
+"""The task of a pool child, marked in the child's environment and in its slot.
 
-The environment tells whose a process is that leaves its family (two forks, and the parent exits): it is found by
-nothing else. The slot tells which task a child runs, and how the body of the last one ended.
+The environment tells the task of a process that leaves its family (two forks, and the parent exits): nothing else finds
+it. The slot tells which task a child runs, and how the body of the latest one ended.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from celery import signals
 
 from signalbox_agent.child.slot import INTERRUPTED, OVER, RUNNING, UNWOUND, Slot
+from signalbox_agent.child.term import TermHandler
 from signalbox_agent.safety import guarded
 
 VARIABLE = "SIGNALBOX_TASK_ID"
@@ -19,7 +20,7 @@ VARIABLE = "SIGNALBOX_TASK_ID"
 SLOTS = "SIGNALBOX_SLOTS"
 
 
-class Label:
+class CurrentTask:
     """The task that this process runs; of tasks that a task calls in place, the outermost."""
 
     def __init__(self, slot: Slot) -> None:
@@ -27,46 +28,37 @@ class Label:
         self._depth = 0
         self._task_id = ""
         self._interrupted = False
-        self._term: Any = None
-        self._watches = False
+        self._term = TermHandler(self)
 
     @guarded
-    def on(self, task_id: str, **_: Any) -> None:
-        """A task begins."""
+    def install(self, hostname: str) -> None:
+        """Follow the tasks of this process; `hostname` is the name of its worker."""
+        signals.task_prerun.connect(self._begin, weak=False)
+        signals.task_postrun.connect(self._end, weak=False)
+        self._term.install(hostname)
+
+    @guarded
+    def _begin(self, task_id: str, task: Any, **_: Any) -> None:
         if self._depth == 0:
+            self._term.await_body(task)
             os.environ[VARIABLE] = self._task_id = task_id
             self._interrupted = False
             self._slot.say(RUNNING, task_id)
-            if not self._watches:  # billiard sets its handlers after `worker_process_init`
-                self._watches = True
-                self._watch_for_term()
         self._depth += 1
 
     @guarded
-    def _watch_for_term(self) -> None:
-        from signalbox_agent.child.term import Term
-
-        self._term = Term(self)
-        self._term.install()
-
-    @guarded
-    def off(self, state: str | None = None, **_: Any) -> None:
-        """A task has ended; without a state when something unwound it that is no error."""
+    def _end(self, state: str | None = None, **_: Any) -> None:
+        """Celery knows no state when something unwound the task that is no error."""
         self._depth -= 1
         if self._depth == 0:
             os.environ.pop(VARIABLE, None)
             self._slot.say(state if state and self._by_itself(state) else UNWOUND, self._task_id)
 
     def _by_itself(self, state: str) -> bool:
-        """Whether no TERM has made its end what it is; with a handler of the user's in place, who knows."""
-        unharmed = not self._interrupted and self._term is not None and self._term.in_place
-        return state == "SUCCESS" or unharmed
+        """Whether no TERM has made its end what it is; a handler of the user's hides that from us."""
+        return state == "SUCCESS" or (self._term.in_place and not self._interrupted)
 
-    # What `Term` asks and tells
-
-    def ended(self, task_id: object) -> bool:
-        """Whether this task is the latest one, and over."""
-        return self._depth == 0 and self._task_id == task_id
+    # Called by the TERM handler, see `CancelMarks`
 
     def spared(self) -> None:
         """A TERM came after the body."""
@@ -80,13 +72,11 @@ class Label:
 
 
 def install(parent: int | None, slots: str) -> None:
-    """Label tasks in every process but `parent`, where several of them may run at once; `slots` is a folder."""
+    """Follow the tasks of every process but `parent`, where several may run at once; `slots` is a folder."""
 
     @guarded
-    def begin(**_: Any) -> None:
+    def begin(sender: str, **_: Any) -> None:
         if os.getpid() != parent:
-            label = Label(Slot(slots))
-            signals.task_prerun.connect(label.on, weak=False)
-            signals.task_postrun.connect(label.off, weak=False)
+            CurrentTask(Slot(slots)).install(sender)
 
     signals.worker_process_init.connect(begin, weak=False)

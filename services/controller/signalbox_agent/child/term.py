@@ -1,139 +1,134 @@
-"""TERM in a pool child: it ends the body of a task, and waits for the report of one whose body is over.
+"""The TERM handler of a pool child: TERM ends the body of a task, and waits for the report of one whose body is over.
 
 Celery's child turns a TERM into a SystemExit wherever it happens to be. Where the body has already returned or raised,
-that would only cut off the report: the result is not stored, or stored and not told, and a task that has done its work
-would be called cancelled. There the TERM is put off until the report is out. Whatever is not
-recognised is left to Celery. Nothing of this costs anything before a TERM comes.
+that would only cut off the report: the result is not stored, or stored and not sent to the worker, and a task that has
+done its work would be called cancelled. There the TERM is put off until the report is sent.
 """
 
 from __future__ import annotations
 
-import _thread
-import dis
 import os
 import signal
+import sys
 import types
-from collections.abc import Callable, Iterator
-from time import sleep
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from signalbox_agent.celery_compat import child as compat
 from signalbox_agent.celery_compat.prefork import TERM_SIGNAL
 from signalbox_agent.safety import guarded
 
-#: Seconds between looks whether the report is out. A child that exits in the same moment in which it has told its
-#: parent may be taken for one that died without a word; who wanted its end mostly brings it about sooner than this.
-LOOK = 0.2
+#: Seconds from a report to the TERM that was put off for it. A child that exits in the moment of its report may be
+#: taken for one that died without a report.
+PAUSE = 0.2
 
-Handler = Callable[[int, Any], Any]
+#: Where the child is: outside of a body; in one; after one whose report is not sent. Plain words: members of an enum
+#: are looked up by Python code, where a signal could come between a body and its mark.
+OUTSIDE, BODY, REPORT = "outside", "body", "report"
+
+Body = Callable[..., Any]
 
 
-class Child(Protocol):
-    """What is known of the tasks of this process."""
-
-    def ended(self, task_id: object) -> bool:
-        """Whether this task is the latest one, and its body is over."""
+class CancelMarks(Protocol):
+    """What is noted about the present task when a TERM comes."""
 
     def spared(self) -> None:
-        """A TERM came after the body of the present task."""
+        """The TERM came after the body."""
 
     def reached(self) -> None:
-        """A TERM has reached whatever this process does now."""
+        """The TERM takes effect now."""
 
 
-class Term:
-    """The handler, in front of Celery's own."""
+class TermHandler:
+    """The handler, in front of billiard's own."""
 
-    def __init__(self, child: Child) -> None:
-        self._child = child
-        self._original: Handler = compat.TERM_HANDLER
+    def __init__(self, marks: CancelMarks) -> None:
+        self._marks = marks
+        self._original: Any = compat.TERM_HANDLER
         self._pid = os.getpid()
-        #: The task whose report a TERM waits for.
-        self._put_off: object = None
-        #: Whether the next signal is our own, to look again.
-        self._again = False
+        self._place = OUTSIDE
+        self._put_off = False
+        #: The task whose body is the next to begin, and the frame that calls the one that runs.
+        self._awaited: Any = None
+        self._frame: types.FrameType | None = None
 
-    @guarded
-    def install(self) -> None:
-        """Stand in front of Celery's handler, if that is the one in place."""
-        if compat.COMPLETE and signal.getsignal(TERM_SIGNAL) is self._original:
-            signal.signal(TERM_SIGNAL, self)
+    def install(self, hostname: str) -> None:
+        """Mark the bodies of this child's tasks, and stand in front of billiard's handler as soon as that is set."""
+        if self._original is not None:
+            compat.wrap_bodies(hostname, self._marked)
+            compat.observe_jobs(self)
 
     @property
     def in_place(self) -> bool:
         """Whether a TERM would come to us now."""
         return signal.getsignal(TERM_SIGNAL) is self
 
+    def await_body(self, task: Any) -> None:
+        """Mark the next body of this task; those that others call in place are parts of it."""
+        self._awaited = task
+
+    def _marked(self, task: Any, body: Body) -> Body:
+        """A body with marks at its begin and its end."""
+
+        def marked(*args: Any, **kwargs: Any) -> Any:
+            outermost = self._awaited is task
+            if outermost:
+                self._awaited, self._frame, self._place = None, sys._getframe(), BODY
+            try:
+                return body(*args, **kwargs)
+            except BaseException as error:  # tracebacks are as without us: a bare `raise` adds no frame to them
+                traceback = error.__traceback__
+                BaseException.with_traceback(error, traceback and traceback.tb_next)
+                raise
+            finally:
+                if outermost:
+                    self._frame, self._place = None, REPORT
+
+        return marked
+
+    # Called by the loop of the child, see `JobObserver`
+
+    @guarded
+    def begin(self) -> None:
+        """Stand in front of billiard's handler, if that is the one in place."""
+        if signal.getsignal(TERM_SIGNAL) is self._original:
+            signal.signal(TERM_SIGNAL, self)
+
+    def reported(self) -> None:
+        """Let a TERM take effect from now on."""
+        self._place = OUTSIDE
+
+    @guarded
+    def idle(self, job_comes: Callable[[float], bool]) -> None:
+        """Obey a TERM that was put off, unless there is another job: that is not the one it was meant for."""
+        if self._put_off:
+            self._put_off = False
+            if not job_comes(PAUSE):
+                self._original(TERM_SIGNAL, None)
+
+    # Called by Python
+
     def __call__(self, number: int, frame: types.FrameType | None) -> None:
-        """A TERM came, from outside or from ourselves."""
-        if self._waits(frame):
-            return
-        self._reached()
-        self._original(number, frame)
+        """Handle a TERM."""
+        if not self._waits(frame):
+            self._reached()
+            self._original(number, frame)
 
     @guarded
     def _waits(self, frame: types.FrameType | None) -> bool:
-        """Whether it is to have no effect now."""
-        again, self._again = self._again, False
-        if os.getpid() != self._pid:  # a copy of this process, made by the task
-            return False
-        over, task = look(frame, self._child.ended)
-        if again and (self._put_off is None or task != self._put_off):
-            self._put_off = None
-            return True  # it was meant for the task before this one
-        if over and self._put_off is None:
-            self._put_off = task
-            self._child.spared()
-            _thread.start_new_thread(self._remind, (task,))  # `threading` takes locks that may be held right now
-        return over
+        """Whether the TERM has to wait for a report.
 
-    def _remind(self, task: object) -> None:
-        while self._put_off == task:
-            sleep(LOOK)
-            self._again = True
-            os.kill(self._pid, TERM_SIGNAL)
+        Python looks for signals after each call: a signal that is handled in the caller of a body finds it over.
+        """
+        ours = os.getpid() == self._pid  # else a copy of this process, made by the task
+        returned = self._place is BODY and frame is self._frame
+        over = ours and (self._place is REPORT or returned)
+        if over and not self._put_off:
+            self._put_off = True
+            self._marks.spared()
+        return over
 
     @guarded
     def _reached(self) -> None:
-        self._put_off = None
         if os.getpid() == self._pid:
-            self._child.reached()
-
-
-def look(frame: types.FrameType | None, ended: Callable[[object], bool]) -> tuple[bool, object]:
-    """Whether whoever is interrupted here only reports on a task whose body is over; and the id of the task."""
-    stack = list(_upwards(frame))
-    loop = next((place for place, one in enumerate(stack) if one.f_code is compat.WORKLOOP), None)
-    if loop is None:
-        return False, None
-    task = compat.task_of(stack[loop])
-    for place in range(loop, -1, -1):  # of tasks that a task calls in place, the outermost
-        if stack[place].f_code is compat.TRACE:
-            return _body_is_over(stack[place], stack[:place]), task
-    return (compat.reports(stack[loop - 1]) if loop else ended(task)), task
-
-
-def _upwards(frame: types.FrameType | None) -> Iterator[types.FrameType]:
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
-
-
-def _body_is_over(tracing: types.FrameType, within: list[types.FrameType]) -> bool:
-    """By Celery's own variables; `within` is what it is calling, the innermost first."""
-    if compat.has_outcome(tracing):
-        return True
-    if not within:
-        return any("retval" in step.argrepr for step in _after_call(tracing)[:3])  # where the value will be kept
-    return len(within) == 1 and within[0].f_code is compat.PROTECTED and _returns(_after_call(within[0]))
-
-
-def _after_call(frame: types.FrameType) -> list[dis.Instruction]:
-    """What comes next, if a call is just over: Python looks for signals right after it, before it uses the value."""
-    steps = list(dis.get_instructions(frame.f_code))
-    place = next((number for number, step in enumerate(steps) if step.offset == frame.f_lasti), len(steps))
-    return steps[place + 1 :] if place < len(steps) and steps[place].opname.startswith("CALL") else []
-
-
-def _returns(steps: list[dis.Instruction]) -> bool:
-    return bool(steps) and steps[0].opname == "RETURN_VALUE"
+            self._marks.reached()
