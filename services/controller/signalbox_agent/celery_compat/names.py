@@ -80,7 +80,7 @@ PREFORK_NAMES = [
     *_names(
         UPKEEP,
         ASYN_POOL,
-        "_create_worker_process sched_strategy _result_handler _untrack_child_process _sentinel_poll _job_terminated",
+        "_create_worker_process sched_strategy _result_handler _sentinel_poll _job_terminated",
     ),
     *_names(UPKEEP, "billiard.pool:ResultHandler", "state_handlers"),
     *_names(UPKEEP, "billiard.pool", "DEATH"),

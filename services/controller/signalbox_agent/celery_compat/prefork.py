@@ -75,12 +75,11 @@ def is_queued(pool: Any, job: Any) -> bool:
     return job in getattr(inner(pool), "outbound_buffer", ())
 
 
-def untrack(pool: Any, process: Any, hub: Any) -> None:
-    """Take a child's sentinel off the hub (`AsynPool._untrack_child_process`)."""
-    take_off = getattr(inner(pool), "_untrack_child_process", None)
-    if take_off is not None and getattr(process, "_sentinel_poll", None) is not None:
-        take_off(process, hub)
-        del process._sentinel_poll  # absent is what AsynPool takes for "not yet watched"
+def stop_watching(process: Any, hub: Any) -> None:
+    """Take a child's sentinel off the hub; AsynPool closes the descriptor, which it keeps as `_sentinel_poll`."""
+    handle = getattr(process, "_sentinel_poll", None)
+    if handle is not None:
+        hub.remove(handle)
 
 
 def result_handler(pool: Any) -> Any:

@@ -76,7 +76,7 @@ class TermHandler:
                 self._awaited, self._frame, self._place = None, sys._getframe(), BODY
             try:
                 return body(*args, **kwargs)
-            except BaseException as error:  # tracebacks are as without us: a bare `raise` adds no frame to them
+            except BaseException as error:  # tracebacks are as without us (from Python 3.11 on)
                 traceback = error.__traceback__
                 BaseException.with_traceback(error, traceback and traceback.tb_next)
                 raise

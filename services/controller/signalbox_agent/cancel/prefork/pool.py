@@ -125,7 +125,7 @@ class Prefork:
 
         Celery would look for the dead child, find none, and not look again for 5 s.
         """
-        compat.untrack(self._pool, child.process, hub)
+        compat.stop_watching(child.process, hub)
 
     def before_exit(self, look: Callable[[int], None]) -> None:
         """Have `look(pid)` called when a child says that it is about to exit, and waits for its last TERM.
