@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from celery.concurrency import get_implementation
 
+from signalbox_agent.cancel import pool as agent_pool
 from signalbox_agent.cancel.pool import Abilities
-from signalbox_agent.worker import abilities
 from signalbox_controller.agents.protocol import Hello, abilities_of, decode
 from signalbox_controller.cancelling.wording import WorkerAnswer, detail_of
 
@@ -32,7 +32,7 @@ def hello(**more: object) -> Hello:
 @pytest.mark.filterwarnings("ignore:.*monkey:RuntimeWarning", "ignore:.*[Ee]ventlet:DeprecationWarning")
 def test_an_agent_says_what_its_pool_can_do(name: str, can: Abilities) -> None:
     pool = get_implementation(name)
-    assert abilities(pool.__new__(pool)) == can
+    assert agent_pool.abilities_of(pool.__new__(pool)) == can
 
 
 @pytest.mark.parametrize(("name", "can"), [*POOLS, ("", Abilities()), ("custom", Abilities())])

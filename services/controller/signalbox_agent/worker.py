@@ -13,14 +13,11 @@ from celery import signals
 from celery.concurrency.prefork import TaskPool
 
 from signalbox_agent import PROTOCOL
+from signalbox_agent.broker.ending import Ending
 from signalbox_agent.broker.ownership import MessageOwnership
 from signalbox_agent.broker.release import Release
-from signalbox_agent.cancel import greenlets, prefork
 from signalbox_agent.cancel.canceller import Canceller
-from signalbox_agent.cancel.pool import WITHOUT_KILLER, Abilities, Killer
-from signalbox_agent.cancel.prefork.children import Children
-from signalbox_agent.cancel.prefork.kill import Processes
-from signalbox_agent.cancel.prefork.pool import Prefork
+from signalbox_agent.cancel.pool import Context, PoolControl, abilities_of, control_of, name_of
 from signalbox_agent.celery_compat import names
 from signalbox_agent.celery_compat.names import Missing
 from signalbox_agent.celery_compat.worker import spawns
@@ -44,8 +41,6 @@ from signalbox_agent.tasks.runs import Runs
 SNAPSHOT_EVERY = 10.0
 #: Seconds that a starting worker waits for the ids that it must refuse.
 WELCOME_WITHIN = 1.0
-#: Seconds for which it can still be read what a dead child said last.
-LINGER = 1.0
 #: Seconds that an ending worker may spend on its last events.
 LAST_WORDS = 0.5
 
@@ -63,20 +58,21 @@ class WorkerAgent:
         #: Whether it has lost its broker, and waits for it.
         self._waiting = False
         self._stopping = False
+        #: Whether tasks share the worker's process.
+        self._shared = False
+        self._pool = PoolControl()
         self._canceller: Canceller | None = None
-        self._prefork: Prefork | None = None
+        self._tracker: Tracker | None = None
+        self._claims: Claims | None = None
         self._passing: Passing | None = None
-        self._refill = False
+        self._ending = Ending()
         self._missing = Missing([])
         self.loop = Loop()
         self.runs = Runs()
         self.runs.settle = settle
         self.link = Link(path, self.loop, self._hello, self._heard)
         self.link.spool = Spool(path_of(path, instance), self._first_page)
-        queues = Queues(worker.app)
         self.slots = Slots(folder_of(path, instance))
-        self.tracker = Tracker(instance, worker.hostname, self.runs, self.link, self.loop, queues.of, self.slots)
-        self.claims = Claims(self.tracker)
         self.ownership = MessageOwnership(instance, self._report_ownership)
 
     def install(self) -> None:
@@ -108,22 +104,43 @@ class WorkerAgent:
 
     @guarded
     def _prepare(self, pool: Any) -> None:
-        self.tracker.shared = shared = not isinstance(pool, TaskPool)
-        self.claims.active = self._missing.can(names.TRACKING)
-        self.tracker.can_refuse = self._missing.can(names.CANCEL_WAITING)
-        if self.tracker.can_refuse and not shared and self._worker.hub is not None:
+        shared = not isinstance(pool, TaskPool)
+        can_refuse = self._missing.can(names.CANCEL_WAITING)
+        if can_refuse and not shared and self._worker.hub is not None:
             self._passing = pass_on_slots(self._worker, self.loop)
-        killer = self._killer(pool)
-        self._canceller = Canceller(
-            self.runs, self.link, self.loop, killer, pool_name(pool), self.slots, self._missing, can_refuse=shared
+        self._control_pool(pool)
+        canceller = Canceller(
+            self.runs, self.link, self.loop, self._pool, name_of(pool), self.slots, self._missing, can_refuse=shared
         )
-        self._canceller.refuse(refused(self._path))
-        self.tracker.on_started = self._canceller.accepted
-        self.tracker.on_unstarted = self._canceller.unstarted
-        self.tracker.on_refused = self._canceller.turned_away
-        self.tracker.on_death = self._canceller.ended_outside
-        if self._prefork is not None:
-            self._prefork.before_exit(self._canceller.about_to_exit)
+        canceller.refuse(refused(self._path))
+        self._pool.on_exit(canceller.about_to_exit)
+        self._tracker = Tracker(
+            self.runs,
+            self.link,
+            self.loop,
+            self.slots,
+            self._pool,
+            canceller,
+            self._ending,
+            instance=self._instance,
+            node=self._worker.hostname,
+            queue_of=Queues(self._worker.app).of,
+            shared=shared,
+            can_refuse=can_refuse,
+        )
+        if self._missing.can(names.TRACKING):
+            self._claims = Claims(self._tracker, self._pool.wrap)
+        self._shared, self._canceller = shared, canceller
+
+    @guarded
+    def _control_pool(self, pool: Any) -> None:
+        if self._missing.can(names.CANCEL_RUNNING):
+            self._pool = control_of(pool, Context(self.loop, self.slots, self._worker.hub is not None))
+
+    def claim(self, tasks: Any) -> None:
+        """Give these tasks a Request that is tracked."""
+        if self._claims is not None:
+            self._claims.claim(tasks)
 
     @guarded
     def _connect(self) -> None:
@@ -134,44 +151,15 @@ class WorkerAgent:
         self.link.welcomed.wait(WELCOME_WITHIN)
 
     @guarded
-    def _killer(self, pool: Any) -> Killer | None:
-        """What ends single tasks of this pool, as far as it and its Celery allow that."""
-        if not self._missing.can(names.CANCEL_RUNNING):
-            return None
-        if isinstance(pool, TaskPool):
-            return self._processes(pool) if self._worker.hub is not None else None
-        return self._greens(pool) if pool.is_green else None
-
-    def _processes(self, pool: Any) -> Killer:
-        self._prefork = Prefork(pool)
-        self._prefork.spare_forks()
-        self.slots.open()
-        self.tracker.children = children = Children(self.loop, self._prefork.has, self._child_died)
-        self.tracker.when_dead = lambda run, callback: children.when_dead(run.pid or 0, callback)
-        return Processes(self._prefork, children, self.loop)
-
-    def _greens(self, pool: Any) -> Killer | None:
-        from signalbox_agent.cancel.greenlets.pool import greens  # needs the library that such a pool has
-
-        killer = greens(pool, pool_name(pool), self.loop)
-        if killer is not None:
-            self.tracker.when_dead = killer.when_dead
-            self.claims.around = killer.watched
-            killer.stay_for_last_words()
-        return killer
-
-    @guarded
     def turning(self, hub: Any) -> None:
         """Celery's loop begins to turn."""
-        if self.tracker.shared or self._canceller is None:
+        if self._shared or self._canceller is None:
             return  # where tasks share the process, the loop may stand still for as long as one runs
         self.loop.attach(hub)
         self._canceller.resume()
         if self._passing is not None:
             self._passing.resume()
-        if self._refill and self._prefork is not None:
-            self._refill = False
-            hub.call_soon(self._prefork.refill)
+        self._pool.resume(hub)
 
     @guarded
     def standing_still(self, *, for_good: bool) -> None:
@@ -208,9 +196,9 @@ class WorkerAgent:
 
     @guarded
     def _on_received(self, request: Any = None, **_: Any) -> None:
-        if hasattr(request, "_signalbox"):
-            self.tracker.received(request)
-            if self.tracker.refuses(request):
+        if self._tracker is not None and hasattr(request, "_signalbox"):
+            self._tracker.received(request)
+            if self._tracker.refuses(request):
                 request.revoked()  # now: it may have to wait for its time, or its turn
 
     @guarded
@@ -218,19 +206,6 @@ class WorkerAgent:
         with self.loop.lock:
             self._ready = True
             self.link.say({"type": "ready"})
-
-    def _child_died(self, pid: int) -> None:
-        """Have its place filled now; Celery's own look may be 5 s away."""
-        self.loop.call_later(LINGER, lambda: self._forget(pid))
-        if self.loop.hub is not None and self._prefork is not None:
-            # Not from here: what Celery cannot bear, such as too many restarts, is for Celery to see.
-            self.loop.hub.call_soon(self._prefork.refill)
-        else:
-            self._refill = True
-
-    def _forget(self, pid: int) -> None:
-        if self._prefork is not None and not self._prefork.has(pid):
-            self.slots.forget(pid)
 
     # What the controller hears and says
 
@@ -243,8 +218,8 @@ class WorkerAgent:
             "pid": os.getpid(),
             "kind": "worker",
             "node": self._worker.hostname,
-            "pool": pool_name(pool),
-            "abilities": asdict(abilities(pool)),
+            "pool": name_of(pool),
+            "abilities": asdict(abilities_of(pool)),
             "celery": celery.__version__,
             "python": platform.python_version(),
             "ready": self._ready,
@@ -282,11 +257,10 @@ class WorkerAgent:
 
     def _end(self, message: dict[str, Any]) -> None:
         """A stop is under way; when a KILL is about to follow, nothing may be on its way to or from the broker."""
-        ending = self.tracker.ending
-        ending.begin(message["error"], redeliver=message["redeliver"])
+        self._ending.begin(message["error"], redeliver=message["redeliver"])
         if message["kill"]:
-            release = Release(self._worker, self.runs, self.link, self.ownership, ending)
-            release.at_once(self._prefork, self.loop.hub)
+            release = Release(self._worker, self.runs, self.link, self.ownership, self._ending)
+            release.at_once(self._pool, self.loop.hub)
 
     @guarded
     def _report_ownership(self) -> None:
@@ -322,16 +296,3 @@ class WorkerAgent:
         ]
         reserved = [run.task_id for run in runs if run.started_at is None and run.first is None]
         return {"type": "snapshot", "running": running, "reserved": reserved}
-
-
-def pool_name(pool: Any) -> str:
-    """What the pool is called on the command line."""
-    name = type(pool).__module__.rpartition(".")[2]
-    return "threads" if name == "thread" else name
-
-
-def abilities(pool: Any) -> Abilities:
-    """What the pool can do, as the folder of its kind says."""
-    if isinstance(pool, TaskPool):
-        return prefork.ABILITIES
-    return greenlets.ABILITIES if pool.is_green else WITHOUT_KILLER

@@ -9,7 +9,7 @@ from signalbox_agent.broker.ending import Ending
 from signalbox_agent.broker.ownership import MessageOwnership
 from signalbox_agent.cancel.canceller import standing
 from signalbox_agent.cancel.decide import Standing
-from signalbox_agent.cancel.prefork.pool import Prefork
+from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.celery_compat import worker as compat
 from signalbox_agent.link.link import Link
 from signalbox_agent.safety import guarded
@@ -37,13 +37,12 @@ class Release:
         self._ownership = ownership
         self._ending = ending
 
-    def at_once(self, prefork: Prefork | None, hub: Any) -> None:
+    def at_once(self, pool: PoolControl, hub: Any) -> None:
         """Take nothing more, start nothing more, tell all; `hub` is Celery's loop if that is where we are."""
         if hub is not None:
             self._ownership.close()
             self._start_nothing()
-            if prefork is not None:
-                self._catch_up(prefork, hub)
+            self._catch_up(pool, hub)
         for run in self._runs.all():
             if run.started_at is not None:
                 self._ending.keep_from_returning(run.request)
@@ -69,12 +68,12 @@ class Release:
         self._worker.consumer.perform_pending_operations()
 
     @guarded
-    def _catch_up(self, prefork: Prefork, hub: Any) -> None:
+    def _catch_up(self, pool: PoolControl, hub: Any) -> None:
         """Hear what the children have said, and what those say that were handed a task just now."""
         end = monotonic() + ACCEPT
         while True:
-            prefork.catch_up_all(hub)
+            pool.read_reports(hub)
             handed = [run.request for run in self._runs.all() if standing(run) is Standing.HANDED]
-            if monotonic() > end or not any(prefork.has_sent(request) for request in handed):
+            if monotonic() > end or not any(pool.has_sent(request) for request in handed):
                 return
             sleep(PAUSE)

@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from signalbox_agent.cancel.announcer import Announcer
 from signalbox_agent.cancel.decide import Standing, Way, way
-from signalbox_agent.cancel.pool import Kill, Killer
+from signalbox_agent.cancel.pool import Kill, PoolControl
 from signalbox_agent.celery_compat import requests as compat
 from signalbox_agent.celery_compat.names import CANCEL_RUNNING, CANCEL_WAITING, TRACKING, Missing
-from signalbox_agent.celery_compat.prefork import TERM_SIGNAL
 from signalbox_agent.child.slot import Slots
 from signalbox_agent.link.link import Link
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.link.slices import Slices
-from signalbox_agent.safety import guarded
 from signalbox_agent.tasks import events
 from signalbox_agent.tasks.runs import Run, Runs
 
@@ -46,24 +45,23 @@ class Canceller:
         runs: Runs,
         link: Link,
         loop: Loop,
-        killer: Killer | None,
-        pool: str,
+        pool: PoolControl,
+        pool_name: str,
         slots: Slots,
         missing: Missing,
         *,
         can_refuse: bool,
     ) -> None:
-        """`killer` is None where no single task can be ended; `can_refuse`: the pool asks before it starts a task."""
+        """`pool_name` is that of the command line; `can_refuse`: the pool asks before it starts a task."""
         self._runs = runs
         self._link = link
         self._loop = loop
-        self._killer = killer
         self._pool = pool
+        self._pool_name = pool_name
         self._slots = slots
         self._missing = missing
         self._can_refuse = can_refuse
-        #: Killed while the broker was away: Celery is told when it is back.
-        self._unannounced: list[tuple[Any, str]] = []
+        self._announcer = Announcer(loop, pool)
         #: One for all: of two, each would be due again when the other is done, and kombu's hub runs up to ten in a row.
         self._later: Slices[Callable[[], None]] = Slices(loop, lambda work: work())
 
@@ -94,7 +92,7 @@ class Canceller:
     def _why_not(self, run: Run) -> str:
         feature = CANCEL_WAITING if standing(run) is Standing.WAITING else CANCEL_RUNNING
         off = self._missing.sentence(feature)
-        return off or f"The {self._pool} pool cannot end a single task; stop the worker to end it"
+        return off or f"The {self._pool_name} pool cannot end a single task; stop the worker to end it"
 
     def _refuse_command(self, command_id: str, task_id: str, detail: str) -> None:
         self._answer(command_id, task_id, {"state": "unsupported", "detail": detail})
@@ -128,7 +126,7 @@ class Canceller:
                 run.wanted.append((None, GRACE))
 
     def _way(self, run: Run) -> Way:
-        choice = way(standing(run), can_kill=self._killer is not None, can_refuse=self._can_refuse)
+        choice = way(standing(run), can_kill=self._pool.can_kill, can_refuse=self._can_refuse)
         return Way.REFUSE if choice is Way.DROP and not self._missing.can(CANCEL_WAITING) else choice
 
     def _absent(self, command_id: str, task_id: str) -> None:
@@ -162,21 +160,8 @@ class Canceller:
         self._runs.ended[run.task_id] = {"state": "dropped", "detail": "It will not run"}
         self._runs.remove(run)
         self._link.event(events.dropped(run, "cancelled", REASON, self._runs.held.get(run.task_id)))
-        self._later.put([partial(self._discard, request)])
+        self._later.put([partial(self._announcer.dropped, request)])
         return True
-
-    @property
-    def _broker_is_away(self) -> bool:
-        return self._loop.hub is None and self._loop.last_hub is not None
-
-    def _discard(self, request: Any) -> None:
-        """Have Celery announce and acknowledge it as revoked: most of a millisecond, for the result backend.
-
-        While the broker is away the backend mostly is, too, and its retries would hold up all of us; the broker
-        delivers the message anew, which is refused then.
-        """
-        if not self._broker_is_away and not compat.is_revoked(request):
-            compat.announce_refused(request)
 
     # Killing
 
@@ -205,7 +190,7 @@ class Canceller:
     def _kill(self, run: Run, commands: list[str], grace: float) -> None:
         kill = run.kill
         if kill is None:
-            kill = run.kill = self._killer.kill(run, grace, self) if self._killer else None
+            kill = run.kill = self._pool.kill(run, grace, self)
             if kill is None:
                 self._gone_already(run, commands)
                 return
@@ -238,7 +223,7 @@ class Canceller:
         answer = {"state": "dead", "pid": pid, "signal": mark["signal"], "strays": []}
         self._runs.ended[run.task_id] = answer
         self._runs.remove(run)
-        self._tell_celery(request, mark["signal"])
+        self._announcer.killed(request, mark["signal"])
         return True
 
     # How a kill goes on
@@ -272,7 +257,7 @@ class Canceller:
         else:
             self._link.event(events.failed(run, "cancelled", reason))
         self._close(kill, answer)
-        self._tell_celery(request, kill.signal)
+        self._announcer.killed(request, kill.signal)
 
     def finished(self, kill: Kill) -> None:
         """See KillObserver; the event was sent when the child told of the end."""
@@ -306,23 +291,9 @@ class Canceller:
             self._answer(command_id, run.task_id, answer)
         self._link.flush()
 
-    def _tell_celery(self, request: Any, signal: str) -> None:
-        if self._broker_is_away:
-            self._unannounced.append((request, signal))
-        elif self._killer is not None:
-            self._killer.aside(lambda: self._announce(request, signal))
-
     def resume(self) -> None:
         """The broker is back."""
-        unannounced, self._unannounced = self._unannounced, []
-        for request, signal in unannounced:
-            self._announce(request, signal)
-
-    @guarded
-    def _announce(self, request: Any, signal: str) -> None:
-        """Have Celery store the result, acknowledge the message and send its signals: all of it is true now."""
-        if not compat.is_revoked(request):
-            compat.announce_terminated(request, 9 if signal == "KILL" else int(TERM_SIGNAL))
+        self._announcer.resume()
 
     def _answer(self, command_id: str, task_id: str, answer: Answer) -> None:
         self._link.say({"type": "cancel", "command_id": command_id, "task_id": task_id, **answer})

@@ -1,12 +1,26 @@
-"""Interface of a pool: what it can do, and how it ends one task, be that a process or a greenlet."""
+"""Interface of a pool: what it can do, and how it ends one task, be that a process or a greenlet.
+
+A pool that can end a single task has a folder beside this file, named in `FOLDERS`. Its package has `ABILITIES`, and
+`control(pool, context)`, which answers a `PoolControl`, or None where this very pool cannot end one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from importlib import import_module
+from typing import Any, NamedTuple, Protocol
 
+from signalbox_agent.child.slot import Slots
+from signalbox_agent.link.loop import Loop
 from signalbox_agent.tasks.runs import Run
+
+#: The folders by the module of Celery's pool.
+FOLDERS = {
+    "celery.concurrency.prefork": "prefork",
+    "celery.concurrency.gevent": "greenlets",
+    "celery.concurrency.eventlet": "greenlets",
+}
 
 
 @dataclass(frozen=True)
@@ -21,8 +35,37 @@ class Abilities:
     answers_while_busy: bool = False
 
 
-#: Of a pool that has no folder here, such as `threads` and `solo`.
-WITHOUT_KILLER = Abilities(cancels_one=False)
+class Context(NamedTuple):
+    """The parts of the agent that a pool's control needs."""
+
+    loop: Loop
+    slots: Slots
+    #: Whether Celery's event loop drives the pool.
+    has_hub: bool
+
+
+def name_of(pool: Any) -> str:
+    """The name of a pool on the command line."""
+    name = type(pool).__module__.rpartition(".")[2]
+    return "threads" if name == "thread" else name
+
+
+def abilities_of(pool: Any) -> Abilities:
+    """The abilities of a pool; one without a folder, such as `threads` and `solo`, cannot end a single task."""
+    package = _package(pool)
+    return package.ABILITIES if package else Abilities(cancels_one=False)
+
+
+def control_of(pool: Any, context: Context) -> PoolControl:
+    """The control of a pool."""
+    package = _package(pool)
+    return (package and package.control(pool, context)) or PoolControl()
+
+
+def _package(pool: Any) -> Any:
+    modules = (base.__module__ for base in type(pool).__mro__)
+    folder = next((FOLDERS[module] for module in modules if module in FOLDERS), None)
+    return import_module(f"{__package__}.{folder}") if folder else None
 
 
 class Kill(Protocol):
@@ -31,41 +74,41 @@ class Kill(Protocol):
     run: Run
     #: The commands that wait for the end of this one.
     commands: list[str]
-    #: Whether the task has felt anything of it yet.
+    #: Whether a signal was sent.
     begun: bool
     #: The strongest means so far.
     signal: str
-    #: What is said when the strongest of all has not ended it.
+    #: The detail of the answer when the strongest of all has not ended it.
     outlived: str
 
-    #: What was told of the end of the task; see `cancel.Seen`.
+    #: How the task ended, as it was reported; see `cancel.decide.Seen`.
     end: str | None
 
     @property
     def over(self) -> bool:
-        """Whether the last word was spoken."""
+        """Whether nothing more is to be done or reported."""
 
     def begin(self) -> None:
         """Try for the first time, unless the task has just ended."""
 
     def ended(self, how: str) -> None:
-        """The task is over, and how; see `cancel.Seen`."""
+        """The task is over, and how; see `cancel.decide.Seen`."""
 
     def look(self) -> None:
-        """See how things are, and go on from there."""
+        """Look at the task, and take the next step."""
 
     def facts(self) -> dict[str, Any]:
-        """What every answer about it holds."""
+        """The fields of every answer about it."""
 
     def proof(self) -> dict[str, Any]:
-        """What the answer holds that says that it is dead."""
+        """The fields of the answer that it is dead."""
 
     def killed(self) -> list[int]:
-        """The pids of all that was seen alive and is dead now."""
+        """The pids of all processes that were seen alive and are dead now."""
 
 
 class KillObserver(Protocol):
-    """Who tells the world how a kill goes."""
+    """Receives the progress of a kill."""
 
     def signalled(self, kill: Kill, kill_at: float | None) -> None:
         """A signal was sent to the task's process; `kill_at` is an epoch in seconds."""
@@ -83,14 +126,43 @@ class KillObserver(Protocol):
         """The task completed in spite of the kill, or had failed before it."""
 
     def late(self, kill: Kill) -> None:
-        """The task was over before it felt anything."""
+        """The task was over before a signal was sent."""
 
 
-class Killer(Protocol):
-    """A pool that can end a single task."""
+class PoolControl:
+    """What the agent does with a pool; this one is that of a pool which cannot end a single task."""
 
-    def kill(self, run: Run, grace: float, observer: KillObserver) -> Kill | None:
+    can_kill = False
+
+    def kill(self, run: Run, grace: float, observer: KillObserver) -> Kill | None:  # noqa: ARG002
         """A kill that has not begun; None when there is nothing left to kill. `grace` is in seconds."""
+        return None
 
-    def aside(self, work: Callable[[], None]) -> None:
-        """Do what may wait for a store, where it holds up nobody who need not be held up."""
+    def in_background(self, work: Callable[[], None]) -> None:
+        """Do work that may wait for a store."""
+        work()
+
+    def watch(self, pid: int) -> bool:  # noqa: ARG002
+        """Notice the death of this process from now on; false when the pool has no such process."""
+        return True
+
+    def when_dead(self, run: Run, callback: Callable[[], None]) -> None:  # noqa: ARG002
+        """Call back when what runs a task is dead; where that cannot be seen, at once."""
+        callback()
+
+    def wrap(self, body: Callable[..., Any]) -> Callable[..., Any]:
+        """The `run` of a task, made to tell that it runs."""
+        return body
+
+    def on_exit(self, exiting: Callable[[int], None]) -> None:
+        """Have `exiting(pid)` called when a process of the pool is about to exit."""
+
+    def resume(self, hub: Any) -> None:
+        """Celery's event loop turns again."""
+
+    def read_reports(self, hub: Any) -> None:
+        """Let Celery read now what the processes of the pool have sent."""
+
+    def has_sent(self, request: Any) -> bool:  # noqa: ARG002
+        """Whether a request that was handed to the pool has left this process."""
+        return False

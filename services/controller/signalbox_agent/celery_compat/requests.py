@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from billiard import einfo
@@ -54,12 +53,6 @@ def announce_refused(request: Any) -> None:
 def announce_terminated(request: Any, number: int) -> None:
     """Store, announce and acknowledge it as terminated by a signal, as `Request.terminate` does."""
     request._announce_revoked("terminated", True, number, False)
-
-
-def announcement(base: Any) -> Callable[..., Any] | None:
-    """The announcing method of a Request class; None where there is none."""
-    found: Callable[..., Any] | None = getattr(base, ANNOUNCE, None)
-    return found
 
 
 def fail_chain(request: Any, reason: str) -> None:

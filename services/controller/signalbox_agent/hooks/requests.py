@@ -22,6 +22,8 @@ from signalbox_agent.hooks.tracker import Tracker
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks.runs import Run
 
+Body = Callable[..., Any]
+
 
 def _telling(on_success: Callable[..., Any]) -> Callable[..., Any]:
     """Have an `on_success` tell of the success; a failure that it is given ends up in `on_failure`."""
@@ -52,6 +54,24 @@ def _waiting(execute: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _announcing(announce: Callable[..., Any]) -> Callable[..., Any]:
+    """Have the method that announces a revoke report it, and end the rest of the chain."""
+
+    @functools.wraps(announce)
+    def call(self: Any, reason: Any, terminated: Any, signum: Any, expired: Any) -> Any:
+        answer = announce(self, reason, terminated, signum, expired)
+        if self._signalbox_tracker.refuses(self):
+            end_chain(self, reason)
+        self._signalbox_tracker.revoked(self, terminated=bool(terminated), expired=bool(expired))
+        return answer
+
+    return call
+
+
+#: The methods that Celery generates in a subclass for each task, or that its own methods do not call by `super()`.
+_WRAPPERS = {"on_success": _telling, "execute_using_pool": _waiting, compat.ANNOUNCE: _announcing}
+
+
 class Watched:
     """The mixin."""
 
@@ -64,12 +84,8 @@ class Watched:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Celery generates a subclass for each task whose methods do not call ours (`create_request_cls`)."""
         super().__init_subclass__(**kwargs)
-        generated = cls.__dict__.get("on_success")
-        if generated is not None:
-            cls.on_success = _telling(generated)  # type: ignore[attr-defined]
-        generated = cls.__dict__.get("execute_using_pool")
-        if generated is not None:
-            cls.execute_using_pool = _waiting(generated)  # type: ignore[attr-defined]
+        for name in cls.__dict__.keys() & _WRAPPERS.keys():
+            setattr(cls, name, _WRAPPERS[name](cls.__dict__[name]))
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         if self._signalbox_tracker.refused(self, time() - (monotonic() - time_accepted)):
@@ -108,7 +124,7 @@ class Watched:
 
     def revoked(self) -> bool:
         tracker = self._signalbox_tracker
-        announced = tracker.announced(self)
+        announced = compat.is_revoked(self)
         if not announced and tracker.turns_away(self):
             return True  # Celery is told of it when there is time
         revoked: bool = super().revoked()  # type: ignore[misc]
@@ -119,54 +135,30 @@ class Watched:
         return revoked or bool(tracker.refuse(self))
 
 
-def _announcing(announce: Callable[..., Any]) -> Callable[..., Any]:
-    """Have the method that announces a revoke report it, and end the rest of the chain."""
-
-    @functools.wraps(announce)
-    def call(self: Any, reason: Any, terminated: Any, signum: Any, expired: Any) -> Any:
-        answer = announce(self, reason, terminated, signum, expired)
-        if self._signalbox_tracker.refuses(self):
-            end_chain(self, reason)
-        self._signalbox_tracker.revoked(self, terminated=bool(terminated), expired=bool(expired))
-        return answer
-
-    return call
-
-
 def watched_class(base: Any, tracker: Tracker) -> type:
     """`base` with the mixin over it."""
-    body = {
-        "_signalbox_tracker": tracker,
-        "on_success": base.on_success,
-        "execute_using_pool": base.execute_using_pool,
-        "__module__": base.__module__,
-    }
-    announce = compat.announcement(base)
-    if announce is not None:
-        body[compat.ANNOUNCE] = _announcing(announce)
+    wrapped = {name: getattr(base, name) for name in _WRAPPERS if hasattr(base, name)}
+    body = {"_signalbox_tracker": tracker, "__module__": base.__module__, **wrapped}
     return type(base.__name__, (Watched, base), body)
 
 
 class Claims:
     """Gives every task of an application a watched Request; the user's own Request goes on working below it."""
 
-    def __init__(self, tracker: Tracker) -> None:
+    def __init__(self, tracker: Tracker, wrap: Callable[[Body], Body]) -> None:
+        """`wrap` is applied to the `run` of every task."""
         self._tracker = tracker
+        self._wrap = wrap
         self._classes: dict[Any, type] = {}
-        #: Whether tasks are to be tracked; Celery may lack what that needs.
-        self.active = True
-        #: What every task's `run` is wrapped in, where greenlets run it.
-        self.around: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None
 
     @guarded
     def claim(self, tasks: Any) -> None:
         """To be called before strategies are built, as they keep the class."""
-        for task in tasks.values() if self.active else ():
+        for task in tasks.values():
             base = symbol_by_name(task.Request)
             if issubclass(base, Watched):
                 continue
             if base not in self._classes:
                 self._classes[base] = watched_class(base, self._tracker)
             task.Request = self._classes[base]
-            if self.around is not None:
-                task.run = self.around(task.run)
+            task.run = self._wrap(task.run)

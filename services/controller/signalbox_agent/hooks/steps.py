@@ -13,18 +13,19 @@ from celery import bootsteps
 from signalbox_agent.broker.ownership import MessageOwnership
 from signalbox_agent.celery_compat import worker as compat
 from signalbox_agent.hooks.reconnect import surviving
-from signalbox_agent.hooks.requests import Claims
 from signalbox_agent.safety import guarded
 
 
 class Agent(Protocol):
     """What the boot steps call; each call is guarded and never raises."""
 
-    claims: Claims
     ownership: MessageOwnership
 
     def start(self) -> None:
         """The pool is up; nothing is consumed yet."""
+
+    def claim(self, tasks: Any) -> None:
+        """Strategies are about to be built for these tasks."""
 
     def turning(self, hub: Any) -> None:
         """Celery's event loop begins to turn."""
@@ -88,7 +89,7 @@ def consumer_step(agent: Agent) -> type:
 @guarded
 def hook_into(agent: Agent, consumer: Any) -> None:
     """Before strategies are built, set the Request class that they keep; survive the loss of the broker."""
-    compat.before_strategies(consumer, lambda: agent.claims.claim(consumer.app.tasks))
+    compat.before_strategies(consumer, lambda: agent.claim(consumer.app.tasks))
     compat.around_connection_loss(consumer, surviving)
 
 

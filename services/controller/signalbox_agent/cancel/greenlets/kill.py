@@ -32,14 +32,14 @@ class Greenlets(Protocol):
         """The pids of all programs that tasks of this worker have started and that still run."""
 
 
-class GreenKill:
-    """From the first throw to the proof of death; see `killing.Kill`."""
+class GreenletKill:
+    """From the first throw to the proof of death; see `cancel.pool.Kill`."""
 
     signal = "GreenletExit"
     outlived = "It went on after every GreenletExit; it will be reported when it ends"
 
     def __init__(
-        self, run: Run, greenlet: Any, grace: float, greens: Greenlets, loop: Loop, observer: KillObserver
+        self, run: Run, greenlet: Any, grace: float, greenlets: Greenlets, loop: Loop, observer: KillObserver
     ) -> None:
         self.run = run
         self.commands: list[str] = []
@@ -47,32 +47,32 @@ class GreenKill:
         self.begun = False
         self._greenlet = greenlet
         self._grace = grace
-        self._greens = greens
+        self._greenlets = greenlets
         self._loop = loop
         self._observer = observer
         self._plan = Plan(Stage.TERM, monotonic() + grace)
-        #: What was told of the end of the task; see `cancel.Seen`.
+        #: How the task ended, as it was reported; see `cancel.decide.Seen`.
         self.end: str | None = None
         self._timer: Timer | None = None
 
     @property
     def over(self) -> bool:
-        """Whether the last word was spoken."""
+        """Whether nothing more is to be done or reported."""
         return self._plan.stage is Stage.DONE
 
     def begin(self) -> None:
         """Throw for the first time, as soon as it is in the task's own code."""
         self._plan = Plan(Stage.TERM, monotonic() + self._grace)
-        self._greens.when_gone(self._greenlet, self.look)
+        self._greenlets.when_gone(self._greenlet, self.look)
         self.look()
 
     def ended(self, how: str) -> None:
-        """The task returned, or raised; see `cancel.Seen`."""
+        """The task returned, or raised; see `cancel.decide.Seen`."""
         self.end = self.end or how
         self.look()
 
     def look(self) -> None:
-        """See how things are, and go on from there."""
+        """Look at the greenlet, and take the next step."""
         if self.over:
             return
         if not self.begun and (self.run.over or self._greenlet.dead):
@@ -109,9 +109,9 @@ class GreenKill:
             self._observer.finished(self)
 
     def _throw(self) -> None:
-        self._greens.throw(self._greenlet, self._felt)
+        self._greenlets.throw(self._greenlet, self._thrown)
 
-    def _felt(self) -> None:
+    def _thrown(self) -> None:
         self.begun = True
 
     def _again(self) -> None:
@@ -130,12 +130,12 @@ class GreenKill:
             self._timer.cancel()
 
     def facts(self) -> dict[str, Any]:
-        """The means, and that there is no pid of its own."""
+        """The exception, and that the task shares its process."""
         return {"signal": self.signal, "shared": True}
 
     def proof(self) -> dict[str, Any]:
-        """That it is dead, and what cannot be known."""
-        programs = self._greens.programs()
+        """The same; and the programs that run on, as nobody can tell which task has started them."""
+        programs = self._greenlets.programs()
         if not programs:
             return self.facts()
         pids = ", ".join(map(str, programs))

@@ -14,8 +14,8 @@ from typing import Any
 
 from greenlet import GreenletExit, getcurrent
 
-from signalbox_agent.cancel.greenlets.kill import GreenKill
-from signalbox_agent.cancel.pool import KillObserver
+from signalbox_agent.cancel.greenlets.kill import GreenletKill
+from signalbox_agent.cancel.pool import KillObserver, PoolControl, name_of
 from signalbox_agent.celery_compat.greenlets import greenlet_of
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.proc import descendants
@@ -23,18 +23,20 @@ from signalbox_agent.tasks.runs import Run
 
 Callback = Callable[[], None]
 
-#: Seconds between looks at a greenlet that has said that it ends, and has not yet.
+#: Seconds between looks at a greenlet that is about to end.
 ENDING = 0.005
-#: Seconds that a drained worker stays for what is still to be told of greenlets that have ended.
-LAST_WORDS = 2.0
+#: Seconds that a drained worker waits for pending reports.
+DRAIN = 2.0
 
 
-class Greens:
+class GreenletPool(PoolControl):
     """Finds and kills the greenlets of a worker's pool, but only in the task's own code: never in Celery's.
 
     Celery stores results and acknowledges messages in the same greenlet; a throw there could leave a connection in
     the midst of a message, or a task that had completed without its result.
     """
+
+    can_kill = True
 
     def __init__(self, pool: Any, loop: Loop, in_hub: Callable[[Callback], Any]) -> None:
         """`pool` is Celery's TaskPool; `in_hub` has the hub call back, soon."""
@@ -42,55 +44,58 @@ class Greens:
         self._loop = loop
         self._in_hub = in_hub
         self._inside: set[Any] = set()
-        #: Greenlets whose end is to be told, and work that was put aside: no worker may end before it is done.
-        self._owed = 0
+        #: How many reports of greenlets that end, and pieces of work in the background, are not done yet.
+        self._pending = 0
+        self._drain_pending()
 
-    def stay_for_last_words(self) -> None:
-        """Have Celery, which ends a draining worker as soon as its last greenlet has, wait until that was told."""
+    def _drain_pending(self) -> None:
+        """Have Celery, which ends a draining worker as soon as its last greenlet has, wait for the pending reports."""
         drain = self._pool.on_stop
 
         def on_stop() -> None:
             drain()
-            end = monotonic() + LAST_WORDS
-            while self._owed and monotonic() < end:
+            end = monotonic() + DRAIN
+            while self._pending and monotonic() < end:
                 sleep(ENDING)
 
         self._pool.on_stop = on_stop
 
-    def watched(self, run: Callable[..., Any]) -> Callable[..., Any]:
-        """A task's `run`, made to tell when a greenlet is inside."""
+    def wrap(self, body: Callable[..., Any]) -> Callable[..., Any]:
+        """The `run` of a task, made to note when a greenlet is inside."""
 
-        @functools.wraps(run)
+        @functools.wraps(body)
         def inside(*args: Any, **kwargs: Any) -> Any:
             me = getcurrent()
             if me in self._inside:  # a task that calls another one in place
-                return run(*args, **kwargs)
+                return body(*args, **kwargs)
             self._inside.add(me)
             try:
-                return run(*args, **kwargs)
+                return body(*args, **kwargs)
             finally:
                 self._inside.discard(me)
 
         return inside
 
-    def kill(self, run: Run, grace: float, observer: KillObserver) -> GreenKill | None:
+    def kill(self, run: Run, grace: float, observer: KillObserver) -> GreenletKill | None:
         """A kill of the greenlet that runs it, if it is still there."""
         greenlet = self._of(run)
-        return None if greenlet is None else GreenKill(run, greenlet, grace, self, self._loop, observer)
+        return None if greenlet is None else GreenletKill(run, greenlet, grace, self, self._loop, observer)
 
-    def aside(self, work: Callback) -> None:
-        """In a greenlet of its own."""
-        self._owed += 1
-        self._pool.spawn_n(self._paying(work))
+    def in_background(self, work: Callback) -> None:
+        """Do work in a greenlet of its own."""
+        self._pool.spawn_n(self._counted(work))
 
-    def _paying(self, work: Callback) -> Callback:
-        def pay() -> None:
+    def _counted(self, work: Callback) -> Callback:
+        """Work that counts as pending until it is done."""
+        self._pending += 1
+
+        def counted() -> None:
             try:
                 work()
             finally:
-                self._owed -= 1
+                self._pending -= 1
 
-        return pay
+        return counted
 
     def _of(self, run: Run) -> Any:
         greenlet = greenlet_of(self._pool, run.request.worker_pid)
@@ -116,12 +121,11 @@ class Greens:
 
     def when_gone(self, greenlet: Any, callback: Callback) -> None:
         """The same, for a greenlet."""
-        self._owed += 1
-        tell = self._paying(callback)
+        report = self._counted(callback)
 
         def look() -> None:
             if greenlet.dead:
-                tell()
+                report()
             else:
                 self._loop.call_later(ENDING, look)
 
@@ -136,14 +140,15 @@ class Greens:
         return [proc.pid for proc in descendants([os.getpid()])]
 
 
-def greens(pool: Any, name: str, loop: Loop) -> Greens | None:
-    """The greenlets of a pool; None where its library does not also drive the agent, as it was not told in time."""
-    if name == "gevent":
+def greenlet_pool(pool: Any, loop: Loop) -> GreenletPool | None:
+    """The control of a pool; None where its library does not also drive the agent, as it was installed too late."""
+    if name_of(pool) == "gevent":
         from gevent import get_hub, monkey
 
-        return Greens(pool, loop, get_hub().loop.run_callback) if monkey.is_module_patched("threading") else None
-    from eventlet import hubs, patcher
+        ours, in_hub = monkey.is_module_patched("threading"), get_hub().loop.run_callback
+    else:
+        from eventlet import hubs, patcher
 
-    if not patcher.is_monkey_patched("thread"):
-        return None
-    return Greens(pool, loop, functools.partial(hubs.get_hub().schedule_call_global, 0))
+        ours = patcher.is_monkey_patched("thread")
+        in_hub = functools.partial(hubs.get_hub().schedule_call_global, 0)
+    return GreenletPool(pool, loop, in_hub) if ours else None

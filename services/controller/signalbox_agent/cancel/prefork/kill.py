@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
 from time import monotonic, time
 from typing import Any
 
@@ -229,21 +228,3 @@ class Kill:
         if self._timer is not None:
             self._timer.cancel()
         self.descendants.close()
-
-
-class Processes:
-    """A pool of processes, each of which runs one task at a time."""
-
-    def __init__(self, prefork: Prefork, children: Children, loop: Loop) -> None:
-        self._prefork = prefork
-        self._children = children
-        self._loop = loop
-
-    def kill(self, run: Run, grace: float, observer: KillObserver) -> Kill | None:
-        """A kill of the process that runs it, if it is still there."""
-        child = self._prefork.child(run.pid)
-        return Kill(run, child, grace, self._prefork, self._children, self._loop, observer) if child else None
-
-    def aside(self, work: Callable[[], None]) -> None:
-        """On Celery's loop, where Celery itself does it."""
-        work()

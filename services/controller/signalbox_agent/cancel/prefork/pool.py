@@ -8,6 +8,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.celery_compat import prefork as compat
 from signalbox_agent.celery_compat.requests import job_of
 from signalbox_agent.link.gc_pause import Spared
@@ -31,7 +32,7 @@ class Child:
         return self.process.exitcode is not None or not present(self.proc)
 
 
-class Prefork:
+class Prefork(PoolControl):
     """Finds, signals and replaces the children of a worker's pool."""
 
     def __init__(self, pool: Any) -> None:
@@ -100,8 +101,8 @@ class Prefork:
                 return  # in the midst of a message, which only the hub can finish
             callback(*arguments)
 
-    def catch_up_all(self, hub: Any) -> None:
-        """The same for every child."""
+    def read_reports(self, hub: Any) -> None:
+        """Let Celery read now what the children have sent."""
         for process in tuple(compat.processes(self._pool)):
             child = self.child(process.pid)
             if child is not None:
@@ -127,8 +128,8 @@ class Prefork:
         """
         compat.stop_watching(child.process, hub)
 
-    def before_exit(self, look: Callable[[int], None]) -> None:
-        """Have `look(pid)` called when a child says that it is about to exit, and waits for its last TERM.
+    def on_exit(self, exiting: Callable[[int], None]) -> None:
+        """Have `exiting(pid)` called when a child says that it is about to exit, and waits for its last TERM.
 
         Nothing of the task runs any more then, and all that it started still is the child's.
         """
@@ -136,13 +137,13 @@ class Prefork:
         if handler is None or handler is self._hooked:
             return
         self._hooked = handler
-        safe = guarded(look)
+        safe = guarded(exiting)
 
-        def looking(original: Callable[[int, int], None]) -> Callable[[int, int], None]:
+        def observed(original: Callable[[int, int], None]) -> Callable[[int, int], None]:
             def on_death(pid: int, exitcode: int) -> None:
                 safe(pid)
                 original(pid, exitcode)
 
             return on_death
 
-        compat.around_death(handler, looking)
+        compat.around_death(handler, observed)

@@ -1,0 +1,83 @@
+"""The outcome of a task that did not simply return: its final event, from the error that billiard and Celery report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from billiard.exceptions import SoftTimeLimitExceeded, Terminated, TimeLimitExceeded, WorkerLostError
+from celery.exceptions import Ignore, Reject, Retry
+
+from signalbox_agent.broker.ending import Ending
+from signalbox_agent.cancel.canceller import REASON
+from signalbox_agent.celery_compat import requests as compat
+from signalbox_agent.tasks import events
+from signalbox_agent.tasks.events import Event
+from signalbox_agent.tasks.runs import Run, Runs
+from signalbox_agent.tasks.texts import error_of, lost
+
+#: The final event, and the status with which a late cancel is answered; None when the task goes on elsewhere.
+Outcome = tuple[Event, str | None]
+
+#: The errors with which a child that dies is reported; a kill that is under way reports the death itself.
+DEATHS = (Terminated, WorkerLostError, SystemExit, TimeLimitExceeded)
+#: The outcomes of a failure with one of these; all others are errors.
+OUTCOMES = {
+    Reject: "rejected",
+    TimeLimitExceeded: "time_limit",
+    SoftTimeLimitExceeded: "time_limit",
+    SystemExit: "worker_lost",
+}
+
+
+def exception_of(einfo: Any) -> Any:
+    """The exception that the task raised."""
+    return compat.unwrapped(einfo.exception)
+
+
+class Outcomes:
+    """The outcomes of one worker's tasks."""
+
+    def __init__(self, runs: Runs, ending: Ending, *, shared: bool) -> None:
+        """`shared` is whether tasks share the worker's process."""
+        self._runs = runs
+        self._ending = ending
+        self._shared = shared
+
+    def of(self, run: Run, request: Any, einfo: Any, announced: dict[str, dict[str, Any]]) -> Outcome:
+        """The outcome of a failure; `announced` are the events that Celery has sent of it, by type."""
+        exception = exception_of(einfo)
+        if "task-succeeded" in announced:  # the process died after the result was stored
+            return events.succeeded(run, announced["task-succeeded"].get("result"), None), "completed"
+        if announced.get("task-rejected", {}).get("requeue"):
+            return events.requeued(run), None
+        if isinstance(exception, Retry) or "task-retried" in announced:
+            cause = getattr(exception, "exc", None) or exception
+            return events.retried(run, error_of(cause), einfo), None
+        if isinstance(exception, Ignore):
+            return events.succeeded(run, "", None, "ignored"), "completed"
+        return (
+            self.terminated(run, request) if isinstance(exception, Terminated) else self._failed(run, exception, einfo)
+        )
+
+    def _failed(self, run: Run, exception: Any, einfo: Any) -> Outcome:
+        if isinstance(exception, WorkerLostError) and not self._shared:
+            return events.failed(run, "worker_lost", lost(run.pid, exception)), "failed"
+        # Where tasks share a process, WorkerLostError means that the task alone has raised an exit.
+        outcome = next((name for kind, name in OUTCOMES.items() if isinstance(exception, kind)), "error")
+        return events.failed(run, outcome, error_of(exception), einfo), "failed"
+
+    def terminated(self, run: Run, request: Any) -> Outcome:
+        """The outcome of a task whose process was signalled through Celery."""
+        if run.started_at is None:
+            return self.refusal(run), "failed"
+        if not compat.is_cancelled(request):
+            return events.failed(run, "revoked", "Terminated by a revoke that did not come from Signalbox"), "failed"
+        if request.acknowledged:
+            return events.failed(run, "stopped", self._ending.error), "failed"
+        return events.requeued(run), None
+
+    def refusal(self, run: Run) -> Event:
+        """The final event of a task that was revoked before it ran."""
+        if run.task_id in self._runs.held:
+            return events.dropped(run, "cancelled", REASON, self._runs.held.get(run.task_id))
+        return events.dropped(run, "revoked", "Revoked, but not by Signalbox")
