@@ -1,6 +1,7 @@
 """What an agent knows to be cancelled before anybody tells it, and how it goes through many without a long stop."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 from signalbox_agent.link.loop import Loop
@@ -36,9 +37,9 @@ def test_work_is_done_in_slices_and_a_piece_that_fails_holds_up_no_other() -> No
             raise ValueError("of ours")
         done.append(piece)
 
-    slices = Slices(loop, work)
-    slices.put(range(20))
-    slices.put([20])
+    slices = Slices(loop)
+    slices.put(partial(work, piece) for piece in range(20))
+    slices.put([partial(work, 20)])
     assert not done  # not in the turn in which it was asked for
     while len(done) < 20:
         time.sleep(PAUSE)

@@ -23,7 +23,7 @@ from signalbox_agent.celery_compat.names import Missing
 from signalbox_agent.celery_compat.worker import spawns
 from signalbox_agent.child import child
 from signalbox_agent.child.slot import Slots, folder_of
-from signalbox_agent.hooks.queues import Queues
+from signalbox_agent.hooks.queues import queue_finder
 from signalbox_agent.hooks.redelivered import settle
 from signalbox_agent.hooks.requests import Claims
 from signalbox_agent.hooks.slot_passing import Passing, pass_on_slots
@@ -124,7 +124,7 @@ class WorkerAgent:
             self._ending,
             instance=self._instance,
             node=self._worker.hostname,
-            queue_of=Queues(self._worker.app).of,
+            queue_of=queue_finder(self._worker.app),
             shared=shared,
             can_refuse=can_refuse,
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from signalbox_agent.cancel.announcer import Announcer
 from signalbox_agent.cancel.decide import Standing, Way, way
-from signalbox_agent.cancel.pool import Kill, PoolControl
+from signalbox_agent.cancel.kill import Kill
+from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.celery_compat import requests as compat
 from signalbox_agent.celery_compat.names import CANCEL_RUNNING, CANCEL_WAITING, TRACKING, Missing
 from signalbox_agent.child.slot import Slots
@@ -63,7 +64,7 @@ class Canceller:
         self._can_refuse = can_refuse
         self._announcer = Announcer(loop, pool)
         #: One for all: of two, each would be due again when the other is done, and kombu's hub runs up to ten in a row.
-        self._later: Slices[Callable[[], None]] = Slices(loop, lambda work: work())
+        self._later = Slices(loop)
 
     # What the controller asks
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from signalbox_agent.cancel.kill import Kill, KillObserver
 from signalbox_agent.child.slot import Slots
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.tasks.runs import Run
@@ -66,67 +67,6 @@ def _package(pool: Any) -> Any:
     modules = (base.__module__ for base in type(pool).__mro__)
     folder = next((FOLDERS[module] for module in modules if module in FOLDERS), None)
     return import_module(f"{__package__}.{folder}") if folder else None
-
-
-class Kill(Protocol):
-    """One kill, from the first try to the proof."""
-
-    run: Run
-    #: The commands that wait for the end of this one.
-    commands: list[str]
-    #: Whether a signal was sent.
-    begun: bool
-    #: The strongest means so far.
-    signal: str
-    #: The detail of the answer when the strongest of all has not ended it.
-    outlived: str
-
-    #: How the task ended, as it was reported; see `cancel.decide.Seen`.
-    end: str | None
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more is to be done or reported."""
-
-    def begin(self) -> None:
-        """Try for the first time, unless the task has just ended."""
-
-    def ended(self, how: str) -> None:
-        """The task is over, and how; see `cancel.decide.Seen`."""
-
-    def look(self) -> None:
-        """Look at the task, and take the next step."""
-
-    def facts(self) -> dict[str, Any]:
-        """The fields of every answer about it."""
-
-    def proof(self) -> dict[str, Any]:
-        """The fields of the answer that it is dead."""
-
-    def killed(self) -> list[int]:
-        """The pids of all processes that were seen alive and are dead now."""
-
-
-class KillObserver(Protocol):
-    """Receives the progress of a kill."""
-
-    def signalled(self, kill: Kill, kill_at: float | None) -> None:
-        """A signal was sent to the task's process; `kill_at` is an epoch in seconds."""
-
-    def asked(self, kill: Kill) -> bool:
-        """Whether somebody else has sent the first signal."""
-
-    def dead(self, kill: Kill) -> None:
-        """The task is dead, with all that descended from it."""
-
-    def alive(self, kill: Kill) -> None:
-        """It outlived the strongest means."""
-
-    def finished(self, kill: Kill) -> None:
-        """The task completed in spite of the kill, or had failed before it."""
-
-    def late(self, kill: Kill) -> None:
-        """The task was over before a signal was sent."""
 
 
 class PoolControl:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from billiard import common
 from billiard.pool import Worker
@@ -16,37 +16,31 @@ Body = Callable[..., Any]
 TERM_HANDLER: Any = getattr(common, "_shutdown_cleanup", None)
 
 
-class JobObserver(Protocol):
-    """Called by the loop of a pool child."""
+def around_jobs(
+    begin: Callable[[], None], reported: Callable[[], None], idle: Callable[[Callable[[float], bool]], None]
+) -> None:
+    """Call back from the loop of this child, before it is entered (`Worker.workloop`, `wait_for_job`, `inq`).
 
-    def begin(self) -> None:
-        """The loop begins; billiard has set its signal handlers."""
-
-    def reported(self) -> None:
-        """The report of the latest job, if there was one, is sent."""
-
-    def idle(self, job_comes: Callable[[float], bool]) -> None:
-        """The next job is waited for; `job_comes` answers whether there is one within so many seconds."""
-
-
-def observe_jobs(observer: JobObserver) -> None:
-    """Have this child, before it enters its loop, call the observer (`Worker.workloop`, `wait_for_job`, `inq`)."""
+    `begin` is called when billiard has set its signal handlers; `reported` when the report of the latest job, if there
+    was one, is sent; `idle` before the next one is waited for, with a function that answers whether one comes within so
+    many seconds.
+    """
     original = Worker.workloop
 
     def workloop(worker: Any, *args: Any, **kwargs: Any) -> Any:
         wait = worker.wait_for_job
 
         def wait_for_job() -> Any:
-            observer.reported()
-            observer.idle(worker.inq._reader.poll)
+            reported()
+            idle(worker.inq._reader.poll)
             return wait()
 
         worker.wait_for_job = wait_for_job
-        observer.begin()
+        begin()
         try:
             return original(worker, *args, **kwargs)
         finally:
-            observer.reported()
+            reported()
 
     Worker.workloop = workloop
 

@@ -22,7 +22,7 @@ def unwrapped(exception: Any) -> Any:
 
 def is_revoked(request: Any) -> bool:
     """Whether Celery has announced it as revoked (`Request._announce_revoked` sets the mark)."""
-    return bool(request._already_revoked)
+    return bool(getattr(request, "_already_revoked", False))
 
 
 def is_cancelled(request: Any) -> bool:
@@ -58,6 +58,8 @@ def announce_terminated(request: Any, number: int) -> None:
 def fail_chain(request: Any, reason: str) -> None:
     """Store that what follows in its chain is revoked, too, and count it in its chord.
 
+    The rest of a chain is never sent: nothing would ever be stored for it, and a client that waits for the last task
+    would wait for ever. Celery sees to that when a task fails, and forgets it when one is revoked.
     `Backend._fail_chain` does so from 5.7 on. Before, `Backend.mark_as_failure` holds the same loop for failures only.
     """
     backend, chain = request.task.backend, request._context.chain

@@ -33,10 +33,9 @@ def around_connection_loss(consumer: Any, around: Callable[[Any, Lost], Lost]) -
         consumer.on_connection_error_after_connected = around(consumer, original)
 
 
-def replace_release(worker: Any, around: Callable[[Callable[[], None]], Callable[[], None]]) -> None:
-    """Wrap the release of the pool's semaphore, which `WorkController._process_task` calls as `_quick_release`."""
-    semaphore = worker.semaphore
-    semaphore.release = worker._quick_release = around(semaphore.release)
+def replace_release(worker: Any, release: Callable[[], None]) -> None:
+    """Replace the release of the pool's semaphore, which `WorkController._process_task` calls as `_quick_release`."""
+    worker.semaphore.release = worker._quick_release = release
 
 
 def clear_waiting(worker: Any) -> None:

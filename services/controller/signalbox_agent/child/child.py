@@ -28,7 +28,7 @@ class CurrentTask:
         self._depth = 0
         self._task_id = ""
         self._interrupted = False
-        self._term = TermHandler(self)
+        self._term = TermHandler(self._spared, self._reached)
 
     @guarded
     def install(self, hostname: str) -> None:
@@ -58,13 +58,13 @@ class CurrentTask:
         """Whether no TERM has made its end what it is; a handler of the user's hides that from us."""
         return state == "SUCCESS" or (self._term.in_place and not self._interrupted)
 
-    # Called by the TERM handler, see `CancelMarks`
+    # Called by the TERM handler
 
-    def spared(self) -> None:
+    def _spared(self) -> None:
         """A TERM came after the body."""
         self._slot.say(OVER, self._task_id)
 
-    def reached(self) -> None:
+    def _reached(self) -> None:
         """A TERM has reached the body."""
         self._interrupted = True
         if self._depth:

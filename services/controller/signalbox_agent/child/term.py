@@ -12,7 +12,7 @@ import signal
 import sys
 import types
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from signalbox_agent.celery_compat import child as compat
 from signalbox_agent.celery_compat.prefork import TERM_SIGNAL
@@ -29,21 +29,13 @@ OUTSIDE, BODY, REPORT = "outside", "body", "report"
 Body = Callable[..., Any]
 
 
-class CancelMarks(Protocol):
-    """What is noted about the present task when a TERM comes."""
-
-    def spared(self) -> None:
-        """The TERM came after the body."""
-
-    def reached(self) -> None:
-        """The TERM takes effect now."""
-
-
 class TermHandler:
     """The handler, in front of billiard's own."""
 
-    def __init__(self, marks: CancelMarks) -> None:
-        self._marks = marks
+    def __init__(self, spared: Callable[[], None], reached: Callable[[], None]) -> None:
+        """`spared` is called when a TERM came after the body of the present task, `reached` when one takes effect."""
+        self._spared = spared
+        self._task_reached = reached
         self._original: Any = compat.TERM_HANDLER
         self._pid = os.getpid()
         self._place = OUTSIDE
@@ -56,7 +48,7 @@ class TermHandler:
         """Mark the bodies of this child's tasks, and stand in front of billiard's handler as soon as that is set."""
         if self._original is not None:
             compat.wrap_bodies(hostname, self._marked)
-            compat.observe_jobs(self)
+            compat.around_jobs(self._begin, self._reported, self._idle)
 
     @property
     def in_place(self) -> bool:
@@ -86,20 +78,20 @@ class TermHandler:
 
         return marked
 
-    # Called by the loop of the child, see `JobObserver`
+    # Called by the loop of the child
 
     @guarded
-    def begin(self) -> None:
+    def _begin(self) -> None:
         """Stand in front of billiard's handler, if that is the one in place."""
         if signal.getsignal(TERM_SIGNAL) is self._original:
             signal.signal(TERM_SIGNAL, self)
 
-    def reported(self) -> None:
+    def _reported(self) -> None:
         """Let a TERM take effect from now on."""
         self._place = OUTSIDE
 
     @guarded
-    def idle(self, job_comes: Callable[[float], bool]) -> None:
+    def _idle(self, job_comes: Callable[[float], bool]) -> None:
         """Obey a TERM that was put off, unless there is another job: that is not the one it was meant for."""
         if self._put_off:
             self._put_off = False
@@ -125,10 +117,10 @@ class TermHandler:
         over = ours and (self._place is REPORT or returned)
         if over and not self._put_off:
             self._put_off = True
-            self._marks.spared()
+            self._spared()
         return over
 
     @guarded
     def _reached(self) -> None:
         if os.getpid() == self._pid:
-            self._marks.reached()
+            self._task_reached()

@@ -1,35 +1,26 @@
-"""Which queue a request came from."""
+"""The queue of a request, by the route that its message has taken."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from signalbox_agent.tasks.texts import clean
 
-#: How many routes are remembered.
-LIMIT = 1_000
 
+def queue_finder(app: Any) -> Callable[[Any], str]:
+    """A function that names the queue of a request; an unknown one is named by the routing key."""
 
-class Queues:
-    """Finds the queue by the route that a message has taken; unknown routes are named by their routing key."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-        self._known: dict[tuple[str, str], str] = {}
-
-    def of(self, request: Any) -> str:
-        """The name of the queue."""
-        info = request.delivery_info
-        route = (info.get("exchange") or "", info.get("routing_key") or "")
-        name = self._known.get(route)
-        if name is None:
-            name = self._find(*route)
-            if len(self._known) < LIMIT:
-                self._known[route] = name
-        return name
-
-    def _find(self, exchange: str, key: str) -> str:
-        for name, queue in self._app.amqp.queues.consume_from.items():
+    @lru_cache(maxsize=1_000)
+    def find(exchange: str, key: str) -> str:
+        for name, queue in app.amqp.queues.consume_from.items():
             if queue.routing_key == key and (queue.exchange.name if queue.exchange else "") == exchange:
                 return clean(name)
         return clean(key)
+
+    def queue_of(request: Any) -> str:
+        info = request.delivery_info
+        return find(info.get("exchange") or "", info.get("routing_key") or "")
+
+    return queue_of

@@ -17,12 +17,13 @@ from celery.utils.imports import symbol_by_name
 from celery.worker import state
 
 from signalbox_agent.celery_compat import requests as compat
-from signalbox_agent.hooks.chains import end_chain
 from signalbox_agent.hooks.tracker import Tracker
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks.runs import Run
 
 Body = Callable[..., Any]
+
+_fail_chain = guarded(compat.fail_chain)
 
 
 def _telling(on_success: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,7 +62,7 @@ def _announcing(announce: Callable[..., Any]) -> Callable[..., Any]:
     def call(self: Any, reason: Any, terminated: Any, signum: Any, expired: Any) -> Any:
         answer = announce(self, reason, terminated, signum, expired)
         if self._signalbox_tracker.refuses(self):
-            end_chain(self, reason)
+            _fail_chain(self, reason)
         self._signalbox_tracker.revoked(self, terminated=bool(terminated), expired=bool(expired))
         return answer
 

@@ -53,11 +53,6 @@ class Passing:
 
 def pass_on_slots(worker: Any, loop: Loop) -> Passing:
     """Have this worker, whose pool was made, do so."""
-    made: list[Passing] = []
-
-    def around(release: Callable[[], None]) -> Callable[[], None]:
-        made.append(Passing(release, partial(loop.call_soon, worker.hub)))
-        return made[0].release
-
-    replace_release(worker, around)
-    return made[0]
+    passing = Passing(worker.semaphore.release, partial(loop.call_soon, worker.hub))
+    replace_release(worker, passing.release)
+    return passing

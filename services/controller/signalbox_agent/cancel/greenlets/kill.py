@@ -11,8 +11,8 @@ from time import monotonic
 from typing import Any, Protocol
 
 from signalbox_agent.cancel.decide import Act, Plan, Seen, Stage, decide
-from signalbox_agent.cancel.pool import KillObserver
-from signalbox_agent.link.loop import Loop, Timer
+from signalbox_agent.cancel.kill import Kill, KillObserver
+from signalbox_agent.link.loop import Loop
 from signalbox_agent.tasks.runs import Run
 
 #: Seconds between looks: until the exit was thrown, and while it is thrown again; once it is known to live on.
@@ -32,8 +32,8 @@ class Greenlets(Protocol):
         """The pids of all programs that tasks of this worker have started and that still run."""
 
 
-class GreenletKill:
-    """From the first throw to the proof of death; see `cancel.pool.Kill`."""
+class GreenletKill(Kill):
+    """A kill that throws GreenletExit."""
 
     signal = "GreenletExit"
     outlived = "It went on after every GreenletExit; it will be reported when it ends"
@@ -41,24 +41,9 @@ class GreenletKill:
     def __init__(
         self, run: Run, greenlet: Any, grace: float, greenlets: Greenlets, loop: Loop, observer: KillObserver
     ) -> None:
-        self.run = run
-        self.commands: list[str] = []
-        #: Whether an exit was thrown: until then the task does not know of it.
-        self.begun = False
+        super().__init__(run, grace, loop, observer)
         self._greenlet = greenlet
-        self._grace = grace
         self._greenlets = greenlets
-        self._loop = loop
-        self._observer = observer
-        self._plan = Plan(Stage.TERM, monotonic() + grace)
-        #: How the task ended, as it was reported; see `cancel.decide.Seen`.
-        self.end: str | None = None
-        self._timer: Timer | None = None
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more is to be done or reported."""
-        return self._plan.stage is Stage.DONE
 
     def begin(self) -> None:
         """Throw for the first time, as soon as it is in the task's own code."""
@@ -66,17 +51,12 @@ class GreenletKill:
         self._greenlets.when_gone(self._greenlet, self.look)
         self.look()
 
-    def ended(self, how: str) -> None:
-        """The task returned, or raised; see `cancel.decide.Seen`."""
-        self.end = self.end or how
-        self.look()
-
     def look(self) -> None:
         """Look at the greenlet, and take the next step."""
         if self.over:
             return
         if not self.begun and (self.run.over or self._greenlet.dead):
-            self._stop()
+            self._end()
             self._observer.late(self)
             return
         self._plan, acts = decide(self._plan, self._seen())
@@ -85,7 +65,7 @@ class GreenletKill:
         if not self.begun:
             self._throw()
         if not self.over:
-            self._again()
+            self._look_after(SELDOM if self._plan.stage is Stage.STUCK or self._waits() else OFTEN)
 
     def _seen(self) -> Seen:
         return Seen(
@@ -102,10 +82,10 @@ class GreenletKill:
         elif act is Act.SAY_ALIVE:
             self._observer.alive(self)
         elif act is Act.SAY_DEAD:
-            self._stop()
+            self._end()
             self._observer.dead(self)
         elif act is Act.SAY_FINISHED:
-            self._stop()
+            self._end()
             self._observer.finished(self)
 
     def _throw(self) -> None:
@@ -114,20 +94,9 @@ class GreenletKill:
     def _thrown(self) -> None:
         self.begun = True
 
-    def _again(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        calm = SELDOM if self._plan.stage is Stage.STUCK or self._waits() else OFTEN
-        self._timer = self._loop.call_later(calm, self.look)
-
     def _waits(self) -> bool:
         """Whether it has felt the exit, and has time to clean up."""
         return self.begun and self._plan.stage is Stage.TERM and monotonic() + SELDOM < self._plan.deadline
-
-    def _stop(self) -> None:
-        self._plan = Plan(Stage.DONE, 0)
-        if self._timer is not None:
-            self._timer.cancel()
 
     def facts(self) -> dict[str, Any]:
         """The exception, and that the task shares its process."""
@@ -143,7 +112,3 @@ class GreenletKill:
             f"Programs that tasks of its worker have started run on (pid {pids}); which are its own cannot be told."
         )
         return {**self.facts(), "detail": detail}
-
-    def killed(self) -> list[int]:
-        """No process dies with it."""
-        return []

@@ -15,7 +15,8 @@ from typing import Any
 from greenlet import GreenletExit, getcurrent
 
 from signalbox_agent.cancel.greenlets.kill import GreenletKill
-from signalbox_agent.cancel.pool import KillObserver, PoolControl, name_of
+from signalbox_agent.cancel.kill import KillObserver
+from signalbox_agent.cancel.pool import PoolControl, name_of
 from signalbox_agent.celery_compat.greenlets import greenlet_of
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.proc import descendants

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from signalbox_agent.cancel.pool import Context, KillObserver
+from signalbox_agent.cancel.kill import KillObserver
+from signalbox_agent.cancel.pool import Context
 from signalbox_agent.cancel.prefork.children import Children
-from signalbox_agent.cancel.prefork.kill import Kill
+from signalbox_agent.cancel.prefork.kill import ProcessKill
 from signalbox_agent.cancel.prefork.pool import Prefork
 from signalbox_agent.tasks.runs import Run
 
@@ -29,12 +30,12 @@ class PreforkControl(Prefork):
         self._children = Children(self._loop, self.has, self._died)
         #: Whether a place is empty, and Celery's loop stood still when that was noticed.
         self._vacant = False
-        self.spare_forks()
+        self.pause_gc_in_forks()
 
-    def kill(self, run: Run, grace: float, observer: KillObserver) -> Kill | None:
+    def kill(self, run: Run, grace: float, observer: KillObserver) -> ProcessKill | None:
         """A kill of the process that runs it, if it is still there."""
         child = self.child(run.pid)
-        return Kill(run, child, grace, self, self._children, self._loop, observer) if child else None
+        return ProcessKill(run, child, grace, self, self._children, self._loop, observer) if child else None
 
     def watch(self, pid: int) -> bool:
         """Notice when this child dies; false when it is no child of the pool."""

@@ -7,12 +7,12 @@ from time import monotonic, time
 from typing import Any
 
 from signalbox_agent.cancel.decide import Act, Plan, Seen, Stage, decide
-from signalbox_agent.cancel.pool import KillObserver
+from signalbox_agent.cancel.kill import Kill, KillObserver
 from signalbox_agent.cancel.prefork.children import Children
 from signalbox_agent.cancel.prefork.descendants import Descendants
 from signalbox_agent.cancel.prefork.pool import Child, Prefork
 from signalbox_agent.celery_compat.prefork import TERM_SIGNAL
-from signalbox_agent.link.loop import Loop, Timer
+from signalbox_agent.link.loop import Loop
 from signalbox_agent.proc import Proc
 from signalbox_agent.tasks.runs import Run
 
@@ -24,8 +24,8 @@ ROUNDS = 5
 UNREAD = 2.0
 
 
-class Kill:
-    """One kill, from the first signal to the proof of death; see `cancel.pool.Kill`."""
+class ProcessKill(Kill):
+    """A kill that signals a child, and all that descends from it."""
 
     outlived = "It outlived KILL; it will be reported when it dies"
 
@@ -39,33 +39,16 @@ class Kill:
         loop: Loop,
         observer: KillObserver,
     ) -> None:
-        self.run = run
-        self.child = child
-        #: The commands that wait for the end of this one.
-        self.commands: list[str] = []
-        #: Whether a signal was sent.
-        self.begun = False
-        #: The strongest signal so far.
+        super().__init__(run, grace, loop, observer)
         self.signal = "TERM"
-        self.child_gone = False
-        self.descendants = Descendants(child.proc, loop, self.look)
-        self._grace = grace
+        self._child = child
+        self._child_gone = False
+        self._descendants = Descendants(child.proc, loop, self.look)
         self._prefork = prefork
         self._children = children
-        self._loop = loop
-        self._observer = observer
-        self._plan = Plan(Stage.TERM, monotonic() + grace)
-        #: How the task ended, as the child reported it; see `cancel.decide.Seen`.
-        self.end: str | None = None
         self._signalled: dict[Stage, set[Proc]] = {Stage.TERM: set(), Stage.KILL: set()}
-        self._timer: Timer | None = None
         self._looking = False
         self._unread_since: float | None = None
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more is to be done or reported."""
-        return self._plan.stage is Stage.DONE
 
     def begin(self) -> None:
         """Send the first signal, unless the child has just told that the task is over."""
@@ -73,27 +56,22 @@ class Kill:
             self._timer = self._loop.call_later(ALONE, self.begin)
             return
         if self.run.over:
-            self._plan = Plan(Stage.DONE, 0)
+            self._end()
             self._observer.late(self)
             return
         self.begun = True
         self._plan = Plan(Stage.TERM, monotonic() + self._grace)
         if self._loop.hub is not None:
-            self._prefork.take_watch(self.child, self._loop.hub)
-        self.descendants.refresh(with_root=True)
+            self._prefork.take_watch(self._child, self._loop.hub)
+        self._descendants.refresh(with_root=True)
         self._do(Act.TERM_CHILD)
-        self._children.watch(self.child.proc.pid)
-        self._children.when_dead(self.child.proc.pid, self.look)
-        self.look()
-
-    def ended(self, how: str) -> None:
-        """The child reported how the task ended; see `cancel.decide.Seen`."""
-        self.end = self.end or how
+        self._children.watch(self._child.proc.pid)
+        self._children.when_dead(self._child.proc.pid, self.look)
         self.look()
 
     def before_exit(self) -> None:
         """The child is about to exit: the last chance to see what it has started."""
-        self.descendants.refresh(with_root=True)
+        self._descendants.refresh(with_root=True)
 
     def look(self) -> None:
         """Look at the child and its descendants, and take the next step."""
@@ -106,53 +84,48 @@ class Kill:
             self._looking = False
 
     def _step(self) -> None:
-        gone = self.child_gone or self.child.gone()
+        gone = self._child_gone or self._child.gone()
         if self._unread():  # only after the look at the child: what it has sent by now is all that it ever will
-            self._again(ALONE)
+            self._look_after(ALONE)
             return
-        if gone and not self.child_gone:
-            self.child_gone = True
-            self.descendants.refresh(with_root=False)
+        if gone and not self._child_gone:
+            self._child_gone = True
+            self._descendants.refresh(with_root=False)
         self._plan, acts = decide(self._plan, self._seen())
         for act in acts:
             self._do(act)
         if not self.over:
-            self._again(self._pause())
-
-    def _again(self, delay: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(delay, self._look_again)
+            self._look_after(self._pause())
 
     def _look_again(self) -> None:
-        if self.child_gone or self._plan.stage is not Stage.TERM:
-            self.descendants.refresh(with_root=not self.child_gone)
+        if self._child_gone or self._plan.stage is not Stage.TERM:
+            self._descendants.refresh(with_root=not self._child_gone)
         self.look()
 
     def _unread(self) -> bool:
         """Have Celery read what the child has said; answer whether it has to read on by itself, and soon will."""
         if self._loop.last_hub is not None:
-            self._prefork.catch_up(self.child, self._loop.last_hub)
-        if not self._prefork.has_news(self.child):
+            self._prefork.catch_up(self._child, self._loop.last_hub)
+        if not self._prefork.has_news(self._child):
             self._unread_since = None
             return False
         self._unread_since = self._unread_since or monotonic()
         return monotonic() < self._unread_since + UNREAD
 
     def _seen(self) -> Seen:
-        left = self.descendants.alive()
-        everyone = left if self.child_gone else [*left, self.child.proc]
+        left = self._descendants.alive()
+        everyone = left if self._child_gone else [*left, self._child.proc]
         had = self._signalled[Stage.TERM if self._plan.stage is Stage.TERM else Stage.KILL]
         return Seen(
             now=monotonic(),
-            child_gone=self.child_gone,
+            child_gone=self._child_gone,
             ended=self.end,
             left=len(left),
             fresh=sum(proc not in had for proc in everyone),
         )
 
     def _pause(self) -> float:
-        calm = BLIND if self.descendants.unwatched else CALM if self._loop.hub is not None else ALONE
+        calm = BLIND if self._descendants.unwatched else CALM if self._loop.hub is not None else ALONE
         if self._plan.stage is Stage.STUCK:
             return calm
         return min(calm, max(0.001, self._plan.deadline - monotonic()))
@@ -162,14 +135,14 @@ class Kill:
             if self._plan.asked_again or not self._observer.asked(
                 self
             ):  # a second TERM breaks off what the first began
-                self._prefork.signal(self.child, TERM_SIGNAL)
-            self._signalled[Stage.TERM].add(self.child.proc)
+                self._prefork.signal(self._child, TERM_SIGNAL)
+            self._signalled[Stage.TERM].add(self._child.proc)
             self._observer.signalled(self, time() + self._plan.deadline - monotonic())
         elif act is Act.TERM_REST:
-            for proc in self.descendants.alive():
+            for proc in self._descendants.alive():
                 if proc not in self._signalled[Stage.TERM]:
                     self._signalled[Stage.TERM].add(proc)
-                    self.descendants.signal(proc, signal.SIGTERM)
+                    self._descendants.signal(proc, signal.SIGTERM)
         elif act is Act.KILL_ALL:
             self._kill_all()
         elif act is Act.SAY_ALIVE:
@@ -179,52 +152,47 @@ class Kill:
             if act is Act.SAY_DEAD:
                 self._observer.dead(self)
             else:
-                self._prefork.retire(self.child)
+                self._prefork.retire(self._child)
                 self._observer.finished(self)
 
     def _kill_all(self) -> None:
         """Stop them all first, so that none can start another one unseen."""
         first = not self._signalled[Stage.KILL]
-        if not self.child_gone:
-            self._prefork.signal(self.child, signal.SIGSTOP)
+        if not self._child_gone:
+            self._prefork.signal(self._child, signal.SIGSTOP)
         stopped: set[Proc] = set()
         for _ in range(ROUNDS):
-            self.descendants.refresh(with_root=not self.child_gone)
-            fresh = set(self.descendants.alive()) - stopped
+            self._descendants.refresh(with_root=not self._child_gone)
+            fresh = set(self._descendants.alive()) - stopped
             if not fresh:
                 break
             for proc in fresh:
-                self.descendants.signal(proc, signal.SIGSTOP)
+                self._descendants.signal(proc, signal.SIGSTOP)
             stopped |= fresh
-        if not self.child_gone:
-            self._prefork.signal(self.child, signal.SIGKILL)
-            self._signalled[Stage.KILL].add(self.child.proc)
-        for proc in self.descendants.alive():
+        if not self._child_gone:
+            self._prefork.signal(self._child, signal.SIGKILL)
+            self._signalled[Stage.KILL].add(self._child.proc)
+        for proc in self._descendants.alive():
             self._signalled[Stage.KILL].add(proc)
-            self.descendants.signal(proc, signal.SIGKILL)
+            self._descendants.signal(proc, signal.SIGKILL)
         self.signal = "KILL"
         if first:
             self._observer.signalled(self, None)
 
     def facts(self) -> dict[str, Any]:
         """The process, and the strongest signal so far."""
-        return {"pid": self.child.proc.pid, "signal": self.signal}
+        return {"pid": self._child.proc.pid, "signal": self.signal}
 
     def proof(self) -> dict[str, Any]:
-        """The process, and what is left for somebody else to reap."""
-        return {**self.facts(), "strays": [(proc.pid, proc.started) for proc in self.strays()]}
+        """The same, and the descendants that still are in the process table: alive, or waiting to be reaped."""
+        return {**self.facts(), "strays": [(proc.pid, proc.started) for proc in self._descendants.unreaped()]}
 
     def killed(self) -> list[int]:
-        """The pids of all that this kill has seen alive and now dead, the child's first."""
-        child = [self.child.proc.pid] if self.child_gone else []
-        return child + [proc.pid for proc in self.descendants.ended()]
-
-    def strays(self) -> list[Proc]:
-        """Descendants that still are in the process table, alive or waiting for their new parent to reap them."""
-        return self.descendants.unreaped()
+        """The pids of the processes that are dead now, the child's first."""
+        child = [self._child.proc.pid] if self._child_gone else []
+        return child + [proc.pid for proc in self._descendants.ended()]
 
     def _finish(self) -> None:
-        self._children.forget(self.child.proc.pid, self.look)
-        if self._timer is not None:
-            self._timer.cancel()
-        self.descendants.close()
+        self._children.forget(self._child.proc.pid, self.look)
+        self._cancel_timer()
+        self._descendants.close()

@@ -11,7 +11,7 @@ from typing import Any
 from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.celery_compat import prefork as compat
 from signalbox_agent.celery_compat.requests import job_of
-from signalbox_agent.link.gc_pause import Spared
+from signalbox_agent.link.gc_pause import gc_pause
 from signalbox_agent.proc import Proc, identify, present
 from signalbox_agent.safety import guarded
 
@@ -68,21 +68,17 @@ class Prefork(PoolControl):
         """Reap what died and start what is missing: that takes a while, so not before a proof is out."""
         compat.refill(self._pool)
 
-    def spare_forks(self) -> None:
+    def pause_gc_in_forks(self) -> None:
         """Have each fork find little to look through: Celery collects all garbage before it (its issue 2927)."""
 
-        def sparing(create: Callable[[int], Any]) -> Callable[[int], Any]:
-            def create_sparing(index: int) -> Any:
-                spared = Spared()
-                spared.begin()
-                try:
+        def pausing(create: Callable[[int], Any]) -> Callable[[int], Any]:
+            def create_paused(index: int) -> Any:
+                with gc_pause():
                     return create(index)
-                finally:
-                    spared.end()
 
-            return create_sparing
+            return create_paused
 
-        compat.around_fork(self._pool, sparing)
+        compat.around_fork(self._pool, pausing)
 
     def has(self, pid: int) -> bool:
         """Whether the pool has a child with this pid."""
