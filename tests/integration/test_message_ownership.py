@@ -9,7 +9,7 @@ import redis
 from celery import Celery
 
 from signalbox_agent.broker.ownership import MessageOwnership
-from signalbox_agent.broker.restore import Broker, settle
+from signalbox_agent.broker.restore import Broker, restore_messages
 from support.stores.server import Redis
 
 NOTHING: dict[str, list[str]] = {"forget": [], "crashed": []}
@@ -76,7 +76,7 @@ def test_what_a_dead_worker_held_returns_in_its_order_and_nothing_else_does(queu
     assert queue.take(2, "dead") == ["a", "b"]
     assert queue.take(1, "alive") == ["c"]
     assert queue.take(1, None) == ["d"]
-    assert settle(queue.broker(), {"dead": NOTHING}) == {"restored": 2, "forgotten": 0, "left": 0}
+    assert restore_messages(queue.broker(), {"dead": NOTHING}) == {"restored": 2, "forgotten": 0, "left": 0}
     assert queue.held() == 2
     assert queue.take(3, "alive") == ["a", "b", "e"]
     assert queue.store.zcard("unacked_index") == queue.held() == 5
@@ -85,7 +85,7 @@ def test_what_a_dead_worker_held_returns_in_its_order_and_nothing_else_does(queu
 def test_a_task_that_was_stopped_for_good_is_acknowledged_in_the_name_of_the_dead(queue: Queue) -> None:
     queue.send("stopped", "waiting")
     queue.take(2, "dead")
-    counts = settle(queue.broker(), {"dead": {"forget": ["stopped"], "crashed": []}})
+    counts = restore_messages(queue.broker(), {"dead": {"forget": ["stopped"], "crashed": []}})
     assert counts == {"restored": 1, "forgotten": 1, "left": 0}
     assert queue.take(1, "alive") == ["waiting"]
 
@@ -94,9 +94,9 @@ def test_a_task_that_ran_in_a_worker_that_crashed_is_given_back_once(queue: Queu
     debts = {"dead": {"forget": [], "crashed": ["poison"]}}
     queue.send("poison")
     queue.take(1, "dead")
-    assert settle(queue.broker(), debts)["restored"] == 1
+    assert restore_messages(queue.broker(), debts)["restored"] == 1
     queue.take(1, "dead")
-    assert settle(queue.broker(), debts) == {"restored": 0, "forgotten": 0, "left": 1}
+    assert restore_messages(queue.broker(), debts) == {"restored": 0, "forgotten": 0, "left": 1}
     assert queue.held() == 1
 
 
@@ -105,13 +105,13 @@ def test_a_message_that_somebody_took_over_meanwhile_is_not_delivered_twice(queu
     queue.send("a", "b")
     queue.take(2, "dead")
     late = queue.broker()
-    first, second = late.held({"dead"})
+    first, second = late.unacked_of({"dead"})
     assert late.give_back(first)
     queue.take(1, None)
     assert not late.give_back(first), "its bytes are others now"
     tag = second.tag
     queue.store.zadd("unacked_index", {tag: second.score + 10.0})
-    assert settle(queue.broker(), {"dead": NOTHING})["restored"] == 0
+    assert restore_messages(queue.broker(), {"dead": NOTHING})["restored"] == 0
     assert queue.held() == 2
 
 
@@ -120,6 +120,6 @@ def test_prefixes_and_priorities_are_kept(valkey: Redis) -> None:
         queue.send("urgent", priority=0)
         queue.send("idle", priority=5)
         assert queue.take(2, "dead") == ["urgent", "idle"]
-        assert settle(queue.broker(), {"dead": NOTHING})["restored"] == 2
+        assert restore_messages(queue.broker(), {"dead": NOTHING})["restored"] == 2
         assert not queue.store.exists("shop:unacked", "unacked")
         assert queue.take(2, "alive") == ["urgent", "idle"]

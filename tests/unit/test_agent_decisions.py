@@ -4,7 +4,17 @@ import dataclasses
 
 import pytest
 
-from signalbox_agent.cancel.decide import KILL_WITHIN, Act, Plan, Seen, Stage, Standing, Way, decide, way
+from signalbox_agent.cancel.decide import (
+    KILL_WITHIN,
+    Act,
+    CancelAction,
+    Plan,
+    Seen,
+    Stage,
+    Standing,
+    action_for,
+    decide,
+)
 
 #: Seconds on a monotonic clock.
 NOW = 100.0
@@ -95,18 +105,18 @@ def test_the_time_for_a_kill_begins_with_it() -> None:
 @pytest.mark.parametrize(
     ("standing", "can_kill", "can_refuse", "expected"),
     [
-        (Standing.WAITING, True, False, Way.DROP),
-        (Standing.WAITING, True, True, Way.DROP),
-        (Standing.WAITING, False, True, Way.DROP),
-        (Standing.HANDED, True, False, Way.AWAIT),
-        (Standing.HANDED, True, True, Way.DROP),
-        (Standing.HANDED, False, True, Way.DROP),
-        (Standing.RUNNING, True, False, Way.KILL),
-        (Standing.RUNNING, True, True, Way.KILL),
-        (Standing.RUNNING, False, True, Way.REFUSE),
+        (Standing.WAITING, True, False, CancelAction.DROP),
+        (Standing.WAITING, True, True, CancelAction.DROP),
+        (Standing.WAITING, False, True, CancelAction.DROP),
+        (Standing.HANDED, True, False, CancelAction.AWAIT),
+        (Standing.HANDED, True, True, CancelAction.DROP),
+        (Standing.HANDED, False, True, CancelAction.DROP),
+        (Standing.RUNNING, True, False, CancelAction.KILL),
+        (Standing.RUNNING, True, True, CancelAction.KILL),
+        (Standing.RUNNING, False, True, CancelAction.REFUSE),
     ],
 )
 def test_what_a_cancel_does_depends_on_where_the_task_is(
-    standing: Standing, can_kill: bool, can_refuse: bool, expected: Way
+    standing: Standing, can_kill: bool, can_refuse: bool, expected: CancelAction
 ) -> None:
-    assert way(standing, can_kill=can_kill, can_refuse=can_refuse) is expected
+    assert action_for(standing, can_kill=can_kill, can_refuse=can_refuse) is expected

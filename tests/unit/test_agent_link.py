@@ -99,10 +99,10 @@ def test_a_controller_that_does_not_read_holds_nothing_up_and_gets_it_later(loop
 
 def test_an_answer_reaches_only_who_is_connected_now(loop: Loop, link: Link, peer: Peer) -> None:
     with loop.lock:
-        link.say({"type": "stopping"})
+        link.send({"type": "stopping"})
     connect(loop, link)
     with loop.lock:
-        link.say({"type": "ready"})
+        link.send({"type": "ready"})
     peer.line("ready")
     assert [line["type"] for line in peer.lines] == ["hello", "ready"]
 

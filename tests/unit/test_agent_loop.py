@@ -172,7 +172,7 @@ def test_what_is_to_be_done_shortly_after_a_turn_waits_for_nothing_else_to_happe
 def test_an_error_in_one_callback_is_logged_once_and_stops_no_other(
     loop: Loop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(safety, "_told", set())
+    monkeypatch.setattr(safety, "_logged", set())
     told = Told()
 
     def broken() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.link.slices import PAUSE, SLICE, Slices
 from signalbox_agent.tasks.cancelled_ids import refused
-from signalbox_agent.tasks.runs import HELD, Recent
+from signalbox_agent.tasks.runs import REFUSED, Recent
 
 
 def test_the_ids_on_disk_are_known_until_their_time_is_over(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_no_file_is_no_trouble(tmp_path: Path) -> None:
 
 
 def test_twice_as_many_are_held_as_signalbox_remembers() -> None:
-    held: Recent[None] = Recent(HELD)
+    held: Recent[None] = Recent(REFUSED)
     for number in range(200_000):
         held[str(number)] = None
     assert "0" in held

@@ -26,7 +26,7 @@ class Permission:
         self.runs: tuple[int, dict[str, float]] | None = (1, {})
         self.asked: list[tuple[str, int]] = []
 
-    def held(self, seconds: float) -> bool:  # noqa: ARG002 - nothing to wait for
+    def may_send(self, seconds: float) -> bool:  # noqa: ARG002 - nothing to wait for
         return self.may
 
     def news(self) -> tuple[int, dict[str, float]] | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from kombu.asynchronous.semaphore import LaxBoundedSemaphore
 
-from signalbox_agent.hooks.slot_passing import BURST, Passing
+from signalbox_agent.hooks.slot_passing import BURST, SlotPassing
 
 MANY = 3 * BURST + 1
 
@@ -17,7 +17,7 @@ class Pool:
     def __init__(self) -> None:
         self.semaphore = LaxBoundedSemaphore(1)
         self.turns: deque[Callable[[], None]] = deque()
-        self.passing = Passing(self.semaphore.release, self.turns.append)
+        self.passing = SlotPassing(self.semaphore.release, self.turns.append)
         self.semaphore.release = self.passing.release  # type: ignore[method-assign]
         self.semaphore.acquire(lambda: None)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from signalbox.messages.events import AnyTaskEvent
-from signalbox_agent.child.slot import Said, Slot, Slots
-from signalbox_agent.hooks.redelivered import first_of
+from signalbox_agent.child.slot import Slot, Slots, SlotState
+from signalbox_agent.hooks.redelivered import original_of
 from signalbox_agent.tasks.runs import Run, Runs
 from signalbox_reconciler.fold import fold
 from support.history import Life
@@ -52,17 +52,17 @@ def a_run(*, retries: int = 0, started: bool = True, over: bool = False) -> Run:
     ],
 )
 def test_a_second_delivery_is_known_by_the_run_that_it_is_about(run: Run, same: bool) -> None:
-    assert first_of([run], retries=0) is (run if same else None)
+    assert original_of([run], retries=0) is (run if same else None)
 
 
 @pytest.mark.parametrize("again", [False, True])
 def test_what_came_twice_goes_with_the_run_that_it_waited_for(again: bool) -> None:
-    runs, first, twin = Runs(), a_run(), a_run(started=False)
-    first.twins.append(twin)
+    runs, first, duplicate = Runs(), a_run(), a_run(started=False)
+    first.duplicates.append(duplicate)
     told: list[tuple[object, bool]] = []
-    runs.settle = lambda request, given_back: told.append((request, given_back))
-    message = twin.request
-    for run in (first, twin):
+    runs.on_duplicate_over = lambda request, given_back: told.append((request, given_back))
+    message = duplicate.request
+    for run in (first, duplicate):
         runs.add(run)
     runs.remove(first, again=again)
     assert told == [(message, again)]
@@ -70,11 +70,11 @@ def test_what_came_twice_goes_with_the_run_that_it_waited_for(again: bool) -> No
 
 
 def test_what_a_broker_took_back_is_not_acknowledged() -> None:
-    runs, first, twin = Runs(), a_run(), a_run(started=False)
-    first.twins.append(twin)
+    runs, first, duplicate = Runs(), a_run(), a_run(started=False)
+    first.duplicates.append(duplicate)
     told: list[object] = []
-    runs.settle = lambda request, _: told.append(request)
-    for run in (first, twin):
+    runs.on_duplicate_over = lambda request, _: told.append(request)
+    for run in (first, duplicate):
         runs.add(run)
     runs.forget_waiting()
     runs.remove(first)
@@ -83,10 +83,10 @@ def test_what_a_broker_took_back_is_not_acknowledged() -> None:
 
 def test_a_shorter_word_of_a_child_leaves_nothing_of_a_longer_one(tmp_path: Path) -> None:
     slot, slots, pid = Slot(str(tmp_path)), Slots(str(tmp_path)), os.getpid()
-    slot.say("interrupted", "a-long-id-of-a-task")
-    assert slots.read(pid) == Said("interrupted", "a-long-id-of-a-task")
-    slot.say("over", "t1")
-    assert slots.read(pid) == Said("over", "t1")
+    slot.write("interrupted", "a-long-id-of-a-task")
+    assert slots.read(pid) == SlotState("interrupted", "a-long-id-of-a-task")
+    slot.write("over", "t1")
+    assert slots.read(pid) == SlotState("over", "t1")
     slots.forget(pid)
     assert slots.read(pid) is None
 
@@ -96,7 +96,7 @@ def test_a_shorter_word_of_a_child_leaves_nothing_of_a_longer_one(tmp_path: Path
     [("running", False), ("interrupted", False), ("unwound", False), ("over", True), ("FAILURE", True)],
 )
 def test_a_body_ended_by_itself_unless_a_term_had_reached_it(tmp_path: Path, word: str, by_itself: bool) -> None:
-    Slot(str(tmp_path)).say(word, "t1")
+    Slot(str(tmp_path)).write(word, "t1")
     slots = Slots(str(tmp_path))
-    assert slots.by_itself(os.getpid(), "t1") is by_itself
-    assert not slots.by_itself(os.getpid(), "t2")
+    assert slots.ended_by_itself(os.getpid(), "t1") is by_itself
+    assert not slots.ended_by_itself(os.getpid(), "t2")

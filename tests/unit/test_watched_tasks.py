@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from signalbox.messages.events import AnyTaskEvent
-from signalbox_agent.agentless.tasks import Watched
+from signalbox_agent.agentless.tasks import OpenTasks
 
 NODE, AT = "celery@web-09", 1_800_000_000.0
 RECEIVED = {"type": "task-received", "name": "shop.orders.charge", "args": "(1,)", "retries": 2}
@@ -17,10 +17,10 @@ class Told:
 
     def __init__(self, *agents: str) -> None:
         self.events: list[dict[str, Any]] = []
-        self.watched = Watched(self.events.append, {}, list(agents))
+        self.watched = OpenTasks(self.events.append, {}, list(agents))
 
     def hear(self, **said: Any) -> None:
-        self.watched.heard({"hostname": NODE, "uuid": "t", "timestamp": AT} | said)
+        self.watched.take({"hostname": NODE, "uuid": "t", "timestamp": AT} | said)
 
 
 def kinds(told: Told) -> list[str]:

@@ -11,7 +11,7 @@ def main() -> None:
     """Install the agent when a controller launched us, and become `celery`."""
     path = os.environ.pop("SIGNALBOX_AGENT_SOCKET", "")
     instance = os.environ.pop("SIGNALBOX_INSTANCE", "")
-    leave_no_trace()
+    clean_pythonpath()
     # Messages, process titles and a restart by HUP are to read as without us.
     sys.modules["__main__"].__package__ = ""
     script = Path(sys.executable).with_name("celery")
@@ -39,7 +39,7 @@ def _install(path: str, instance: str) -> None:
         report(path, instance, "beat" if "beat" in sys.argv else "worker", error)
 
 
-def leave_no_trace() -> None:
+def clean_pythonpath() -> None:
     """Take our folder off PYTHONPATH, which is not for what the user's tasks launch."""
     ours = Path(__file__).parents[1].resolve()
     folders = os.environ.get("PYTHONPATH", "").split(os.pathsep)

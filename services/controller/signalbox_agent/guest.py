@@ -1,4 +1,4 @@
-"""The agent in a worker that no controller launched; see `sitecustomize`."""
+"""Guest: the agent in a worker that no controller launched; see `sitecustomize`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waits for Celery to say what this process is going to be, a worker or beat, and puts the agent in."""
+"""Installs the agent as soon as Celery makes this process a worker, or beat."""
 
 from __future__ import annotations
 

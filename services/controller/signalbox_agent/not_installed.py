@@ -1,4 +1,4 @@
-"""A Celery process whose agent could not be installed says so to its controller, with nothing of Celery needed."""
+"""Report of an agent that could not be installed, to the controller; it needs nothing of Celery."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RETRY = 5.0
 
 
 def report(path: str, instance: str, kind: str, error: BaseException, *, node: str = "", guest: bool = False) -> None:
-    """Say so now, and to every later controller; `path` is the controller's socket."""
+    """Report the error now, and to every later controller; `path` is the controller's socket."""
     hello = {
         "type": "hello",
         "protocol": PROTOCOL,

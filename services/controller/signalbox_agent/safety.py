@@ -1,4 +1,4 @@
-"""The first rule of the agent: no error of ours ever reaches Celery or a task."""
+"""Safety of tasks, the first rule of the agent: no error of ours ever reaches Celery or a task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 F = TypeVar("F", bound=Callable[..., Any])
 
 logger = logging.getLogger("signalbox.agent")
-_told: set[str] = set()
+_logged: set[str] = set()
 
 
 def guarded(function: F) -> F:
@@ -30,7 +30,7 @@ def guarded(function: F) -> F:
 
 def complain(where: str) -> None:
     """Log the present exception, once for each place: a fault in every task must not fill the user's log."""
-    if where not in _told:
-        _told.add(where)
+    if where not in _logged:
+        _logged.add(where)
         text = "Signalbox: error in %s; tasks are not affected, further ones are not logged"
         logger.error(text, where, exc_info=sys.exc_info())

@@ -1,4 +1,4 @@
-"""The agent in a worker: puts itself together, and into Celery's boot steps."""
+"""The agent in a worker: its parts, put together and into Celery's boot steps."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from signalbox_agent.celery_compat.worker import spawns
 from signalbox_agent.child import child
 from signalbox_agent.child.slot import Slots, folder_of
 from signalbox_agent.hooks.queues import queue_finder
-from signalbox_agent.hooks.redelivered import settle
+from signalbox_agent.hooks.redelivered import settle_duplicate
 from signalbox_agent.hooks.requests import Claims
-from signalbox_agent.hooks.slot_passing import Passing, pass_on_slots
+from signalbox_agent.hooks.slot_passing import SlotPassing, pass_on_slots
 from signalbox_agent.hooks.steps import consumer_step, worker_step
 from signalbox_agent.hooks.tracker import Tracker
 from signalbox_agent.link.link import Link, line_of
@@ -64,13 +64,13 @@ class WorkerAgent:
         self._canceller: Canceller | None = None
         self._tracker: Tracker | None = None
         self._claims: Claims | None = None
-        self._passing: Passing | None = None
+        self._passing: SlotPassing | None = None
         self._ending = Ending()
         self._missing = Missing([])
         self.loop = Loop()
         self.runs = Runs()
-        self.runs.settle = settle
-        self.link = Link(path, self.loop, self._hello, self._heard)
+        self.runs.on_duplicate_over = settle_duplicate
+        self.link = Link(path, self.loop, self._hello, self._on_message)
         self.link.spool = Spool(path_of(path, instance), self._first_page)
         self.slots = Slots(folder_of(path, instance))
         self.ownership = MessageOwnership(instance, self._report_ownership)
@@ -167,12 +167,12 @@ class WorkerAgent:
         with self.loop.lock:
             if for_good:
                 self._stopping = True
-                self.link.say({"type": "stopping"})
+                self.link.send({"type": "stopping"})
             else:
                 self.runs.forget_waiting()
                 if self._ready:
                     self._ready, self._waiting = False, True
-                    self.link.say({"type": "waiting"})
+                    self.link.send({"type": "waiting"})
         self.loop.detach(for_good=for_good)
 
     @guarded
@@ -181,7 +181,7 @@ class WorkerAgent:
         with self.loop.lock:
             if self._waiting:
                 self._ready, self._waiting = True, False
-                self.link.say({"type": "ready"})
+                self.link.send({"type": "ready"})
 
     @guarded
     def finish(self) -> None:
@@ -205,7 +205,7 @@ class WorkerAgent:
     def _on_ready(self, **_: Any) -> None:
         with self.loop.lock:
             self._ready = True
-            self.link.say({"type": "ready"})
+            self.link.send({"type": "ready"})
 
     # What the controller hears and says
 
@@ -227,7 +227,7 @@ class WorkerAgent:
             "missing": self._missing.sentences,
         }
 
-    def _heard(self, message: dict[str, Any]) -> None:
+    def _on_message(self, message: dict[str, Any]) -> None:
         if self._canceller is None:
             return
         if message["type"] == "cancel":
@@ -239,11 +239,11 @@ class WorkerAgent:
         elif message["type"] == "welcome":
             self._canceller.refuse(message["cancelled"])
             if self._ready:  # both may have come since the hello
-                self.link.say({"type": "ready"})
+                self.link.send({"type": "ready"})
             if self._waiting:
-                self.link.say({"type": "waiting"})
+                self.link.send({"type": "waiting"})
             if self._stopping:
-                self.link.say({"type": "stopping"})
+                self.link.send({"type": "stopping"})
             self._report_ownership()
             self._snapshot()
 
@@ -260,12 +260,12 @@ class WorkerAgent:
         self._ending.begin(message["error"], redeliver=message["redeliver"])
         if message["kill"]:
             release = Release(self._worker, self.runs, self.link, self.ownership, self._ending)
-            release.at_once(self._pool, self.loop.hub)
+            release.perform(self._pool, self.loop.hub)
 
     @guarded
     def _report_ownership(self) -> None:
         with self.loop.lock:
-            self.link.say({"type": "custody", "ours": self.ownership.ours})
+            self.link.send({"type": "custody", "ours": self.ownership.ours})
 
     def _snapshot_again(self) -> None:
         self.loop.call_later(SNAPSHOT_EVERY, self._snapshot_again)
@@ -277,7 +277,7 @@ class WorkerAgent:
         yield line_of(self._state())
 
     def _snapshot(self) -> None:
-        self.link.say(self._state())
+        self.link.send(self._state())
 
     def _state(self) -> dict[str, Any]:
         runs = self.runs.all()
@@ -289,10 +289,10 @@ class WorkerAgent:
                 "name": run.name,
                 "celery_name": run.celery_name,
                 "started_at": events.instant(run.started_at),
-                "acks_late": run.late,
+                "acks_late": run.acks_late,
             }
             for run in runs
             if run.started_at is not None
         ]
-        reserved = [run.task_id for run in runs if run.started_at is None and run.first is None]
+        reserved = [run.task_id for run in runs if run.started_at is None and run.original is None]
         return {"type": "snapshot", "running": running, "reserved": reserved}

@@ -1,1 +1,1 @@
-"""A process that watches workers without an agent through Celery's own events and remote control."""
+"""Watch of workers without an agent: a process that uses Celery's own events and remote control."""

@@ -1,4 +1,4 @@
-"""Celery's events: from a queue that outlives us where the broker can keep one, else as long as we are connected.
+"""Queue of Celery's events: one that outlives the watch where the broker can keep it, else for the connection only.
 
 A broker of AMQP keeps them in a durable queue for each host that watches. It forgets them after an hour without a
 watch, and keeps 100,000 at most, so that nobody's broker is filled by a watch that does not come back. Redis' fan-out
@@ -12,47 +12,47 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from signalbox_agent.agentless.tasks import Watched
+from signalbox_agent.agentless.tasks import OpenTasks
 from signalbox_agent.safety import complain
 
 #: Seconds for which a broker keeps events for a watch that is away; and how many.
 KEPT_FOR, KEPT = 3600.0, 100_000
 #: Events that are on their way to the controller at the same time.
 AHEAD = 1000
-#: Seconds between two looks at what the controller has.
+#: Seconds between two acknowledgements.
 TURN = 0.2
 
 
 class EventQueue:
-    """Reads events; each is acknowledged when what was made of it is safe with the controller."""
+    """Reads events; each is acknowledged when the controller has the events made of it."""
 
-    def __init__(self, app: Any, host: str, tasks: Watched, connected: Callable[[], None]) -> None:
+    def __init__(self, app: Any, host: str, tasks: OpenTasks, connected: Callable[[], None]) -> None:
         self._app = app
         self._host = host
         self._tasks = tasks
         self._connected = connected
-        #: The number up to which everything is safe.
+        #: The number up to which the controller has every event.
         self.acked = 0
 
-    def consume(self, told: Callable[[], int]) -> None:
-        """Read until the connection breaks, which raises; `told` answers the number of the latest event told."""
+    def consume(self, latest: Callable[[], int]) -> None:
+        """Read until the connection breaks, which raises; `latest` answers the number of the latest event sent."""
         waiting: deque[tuple[int, Any]] = deque()
         with self._app.connection_for_read() as connection:
             connection.ensure_connection(max_retries=1)
             durable = connection.transport.driver_type == "amqp"
 
-            def heard(body: Any, message: Any) -> None:
+            def on_message(body: Any, message: Any) -> None:
                 for event in body if isinstance(body, list) else [body]:
-                    self._hear(event)
+                    self._take(event)
                 if durable:
-                    waiting.append((told(), message))
+                    waiting.append((latest(), message))
 
             channel = connection.channel()
             if durable:
                 channel.basic_qos(0, AHEAD, False)
             consumer = channel.Consumer(
                 [self._queue(connection, durable=durable)],
-                callbacks=[heard],
+                callbacks=[on_message],
                 no_ack=not durable,
                 accept={self._app.conf.event_serializer, "json"},
             )
@@ -76,9 +76,9 @@ class EventQueue:
         how = kept if durable else passing
         return Queue(name, exchange=exchange, routing_key="#", **how)  # type: ignore[no-untyped-call]
 
-    def _hear(self, event: dict[str, Any]) -> None:
+    def _take(self, event: dict[str, Any]) -> None:
         try:
-            self._tasks.heard(event)
+            self._tasks.take(event)
         except Exception:  # noqa: BLE001 - an event of a kind that we do not know must not stop the others
             complain("an event of Celery's")
 

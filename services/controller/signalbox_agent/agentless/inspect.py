@@ -1,4 +1,4 @@
-"""Asking the workers themselves: what they have, to repair what events left out; and to give a task up."""
+"""Inspection of workers, to repair what events left out; and the revoke of a task."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import time
 from datetime import datetime, timezone
 from typing import Any
 
-from signalbox_agent.agentless.tasks import Task, Watched
+from signalbox_agent.agentless.tasks import OpenTasks, Task
 
 #: Seconds for workers to answer; Celery waits that long in any case.
 PATIENCE = 1.0
-#: Looks in a row at which a task is not with its worker, until it is believed.
+#: Inspections in a row in which a worker does not name a task, until that is believed.
 LOOKS = 2
-#: What is said of tasks whose end nobody saw.
+#: The errors of tasks whose end nobody saw.
 UNSEEN = "Its worker no longer has it, and nobody saw how it ended"
 SILENT = "Nothing is heard from its worker any more, and nobody saw how it ended"
 
 
-class Look:
-    """Looks at all workers without an agent."""
+class Inspector:
+    """Inspects all workers without an agent."""
 
-    def __init__(self, app: Any, tasks: Watched, *, enable: bool, lost_after: float) -> None:
+    def __init__(self, app: Any, tasks: OpenTasks, *, enable: bool, lost_after: float) -> None:
         """`enable` has their events turned on; tasks of one that is silent for `lost_after` seconds are given up."""
         self._app = app
         self._tasks = tasks
@@ -28,7 +28,7 @@ class Look:
         self._lost_after = lost_after
 
     def round(self) -> bool:
-        """Look once; whether it has to be looked again soon."""
+        """Inspect once; answer whether to do so again soon."""
         active = self._app.control.inspect(timeout=PATIENCE).active() or {}  # waits that long: whoever is there answers
         others = sorted({*active} - self._tasks.agents)
         there: dict[str, set[str]] = {}
@@ -45,7 +45,7 @@ class Look:
         return self._miss(there)
 
     def _take_in(self, node: str, running: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> set[str]:
-        """What a worker has; the ids of it."""
+        """Take in the tasks that a worker has; answer their ids."""
         self._tasks.nodes[node] = time.monotonic()
         for request in running:
             self._tasks.listed(node, request, active=True)
@@ -69,19 +69,19 @@ class Look:
     def _find_out(self, task_id: str, task: Task) -> None:
         """Celery's result backend may know how it ended."""
         meta = self._result(task_id)
-        state, said = meta.get("status"), {"uuid": task_id, "timestamp": _epoch(meta.get("date_done"))}
+        state, event = meta.get("status"), {"uuid": task_id, "timestamp": _epoch(meta.get("date_done"))}
         with self._tasks.lock:
             if task_id not in self._tasks.open:  # its event has come meanwhile
                 return
             if state == "SUCCESS":
-                self._tasks.succeeded(task["node"], {**said, "result": repr(meta.get("result"))})
+                self._tasks.succeeded(task["node"], {**event, "result": repr(meta.get("result"))})
             elif state == "FAILURE":
                 trace = meta.get("traceback")
-                self._tasks.failed(task["node"], {**said, "exception": repr(meta.get("result")), "traceback": trace})
+                self._tasks.failed(task["node"], {**event, "exception": repr(meta.get("result")), "traceback": trace})
             elif state == "RETRY":
-                self._tasks.retried(task["node"], {**said, "exception": repr(meta.get("result"))})
+                self._tasks.retried(task["node"], {**event, "exception": repr(meta.get("result"))})
             elif state == "REVOKED":
-                self._tasks.revoked(task["node"], {**said, "terminated": task["started"]})
+                self._tasks.revoked(task["node"], {**event, "terminated": task["started"]})
             elif task["started"]:
                 self._end(task_id, task, UNSEEN)
             else:
@@ -130,7 +130,7 @@ def _of_revoked(task: Task | None, answered: set[str]) -> str:
 
 
 def _epoch(moment: Any) -> float:
-    """When a result was stored; now, where that is not said."""
+    """When a result was stored; now, where Celery does not tell."""
     try:
         done = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
         return (done if done.tzinfo else done.replace(tzinfo=timezone.utc)).timestamp()

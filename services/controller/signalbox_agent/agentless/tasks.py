@@ -1,7 +1,7 @@
-"""What Celery's events say, as events of the contract; and which tasks are open, so that a gap can be noticed.
+"""Open tasks of workers without an agent, from Celery's events; each change is an event of the contract.
 
-Celery has no number for an attempt, and its events have no time that all who hear them agree on. So all that is told of
-one count of retries is one run, whoever tells it: several hosts may watch the same workers.
+Celery has no number for an attempt, and several hosts, which may watch the same workers, read the times of its events
+differently. So all events with one count of retries are one run, whichever host sends them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from signalbox_agent.tasks.texts import clean
 
 #: Tasks that are remembered; the oldest go first.
 LIMIT = 20_000
-#: Seconds for which an answer of a worker may be older than what was heard of a task.
+#: Seconds by which an answer of a worker may be older than the latest event of a task.
 OVER = 5.0
-#: What an exception's text begins with when the task's process died, and when its time was over.
+#: Beginnings of an exception's text: when the task's process died, and when its time was over.
 LOST = ("WorkerLostError", "ExceptionWithTraceback()", "Terminated")
 LATE = ("TimeLimitExceeded",)
 
@@ -27,97 +27,99 @@ Task = dict[str, Any]
 
 
 def run_of(retries: int, *, started: bool) -> str:
-    """What orders the attempts of a task; before any run that an agent has seen under the same count."""
+    """The key that orders the attempts of a task; it is before any run that an agent has seen under the same count."""
     return f"{retries:04d}.{0:013d}.events.0" if started else f"{retries:04d}"
 
 
-class Watched:
-    """The open tasks of workers without an agent, by id; each change of them is told."""
+class OpenTasks:
+    """The open tasks, by id; each change of them is published."""
 
-    def __init__(self, tell: Callable[[Event], None], tasks: dict[str, Task], agents: list[str]) -> None:
+    def __init__(self, publish: Callable[[Event], None], tasks: dict[str, Task], agents: list[str]) -> None:
         """`tasks` are those that were open before; `agents` the node names of workers that have one."""
-        self._tell = tell
+        self._publish = publish
         self.lock = threading.RLock()
         self.open = {task_id: {**task, "missed": 0} for task_id, task in tasks.items()}
         #: When those that ended last did, on the monotonic clock: an answer that names one may be older.
         self._over: dict[str, float] = {}
         self.agents = frozenset(agents)
-        #: When each worker was last heard, on the monotonic clock.
+        #: The time of the latest event or answer of each worker, on the monotonic clock.
         self.nodes: dict[str, float] = {task["node"]: time.monotonic() for task in tasks.values()}
 
-    def heard(self, said: dict[str, Any]) -> None:
-        """An event of Celery's."""
-        node = said.get("hostname", "")
-        if not node or node in self.agents or said["type"] == "task-sent":
+    def take(self, event: dict[str, Any]) -> None:
+        """Take in an event of Celery's."""
+        node = event.get("hostname", "")
+        if not node or node in self.agents or event["type"] == "task-sent":
             return
         with self.lock:
             self.nodes[node] = time.monotonic()
-            handler = _HANDLERS.get(said["type"])
+            handler = _HANDLERS.get(event["type"])
             if handler is not None:
-                handler(self, node, said)
+                handler(self, node, event)
 
     # What can happen to a task
 
-    def received(self, node: str, said: dict[str, Any]) -> None:
+    def received(self, node: str, event: dict[str, Any]) -> None:
         """A worker has it."""
-        name = clean(said.get("name") or "unknown")
-        task = self._note(said["uuid"], node, name, int(said.get("retries") or 0))
-        self._tell_of(
+        name = clean(event.get("name") or "unknown")
+        task = self._note(event["uuid"], node, name, int(event.get("retries") or 0))
+        self._report(
             "TaskReceived",
-            said["uuid"],
+            event["uuid"],
             task,
-            _at(said),
+            _at(event),
             {
-                "args": clean(said.get("args") or ""),
-                "kwargs": clean(said.get("kwargs") or ""),
-                "eta": _with_zone(said.get("eta")),
-                "root_id": said.get("root_id"),
-                "parent_id": said.get("parent_id"),
+                "args": clean(event.get("args") or ""),
+                "kwargs": clean(event.get("kwargs") or ""),
+                "eta": _with_zone(event.get("eta")),
+                "root_id": event.get("root_id"),
+                "parent_id": event.get("parent_id"),
             },
             started=False,
         )
 
-    def started(self, node: str, said: dict[str, Any], pid: int = 0) -> None:
+    def started(self, node: str, event: dict[str, Any], pid: int = 0) -> None:
         """A child runs it; Celery's event does not say which."""
-        task = self._known(said["uuid"], node)
+        task = self._known(event["uuid"], node)
         task["node"], task["started"] = node, True
-        self._tell_of("TaskStarted", said["uuid"], task, _at(said), {"pid": pid})
+        self._report("TaskStarted", event["uuid"], task, _at(event), {"pid": pid})
 
-    def succeeded(self, node: str, said: dict[str, Any]) -> None:
+    def succeeded(self, node: str, event: dict[str, Any]) -> None:
         """It returned."""
-        task = self._close(said["uuid"], node)
-        told = {"result": clean(said.get("result") or ""), "runtime": said.get("runtime")}
-        self._tell_of("TaskSucceeded", said["uuid"], task, _at(said), told)
+        task = self._close(event["uuid"], node)
+        fields = {"result": clean(event.get("result") or ""), "runtime": event.get("runtime")}
+        self._report("TaskSucceeded", event["uuid"], task, _at(event), fields)
 
-    def failed(self, node: str, said: dict[str, Any]) -> None:
+    def failed(self, node: str, event: dict[str, Any]) -> None:
         """It raised, or its process died."""
-        error = clean(said.get("exception") or "no reason was given")
+        error = clean(event.get("exception") or "no reason was given")
         outcome = "worker_lost" if error.startswith(LOST) else "time_limit" if error.startswith(LATE) else "error"
-        trace = clean(said.get("traceback") or "")
-        self.fail(said["uuid"], node, outcome, error, at=_at(said), traceback=trace)
+        trace = clean(event.get("traceback") or "")
+        self.fail(event["uuid"], node, outcome, error, at=_at(event), traceback=trace)
 
-    def retried(self, node: str, said: dict[str, Any]) -> None:
+    def retried(self, node: str, event: dict[str, Any]) -> None:
         """It raised, and is tried again."""
-        task = self._close(said["uuid"], node)
-        told = {"error": clean(said.get("exception") or ""), "traceback": clean(said.get("traceback") or "")}
-        self._tell_of("TaskRetried", said["uuid"], task, _at(said), told)
+        task = self._close(event["uuid"], node)
+        fields = {"error": clean(event.get("exception") or ""), "traceback": clean(event.get("traceback") or "")}
+        self._report("TaskRetried", event["uuid"], task, _at(event), fields)
 
-    def rejected(self, node: str, said: dict[str, Any]) -> None:
+    def rejected(self, node: str, event: dict[str, Any]) -> None:
         """It gave itself up, or back."""
-        if said.get("requeue"):
-            self._tell_of("TaskRequeued", said["uuid"], self._close(said["uuid"], node), _at(said), {})
+        if event.get("requeue"):
+            self._report("TaskRequeued", event["uuid"], self._close(event["uuid"], node), _at(event), {})
         else:
-            self.fail(said["uuid"], node, "rejected", "Rejected", at=_at(said))
+            self.fail(event["uuid"], node, "rejected", "Rejected", at=_at(event))
 
-    def revoked(self, node: str, said: dict[str, Any]) -> None:
+    def revoked(self, node: str, event: dict[str, Any]) -> None:
         """Dropped before it ran; or a signal was sent, which Celery calls by the same name and which proves nothing."""
-        if said.get("terminated"):
+        if event.get("terminated"):
             words = "Terminated by a revoke; Celery says so when it sends the signal, and nobody saw the process end"
-            self.fail(said["uuid"], node, "revoked", words, at=_at(said), certainty="inferred")
+            self.fail(event["uuid"], node, "revoked", words, at=_at(event), certainty="inferred")
             return
-        task = self._close(said["uuid"], node)
-        outcome, error = ("expired", "Expired") if said.get("expired") else ("revoked", "Revoked before it started")
-        self._tell_of("TaskDropped", said["uuid"], task, _at(said), {"outcome": outcome, "error": error}, started=False)
+        task = self._close(event["uuid"], node)
+        outcome, error = ("expired", "Expired") if event.get("expired") else ("revoked", "Revoked before it started")
+        self._report(
+            "TaskDropped", event["uuid"], task, _at(event), {"outcome": outcome, "error": error}, started=False
+        )
 
     def fail(
         self,
@@ -132,13 +134,13 @@ class Watched:
     ) -> None:
         """It is over."""
         task = self._close(task_id, node)
-        told = {"outcome": outcome, "error": error, "traceback": traceback, "certainty": certainty}
-        self._tell_of("TaskFailed", task_id, task, at, told)
+        fields = {"outcome": outcome, "error": error, "traceback": traceback, "certainty": certainty}
+        self._report("TaskFailed", task_id, task, at, fields)
 
     # The open ones
 
     def listed(self, node: str, request: dict[str, Any], *, active: bool) -> None:
-        """A worker names it, asked what it has; tells what we have not heard."""
+        """Take in a task that a worker has, by its own answer; publish the events that were missed."""
         with self.lock:
             task_id = request["id"]
             task = self.open.get(task_id)
@@ -146,8 +148,8 @@ class Watched:
                 return
             retries = int(request.get("retries") or (task or {}).get("retries") or 0)
             if task is None:
-                said = {**request, "uuid": task_id, "timestamp": time.time(), "retries": retries}
-                self.received(node, {**said, "args": repr(request.get("args")), "kwargs": repr(request.get("kwargs"))})
+                event = {**request, "uuid": task_id, "timestamp": time.time(), "retries": retries}
+                self.received(node, {**event, "args": repr(request.get("args")), "kwargs": repr(request.get("kwargs"))})
                 task = self.open[task_id]
             task["missed"] = 0
             if active and not task["started"]:
@@ -155,7 +157,7 @@ class Watched:
                 self.started(node, {"uuid": task_id, "timestamp": began}, request.get("worker_pid") or 0)
 
     def forget(self, task_id: str) -> None:
-        """It waits elsewhere, or nobody knows where."""
+        """Forget a task: it waits elsewhere, or nobody knows where."""
         with self.lock:
             self.open.pop(task_id, None)
 
@@ -180,10 +182,10 @@ class Watched:
                 del self._over[next(iter(self._over))]
             return task
 
-    def _tell_of(
-        self, kind: str, task_id: str, task: Task, at: float, told: dict[str, Any], *, started: bool = True
+    def _report(
+        self, kind: str, task_id: str, task: Task, at: float, fields: dict[str, Any], *, started: bool = True
     ) -> None:
-        self._tell(
+        self._publish(
             {
                 "type": kind,
                 "at": instant(at),
@@ -194,27 +196,27 @@ class Watched:
                 "worker": task["node"],
                 "retries": task["retries"],
                 "certainty": "told",
-                **told,
+                **fields,
             }
         )
 
 
 _HANDLERS = {
-    "task-received": Watched.received,
-    "task-started": Watched.started,
-    "task-succeeded": Watched.succeeded,
-    "task-failed": Watched.failed,
-    "task-retried": Watched.retried,
-    "task-rejected": Watched.rejected,
-    "task-revoked": Watched.revoked,
+    "task-received": OpenTasks.received,
+    "task-started": OpenTasks.started,
+    "task-succeeded": OpenTasks.succeeded,
+    "task-failed": OpenTasks.failed,
+    "task-retried": OpenTasks.retried,
+    "task-rejected": OpenTasks.rejected,
+    "task-revoked": OpenTasks.revoked,
 }
 
 
-def _at(said: dict[str, Any]) -> float:
-    return float(said.get("timestamp") or time.time())
+def _at(event: dict[str, Any]) -> float:
+    return float(event.get("timestamp") or time.time())
 
 
 def _with_zone(moment: Any) -> str | None:
-    """A time that says its zone; of others nobody knows what they mean."""
+    """A time with its zone; None for any other, as its zone is unknown."""
     text = str(moment or "")
     return text if text.endswith(("Z", "+00:00")) else None

@@ -1,8 +1,8 @@
-"""`python -m signalbox_agent.agentless.watch`: watches workers without an agent, by Celery's events and inspection.
+"""Watch of workers without an agent, by Celery's events and inspection: `python -m signalbox_agent.agentless.watch`.
 
 Run by a controller in the application's environment, which says where the broker is. It speaks with the controller in
 JSON, one object a line: an order comes first, then `ack`, `agents`, `revoke`; out go numbered events and answers. It
-ends with its controller. What it tells is what Celery says, and proves nothing: see `certainty` in the contract.
+ends with its controller. Its events are as true as those of Celery, and prove nothing: see `certainty` in the contract.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ import time
 from typing import Any
 
 from signalbox_agent.agentless.event_queue import EventQueue
-from signalbox_agent.agentless.inspect import Look
-from signalbox_agent.agentless.tasks import Watched
+from signalbox_agent.agentless.inspect import Inspector
+from signalbox_agent.agentless.tasks import OpenTasks
 from signalbox_agent.safety import guarded
 
-#: Seconds between two inspections, and before the second look at a task that its worker no longer names.
+#: Seconds between two inspections, and before the second one when a worker no longer names a task.
 EVERY, AGAIN = 5.0, 2.0
 #: Seconds before the next try to reach the broker: the first and the longest.
 FIRST, LONGEST = 0.5, 30.0
-#: Tasks that the workers are asked to give up in one go: each go takes a second, and a command can name thousands.
+#: Tasks that the workers are asked to revoke in one go: each go takes a second, and a command can name thousands.
 TOGETHER = 2_000
 
 
 class Watch:
-    """The parts, and the lines between us and the controller."""
+    """The parts of the watch, and its lines to and from the controller."""
 
     def __init__(self, app: Any, order: dict[str, Any], lines: Any, out: Any) -> None:
-        """`lines` are what the controller says after its order; `out` is what it reads."""
+        """`lines` come from the controller, after its order; `out` goes to it."""
         self._lines = lines
         self._out = out
         self._writing = threading.Lock()
         self._seq = 0
         self._pause = FIRST
         self._due = threading.Event()
-        #: What is to be given up: first the tasks that a worker is known to have, each kind in its order.
+        #: Orders to revoke: first the tasks that a worker is known to have, each kind in its order.
         self._revokes: queue.PriorityQueue[tuple[bool, int, dict[str, Any]]] = queue.PriorityQueue()
         self._orders = itertools.count()
-        self.tasks = Watched(self._tell, order["open"], order["agents"])
-        self.look = Look(app, self.tasks, enable=order["enable_events"], lost_after=order["lost_after"])
+        self.tasks = OpenTasks(self._publish, order["open"], order["agents"])
+        self.inspector = Inspector(app, self.tasks, enable=order["enable_events"], lost_after=order["lost_after"])
         self.queue = EventQueue(app, order["host"], self.tasks, self._connected)
 
     def run(self) -> None:
@@ -65,16 +65,16 @@ class Watch:
             sys.stderr.write(f"Signalbox watch: no events can be read, which is tried again: {error!r}\n")
 
     def _connected(self) -> None:
-        """What happened while there was no connection is looked up."""
+        """Inspect the workers now: events were lost while there was no connection."""
         self._pause = FIRST
         self._due.set()
 
-    def _tell(self, event: dict[str, Any]) -> None:
+    def _publish(self, event: dict[str, Any]) -> None:
         with self._writing:
             self._seq += 1
             self._write({"type": "event", "seq": self._seq, "event": event})
 
-    def _say(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> None:
         with self._writing:
             self._write(message)
 
@@ -87,11 +87,11 @@ class Watch:
 
     def _listen(self) -> None:
         for line in self._lines:
-            self._heard(line)
+            self._on_line(line)
         os._exit(0)
 
     @guarded
-    def _heard(self, line: str) -> None:
+    def _on_line(self, line: str) -> None:
         message = json.loads(line)
         if message["type"] == "ack":
             self.queue.acked = message["seq"]
@@ -101,17 +101,17 @@ class Watch:
             self._revokes.put((message["task_id"] not in self.tasks.open, next(self._orders), message))
 
     def _revoke(self) -> None:
-        """For ever: all that was ordered meanwhile goes to the workers together."""
+        """Revoke for ever: all orders of the meantime go to the workers together."""
         while True:
             orders = [self._revokes.get()[-1]]
             while len(orders) < TOGETHER and not self._revokes.empty():
                 orders.append(self._revokes.get()[-1])
             try:
-                details = self.look.revoke([order["task_id"] for order in orders])
+                details = self.inspector.revoke([order["task_id"] for order in orders])
             except Exception as error:  # noqa: BLE001
                 details = [f"its broker cannot be reached ({error!r})"] * len(orders)
             for order, detail in zip(orders, details, strict=True):
-                self._say({**order, "type": "revoked", "detail": detail})
+                self._send({**order, "type": "revoked", "detail": detail})
 
     def _inspect(self) -> None:
         pause = 0.0
@@ -119,7 +119,7 @@ class Watch:
             self._due.wait(pause)
             self._due.clear()
             try:
-                pause = AGAIN if self.look.round() else EVERY
+                pause = AGAIN if self.inspector.round() else EVERY
             except Exception as error:  # noqa: BLE001
                 sys.stderr.write(f"Signalbox watch: the workers cannot be asked: {error!r}\n")
                 pause = EVERY

@@ -1,4 +1,4 @@
-"""The agent in beat: reports its ticks. Beat has no event loop and sleeps between ticks, so this has a thread."""
+"""The agent in beat, in a thread of its own, as beat has no event loop and sleeps between ticks: reports the ticks."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class BeatAgent:
         self._instance = instance
         self._ready = False
         self._stopping = False
-        self._said_at = 0.0
+        self._sent_at = 0.0
         #: On the monotonic clock.
         self._next_tick = 0.0
         self.loop = Loop()
-        self.link = Link(path, self.loop, self._hello, self._heard)
+        self.link = Link(path, self.loop, self._hello, self._on_message)
         self._permission = Permission(self.loop, self.link)
         self._missing = check_beat().sentences
 
@@ -45,41 +45,41 @@ class BeatAgent:
         for sentence in self._missing:
             logger.warning("Signalbox: %s", sentence)
         scheduler = self._service.scheduler
-        LeasedSchedule(scheduler, self._permission, self._ticked, self._say)
+        LeasedSchedule(scheduler, self._permission, self._ticked, self._send)
         os.register_at_fork(after_in_child=guarded(self._abandon))
         self.loop.start_thread()
         with self.loop.lock:
             self.link.connect()
 
-    def _say(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> None:
         with self.loop.lock:
-            self.link.say(message)
+            self.link.send(message)
 
     @guarded
     def _ticked(self, pause: float, held: bool) -> None:
         with self.loop.lock:
             if not self._ready and not held:
                 self._ready = True
-                self.link.say({"type": "ready"})
+                self.link.send({"type": "ready"})
             now = monotonic()
-            self._next_tick = now + max(pause, TICK_EVERY) + TICK_EVERY  # more often it is not said
-            # A long pause is always said: the controller would take it for a hang.
-            if pause >= TICK_EVERY or now - self._said_at >= TICK_EVERY:
-                self._said_at = now
+            self._next_tick = now + max(pause, TICK_EVERY) + TICK_EVERY  # ticks are not sent more often
+            # A long pause is always sent: the controller would take it for a hang.
+            if pause >= TICK_EVERY or now - self._sent_at >= TICK_EVERY:
+                self._sent_at = now
                 self._say_tick()
 
     def _say_tick(self) -> None:
-        self.link.say({"type": "tick", "due_in": max(0.0, self._next_tick - monotonic())})
+        self.link.send({"type": "tick", "due_in": max(0.0, self._next_tick - monotonic())})
 
-    def _heard(self, message: dict[str, Any]) -> None:
-        self._permission.heard(message)
+    def _on_message(self, message: dict[str, Any]) -> None:
+        self._permission.on_message(message)
         if message["type"] == "welcome":  # both may have come since the hello
             if self._ready:
-                self.link.say({"type": "ready"})
-            if self._next_tick:  # a scheduler that hangs will not say it anew
+                self.link.send({"type": "ready"})
+            if self._next_tick:  # a scheduler that hangs will send no other
                 self._say_tick()
             if self._stopping:
-                self.link.say({"type": "stopping"})
+                self.link.send({"type": "stopping"})
 
     def _hello(self) -> dict[str, Any]:
         return {
@@ -101,7 +101,7 @@ class BeatAgent:
         """Report that the process ends."""
         with self.loop.lock:
             self._stopping = True
-            self.link.say({"type": "stopping"})
+            self.link.send({"type": "stopping"})
             self.link.finish(FLUSH_WITHIN)
 
     def _abandon(self) -> None:

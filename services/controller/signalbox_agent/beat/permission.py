@@ -13,7 +13,7 @@ from typing import Any
 from signalbox_agent.link.link import Link
 from signalbox_agent.link.loop import Loop
 
-#: Seconds for which an answer is waited, and for which it counts.
+#: Seconds to wait for an answer, and for which it counts.
 PATIENCE = 2.0
 
 
@@ -23,24 +23,24 @@ class Permission:
     def __init__(self, loop: Loop, link: Link) -> None:
         self._loop = loop
         self._link = link
-        #: None until the controller has said whether there is a lease at all.
+        #: Whether there is a lease at all; None until the controller has answered that.
         self._leased: bool | None = None
         self._fence = 0
         self._runs: dict[str, float] | None = None
         self._asked = 0
         self._granted = False
-        self._told = threading.Event()
+        self._changed = threading.Event()
         self._answered = threading.Event()
 
-    def heard(self, message: dict[str, Any]) -> None:
+    def on_message(self, message: dict[str, Any]) -> None:
         """Take in a line of the controller."""
         if message["type"] == "welcome":
             self._leased = bool(message.get("leased"))
-            self._fence = 0  # a controller that holds the lease says so next
-            self._told.set()
+            self._fence = 0  # a controller that holds the lease sends it next
+            self._changed.set()
         elif message["type"] == "lease":
             self._fence, self._runs = message["fence"], message["runs"]
-            self._told.set()
+            self._changed.set()
         elif message["type"] == "claimed" and message["number"] == self._asked:
             self._granted = message["granted"]
             self._answered.set()
@@ -50,11 +50,11 @@ class Permission:
         """Whether everything has to be asked for."""
         return self._leased is not False
 
-    def held(self, seconds: float) -> bool:
+    def may_send(self, seconds: float) -> bool:
         """Whether anything may be sent at all; waits so long for it."""
-        self._told.clear()
+        self._changed.clear()
         if not self._may:
-            self._told.wait(seconds)
+            self._changed.wait(seconds)
         return self._may
 
     @property
@@ -77,6 +77,6 @@ class Permission:
             self._granted = False
             self._answered.clear()
             claim = {"number": self._asked, "fence": fence, "entry": entry, "at": time(), "asked": began}
-            self._link.say({"type": "claim", **claim})
+            self._link.send({"type": "claim", **claim})
         self._answered.wait(PATIENCE)
         return self._granted and clock_gettime(CLOCK_BOOTTIME) - began < PATIENCE

@@ -30,16 +30,16 @@ class LeasedSchedule:
         scheduler: Any,
         permission: Permission,
         ticked: Callable[[float, bool], None],
-        tell: Callable[[dict[str, Any]], None],
+        send: Callable[[dict[str, Any]], None],
     ) -> None:
         """`ticked` is called after each tick with the seconds until the next one, and whether it was held back.
 
-        `tell` sends a line.
+        `send` sends a line.
         """
         self._scheduler = scheduler
         self._permission = permission
         self._ticked = ticked
-        self._tell = tell
+        self._send = send
         #: That of the lease whose runs the schedule knows.
         self._fence = 0
         self._apply = scheduler.apply_async
@@ -49,7 +49,7 @@ class LeasedSchedule:
 
     def tick(self, *args: Any, **kwargs: Any) -> Any:
         """Send one entry if one is due and may be sent; answer the seconds until the next look."""
-        if not self._permission.held(HOLD):
+        if not self._permission.may_send(HOLD):
             self._ticked(0.0, True)
             return 0  # it has waited already
         self._catch_up()
@@ -86,7 +86,7 @@ class LeasedSchedule:
                 take_over(entries[name], at)
         forget_order(self._scheduler)
         begins = {name: seconds(entry.last_run_at) for name, entry in entries.items()}
-        self._tell({"type": "begin", "fence": self._fence, "runs": begins})
+        self._send({"type": "begin", "fence": self._fence, "runs": begins})
 
 
 def take_over(entry: Any, at: float) -> None:

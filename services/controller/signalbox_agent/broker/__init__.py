@@ -1,1 +1,1 @@
-"""The messages that this worker has taken from its broker and not acknowledged."""
+"""Messages that this worker has taken from its broker and not acknowledged."""

@@ -1,4 +1,4 @@
-"""How this worker is to end, once its controller has said so: what becomes of the tasks that end with it."""
+"""The ending of a worker that its controller has ordered, and of the tasks that end with it."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from signalbox_agent.celery_compat.requests import context_of, is_cancelled
 from signalbox_agent.safety import guarded
 
 #: The error of a task whose worker was shut down by somebody else.
-UNTOLD = "Ended together with its worker, which was shut down, but not by Signalbox"
+NOT_ORDERED = "Ended together with its worker, which was shut down, but not by Signalbox"
 
 
 class Ending:
-    """What the controller said about the stop that is under way."""
+    """The order of the stop that is under way."""
 
     def __init__(self) -> None:
-        #: Whether it said anything; until then everything goes as Celery has it.
-        self.told = False
+        #: Whether a stop was ordered; until then everything goes as Celery has it.
+        self.ordered = False
         #: Why the tasks that run now will have failed.
-        self.error = UNTOLD
+        self.error = NOT_ORDERED
         #: Whether tasks that are acknowledged late are to run again.
         self.redeliver = False
 
     def begin(self, error: str, *, redeliver: bool) -> None:
-        """A stop was asked for."""
-        self.told, self.error, self.redeliver = True, error, redeliver
+        """Take the order."""
+        self.ordered, self.error, self.redeliver = True, error, redeliver
 
     @guarded
-    def settle(self, request: Any) -> None:
-        """This task ends with the worker: see that it stays ended, and that whoever waits for its result knows."""
-        if not self.told or not is_cancelled(request) or (self.redeliver and not request.acknowledged):
+    def apply_to(self, request: Any) -> None:
+        """Acknowledge a task that ends with the worker, and store its error for clients that wait for a result."""
+        if not self.ordered or not is_cancelled(request) or (self.redeliver and not request.acknowledged):
             return
         request.acknowledge()
         request.task.backend.mark_as_revoked(
@@ -38,6 +38,6 @@ class Ending:
 
     @guarded
     def keep_from_returning(self, request: Any) -> None:
-        """A KILL follows at once: only an acknowledgement keeps the broker from handing the task out again."""
-        if self.told and not self.redeliver:
+        """Acknowledge a task before a KILL: nothing else keeps the broker from handing it out again."""
+        if self.ordered and not self.redeliver:
             request.acknowledge()

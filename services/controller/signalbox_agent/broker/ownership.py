@@ -1,9 +1,9 @@
-"""What this worker has taken from a broker that does not notice when it dies.
+"""Ownership of messages: marks on those that this worker has taken from a broker that does not notice its death.
 
 Kombu's Redis transport pops a message and writes it into a hash (`unacked`) and an index (its time) that all
 workers share; after a visibility time-out, an hour by default, any of them gives it back. Nothing in there says
-whose it is. So each message that we take gets a mark: the instance that holds it, and since when. Whoever takes it
-next writes a mark of its own. `restore` reads the marks of a worker that is dead.
+whose it is. So each message gets a mark: the instance that holds it, and since when. The next worker that
+takes it writes a mark of its own. `restore` reads the marks of a worker that is dead.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from signalbox_agent.celery_compat import redis_broker
 from signalbox_agent.safety import guarded
 
-#: The property of a message that says who holds it; kombu keeps those it does not know.
+#: The property of a message with its mark; kombu keeps properties that it does not know.
 MARK = "signalbox"
 
 
@@ -33,7 +33,7 @@ class MessageOwnership:
 
     @property
     def ours(self) -> bool:
-        """Whether what we hold stays ours when we die, and has not been given back."""
+        """Whether unacknowledged messages stay with this worker when it dies, and are not given back yet."""
         return self._channels > 0 and not self._settled()
 
     def _settled(self) -> bool:
@@ -45,7 +45,7 @@ class MessageOwnership:
 
     @guarded
     def take(self, channel: Any) -> None:
-        """Mark all that comes through this channel, if its broker needs it: AMQP gives back by itself."""
+        """Mark all messages that come through this channel, if its broker needs it: AMQP gives back by itself."""
         if not redis_broker.keeps_unacked(channel):
             return
         append, instance = channel.qos.append, self._instance
@@ -62,10 +62,10 @@ class MessageOwnership:
 
     @guarded
     def close(self) -> None:
-        """Take nothing more; to be called on Celery's own thread, before a drain or a KILL.
+        """Stop taking messages; to be called on Celery's own thread, before a drain or a KILL.
 
-        What Redis pops for us when we are dead would be lost, as it is we who write it down. So our half of the
-        connection on which we wait is closed; what Redis had sent by then is read, and goes back to its queue.
+        A message that Redis pops for a dead worker would be lost, as the worker itself writes it into the hash. So our
+        half of the connection of BRPOP is closed; messages that Redis had sent by then are read, and go back.
         """
         channel = self._channel()
         if channel is not None and not channel.closed:

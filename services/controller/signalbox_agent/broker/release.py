@@ -1,4 +1,4 @@
-"""Letting go, when the controller is about to KILL the worker: nothing may be on its way to or from anybody then."""
+"""Release of all messages before the controller kills the worker: none may be on its way to or from it then."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from signalbox_agent.link.link import Link
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks.runs import Runs
 
-#: Seconds that children have to accept what they were handed: else it might run, and be given back all the same.
+#: Seconds for children to accept the tasks that they were handed: others might run, and be given back all the same.
 ACCEPT = 0.15
 #: Seconds for the last events to be sent.
 SEND = 0.1
 #: Seconds that Celery stands still and waits for the KILL; should none come, it goes on, and takes nothing more.
 STILL = 1.0
 PAUSE = 0.002
-#: How often what is pending is looked for, as it may bring more.
+#: Rounds of running pending callbacks, as each may add more.
 ROUNDS = 3
 
 
 class Release:
-    """The last thing that the agent does."""
+    """The release; the last thing that the agent does."""
 
     def __init__(self, worker: Any, runs: Runs, link: Link, ownership: MessageOwnership, ending: Ending) -> None:
         """`worker` is Celery's WorkController."""
@@ -37,8 +37,8 @@ class Release:
         self._ownership = ownership
         self._ending = ending
 
-    def at_once(self, pool: PoolControl, hub: Any) -> None:
-        """Take nothing more, start nothing more, tell all; `hub` is Celery's loop if that is where we are."""
+    def perform(self, pool: PoolControl, hub: Any) -> None:
+        """Take and start no more tasks, and send all events; `hub` is Celery's loop, if this is called on it."""
         if hub is not None:
             self._ownership.close()
             self._start_nothing()
@@ -47,7 +47,7 @@ class Release:
             if run.started_at is not None:
                 self._ending.keep_from_returning(run.request)
         self._acknowledge()
-        self._link.say({"type": "released"})
+        self._link.send({"type": "released"})
         self._link.finish(SEND)
         end = monotonic() + STILL
         while hub is not None and monotonic() < end:
@@ -55,12 +55,12 @@ class Release:
 
     @guarded
     def _start_nothing(self) -> None:
-        """What waits for a free child goes on waiting, in its queue."""
+        """Leave the tasks that wait for a free child in their queue."""
         compat.clear_waiting(self._worker)
 
     @guarded
     def _acknowledge(self) -> None:
-        """Celery leaves acknowledgements to the next turn of its loop, also those of tasks that have just begun."""
+        """Send acknowledgements, which Celery leaves to the next turn of its loop, even those of tasks just begun."""
         for _ in range(ROUNDS):
             pending = compat.pending_callbacks(self._worker.hub)
             for callback in filter(None, pending):
@@ -69,7 +69,7 @@ class Release:
 
     @guarded
     def _catch_up(self, pool: PoolControl, hub: Any) -> None:
-        """Hear what the children have said, and what those say that were handed a task just now."""
+        """Read the reports of the children, and wait for those that were handed a task just now to accept it."""
         end = monotonic() + ACCEPT
         while True:
             pool.read_reports(hub)

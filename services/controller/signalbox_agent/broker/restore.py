@@ -1,4 +1,4 @@
-"""`python -m signalbox_agent.broker.restore`: give back what dead workers had taken from a Redis broker.
+"""Restore messages that dead workers had taken from a Redis broker: `python -m signalbox_agent.broker.restore`.
 
 Run by the controller in the environment of the worker that died, so that the user's own application says where the
 broker is, and kombu how its queues are kept. Reads a JSON object from standard input and writes one as the last line
@@ -19,7 +19,7 @@ from signalbox_agent.celery_compat import redis_broker
 
 #: Seconds that all of it may take.
 DEADLINE = 60
-#: Entries that Redis looks at in one go.
+#: Entries that Redis scans in one go.
 LOOK = 500
 #: Seconds between a mark and kombu's own note of the time, which it makes right after; one that is much later was
 #: made by a worker without an agent, which has taken the message since, mark and all.
@@ -36,7 +36,7 @@ return 1
 
 
 class Entry:
-    """A message in the hands of a worker that is dead."""
+    """A message that a dead worker had not acknowledged."""
 
     def __init__(self, tag: bytes, value: bytes, instance: str, score: float) -> None:
         self.tag = tag
@@ -58,7 +58,7 @@ class Pushes:
         self.payloads: list[str] = []
 
     def rpush(self, key: str, payload: str) -> None:
-        """What kombu calls; the end of the list is what is taken next."""
+        """Called by kombu; the end of the list is taken next."""
         self.keys.append(key)
         self.payloads.append(payload)
 
@@ -76,8 +76,8 @@ class Broker:
         self._redis = Redis(connection_pool=channel.pool)  # not kombu's client, which prefixes some commands only
         self._hash, self._index = (self._prefix + key for key in redis_broker.unacked_keys(channel))
 
-    def held(self, instances: set[str]) -> list[Entry]:
-        """What they held when they died; the newest first, as what is pushed last is taken next."""
+    def unacked_of(self, instances: set[str]) -> list[Entry]:
+        """Entries of these instances; the newest first, as the message that is pushed last is taken next."""
         found = {entry.tag: entry for entry in self._marked(instances)}
         return sorted(found.values(), key=lambda entry: entry.score, reverse=True)
 
@@ -106,14 +106,14 @@ class Broker:
         return bool(self._redis.eval(MOVE, len(keys), *keys, entry.tag, entry.value, *payloads))
 
 
-def settle(broker: Broker, debts: dict[str, dict[str, list[str]]]) -> dict[str, int]:
+def restore_messages(broker: Broker, debts: dict[str, dict[str, list[str]]]) -> dict[str, int]:
     """Give back all but the tasks that were stopped for good, and those that seem to kill their workers.
 
     One that ran in a worker that died, and had been given back before, is left to the visibility time-out: a task
     that brings down whoever runs it would otherwise go through all workers in seconds.
     """
     counts = {"restored": 0, "forgotten": 0, "left": 0}
-    for entry in broker.held(set(debts)):
+    for entry in broker.unacked_of(set(debts)):
         debt = debts[entry.instance]
         if entry.task_id in debt["forget"]:
             counts["forgotten"] += broker.forget(entry)
@@ -138,7 +138,7 @@ def main() -> None:
         counts = {}
         if redis_broker.keeps_unacked(channel):
             app.amqp.TaskConsumer(channel)  # declares the queues: the way back is known then
-            counts = settle(Broker(channel), order["debts"])
+            counts = restore_messages(Broker(channel), order["debts"])
     sys.stdout.write(f"\n{json.dumps(counts)}\n")
 
 

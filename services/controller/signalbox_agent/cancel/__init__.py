@@ -1,1 +1,1 @@
-"""Cancelling a task: the decision, and one folder for each kind of pool that can do it."""
+"""The cancel of a task: the decision, and one folder for each kind of pool that can end it."""

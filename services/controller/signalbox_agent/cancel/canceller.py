@@ -1,4 +1,4 @@
-"""Cancels: finds the task, ends it or sees to it that it never runs, and answers."""
+"""The canceller: finds a task, ends it or keeps it from starting, and answers the command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from signalbox_agent.cancel.announcer import Announcer
-from signalbox_agent.cancel.decide import Standing, Way, way
+from signalbox_agent.cancel.decide import CancelAction, Standing, action_for
 from signalbox_agent.cancel.kill import Kill
 from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.celery_compat import requests as compat
@@ -19,11 +19,11 @@ from signalbox_agent.link.slices import Slices
 from signalbox_agent.tasks import events
 from signalbox_agent.tasks.runs import Run, Runs
 
-#: Seconds between TERM and KILL for a cancelled task that came back to life, which nobody asks about.
+#: Seconds between TERM and KILL for a cancelled task that came back, where no command says how many.
 GRACE = 5.0
-#: Seconds after which a kill is worth an event of its own; sooner, to write it down only delays the proof.
+#: Seconds after which a kill is worth an event of its own; before, the event only delays the proof.
 SWIFT = 0.05
-#: Why it has no result; what people read.
+#: The error of a cancelled task, for people.
 REASON = "Task cancelled manually"
 #: The same of a task that was killed after its body had ended; nobody can tell how far its report had come.
 CUT_OFF = f"{REASON}; its work was done, and its report was cut off"
@@ -32,14 +32,14 @@ Answer = dict[str, Any]
 
 
 def standing(run: Run) -> Standing:
-    """Where it is, from Celery's own marks on its request."""
+    """The place of a task in its worker, from Celery's own marks on its request."""
     if run.started_at is not None:
         return Standing.RUNNING
     return Standing.HANDED if compat.is_handed_over(run.request) else Standing.WAITING
 
 
 class Canceller:
-    """Carries out what the controller asks."""
+    """Carries out the cancels that the controller orders."""
 
     def __init__(
         self,
@@ -77,15 +77,15 @@ class Canceller:
         if not live:
             self._absent(command_id, task_id)
             return
-        chosen = {self._way(run): run for run in reversed(live)}
-        if Way.KILL in chosen:
-            self._runs.held[task_id] = command_id
-            self._kill(chosen[Way.KILL], [command_id], grace)
-        elif Way.REFUSE in chosen:
-            self._refuse_command(command_id, task_id, self._why_not(chosen[Way.REFUSE]))
-        elif Way.AWAIT in chosen:
-            chosen[Way.AWAIT].wanted.append((command_id, grace))
-        if Way.DROP in chosen:
+        chosen = {self._action(run): run for run in reversed(live)}
+        if CancelAction.KILL in chosen:
+            self._runs.refused[task_id] = command_id
+            self._kill(chosen[CancelAction.KILL], [command_id], grace)
+        elif CancelAction.REFUSE in chosen:
+            self._refuse_command(command_id, task_id, self._why_not(chosen[CancelAction.REFUSE]))
+        elif CancelAction.AWAIT in chosen:
+            chosen[CancelAction.AWAIT].pending_cancels.append((command_id, grace))
+        if CancelAction.DROP in chosen:
             self._drop(task_id, command_id)
             if len(chosen) == 1:
                 self._absent(command_id, task_id)
@@ -105,62 +105,62 @@ class Canceller:
         )
 
     def refuse(self, task_ids: Iterable[str]) -> None:
-        """These were cancelled earlier, and elsewhere perhaps: none of them starts from now on.
+        """Refuse tasks that were cancelled earlier, and elsewhere perhaps: none of them starts from now on.
 
-        What waits here or runs is seen to while Celery's loop goes on turning.
+        Those that wait here or run are ended in slices, while Celery's loop goes on turning.
         """
-        held, here = self._runs.held, []
+        refused, here = self._runs.refused, []
         for task_id in task_ids:
-            if task_id not in held:
-                held[task_id] = None
+            if task_id not in refused:
+                refused[task_id] = None
             if self._runs.has(task_id):
                 here.append(task_id)
         self._later.put(partial(self._end, task_id) for task_id in here)
 
     def _end(self, task_id: str) -> None:
-        self._drop(task_id, self._runs.held.get(task_id))
+        self._drop(task_id, self._runs.refused.get(task_id))
         for run in self._runs.of(task_id):
-            choice = self._way(run)
-            if choice is Way.KILL:
+            choice = self._action(run)
+            if choice is CancelAction.KILL:
                 self._kill(run, [], GRACE)
-            elif choice is Way.AWAIT:
-                run.wanted.append((None, GRACE))
+            elif choice is CancelAction.AWAIT:
+                run.pending_cancels.append((None, GRACE))
 
-    def _way(self, run: Run) -> Way:
-        choice = way(standing(run), can_kill=self._pool.can_kill, can_refuse=self._can_refuse)
-        return Way.REFUSE if choice is Way.DROP and not self._missing.can(CANCEL_WAITING) else choice
+    def _action(self, run: Run) -> CancelAction:
+        choice = action_for(standing(run), can_kill=self._pool.can_kill, can_refuse=self._can_refuse)
+        return CancelAction.REFUSE if choice is CancelAction.DROP and not self._missing.can(CANCEL_WAITING) else choice
 
     def _absent(self, command_id: str, task_id: str) -> None:
         known = self._runs.ended.get(task_id)
         if known is None:
-            self._runs.held[task_id] = command_id
+            self._runs.refused[task_id] = command_id
         self._answer(command_id, task_id, known or {"state": "unknown"})
 
     def _drop(self, task_id: str, command_id: str | None) -> None:
-        """See to it that what waits here does not run; Celery itself is told when it has time."""
+        """Drop the runs of a task that wait here; it is announced to Celery when that has time."""
         for run in self._runs.of(task_id):
-            if self._way(run) is not Way.DROP:
+            if self._action(run) is not CancelAction.DROP:
                 continue
-            self._runs.held[task_id] = command_id
+            self._runs.refused[task_id] = command_id
             if not self._set_aside(run):
                 run.request.revoked()
 
     def turned_away(self, run: Run) -> None:
-        """Its turn has come, and it is refused."""
+        """Drop a refused task whose turn has come."""
         self._set_aside(run)
 
     def _set_aside(self, run: Run) -> bool:
-        """Drop what waits, and tell Celery later; only on its own loop, as elsewhere that may not be ours to do.
+        """Drop a waiting task, and announce it to Celery later; only on Celery's own loop, never from a thread.
 
-        It is held, which is all that it takes: whoever's turn comes is asked about that.
+        Its id is refused, which is enough: each task is checked when its turn comes.
         """
-        if self._loop.hub is None or not run.told or standing(run) is not Standing.WAITING:
+        if self._loop.hub is None or not run.received or standing(run) is not Standing.WAITING:
             return False
         request = run.request
         run.over = True
         self._runs.ended[run.task_id] = {"state": "dropped", "detail": "It will not run"}
         self._runs.remove(run)
-        self._link.event(events.dropped(run, "cancelled", REASON, self._runs.held.get(run.task_id)))
+        self._link.event(events.dropped(run, "cancelled", REASON, self._runs.refused.get(run.task_id)))
         self._later.put([partial(self._announcer.dropped, request)])
         return True
 
@@ -168,17 +168,17 @@ class Canceller:
 
     def accepted(self, run: Run) -> None:
         """A child began to run it: time to carry out what was asked meanwhile."""
-        wanted, run.wanted = run.wanted, []
-        if not wanted and run.task_id in self._runs.held:  # refused while it was on its way to the child
-            wanted = [(None, GRACE)]
-        for command_id, grace in wanted:
-            self._runs.held[run.task_id] = command_id or self._runs.held.get(run.task_id)
+        pending, run.pending_cancels = run.pending_cancels, []
+        if not pending and run.task_id in self._runs.refused:  # refused while it was on its way to the child
+            pending = [(None, GRACE)]
+        for command_id, grace in pending:
+            self._runs.refused[run.task_id] = command_id or self._runs.refused.get(run.task_id)
             self._kill(run, [command_id] if command_id else [], grace)
 
     def unstarted(self, run: Run) -> None:
         """It was over before a child began to run it."""
-        wanted, run.wanted = run.wanted, []
-        for command_id, _ in wanted:
+        pending, run.pending_cancels = run.pending_cancels, []
+        for command_id, _ in pending:
             if command_id:
                 self._absent(command_id, run.task_id)
 
@@ -220,7 +220,7 @@ class Canceller:
         request, pid = run.request, run.pid
         self._link.event(events.cancelled(run, mark["command_id"], mark["signal"], [pid] if pid else [], REASON))
         run.over = True
-        self._runs.held[run.task_id] = mark["command_id"]
+        self._runs.refused[run.task_id] = mark["command_id"]
         answer = {"state": "dead", "pid": pid, "signal": mark["signal"], "strays": []}
         self._runs.ended[run.task_id] = answer
         self._runs.remove(run)
@@ -240,7 +240,7 @@ class Canceller:
         return self._slots.mark(kill.run.pid, kill.run.key) is not None
 
     def _record(self, kill: Kill, kill_at: float | None) -> None:
-        """Tell those who look on, unless there is nothing to see any more."""
+        """Publish that a signal was sent, unless the kill is over."""
         if kill.commands and not kill.over:
             self._link.event(events.signalled(kill.run, kill.commands[0], kill.signal, kill_at))
 
@@ -248,10 +248,10 @@ class Canceller:
         self._answer(command_id, kill.run.task_id, {"state": "signalled", **kill.facts()})
 
     def dead(self, kill: Kill) -> None:
-        """Prove first, then tell Celery: that takes a while."""
+        """Publish the proof first, then announce it to Celery: that takes a while."""
         run, request = kill.run, kill.run.request
         answer = {"state": "dead", **kill.proof()}
-        cut_off = kill.signal == "KILL" and self._slots.by_itself(run.pid, run.task_id)
+        cut_off = kill.signal == "KILL" and self._slots.ended_by_itself(run.pid, run.task_id)
         reason = CUT_OFF if cut_off else REASON
         if kill.commands:
             self._link.event(events.cancelled(run, kill.commands[0], kill.signal, kill.killed(), reason))
@@ -261,8 +261,8 @@ class Canceller:
         self._announcer.killed(request, kill.signal)
 
     def finished(self, kill: Kill) -> None:
-        """See KillObserver; the event was sent when the child told of the end."""
-        self._runs.held.drop(kill.run.task_id)
+        """See KillObserver; the event was sent when the child reported the end."""
+        self._runs.refused.drop(kill.run.task_id)
         self._close(kill, {"state": "finished", "status": kill.end})
 
     def late(self, kill: Kill) -> None:
@@ -280,13 +280,13 @@ class Canceller:
         run.over = True
         self._runs.ended[run.task_id] = answer
         self._runs.remove(run)
-        twin = next((other for other in self._runs.of(run.task_id) if other.started_at is not None), None)
-        if twin is not None:  # delivered twice: dead means that no run of it is left
-            self._kill(twin, kill.commands, GRACE)
+        duplicate = next((other for other in self._runs.of(run.task_id) if other.started_at is not None), None)
+        if duplicate is not None:  # delivered twice: dead means that no run of it is left
+            self._kill(duplicate, kill.commands, GRACE)
             return
         handed = next((other for other in self._runs.of(run.task_id) if standing(other) is Standing.HANDED), None)
         if handed is not None and kill.commands:
-            handed.wanted.extend((command_id, GRACE) for command_id in kill.commands)
+            handed.pending_cancels.extend((command_id, GRACE) for command_id in kill.commands)
             return
         for command_id in kill.commands:
             self._answer(command_id, run.task_id, answer)
@@ -297,4 +297,4 @@ class Canceller:
         self._announcer.resume()
 
     def _answer(self, command_id: str, task_id: str, answer: Answer) -> None:
-        self._link.say({"type": "cancel", "command_id": command_id, "task_id": task_id, **answer})
+        self._link.send({"type": "cancel", "command_id": command_id, "task_id": task_id, **answer})

@@ -1,4 +1,4 @@
-"""How a cancel goes on: pure decisions, from what was seen to what is to be done."""
+"""Decisions of a cancel, as pure functions: from an observation to the next acts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Standing(enum.Enum):
     RUNNING = "running"
 
 
-class Way(enum.Enum):
+class CancelAction(enum.Enum):
     """What a cancel does about it."""
 
     DROP = "announce it as revoked; it will not run"
@@ -26,15 +26,15 @@ class Way(enum.Enum):
     REFUSE = "say that this pool cannot"
 
 
-def way(standing: Standing, *, can_kill: bool, can_refuse: bool = False) -> Way:
+def action_for(standing: Standing, *, can_kill: bool, can_refuse: bool = False) -> CancelAction:
     """What to do about a task, in a pool that can or cannot end a single one, or refuse one that is about to start."""
     if standing is Standing.WAITING:
-        return Way.DROP
+        return CancelAction.DROP
     if standing is Standing.HANDED:
         if can_refuse:
-            return Way.DROP
-        return Way.AWAIT if can_kill else Way.REFUSE
-    return Way.KILL if can_kill else Way.REFUSE
+            return CancelAction.DROP
+        return CancelAction.AWAIT if can_kill else CancelAction.REFUSE
+    return CancelAction.KILL if can_kill else CancelAction.REFUSE
 
 
 class Stage(enum.Enum):
@@ -75,8 +75,8 @@ class Seen:
     now: float
     #: Whether the pool child is gone: reaped, not a zombie.
     child_gone: bool
-    #: What the child told of its task meanwhile: `completed`; `failed` by itself; `interrupted`, when it raised after a
-    #: TERM had reached it, or would be tried again; or nothing.
+    #: The end of the task, as the child reported it: `completed`; `failed` by itself; `interrupted`, when it raised
+    #: after a TERM had reached it, or would be tried again; or nothing.
     ended: str | None
     #: How many descendants can still do something.
     left: int

@@ -1,1 +1,1 @@
-"""What runs inside the pool's children."""
+"""The part of the agent that runs inside the pool's children."""

@@ -43,7 +43,7 @@ class CurrentTask:
             self._term.await_body(task)
             os.environ[VARIABLE] = self._task_id = task_id
             self._interrupted = False
-            self._slot.say(RUNNING, task_id)
+            self._slot.write(RUNNING, task_id)
         self._depth += 1
 
     @guarded
@@ -52,7 +52,7 @@ class CurrentTask:
         self._depth -= 1
         if self._depth == 0:
             os.environ.pop(VARIABLE, None)
-            self._slot.say(state if state and self._by_itself(state) else UNWOUND, self._task_id)
+            self._slot.write(state if state and self._by_itself(state) else UNWOUND, self._task_id)
 
     def _by_itself(self, state: str) -> bool:
         """Whether no TERM has made its end what it is; a handler of the user's hides that from us."""
@@ -62,13 +62,13 @@ class CurrentTask:
 
     def _spared(self) -> None:
         """A TERM came after the body."""
-        self._slot.say(OVER, self._task_id)
+        self._slot.write(OVER, self._task_id)
 
     def _reached(self) -> None:
         """A TERM has reached the body."""
         self._interrupted = True
         if self._depth:
-            self._slot.say(INTERRUPTED, self._task_id)
+            self._slot.write(INTERRUPTED, self._task_id)
 
 
 def install(parent: int | None, slots: str) -> None:

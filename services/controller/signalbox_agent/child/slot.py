@@ -1,8 +1,8 @@
-"""What a pool child does, in a file of its own: read by its worker, and by the controller when the worker cannot speak.
+"""Slot of a pool child: a file with its present task, read by its worker, and by the controller in place of the worker.
 
 It lies beside the controller's socket, in `<instance>.children/<pid>`, and holds one line: a word and a task id. The
-child writes it as a task begins and ends (about 3 µs each time), so that whoever has stopped the child knows what a
-signal would hit.
+child writes it as a task begins and ends (about 3 µs each time). A reader that has stopped the child
+(SIGSTOP) learns which task a signal would hit.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ UNWOUND = "unwound"
 #: Any other word is the state that Celery gave to a body that ended by itself: SUCCESS, FAILURE, RETRY, …
 
 
-class Said(NamedTuple):
-    """What a child says of itself."""
+class SlotState(NamedTuple):
+    """The content of a slot."""
 
     word: str
     task_id: str
 
 
 class Slot:
-    """The child's side; made with the first task, as a child without any has nothing to say."""
+    """The child's side; the file is made with the first task."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._handle: int | None = None
 
-    def say(self, word: str, task_id: str) -> None:
-        """Write it down; a full disk must not disturb a task."""
+    def write(self, word: str, task_id: str) -> None:
+        """Write the state; a full disk must not disturb a task."""
         if not self._folder:
             return
         with contextlib.suppress(OSError):
@@ -59,14 +59,14 @@ class Slots:
         with contextlib.suppress(OSError):
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
 
-    def read(self, pid: int) -> Said | None:
-        """What the child with this pid said last; None when it never did."""
+    def read(self, pid: int) -> SlotState | None:
+        """The slot of the child with this pid; None when it has none."""
         return read(os.path.join(self.folder, str(pid)))
 
-    def by_itself(self, pid: int | None, task_id: str) -> bool:
+    def ended_by_itself(self, pid: int | None, task_id: str) -> bool:
         """Whether the body of this task, the child's latest, ended before any TERM had reached it."""
-        said = self.read(pid) if pid is not None else None
-        return said is not None and said.task_id == task_id and said.word not in {RUNNING, INTERRUPTED, UNWOUND}
+        state = self.read(pid) if pid is not None else None
+        return state is not None and state.task_id == task_id and state.word not in {RUNNING, INTERRUPTED, UNWOUND}
 
     def mark(self, pid: int | None, run: str) -> dict[str, Any] | None:
         """The cancel by which the controller has ended this child under this run, while its worker did not answer."""
@@ -78,12 +78,12 @@ class Slots:
         return mark if mark["run"] == run else None
 
     def forget(self, pid: int) -> None:
-        """It is dead."""
+        """Remove the slot of a dead child."""
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(self.folder, str(pid)))
 
 
-def read(path: str) -> Said | None:
+def read(path: str) -> SlotState | None:
     """The first line of a slot; what stands behind it is left over from a longer one."""
     try:
         with open(path, "rb") as file:
@@ -91,7 +91,7 @@ def read(path: str) -> Said | None:
     except OSError:
         return None
     word, _, task_id = line.decode(errors="replace").rstrip("\n").partition(" ")
-    return Said(word, task_id) if task_id else None
+    return SlotState(word, task_id) if task_id else None
 
 
 def folder_of(controller: str, instance: str) -> str:

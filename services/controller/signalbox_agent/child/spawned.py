@@ -1,4 +1,4 @@
-"""Imported by pool children that are spawned and not forked, and so inherit nothing (`worker_pool_start_method`)."""
+"""Spawned pool children import this, as they inherit nothing (`worker_pool_start_method`)."""
 
 import os
 

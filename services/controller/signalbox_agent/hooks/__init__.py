@@ -1,1 +1,1 @@
-"""Where the agent hooks into Celery: boot steps, requests, callbacks."""
+"""Hooks of the agent in Celery: boot steps, requests, callbacks."""

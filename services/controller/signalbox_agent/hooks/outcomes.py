@@ -78,6 +78,6 @@ class Outcomes:
 
     def refusal(self, run: Run) -> Event:
         """The final event of a task that was revoked before it ran."""
-        if run.task_id in self._runs.held:
-            return events.dropped(run, "cancelled", REASON, self._runs.held.get(run.task_id))
+        if run.task_id in self._runs.refused:
+            return events.dropped(run, "cancelled", REASON, self._runs.refused.get(run.task_id))
         return events.dropped(run, "revoked", "Revoked, but not by Signalbox")

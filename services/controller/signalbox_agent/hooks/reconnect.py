@@ -1,4 +1,4 @@
-"""A lost broker must not end the worker: Celery closes the lost connection twice, and the second time may raise."""
+"""Reconnect to a lost broker: Celery closes the lost connection twice, and the second close may end the worker."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A message that its broker hands out again while its task runs here, as Redis does when a connection was lost.
+"""Redelivered messages, handed out again while their task runs here, as Redis does when a connection was lost.
 
-It is not run beside the first: it waits for the end of that, and is acknowledged then. Until then the broker keeps it,
-so that the task is not lost should we die.
+Such a message is not run beside the first: it waits for the end of that, and is acknowledged then. Until then the
+broker keeps it, so that the task is not lost should we die.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from signalbox_agent.safety import guarded
 from signalbox_agent.tasks.runs import Run
 
 
-def first_of(runs: Iterable[Run], retries: int) -> Run | None:
-    """Which of these runs of a task is the one that a redelivered message is about."""
+def original_of(runs: Iterable[Run], retries: int) -> Run | None:
+    """The run among these that a redelivered message is about."""
     return next((run for run in runs if run.started_at is not None and not run.over and run.retries == retries), None)
 
 
 @guarded
-def settle(request: Any, again: bool) -> None:
-    """Its first run is over; `again` tells that this gave the task back to its queue."""
+def settle_duplicate(request: Any, again: bool) -> None:
+    """Give up a redelivered message, as its first run is over; `again` tells that the task went back to its queue."""
     state.task_ready(request)
     if again:
         request.reject(requeue=True)

@@ -73,12 +73,12 @@ def _announcing(announce: Callable[..., Any]) -> Callable[..., Any]:
 _WRAPPERS = {"on_success": _telling, "execute_using_pool": _waiting, compat.ANNOUNCE: _announcing}
 
 
-class Watched:
+class TrackedRequest:
     """The mixin."""
 
     __slots__ = ()
 
-    #: Set by `watched_class`.
+    #: Set by `tracked_class`.
     _signalbox_tracker: Tracker
     _signalbox: Run | None = None
 
@@ -104,10 +104,10 @@ class Watched:
 
     def cancel(self, pool: Any, signal: Any = None, **kwargs: Any) -> None:
         ending = self._signalbox_tracker.ending
-        if ending.told and "emit_retry" in kwargs:
+        if ending.ordered and "emit_retry" in kwargs:
             kwargs["emit_retry"] = False  # nobody will try again what a stop has ended
         super().cancel(pool, signal, **kwargs)  # type: ignore[misc]
-        ending.settle(self)
+        ending.apply_to(self)
 
     def on_timeout(self, soft: Any, timeout: Any) -> Any:
         if not soft and self._signalbox_tracker.killing(self):
@@ -119,8 +119,8 @@ class Watched:
 
     def send_event(self, type: str, **fields: Any) -> Any:  # noqa: A002 - Celery's signature
         run = self._signalbox
-        if run is not None and run.heard is not None:
-            run.heard.append((type, fields))
+        if run is not None and run.announced is not None:
+            run.announced.append((type, fields))
         return super().send_event(type, **fields)  # type: ignore[misc]
 
     def revoked(self) -> bool:
@@ -136,15 +136,15 @@ class Watched:
         return revoked or bool(tracker.refuse(self))
 
 
-def watched_class(base: Any, tracker: Tracker) -> type:
+def tracked_class(base: Any, tracker: Tracker) -> type:
     """`base` with the mixin over it."""
     wrapped = {name: getattr(base, name) for name in _WRAPPERS if hasattr(base, name)}
     body = {"_signalbox_tracker": tracker, "__module__": base.__module__, **wrapped}
-    return type(base.__name__, (Watched, base), body)
+    return type(base.__name__, (TrackedRequest, base), body)
 
 
 class Claims:
-    """Gives every task of an application a watched Request; the user's own Request goes on working below it."""
+    """Gives every task of an application a tracked Request; the user's own Request goes on working below it."""
 
     def __init__(self, tracker: Tracker, wrap: Callable[[Body], Body]) -> None:
         """`wrap` is applied to the `run` of every task."""
@@ -157,9 +157,9 @@ class Claims:
         """To be called before strategies are built, as they keep the class."""
         for task in tasks.values():
             base = symbol_by_name(task.Request)
-            if issubclass(base, Watched):
+            if issubclass(base, TrackedRequest):
                 continue
             if base not in self._classes:
-                self._classes[base] = watched_class(base, self._tracker)
+                self._classes[base] = tracked_class(base, self._tracker)
             task.Request = self._classes[base]
             task.run = self._wrap(task.run)

@@ -1,6 +1,6 @@
-"""Where the agent stands in Celery's boot steps.
+"""Boot steps of the agent.
 
-Two of them: one of the worker's, which starts before anything is consumed, so that what was cancelled
+There are two: one of the worker's, which starts before anything is consumed, so that what was cancelled
 meanwhile is known by then; one of the consumer's, which begins anew with every connection to the broker.
 """
 
@@ -17,7 +17,7 @@ from signalbox_agent.safety import guarded
 
 
 class Agent(Protocol):
-    """What the boot steps call; each call is guarded and never raises."""
+    """The calls of the boot steps; each is guarded and never raises."""
 
     ownership: MessageOwnership
 
@@ -95,5 +95,5 @@ def hook_into(agent: Agent, consumer: Any) -> None:
 
 @guarded
 def take(agent: Agent, consumer: Any) -> None:
-    """Mark what the consumer takes."""
+    """Mark the messages that the consumer takes."""
     agent.ownership.take(consumer.task_consumer.channel)

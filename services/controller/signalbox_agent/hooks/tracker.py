@@ -15,7 +15,7 @@ from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.celery_compat import requests as compat
 from signalbox_agent.child.slot import Slots
 from signalbox_agent.hooks.outcomes import DEATHS, Outcome, Outcomes, exception_of
-from signalbox_agent.hooks.redelivered import first_of
+from signalbox_agent.hooks.redelivered import original_of
 from signalbox_agent.link.link import Link
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.safety import guarded
@@ -32,7 +32,7 @@ def _greenlet_was_killed(outcome: tuple[Any, Any, float | None]) -> bool:
 
 
 class Tracker:
-    """Follows every request of this worker; its methods are called by `requests.Watched`."""
+    """Follows every request of this worker; its methods are called by `requests.TrackedRequest`."""
 
     def __init__(
         self,
@@ -82,11 +82,11 @@ class Tracker:
         name = clean(headers.get("shadow") or celery_name.rpartition(".")[2])
         run = Run(request, clean(request.id), celery_name, name, int(headers.get("retries") or 0))
         run.describe(self._node, self._queue_of(request), clean(request.argsrepr), clean(request.kwargsrepr))
-        run.late = bool(request.task.acks_late)
+        run.acks_late = bool(request.task.acks_late)
         if request.delivery_info.get("redelivered"):
-            run.first = first_of(self._runs.of(run.task_id), run.retries)
-            if run.first is not None:
-                run.first.twins.append(run)
+            run.original = original_of(self._runs.of(run.task_id), run.retries)
+            if run.original is not None:
+                run.original.duplicates.append(run)
             # It may have been started before; this wait is later than that start.
             run.key = run_key(run.retries, time())
         self._runs.add(run)
@@ -99,15 +99,15 @@ class Tracker:
         """The worker took it from its queue."""
         with self._lock:
             run = self.run_of(request)
-            if not run.told and run.first is None:
-                run.told = True
+            if not run.received and run.original is None:
+                run.received = True
                 self._link.event(events.received(run, request.eta, request.root_id, request.parent_id))
 
     @guarded
     def waits_for_another(self, request: Any) -> bool:
         """Whether it must not run, as its task already does, or did when it came."""
         with self._lock:
-            return self.run_of(request).first is not None
+            return self.run_of(request).original is not None
 
     @guarded
     def accepted(self, request: Any, pid: int) -> None:
@@ -177,15 +177,15 @@ class Tracker:
 
     @guarded
     def listen(self, request: Any) -> None:
-        """Have what Celery announces from now on noted (by `Watched.send_event`), until `failed`."""
-        self.run_of(request).heard = []
+        """Have what Celery announces from now on noted (by `TrackedRequest.send_event`), until `failed`."""
+        self.run_of(request).announced = []
 
     @guarded
     def failed(self, request: Any, einfo: Any) -> None:
         """It raised, or its process is gone; Celery has dealt with it and announced what it made of it."""
         with self._lock:
             run = self.run_of(request)
-            announced, run.heard = dict(run.heard or ()), None
+            announced, run.announced = dict(run.announced or ()), None
             if run.over:
                 return
 
@@ -201,7 +201,7 @@ class Tracker:
 
     def _failed_under_kill(self, run: Run, event: Event, status: str | None) -> None:
         """Its own failure counts if it came first; one that will be tried again is cancelled all the same."""
-        if status is None or not self._slots.by_itself(run.pid, run.task_id):
+        if status is None or not self._slots.ended_by_itself(run.pid, run.task_id):
             run.kill.ended("interrupted")
             return
         self._final(run, event, status)
@@ -223,18 +223,18 @@ class Tracker:
                 self._final(run, events.dropped(run, "expired", "Expired before it could start"), "failed")
                 return
             self._final(run, self._outcomes.refusal(run), "failed")
-            if run.task_id in self._runs.held:
+            if run.task_id in self._runs.refused:
                 self._runs.ended[run.task_id] = {"state": "dropped", "detail": "It will not run"}
 
     @guarded
     def turns_away(self, request: Any) -> bool:
         """Whether it is to be dropped now that its turn has come, or was dropped while it waited.
 
-        Of one that came twice nothing is told: its first may still be alive.
+        No event is sent of a redelivered one: its first run may still be alive.
         """
         with self._lock:
             run = self.run_of(request)
-            if run.first is not None:
+            if run.original is not None:
                 return True
             if not run.over and self._is_held(run.task_id):
                 self._canceller.turned_away(run)
@@ -254,7 +254,7 @@ class Tracker:
         return True
 
     def _is_held(self, task_id: str) -> bool:
-        return self._can_refuse and task_id in self._runs.held
+        return self._can_refuse and task_id in self._runs.refused
 
     # Ends
 
@@ -266,7 +266,7 @@ class Tracker:
         if status is not None:
             self._runs.ended[run.task_id] = {"state": "finished", "status": status}
         self._link.event(event)
-        if run.wanted:
+        if run.pending_cancels:
             self._canceller.unstarted(run)
 
     def _at_death(self, run: Run, outcome: Callable[[], Outcome]) -> None:
@@ -283,7 +283,7 @@ class Tracker:
 
     @guarded
     def swallows(self, request: Any, einfo: Any) -> bool:
-        """Whether the failure is the death that a kill is about to bring, and nothing that Celery must act upon."""
+        """Whether the failure is the death by a kill, and nothing that Celery must act upon."""
         with self._lock:
             run = self.run_of(request)
             if not isinstance(exception_of(einfo), DEATHS):

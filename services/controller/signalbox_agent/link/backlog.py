@@ -1,4 +1,4 @@
-"""Events that the controller has not acknowledged: bounded, numbered, sent again after a reconnect."""
+"""Backlog of events that the controller has not acknowledged: bounded, numbered, sent again after a reconnect."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Backlog:
         self._sent: deque[tuple[int, bytes]] = deque()
         self._unsent: deque[tuple[int, bytes]] = deque()
         self._acked = 0
-        #: The number up to which the peer of the present connection has heard.
+        #: The number up to which events, or a gap, were sent on the present connection.
         self._reached = 0
         #: The number of the latest event.
         self.last = 0
 
     def put(self, event: str) -> bytes:
-        """Take in an event (JSON) and answer the line that tells it."""
+        """Take in an event (JSON) and answer its line."""
         self.last += 1
         line = f'{{"type":"event","seq":{self.last},"event":{event}}}\n'.encode()
         self._unsent.append((self.last, line))

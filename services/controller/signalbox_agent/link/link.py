@@ -1,4 +1,4 @@
-"""The connection to the controller: a Unix socket, one JSON object a line; nothing here ever waits.
+"""Link to the controller: a Unix socket, one JSON object a line; nothing here ever waits.
 
 Events go through the backlog and survive a reconnect. All else (answers, snapshots) is only for who is
 connected now: a controller that was away asks anew for what it still wants.
@@ -43,13 +43,15 @@ def line_of(message: Message) -> bytes:
 
 
 class Link:
-    """Connects, says hello, sends what there is once a turn, hands over what comes."""
+    """The connection; it begins with hello, and sends once a turn."""
 
-    def __init__(self, path: str, loop: Loop, hello: Callable[[], Message], heard: Callable[[Message], None]) -> None:
+    def __init__(
+        self, path: str, loop: Loop, hello: Callable[[], Message], on_message: Callable[[Message], None]
+    ) -> None:
         self._path = path
         self._loop = loop
         self._hello = hello
-        self._heard = heard
+        self._on_message = on_message
         self.backlog = Backlog()
         #: Where events go, too, while no controller listens; a beat has none.
         self.spool: Spool | None = None
@@ -70,14 +72,14 @@ class Link:
     # What the rest of the agent uses
 
     def event(self, event: str) -> None:
-        """Tell what happened (JSON); kept until the controller has it."""
+        """Send an event (JSON); it is kept until the controller has it."""
         line = self.backlog.put(event)
         if self.spool is not None:
             self.spool.note(line)
         self._loop.wake()
 
-    def say(self, message: Message) -> None:
-        """Tell the controller that is connected now, if there is one."""
+    def send(self, message: Message) -> None:
+        """Send a message to the controller that is connected now, if there is one."""
         if self._online:
             self._answers.append(line_of(message))
             self._loop.wake()
@@ -134,7 +136,7 @@ class Link:
                 break
             sleep(STALL)
         if self.spool is not None and len(self.backlog):
-            self.spool.open()  # sent is not heard: the controller may be dying, too
+            self.spool.open()  # the controller may be dying, too, and not have read all
 
     def abandon(self) -> None:
         """After a fork, in the child: the connection is the parent's business."""
@@ -212,12 +214,12 @@ class Link:
             if message["type"] == "welcome":
                 self._welcome(message)
             elif message["type"] == "ping":
-                self.say({"type": "pong"})
-            self._heard(message)
+                self.send({"type": "pong"})
+            self._on_message(message)
             if message["type"] == "welcome":
                 self.welcomed.set()
         except Exception:  # noqa: BLE001 - see safety
-            complain("a line from the controller")  # one place: what it said is in the error
+            complain("a line from the controller")  # one place: the line is in the error
 
     def _welcome(self, message: Message) -> None:
         self._tries = 0

@@ -1,4 +1,4 @@
-"""Where the agent's own work runs: on Celery's event loop while that turns, else in a thread of its own.
+"""Event loop of the agent: on Celery's event loop while that turns, else in a thread of its own.
 
 Celery's loop stands still while a broker is away, during a warm shutdown, and always in pools that have
 none. The agent must answer then too; so its descriptors and timers move to a small thread, and back.

@@ -1,4 +1,4 @@
-"""The spool: the events of a worker on disk, while there is no controller to take them.
+"""Spool of a worker's events on disk, while there is no controller to take them.
 
 The file lies beside the controller's socket and holds the same lines as a connection would: who we are, the events
 that nobody has acknowledged, what runs, and every event from then on. It is written only while no controller is

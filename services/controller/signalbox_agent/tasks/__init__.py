@@ -1,1 +1,1 @@
-"""The tasks that this worker holds, and the events that tell of them."""
+"""Tasks of this worker, and their events."""

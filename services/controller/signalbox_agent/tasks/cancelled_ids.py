@@ -1,4 +1,4 @@
-"""What this host refuses, as its controller keeps it on disk: known before, and without, any word of the controller.
+"""Cancelled ids that this host refuses, as its controller keeps them on disk: known before the controller is connected.
 
 A worker may boot while its controller is being restarted, or has just been killed.
 """

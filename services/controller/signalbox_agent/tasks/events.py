@@ -1,4 +1,4 @@
-"""What happens to tasks, in the form that the controller takes: `TaskEvent` of the contract in JSON, without `host`.
+"""Events of tasks, in the form that the controller takes: `TaskEvent` of the contract in JSON, without `host`.
 
 Three of these are made for each task, on the loop that limits how many tasks a worker can run; so they
 are put together from ready parts instead of being encoded each time.
@@ -60,7 +60,7 @@ def received(run: Run, eta: datetime | None, root_id: str | None, parent_id: str
 
 def started(run: Run) -> Event:
     """A child runs it."""
-    late = ',"acks_late":true' if run.late else ""
+    late = ',"acks_late":true' if run.acks_late else ""
     return event("TaskStarted", run, run.started_at or time(), f'"pid":{run.pid},{run.arguments}{late}')
 
 

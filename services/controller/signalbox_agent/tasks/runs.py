@@ -1,4 +1,4 @@
-"""What this worker knows of tasks: those that wait or run here, and those that ended lately."""
+"""Runs of tasks: those that wait or run in this worker, and those that ended lately."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ V = TypeVar("V")
 #: How many ended runs are remembered, so that a late cancel gets a true answer.
 FINISHED = 10_000
 #: How many refused ids are remembered: twice as many as Signalbox itself remembers, for each may be renewed.
-HELD = 200_000
+REFUSED = 200_000
 
 
 def run_key(retries: int, since: float | None = None, instance: str = "", pid: int = 0) -> str:
-    """What orders the attempts of a task; texts, compared from left to right."""
+    """The key that orders the attempts of a task; a text, compared from left to right."""
     if since is None:
         return f"{retries:04d}"
     key = f"{retries:04d}.{int(since * 1000):013d}"
@@ -34,24 +34,24 @@ class Run:
     """One attempt of one task, as its worker sees it."""
 
     __slots__ = (
+        "acks_late",
+        "announced",
         "arguments",
         "celery_name",
-        "first",
-        "heard",
+        "duplicates",
         "identity",
         "key",
         "kill",
-        "late",
         "name",
+        "original",
         "over",
+        "pending_cancels",
         "pid",
+        "received",
         "request",
         "retries",
         "started_at",
         "task_id",
-        "told",
-        "twins",
-        "wanted",
     )
 
     def __init__(self, request: Any, task_id: str, celery_name: str, name: str, retries: int = 0) -> None:
@@ -68,20 +68,20 @@ class Run:
         self.started_at: float | None = None
         self.pid: int | None = None
         #: Whether it is acknowledged only when it is over.
-        self.late = False
+        self.acks_late = False
         #: Whether TaskReceived was sent.
-        self.told = False
+        self.received = False
         #: Whether its final event was sent.
         self.over = False
         #: The latest kill.
         self.kill: Any = None
         #: Cancels that came between the hand-over to the pool and the start: (command id, grace).
-        self.wanted: list[tuple[str | None, float]] = []
-        #: The run that this one is not to run beside, as its message was delivered once more; `twins` is the way back.
-        self.first: Run | None = None
-        self.twins: list[Run] = []
-        #: What Celery announced of it; None while nobody listens.
-        self.heard: list[tuple[str, dict[str, Any]]] | None = None
+        self.pending_cancels: list[tuple[str | None, float]] = []
+        #: The run of an earlier delivery of its message, which it must not run beside; and those of later deliveries.
+        self.original: Run | None = None
+        self.duplicates: list[Run] = []
+        #: The events that Celery sends of it; None while they are not noted.
+        self.announced: list[tuple[str, dict[str, Any]]] | None = None
 
     @property
     def killing(self) -> bool:
@@ -134,12 +134,12 @@ class Runs:
 
     def __init__(self) -> None:
         self._live: dict[str, list[Run]] = {}
-        #: What is done about a message that was delivered once more, when the run that it was about is over.
-        self.settle: Callable[[Any, bool], None] = lambda *_: None
+        #: Called for a message that was delivered once more, when the run that it was about is over.
+        self.on_duplicate_over: Callable[[Any, bool], None] = lambda *_: None
         #: How the tasks that ended here ended: the answer to a late cancel, without its command id.
         self.ended: Recent[dict[str, Any]] = Recent(FINISHED)
         #: The ids that Signalbox refuses here, with the command that asked for it.
-        self.held: Recent[str | None] = Recent(HELD)
+        self.refused: Recent[str | None] = Recent(REFUSED)
 
     def add(self, run: Run) -> None:
         """It waits here."""
@@ -153,17 +153,17 @@ class Runs:
         if not runs:
             self._live.pop(run.task_id, None)
         run.request = None  # they refer to each other; memory should not have to wait for the garbage collector
-        twins, run.twins = run.twins, []
-        for twin in twins:
-            if twin.request is not None:
-                request = twin.request
-                twin.over = True
-                self.remove(twin)
-                self.settle(request, again)
+        duplicates, run.duplicates = run.duplicates, []
+        for duplicate in duplicates:
+            if duplicate.request is not None:
+                request = duplicate.request
+                duplicate.over = True
+                self.remove(duplicate)
+                self.on_duplicate_over(request, again)
 
     def of(self, task_id: str) -> list[Run]:
         """Those of one task that run, or are to; what came twice only waits for the end of its first."""
-        return [run for run in self._live.get(task_id, ()) if run.first is None]
+        return [run for run in self._live.get(task_id, ()) if run.original is None]
 
     def has(self, task_id: str) -> bool:
         """Whether there is one of this task."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from signalbox_agent.child import slot
-from signalbox_agent.child.slot import Said
+from signalbox_agent.child.slot import SlotState
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Slots:
         """`socket` is the one that its agent connects to."""
         self._folder = Path(slot.folder_of(str(socket), instance))
 
-    def read(self, pid: int) -> Said | None:
+    def read(self, pid: int) -> SlotState | None:
         """The latest word of the child with this pid; None when there is none."""
         return slot.read(str(self._folder / str(pid)))
 

@@ -11,7 +11,7 @@ import signal
 import msgspec
 
 from signalbox.messages.verdicts import Verdict
-from signalbox_agent.child.slot import INTERRUPTED, OVER, RUNNING, Said
+from signalbox_agent.child.slot import INTERRUPTED, OVER, RUNNING, SlotState
 from signalbox_agent.proc import Proc, descendants, ended, stat, variable
 from signalbox_controller.agents.cancel_request import CancelRequest
 from signalbox_controller.agents.running import Run
@@ -111,19 +111,19 @@ class CancelWithoutAgent:
         main = self._worker.main
         return found is not None and found.proc == self._child and found.parent == main.pid and not ended(main)
 
-    def _report(self) -> Said | None:
+    def _report(self) -> SlotState | None:
         report = self._worker.slots.read(self._child.pid)
         return report if report is not None and report.task_id == self._run.task_id else None
 
     @staticmethod
-    def _is_over(report: Said) -> bool:
+    def _is_over(report: SlotState) -> bool:
         return report.word in ENDS
 
     def _finished(self, status: str) -> Ended:
         self._worker.slots.unmark(self._child.pid)
         return Ended("finished", self._signal, status)
 
-    async def _go_on(self, report: Said | None) -> None:
+    async def _go_on(self, report: SlotState | None) -> None:
         """Send the next signal, if it is time; without a report the task's body has not begun."""
         overdue = self._clock() >= self._kill_at
         if report is not None and (overdue or report.word not in {RUNNING, INTERRUPTED, OVER}):

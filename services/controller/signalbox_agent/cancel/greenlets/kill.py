@@ -1,4 +1,4 @@
-"""One kill of a greenlet that is under way: throws, looks until it is dead, and has `cancel.decide` say what is next.
+"""Kill of a greenlet: throws GreenletExit, looks until it is dead, and has `cancel.decide` decide what is next.
 
 A greenlet that catches GreenletExit goes on. It has until the deadline to clean up; then the exit is thrown again and
 again, so that whatever it does next ends, too; and then it is said to be alive.

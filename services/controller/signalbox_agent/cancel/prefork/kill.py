@@ -1,4 +1,4 @@
-"""The kill of one pool child: looks at it, has `cancel.decide` decide, and does it."""
+"""Kill of one pool child: looks at it, has `cancel.decide` decide, and acts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from signalbox_agent.tasks.runs import Run
 CALM, ALONE, BLIND = 0.25, 0.05, 0.005
 #: Rounds of looking for what was started while the rest was being stopped.
 ROUNDS = 5
-#: Seconds that Celery may take to read what a child has said, where it has to be left to it.
+#: Seconds that Celery may take to read the report of a child, where it has to be left to it.
 UNREAD = 2.0
 
 
@@ -51,7 +51,7 @@ class ProcessKill(Kill):
         self._unread_since: float | None = None
 
     def begin(self) -> None:
-        """Send the first signal, unless the child has just told that the task is over."""
+        """Send the first signal, unless the child has just reported the end of the task."""
         if self._unread():
             self._timer = self._loop.call_later(ALONE, self.begin)
             return
@@ -103,7 +103,7 @@ class ProcessKill(Kill):
         self.look()
 
     def _unread(self) -> bool:
-        """Have Celery read what the child has said; answer whether it has to read on by itself, and soon will."""
+        """Have Celery read the reports of the child; answer whether it has to read on by itself, and soon will."""
         if self._loop.last_hub is not None:
             self._prefork.catch_up(self._child, self._loop.last_hub)
         if not self._prefork.has_news(self._child):
