@@ -41,8 +41,8 @@ def link(loop: Loop, peer: Peer, heard: Heard) -> Iterator[Link]:
     link = Link(str(peer.path), loop, lambda: hello, heard.append)
     loop.start_thread()
     yield link
-    with loop.lock:
-        link.abandon()
+    loop.stop_thread()
+    link.abandon()
 
 
 def connect(loop: Loop, link: Link) -> None:

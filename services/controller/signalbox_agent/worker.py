@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-import celery
 from celery import signals
 from celery.concurrency.prefork import TaskPool
 
@@ -80,7 +78,7 @@ class WorkerAgent:
         signals.task_received.connect(self._on_received, weak=False)
         signals.worker_ready.connect(self._on_ready, weak=False)
         child.install(os.getpid(), self.slots.folder)
-        os.register_at_fork(after_in_child=guarded(self._abandon))
+        os.register_at_fork(after_in_child=guarded(self.link.abandon))
         if spawns(self._worker):
             # What is included is imported by spawned children; this process has done its imports.
             self._worker.app.conf.include = (*self._worker.app.conf.include, "signalbox_agent.child.spawned")
@@ -190,10 +188,6 @@ class WorkerAgent:
             self._report_ownership()
             self.link.finish(LAST_WORDS)
 
-    def _abandon(self) -> None:
-        self.link.abandon()
-        self.loop.abandon()
-
     @guarded
     def _on_received(self, request: Any = None, **_: Any) -> None:
         if self._tracker is not None and hasattr(request, "_signalbox"):
@@ -220,8 +214,6 @@ class WorkerAgent:
             "node": self._worker.hostname,
             "pool": name_of(pool),
             "abilities": asdict(abilities_of(pool)),
-            "celery": celery.__version__,
-            "python": platform.python_version(),
             "ready": self._ready,
             "guest": self._guest,
             "missing": self._missing.sentences,

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import platform
 from time import monotonic
 from typing import Any
-
-import celery
 
 from signalbox_agent import PROTOCOL
 from signalbox_agent.beat.permission import Permission
@@ -46,7 +43,7 @@ class BeatAgent:
             logger.warning("Signalbox: %s", sentence)
         scheduler = self._service.scheduler
         LeasedSchedule(scheduler, self._permission, self._ticked, self._send)
-        os.register_at_fork(after_in_child=guarded(self._abandon))
+        os.register_at_fork(after_in_child=guarded(self.link.abandon))
         self.loop.start_thread()
         with self.loop.lock:
             self.link.connect()
@@ -90,8 +87,6 @@ class BeatAgent:
             "kind": "beat",
             "node": "",
             "pool": "",
-            "celery": celery.__version__,
-            "python": platform.python_version(),
             "ready": self._ready,
             "missing": self._missing,
         }
@@ -103,7 +98,3 @@ class BeatAgent:
             self._stopping = True
             self.link.send({"type": "stopping"})
             self.link.finish(FLUSH_WITHIN)
-
-    def _abandon(self) -> None:
-        self.link.abandon()
-        self.loop.abandon()

@@ -139,11 +139,12 @@ class Link:
             self.spool.open()  # the controller may be dying, too, and not have read all
 
     def abandon(self) -> None:
-        """After a fork, in the child: the connection is the parent's business."""
+        """Let go of connection and loop after a fork, in the child: they are the parent's."""
         self._online = False
         if self._socket is not None:
             self._socket.detach()  # closed with the loop's descriptors
             self._socket = None
+        self._loop.abandon()
 
     # Inside
 

@@ -35,8 +35,6 @@ class Hello(Line, frozen=True, kw_only=True):
     pool: str = ""
     #: What the pool can do; an older agent does not send it, and beat has none: see `abilities_of`.
     abilities: Abilities | None = None
-    celery: str = ""
-    python: str = ""
     ready: bool = False
     #: Whether somebody else than a controller launched it.
     guest: bool = False
