@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -12,8 +13,9 @@ from typing import Any
 
 import pytest
 from celery import Celery, states
+from kombu.asynchronous import Hub
 
-from signalbox_agent.celery_compat import names, requests
+from signalbox_agent.celery_compat import names, prefork, requests
 from signalbox_agent.celery_compat.names import CANCEL_RUNNING, Missing, Name
 from signalbox_controller.agents import protocol
 from support.agent.worker import AGENT
@@ -76,6 +78,19 @@ def test_the_rest_of_a_chain_ends_on_a_celery_that_does_not_see_to_it() -> None:
     )
     requests.fail_chain(request, "cancelled")
     assert [app.backend.get_state(f"id{number}") for number in range(2)] == [states.REVOKED] * 2
+
+
+def test_the_descriptor_of_a_killed_child_is_left_to_celery_to_close() -> None:
+    """Before 5.7 a worker ended when it was gone (`AsynPool._untrack_child_process`)."""
+    hub: Any = Hub()  # type: ignore[no-untyped-call]
+    handle, other = os.pipe()
+    process: Any = SimpleNamespace(_sentinel_poll=handle)
+    hub.add_reader(handle, lambda: None)
+    prefork.stop_watching(process, hub)
+    assert (handle in hub.readers, process._sentinel_poll) == (False, handle)
+    os.close(handle)  # raises when it is closed
+    os.close(other)
+    hub.close()
 
 
 def test_a_process_without_an_agent_says_so(tmp_path: Path) -> None:

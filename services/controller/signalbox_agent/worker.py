@@ -86,7 +86,7 @@ class WorkerAgent:
         self._worker.app.steps["worker"].add(worker_step(self))
         self._worker.app.steps["consumer"].add(consumer_step(self))
 
-    # At the beats of Celery's life
+    # Called by the boot steps
 
     def start(self) -> None:
         """The pool is up, nothing is consumed yet."""
@@ -175,7 +175,7 @@ class WorkerAgent:
 
     @guarded
     def consuming(self) -> None:
-        """It takes from its queues; the first time, `worker_ready` says so."""
+        """Report that the worker consumes again; the first time, the signal `worker_ready` has it reported."""
         with self.loop.lock:
             if self._waiting:
                 self._ready, self._waiting = True, False
@@ -183,7 +183,7 @@ class WorkerAgent:
 
     @guarded
     def finish(self) -> None:
-        """The process ends."""
+        """Send the last events before the process ends."""
         with self.loop.lock:
             self._report_ownership()
             self.link.finish(LAST_WORDS)
@@ -201,7 +201,7 @@ class WorkerAgent:
             self._ready = True
             self.link.send({"type": "ready"})
 
-    # What the controller hears and says
+    # Messages from and to the controller
 
     def _hello(self) -> dict[str, Any]:
         pool = self._worker.pool
@@ -243,7 +243,7 @@ class WorkerAgent:
         """Cancel, or answer at once that it cannot be done."""
         try:
             canceller.cancel(command_id, task_id, grace)
-        except Exception:  # noqa: BLE001 - whoever waits for the answer must not wait for ever
+        except Exception:  # noqa: BLE001 - a command must not wait for its answer for ever
             complain("a cancel")
             canceller.failed(command_id, task_id)
 

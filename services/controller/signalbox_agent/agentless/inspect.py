@@ -29,7 +29,7 @@ class Inspector:
 
     def round(self) -> bool:
         """Inspect once; answer whether to do so again soon."""
-        active = self._app.control.inspect(timeout=PATIENCE).active() or {}  # waits that long: whoever is there answers
+        active = self._app.control.inspect(timeout=PATIENCE).active() or {}  # waits that long in any case
         others = sorted({*active} - self._tasks.agents)
         there: dict[str, set[str]] = {}
         if others:
@@ -54,7 +54,7 @@ class Inspector:
         return {request["id"] for request in (*running, *waiting)}
 
     def _miss(self, there: dict[str, set[str]]) -> bool:
-        """Tasks that their workers do not name any more have ended while nobody listened, or are about to be told."""
+        """Find the ends of tasks that their workers do not name any more; the event of a recent end may still come."""
         wondering = False
         for task_id, task in list(self._tasks.open.items()):
             if task_id in there.get(task["node"], {task_id}):
@@ -95,7 +95,7 @@ class Inspector:
 
     def _give_up(self) -> None:
         now = time.monotonic()
-        silent = {node for node, heard in list(self._tasks.nodes.items()) if now - heard > self._lost_after}
+        silent = {node for node, latest in list(self._tasks.nodes.items()) if now - latest > self._lost_after}
         for task_id, task in list(self._tasks.open.items()):
             if task["node"] not in silent:
                 continue

@@ -110,7 +110,7 @@ def restore_messages(broker: Broker, debts: dict[str, dict[str, list[str]]]) -> 
     """Give back all but the tasks that were stopped for good, and those that seem to kill their workers.
 
     One that ran in a worker that died, and had been given back before, is left to the visibility time-out: a task
-    that brings down whoever runs it would otherwise go through all workers in seconds.
+    that brings down its worker would otherwise go through all workers in seconds.
     """
     counts = {"restored": 0, "forgotten": 0, "left": 0}
     for entry in broker.unacked_of(set(debts)):

@@ -10,7 +10,7 @@ KILL_WITHIN = 2.0
 
 
 class Standing(enum.Enum):
-    """Where in its worker a task is."""
+    """The place of a task in its worker."""
 
     WAITING = "waiting for a free child, or for its time"
     HANDED = "handed to the pool, not yet accepted there"
@@ -18,7 +18,7 @@ class Standing(enum.Enum):
 
 
 class CancelAction(enum.Enum):
-    """What a cancel does about it."""
+    """The action of a cancel."""
 
     DROP = "announce it as revoked; it will not run"
     AWAIT = "kill it as soon as a child accepts it"
@@ -27,7 +27,7 @@ class CancelAction(enum.Enum):
 
 
 def action_for(standing: Standing, *, can_kill: bool, can_refuse: bool = False) -> CancelAction:
-    """What to do about a task, in a pool that can or cannot end a single one, or refuse one that is about to start."""
+    """The action for a task, in a pool that can or cannot end a single one, or refuse one that is about to start."""
     if standing is Standing.WAITING:
         return CancelAction.DROP
     if standing is Standing.HANDED:
@@ -38,7 +38,7 @@ def action_for(standing: Standing, *, can_kill: bool, can_refuse: bool = False) 
 
 
 class Stage(enum.Enum):
-    """How far a kill is."""
+    """The stage of a kill."""
 
     TERM = "asked to end"
     KILL = "killed"
@@ -47,7 +47,7 @@ class Stage(enum.Enum):
 
 
 class Act(enum.Enum):
-    """What is to be done."""
+    """An act of a kill."""
 
     TERM_CHILD = "TERM to the pool child"
     TERM_REST = "TERM to the descendants that have not had it"
@@ -70,7 +70,7 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """What one look found."""
+    """The findings of one look."""
 
     now: float
     #: Whether the pool child is gone: reaped, not a zombie.
@@ -78,9 +78,9 @@ class Seen:
     #: The end of the task, as the child reported it: `completed`; `failed` by itself; `interrupted`, when it raised
     #: after a TERM had reached it, or would be tried again; or nothing.
     ended: str | None
-    #: How many descendants can still do something.
+    #: The number of descendants that have not ended.
     left: int
-    #: How many of child and descendants have not had the signal of this stage.
+    #: The number of those, and the child, that have not had the signal of this stage.
     fresh: int
 
 

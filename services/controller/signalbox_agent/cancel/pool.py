@@ -26,7 +26,7 @@ FOLDERS = {
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a pool can do. The defaults are what may be assumed of one that has not said it."""
+    """The abilities of a pool. The defaults may be assumed of one that has not reported any."""
 
     #: Whether one of its tasks can be ended while the others run on.
     cancels_one: bool = True
@@ -70,7 +70,7 @@ def _package(pool: Any) -> Any:
 
 
 class PoolControl:
-    """What the agent does with a pool; this one is that of a pool which cannot end a single task."""
+    """The control of a pool; this one is for a pool that cannot end a single task."""
 
     can_kill = False
 

@@ -25,7 +25,7 @@ RESTORE = "restore to the broker"
 RECONNECT = "reconnect"
 BEAT_LEASE = "beat lease"
 
-#: What a user notices when a name of the feature is missing.
+#: The effects for a user when a name of the feature is missing.
 EFFECTS = {
     TRACKING: "tasks are not seen, and cannot be cancelled one by one",
     CANCEL_WAITING: "waiting tasks cannot be cancelled",
@@ -131,14 +131,14 @@ class Missing:
 
 
 def check_worker(worker: Any) -> Missing:
-    """What is missing for a WorkController, with its pool and its broker."""
+    """The names that are missing for a WorkController, with its pool and its broker."""
     pool = getattr(worker.pool_cls, "__module__", "").rpartition(".")[2]
     of_pool = {"prefork": PREFORK_NAMES, "gevent": GEVENT_NAMES, "eventlet": EVENTLET_NAMES}.get(pool, [])
     return Missing([*WORKER_NAMES, *of_pool, *(REDIS_NAMES if _uses_redis(worker.app) else [])])
 
 
 def check_beat() -> Missing:
-    """What is missing for beat."""
+    """The names that are missing for beat."""
     return Missing(BEAT_NAMES)
 
 

@@ -65,7 +65,7 @@ def output_of(process: Any) -> int:
 
 
 def result_reader(pool: Any) -> Callable[[int], None]:
-    """What the hub calls when a child has written (`AsynPool.handle_result_event`)."""
+    """The callback of the hub when a child has written (`AsynPool.handle_result_event`)."""
     reader: Callable[[int], None] = inner(pool).handle_result_event
     return reader
 

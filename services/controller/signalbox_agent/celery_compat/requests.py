@@ -16,7 +16,7 @@ _WRAPPER: Any = getattr(einfo, "ExceptionWithTraceback", ())
 
 
 def unwrapped(exception: Any) -> Any:
-    """What the task raised, without billiard's wrapper."""
+    """The exception that the task raised, without billiard's wrapper."""
     return exception.exc if isinstance(exception, _WRAPPER) else exception
 
 

@@ -95,5 +95,5 @@ def read(path: str) -> SlotState | None:
 
 
 def folder_of(controller: str, instance: str) -> str:
-    """Where the slots of this launch lie; `controller` is the path of the socket."""
+    """The folder of the slots of this launch; `controller` is the path of the socket."""
     return os.path.join(os.path.dirname(controller), f"{instance}.children")

@@ -26,8 +26,8 @@ Body = Callable[..., Any]
 _fail_chain = guarded(compat.fail_chain)
 
 
-def _telling(on_success: Callable[..., Any]) -> Callable[..., Any]:
-    """Have an `on_success` tell of the success; a failure that it is given ends up in `on_failure`."""
+def _reporting(on_success: Callable[..., Any]) -> Callable[..., Any]:
+    """Have an `on_success` report the success; a failure that it is given goes to `on_failure`."""
 
     @functools.wraps(on_success)
     def call(self: Any, failed__retval__runtime: Any, **kwargs: Any) -> Any:
@@ -70,7 +70,7 @@ def _announcing(announce: Callable[..., Any]) -> Callable[..., Any]:
 
 
 #: The methods that Celery generates in a subclass for each task, or that its own methods do not call by `super()`.
-_WRAPPERS = {"on_success": _telling, "execute_using_pool": _waiting, compat.ANNOUNCE: _announcing}
+_WRAPPERS = {"on_success": _reporting, "execute_using_pool": _waiting, compat.ANNOUNCE: _announcing}
 
 
 class TrackedRequest:
@@ -127,7 +127,7 @@ class TrackedRequest:
         tracker = self._signalbox_tracker
         announced = compat.is_revoked(self)
         if not announced and tracker.turns_away(self):
-            return True  # Celery is told of it when there is time
+            return True  # it is announced to Celery when there is time
         revoked: bool = super().revoked()  # type: ignore[misc]
         if announced:
             # It was announced while it waited, and its turn came: Celery has just taken it in again.

@@ -26,7 +26,7 @@ from signalbox_agent.tasks.texts import clean, error_of
 
 
 def _greenlet_was_killed(outcome: tuple[Any, Any, float | None]) -> bool:
-    """How Celery words that a greenlet was killed."""
+    """Whether this is the outcome that Celery gives to a killed greenlet."""
     failed, _, runtime = outcome
     return failed is False and runtime is None
 
@@ -92,7 +92,7 @@ class Tracker:
         self._runs.add(run)
         return run
 
-    # The steps of a life
+    # The steps of a task
 
     @guarded
     def received(self, request: Any) -> None:
@@ -143,7 +143,7 @@ class Tracker:
 
     @guarded
     def succeeded(self, request: Any, outcome: tuple[Any, Any, float | None]) -> None:
-        """It returned; `outcome` is what the pool has told Celery."""
+        """It returned; `outcome` is that of the pool."""
         failed, result, runtime = outcome
         if failed or _greenlet_was_killed(outcome):
             return
@@ -270,7 +270,7 @@ class Tracker:
             self._canceller.unstarted(run)
 
     def _at_death(self, run: Run, outcome: Callable[[], Outcome]) -> None:
-        """Its process has been signalled: the end is told when it is true."""
+        """Its process has been signalled: the final event is sent when it is dead."""
 
         def end() -> None:
             if not run.over and not run.killing:

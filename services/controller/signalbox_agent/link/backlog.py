@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-#: How many events are kept while nobody takes them; about 60 MB at worst.
+#: Events that are kept while no controller takes them; about 60 MB at worst.
 LIMIT = 100_000
 
 
@@ -44,7 +44,7 @@ class Backlog:
         return bool(self._unsent)
 
     def take(self, size: int) -> Iterator[bytes]:
-        """Lines to send, about `size` bytes of them at most; each hole is told where it is."""
+        """Lines to send, about `size` bytes of them at most; each hole is a line of its own."""
         while self._unsent and size > 0:
             number, line = self._unsent.popleft()
             if (lost := number - self._reached - 1) > 0:
@@ -65,6 +65,6 @@ class Backlog:
         """A new connection: its peer has everything up to this number; send the rest again."""
         self._unsent.extendleft(reversed(self._sent))
         self._sent.clear()
-        # A controller that has forgotten what it acknowledged must not be told of a loss.
+        # A controller that has forgotten what it acknowledged must not get a loss reported.
         self._reached = max(self._acked, number)
         self.ack(number)

@@ -204,7 +204,7 @@ class Loop:
                 return
 
     def _awake(self) -> None:
-        """What ended the sleep is taken out of the pipe."""
+        """Empty the pipe that ended the sleep."""
         try:
             os.read(self._pipe()[0], 4096)
         except BlockingIOError:  # the thread took it before it handed over

@@ -10,9 +10,9 @@ from typing import Any, Generic, TypeVar
 
 V = TypeVar("V")
 
-#: How many ended runs are remembered, so that a late cancel gets a true answer.
+#: Ended runs that are remembered, so that a late cancel gets a true answer.
 FINISHED = 10_000
-#: How many refused ids are remembered: twice as many as Signalbox itself remembers, for each may be renewed.
+#: Refused ids that are remembered: twice as many as Signalbox itself remembers, for each may be renewed.
 REFUSED = 200_000
 
 
@@ -26,7 +26,7 @@ def run_key(retries: int, since: float | None = None, instance: str = "", pid: i
 
 @lru_cache(maxsize=1_000)
 def _kind(celery_name: str, name: str, worker: str, queue: str) -> str:
-    """What most tasks of a worker have in common."""
+    """The fields that most tasks of a worker have in common."""
     return f'"celery_name":{quote(celery_name)},"name":{quote(name)},"worker":{quote(worker)},"queue":{quote(queue)}'
 
 
@@ -136,7 +136,7 @@ class Runs:
         self._live: dict[str, list[Run]] = {}
         #: Called for a message that was delivered once more, when the run that it was about is over.
         self.on_duplicate_over: Callable[[Any, bool], None] = lambda *_: None
-        #: How the tasks that ended here ended: the answer to a late cancel, without its command id.
+        #: The states of tasks that ended here: the answer to a late cancel, without its command id.
         self.ended: Recent[dict[str, Any]] = Recent(FINISHED)
         #: The ids that Signalbox refuses here, with the command that asked for it.
         self.refused: Recent[str | None] = Recent(REFUSED)
@@ -162,7 +162,7 @@ class Runs:
                 self.on_duplicate_over(request, again)
 
     def of(self, task_id: str) -> list[Run]:
-        """Those of one task that run, or are to; what came twice only waits for the end of its first."""
+        """The runs of one task, without redelivered ones, which only wait for the end of the original."""
         return [run for run in self._live.get(task_id, ()) if run.original is None]
 
     def has(self, task_id: str) -> bool:

@@ -20,7 +20,7 @@ OFTEN, SELDOM = 0.05, 0.25
 
 
 class Greenlets(Protocol):
-    """What a kill needs of the pool."""
+    """The part of the pool that a kill needs."""
 
     def throw(self, greenlet: Any, begun: Callable[[], None]) -> None:
         """Raise GreenletExit in the greenlet, if it is in the task's own code; `begun` is called before."""

@@ -45,7 +45,7 @@ class GreenletPool(PoolControl):
         self._loop = loop
         self._in_hub = in_hub
         self._inside: set[Any] = set()
-        #: How many reports of greenlets that end, and pieces of work in the background, are not done yet.
+        #: The number of reports of ended greenlets, and of pieces of background work, that are not done yet.
         self._pending = 0
         self._drain_pending()
 
@@ -121,7 +121,7 @@ class GreenletPool(PoolControl):
             self.when_gone(greenlet, callback)
 
     def when_gone(self, greenlet: Any, callback: Callback) -> None:
-        """The same, for a greenlet."""
+        """Call back once the greenlet is dead."""
         report = self._counted(callback)
 
         def look() -> None:
@@ -132,7 +132,7 @@ class GreenletPool(PoolControl):
 
         def ended(*_: Any) -> None:
             with self._loop.lock:
-                self._loop.call_later(0.0, look)  # eventlet says so while the greenlet still runs
+                self._loop.call_later(0.0, look)  # eventlet calls this while the greenlet still runs
 
         greenlet.link(ended)
 

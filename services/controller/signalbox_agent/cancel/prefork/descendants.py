@@ -9,12 +9,12 @@ from collections.abc import Callable
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.proc import Proc, descendants, ended, open_pidfd, present
 
-#: How many are watched by a descriptor of their own; more are looked at by the clock.
+#: Descendants that are watched by a descriptor of their own; more are looked at by the clock.
 WATCHED = 256
 
 
 class Descendants:
-    """All that descends, or did descend, from one process."""
+    """All processes that descend, or did descend, from one."""
 
     def __init__(self, root: Proc, loop: Loop, changed: Callable[[], None]) -> None:
         """`changed` is called when one of them ended."""
@@ -54,20 +54,20 @@ class Descendants:
             os.close(handle)
 
     def alive(self) -> list[Proc]:
-        """Those that can still do something."""
+        """The descendants that have not ended."""
         return [proc for proc in self._members if not ended(proc)]
 
     def ended(self) -> list[Proc]:
-        """Those that were seen alive and cannot do anything any more."""
+        """The descendants that have ended."""
         return [proc for proc in self._members if ended(proc)]
 
     def unreaped(self) -> list[Proc]:
-        """Those that still are in the process table."""
+        """The descendants that still are in the process table."""
         return [proc for proc in self._members if present(proc)]
 
     @property
     def unwatched(self) -> bool:
-        """Whether the end of some will not be told by a descriptor."""
+        """Whether some have no descriptor that would show their end."""
         return any(handle is None and not ended(proc) for proc, handle in self._members.items())
 
     def signal(self, proc: Proc, number: int) -> None:
@@ -78,10 +78,10 @@ class Descendants:
                 signal.pidfd_send_signal(handle, number)
             elif present(proc):
                 os.kill(proc.pid, number)
-        except OSError:  # it went meanwhile; whoever may not be signalled is seen to live on
+        except OSError:  # it ended meanwhile; one that may not be signalled is seen to live on
             return
 
     def close(self) -> None:
-        """Let go of all descriptors."""
+        """Close all descriptors."""
         for proc in list(self._members):
             self._unwatch(proc)

@@ -54,7 +54,7 @@ class Prefork(PoolControl):
             compat.signal_child(self._pool, child.proc.pid, number)
 
     def retire(self, child: Child) -> None:
-        """Replace a child that outlived a TERM, now that it has told of the end of its task and has no other yet.
+        """Replace a child that outlived a TERM, now that it has reported the end of its task and has no other yet.
 
         Billiard handles one TERM in the life of a process: it would die of the next one on the spot, and
         the task that it has by then could not clean up.
