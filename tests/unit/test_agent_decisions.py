@@ -34,32 +34,32 @@ def seen(**what: object) -> Seen:
     [
         pytest.param(TERM, seen(), Stage.TERM, (), id="it may clean up until the deadline"),
         pytest.param(TERM, seen(left=2, fresh=2), Stage.TERM, (), id="what it launched is left to it meanwhile"),
-        pytest.param(TERM, seen(child_gone=True), Stage.DONE, (Act.SAY_DEAD,), id="it died and left nothing"),
+        pytest.param(TERM, seen(child_gone=True), Stage.DONE, (Act.REPORT_DEAD,), id="it died and left nothing"),
         pytest.param(
             TERM, seen(child_gone=True, left=2, fresh=2), Stage.TERM, (Act.TERM_REST,), id="it died and left something"
         ),
         pytest.param(TERM, seen(child_gone=True, left=2), Stage.TERM, (), id="what it left has had its TERM"),
         pytest.param(
-            TERM, seen(ended="completed"), Stage.DONE, (Act.SAY_FINISHED,), id="it completed in spite of the TERM"
+            TERM, seen(ended="completed"), Stage.DONE, (Act.REPORT_FINISHED,), id="it completed in spite of the TERM"
         ),
         pytest.param(
-            OVERDUE, seen(ended="completed"), Stage.DONE, (Act.SAY_FINISHED,), id="it completed at the last moment"
+            OVERDUE, seen(ended="completed"), Stage.DONE, (Act.REPORT_FINISHED,), id="it completed at the last moment"
         ),
         pytest.param(
             TERM,
             seen(ended="completed", child_gone=True),
             Stage.DONE,
-            (Act.SAY_FINISHED,),
+            (Act.REPORT_FINISHED,),
             id="it completed, and its child died of the TERM",
         ),
         pytest.param(
-            TERM, seen(ended="failed"), Stage.DONE, (Act.SAY_FINISHED,), id="it had failed before the TERM came"
+            TERM, seen(ended="failed"), Stage.DONE, (Act.REPORT_FINISHED,), id="it had failed before the TERM came"
         ),
         pytest.param(
             KILL,
             seen(ended="failed", child_gone=True),
             Stage.DONE,
-            (Act.SAY_FINISHED,),
+            (Act.REPORT_FINISHED,),
             id="it had failed, and its report was the last word",
         ),
         pytest.param(TERM, seen(ended="interrupted"), Stage.TERM, (Act.TERM_CHILD,), id="it made an error of the TERM"),
@@ -78,17 +78,17 @@ def seen(**what: object) -> Seen:
             OVERDUE,
             seen(child_gone=True),
             Stage.DONE,
-            (Act.SAY_DEAD,),
+            (Act.REPORT_DEAD,),
             id="it died at the deadline: no KILL for nobody",
         ),
         pytest.param(KILL, seen(), Stage.KILL, (), id="a KILL takes a moment"),
-        pytest.param(KILL, seen(child_gone=True), Stage.DONE, (Act.SAY_DEAD,), id="the KILL did it"),
+        pytest.param(KILL, seen(child_gone=True), Stage.DONE, (Act.REPORT_DEAD,), id="the KILL did it"),
         pytest.param(KILL, seen(fresh=1), Stage.KILL, (Act.KILL_ALL,), id="one that was overlooked is killed too"),
         pytest.param(
-            dataclasses.replace(KILL, deadline=NOW), seen(), Stage.STUCK, (Act.SAY_ALIVE,), id="it outlived the KILL"
+            dataclasses.replace(KILL, deadline=NOW), seen(), Stage.STUCK, (Act.REPORT_ALIVE,), id="it outlived the KILL"
         ),
         pytest.param(STUCK, seen(), Stage.STUCK, (), id="that is said once"),
-        pytest.param(STUCK, seen(child_gone=True), Stage.DONE, (Act.SAY_DEAD,), id="it died in the end"),
+        pytest.param(STUCK, seen(child_gone=True), Stage.DONE, (Act.REPORT_DEAD,), id="it died in the end"),
         pytest.param(Plan(Stage.DONE, NOW), seen(child_gone=True), Stage.DONE, (), id="the last word is the last"),
     ],
 )

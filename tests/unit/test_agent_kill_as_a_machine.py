@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from signalbox_agent.cancel.decide import KILL_WITHIN, Act, Plan, Seen, Stage, decide
 from support.examples import LONG, a_machine, examples
 
-LAST_WORDS = {Act.SAY_DEAD, Act.SAY_FINISHED}
+LAST_WORDS = {Act.REPORT_DEAD, Act.REPORT_FINISHED}
 #: What a process does about a TERM, and about a KILL.
 OBEYS = st.booleans()
 
@@ -115,7 +115,7 @@ class Killing(RuleBasedStateMachine):
             self.now += KILL_WITHIN
             self.it_looks()
             assert self.plan.stage is Stage.STUCK
-            assert Act.SAY_ALIVE in self.said
+            assert Act.REPORT_ALIVE in self.said
             self.the_kernel_lets_go()
             self._obey()
             self.it_looks()
@@ -148,22 +148,22 @@ class Killing(RuleBasedStateMachine):
                 self.killed_at = self.killed_at if self.killed_at is not None else self.now
                 for process in self.living:
                     process.kill()
-            case Act.SAY_ALIVE:
+            case Act.REPORT_ALIVE:
                 assert self.living
                 assert self.killed_at is not None
                 assert self.now >= self.killed_at + KILL_WITHIN
-            case Act.SAY_DEAD:
+            case Act.REPORT_DEAD:
                 assert not self.living, "called dead while something lives"
                 assert self.ended not in {"completed", "failed"}, "called dead although it had an end of its own"
-            case Act.SAY_FINISHED:
+            case Act.REPORT_FINISHED:
                 assert self.ended in {"completed", "failed"}, "called finished although it was not"
-        self.said += [act] if act in {*LAST_WORDS, Act.SAY_ALIVE} else []
+        self.said += [act] if act in {*LAST_WORDS, Act.REPORT_ALIVE} else []
 
     def _judge(self) -> None:
         """What must be so after each look."""
         over = self.plan.stage is Stage.DONE
         assert sum(act in LAST_WORDS for act in self.said) == over, "one last word, and only at the end"
-        assert self.said.count(Act.SAY_ALIVE) <= 1
+        assert self.said.count(Act.REPORT_ALIVE) <= 1
         assert self.asked <= 2
         assert over == (self.ended in {"completed", "failed"} or not self.living)
         if not over and self.now >= self.deadline:

@@ -235,7 +235,7 @@ class Canceller:
         for command_id in kill.commands:
             self._progress(command_id, kill)
 
-    def asked(self, kill: Kill) -> bool:
+    def was_signalled(self, kill: Kill) -> bool:
         """See KillObserver: the controller does so when we do not answer."""
         return self._slots.mark(kill.run.pid, kill.run.key) is not None
 

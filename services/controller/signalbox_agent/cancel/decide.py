@@ -52,9 +52,9 @@ class Act(enum.Enum):
     TERM_CHILD = "TERM to the pool child"
     TERM_REST = "TERM to the descendants that have not had it"
     KILL_ALL = "KILL to all that is left and has not had it"
-    SAY_ALIVE = "report that something outlived KILL"
-    SAY_DEAD = "report the death of all"
-    SAY_FINISHED = "report that the task came to an end of its own"
+    REPORT_ALIVE = "report that something outlived KILL"
+    REPORT_DEAD = "report the death of all"
+    REPORT_FINISHED = "report that the task came to an end of its own"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,14 +94,14 @@ def decide(plan: Plan, seen: Seen) -> tuple[Plan, tuple[Act, ...]]:
     if plan.stage is Stage.DONE:
         return plan, ()
     if seen.ended in {"completed", "failed"}:
-        return dataclasses.replace(plan, stage=Stage.DONE), (Act.SAY_FINISHED,)
+        return dataclasses.replace(plan, stage=Stage.DONE), (Act.REPORT_FINISHED,)
     if seen.child_gone and not seen.left:
-        return dataclasses.replace(plan, stage=Stage.DONE), (Act.SAY_DEAD,)
+        return dataclasses.replace(plan, stage=Stage.DONE), (Act.REPORT_DEAD,)
     if plan.stage is Stage.TERM:
         return _ask(plan, seen)
     acts = (Act.KILL_ALL,) if seen.fresh else ()
     if plan.stage is Stage.KILL and seen.now >= plan.deadline:
-        return dataclasses.replace(plan, stage=Stage.STUCK), (*acts, Act.SAY_ALIVE)
+        return dataclasses.replace(plan, stage=Stage.STUCK), (*acts, Act.REPORT_ALIVE)
     return plan, acts
 
 

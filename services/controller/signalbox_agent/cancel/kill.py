@@ -17,7 +17,7 @@ class KillObserver(Protocol):
     def signalled(self, kill: Kill, kill_at: float | None) -> None:
         """A signal was sent to the task's process; `kill_at` is an epoch in seconds."""
 
-    def asked(self, kill: Kill) -> bool:
+    def was_signalled(self, kill: Kill) -> bool:
         """Whether somebody else has sent the first signal."""
 
     def dead(self, kill: Kill) -> None:

@@ -79,12 +79,12 @@ class GreenletKill(Kill):
     def _do(self, act: Act) -> None:
         if act in {Act.TERM_CHILD, Act.KILL_ALL}:
             self._throw()
-        elif act is Act.SAY_ALIVE:
+        elif act is Act.REPORT_ALIVE:
             self._observer.alive(self)
-        elif act is Act.SAY_DEAD:
+        elif act is Act.REPORT_DEAD:
             self._end()
             self._observer.dead(self)
-        elif act is Act.SAY_FINISHED:
+        elif act is Act.REPORT_FINISHED:
             self._end()
             self._observer.finished(self)
 

@@ -132,7 +132,7 @@ class ProcessKill(Kill):
 
     def _do(self, act: Act) -> None:
         if act is Act.TERM_CHILD:
-            if self._plan.asked_again or not self._observer.asked(
+            if self._plan.asked_again or not self._observer.was_signalled(
                 self
             ):  # a second TERM breaks off what the first began
                 self._prefork.signal(self._child, TERM_SIGNAL)
@@ -145,11 +145,11 @@ class ProcessKill(Kill):
                     self._descendants.signal(proc, signal.SIGTERM)
         elif act is Act.KILL_ALL:
             self._kill_all()
-        elif act is Act.SAY_ALIVE:
+        elif act is Act.REPORT_ALIVE:
             self._observer.alive(self)
         else:
             self._finish()
-            if act is Act.SAY_DEAD:
+            if act is Act.REPORT_DEAD:
                 self._observer.dead(self)
             else:
                 self._prefork.retire(self._child)
