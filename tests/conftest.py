@@ -1,7 +1,6 @@
-"""Fixtures that every test can use: real stores, and a whole Signalbox."""
+"""Fixtures that every test can use: real stores."""
 
 from collections.abc import AsyncIterator, Generator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from support.stores.choose import a_postgres, a_rabbit, a_redis
 from support.stores.databases import a_database, migrate_all
 from support.stores.rabbit import RabbitMQ
 from support.stores.server import Postgres, Redis
-from support.system import System, a_system
+from support.system import System
 
 #: Hooks that stand in a module of their own.
 __all__ = ["pytest_collection_modifyitems", "pytest_xdist_make_scheduler"]
@@ -89,34 +88,3 @@ async def rabbit(rabbit_server: RabbitMQ, request: pytest.FixtureRequest) -> Rab
     if not rabbit_server.child.running:
         await rabbit_server.start()
     return rabbit_server
-
-
-@asynccontextmanager
-async def _new_system(folder: Path, postgres: Postgres) -> AsyncIterator[System]:
-    async with (
-        a_redis(folder) as redis,
-        a_database(postgres) as database,
-        a_system(folder / "data", postgres, redis, database) as system,
-    ):
-        yield system
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def shared_system(tmp_path_factory: pytest.TempPathFactory, postgres_server: Postgres) -> AsyncIterator[System]:
-    """For the fixture `system` only."""
-    async with _new_system(tmp_path_factory.mktemp("system"), postgres_server) as system:
-        yield system
-
-
-@pytest.fixture
-async def system(shared_system: System) -> System:
-    """A whole Signalbox, whole again whatever the test before did to it; shared, so look only at tasks of your own."""
-    await shared_system.make_whole()
-    return shared_system
-
-
-@pytest.fixture
-async def fresh_system(tmp_path: Path, postgres_server: Postgres) -> AsyncIterator[System]:
-    """A whole Signalbox with an empty record, for this test alone; it takes some seconds to start."""
-    async with _new_system(tmp_path, postgres_server) as system:
-        yield system

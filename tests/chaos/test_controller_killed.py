@@ -7,8 +7,8 @@ import asyncio
 import os
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -17,7 +17,7 @@ import pytest
 from signalbox.messages.base import utc_now
 from signalbox.messages.events import HostSeen, ProcessChanged, TaskFailed, TaskStarted, TaskSucceeded
 from support.eventually import eventually
-from support.host import ALICE, SHOP, Host, a_host
+from support.host import ALICE, ROOT, SHOP, Host, a_host
 from support.stores.server import Redis
 
 KILLS = int(os.environ.get("SIGNALBOX_KILLS", "4"))
@@ -28,6 +28,9 @@ concurrency = 2
 stop_timeout = 10.0
 """
 NAMES = {"worker", "second"}
+#: Each says when it is launched while another of its name still is.
+ONCE = f'ONCE = "${{{{ONCE}}}}"\nPYTHONPATH = "{ROOT / "tests/support/apps/once"}"\n'
+WORKERS = SHOP.replace("[[apps", ONCE + "[[apps", 1) + SECOND
 
 
 class Killer:
@@ -144,35 +147,18 @@ def launched(host: Host) -> Counter[str]:
     return Counter(names)
 
 
-@asynccontextmanager
-async def never_twice(host: Host) -> AsyncIterator[None]:
-    """Look all the time whether a worker runs twice."""
-    seen: Counter[str] = Counter()
-
-    async def look() -> None:
-        while True:
-            seen.update(name for name, count in launched(host).items() if count > 1)
-            await asyncio.sleep(0.1)
-
-    looking = asyncio.create_task(look())
-    try:
-        yield
-        assert not looking.done(), looking.exception()  # who does not look sees nothing
-    finally:
-        looking.cancel()
-    assert not seen
-
-
 @pytest.mark.timeout(60 + 30 * KILLS)
 async def test_a_killed_controller_is_followed_by_one_that_knows_it_all(tmp_path: Path, valkey: Redis) -> None:
     seed = int(os.environ.get("SIGNALBOX_SEED", "0")) or random.SystemRandom().randrange(1 << 30)
     print(f"seed {seed}")  # noqa: T201 - to see it again
-    async with a_host(tmp_path / "host", valkey, SHOP + SECOND) as host:
+    once = tmp_path / "once"
+    once.mkdir()
+    async with a_host(tmp_path / "host", valkey, WORKERS, ONCE=str(once)) as host:
         killer = Killer(host, random.Random(seed))  # noqa: S311 - chance, no secret
         await killer.all_are("running")
-        async with never_twice(host):
-            for number in range(KILLS):
-                phase = PHASES[number % len(PHASES)]
-                print(f"kill {number + 1}: {phase.__name__}")  # noqa: T201
-                await phase(killer)
+        for number in range(KILLS):
+            phase = PHASES[number % len(PHASES)]
+            print(f"kill {number + 1}: {phase.__name__}")  # noqa: T201
+            await phase(killer)
+        assert {path.name.partition("@")[0] for path in once.iterdir()} == NAMES, "launched twice at a time"
         assert {told.desired for told in (await host.of(ProcessChanged))[-2:]} == {"running"}

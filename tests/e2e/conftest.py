@@ -12,7 +12,11 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from support.browser import Windows, a_browser
+from support.shared_system import fresh_system, shared_system, system
 from support.system import System
+
+#: Fixtures that stand in a module of their own.
+__all__ = ["fresh_system", "shared_system", "system"]
 
 _FAILED = pytest.StashKey[bool]()
 #: Playwright adds all that the page shows to what it expected and saw; the photograph tells that better.
@@ -34,9 +38,9 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """One Chromium for all tests."""
+    """One Chromium for all tests of this folder."""
     async with a_browser() as chromium:
         yield chromium
 

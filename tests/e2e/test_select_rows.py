@@ -63,7 +63,7 @@ async def test_a_range_is_selected_with_shift_and_cancelled_after_a_question_tha
     await page.get_by_test_id("bulk-cancel").click()
 
     outcome = page.get_by_test_id("bulk-outcome")
-    await expect(outcome).to_have_text("All 8 tasks have been cancelled and marked as failed.", timeout=15_000)
+    await expect(outcome).to_have_text("All 8 tasks have been cancelled and marked as failed.")
     left = await system.record(
         "select task_id from tasks where starts_with(task_id, $1) and status = 'pending' order by task_id", prefix
     )
@@ -107,7 +107,7 @@ async def test_all_that_match_are_counted_beyond_what_is_shown_and_cancelled(pag
     await page.get_by_test_id("bulk-cancel").click()
 
     outcome = page.get_by_test_id("bulk-outcome")
-    await expect(outcome).to_have_text("All 130 tasks have been cancelled and marked as failed.", timeout=15_000)
+    await expect(outcome).to_have_text("All 130 tasks have been cancelled and marked as failed.")
     await expect(rows.nth(0).get_by_test_id("task-status")).to_have_text("Failed")
 
 
@@ -126,7 +126,7 @@ async def test_the_keyboard_selects_from_row_to_row_and_asks(page: Page, system:
     await page.keyboard.press("Enter")
 
     outcome = page.get_by_test_id("bulk-outcome")
-    await expect(outcome).to_have_text("All 2 tasks have been cancelled and marked as failed.", timeout=15_000)
+    await expect(outcome).to_have_text("All 2 tasks have been cancelled and marked as failed.")
     await expect(rows.nth(0).get_by_test_id("task-status")).to_have_text("Failed")
 
 

@@ -19,7 +19,7 @@ from signalbox_local.plan import ROOT
 from signalbox_local.services import environment
 from support.cli import run
 from support.page import look_at
-from support.system import CELERY_DEADLINE, System
+from support.system import System
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -46,7 +46,7 @@ async def test_a_worker_from_a_shell_is_on_the_page_without_buttons_and_says_why
     await look_at(page, "#/processes")
     row = page.locator('[data-testid="process"][data-name="shell"]')
     with a_worker_of_others(system, tmp_path / "celery.log", "-n", "shell@testhost", "-Q", "shell") as pid:
-        await expect(row).to_have_attribute("data-state", "running", timeout=CELERY_DEADLINE * 1000)
+        await expect(row).to_have_attribute("data-state", "running")
         await expect(row).to_contain_text(f"pid {pid}")
         await expect(row.get_by_role("button")).to_have_count(0)
         assert "Do that where it was launched" in str(await row.get_by_test_id("guest").get_attribute("title"))
@@ -57,7 +57,7 @@ async def test_a_worker_from_a_shell_is_on_the_page_without_buttons_and_says_why
         assert (
             "shell on testhost is running (launched by others: stop and start it where it was started)" in refused.err
         )
-    await expect(row).to_have_attribute("data-state", "stopped", timeout=10_000)
+    await expect(row).to_have_attribute("data-state", "stopped")
     await system.celery_when("running")
 
 

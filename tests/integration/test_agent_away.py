@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest_asyncio
 
 from support.agent.peer import DEADLINE, Peer
 from support.agent.worker import AGENT, APP, Worker, a_worker, gone
-from support.eventually import eventually
+from support.eventually import eventually, eventually_blocking
 from support.stores.choose import a_redis
 from support.stores.server import Redis
 
@@ -292,9 +291,11 @@ def test_beat_says_that_it_ticks(peer: Peer, redis: Redis, tmp_path: Path) -> No
 def test_without_a_controller_it_is_plain_celery() -> None:
     environment = {**os.environ, "PYTHONPATH": str(AGENT), "TASKS_URL": "memory://"}
     command = [sys.executable, "-m", "signalbox_agent", "worker", "--help"]
-    said = subprocess.run(command, cwd=APP, env=environment, capture_output=True, text=True, timeout=30, check=True)
+    said = subprocess.run(
+        command, cwd=APP, env=environment, capture_output=True, text=True, timeout=DEADLINE, check=True
+    )
     plain = [str(Path(sys.executable).with_name("celery")), "worker", "--help"]
-    assert said.stdout == subprocess.run(plain, capture_output=True, text=True, timeout=30, check=True).stdout
+    assert said.stdout == subprocess.run(plain, capture_output=True, text=True, check=True).stdout
 
 
 def test_a_child_holds_nothing_of_the_agents(worker: Worker) -> None:
@@ -305,7 +306,7 @@ def test_a_child_holds_nothing_of_the_agents(worker: Worker) -> None:
     before = unix_sockets(worker.process.pid)
     peer.close()
     peer.reading = False
-    connection = before - closed_since(worker.process.pid, before)
+    connection = closed_of(worker.process.pid, before)
     for pid in children.values():
         assert not connection & unix_sockets(pid)
         assert "anon_inode:[pidfd]" not in descriptors(pid)
@@ -326,10 +327,6 @@ def unix_sockets(pid: int) -> set[str]:
     return {name for name in descriptors(pid) if name.startswith("socket:[") and name[8:-1] in inodes}
 
 
-def closed_since(pid: int, before: set[str]) -> set[str]:
-    """The Unix sockets of a process once one of `before` is closed."""
-    end = time.monotonic() + DEADLINE
-    while before <= (now := unix_sockets(pid)):
-        assert time.monotonic() < end, f"{pid} closed nothing"
-        time.sleep(0.01)
-    return now
+def closed_of(pid: int, before: set[str]) -> set[str]:
+    """Those of these Unix sockets that a process has closed, as soon as there are some."""
+    return eventually_blocking(lambda: before - unix_sockets(pid), f"{pid} closes one of {before}")

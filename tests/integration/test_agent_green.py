@@ -30,7 +30,7 @@ def worker(request: pytest.FixtureRequest, redis: Redis, tmp_path_factory: pytes
 
 def stored(worker: Worker, task_id: str) -> str:
     """What whoever waits for the result is told."""
-    return str(json.loads(worker._wait_for(f"celery-task-meta-{task_id}"))["status"])
+    return str(json.loads(worker.stored(f"celery-task-meta-{task_id}"))["status"])
 
 
 def test_a_task_is_told_as_running_in_the_workers_process(worker: Worker) -> None:

@@ -14,8 +14,6 @@ from support.agent.worker import Worker, a_worker
 from support.stores.choose import a_redis
 from support.stores.server import Redis
 
-#: Celery looks every two seconds whether it is to stop, and takes as long again to let go of its broker.
-STOPPING = 10.0
 #: Seconds until it waits for the pool alone, which nothing tells.
 JOINING = 1.0
 
@@ -29,12 +27,12 @@ async def redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redis
 def drained(worker: Worker) -> None:
     """Begin a warm shutdown, and wait until nothing is left of Celery's but the pool."""
     worker.process.send_signal(signal.SIGTERM)
-    worker.peer.line("stopping", within=STOPPING)
+    worker.peer.line("stopping")
     time.sleep(JOINING)
 
 
 def stored(worker: Worker, task_id: str) -> str:
-    return str(json.loads(worker._wait_for(f"celery-task-meta-{task_id}"))["status"])
+    return str(json.loads(worker.stored(f"celery-task-meta-{task_id}"))["status"])
 
 
 @pytest.mark.parametrize("pool", ["gevent", "eventlet"])

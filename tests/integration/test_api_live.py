@@ -29,7 +29,7 @@ async def api(valkey: Redis, database_url: str) -> AsyncIterator[Api]:
 async def browser(api: Api, since: str = "", **headers: str) -> AsyncIterator[ClientConnection]:
     headers = headers or {"Authorization": f"Bearer {api.token}"}
     url = f"{api.url.replace('http', 'ws')}/scheduler/live/" + (f"?since={since}" if since else "")
-    async with connect(url, additional_headers=headers, proxy=None, open_timeout=10) as socket:
+    async with connect(url, additional_headers=headers, proxy=None, open_timeout=HANGS) as socket:
         yield socket
 
 

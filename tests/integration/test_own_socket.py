@@ -16,7 +16,7 @@ from signalbox.local.places import operator_socket
 from signalbox.local.protocol import NotDone, decode_reply
 from signalbox.messages.events import CommandDone, CommandGiven, ProcessChanged, TaskCancelled, TaskFailed
 from support.cli import Ended, run
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.host import Host, a_host, exists
 from support.stores.server import Redis
 
@@ -33,7 +33,7 @@ _AS_SOMEBODY_ELSE = """
 import os, socket, sys
 os.setuid(65534)
 with socket.socket(socket.AF_UNIX) as peer:
-    peer.settimeout(10.0)
+    peer.settimeout(60.0)
     peer.connect(sys.argv[1])
     peer.sendall(b'{"type":"StopProcesses"}\\n')
     print(peer.recv(65536).decode())
@@ -43,7 +43,7 @@ with socket.socket(socket.AF_UNIX) as peer:
 def said(host: Host, line: bytes) -> str:
     """What the controller answers to a line that makes no sense to it."""
     with socket.socket(socket.AF_UNIX) as peer:
-        peer.settimeout(10.0)
+        peer.settimeout(HANGS)
         peer.connect(str(operator_socket(host.data)))
         peer.sendall(line)
         reply = decode_reply(peer.recv(65_536))
@@ -185,7 +185,7 @@ async def test_somebody_else_who_gets_at_the_socket_is_refused(host: Host) -> No
         cwd=path.parent,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=HANGS,
     )
     assert "Only root and the user that the controller runs as" in somebody.stdout, somebody.stderr
     assert exists(await host.pid("worker"))

@@ -220,7 +220,7 @@ async def test_it_stops_when_told_to(recording: Recording) -> None:
 def test_without_a_database_it_says_what_to_set(valkey: Redis) -> None:
     environ = {"SIGNALBOX_REDIS_URL": valkey.url, "SIGNALBOX_KEY": "k" * 32}
     command = [sys.executable, "-m", "signalbox_reconciler"]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=HANGS, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("signalbox-reconciler: SIGNALBOX_DATABASE_URL is not set")
     assert "Traceback" not in done.stderr

@@ -86,7 +86,7 @@ async def test_what_a_person_stopped_stays_stopped_unless_it_is_named(tmp_path: 
 
 async def test_a_restart_never_goes_below_the_minimum(tmp_path: Path, valkey: Redis) -> None:
     careful = SHOP.replace('app = "shop"', 'app = "shop"\nminimum_running = 1').replace(
-        'name = "worker"', 'name = "worker"\nstart_timeout = 2.0'
+        'name = "worker"', 'name = "worker"\nstart_timeout = 10.0'
     )
     async with a_host(tmp_path / "host", valkey, careful + SECOND) as host:
         (before, _) = await pids(host, "worker", "second")

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from support.eventually import HANGS
+
 #: Says when it is ready and when it begins to leave, then leaves when a line comes in.
 SERVICE = """
 import asyncio, sys
@@ -45,13 +47,13 @@ def test_a_second_term_does_not_keep_a_service_from_leaving_in_order() -> None:
     service.send_signal(signal.SIGTERM)
     with pytest.raises(subprocess.TimeoutExpired):
         service.wait(0.2)
-    assert service.communicate("now\n", timeout=10) == ("left\n", "")
+    assert service.communicate("now\n", timeout=HANGS) == ("left\n", "")
     assert service.returncode == 0
 
 
 def test_a_ctrl_c_ends_a_service_that_takes_too_long_to_leave() -> None:
     service = a_service_that_leaves()
     service.send_signal(signal.SIGINT)
-    _, said = service.communicate("now\n", timeout=10)
+    _, said = service.communicate("now\n", timeout=HANGS)
     assert service.returncode != 0
     assert "KeyboardInterrupt" in said

@@ -51,7 +51,7 @@ async def a_program(host: Host, path: Path, *, detached: bool) -> AsyncIterator[
     async def look() -> int:
         return pid_in(path)
 
-    program = Watched(await eventually(look, "the task has launched its program", within=30.0))
+    program = Watched(await eventually(look, "the task has launched its program"))
     try:
         yield task_id, program
     finally:

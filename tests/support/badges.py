@@ -19,9 +19,9 @@ import psutil
 from playwright.async_api import Page
 from websockets.asyncio.client import ClientConnection, connect
 
-from support.eventually import eventually
+from support.eventually import eventually, eventually_blocking
 from support.page import look_at
-from support.system import CELERY_DEADLINE, System
+from support.system import System
 
 #: Takes down when the page shows what of a process, and the word of each badge; seconds since 1970.
 WATCH = """() => {
@@ -191,13 +191,17 @@ def _last_gone(pids: list[int]) -> float:
 
     Not when they were found gone: on a busy machine we may look later than the page does.
     """
-    end = time.monotonic() + CELERY_DEADLINE
-    looked = seen = time.time()
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
-        assert time.monotonic() < end, f"one of {pids} is still there"
-        seen = looked
-        time.sleep(0.001)
+    seen = time.time()
+
+    def look() -> bool:
+        nonlocal seen
         looked = time.time()
+        if any(Path(f"/proc/{pid}").exists() for pid in pids):
+            seen = looked
+            return False
+        return True
+
+    eventually_blocking(look, f"the end of {pids}")
     return seen
 
 

@@ -106,9 +106,10 @@ class BeatHosts(msgspec.Struct):
 
 @asynccontextmanager
 async def beat_hosts(
-    folder: Path, redis: Redis, names: Sequence[str] = ("web-01", "web-02")
+    folder: Path, redis: Redis, names: Sequence[str] = ("web-01", "web-02"), *, lease: float = LEASE
 ) -> AsyncIterator[BeatHosts]:
     """Hosts with one beat among them; yielded as soon as that sends."""
+    configuration = f"{CONFIGURATION}lease = {lease}\n"
     async with AsyncExitStack() as stack:
         broker = connect(redis.url_of(1))
         stack.push_async_callback(broker.aclose)
@@ -116,7 +117,7 @@ async def beat_hosts(
         for name in names:
             proxy = await stack.enter_async_context(a_proxy(redis.url))
             ways = {"SIGNALBOX_REDIS_URL": proxy.url_of(redis.url), "SHOP_BROKER_URL": proxy.url_of(redis.url_of(1))}
-            started = a_host(folder / name, redis, CONFIGURATION, SIGNALBOX_HOSTNAME=name, **ways)
+            started = a_host(folder / name, redis, configuration, SIGNALBOX_HOSTNAME=name, **ways)
             candidates.append(Candidate(name, await stack.enter_async_context(started), proxy))
         ticks = Ticks(broker)
         collecting = asyncio.get_running_loop().create_task(ticks.collect())

@@ -9,6 +9,7 @@ from typing import Literal
 
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
+from support.eventually import HANGS
 from support.page_log import PageLog
 from support.requirement import missing
 
@@ -26,8 +27,8 @@ ARGUMENTS = (
 )
 #: What the console says when an answer is 401: part of being signed out.
 REFUSED = "status of 401"
-#: Milliseconds for a browser to start, and for anything to appear, on a busy machine.
-START_MS, PATIENCE_MS = 30_000.0, 15_000.0
+#: Milliseconds after which a browser that does not start, or a thing that does not appear, will not come any more.
+PATIENCE_MS = HANGS * 1000
 
 Scheme = Literal["light", "dark"]
 
@@ -40,7 +41,7 @@ async def a_browser() -> AsyncIterator[Browser]:
         missing("no Chromium on the PATH, so nobody looks at the dashboard; apt-get install chromium brings it")
     expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS, timeout=START_MS)
+        browser = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS, timeout=PATIENCE_MS)
         try:
             yield browser
         finally:

@@ -1,4 +1,4 @@
-"""Await the thing, with a deadline; never sleep and hope."""
+"""Wait for an event, with a deadline."""
 
 import asyncio
 import time
@@ -28,3 +28,13 @@ async def eventually(look: Callable[[], Awaitable[T | None]], what: str, *, with
         if time.monotonic() > end:
             pytest.fail(f"{what}: not seen within {within:g} s" + (f"; last: {last}" if last else ""))
         await asyncio.sleep(0.02)
+
+
+def eventually_blocking(look: Callable[[], T | None], what: str, *, within: float = HANGS) -> T:
+    """The same for a test without a loop."""
+    end = time.monotonic() + within
+    while not (seen := look()):
+        if time.monotonic() > end:
+            pytest.fail(f"{what}: not seen within {within:g} s")
+        time.sleep(0.002)
+    return seen

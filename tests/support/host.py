@@ -25,8 +25,6 @@ from support.eventually import HANGS, eventually
 from support.stores.server import Redis
 
 ROOT = Path(__file__).parents[2]
-#: Seconds for Celery to import, connect and consume on a busy machine.
-CELERY_DEADLINE = 60.0
 KEY = "a key for tests that is long enough to be one"
 NAME = "web-01"
 ALICE = Issuer(name="user:alice", reason="maintenance")

@@ -1,15 +1,17 @@
 """How pytest-xdist spreads the tests: a file stays together, and all tests with RabbitMQ do, so that only one runs.
 
-The folders whose tests take longest come first, so that no process is left alone with them at the end. A test with
-RabbitMQ is known by its id, of which `rabbit` is a part: xdist 3.8 cannot group by marks with pytest 9.2.
+What takes longest comes first, so that no process is left alone with it at the end: the tests with RabbitMQ, then the
+folders in the order of what a file in them takes. A process runs its files of one folder after the other, and ends what
+they share when it leaves the folder. A test with RabbitMQ is known by its id, of which `rabbit` is a part: xdist 3.8
+cannot group by marks with pytest 9.2.
 """
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-#: Those of `tests/` by what a file in them takes, longest first.
-FOLDERS = ("chaos", "e2e", "integration", "contract", "unit")
+#: Those of `tests/` in the order in which they run: the idle system of `e2e` costs all others time while it is there.
+FOLDERS = ("e2e", "chaos", "integration", "contract", "unit")
 RABBIT = "rabbit"
 
 
@@ -35,6 +37,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=_rank)
 
 
-def _rank(item: pytest.Item) -> int:
-    folders = [part for part in item.path.parts if part in FOLDERS]
-    return -1 if RABBIT in item.nodeid else FOLDERS.index(folders[-1])
+def _rank(item: pytest.Item) -> tuple[bool, int]:
+    folder = next(part for part in reversed(item.path.parts) if part in FOLDERS)
+    return RABBIT not in item.nodeid, FOLDERS.index(folder)

@@ -18,8 +18,6 @@ from signalbox_local.services import environment
 from support.eventually import HANGS, eventually
 from support.stores.server import Postgres, Redis
 
-#: Seconds for Celery to import, connect and consume on a busy machine.
-CELERY_DEADLINE = 60.0
 Json = dict[str, Any]
 #: What `make up` runs.
 EXAMPLE = ROOT / "signalbox.example.toml"

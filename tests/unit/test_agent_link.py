@@ -10,6 +10,7 @@ from signalbox_agent.link.loop import Loop
 from signalbox_agent.tasks import events
 from signalbox_agent.tasks.runs import Run
 from support.agent.peer import Peer
+from support.eventually import HANGS
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def link(loop: Loop, peer: Peer, heard: Heard) -> Iterator[Link]:
 def connect(loop: Loop, link: Link) -> None:
     with loop.lock:
         link.connect()
-    assert link.welcomed.wait(5.0)
+    assert link.welcomed.wait(HANGS)
 
 
 def tell(loop: Loop, link: Link, count: int, text: str = "") -> None:
@@ -89,7 +90,7 @@ def test_a_controller_that_does_not_read_holds_nothing_up_and_gets_it_later(loop
     peer.reading = False
     with loop.lock:
         link.connect()
-    assert peer.connected.wait(5.0)
+    assert peer.connected.wait(HANGS)
     tell(loop, link, 600, "x" * 900)
     peer.close()
     peer.reading = True

@@ -19,6 +19,7 @@ from signalbox_agent.celery_compat import names, prefork, requests
 from signalbox_agent.celery_compat.names import CANCEL_RUNNING, Missing, Name
 from signalbox_controller.agents import protocol
 from support.agent.worker import AGENT
+from support.eventually import HANGS
 
 PACKAGE = AGENT / "signalbox_agent"
 ALL = [*names.WORKER_NAMES, *names.PREFORK_NAMES, *names.REDIS_NAMES, *names.BEAT_NAMES]
@@ -95,12 +96,12 @@ def test_the_descriptor_of_a_killed_child_is_left_to_celery_to_close() -> None:
 
 def test_a_process_without_an_agent_says_so(tmp_path: Path) -> None:
     path = tmp_path / "socket"
-    code = "import sys, time; from signalbox_agent.not_installed import report\n"
-    code += "report(sys.argv[1], 'i', 'worker', ImportError('no such name')); time.sleep(60)"
+    code = "import signal, sys; from signalbox_agent.not_installed import report\n"
+    code += "report(sys.argv[1], 'i', 'worker', ImportError('no such name')); signal.pause()"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        listener.settimeout(15)
+        listener.settimeout(HANGS)
         process = subprocess.Popen([sys.executable, "-c", code, str(path)], env={"PYTHONPATH": str(AGENT)})
         try:
             connection, _ = listener.accept()

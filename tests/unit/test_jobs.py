@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from signalbox.service import Jobs
+from support.eventually import HANGS
 
 
 async def test_a_job_that_fails_is_logged_with_its_owner_and_the_others_go_on(
@@ -23,7 +24,7 @@ async def test_a_job_that_fails_is_logged_with_its_owner_and_the_others_go_on(
     with caplog.at_level(logging.ERROR):
         jobs.begin(fails())
         jobs.begin(works())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS):
             await done.wait()
     assert "worker-1: our own code failed" in caplog.text
     assert "no such thing" in caplog.text

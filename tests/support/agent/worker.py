@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import redis
 from celery import Celery
 
 from support.agent.peer import DEADLINE, Peer
+from support.eventually import eventually_blocking
 
 AGENT = Path(__file__).parents[3] / "services/controller"
 #: Where the tasks are.
@@ -59,7 +59,7 @@ class Worker:
 
     def is_there(self, task_id: str) -> None:
         """Wait until the task says so."""
-        self._wait_for(f"there:{task_id}")
+        self.stored(f"there:{task_id}")
 
     def result(self, task_id: str) -> Any:
         """What a task returned.
@@ -67,16 +67,14 @@ class Worker:
         Raises:
             RuntimeError: it did not, and this is why.
         """
-        stored = json.loads(self._wait_for(f"celery-task-meta-{task_id}"))
+        stored = json.loads(self.stored(f"celery-task-meta-{task_id}"))
         if stored["status"] != "SUCCESS":
             raise RuntimeError(f"{stored['status']}: {stored['result']}")
         return stored["result"]
 
-    def _wait_for(self, key: str) -> bytes:
-        end = time.monotonic() + DEADLINE
-        while (value := self.store.get(key)) is None:
-            assert time.monotonic() < end, f"nobody wrote {key}"
-            time.sleep(0.005)
+    def stored(self, key: str) -> bytes:
+        """The value of a key in `store`, as soon as somebody has written it."""
+        value = eventually_blocking(lambda: self.store.get(key), f"somebody writes {key}")
         assert isinstance(value, bytes)
         return value
 

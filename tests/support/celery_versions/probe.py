@@ -3,14 +3,13 @@
 import json
 import os
 import signal
-import time
 from collections.abc import Callable
 
 import pytest
 from celery import chain
 
-from support.agent.peer import DEADLINE
 from support.agent.worker import Worker, gone
+from support.eventually import eventually_blocking
 
 #: Waiting tasks that are refused at once; more than Celery's own recursion bears.
 MANY = 300
@@ -99,13 +98,8 @@ CHECKS: tuple[Callable[[Worker], None], ...] = (
 
 def has_status(worker: Worker, task_id: str, status: str) -> bool:
     """Wait until the stored result of a task has this status."""
-    end = time.monotonic() + DEADLINE
-    while time.monotonic() < end:
-        stored = worker.store.get(f"celery-task-meta-{task_id}")
-        if isinstance(stored, bytes) and json.loads(stored)["status"] == status:
-            return True
-        time.sleep(0.01)
-    return False
+    key = f"celery-task-meta-{task_id}"
+    return eventually_blocking(lambda: json.loads(worker.stored(key))["status"] == status, f"{task_id} {status}")
 
 
 def failures(worker: Worker) -> list[str]:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from support.eventually import HANGS
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -56,7 +58,7 @@ PLAIN = Kind("sleeps", "plain")
 KINDS = (
     PLAIN,
     Kind("slow `finally`", "tidies", pools=KILLING),
-    Kind("swallows the exit", "clings", pools=KILLING),
+    Kind("swallows the exit", "clings", {"seconds": HANGS}, pools=KILLING),
     Kind("ignores TERM", "ignores", pools=frozenset({"prefork"})),
     Kind("runs a program", "launches", pools=KILLING),
     Kind("runs a program in its own session", "launches", {"detached": True}, pools=KILLING),

@@ -68,6 +68,7 @@ class Course:
         cell = await self._field.send(self._cell(pool, RUNNING, kind), seconds=LASTS)
         await self._field.started(cell)
         await self._field.cancel(cell)
+        self._field.free(cell.task_id)  # what goes on whatever is thrown
         return cell
 
     async def _waiting(self, pool: str) -> None:

@@ -62,9 +62,9 @@ class Field:
             self.cells.append(cell)
         return cell
 
-    def free(self, pool: str) -> None:
-        """End the tasks `blocks` of a pool."""
-        (self._diary / f"{pool}.free").touch()
+    def free(self, name: str) -> None:
+        """End the tasks `blocks` of the pool of this name, or the task `clings` of this id."""
+        (self._diary / f"{name}.free").touch()
 
     async def cancel(self, cell: Cell) -> None:
         """Cancel it, and note the answer and what lived when it came."""
