@@ -163,7 +163,7 @@ def test_what_a_task_launches_bears_its_id_and_nothing_else_of_ours(worker: Work
 
 def test_a_ping_is_answered(worker: Worker) -> None:
     worker.peer.say(type="ping")
-    worker.peer.line("pong")
+    assert worker.peer.line("pong") == {"type": "pong"}
 
 
 # Cancels of what runs

@@ -133,9 +133,10 @@ def test_a_worker_starts_without_a_controller_and_finds_it_later(peer: Peer, red
     with a_worker(peer, redis.url_of(1), tmp_path / "log", "-c", "1") as worker:
         task_id = worker.send("empty")
         worker.result(task_id)
+        assert not peer.lines
         peer.reading = True
         peer.open()
-        peer.event("TaskSucceeded", task_id)
+        assert peer.event("TaskSucceeded", task_id).outcome == "succeeded"
 
 
 # What was cancelled meanwhile

@@ -72,14 +72,14 @@ def member(canvas: Canvas, waiting: bool) -> Any:
     return canvas.task("nap", 0.0, countdown=600) if waiting else canvas.task("nap", 60.0)
 
 
-def cancelled(worker: Worker, task_id: str, waiting: bool) -> None:
+def expect_cancelled(worker: Worker, task_id: str, waiting: bool) -> None:
     """Cancel it once it runs, or waits, and see that it worked."""
     worker.peer.event("TaskReceived" if waiting else "TaskStarted", task_id)
     answer = worker.peer.answer(worker.peer.cancel(task_id))
     assert answer["state"] == ("dropped" if waiting else "dead")
 
 
-def nothing_is_told_of(worker: Worker, *task_ids: str) -> None:
+def expect_nothing_of(worker: Worker, *task_ids: str) -> None:
     """No worker has ever seen these: a task that was sent after them is over."""
     worker.peer.event("TaskSucceeded", worker.send("empty"))
     assert [worker.peer.kinds(task_id) for task_id in task_ids] == [[] for _ in task_ids]
@@ -91,16 +91,16 @@ def test_what_follows_in_a_chain_never_starts_and_is_revoked_with_it(
 ) -> None:
     last = chain(member(canvas, waiting), canvas.task("empty"), canvas.task("empty")).apply_async()
     middle, first = last.parent, last.parent.parent
-    cancelled(worker, first.id, waiting)
+    expect_cancelled(worker, first.id, waiting)
     for result in (first, middle, last):
         canvas.raises(result.id, TaskRevokedError)
-    nothing_is_told_of(worker, middle.id, last.id)
+    expect_nothing_of(worker, middle.id, last.id)
 
 
 @MEMBERS
 def test_the_others_of_a_group_run_on(worker: Worker, canvas: Canvas, waiting: bool) -> None:
     result = group([member(canvas, waiting), canvas.task("nap", 0.2)]).apply_async()
-    cancelled(worker, result.results[0].id, waiting)
+    expect_cancelled(worker, result.results[0].id, waiting)
     worker.peer.event("TaskSucceeded", result.results[1].id)
     with pytest.raises(TaskRevokedError):
         result.get(timeout=DEADLINE)
@@ -112,10 +112,10 @@ def test_the_body_of_a_chord_does_not_run_when_a_member_of_its_header_is_cancell
 ) -> None:
     body = chord([member(canvas, waiting), canvas.task("nap", 0.2)], canvas.adds()).apply_async()
     header = body.parent.results
-    cancelled(worker, header[0].id, waiting)
+    expect_cancelled(worker, header[0].id, waiting)
     worker.peer.event("TaskSucceeded", header[1].id)
     canvas.raises(body.id, ChordError)
-    nothing_is_told_of(worker, body.id)
+    expect_nothing_of(worker, body.id)
 
 
 def test_a_body_that_is_cancelled_before_its_header_is_done_is_dropped_when_its_turn_comes(
@@ -136,10 +136,10 @@ def test_a_chain_in_the_header_of_a_chord_takes_the_body_with_it(worker: Worker,
     chained = chain(member(canvas, waiting), canvas.task("empty"))
     body = chord([chained, canvas.task("nap", 0.2)], canvas.adds()).apply_async()
     last = body.parent.results[0]
-    cancelled(worker, last.parent.id, waiting)
+    expect_cancelled(worker, last.parent.id, waiting)
     canvas.raises(last.id, TaskRevokedError)
     canvas.raises(body.id, ChordError)
-    nothing_is_told_of(worker, last.id, body.id)
+    expect_nothing_of(worker, last.id, body.id)
 
 
 def test_a_retry_that_is_cancelled_ends_its_chain(worker: Worker, canvas: Canvas) -> None:
@@ -152,7 +152,7 @@ def test_a_retry_that_is_cancelled_ends_its_chain(worker: Worker, canvas: Canvas
     for result in (first, last):
         canvas.raises(result.id, TaskRevokedError)
     assert worker.peer.kinds(first.id).count("TaskStarted") == 1
-    nothing_is_told_of(worker, last.id)
+    expect_nothing_of(worker, last.id)
 
 
 @MEMBERS
@@ -160,9 +160,9 @@ def test_an_error_callback_is_not_called_for_a_cancel(worker: Worker, canvas: Ca
     """As Celery has it for every revoked task: a cancel is no error of the task."""
     callback = canvas.task("empty").set(task_id=f"callback-{waiting}-{worker.process.pid}")
     result = member(canvas, waiting).on_error(callback).apply_async()
-    cancelled(worker, result.id, waiting)
+    expect_cancelled(worker, result.id, waiting)
     canvas.raises(result.id, TaskRevokedError)
-    nothing_is_told_of(worker, callback.id)
+    expect_nothing_of(worker, callback.id)
 
 
 def test_nothing_of_the_agent_has_gone_wrong(worker: Worker) -> None:

@@ -47,6 +47,7 @@ async def test_a_beat_whose_celery_is_too_old_leaves_its_lease_to_another_host(t
         await first.seen(ProcessChanged, host="web-01", name="beat", state="fatal")
         async with a_host(tmp_path / "new", valkey, CONFIGURATION, SIGNALBOX_HOSTNAME="web-02") as other:
             await other.seen(ProcessChanged, host="web-02", name="beat", state="running")
+            assert (len(first.workers()), len(other.workers())) == (0, 1)
 
 
 def without_agent(folder: Path) -> str:

@@ -41,7 +41,7 @@ async def test_worker_and_beat_are_launched_and_told_when_they_consume(tmp_path:
 
 async def test_the_heartbeat_names_the_running_tasks(host: Host) -> None:
     started = await host.running()
-    await host.seen(HostSeen, running=((started.task_id, started.run),))
+    assert (await host.seen_again(HostSeen)).running == ((started.task_id, started.run),)
 
 
 async def test_no_secret_of_ours_reaches_the_environment_of_celery(host: Host) -> None:

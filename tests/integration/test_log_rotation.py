@@ -101,6 +101,7 @@ async def test_a_worker_that_prints_much_keeps_a_small_log(tmp_path: Path, valke
             return b"worker@web-01 ready" in (logs / "worker.log").read_bytes()
 
         await eventually(told, "what it says after that")
+        assert (logs / "worker.log").stat().st_size < 65_536
 
 
 def test_the_last_lines_are_whole_lines_and_the_last_one_is_always_there(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def cancelled_while_it_reports(worker: Worker, task_id: str) -> Line:
     return worker.peer.answer(command_id)
 
 
-def completes_in_spite_of_a_cancel(worker: Worker) -> None:
+def expect_completed_in_spite_of_a_cancel(worker: Worker) -> None:
     task_id, _ = worker.there("reports_success", 60.0)
     answer = cancelled_while_it_reports(worker, task_id)
     assert (answer["state"], answer["status"]) == ("finished", "completed")
@@ -58,7 +58,7 @@ def completes_in_spite_of_a_cancel(worker: Worker) -> None:
 
 
 def test_a_task_whose_body_has_returned_has_completed(worker: Worker) -> None:
-    completes_in_spite_of_a_cancel(worker)
+    expect_completed_in_spite_of_a_cancel(worker)
 
 
 def test_a_task_that_had_failed_by_itself_has_failed_with_its_own_error(worker: Worker) -> None:
@@ -159,7 +159,7 @@ def test_it_is_so_in_other_ways_to_run_a_pool(
     peer: Peer, redis: Redis, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     with a_worker(peer, redis.url_of(1), tmp_path / "log", "-c", "1", *MOMENTS, *options) as worker:
-        completes_in_spite_of_a_cancel(worker)
+        expect_completed_in_spite_of_a_cancel(worker)
         assert "Signalbox" not in worker.log()
 
 
@@ -168,7 +168,7 @@ def test_it_is_so_with_another_signal_in_the_place_of_term(
 ) -> None:
     monkeypatch.setenv("REMAP_SIGTERM", "SIGQUIT")
     with a_worker(peer, redis.url_of(1), tmp_path / "log", "-c", "1", *MOMENTS) as worker:
-        completes_in_spite_of_a_cancel(worker)
+        expect_completed_in_spite_of_a_cancel(worker)
         task_id, _ = worker.running("nap")
         assert peer.answer(peer.cancel(task_id))["state"] == "dead"
 

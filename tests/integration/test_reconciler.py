@@ -33,7 +33,7 @@ def a_life(number: int) -> list[AnyTaskEvent]:
     return [life.received(1), run.started(), run.succeeded(3)]
 
 
-async def everything_is_recorded(recording: Recording, count: int) -> None:
+async def expect_all_recorded(recording: Recording, count: int) -> None:
     """All lives are there once, each with its one log, and nothing is left on the bus."""
     await recording.nothing_pending()
     whole = "SELECT count(*) AS n FROM tasks JOIN task_logs USING (task_id, run, status, started_at, finished_at)"
@@ -98,7 +98,7 @@ async def test_a_reconciler_that_is_killed_in_the_middle_loses_and_doubles_nothi
         await reconciler.end(signal.SIGKILL)
     await telling
     await recording.start()
-    await everything_is_recorded(recording, count)
+    await expect_all_recorded(recording, count)
 
 
 async def test_two_reconcilers_share_the_work_and_one_of_them_may_die(recording: Recording) -> None:
@@ -111,7 +111,7 @@ async def test_two_reconcilers_share_the_work_and_one_of_them_may_die(recording:
     assert {member["name"].split(b"-")[0] for member in members} == {b"one", b"two"}
     await doomed.end(signal.SIGKILL)
     await telling
-    await everything_is_recorded(recording, count)
+    await expect_all_recorded(recording, count)
 
 
 async def test_an_emptied_redis_does_not_stop_it(recording: Recording) -> None:
@@ -143,7 +143,7 @@ async def test_what_the_record_cannot_take_goes_to_the_dead_letters_and_stops_no
     await recording.redis.xadd(names.EVENTS, {"data": riddle})
     await recording.tell(*a_life(2))
     await recording.start()
-    await everything_is_recorded(recording, 3)
+    await expect_all_recorded(recording, 3)
     dead = await recording.dead()
     assert "Riddle" in dead[riddle]
     [failed] = [reason for data, reason in dead.items() if b"monster" in data]
@@ -178,12 +178,13 @@ async def test_events_that_everybody_has_handled_are_removed_from_redis(recordin
     await recording.start()
     for begin in range(0, 3000, 500):
         await recording.tell(*(event for number in range(begin, begin + 500) for event in a_life(number)))
-    await everything_is_recorded(recording, 3000)
+    await expect_all_recorded(recording, 3000)
 
     async def look() -> bool:
         return await recording.redis.xlen(names.EVENTS) < 500
 
     await eventually(look, "a short stream")
+    assert await recording.rows("SELECT count(*) AS n FROM tasks") == [{"n": 3000}]
 
 
 async def test_events_that_another_group_has_yet_to_read_are_kept(recording: Recording) -> None:
@@ -243,7 +244,7 @@ async def test_tables_that_are_away_for_a_while_cost_no_event(recording: Recordi
     await reconciler.says('relation "tasks" does not exist')
     async with database.connection() as connection:
         await connection.execute("ALTER TABLE hidden RENAME TO tasks")
-    await everything_is_recorded(recording, 1)
+    await expect_all_recorded(recording, 1)
     assert await recording.dead() == {}
 
 

@@ -8,7 +8,7 @@ import pytest
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import AnyEvent
 from signalbox_reconciler.fold.rows import LogRow, TaskRow
-from support.examples import LONG, a_machine, examples
+from support.examples import LONG, examples, expect_no_fault
 from support.history import Life
 from support.record import Record, a_record
 from support.table import Table
@@ -73,7 +73,7 @@ def attempts(table: Table) -> dict[str, int]:
 
 @pytest.mark.timeout(LONG)
 def test_whatever_happens_and_however_it_is_told_the_record_holds_what_the_fold_makes_of_it(record: Record) -> None:
-    a_machine(lambda: Merging(record), examples(120))
+    expect_no_fault(lambda: Merging(record), examples(120))
 
 
 def test_a_task_that_is_delivered_again_counts_one_attempt_more(record: Record) -> None:

@@ -13,7 +13,7 @@ from signalbox.messages.events import CommandDone
 from signalbox.messages.verdicts import Verdict
 from signalbox_controller.cancelling.proof import verdict_of_host
 from signalbox_reconciler.fold.rows import LogRow, TaskRow
-from support.examples import LONG, a_machine, examples
+from support.examples import LONG, examples, expect_no_fault
 from support.fleet import HOSTS, Letter, Turn, Worker
 from support.record import Record, Rows, a_record
 from support.task_machine import PICK, TaskMachine, pick, shown, shown_of_run, truth, truth_of_run
@@ -188,4 +188,4 @@ class Cancelling(TaskMachine):
 
 @pytest.mark.timeout(LONG)
 def test_cancels_come_to_the_same_in_whatever_order_they_and_what_they_do_is_told(record: Record) -> None:
-    a_machine(lambda: Cancelling(record), examples(60))
+    expect_no_fault(lambda: Cancelling(record), examples(60))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from signalbox_reconciler.fold.snapshots import MISSED_HEARTBEATS
-from support.examples import LONG, a_machine, examples
+from support.examples import LONG, examples, expect_no_fault
 from support.fleet import HEARTBEAT, HOSTS
 from support.record import Record, a_record
 from support.task_machine import TaskMachine
@@ -50,4 +50,4 @@ class Repairing(TaskMachine):
 
 @pytest.mark.timeout(LONG)
 def test_whatever_is_lost_some_heartbeats_later_nothing_is_shown_that_is_not_so(record: Record) -> None:
-    a_machine(lambda: Repairing(record), examples(60))
+    expect_no_fault(lambda: Repairing(record), examples(60))

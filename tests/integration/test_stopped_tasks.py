@@ -214,6 +214,8 @@ async def test_what_a_worker_held_returns_once_its_broker_is_back(work: Work, va
     await valkey.start()
     for task_id in waiting[:3]:
         await work.host.seen(TaskSucceeded, task_id=task_id)
+    await work.holds({waiting[3]})
+    assert not await work.host.of(TaskStarted, task_id=waiting[3])
 
 
 async def _said(host: Host, words: str) -> bool:
@@ -255,6 +257,8 @@ async def test_what_a_worker_held_that_died_without_its_controller_returns_with_
     work.host.start()
     for task_id in waiting[:3]:
         await work.host.seen(TaskSucceeded, task_id=task_id)
+    await work.holds({waiting[3]})
+    assert not await work.host.of(TaskStarted, task_id=waiting[3])
 
 
 async def test_a_worker_that_is_stopped_at_once_while_tasks_pour_in_loses_none_and_repeats_none(work: Work) -> None:

@@ -202,7 +202,8 @@ async def test_a_watch_that_dies_is_launched_again_and_one_whose_broker_is_away_
                 task = await host.running(seconds=4.0)
             await ended(host, task.task_id)  # its events went nowhere
             async with a_relay("127.0.0.1", broker, port):
-                await host.seen(TaskSucceeded, task_id=task.task_id)
+                done = await host.seen(TaskSucceeded, task_id=task.task_id)
+                assert told(done) == ("told", "", NODE)
 
 
 async def test_a_worker_that_has_an_agent_is_left_to_it(tmp_path: Path, valkey: Redis) -> None:

@@ -30,6 +30,6 @@ def examples(number: int, *, steps: int = 50) -> settings:
     )
 
 
-def a_machine(make: Callable[[], RuleBasedStateMachine], tried: settings) -> None:
-    """Drive machines, made anew for each example, through whatever steps their rules allow."""
+def expect_no_fault(make: Callable[[], RuleBasedStateMachine], tried: settings) -> None:
+    """Drive machines, new ones for each example, through any steps that their rules allow; a fault fails the test."""
     run_state_machine_as_test(make, settings=tried)  # type: ignore[arg-type]  # it calls it, and nothing else

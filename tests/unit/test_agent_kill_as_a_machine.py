@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from signalbox_agent.cancel.decide import KILL_WITHIN, Act, Plan, Seen, Stage, decide
-from support.examples import LONG, a_machine, examples
+from support.examples import LONG, examples, expect_no_fault
 
 LAST_WORDS = {Act.REPORT_DEAD, Act.REPORT_FINISHED}
 #: What a process does about a TERM, and about a KILL.
@@ -172,4 +172,4 @@ class Killing(RuleBasedStateMachine):
 
 @pytest.mark.timeout(LONG)
 def test_whatever_the_processes_do_nothing_is_called_dead_that_lives_and_everything_has_its_end() -> None:
-    a_machine(Killing, examples(200))
+    expect_no_fault(Killing, examples(200))

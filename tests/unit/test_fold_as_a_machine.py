@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.examples import LONG, a_machine, examples
+from support.examples import LONG, examples, expect_no_fault
 from support.table import Table
 from support.task_machine import TaskMachine
 
@@ -25,4 +25,4 @@ class Folding(TaskMachine):
 
 @pytest.mark.timeout(LONG)
 def test_whatever_happens_and_however_it_is_told_the_fold_shows_what_is_so() -> None:
-    a_machine(Folding, examples(400))
+    expect_no_fault(Folding, examples(400))

@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from signalbox.messages.base import ProcessState
 from signalbox_controller.processes.machine import ALIVE, Action, Input, step
-from support.examples import LONG, a_machine, examples
+from support.examples import LONG, examples, expect_no_fault
 
 #: What says that the process is gone.
 EXITS = {event for event in Input if event.name.startswith("EXITED")}
@@ -77,4 +77,4 @@ class Supervised(RuleBasedStateMachine):
 
 @pytest.mark.timeout(LONG)
 def test_along_any_path_there_is_one_process_at_most_and_what_is_to_stop_has_its_deadline() -> None:
-    a_machine(Supervised, examples(100))
+    expect_no_fault(Supervised, examples(100))

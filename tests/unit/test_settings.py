@@ -183,4 +183,6 @@ def test_the_documented_defaults_are_the_real_ones() -> None:
 def test_importing_signalbox_needs_no_setting() -> None:
     environment = {name: value for name, value in os.environ.items() if "SIGNALBOX" not in name and "_URL" not in name}
 
-    subprocess.run([sys.executable, "-c", "import signalbox"], env=environment, check=True, timeout=HANGS)
+    imports = subprocess.run([sys.executable, "-c", "import signalbox"], env=environment, check=False, timeout=HANGS)
+
+    assert imports.returncode == 0
