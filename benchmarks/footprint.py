@@ -113,8 +113,8 @@ def _wait(poll: Callable[[], int | None], what: str) -> int:
     raise SystemExit(f"{what} was not ready within {_TIMEOUT:g} s")
 
 
-def measure(folder: Path, broker: str, seconds: float) -> tuple[Usage, Usage]:
-    """CPU time of the controller and of the agent in so many idle seconds, and their memory at the end."""
+def measure(folder: Path, broker: str, seconds: float) -> list[Usage]:
+    """CPU time in so many idle seconds, and memory at the end: the controller, the agent, a worker without it."""
     config, data, log = folder / "signalbox.toml", folder / "data", folder / "plain.log"
     config.write_text(_WORKER.format(examples=ROOT / "examples", concurrency=_CONCURRENCY))
     flags = ["-c", str(_CONCURRENCY), "--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "INFO"]
@@ -139,10 +139,11 @@ def measure(folder: Path, broker: str, seconds: float) -> tuple[Usage, Usage]:
         time.sleep(seconds)
         after = [usage(group) for group in groups]
     spent = [Usage(end.cpu - begin.cpu, end.memory) for begin, end in zip(before, after, strict=True)]
-    return spent[0], Usage(spent[1].cpu - spent[2].cpu, spent[1].memory - spent[2].memory)
+    supervisor, with_agent, without = spent
+    return [supervisor, Usage(with_agent.cpu - without.cpu, with_agent.memory - without.memory), without]
 
 
-async def benchmark(seconds: float) -> tuple[Usage, Usage]:
+async def benchmark(seconds: float) -> list[Usage]:
     """Start an embedded server, measure, and stop it."""
     with tempfile.TemporaryDirectory(prefix="signalbox-bench-") as folder:
         valkey = EmbeddedValkey(Path(folder) / "redis", durable=False)
@@ -158,12 +159,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to measure (default: 60)")
     seconds = parser.parse_args().seconds
-    controller, agent = asyncio.run(benchmark(seconds))
+    controller, agent, plain = asyncio.run(benchmark(seconds))
     cpu = [100 * one.cpu / seconds for one in (controller, agent)]
     memory = [controller.memory, agent.memory]
     print(f"controller   {cpu[0]:6.2f} % of a core   {memory[0]:6.1f} MB")
     print(f"agent        {cpu[1]:6.2f} % of a core   {memory[1]:6.1f} MB   (beyond a worker without it)")
     print(f"together     {sum(cpu):6.2f} % of a core   {sum(memory):6.1f} MB")
+    print(f"the idle worker without it takes {100 * plain.cpu / seconds:.2f} % of a core itself")
     sys.exit(sum(cpu) > MOST_CPU or sum(memory) > MOST_MEMORY)
 
 

@@ -12,25 +12,27 @@ from pathlib import Path
 
 import httpx
 import psutil
+import pytest
+import pytest_asyncio
 
 from signalbox_local.ports import free_port
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ROOT = Path(__file__).parents[2]
-#: Seconds for a first start on a busy machine, and for an orderly end.
-PATIENCE = 60.0
 
 
 class Terminal:
     """A running `python -m signalbox_local up`, and what it printed."""
 
-    def __init__(self, process: asyncio.subprocess.Process, data: Path) -> None:
-        self.process, self.data, self.printed = process, data, ""
+    def __init__(self, process: asyncio.subprocess.Process, data: Path, port: int) -> None:
+        self.process, self.data, self.port, self.printed = process, data, port, ""
 
     async def see(self, text: str) -> str:
         """Read on until a line contains `text`; that line."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(HANGS):
             while line := (await self.process.stdout.readline()).decode():
                 self.printed += line
                 if text in line:
@@ -39,7 +41,7 @@ class Terminal:
 
     async def end(self) -> int:
         """Read the rest; its exit code."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(HANGS):
             self.printed += (await self.process.communicate())[0].decode()
         assert self.process.returncode is not None
         return self.process.returncode
@@ -66,7 +68,7 @@ async def up(data: Path, port: int) -> AsyncIterator[Terminal]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    terminal = Terminal(process, data)
+    terminal = Terminal(process, data, port)
     try:
         yield terminal
     finally:
@@ -76,80 +78,93 @@ async def up(data: Path, port: int) -> AsyncIterator[Terminal]:
 
 
 def gone(processes: list[psutil.Process]) -> bool:
-    """Whether all of them end within the patience; a zombie has ended."""
-    _, left = psutil.wait_procs([p for p in processes if p.is_running() and p.status() != "zombie"], timeout=PATIENCE)
+    """Whether all of them end in the end; a zombie has ended."""
+    _, left = psutil.wait_procs([p for p in processes if p.is_running() and p.status() != "zombie"], timeout=HANGS)
     return not left
 
 
-async def test_up_says_where_it_is_and_how_to_sign_in_and_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
-    port = free_port()
-    async with up(tmp_path / "a folder", port) as terminal:
-        assert await terminal.see("ready at") == f"Signalbox is ready at http://127.0.0.1:{port}"
-        said = re.fullmatch(r"Sign in as (\S+) with the password (\S+)", await terminal.see("Sign in"))
-        assert said is not None
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as browser:
-            answer = await browser.post("/session", json={"username": said[1], "password": said[2]})
-        assert answer.status_code == 200
-        client = terminal.data / "client.json"
-        assert client.stat().st_mode & 0o777 == 0o600
-        assert json.loads(client.read_text())["url"] == f"http://127.0.0.1:{port}"
-        running = terminal.below()
-        assert len(running) >= 5
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Terminal]:
+    """One that is up, for tests that change nothing of it."""
+    data = tmp_path_factory.mktemp("up") / "a folder"
+    assert await task(data, 1, "fail") == (
+        1,
+        f"signalbox: nothing is up in {data}: start it with `make up`, and leave that open",
+    )
+    async with up(data, free_port()) as terminal:
+        await terminal.see("something to do")
+        yield terminal
+
+
+async def task(data: Path, port: int, *arguments: str) -> tuple[int | None, str]:
+    """Run `make task`; its exit code, and what it printed."""
+    command = [sys.executable, "-m", "signalbox_local", "task", *arguments]
+    pipe = asyncio.subprocess.PIPE
+    one = await asyncio.create_subprocess_exec(*command, env=environment(data, port), stdout=pipe, stderr=pipe)
+    out, err = await asyncio.wait_for(one.communicate(), HANGS)
+    return one.returncode, (out + err).decode().strip()
+
+
+async def test_up_says_where_it_is_and_how_to_sign_in(running: Terminal) -> None:
+    client = running.data / "client.json"
+    url = json.loads(client.read_text())["url"]
+    assert client.stat().st_mode & 0o777 == 0o600
+    assert url == f"http://127.0.0.1:{running.port}"
+    assert f"Signalbox is ready at {url}\n" in running.printed
+    said = re.search(r"^Sign in as (\S+) with the password (\S+)$", running.printed, re.MULTILINE)
+    assert said is not None
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as browser:
+        answer = await browser.post("/session", json={"username": said[1], "password": said[2]})
+    assert answer.status_code == 200
+
+
+async def test_a_newcomer_gives_the_example_something_to_do(running: Terminal) -> None:
+    assert "from another terminal: make task" in running.printed
+    assert (running.data / "example.json").stat().st_mode & 0o777 == 0o600
+    code, task_id = await task(running.data, running.port, "fail")
+    assert code == 0, task_id
+    client = json.loads((running.data / "client.json").read_text())
+    headers = {"Authorization": f"Bearer {client['token']}"}
+    async with httpx.AsyncClient(base_url=client["url"], headers=headers, trust_env=False) as api:
+
+        async def failed() -> bool:
+            answer = await api.get(f"/scheduler/tasks/{task_id}/")
+            return answer.status_code == 200 and answer.json()["status"] == "failed"
+
+        await eventually(failed, "the task failed, as it was meant to")
+    assert "stubborn" in (await task(running.data, running.port, "--help"))[1]
+
+
+async def test_a_second_up_on_the_same_folder_or_port_says_so_and_touches_nothing(
+    running: Terminal, tmp_path: Path
+) -> None:
+    async with up(running.data, free_port()) as second:
+        assert await second.end() == 1
+        assert f"already runs on {running.data} (process {running.process.pid})" in second.printed
+    async with up(tmp_path / "other", running.port) as third:
+        assert await third.end() == 1
+        assert f"port {running.port} on 127.0.0.1 is taken" in third.printed
+    assert running.process.returncode is None
+
+
+async def test_ctrl_c_leaves_nothing_behind_and_neither_does_a_kill_minus_nine(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with up(data, free_port()) as terminal:
+        await terminal.see("ready at")
+        below = terminal.below()
+        terminal.process.kill()
+        await terminal.process.wait()
+        assert gone(below)
+    async with up(data, free_port()) as terminal:
+        await terminal.see("ready at")
+        below = terminal.below()
+        assert len(below) >= 5
         terminal.process.send_signal(signal.SIGINT)
         assert await terminal.end() == 0, terminal.printed
         assert "Signalbox is stopped" in terminal.printed
         assert "killed what was left" not in terminal.printed
-        assert not [process for process in running if process.is_running()]
-        assert not client.exists()
-
-
-async def test_a_newcomer_gives_the_example_something_to_do(tmp_path: Path) -> None:
-    data, port = tmp_path / "a folder", free_port()
-
-    async def task(*arguments: str) -> tuple[int | None, str]:
-        command = [sys.executable, "-m", "signalbox_local", "task", *arguments]
-        pipe = asyncio.subprocess.PIPE
-        one = await asyncio.create_subprocess_exec(*command, env=environment(data, port), stdout=pipe, stderr=pipe)
-        out, err = await asyncio.wait_for(one.communicate(), PATIENCE)
-        return one.returncode, (out + err).decode().strip()
-
-    assert await task("fail") == (
-        1,
-        f"signalbox: nothing is up in {data}: start it with `make up`, and leave that open",
-    )
-    async with up(data, port) as terminal:
-        await terminal.see("ready at")
-        assert "make task" in await terminal.see("something to do")
-        assert (data / "example.json").stat().st_mode & 0o777 == 0o600
-        code, task_id = await task("fail")
-        assert code == 0, task_id
-        token = json.loads((data / "client.json").read_text())["token"]
-        headers = {"Authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False) as client:
-
-            async def failed() -> bool:
-                answer = await client.get(f"/scheduler/tasks/{task_id}/")
-                return answer.status_code == 200 and answer.json()["status"] == "failed"
-
-            await eventually(failed, "the task failed, as it was meant to")
-        assert "stubborn" in (await task("--help"))[1]
-        terminal.process.send_signal(signal.SIGINT)
-        assert await terminal.end() == 0, terminal.printed
-    assert not (data / "example.json").exists()
-
-
-async def test_after_a_kill_minus_nine_nothing_runs_on_and_the_next_up_is_ready_again(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    async with up(data, free_port()) as terminal:
-        await terminal.see("ready at")
-        running = terminal.below()
-        terminal.process.kill()
-        await terminal.process.wait()
-        assert gone(running)
-    async with up(data, free_port()) as terminal:
-        await terminal.see("ready at")
-        terminal.process.terminate()
-        assert await terminal.end() == 0, terminal.printed
+        assert not [process for process in below if process.is_running()]
+        assert not [name for name in ("client.json", "example.json") if (data / name).exists()]
 
 
 async def test_a_service_that_dies_is_named_with_the_end_of_its_log_and_all_stops(tmp_path: Path) -> None:
@@ -161,18 +176,3 @@ async def test_a_service_that_dies_is_named_with_the_end_of_its_log_and_all_stop
         assert await terminal.end() == 1
         assert "api ended unexpectedly (exit code -9); the last lines of" in terminal.printed
         assert not [process for process in running if process.is_running()]
-
-
-async def test_a_second_up_on_the_same_folder_or_port_says_so_and_touches_nothing(tmp_path: Path) -> None:
-    port = free_port()
-    async with up(tmp_path / "data", port) as first:
-        await first.see("ready at")
-        async with up(tmp_path / "data", free_port()) as second:
-            assert await second.end() == 1
-            assert f"already runs on {tmp_path / 'data'} (process {first.process.pid})" in second.printed
-        async with up(tmp_path / "other", port) as third:
-            assert await third.end() == 1
-            assert f"port {port} on 127.0.0.1 is taken" in third.printed
-        assert first.process.returncode is None
-        first.process.terminate()
-        assert await first.end() == 0

@@ -83,7 +83,7 @@ async def test_without_a_broker_it_says_so_waits_for_one_and_then_consumes(tmp_p
     away = broker._replace(netloc=f"{broker.netloc.rpartition(':')[0]}:{port}").geturl()
     async with a_host(tmp_path / "host", valkey, IMPATIENT, SHOP_BROKER_URL=away) as host:
         told = await host.seen(ProcessChanged, name="worker", state="backoff")
-        assert told.message.startswith(f"did not begin to consume within {START_TIMEOUT} s: ")
+        assert told.message.startswith(f"did not begin to consume within {START_TIMEOUT:g} s: ")
         assert "Connection refused" in told.message
         assert "next try in" in told.message
         result = await host.commander.start(ALICE)
