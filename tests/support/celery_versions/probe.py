@@ -99,7 +99,7 @@ CHECKS: tuple[Callable[[Worker], None], ...] = (
 def has_status(worker: Worker, task_id: str, status: str) -> bool:
     """Wait until the stored result of a task has this status."""
     key = f"celery-task-meta-{task_id}"
-    return eventually_blocking(lambda: json.loads(worker.stored(key))["status"] == status, f"{task_id} {status}")
+    return eventually_blocking(lambda: bool(json.loads(worker.stored(key))["status"] == status), f"{task_id} {status}")
 
 
 def failures(worker: Worker) -> list[str]:
