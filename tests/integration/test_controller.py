@@ -13,9 +13,13 @@ import pytest
 
 from signalbox.errors import UnknownHost
 from signalbox.messages.events import HostLeft, HostSeen, ProcessChanged, TaskFailed, TaskStarted, TaskSucceeded
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.host import ALICE, BEAT, SHOP, Host, a_host, exists, lives
+from support.shared_host import LOOKS, host_of_all, shared_host
 from support.stores.server import Redis
+
+#: Fixtures that stand in a module of their own.
+__all__ = ["host_of_all", "shared_host"]
 
 
 @pytest.fixture
@@ -39,13 +43,16 @@ async def test_worker_and_beat_are_launched_and_told_when_they_consume(tmp_path:
         await host.seen(TaskStarted, celery_name="shop.orders.receive_orders")
 
 
-async def test_the_heartbeat_names_the_running_tasks(host: Host) -> None:
-    started = await host.running()
-    assert (await host.seen_again(HostSeen)).running == ((started.task_id, started.run),)
+@LOOKS
+async def test_the_heartbeat_names_the_running_tasks(shared_host: Host) -> None:
+    started = await shared_host.running()
+    seen = await shared_host.seen(HostSeen, running=((started.task_id, started.run),))
+    assert [(process.name, process.pid) for process in seen.processes] == [("worker", await shared_host.pid("worker"))]
 
 
-async def test_no_secret_of_ours_reaches_the_environment_of_celery(host: Host) -> None:
-    pid = await host.pid("worker")
+@LOOKS
+async def test_no_secret_of_ours_reaches_the_environment_of_celery(shared_host: Host) -> None:
+    pid = await shared_host.pid("worker")
     names = set(psutil.Process(pid).environ())
     ours = {name for name in names if name.startswith("SIGNALBOX_")}
     assert ours == {"SIGNALBOX_AGENT_SOCKET", "SIGNALBOX_INSTANCE"}
@@ -106,11 +113,12 @@ async def test_a_start_during_a_stop_starts_again_once_it_has_stopped(host: Host
     assert await host.pid("worker") != before
 
 
-async def test_a_stop_of_something_that_is_not_here_stops_nothing(host: Host) -> None:
-    assert (await host.commander.stop(ALICE, processes=["other"])).verdict == "unknown"
+@LOOKS
+async def test_a_stop_of_something_that_is_not_here_stops_nothing(shared_host: Host) -> None:
+    assert (await shared_host.commander.stop(ALICE, processes=["other"])).verdict == "unknown"
     with pytest.raises(UnknownHost):
-        await host.commander.stop(ALICE, hosts=["web-02"])
-    assert exists(await host.pid("worker"))
+        await shared_host.commander.stop(ALICE, hosts=["web-02"])
+    assert exists(await shared_host.pid("worker"))
 
 
 async def test_a_killed_worker_fails_its_tasks_and_comes_back(host: Host) -> None:
@@ -222,20 +230,21 @@ async def test_a_controller_told_to_takes_celery_with_it(tmp_path: Path, valkey:
         await host.seen(ProcessChanged, name="worker", state="running", desired="running")
 
 
-async def test_two_controllers_never_share_a_data_folder(host: Host) -> None:
-    first = host.process
-    host.start()
-    second, host.process = host.process, first
+@LOOKS
+async def test_two_controllers_never_share_a_data_folder(shared_host: Host) -> None:
+    first = shared_host.process
+    shared_host.start()
+    second, shared_host.process = shared_host.process, first
     assert second is not None
-    assert second.wait(10.0) == 2
+    assert await asyncio.to_thread(second.wait, HANGS) == 2
     assert first is not None
-    assert f"the controller with pid {first.pid} already uses" in host.log
+    assert f"the controller with pid {first.pid} already uses" in shared_host.log
 
 
 async def test_two_controllers_never_share_a_host_name(host: Host, tmp_path: Path, valkey: Redis) -> None:
     async with a_host(tmp_path / "other", valkey) as other:
         assert other.process is not None
-        assert await asyncio.to_thread(other.process.wait, 20.0) == 2
+        assert await asyncio.to_thread(other.process.wait, HANGS) == 2
         assert f"the host name web-01 is that of another controller, {socket.gethostname()}:{host.data}" in other.log
         assert "SIGNALBOX_HOSTNAME" in other.log
         assert not other.workers()
@@ -250,7 +259,7 @@ async def test_a_controller_whose_name_was_taken_while_it_stood_still_steps_back
     async with a_host(tmp_path / "other", valkey) as other:
         await eventually(lambda: _launched(other), "the other one has got the name")
         host.process.send_signal(signal.SIGCONT)
-        assert await asyncio.to_thread(host.process.wait, 10.0) == 2
+        assert await asyncio.to_thread(host.process.wait, HANGS) == 2
         assert "is that of another controller" in host.log
         assert exists(worker)
 

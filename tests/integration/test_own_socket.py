@@ -18,7 +18,11 @@ from signalbox.messages.events import CommandDone, CommandGiven, ProcessChanged,
 from support.cli import Ended, run
 from support.eventually import HANGS, eventually
 from support.host import Host, a_host, exists
+from support.shared_host import LOOKS, host_of_all, shared_host
 from support.stores.server import Redis
+
+#: Fixtures that stand in a module of their own.
+__all__ = ["host_of_all", "shared_host"]
 
 
 @pytest.fixture
@@ -124,10 +128,11 @@ async def test_what_a_controller_could_not_tell_before_it_was_killed_is_told_by_
     await eventually(told, "what was written down is removed once it is told")
 
 
-async def test_many_are_cancelled_on_the_host_itself_and_each_has_an_outcome(host: Host) -> None:
-    one, other = [await host.running(), await host.running()]
+@LOOKS
+async def test_many_are_cancelled_on_the_host_itself_and_each_has_an_outcome(shared_host: Host) -> None:
+    one, other = [await shared_host.running(), await shared_host.running()]
     nobody = "8f8b3c1e-5a64-4d0c-9a52-0d6c3f4a7f10"
-    ended = await run("cancel", one.task_id, other.task_id, nobody, "--local", "--json", data=host.data)
+    ended = await run("cancel", one.task_id, other.task_id, nobody, "--local", "--json", data=shared_host.data)
     assert not exists(one.pid)
     assert not exists(other.pid)
     outcomes = {outcome["task_id"]: outcome["outcome"] for outcome in json.loads(ended.out)}
@@ -135,41 +140,46 @@ async def test_many_are_cancelled_on_the_host_itself_and_each_has_an_outcome(hos
     assert (ended.code, ended.err) == (1, "1 of 3 tasks were not cancelled.\n")
 
 
-async def test_many_that_do_not_end_in_time_are_accepted_and_not_called_cancelled(host: Host) -> None:
-    ids = [(await host.running("stubborn.ignore_term", seconds=120.0)).task_id for _ in range(2)]
-    ended = await run("cancel", *ids, "--local", "--wait", "0", "--grace", "3", data=host.data)
+@LOOKS
+async def test_many_that_do_not_end_in_time_are_accepted_and_not_called_cancelled(shared_host: Host) -> None:
+    ids = [(await shared_host.running("stubborn.ignore_term", seconds=120.0)).task_id for _ in range(2)]
+    ended = await run("cancel", *ids, "--local", "--wait", "0", "--grace", "3", data=shared_host.data)
     assert (ended.code, ended.err) == (0, "")  # nobody wanted to wait for the proof
     assert ended.out.splitlines()[-1] == "0 of 2 tasks have been cancelled; 2 are not proven to be over yet."
-    assert {(await host.seen(TaskCancelled, task_id=task_id)).signal for task_id in ids} == {"KILL"}
+    assert {(await shared_host.seen(TaskCancelled, task_id=task_id)).signal for task_id in ids} == {"KILL"}
 
 
-async def test_a_dry_run_on_the_host_itself_cancels_nothing(host: Host) -> None:
-    task = await host.running()
-    ended = await run("cancel", task.task_id, "--dry-run", "--local", data=host.data)
+@LOOKS
+async def test_a_dry_run_on_the_host_itself_cancels_nothing(shared_host: Host) -> None:
+    task = await shared_host.running()
+    ended = await run("cancel", task.task_id, "--dry-run", "--local", data=shared_host.data)
     assert (ended.code, ended.out) == (1, "")
     assert "leave --dry-run or --local out" in ended.err
-    await host.running()  # whatever the controller was told before that is done
+    await shared_host.running()  # whatever the controller was told before that is done
     assert exists(task.pid)
 
 
-async def test_only_its_own_host_is_reached(host: Host) -> None:
-    elsewhere = await run("stop", "--local", "--host", "web-02", data=host.data)
-    unknown = await run("stop", "--local", "--process", "other", data=host.data)
+@LOOKS
+async def test_only_its_own_host_is_reached(shared_host: Host) -> None:
+    elsewhere = await run("stop", "--local", "--host", "web-02", data=shared_host.data)
+    unknown = await run("stop", "--local", "--process", "other", data=shared_host.data)
     assert elsewhere == Ended(1, "", "This is web-01; its own socket reaches no other host.\n")
     assert (unknown.code, unknown.out) == (1, "")
     assert "No process of that name" in unknown.err
-    assert exists(await host.pid("worker"))
+    assert exists(await shared_host.pid("worker"))
 
 
-async def test_what_is_not_a_request_is_refused_with_the_reason(host: Host) -> None:
-    assert "not a request" in await asyncio.to_thread(said, host, b"nonsense\n")
-    assert "not a request" in await asyncio.to_thread(said, host, b'{"type":"RunCommand","argv":["sh"]}\n')
-    assert "not a request" in await asyncio.to_thread(said, host, b"x" * 100_000 + b"\n")
-    assert (await run("status", "--local", data=host.data)).code == 0
+@LOOKS
+async def test_what_is_not_a_request_is_refused_with_the_reason(shared_host: Host) -> None:
+    assert "not a request" in await asyncio.to_thread(said, shared_host, b"nonsense\n")
+    assert "not a request" in await asyncio.to_thread(said, shared_host, b'{"type":"RunCommand","argv":["sh"]}\n')
+    assert "not a request" in await asyncio.to_thread(said, shared_host, b"x" * 100_000 + b"\n")
+    assert (await run("status", "--local", data=shared_host.data)).code == 0
 
 
-async def test_only_its_owner_can_open_the_socket(host: Host) -> None:
-    path = operator_socket(host.data)
+@LOOKS
+async def test_only_its_owner_can_open_the_socket(shared_host: Host) -> None:
+    path = operator_socket(shared_host.data)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
