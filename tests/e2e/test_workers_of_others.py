@@ -18,6 +18,7 @@ from signalbox.messages.events import TaskStarted
 from signalbox_local.plan import ROOT
 from signalbox_local.services import environment
 from support.cli import run
+from support.eventually import HANGS
 from support.page import look_at
 from support.system import System
 
@@ -37,7 +38,7 @@ def a_worker_of_others(system: System, log: Path, *options: str) -> Iterator[int
         yield worker.pid
     finally:
         os.killpg(worker.pid, 9)
-        worker.wait(10.0)
+        worker.wait(HANGS)
 
 
 async def test_a_worker_from_a_shell_is_on_the_page_without_buttons_and_says_why(

@@ -9,7 +9,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from support.agent.peer import Peer
+from support.agent.peer import DEADLINE, Peer
 from support.agent.worker import Worker, a_worker, dead, gone
 from support.stores.choose import a_redis
 from support.stores.server import Redis
@@ -378,8 +378,9 @@ def test_a_task_that_waits_is_dropped_at_once(worker: Worker, options: dict[str,
         assert worker.peer.answer(worker.peer.cancel(blocker))["state"] == "dead"
     worker.peer.event("TaskSucceeded", worker.send("empty"))
     assert "TaskStarted" not in worker.peer.kinds(task_id)
-    waiting = worker.client.control.inspect([worker.peer.line("hello")["node"]], timeout=2.0).reserved()
-    assert task_id not in str(waiting)
+    node = worker.peer.line("hello")["node"]
+    waiting = worker.client.control.inspect([node], timeout=DEADLINE, limit=1).reserved()
+    assert task_id not in str(waiting[node])
 
 
 def test_nothing_of_the_agent_has_gone_wrong_and_nothing_is_left(worker: Worker) -> None:

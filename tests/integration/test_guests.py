@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from signalbox.messages.events import HostSeen, ProcessChanged, TaskFailed, TaskSucceeded
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.host import ALICE, NAME, ROOT, Host, a_host, exists, lives
 from support.stores.rabbit import RabbitMQ
 from support.stores.server import Redis
@@ -29,8 +29,6 @@ name = "worker"
 queues = ["apart"]
 concurrency = 1
 """
-#: Seconds for a worker of celery to exit after TERM.
-EXIT = 15.0
 
 
 @contextmanager
@@ -49,7 +47,7 @@ def celery(host: Host, log: Path, *options: str, **environ: str) -> Iterator[psu
         for one in family:
             if one.is_running():
                 one.kill()
-        process.wait(EXIT)
+        process.wait(HANGS)
 
 
 def guest_path(host: Host) -> str:

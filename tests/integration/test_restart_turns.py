@@ -10,7 +10,7 @@ import pytest
 
 from signalbox.bus import names
 from signalbox.messages.events import ProcessChanged
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.host import ALICE, SHOP, Host, a_host, lives
 from support.stores.server import Redis
 
@@ -19,8 +19,6 @@ SECOND = """
 name = "second"
 concurrency = 1
 """
-#: Seconds for a worker to be stopped and to consume again.
-RESTART = 15.0
 
 
 async def commands_are(host: Host, count: int) -> None:
@@ -114,7 +112,7 @@ async def test_the_next_host_has_its_turn_though_the_controller_of_the_first_is_
 
         await eventually(other_is_back, "the restart of the other host")
         if number is signal.SIGKILL:
-            controller.wait(10.0)
+            controller.wait(HANGS)
             hosts[first].start()
         else:
             controller.send_signal(signal.SIGCONT)

@@ -15,7 +15,7 @@ import pytest
 
 from signalbox.messages.events import ProcessChanged, TaskEvent, TaskFailed, TaskReceived, TaskStarted, TaskSucceeded
 from signalbox_local.ports import free_port
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.host import ALICE, NAME, ROOT, Host, a_host
 from support.relay import a_relay
 from support.stores.rabbit import RabbitMQ
@@ -32,8 +32,6 @@ SHOP_RESULT_BACKEND = "${{SHOP_RESULT_BACKEND}}"
 [apps.shop.watch]
 """
 NODE = "foreign@elsewhere"
-#: Seconds for an inspection that comes by itself.
-ROUND = 15.0
 
 
 @contextmanager
@@ -54,7 +52,7 @@ def celery(host: Host, log: Path, *options: str, broker: str = "", concurrency: 
         for one in family:
             if one.is_running():
                 one.kill()
-        process.wait(10.0)
+        process.wait(HANGS)
 
 
 async def watched(host: Host) -> None:

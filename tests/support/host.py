@@ -87,7 +87,7 @@ class Host:
         """Signal the controller, and wait for its end; its exit code."""
         assert self.process is not None
         self.process.send_signal(number)
-        return await asyncio.to_thread(self.process.wait, 30.0)
+        return await asyncio.to_thread(self.process.wait, HANGS)
 
     async def end_hard(self) -> None:
         """Kill the controller as the kernel does when memory runs out."""
@@ -230,7 +230,7 @@ async def a_host(
     finally:
         if host.process is not None and host.process.poll() is None:
             host.process.kill()
-            await asyncio.to_thread(host.process.wait, 10.0)
+            await asyncio.to_thread(host.process.wait, HANGS)
         _end_all_below(host.data)
         host.celery.close()
         await host.redis.aclose()

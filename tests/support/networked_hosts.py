@@ -97,7 +97,7 @@ class NetworkedHost:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
         if self._controller is not None:
-            self._controller.wait(10.0)
+            self._controller.wait(HANGS)
 
     def pull(self) -> None:
         """Pull its cable."""

@@ -64,7 +64,7 @@ class Reconciler:
 
     async def ended(self) -> int:
         """Wait for its end; its exit code."""
-        return await asyncio.to_thread(self._process.wait, 10.0)
+        return await asyncio.to_thread(self._process.wait, HANGS)
 
 
 class Recording:

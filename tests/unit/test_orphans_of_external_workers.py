@@ -25,7 +25,7 @@ def child() -> Iterator[Proc]:
     assert found is not None
     yield found
     process.kill()
-    process.wait(10.0)
+    process.wait()
 
 
 def run(pid: int, started_at: datetime | None) -> Run:
