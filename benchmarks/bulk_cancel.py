@@ -22,7 +22,6 @@ from redis.asyncio import Redis
 
 from signalbox_local.plan import Plan
 from signalbox_local.ports import free_port
-from signalbox_local.progress import silent
 from signalbox_local.run import LocalRun
 from signalbox_local.services.environment import shop
 from support.loop_time import GREEDY, LongestTurn, send_many
@@ -94,7 +93,8 @@ async def main() -> None:
         os.environ["TURNS_FILE"] = str(turns)
         config = Path(folder) / "bench.toml"
         config.write_text(GREEDY.format(), encoding="utf-8")
-        run = LocalRun(Plan(data=Path(folder) / "data", port=free_port(), config=config, hostname="bench"), silent)
+        plan = Plan(data=Path(folder) / "data", port=free_port(), config=config, hostname="bench")
+        run = LocalRun(plan, lambda _line: None)
         try:
             await run.start()
             good = await measure(run, LongestTurn(turns), arguments.count)

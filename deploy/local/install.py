@@ -11,8 +11,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,8 +52,9 @@ def main(arguments: Sequence[str]) -> int:
 def make_venv() -> None:
     """An environment of this interpreter at this very place; made anew when either has changed."""
     made_by_hand = not _stamp("venv").exists()
-    with unless_done("venv", sys.version, str(VENV)) as needed:
-        if not needed or (made_by_hand and _venv_fits()):
+
+    def make() -> None:
+        if made_by_hand and _venv_fits():
             return
         with step("Python environment"):
             made = _run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=False)
@@ -62,47 +64,43 @@ def make_venv() -> None:
                     f" another interpreter with: make PYTHON=python3.12\n{made.stdout.strip()}"
                 )
 
+    unless_done("venv", make, sys.version, str(VENV))
+
 
 def install_packages(wanted: str) -> None:
     """The locked packages; those of `dev` contain those of `run`."""
-    locks = {name: _text(f"requirements/{name}.txt") for name in ("run", "dev")}
-    if wanted == "run" and is_done("packages", "dev", *locks.values()):
-        return
-    with unless_done("packages", wanted, *locks.values()) as needed:
-        if needed:
-            with step(f"Python packages (requirements/{wanted}.txt)"):
-                _pip("--require-hashes", "-r", f"requirements/{wanted}.txt")
+    lock = f"requirements/{wanted}.txt"
+    locks = [_text(f"requirements/{name}.txt") for name in ("run", "dev")]
+    work = partial(_pip, f"Python packages ({lock})", "--require-hashes", "-r", lock)
+    unless_done("packages", work, wanted, *locks, larger=("dev", *locks))
 
 
 def install_distributions() -> None:
     """Our own distributions, editable; their dependencies are in the locks."""
     described = [_text(f"{folder}/pyproject.toml") for folder in DISTRIBUTIONS]
-    with unless_done("distributions", *described) as needed:
-        if needed:
-            with step("Signalbox itself"):
-                editables = (part for folder in DISTRIBUTIONS for part in ("-e", f"./{folder}"))
-                _pip("--no-deps", "--no-build-isolation", *editables)
+    editables = (part for folder in DISTRIBUTIONS for part in ("-e", f"./{folder}"))
+    work = partial(_pip, "Signalbox itself", "--no-deps", "--no-build-isolation", *editables)
+    unless_done("distributions", work, *described)
 
 
 def install_front_end(wanted: str) -> None:
     """The dashboard's modules from npm, and for `dev` what checks ours; npm comes by pip where it is missing."""
-    made_from = (_text("package-lock.json"), _text("deploy/local/install.py"))
-    complete = all((VENDOR / f"{name}.js").exists() for name in FRONT_END)
-    if complete and wanted == "run" and is_done("front-end", "dev", *made_from):
-        return
-    with unless_done("front-end", wanted, *made_from) as needed:
-        if not needed and complete:
-            return
+
+    def install() -> None:
         npm = shutil.which("npm") or str(VENV / "bin" / "npm")
         if not Path(npm).exists():
-            with step("npm (requirements/node.txt)"):
-                _pip("--require-hashes", "-r", "requirements/node.txt")
+            _pip("npm (requirements/node.txt)", "--require-hashes", "-r", "requirements/node.txt")
         with step("Front-end packages"):
             path = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
             scope = ["--omit=dev"] if wanted == "run" else []
             command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", *scope]
             _run(command, environ={**os.environ, "PATH": path})
             copy_front_end()
+
+    if not all((VENDOR / f"{name}.js").exists() for name in FRONT_END):
+        _stamp("front-end").unlink(missing_ok=True)
+    made_from = (_text("package-lock.json"), _text("deploy/local/install.py"))
+    unless_done("front-end", install, wanted, *made_from, larger=("dev", *made_from))
 
 
 def copy_front_end() -> None:
@@ -126,24 +124,14 @@ def alone() -> Iterator[None]:
         os.close(root)
 
 
-@contextmanager
-def unless_done(name: str, *made_from: str) -> Iterator[bool]:
-    """Whether the step `name` is needed; when the body ends well, it is remembered as done."""
-    if is_done(name, *made_from):
-        yield False
-        return
+def unless_done(name: str, work: Callable[[], None], *made_from: str, larger: Sequence[str] = ()) -> None:
+    """Do the `work` of a step, unless it was done with exactly this, or with `larger`, which contains it."""
     stamp = _stamp(name)
+    if stamp.exists() and stamp.read_text() in {_digest(made_from), _digest(larger)}:
+        return
     stamp.unlink(missing_ok=True)
-    yield True
+    work()
     stamp.write_text(_digest(made_from))
-
-
-def is_done(name: str, *made_from: str) -> bool:
-    """Whether the step `name` was done with exactly this."""
-    try:
-        return _stamp(name).read_text() == _digest(made_from)
-    except OSError:
-        return False
 
 
 @contextmanager
@@ -180,8 +168,9 @@ def _venv_fits() -> bool:
     return result.returncode == 0 and result.stdout.strip() == f"{sys.version}\n{VENV}"
 
 
-def _pip(*arguments: str) -> None:
-    _run([str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-q", *arguments])
+def _pip(what: str, *arguments: str) -> None:
+    with step(what):
+        _run([str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-q", *arguments])
 
 
 def _run(

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import uniform
 
@@ -49,11 +49,11 @@ def _leaves(group: BaseExceptionGroup[SignalboxError]) -> Iterator[BaseException
 
 
 @asynccontextmanager
-async def background(*loops: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+async def background(*loops: Callable[[], Coroutine[None, None, None]]) -> AsyncIterator[None]:
     """Run endless loops beside a body; cancel and await them when it ends, or end it when one of them fails."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_awaited(loop), name=loop.__qualname__) for loop in loops]
+            tasks = [group.create_task(loop(), name=loop.__qualname__) for loop in loops]
             try:
                 yield
             finally:
@@ -61,10 +61,6 @@ async def background(*loops: Callable[[], Awaitable[None]]) -> AsyncIterator[Non
                     task.cancel()
     except* asyncio.CancelledError:
         raise asyncio.CancelledError from None
-
-
-async def _awaited(loop: Callable[[], Awaitable[None]]) -> None:
-    await loop()
 
 
 class Jobs:

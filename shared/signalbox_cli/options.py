@@ -10,7 +10,7 @@ import msgspec
 from signalbox_cli.api.http import Api, Query
 from signalbox_cli.api.target import find_target
 from signalbox_cli.errors import Refused
-from signalbox_cli.host.local_host import local_host
+from signalbox_cli.host.local_host import LocalHost
 from signalbox_cli.output.table import say
 
 F = TypeVar("F", bound=Callable[..., None])
@@ -86,7 +86,7 @@ def connected_or_local(command: Callable[..., None]) -> Callable[..., None]:
             return
         if arguments.pop("url") or arguments.pop("token"):
             raise click.UsageError("--local asks no api; leave --url and --token out.")
-        _call(command, local_host(), as_json=as_json, **arguments)
+        _call(command, LocalHost(), as_json=as_json, **arguments)
 
     return run
 

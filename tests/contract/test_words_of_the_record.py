@@ -10,7 +10,7 @@ from signalbox.messages.base import Outcome, ProcessKind, ProcessState, Status
 from signalbox.messages.events import TaskCancelled
 from signalbox.messages.verdicts import CANCELLED_ERROR, CancelVerdict, Verdict
 from signalbox_agent.cancel import canceller
-from signalbox_api.auth.roles import Role
+from signalbox_api.auth.credential import Role
 
 _SERVICES = Path(__file__).parents[2] / "services"
 _RECORD = _SERVICES / "reconciler/signalbox_reconciler/migrations"

@@ -12,7 +12,6 @@ from celery import Celery
 
 from signalbox_local.plan import ROOT, Plan
 from signalbox_local.ports import free_port
-from signalbox_local.progress import silent
 from signalbox_local.run import ADMIN, LocalRun
 from signalbox_local.services import environment
 from support.eventually import HANGS, eventually
@@ -162,7 +161,7 @@ async def a_system(
         hostname="testhost",
         log_level="debug",
     )
-    run = LocalRun(plan, silent)
+    run = LocalRun(plan, lambda _line: None)
     try:
         await run.start()
         system = System(run, postgres, redis)

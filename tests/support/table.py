@@ -36,9 +36,9 @@ class Table:
     def merge(self, batch: Batch) -> None:
         """Take in rows."""
         for task in batch.tasks.values():
-            self.rows.add_task(msgspec.structs.replace(task))
+            self.rows.add(msgspec.structs.replace(task))
         for log in batch.logs.values():
-            self.rows.add_log(msgspec.structs.replace(log))
+            self.rows.add(msgspec.structs.replace(log))
 
     def give_up(self, task_id: str, run: str, at: datetime) -> None:
         """As `store.lost.lose` does."""
@@ -46,8 +46,8 @@ class Table:
         if log.status != "running":
             return
         if (task.run, task.status) == (run, "running"):
-            self.inferred.add_task(lost(task, at))
-        self.inferred.add_log(lost(log, at))
+            self.inferred.add(lost(task, at))
+        self.inferred.add(lost(log, at))
         self.merge(self.inferred)
 
     def tasks(self) -> dict[str, TaskRow]:

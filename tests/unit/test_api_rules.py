@@ -10,7 +10,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, APIWebSocketRoute
 
 import signalbox_api
-from signalbox_api.auth.roles import Role, allows
+from signalbox_api.auth.credential import Role, allows
 from signalbox_api.routes import ROUTERS
 from signalbox_api.routes.access import identify
 

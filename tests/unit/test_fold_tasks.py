@@ -42,9 +42,9 @@ def merged(batches: Iterable[list[AnyTaskEvent]]) -> Batch:
     table = Batch()
     for batch in map(fold, batches):
         for task in batch.tasks.values():
-            table.add_task(task)
+            table.add(task)
         for log in batch.logs.values():
-            table.add_log(log)
+            table.add(log)
     return table
 
 
@@ -189,7 +189,7 @@ def test_what_was_inferred_never_beats_what_was_seen(events: list[AnyTaskEvent])
         inferred = fold(events).tasks["t1"]
         inferred.confirmed, inferred.phase, inferred.precedence = False, phase, 2**62
         inferred.status, inferred.outcome, inferred.error = "failed", "worker_lost", "nobody knows"
-        table.add_task(inferred)
+        table.add(inferred)
         assert msgspec.structs.asdict(table.tasks["t1"]) == seen
 
 
@@ -201,9 +201,9 @@ def test_a_retry_that_is_told_late_overrules_that_the_run_was_given_up() -> None
             row.confirmed = False
         for batch in (given_up, fold([told])):
             for task in batch.tasks.values():
-                table.add_task(task)
+                table.add(task)
             for log in batch.logs.values():
-                table.add_log(log)
+                table.add(log)
         assert (table.tasks["t1"].status, table.tasks["t1"].confirmed) == ("pending", True)
         assert [(log.confirmed, log.finished_at) for log in table.logs.values()] == [(True, after(3))]
 
@@ -229,7 +229,7 @@ def test_only_runs_that_were_started_have_a_log(events: list[AnyTaskEvent]) -> N
 def _add(table: Batch, event: AnyTaskEvent) -> Batch:
     batch = fold([event])
     for task in batch.tasks.values():
-        table.add_task(task)
+        table.add(task)
     for log in batch.logs.values():
-        table.add_log(log)
+        table.add(log)
     return table

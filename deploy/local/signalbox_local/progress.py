@@ -13,10 +13,6 @@ def to_terminal(line: str) -> None:
     print(line, flush=True)
 
 
-def silent(line: str) -> None:
-    """Drop the line; for tests."""
-
-
 @contextmanager
 def step(report: Report, what: str) -> Iterator[None]:
     """Report `what` and its duration when the body is done."""

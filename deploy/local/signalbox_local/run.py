@@ -17,7 +17,7 @@ from signalbox_local.secret import secret, write_private
 from signalbox_local.services import environment
 from signalbox_local.services.readiness import first_user, is_migrated, is_serving
 from signalbox_local.services.service import CONTROLLER_STOP_TIMEOUT, Service
-from signalbox_local.stores.external import External, ExternalPostgres, ExternalRedis
+from signalbox_local.stores.external import External, postgres_answers, redis_answers
 from signalbox_local.stores.postgres import EmbeddedPostgres
 from signalbox_local.stores.server import EmbeddedServer
 from signalbox_local.stores.valkey import EmbeddedValkey
@@ -37,10 +37,12 @@ class LocalRun:
         self.plan = plan
         self._report = report
         data, durable = plan.data, plan.durable
-        self.postgres: Store = (
-            ExternalPostgres(plan.database_url) if plan.database_url else EmbeddedPostgres(data, durable=durable)
-        )
-        self.valkey: Store = ExternalRedis(plan.redis_url) if plan.redis_url else EmbeddedValkey(data, durable=durable)
+        self.postgres: Store = EmbeddedPostgres(data, durable=durable)
+        if plan.database_url:
+            self.postgres = External("PostgreSQL", "DATABASE_URL", plan.database_url, postgres_answers)
+        self.valkey: Store = EmbeddedValkey(data, durable=durable)
+        if plan.redis_url:
+            self.valkey = External("Redis", "REDIS_URL", plan.redis_url, redis_answers)
         #: By name, in the order of their start; empty until the stores run.
         self.services: dict[str, Service] = {}
         #: Token of the local administrator, once created.

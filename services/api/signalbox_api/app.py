@@ -1,7 +1,8 @@
 """App: the composition root, which opens every connection and builds the services on them."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -62,7 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        lifespan=_lifespan(settings, metrics),
+        lifespan=partial(_lifespan, settings, metrics),
     )
     for router in ROUTERS:
         app.include_router(router)
@@ -73,24 +74,14 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _lifespan(settings: Settings, metrics: Metrics) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            services = await _open(settings, metrics, stack)
-            app.state.services = services
-            await stack.enter_async_context(
-                background(
-                    services.urgent.health.watch,
-                    services.tail.follow,
-                    services.tail.beat,
-                    services.directory.keep_synchronized,
-                    services.directory.keep_tidy,
-                )
-            )
+@asynccontextmanager
+async def _lifespan(settings: Settings, metrics: Metrics, app: FastAPI) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        services = await _open(settings, metrics, stack)
+        app.state.services = services
+        loops = (services.urgent.health.watch, services.tail.follow, services.tail.beat)
+        async with background(*loops, services.directory.keep_synchronized, services.directory.keep_tidy):
             yield
-
-    return lifespan
 
 
 async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Services:
@@ -125,6 +116,6 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
         hub=hub,
         metrics=metrics,
         refused_for=settings.remember_cancelled,
-        dashboard=read_folder("signalbox_api", "dashboard"),
-        reference=read_folder("signalbox_api", "reference"),
+        dashboard=read_folder("dashboard"),
+        reference=read_folder("reference"),
     )

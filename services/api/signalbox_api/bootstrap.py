@@ -10,8 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-
-from redis.asyncio import Redis
+from contextlib import aclosing
 
 from signalbox.bus.connection import connect
 from signalbox.errors import SettingsError, SignalboxError
@@ -37,27 +36,22 @@ async def bootstrap(settings: Settings, user: str, password: str) -> str:
     Raises:
         SignalboxError: PostgreSQL or Redis is away, or a migration failed.
     """
-    redis = connect(settings.redis_url)
-    try:
-        async with open_database(settings.database_url, connections=2, application="signalbox bootstrap") as database:
-            await migrate(database, "api", "signalbox_api.migrations")
-            return await _fill(database, redis, user, password)
-    finally:
-        await redis.aclose()
-
-
-async def _fill(database: Database, redis: Redis, user: str, password: str) -> str:
-    directory = Directory(Mirror(redis), QueryPool(database, DatabaseHealth(database)))
-    secret = mint("token")
-    changed = await _admin(database, user, password)
-    async with database.connection() as connection:
-        over = await live_token_ids(connection, LOCAL)
-        if changed:
-            over += await live_session_ids(connection, user)
-        credential = await add_token(connection, secret, LOCAL, "admin", _BY)
-    await directory.add(secret, credential)
-    await directory.revoke(over)
-    return secret.text
+    async with (
+        aclosing(connect(settings.redis_url)) as redis,
+        open_database(settings.database_url, connections=2, application="signalbox bootstrap") as database,
+    ):
+        await migrate(database, "api", "signalbox_api.migrations")
+        directory = Directory(Mirror(redis), QueryPool(database, DatabaseHealth(database)))
+        secret = mint("token")
+        changed = await _admin(database, user, password)
+        async with database.connection() as connection:
+            over = await live_token_ids(connection, LOCAL)
+            if changed:
+                over += await live_session_ids(connection, user)
+            credential = await add_token(connection, secret, LOCAL, "admin", _BY)
+        await directory.add(secret, credential)
+        await directory.revoke(over)
+        return secret.text
 
 
 async def _admin(database: Database, user: str, password: str) -> bool:

@@ -26,10 +26,8 @@ class ApiError(SignalboxError):
 
     status: ClassVar[int] = 500
 
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Headers that belong to the answer."""
-        return {}
+    #: Headers that belong to the answer.
+    headers: Mapping[str, str] = {}
 
 
 class BadCursor(ApiError):
@@ -86,10 +84,7 @@ class NotSignedIn(ApiError):
     """No credential, or one that is wrong, expired or revoked."""
 
     status = 401
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {"WWW-Authenticate": "Bearer"}
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
 
 
 class TooManyTries(ApiError):
@@ -99,8 +94,4 @@ class TooManyTries(ApiError):
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {"Retry-After": str(self.retry_after)}
+        self.headers = {"Retry-After": str(retry_after)}

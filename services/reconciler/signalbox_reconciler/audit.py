@@ -1,6 +1,7 @@
 """Audit of commands: who asked for what is recorded before, or while, the hosts carry it out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 from redis.asyncio import Redis
 
@@ -9,9 +10,8 @@ from signalbox.bus.consumer import Entry
 from signalbox.errors import BadSignature
 from signalbox.messages.codec import decode_command, verify
 from signalbox.postgres.pool import Connection, Database
-from signalbox_reconciler.feed import Feed, Publication, Writer
+from signalbox_reconciler.feed import Feed, Publication, without_nul
 from signalbox_reconciler.fold.commands import CommandRow, audit, audit_forged
-from signalbox_reconciler.fold.text import without_nul
 from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.store import write_commands
 
@@ -20,25 +20,21 @@ BATCH = 100
 
 def command_feed(redis: Redis, database: Database, member: str, key: str, intents: Intents) -> Feed[CommandRow]:
     """The feed of commands; `key` verifies their signatures."""
-    return Feed(names.COMMANDS, member, redis, database, _decoding(key), _writing(intents), batch=BATCH)
+    return Feed(names.COMMANDS, member, redis, database, partial(_decode, key), partial(_write, intents), batch=BATCH)
 
 
-def _decoding(key: str) -> Callable[[Entry], CommandRow]:
-    def decode(entry: Entry) -> CommandRow:
-        command = decode_command(without_nul(entry.data))
-        try:
-            verify(key, entry.data, entry.signature)
-        except BadSignature:
-            return audit_forged(command, entry.position.decode())
-        return audit(command)
-
-    return decode
+def _decode(key: str, entry: Entry) -> CommandRow:
+    command = decode_command(without_nul(entry.data))
+    try:
+        verify(key, entry.data, entry.signature)
+    except BadSignature:
+        return audit_forged(command, entry.position.decode())
+    return audit(command)
 
 
-def _writing(intents: Intents) -> Writer[CommandRow]:
-    async def write(connection: Connection, messages: Sequence[CommandRow], *, redelivered: bool) -> Publication:
-        changed = await write_commands(connection, messages, redelivered=redelivered)
-        await intents.keep(connection, [row.command_id for row in messages if row.task_ids])
-        return Publication(changed.changes())
-
-    return write
+async def _write(
+    intents: Intents, connection: Connection, messages: Sequence[CommandRow], redelivered: bool
+) -> Publication:
+    changed = await write_commands(connection, messages, redelivered=redelivered)
+    await intents.keep(connection, [row.command_id for row in messages if row.task_ids])
+    return Publication(changed.changes())

@@ -6,8 +6,8 @@ A redelivered batch is written again, which changes nothing, and published again
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
 
 import msgspec
 from redis.asyncio import Redis
@@ -24,7 +24,6 @@ from signalbox.service import Backoff
 log = logging.getLogger(__name__)
 
 M = TypeVar("M")
-M_contra = TypeVar("M_contra", contravariant=True)
 
 #: Milliseconds for one blocking read; abandoned entries of other members are claimed between reads.
 BLOCK_MS = 1000
@@ -49,15 +48,12 @@ class Publication(msgspec.Struct, frozen=True):
     receipts: Sequence[Receipt] = ()
 
 
-class Writer(Protocol[M_contra]):
-    """Writes messages into the record."""
-
-    async def __call__(self, connection: Connection, messages: Sequence[M_contra], *, redelivered: bool) -> Publication:
-        """Write, inside the caller's transaction; with `redelivered`, publish all rows that the messages touch."""
-
-
 class Feed(Generic[M]):
-    """One stream, read by one member of a group, written by one writer."""
+    """One stream, read by one member of a group.
+
+    `write` writes messages inside the caller's transaction. If its third argument is true, they may have been written
+    before, and all rows that they touch are published.
+    """
 
     def __init__(
         self,
@@ -66,7 +62,7 @@ class Feed(Generic[M]):
         redis: Redis,
         database: Database,
         decode: Callable[[Entry], M],
-        write: Writer[M],
+        write: Callable[[Connection, Sequence[M], bool], Awaitable[Publication]],
         *,
         batch: int,
     ) -> None:
@@ -161,7 +157,7 @@ class Feed(Generic[M]):
 
     async def _commit(self, batch: Sequence[tuple[Entry, M]], *, redelivered: bool) -> None:
         async with self._database.transaction() as connection:
-            publication = await self._write(connection, [message for _, message in batch], redelivered=redelivered)
+            publication = await self._write(connection, [message for _, message in batch], redelivered)
         # Not in the transaction of the acknowledgement: it would block Redis until all changes are in.
         await publish_changes(self._redis, publication.changes)
         await self._consumer.acknowledge(
@@ -182,6 +178,11 @@ class Feed(Generic[M]):
         if self._outage:
             log.info("%s: reading again", self._name)
         self._outage = ""
+
+
+def without_nul(data: bytes) -> bytes:
+    """JSON with NUL, which PostgreSQL cannot store, replaced by U+FFFD."""
+    return data.replace(b"\\u0000", b"\\ufffd")
 
 
 def _age(entry: Entry) -> float:

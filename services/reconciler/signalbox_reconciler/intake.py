@@ -1,6 +1,7 @@
 """Intake of events: the feed that folds them into the record."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from redis.asyncio import Redis
 
@@ -11,9 +12,8 @@ from signalbox.messages.codec import decode_event
 from signalbox.messages.events import AnyEvent, CommandDone
 from signalbox.messages.receipts import Recorded
 from signalbox.postgres.pool import Connection, Database
-from signalbox_reconciler.feed import Feed, Publication, Writer
+from signalbox_reconciler.feed import Feed, Publication, without_nul
 from signalbox_reconciler.fold import fold
-from signalbox_reconciler.fold.text import without_nul
 from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.store import write_batch
 
@@ -23,7 +23,7 @@ BATCH = 1000
 
 def event_feed(redis: Redis, database: Database, member: str, intents: Intents) -> Feed[AnyEvent]:
     """The feed of events; `member` names this reconciler in the group."""
-    return Feed(names.EVENTS, member, redis, database, _decode, _writing(intents), batch=BATCH)
+    return Feed(names.EVENTS, member, redis, database, _decode, partial(_write, intents), batch=BATCH)
 
 
 def _decode(entry: Entry) -> AnyEvent:
@@ -31,17 +31,13 @@ def _decode(entry: Entry) -> AnyEvent:
     return event
 
 
-def _writing(intents: Intents) -> Writer[AnyEvent]:
-    async def write(connection: Connection, messages: Sequence[AnyEvent], *, redelivered: bool) -> Publication:
-        batch = fold(messages)
-        changed = await write_batch(connection, batch, redelivered=redelivered)
-        await intents.keep(connection, [row.command_id for row in batch.commands.values() if row.task_ids])
-        now = utc_now()
-        receipts = [
-            Recorded(command_id=event.command_id, at=now, host=event.host)
-            for event in messages
-            if isinstance(event, CommandDone)
-        ]
-        return Publication(changed.changes(), receipts)
-
-    return write
+async def _write(
+    intents: Intents, connection: Connection, messages: Sequence[AnyEvent], redelivered: bool
+) -> Publication:
+    batch = fold(messages)
+    changed = await write_batch(connection, batch, redelivered=redelivered)
+    await intents.keep(connection, [row.command_id for row in batch.commands.values() if row.task_ids])
+    now = utc_now()
+    done = (event for event in messages if isinstance(event, CommandDone))
+    receipts = [Recorded(command_id=event.command_id, at=now, host=event.host) for event in done]
+    return Publication(changed.changes(), receipts)

@@ -6,7 +6,7 @@ restart) is made again from the beginning of the stream, so that nothing publish
 """
 
 from collections.abc import AsyncIterator, Callable
-from typing import cast
+from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
@@ -111,7 +111,7 @@ class Consumer:
             while position is not None:
                 async with bus_errors():
                     reply = await self._redis.xrange(self._stream, min=position, count=self._batch)
-                entries = _rows(cast("list[tuple[bytes, dict[bytes, bytes] | None]]", reply))
+                entries = rows_of(reply)
                 for entry in entries:
                     yield entry
                 position = b"(" + entries[-1].position if entries else None
@@ -159,7 +159,7 @@ class Consumer:
             return []
         self._claim_from = reply[0]
         self.redelivered = True
-        return _rows(reply[1])
+        return rows_of(reply[1])
 
     async def acknowledge(self, entries: list[Entry], also: Callable[[Pipeline], None] | None = None) -> None:
         """Acknowledge entries whose effect is durable; commands that `also` queues run in the same transaction."""
@@ -193,9 +193,10 @@ def entries_of(reply: object) -> list[Entry]:
     entries = []
     for _, batches in streams:  # type: ignore[attr-defined]
         rows = batches[0] if batches and isinstance(batches[0], list) else batches
-        entries += _rows(rows)
+        entries += rows_of(rows)
     return entries
 
 
-def _rows(rows: list[tuple[bytes, dict[bytes, bytes] | None]]) -> list[Entry]:
+def rows_of(rows: Any) -> list[Entry]:  # noqa: ANN401 - the driver's types fit no answer that it gives
+    """The entries in a reply to XRANGE or XREVRANGE."""
     return [Entry(position, (fields or {}).get(b"data", b""), (fields or {}).get(b"sig")) for position, fields in rows]

@@ -121,13 +121,6 @@ class Database:
         async with self.connection() as connection, connection.transaction():  # type: ignore[attr-defined]
             yield connection
 
-    async def close(self) -> None:
-        """Give all connections back, politely if that is quick."""
-        try:
-            await asyncio.wait_for(self._pool.close(), CLOSE_TIMEOUT)
-        except Exception:  # noqa: BLE001 - whatever it is, we are leaving
-            self._pool.terminate()
-
 
 @asynccontextmanager
 async def open_database(
@@ -164,8 +157,10 @@ async def open_database(
         server_settings=settings,
         reset=_as_it_is,
     )
-    database = Database(pool)
     try:
-        yield database
+        yield Database(pool)
     finally:
-        await database.close()
+        try:
+            await asyncio.wait_for(pool.close(), CLOSE_TIMEOUT)
+        except Exception:  # noqa: BLE001 - whatever it is, we are leaving
+            pool.terminate()

@@ -45,9 +45,15 @@ def examine(api: Api, data: Path) -> Iterator[Check]:
     token = _token(api)
     yield token
     if token.ok:
-        yield from _readiness(api)
-        yield from _celery(api)
-        yield from _without_agent(api, data)
+        for name, step in (
+            ("readiness", _readiness(api)),
+            ("hosts", _celery(api)),
+            ("workers without an agent", _without_agent(api, data)),
+        ):
+            try:
+                yield from step
+            except (Refused, Unreachable) as error:
+                yield Check(check=name, ok=False, detail=error.message, advice=_LOG)
 
 
 def _token(api: Api) -> Check:
@@ -64,21 +70,13 @@ def _token(api: Api) -> Check:
 
 
 def _readiness(api: Api) -> Iterator[Check]:
-    try:
-        _, body = api.call("GET", "/readyz", accept=frozenset({503}))
-    except (Refused, Unreachable) as error:
-        yield Check(check="readiness", ok=False, detail=error.message, advice=_LOG)
-        return
+    _, body = api.call("GET", "/readyz", accept=frozenset({503}))
     for name, part in (body.get("parts") or {}).items():
         yield Check(check=name, ok=bool(part.get("ok")), detail=part.get("detail", ""), advice=_PARTS.get(name, _LOG))
 
 
 def _celery(api: Api) -> Iterator[Check]:
-    try:
-        hosts: list[dict[str, Any]] = api.get("/scheduler/celery-status/").get("hosts", [])
-    except (Refused, Unreachable) as error:
-        yield Check(check="hosts", ok=False, detail=error.message, advice=_LOG)
-        return
+    hosts: list[dict[str, Any]] = api.get("/scheduler/celery-status/").get("hosts", [])
     if not hosts:
         advice = "Start a controller on each host that runs Celery, with the same Redis and SIGNALBOX_KEY as the api."
         yield Check(check="hosts", ok=False, detail="none has ever reported", advice=advice)
@@ -90,20 +88,13 @@ def _celery(api: Api) -> Iterator[Check]:
 
 def _without_agent(api: Api, data: Path) -> Iterator[Check]:
     """Workers without an agent, as far as recent tasks name them."""
-    try:
-        tasks = api.get("/scheduler/tasks/", {"limit": RECENT}).get("items", [])
-    except (Refused, Unreachable) as error:
-        yield Check(check="workers without an agent", ok=False, detail=error.message, advice=_LOG)
-        return
-    found = without_agent(tasks)
+    found = without_agent(api.get("/scheduler/tasks/", {"limit": RECENT}).get("items", []))
+    where, advice = python_path(data), ""
+    detail = f"none is known; one that you launch yourself joins with PYTHONPATH={where}"
     if found:
         detail = f"{', '.join(found)}: what they do is not confirmed, and a cancel of theirs is not proven"
-        advice = instructions(python_path(data))
-        yield Check(check="workers without an agent", ok=True, note=True, detail=detail, advice=advice)
-    else:
-        where = python_path(data)
-        detail = f"none is known; one that you launch yourself joins with PYTHONPATH={where}"
-        yield Check(check="workers without an agent", ok=True, detail=detail)
+        advice = instructions(where)
+    yield Check(check="workers without an agent", ok=True, note=bool(found), detail=detail, advice=advice)
 
 
 def _host(host: dict[str, Any]) -> Check:

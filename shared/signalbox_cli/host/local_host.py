@@ -50,9 +50,8 @@ _AT_ONCE = 5.0
 class LocalHost:
     """Backend that answers as the api does, for this host alone."""
 
-    def __init__(self, data: Path) -> None:
-        """`data` is the data folder of the controller."""
-        self._data = data
+    def __init__(self) -> None:
+        self._data = Path(os.environ.get("SIGNALBOX_DATA") or ".signalbox")
 
     def get(self, path: str, _query: Mapping[str, Query | None] | None = None) -> dict[str, Any]:
         if path != _STATUS:
@@ -72,7 +71,8 @@ class LocalHost:
             answer = self._ask(command, wait)
         except NotProven as error:
             if isinstance(command, CancelTasks):
-                return 202, _bulk_body(command, _unproven(command, f"{error}."))
+                none_yet = Answered(command_id=command.command_id, at=utc_now(), verdict="unproven", detail=f"{error}.")
+                return 202, _bulk_body(command, none_yet)
             return 202, {"status": "accepted", "message": f"{error}.", "command_id": command.command_id}
         if not isinstance(answer, Answered):
             raise Refused("The controller gave no answer to that; is it of another version?")
@@ -91,11 +91,6 @@ class LocalHost:
         if isinstance(reply, NotDone):
             raise Refused(reply.message)
         return reply
-
-
-def local_host() -> LocalHost:
-    """The controller of the data folder that the environment names."""
-    return LocalHost(Path(os.environ.get("SIGNALBOX_DATA") or ".signalbox"))
 
 
 def _command(path: str, body: dict[str, Any]) -> AnyCommand:
@@ -126,11 +121,6 @@ def _body(answer: Answered) -> dict[str, Any]:
     count = f"{answer.tasks_killed} running task{'' if one else 's'}"
     task = answer.task_name or answer.task_id
     return body | {"message": sentence.format(host=answer.host, count=count, task=task)}
-
-
-def _unproven(command: CancelTasks, detail: str) -> Answered:
-    """The answer in place of a controller that sent none in time."""
-    return Answered(command_id=command.command_id, at=utc_now(), verdict="unproven", detail=detail)
 
 
 def _bulk_body(command: CancelTasks, answer: Answered) -> dict[str, Any]:

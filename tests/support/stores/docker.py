@@ -9,7 +9,7 @@ from typing import Any
 
 from signalbox_local.ports import HOST, free_port
 from signalbox_local.processes.waiting import until
-from signalbox_local.stores.external import ExternalPostgres, ExternalRedis
+from signalbox_local.stores.external import postgres_answers, redis_answers
 
 POSTGRES_IMAGE = "postgres:18-alpine"
 REDIS_IMAGE = "redis:8-alpine"
@@ -83,7 +83,7 @@ class DockerPostgres:
 
     async def start(self) -> None:
         await self._box.start()
-        assert await until(ExternalPostgres(self.url).answers, time.monotonic() + _PATIENCE), "PostgreSQL in Docker"
+        assert await until(lambda: postgres_answers(self.url), time.monotonic() + _PATIENCE), "PostgreSQL in Docker"
 
     async def stop(self) -> None:
         await self._box.stop()
@@ -112,7 +112,7 @@ class DockerRedis:
 
     async def start(self) -> None:
         await self._box.start()
-        assert await until(ExternalRedis(self.url).answers, time.monotonic() + _PATIENCE), "Redis in Docker"
+        assert await until(lambda: redis_answers(self.url), time.monotonic() + _PATIENCE), "Redis in Docker"
 
     async def stop(self) -> None:
         await self._box.stop()

@@ -6,12 +6,15 @@ from urllib.parse import urlsplit
 import pytest
 import redis.asyncio
 
-from signalbox_local.stores.external import ExternalPostgres, ExternalRedis
+from signalbox_local.stores.external import External, postgres_answers, redis_answers
 from support.requirement import missing
 
 
-class GivenPostgres(ExternalPostgres):
+class GivenPostgres(External):
     """The server of DATABASE_URL; its user must be allowed to create databases. What was there is not touched."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__("PostgreSQL", "DATABASE_URL", url, postgres_answers)
 
     def url_of(self, database: str) -> str:
         return urlsplit(self.url)._replace(path=f"/{database}").geturl()
@@ -23,8 +26,11 @@ class GivenPostgres(ExternalPostgres):
         _cannot("kill", self.variable)
 
 
-class GivenRedis(ExternalRedis):
+class GivenRedis(External):
     """The server of REDIS_URL: its database and the two after it, which must be empty at the beginning."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__("Redis", "REDIS_URL", url, redis_answers)
 
     def url_of(self, database: int) -> str:
         parts = urlsplit(self.url)

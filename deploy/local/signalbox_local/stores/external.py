@@ -1,8 +1,8 @@
 """External stores, used when DATABASE_URL or REDIS_URL is set."""
 
 import time
-from abc import abstractmethod
-from typing import ClassVar
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import asyncpg  # type: ignore[import-untyped]
@@ -18,14 +18,15 @@ from signalbox_local.processes.waiting import until
 _TIMEOUT = 10.0
 
 
+@dataclass(frozen=True)
 class External:
     """A server that the local run neither starts nor stops."""
 
-    name: ClassVar[str]
-    variable: ClassVar[str]
-
-    def __init__(self, url: str) -> None:
-        self.url = url
+    name: str
+    variable: str
+    url: str
+    #: Whether the server at this address accepts a connection.
+    answers: Callable[[str], Awaitable[bool]]
 
     async def start(self) -> None:
         """Make sure that it answers.
@@ -33,7 +34,7 @@ class External:
         Raises:
             LocalError: it does not; the text names the address, without the password.
         """
-        if not await until(self.answers, time.monotonic() + _TIMEOUT):
+        if not await until(lambda: self.answers(self.url), time.monotonic() + _TIMEOUT):
             parts = urlsplit(self.url)
             where = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
             raise LocalError(
@@ -47,34 +48,15 @@ class External:
     async def kill(self) -> None:
         """Do nothing: it is external."""
 
-    @abstractmethod
-    async def answers(self) -> bool:
-        """Whether it accepts a connection."""
 
-
-class ExternalPostgres(External):
-    """The PostgreSQL of DATABASE_URL."""
-
-    name = "PostgreSQL"
-    variable = "DATABASE_URL"
-
-    async def answers(self) -> bool:
-        try:
-            connection = await asyncpg.connect(self.url, timeout=2.0)
-        except (OSError, TimeoutError, asyncpg.PostgresError):
-            return False
-        await connection.close()
-        return True
-
-
-class ExternalRedis(External):
-    """The Redis of REDIS_URL."""
-
-    name = "Redis"
-    variable = "REDIS_URL"
-
-    async def answers(self) -> bool:
-        return await redis_answers(self.url)
+async def postgres_answers(url: str) -> bool:
+    """Whether the PostgreSQL at `url` accepts a connection within two seconds."""
+    try:
+        connection = await asyncpg.connect(url, timeout=2.0)
+    except (OSError, TimeoutError, asyncpg.PostgresError):
+        return False
+    await connection.close()
+    return True
 
 
 async def redis_answers(url: str) -> bool:

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from signalbox.messages.base import Status
 from signalbox.messages.commands import MOST_TASKS
+from signalbox_api.auth.credential import Role
 from signalbox_api.auth.passwords import LONGEST, SHORTEST
-from signalbox_api.auth.roles import Role
 
 #: PostgreSQL keeps no text with a zero in it.
 PLAIN = r"^[^\x00]*$"

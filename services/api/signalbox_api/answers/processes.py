@@ -52,7 +52,16 @@ def outcome(order: Order, result: ProcessesResult) -> tuple[int, ProcessesAnswer
     if verdict != done and verdict not in _UNDONE:
         verdict = "incomplete"
     words = _success if verdict == done else _UNDONE[verdict]
-    return MEANING[verdict].http_status, _answer(MEANING[verdict].status, words(order, result), result)
+    status = MEANING[verdict].status
+    return MEANING[verdict].http_status, ProcessesAnswer(
+        status=status,
+        message=words(order, result),
+        command_id=result.command_id,
+        verified=status == "success",
+        recorded=result.recorded,
+        tasks_killed=result.tasks_killed,
+        processes=result.processes,
+    )
 
 
 def _success(order: Order, result: ProcessesResult) -> str:
@@ -109,15 +118,3 @@ _UNDONE: Mapping[Verdict, Callable[[Order, ProcessesResult], str]] = {
 def _in_words(process: ProcessReport) -> str:
     place = f" on {process.host}" if process.host else ""
     return f"{process.name}{place} is {process.state}" + (f" ({process.message})" if process.message else "")
-
-
-def _answer(status: AnswerStatus, message: str, result: ProcessesResult) -> ProcessesAnswer:
-    return ProcessesAnswer(
-        status=status,
-        message=message,
-        command_id=result.command_id,
-        verified=status == "success",
-        recorded=result.recorded,
-        tasks_killed=result.tasks_killed,
-        processes=result.processes,
-    )

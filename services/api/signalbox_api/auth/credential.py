@@ -1,12 +1,22 @@
 """Credential of a caller: its name, its role, and its expiry."""
 
 from datetime import datetime
+from typing import Literal, get_args
 
 import msgspec
 
 from signalbox.messages.base import utc_now
-from signalbox_api.auth.roles import Role
 from signalbox_api.auth.secret import Kind
+
+#: viewer: look. operator: also cancel, stop and start. admin: also users and tokens.
+Role = Literal["viewer", "operator", "admin"]
+
+_ORDER: tuple[Role, ...] = get_args(Role)
+
+
+def allows(role: Role, needed: Role) -> bool:
+    """Whether `role` includes `needed`; each may do all that the ones before it may."""
+    return _ORDER.index(role) >= _ORDER.index(needed)
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,8 +5,7 @@ from datetime import datetime
 import msgspec
 
 from signalbox.postgres.pool import Connection
-from signalbox_api.auth.credential import Credential
-from signalbox_api.auth.roles import Role
+from signalbox_api.auth.credential import Credential, Role
 from signalbox_api.auth.secret import Secret
 
 

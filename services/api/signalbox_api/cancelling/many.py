@@ -81,18 +81,12 @@ async def _all_finished(services: Services, result: BulkResult, known: Known) ->
 
 
 async def _matches(services: Services, body: CancelTasksBody) -> Matches:
-    if body.filter is None:
-        return await _matches_of_ids(services, body.task_ids or [])
-    filters = TaskFilter(**body.filter.model_dump(), unfinished=True)
-    return await services.record.read(lambda connection: match_tasks(connection, filters, body.limit))
-
-
-async def _matches_of_ids(services: Services, task_ids: Sequence[str]) -> Matches:
-    ids = tuple(filter(cancel.may_be_task_id, task_ids))
-    if not ids:  # a filter without any would mean every task
+    ids = tuple(filter(cancel.may_be_task_id, body.task_ids or ()))
+    if body.filter is None and not ids:  # a filter without any would mean every task
         return Matches(tasks=[], total=0, running=0)
-    filters = TaskFilter(unfinished=True, task_ids=ids)
-    return await services.record.read(lambda connection: match_tasks(connection, filters, len(ids)))
+    given = body.filter.model_dump() if body.filter else {"task_ids": ids}
+    filters, limit = TaskFilter(**given, unfinished=True), body.limit if body.filter else len(ids)
+    return await services.record.read(lambda connection: match_tasks(connection, filters, limit))
 
 
 async def _known(services: Services, task_ids: Sequence[str]) -> Known:

@@ -4,14 +4,13 @@ import asyncio
 import logging
 import re
 import time
-from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from signalbox.bus import names
 from signalbox.bus.connection import bus_errors
-from signalbox.bus.consumer import Entry, entries_of
+from signalbox.bus.consumer import Entry, entries_of, rows_of
 from signalbox.errors import BusUnavailable
 from signalbox.service import Backoff
 from signalbox_api.live import frames
@@ -106,7 +105,7 @@ class Tail:
 
     async def _end(self) -> str:
         async with bus_errors():
-            last = _entries(await self._redis.xrevrange(names.CHANGES, count=1))
+            last = rows_of(await self._redis.xrevrange(names.CHANGES, count=1))
         return last[0].position.decode() if last else START
 
     async def _still_there(self, position: str) -> bool:
@@ -129,14 +128,10 @@ class Tail:
                 rows = await self._redis.xrange(names.CHANGES, min=f"({position}", max=until, count=CATCH_UP + 1)
         except BusUnavailable:
             return None
-        entries = _entries(rows)
+        entries = rows_of(rows)
         if len(entries) > CATCH_UP:
             return None
         return [_frame(entries[first : first + BATCH]) for first in range(0, len(entries), BATCH)]
-
-
-def _entries(rows: Any) -> list[Entry]:  # noqa: ANN401 - the driver's types fit no answer that it gives
-    return [Entry(position, fields.get(b"data", b"")) for position, fields in rows]
 
 
 def _frame(entries: list[Entry]) -> str:

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from signalbox_api.auth.credential import Credential
-from signalbox_api.auth.roles import Role, allows
+from signalbox.client.commander import Issuer
+from signalbox_api.auth.credential import Credential, Role, allows
 from signalbox_api.auth.secret import read_secret
 from signalbox_api.errors import ForgedRequest, NotSignedIn, RoleLacking
 from signalbox_api.services import Wired
@@ -62,6 +62,11 @@ def require(needed: Role) -> Callable[..., Awaitable[Credential]]:
 def client_address(connection: HTTPConnection) -> str:
     """The network address that a request came from, as the audit trail shows it."""
     return connection.client.host if connection.client else ""
+
+
+def issuer(caller: Credential, connection: HTTPConnection, reason: str | None) -> Issuer:
+    """The issuer of a command, for the audit trail."""
+    return Issuer(name=caller.issuer, address=client_address(connection), reason=reason or "")
 
 
 def same_origin(connection: HTTPConnection) -> bool:

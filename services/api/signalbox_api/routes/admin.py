@@ -10,7 +10,7 @@ from signalbox.errors import DatabaseUnavailable
 from signalbox_api.answers.bodies import NAME_FORM, NewToken, NewUser
 from signalbox_api.answers.json_response import DoneAnswer, reply
 from signalbox_api.answers.openapi import answers
-from signalbox_api.auth.roles import Role
+from signalbox_api.auth.credential import Role
 from signalbox_api.auth.secret import ID_FORM, mint
 from signalbox_api.auth.tokens import TokenView, add_token, list_tokens, token_exists
 from signalbox_api.auth.users import UserView, add_user, delete_user, find_user, list_users, live_session_ids

@@ -1,25 +1,22 @@
 """Routes of cancels: one task, or many."""
 
+import time
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
-from signalbox.client.commander import Issuer
 from signalbox_api.answers.bodies import CancelBody, CancelTasksBody
 from signalbox_api.answers.bulk_cancel import BulkAnswer
 from signalbox_api.answers.cancel import CancelAnswer
 from signalbox_api.answers.json_response import reply
 from signalbox_api.answers.openapi import answers
-from signalbox_api.auth.credential import Credential
 from signalbox_api.cancelling.many import cancel_many, preview
 from signalbox_api.cancelling.one import cancel
 from signalbox_api.cancelling.progress import LINES, ProgressLines
-from signalbox_api.routes.access import Operator, client_address
+from signalbox_api.routes.access import Operator, issuer
 from signalbox_api.services import Wired
-from signalbox_api.web.metrics import stopwatch
 
 router = APIRouter(tags=["Tasks"])
-
-_DEFAULTS = CancelBody()
 
 
 @router.post(
@@ -35,11 +32,11 @@ async def cancel_task(
     200: it was seen dead, or will never start; asked again, the answer stays the same. 202: no proof has come within
     `wait` seconds; the cancel goes on. 409: it ended by itself before, or its pool cannot kill one task.
     """
-    body = body or _DEFAULTS
-    elapsed = stopwatch()
-    decision = await cancel(services, task_id, _issuer(caller, request, body.reason), body)
+    body = body or CancelBody()
+    began = time.perf_counter()
+    decision = await cancel(services, task_id, issuer(caller, request, body.reason), body)
     if decision.answer.verified:
-        services.metrics.cancel(elapsed())
+        services.metrics.cancel(time.perf_counter() - began)
     return reply(decision.answer, decision.http)
 
 
@@ -60,13 +57,9 @@ async def cancel_tasks(body: CancelTasksBody, request: Request, caller: Operator
     """
     if body.dry_run:
         return reply(await preview(services, body))
-    issuer = _issuer(caller, request, body.reason)
+    asker = issuer(caller, request, body.reason)
     if LINES not in request.headers.get("accept", ""):
-        http, answer = await cancel_many(services, body, issuer)
+        http, answer = await cancel_many(services, body, asker)
         return reply(answer, http)
-    progress = ProgressLines(lambda on_progress: cancel_many(services, body, issuer, on_progress))
+    progress = ProgressLines(lambda on_progress: cancel_many(services, body, asker, on_progress))
     return StreamingResponse(await progress.begin(), media_type=LINES)
-
-
-def _issuer(caller: Credential, request: Request, reason: str | None) -> Issuer:
-    return Issuer(name=caller.issuer, address=client_address(request), reason=reason or "")

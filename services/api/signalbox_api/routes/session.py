@@ -12,8 +12,7 @@ from signalbox.messages.base import utc_now
 from signalbox_api.answers.bodies import SignIn
 from signalbox_api.answers.json_response import DoneAnswer, reply
 from signalbox_api.answers.openapi import answers
-from signalbox_api.auth.credential import Credential
-from signalbox_api.auth.roles import Role
+from signalbox_api.auth.credential import Credential, Role
 from signalbox_api.auth.secret import Secret, mint
 from signalbox_api.auth.users import User, add_session, find_user
 from signalbox_api.errors import ForgedRequest, NotSignedIn

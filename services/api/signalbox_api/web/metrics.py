@@ -1,8 +1,7 @@
 """Metrics of this process, in Prometheus' text format (version 0.0.4)."""
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -80,9 +79,3 @@ def _route(scope: Scope) -> str:
 def _method(scope: Scope) -> str:
     method = str(scope["method"])
     return method if method in {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"} else "other"
-
-
-def stopwatch() -> Callable[[], float]:
-    """A function that returns the seconds since now."""
-    started = time.perf_counter()
-    return lambda: time.perf_counter() - started

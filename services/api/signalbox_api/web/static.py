@@ -2,8 +2,7 @@
 
 import gzip
 import hashlib
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 
 import msgspec
 from starlette.requests import Request
@@ -20,7 +19,6 @@ _TYPES = {
     ".woff2": "font/woff2",
     ".webmanifest": "application/manifest+json",
 }
-_COMPRESSIBLE = frozenset({".html", ".css", ".js", ".svg", ".webmanifest"})
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,9 +31,10 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     etag: str
 
 
-def read_folder(package: str, folder: str) -> dict[str, File]:
-    """Every file below a folder of a package, by its path in it."""
-    return dict(_walk(files(package).joinpath(folder), ""))
+def read_folder(name: str) -> dict[str, File]:
+    """Every file below a folder of this package, by its path in it."""
+    folder = Path(__file__).parents[1] / name
+    return {str(path.relative_to(folder)): _file(path) for path in folder.rglob("*") if path.suffix in _TYPES}
 
 
 def serve(file: File, request: Request) -> Response:
@@ -50,22 +49,12 @@ def serve(file: File, request: Request) -> Response:
     return Response(content, headers=headers, media_type=file.type)
 
 
-def _walk(place: Traversable, path: str) -> list[tuple[str, File]]:
-    found: list[tuple[str, File]] = []
-    for entry in place.iterdir():
-        name = f"{path}{entry.name}"
-        if entry.is_dir():
-            found += _walk(entry, f"{name}/")
-        elif (suffix := f".{name.rpartition('.')[2]}") in _TYPES:
-            found.append((name, _file(entry.read_bytes(), suffix)))
-    return found
-
-
-def _file(content: bytes, suffix: str) -> File:
-    zipped = gzip.compress(content, mtime=0) if suffix in _COMPRESSIBLE else None
+def _file(path: Path) -> File:
+    content = path.read_bytes()
+    zipped = gzip.compress(content, mtime=0)
     return File(
         content=content,
-        zipped=zipped if zipped and len(zipped) < len(content) else None,
-        type=_TYPES[suffix],
+        zipped=zipped if len(zipped) < len(content) else None,
+        type=_TYPES[path.suffix],
         etag=f'"{hashlib.sha256(content).hexdigest()[:20]}"',
     )

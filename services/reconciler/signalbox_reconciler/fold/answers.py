@@ -13,19 +13,19 @@ from signalbox_reconciler.fold.rows import AnswerRow, VerdictRow
 
 def command_done(event: CommandDone, batch: Batch) -> None:
     """A host carried out its part of the command."""
-    batch.add_answer(AnswerRow(**_fields(event, event.verdict, event.detail)))
+    batch.add(AnswerRow(**_fields(event, event.verdict, event.detail)))
     for single in _task_verdicts(event):
-        batch.add_verdict(VerdictRow(task_id=single.task_id, **_fields(event, single.verdict, single.detail)))
+        batch.add(VerdictRow(task_id=single.task_id, **_fields(event, single.verdict, single.detail)))
 
 
 def command_refused(event: CommandRefused, batch: Batch) -> None:
     """A host refused the command."""
-    batch.add_answer(AnswerRow(**_fields(event, "refused", event.reason)))
+    batch.add(AnswerRow(**_fields(event, "refused", event.reason)))
 
 
 def command_given(event: CommandGiven, batch: Batch) -> None:
     """A command was given on the host itself; it did not come over the bus."""
-    batch.add_command(audit(event.command))
+    batch.add(audit(event.command))
 
 
 def _task_verdicts(event: CommandDone) -> Iterator[TaskVerdict]:

@@ -1,7 +1,8 @@
 """Batch of rows that events amount to: at most one row for each key."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any
 
 import msgspec
 
@@ -10,8 +11,7 @@ from signalbox_reconciler.fold.commands import CommandRow
 from signalbox_reconciler.fold.merge import latest, merge_answer, merge_log, merge_task
 from signalbox_reconciler.fold.rows import AnswerRow, HostRow, LogRow, TaskRow, VerdictRow
 
-K = TypeVar("K")
-R = TypeVar("R")
+Row = TaskRow | LogRow | ProcessChanged | HostRow | HostSeen | AnswerRow | VerdictRow | CommandRow
 
 
 class Batch(msgspec.Struct):
@@ -32,39 +32,21 @@ class Batch(msgspec.Struct):
     #: Commands that were given on a host itself.
     commands: dict[str, CommandRow] = {}
 
-    def add_task(self, row: TaskRow) -> None:
-        """Merge a task."""
-        _add(self.tasks, row.task_id, row, merge_task)
-
-    def add_log(self, row: LogRow) -> None:
-        """Merge a run of a task."""
-        _add(self.logs, (row.task_id, row.run), row, merge_log)
-
-    def add_process(self, row: ProcessChanged) -> None:
-        """Merge a process."""
-        _add(self.processes, (row.host, row.name), row, latest)
-
-    def add_host(self, row: HostRow) -> None:
-        """Merge a host."""
-        _add(self.hosts, row.name, row, latest)
-
-    def add_snapshot(self, row: HostSeen) -> None:
-        """Merge a snapshot."""
-        _add(self.snapshots, row.host, row, latest)
-
-    def add_answer(self, row: AnswerRow) -> None:
-        """Merge an answer."""
-        _add(self.answers, (row.command_id, row.host), row, merge_answer)
-
-    def add_verdict(self, row: VerdictRow) -> None:
-        """Merge a verdict on a task."""
-        _add(self.verdicts, (row.command_id, row.task_id, row.host), row, merge_answer)
-
-    def add_command(self, row: CommandRow) -> None:
-        """Add a command; a repeated one changes nothing."""
-        self.commands[row.command_id] = row
+    def add(self, row: Row) -> None:
+        """Merge a row with the one of the same key."""
+        name, key_of, merge = _RULES[type(row)]
+        rows, key = getattr(self, name), key_of(row)
+        rows[key] = merge(rows[key], row) if key in rows else row
 
 
-def _add(rows: dict[K, R], key: K, row: R, merge: Callable[[R, R], R]) -> None:
-    present = rows.get(key)
-    rows[key] = row if present is None else merge(present, row)
+#: For each kind of row its field in the batch, its key, and how two of them are merged.
+_RULES: Mapping[type[Row], tuple[str, Callable[[Any], Any], Callable[[Any, Any], Any]]] = {
+    TaskRow: ("tasks", attrgetter("task_id"), merge_task),
+    LogRow: ("logs", attrgetter("task_id", "run"), merge_log),
+    ProcessChanged: ("processes", attrgetter("host", "name"), latest),
+    HostRow: ("hosts", attrgetter("name"), latest),
+    HostSeen: ("snapshots", attrgetter("host"), latest),
+    AnswerRow: ("answers", attrgetter("command_id", "host"), merge_answer),
+    VerdictRow: ("verdicts", attrgetter("command_id", "task_id", "host"), merge_answer),
+    CommandRow: ("commands", attrgetter("command_id"), lambda _, other: other),
+}

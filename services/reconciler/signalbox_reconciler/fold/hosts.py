@@ -13,21 +13,21 @@ log = logging.getLogger(__name__)
 
 def process_changed(event: ProcessChanged, batch: Batch) -> None:
     """A process changed its state."""
-    batch.add_process(event)
+    batch.add(event)
 
 
 def host_seen(event: HostSeen, batch: Batch) -> None:
     """A heartbeat of a controller, with all that it supervises."""
-    batch.add_host(HostRow(name=event.host, online=True, at=event.at))
+    batch.add(HostRow(name=event.host, online=True, at=event.at))
     for process in event.processes:
         # The state may be older than this heartbeat, which confirms it.
-        batch.add_process(msgspec.structs.replace(process, host=event.host, at=max(event.at, process.at)))
-    batch.add_snapshot(event)
+        batch.add(msgspec.structs.replace(process, host=event.host, at=max(event.at, process.at)))
+    batch.add(event)
 
 
 def host_left(event: HostLeft, batch: Batch) -> None:
     """A controller shut down."""
-    batch.add_host(HostRow(name=event.host, online=False, at=event.at))
+    batch.add(HostRow(name=event.host, online=False, at=event.at))
 
 
 def events_lost(event: EventsLost, batch: Batch) -> None:  # noqa: ARG001 - a handler like the others

@@ -32,36 +32,36 @@ def received(event: TaskReceived, batch: Batch) -> None:
     row = _task(event, Phase.RECEIVED, "pending", details=2)
     row.args, row.kwargs, row.eta = event.args, event.kwargs, event.eta
     row.root_id, row.parent_id = event.root_id, event.parent_id
-    batch.add_task(row)
+    batch.add(row)
 
 
 def started(event: TaskStarted, batch: Batch) -> None:
     """The task is running."""
     row = _task(event, Phase.STARTED, "running", details=1)
     row.args, row.kwargs = event.args, event.kwargs
-    batch.add_task(row)
-    batch.add_log(_log(event, Phase.STARTED))
+    batch.add(row)
+    batch.add(_log(event, Phase.STARTED))
 
 
 def signalled(event: TaskSignalled, batch: Batch) -> None:
     """The task is still running after a signal was sent."""
     row = _task(event, Phase.STARTED, "running")
     row.cancel_signal, row.cancel_kill_at = event.signal, event.kill_at
-    batch.add_task(row)
-    batch.add_log(_log(event, Phase.STARTED))
+    batch.add(row)
+    batch.add(_log(event, Phase.STARTED))
 
 
 def retried(event: TaskRetried, batch: Batch) -> None:
     """The run failed; the task is pending again."""
     row = _task(event, Phase.WAITING, "pending")
     row.error = event.error
-    batch.add_task(row)
+    batch.add(row)
     _end_log(event, Phase.WAITING, batch, "failed", "error", event.error, event.traceback)
 
 
 def requeued(event: TaskRequeued, batch: Batch) -> None:
     """The run gave its task back; the task is pending again."""
-    batch.add_task(_task(event, Phase.WAITING, "pending"))
+    batch.add(_task(event, Phase.WAITING, "pending"))
     _end_log(event, Phase.WAITING, batch, "failed", event.outcome, event.error or REQUEUED)
 
 
@@ -100,7 +100,7 @@ def _end_task(
 ) -> None:
     row = _task(event, Phase.FINISHED, status)
     row.outcome, row.error, row.finished_at, row.cancel_signal = outcome, error, _ended_at(event), signal
-    batch.add_task(row)
+    batch.add(row)
 
 
 def _end_log(
@@ -117,7 +117,7 @@ def _end_log(
     row = _log(event, phase)
     row.status, row.outcome, row.error, row.traceback = status, outcome, error, traceback or None
     row.finished_at = _ended_at(event)
-    batch.add_log(row)
+    batch.add(row)
 
 
 def _ended_at(event: TaskEvent) -> datetime:

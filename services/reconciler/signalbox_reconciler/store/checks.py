@@ -1,6 +1,7 @@
 """Checks of the record that no event triggers; each in its own transaction, so that none waits while it holds locks."""
 
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 
 from signalbox.bus.presence import SILENCE
 from signalbox.postgres.pool import Connection
@@ -27,14 +28,14 @@ async def check_hosts(connection: Connection, changed: ChangedViews) -> None:
     await delete_ended_external(connection, EXTERNAL_SHOWN)
 
 
-def applying_cancels(find: Callable[[Connection, ChangedViews], Awaitable[Collection[str]]]) -> Check:
-    """The check that applies the cancels of the tasks that `find` returns."""
-
-    async def check(connection: Connection, changed: ChangedViews) -> None:
-        if task_ids := await find(connection, changed):
-            await apply_cancels(connection, task_ids, changed)
-
-    return check
+async def _apply_cancels(
+    find: Callable[[Connection, ChangedViews], Awaitable[Collection[str]]],
+    connection: Connection,
+    changed: ChangedViews,
+) -> None:
+    """Apply the cancels of the tasks that `find` returns."""
+    if task_ids := await find(connection, changed):
+        await apply_cancels(connection, task_ids, changed)
 
 
 def checks(lost_after: float, remember_cancelled: float) -> tuple[Check, ...]:
@@ -43,12 +44,9 @@ def checks(lost_after: float, remember_cancelled: float) -> tuple[Check, ...]:
     The runs of a host that is silent for `lost_after` seconds are given up. The tasks of a cancel are deleted
     `remember_cancelled` seconds after it.
     """
-
-    async def check_lost_runs(connection: Connection, changed: ChangedViews) -> None:
-        await mark_lost_on_silent_hosts(connection, lost_after, changed)
-
-    async def check_old_cancels(connection: Connection, _: ChangedViews) -> None:
-        await forget_cancels(connection, remember_cancelled)
-
-    apply = applying_cancels(conclude_answered), applying_cancels(expire_commands), applying_cancels(unapplied_cancels)
-    return check_hosts, check_lost_runs, *apply, check_old_cancels
+    return (
+        check_hosts,
+        partial(mark_lost_on_silent_hosts, after=lost_after),
+        *(partial(_apply_cancels, find) for find in (conclude_answered, expire_commands, unapplied_cancels)),
+        lambda connection, _changed: forget_cancels(connection, remember_cancelled),
+    )

@@ -10,7 +10,7 @@ from signalbox_reconciler.fold.conclusion import EXPIRED, Conclusion, conclude, 
 from signalbox_reconciler.fold.rows import AnswerRow
 from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import arrays, assignments, names, unnest
-from signalbox_reconciler.store.verdicts import InferredCancel, insert_cancels, tally, write_inferred
+from signalbox_reconciler.store.verdicts import insert_cancels, tally, write_inferred
 
 #: A command and its first answer are often recorded at the same moment by different reconcilers. The second must see
 #: what the first wrote, so the lock is held until the commit.
@@ -159,14 +159,13 @@ async def _conclude_cancels(
     *,
     final: bool,
 ) -> set[str]:
-    inferred = [
-        InferredCancel(
-            command_id=command_id,
-            verdicts=infer_verdicts(answers, row["expected"], final=final),
-            at=max((answer.at for answer in answers), default=row["now"]),
+    inferred = {
+        command_id: (
+            infer_verdicts(answers, row["expected"], final=final),
+            max((answer.at for answer in answers), default=row["now"]),
         )
         for command_id, (row, answers) in cancels.items()
-    ]
+    }
     task_ids = await write_inferred(connection, inferred)
     for command_id, counts in (await tally(connection, cancels)).items():
         row, answers = cancels[command_id]

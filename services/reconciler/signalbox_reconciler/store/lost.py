@@ -41,7 +41,7 @@ async def mark_lost(connection: Connection, runs: Runs, error: str, changed: vie
     changed.add("log", await connection.fetch(_LOSE_LOGS, *columns))
 
 
-async def mark_lost_on_silent_hosts(connection: Connection, after: float, changed: views.ChangedViews) -> None:
+async def mark_lost_on_silent_hosts(connection: Connection, changed: views.ChangedViews, *, after: float) -> None:
     """Give up the runs on hosts without a heartbeat for `after` seconds."""
     rows = await connection.fetch(_ON_SILENT_HOSTS, after)
     if rows:

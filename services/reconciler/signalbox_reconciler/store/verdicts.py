@@ -1,7 +1,7 @@
 """Verdicts on the tasks of cancels: the table `cancels`."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import reduce
 from itertools import groupby
@@ -45,13 +45,7 @@ _MAY_RUN_ON_SILENT_HOST = """NOT t.confirmed OR EXISTS (
             AND h.state IS DISTINCT FROM 'online'
     )"""
 
-_INFERRED = {
-    "command_id": "text",
-    "not_waiting": "text",
-    "waiting": "text",
-    "on_silent_host": "text",
-    "at": "timestamptz",
-}
+_INFERRED = {"command_id": "text", **dict.fromkeys(InferredVerdicts.__struct_fields__, "text"), "at": "timestamptz"}
 
 #: An inferred verdict that made its task failed stays until a host reports another.
 _WRITE_INFERRED = f"""
@@ -97,13 +91,8 @@ DELETE FROM cancels WHERE (task_id, command_id) IN (
 )
 """
 
-
-class InferredCancel(msgspec.Struct, frozen=True, kw_only=True):
-    """The inferred verdicts of a cancel, for those of its tasks that no host reported."""
-
-    command_id: str
-    verdicts: InferredVerdicts
-    at: datetime
+#: For each cancel the inferred verdicts on those of its tasks that no host reported, and their time.
+Inferred = Mapping[str, tuple[InferredVerdicts, datetime]]
 
 
 async def insert_cancels(connection: Connection, rows: Iterable[CommandRow]) -> None:
@@ -125,12 +114,9 @@ def _about(row: VerdictRow) -> tuple[str, str]:
     return row.task_id, row.command_id
 
 
-async def write_inferred(connection: Connection, inferred: Sequence[InferredCancel]) -> set[str]:
+async def write_inferred(connection: Connection, inferred: Inferred) -> set[str]:
     """Write inferred verdicts; return the ids of the tasks whose verdict changed."""
-    columns = [
-        (one.command_id, one.verdicts.not_waiting, one.verdicts.waiting, one.verdicts.on_silent_host, one.at)
-        for one in inferred
-    ]
+    columns = [(command_id, *msgspec.structs.astuple(verdicts), at) for command_id, (verdicts, at) in inferred.items()]
     rows = await connection.fetch(_WRITE_INFERRED, *zip(*columns, strict=True))
     return {row["task_id"] for row in rows}
 
