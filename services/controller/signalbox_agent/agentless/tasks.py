@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from signalbox_agent.tasks.events import instant
+from signalbox_agent.tasks.runs import Recent
 from signalbox_agent.tasks.texts import clean
 
 #: Tasks that are remembered; the oldest go first.
@@ -38,9 +39,11 @@ class OpenTasks:
         """`tasks` are those that were open before; `agents` the node names of workers that have one."""
         self._publish = publish
         self.lock = threading.RLock()
-        self.open = {task_id: {**task, "missed": 0} for task_id, task in tasks.items()}
+        self.open: Recent[Task] = Recent(LIMIT)
+        for task_id, task in tasks.items():
+            self.open[task_id] = {**task, "missed": 0}
         #: When those that ended last did, on the monotonic clock: an answer that names one may be older.
-        self._over: dict[str, float] = {}
+        self._over: Recent[float] = Recent(LIMIT)
         self.agents = frozenset(agents)
         #: The time of the latest event or answer of each worker, on the monotonic clock.
         self.nodes: dict[str, float] = {task["node"]: time.monotonic() for task in tasks.values()}
@@ -163,11 +166,8 @@ class OpenTasks:
 
     def _note(self, task_id: str, node: str, name: str, retries: int) -> Task:
         task = {"node": node, "name": name, "retries": retries, "started": False, "missed": 0}
-        self.open.pop(task_id, None)
         self._over.pop(task_id, None)
         self.open[task_id] = task
-        while len(self.open) > LIMIT:
-            del self.open[next(iter(self.open))]
         return task
 
     def _known(self, task_id: str, node: str) -> Task:
@@ -178,8 +178,6 @@ class OpenTasks:
             task = self._known(task_id, node)
             del self.open[task_id]
             self._over[task_id] = time.monotonic()
-            while len(self._over) > LIMIT:
-                del self._over[next(iter(self._over))]
             return task
 
     def _report(

@@ -262,7 +262,7 @@ class Canceller:
 
     def finished(self, kill: Kill) -> None:
         """See KillObserver; the event was sent when the child reported the end."""
-        self._runs.refused.drop(kill.run.task_id)
+        self._runs.refused.pop(kill.run.task_id, None)
         self._close(kill, {"state": "finished", "status": kill.end})
 
     def late(self, kill: Kill) -> None:
