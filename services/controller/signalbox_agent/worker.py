@@ -113,13 +113,13 @@ class WorkerAgent:
         canceller.refuse(refused(self._path))
         self._pool.on_exit(canceller.about_to_exit)
         self._tracker = Tracker(
-            self.runs,
-            self.link,
-            self.loop,
-            self.slots,
-            self._pool,
-            canceller,
-            self._ending,
+            runs=self.runs,
+            link=self.link,
+            loop=self.loop,
+            slots=self.slots,
+            pool=self._pool,
+            canceller=canceller,
+            ending=self._ending,
             instance=self._instance,
             node=self._worker.hostname,
             queue_of=queue_finder(self._worker.app),

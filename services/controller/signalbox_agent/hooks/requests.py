@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from time import monotonic, time
 from typing import Any
 
@@ -143,14 +144,14 @@ def tracked_class(base: Any, tracker: Tracker) -> type:
     return type(base.__name__, (TrackedRequest, base), body)
 
 
+@dataclass(frozen=True)
 class Claims:
     """Gives every task of an application a tracked Request; the user's own Request goes on working below it."""
 
-    def __init__(self, tracker: Tracker, wrap: Callable[[Body], Body]) -> None:
-        """`wrap` is applied to the `run` of every task."""
-        self._tracker = tracker
-        self._wrap = wrap
-        self._classes: dict[Any, type] = {}
+    tracker: Tracker
+    #: Applied to the `run` of every task.
+    wrap: Callable[[Body], Body]
+    _classes: dict[Any, type] = field(default_factory=dict)
 
     @guarded
     def claim(self, tasks: Any) -> None:
@@ -160,6 +161,6 @@ class Claims:
             if issubclass(base, TrackedRequest):
                 continue
             if base not in self._classes:
-                self._classes[base] = tracked_class(base, self._tracker)
+                self._classes[base] = tracked_class(base, self.tracker)
             task.Request = self._classes[base]
-            task.run = self._wrap(task.run)
+            task.run = self.wrap(task.run)

@@ -6,6 +6,7 @@ import select
 import signal
 import types
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from signalbox_agent.cancel.pool import PoolControl
@@ -19,12 +20,12 @@ from signalbox_agent.safety import guarded
 AHEAD = 16
 
 
+@dataclass(frozen=True)
 class Child:
     """One process of the pool."""
 
-    def __init__(self, process: Any, proc: Proc) -> None:
-        self.process = process
-        self.proc = proc
+    process: Any
+    proc: Proc
 
     def gone(self) -> bool:
         """Whether it is dead and reaped. Asking reaps it: a zombie still exists."""
