@@ -12,7 +12,7 @@ from celery import bootsteps
 
 from signalbox_agent.broker.ownership import MessageOwnership
 from signalbox_agent.celery_compat import worker as compat
-from signalbox_agent.hooks.reconnect import surviving
+from signalbox_agent.hooks.reconnect import tolerate_close
 from signalbox_agent.safety import guarded
 
 
@@ -45,12 +45,6 @@ def worker_step(agent: Agent) -> type:
 
         def start(self, _worker: Any) -> None:
             agent.start()
-
-        def stop(self, _worker: Any) -> None:
-            return
-
-        def terminate(self, _worker: Any) -> None:
-            return
 
     return SignalboxStep
 
@@ -90,7 +84,7 @@ def consumer_step(agent: Agent) -> type:
 def hook_into(agent: Agent, consumer: Any) -> None:
     """Before strategies are built, set the Request class that they keep; survive the loss of the broker."""
     compat.before_strategies(consumer, lambda: agent.claim(consumer.app.tasks))
-    compat.around_connection_loss(consumer, surviving)
+    compat.before_connection_loss(consumer, lambda: tolerate_close(consumer))
 
 
 @guarded

@@ -56,7 +56,7 @@ class GreenletKill(Kill):
         if self.over:
             return
         if not self.begun and (self.run.over or self._greenlet.dead):
-            self._end()
+            self.close()
             self._observer.late(self)
             return
         self._plan, acts = decide(self._plan, self._seen())
@@ -79,14 +79,8 @@ class GreenletKill(Kill):
     def _do(self, act: Act) -> None:
         if act in {Act.TERM_CHILD, Act.KILL_ALL}:
             self._throw()
-        elif act is Act.REPORT_ALIVE:
-            self._observer.alive(self)
-        elif act is Act.REPORT_DEAD:
-            self._end()
-            self._observer.dead(self)
-        elif act is Act.REPORT_FINISHED:
-            self._end()
-            self._observer.finished(self)
+        else:
+            self._report(act)
 
     def _throw(self) -> None:
         self._greenlets.throw(self._greenlet, self._thrown)

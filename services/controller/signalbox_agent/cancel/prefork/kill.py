@@ -56,7 +56,7 @@ class ProcessKill(Kill):
             self._timer = self._loop.call_later(ALONE, self.begin)
             return
         if self.run.over:
-            self._end()
+            self.close()
             self._observer.late(self)
             return
         self.begun = True
@@ -145,15 +145,10 @@ class ProcessKill(Kill):
                     self._descendants.signal(proc, signal.SIGTERM)
         elif act is Act.KILL_ALL:
             self._kill_all()
-        elif act is Act.REPORT_ALIVE:
-            self._observer.alive(self)
         else:
-            self._finish()
-            if act is Act.REPORT_DEAD:
-                self._observer.dead(self)
-            else:
+            if act is Act.REPORT_FINISHED:
                 self._prefork.retire(self._child)
-                self._observer.finished(self)
+            self._report(act)
 
     def _kill_all(self) -> None:
         """Stop them all first, so that none can start another one unseen."""
@@ -192,7 +187,8 @@ class ProcessKill(Kill):
         child = [self._child.proc.pid] if self._child_gone else []
         return child + [proc.pid for proc in self._descendants.ended()]
 
-    def _finish(self) -> None:
+    def close(self) -> None:
+        """The same, and let go of what it watched."""
+        super().close()
         self._children.forget(self._child.proc.pid, self.look)
-        self._cancel_timer()
         self._descendants.close()

@@ -39,7 +39,6 @@ class Prefork(PoolControl):
     def __init__(self, pool: Any) -> None:
         """`pool` is Celery's TaskPool."""
         self._pool = pool
-        self._hooked: Any = None
 
     def child(self, pid: int | None) -> Child | None:
         """The child with this pid, if it is one of the pool's and lives."""
@@ -71,15 +70,7 @@ class Prefork(PoolControl):
 
     def pause_gc_in_forks(self) -> None:
         """Have each fork find little to look through: Celery collects all garbage before it (its issue 2927)."""
-
-        def pausing(create: Callable[[int], Any]) -> Callable[[int], Any]:
-            def create_paused(index: int) -> Any:
-                with gc_pause():
-                    return create(index)
-
-            return create_paused
-
-        compat.around_fork(self._pool, pausing)
+        compat.around_fork(self._pool, gc_pause())
 
     def has(self, pid: int) -> bool:
         """Whether the pool has a child with this pid."""
@@ -130,17 +121,4 @@ class Prefork(PoolControl):
 
         Nothing of the task runs any more then, and all that it started still is the child's.
         """
-        handler = compat.result_handler(self._pool)
-        if handler is None or handler is self._hooked:
-            return
-        self._hooked = handler
-        safe = guarded(exiting)
-
-        def observed(original: Callable[[int, int], None]) -> Callable[[int, int], None]:
-            def on_death(pid: int, exitcode: int) -> None:
-                safe(pid)
-                original(pid, exitcode)
-
-            return on_death
-
-        compat.around_death(handler, observed)
+        compat.before_exit(self._pool, guarded(exiting))
