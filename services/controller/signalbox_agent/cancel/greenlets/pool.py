@@ -16,13 +16,15 @@ from greenlet import GreenletExit, getcurrent
 
 from signalbox_agent.cancel.greenlets.kill import GreenletKill
 from signalbox_agent.cancel.kill import KillObserver
-from signalbox_agent.cancel.pool import PoolControl, name_of
+from signalbox_agent.cancel.pool import Abilities, Context, PoolControl, name_of
 from signalbox_agent.celery_compat.greenlets import greenlet_of
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.proc import descendants
 from signalbox_agent.tasks.runs import Run
 
 Callback = Callable[[], None]
+
+ABILITIES = Abilities(takes_turns=True)
 
 #: Seconds between looks at a greenlet that is about to end.
 ENDING = 0.005
@@ -141,7 +143,7 @@ class GreenletPool(PoolControl):
         return [proc.pid for proc in descendants([os.getpid()])]
 
 
-def greenlet_pool(pool: Any, loop: Loop) -> GreenletPool | None:
+def control(pool: Any, context: Context) -> GreenletPool | None:
     """The control of a pool; None where its library does not also drive the agent, as it was installed too late."""
     if name_of(pool) == "gevent":
         from gevent import get_hub, monkey
@@ -152,4 +154,4 @@ def greenlet_pool(pool: Any, loop: Loop) -> GreenletPool | None:
 
         ours = patcher.is_monkey_patched("thread")
         in_hub = functools.partial(hubs.get_hub().schedule_call_global, 0)
-    return GreenletPool(pool, loop, in_hub) if ours else None
+    return GreenletPool(pool, context.loop, in_hub) if ours else None

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from signalbox_agent.cancel.kill import KillObserver
-from signalbox_agent.cancel.pool import Context
+from signalbox_agent.cancel.pool import Abilities, Context
 from signalbox_agent.cancel.prefork.children import Children
 from signalbox_agent.cancel.prefork.kill import ProcessKill
 from signalbox_agent.cancel.prefork.pool import Prefork
 from signalbox_agent.tasks.runs import Run
+
+ABILITIES = Abilities(answers_while_busy=True)
 
 #: Seconds for which the slot of a dead child can still be read.
 LINGER = 1.0
@@ -62,3 +64,8 @@ class PreforkControl(Prefork):
     def _forget(self, pid: int) -> None:
         if not self.has(pid):
             self._slots.forget(pid)
+
+
+def control(pool: Any, context: Context) -> PreforkControl | None:
+    """The control of the pool; without Celery's event loop nobody could end one task in it."""
+    return PreforkControl(pool, context) if context.has_hub else None
