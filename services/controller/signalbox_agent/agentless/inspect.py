@@ -17,6 +17,14 @@ LOOKS = 2
 UNSEEN = "Its worker no longer has it, and nobody saw how it ended"
 SILENT = "Nothing is heard from its worker any more, and nobody saw how it ended"
 
+#: What the states of Celery's result backend say of a task that its worker no longer has.
+_ENDS = {
+    "SUCCESS": OpenTasks.succeeded,
+    "FAILURE": OpenTasks.failed,
+    "RETRY": OpenTasks.retried,
+    "REVOKED": OpenTasks.revoked,
+}
+
 
 @dataclass
 class Inspector:
@@ -71,19 +79,20 @@ class Inspector:
     def _find_out(self, task_id: str, task: Task) -> None:
         """Celery's result backend may know how it ended."""
         meta = self._result(task_id)
-        state, event = meta.get("status"), {"uuid": task_id, "timestamp": _epoch(meta.get("date_done"))}
+        event = {
+            "uuid": task_id,
+            "timestamp": _epoch(meta.get("date_done")),
+            "result": repr(meta.get("result")),
+            "exception": repr(meta.get("result")),
+            "traceback": meta.get("traceback"),
+            "terminated": task["started"],
+        }
         with self.tasks.lock:
             if task_id not in self.tasks.open:  # its event has come meanwhile
                 return
-            if state == "SUCCESS":
-                self.tasks.succeeded(task["node"], {**event, "result": repr(meta.get("result"))})
-            elif state == "FAILURE":
-                trace = meta.get("traceback")
-                self.tasks.failed(task["node"], {**event, "exception": repr(meta.get("result")), "traceback": trace})
-            elif state == "RETRY":
-                self.tasks.retried(task["node"], {**event, "exception": repr(meta.get("result"))})
-            elif state == "REVOKED":
-                self.tasks.revoked(task["node"], {**event, "terminated": task["started"]})
+            end = _ENDS.get(str(meta.get("status")))
+            if end is not None:
+                end(self.tasks, task["node"], event)
             elif task["started"]:
                 self._end(task_id, task, UNSEEN)
             else:
@@ -109,7 +118,7 @@ class Inspector:
             self.tasks.nodes.pop(node, None)
 
     def _end(self, task_id: str, task: Task, error: str) -> None:
-        self.tasks.fail(task_id, task["node"], "worker_lost", error, at=time.time(), certainty="inferred")
+        self.tasks.fail(task["node"], {"uuid": task_id}, "worker_lost", error, certainty="inferred")
 
     def revoke(self, task_ids: list[str]) -> list[str]:
         """Have every worker without an agent refuse them, and those that run them send TERM; what is known then."""
