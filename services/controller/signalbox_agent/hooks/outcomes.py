@@ -30,11 +30,6 @@ OUTCOMES = {
 }
 
 
-def exception_of(einfo: Any) -> Any:
-    """The exception that the task raised."""
-    return compat.unwrapped(einfo.exception)
-
-
 @dataclass(frozen=True)
 class Outcomes:
     """The outcomes of one worker's tasks."""
@@ -46,7 +41,7 @@ class Outcomes:
 
     def of(self, run: Run, request: Any, einfo: Any, announced: dict[str, dict[str, Any]]) -> Outcome:
         """The outcome of a failure; `announced` are the events that Celery has sent of it, by type."""
-        exception = exception_of(einfo)
+        exception = compat.exception_of(einfo)
         if "task-succeeded" in announced:  # the process died after the result was stored
             return events.succeeded(run, announced["task-succeeded"].get("result"), None), "completed"
         if announced.get("task-rejected", {}).get("requeue"):

@@ -144,6 +144,26 @@ def tracked_class(base: Any, tracker: Tracker) -> type:
     return type(base.__name__, (TrackedRequest, base), body)
 
 
+@guarded
+def settle_duplicate(request: Any, again: bool) -> None:
+    """Give up a redelivered message, as its first run is over; `again` tells that the task went back to its queue."""
+    state.task_ready(request)
+    if again:
+        request.reject(requeue=True)
+    else:
+        request.acknowledge()
+
+
+@guarded
+def on_received(request: Any = None, **_: Any) -> None:
+    """Receiver of Celery's signal `task_received`."""
+    tracker = getattr(request, "_signalbox_tracker", None)
+    if tracker is not None:
+        tracker.received(request)
+        if tracker.refuses(request):
+            request.revoked()  # now: it may have to wait for its time, or its turn
+
+
 @dataclass(frozen=True)
 class Claims:
     """Gives every task of an application a tracked Request; the user's own Request goes on working below it."""

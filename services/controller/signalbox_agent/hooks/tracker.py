@@ -15,8 +15,7 @@ from signalbox_agent.cancel.canceller import Canceller
 from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.celery_compat import requests as compat
 from signalbox_agent.child.slot import Slots
-from signalbox_agent.hooks.outcomes import DEATHS, Outcome, Outcomes, exception_of
-from signalbox_agent.hooks.redelivered import original_of
+from signalbox_agent.hooks.outcomes import DEATHS, Outcome, Outcomes
 from signalbox_agent.link.link import Link
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.safety import guarded
@@ -71,7 +70,7 @@ class Tracker:
         run.describe(self.node, self.queue_of(request), clean(request.argsrepr), clean(request.kwargsrepr))
         run.acks_late = bool(request.task.acks_late)
         if request.delivery_info.get("redelivered"):
-            run.original = original_of(self.runs.of(run.task_id), run.retries)
+            run.original = self.runs.original_of(run.task_id, run.retries)
             if run.original is not None:
                 run.original.duplicates.append(run)
             # It may have been started before; this wait is later than that start.
@@ -181,7 +180,7 @@ class Tracker:
 
             if run.killing:
                 self._failed_under_kill(run, *outcome())
-            elif isinstance(exception_of(einfo), TimeLimitExceeded):
+            elif isinstance(compat.exception_of(einfo), TimeLimitExceeded):
                 self._at_death(run, outcome)
             else:
                 self._final(run, *outcome())
@@ -273,7 +272,7 @@ class Tracker:
         """Whether the failure is the death by a kill, and nothing that Celery must act upon."""
         with self.loop.lock:
             run = self.run_of(request)
-            if not isinstance(exception_of(einfo), DEATHS):
+            if not isinstance(compat.exception_of(einfo), DEATHS):
                 return False
             if not run.killing:
                 return self.canceller.ended_outside(run)

@@ -134,6 +134,15 @@ class Runs:
         """The runs of one task, without redelivered ones, which only wait for the end of the original."""
         return [run for run in self._live.get(task_id, ()) if run.original is None]
 
+    def original_of(self, task_id: str, retries: int) -> Run | None:
+        """The run that a redelivered message is about, as Redis hands it out again when a connection was lost.
+
+        The message is not run beside it: it waits for its end, and is acknowledged then. Until then the broker keeps
+        the message, so that the task is not lost should we die.
+        """
+        live = (run for run in self.of(task_id) if run.started_at is not None and not run.over)
+        return next((run for run in live if run.retries == retries), None)
+
     def has(self, task_id: str) -> bool:
         """Whether there is one of this task."""
         return task_id in self._live

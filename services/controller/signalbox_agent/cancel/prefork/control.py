@@ -10,6 +10,7 @@ from signalbox_agent.cancel.pool import Abilities, Context
 from signalbox_agent.cancel.prefork.children import Children
 from signalbox_agent.cancel.prefork.kill import ProcessKill
 from signalbox_agent.cancel.prefork.pool import Prefork
+from signalbox_agent.celery_compat.prefork import refill
 from signalbox_agent.tasks.runs import Run
 
 ABILITIES = Abilities(answers_while_busy=True)
@@ -51,8 +52,9 @@ class PreforkControl(Prefork):
         """Fill the places of processes that died while Celery's loop stood still."""
         if self._vacant:
             self._vacant = False
-            # Not from here: what Celery cannot bear, such as too many restarts, is for Celery to see.
-            hub.call_soon(self.refill)
+            # Not from here: it takes a while, and no proof has to wait for it; and what Celery cannot bear, such as too
+            # many restarts, is for Celery to see.
+            hub.call_soon(refill, self._pool)
 
     def _died(self, pid: int) -> None:
         """Have its place filled now; Celery's own look may be 5 s away."""

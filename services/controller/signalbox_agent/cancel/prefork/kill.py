@@ -11,7 +11,7 @@ from signalbox_agent.cancel.kill import Kill, KillObserver
 from signalbox_agent.cancel.prefork.children import Children
 from signalbox_agent.cancel.prefork.descendants import Descendants
 from signalbox_agent.cancel.prefork.pool import Child, Prefork
-from signalbox_agent.celery_compat.prefork import TERM_SIGNAL
+from signalbox_agent.celery_compat.prefork import TERM_SIGNAL, stop_watching
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.proc import Proc
 from signalbox_agent.tasks.runs import Run
@@ -62,7 +62,9 @@ class ProcessKill(Kill):
         self.begun = True
         self._plan = Plan(Stage.TERM, monotonic() + self._grace)
         if self._loop.hub is not None:
-            self._prefork.take_watch(self._child, self._loop.hub)
+            # Celery's own watch fires a moment too early, before the child can be reaped: Celery would look for the
+            # dead, find none, and not look again for 5 s.
+            stop_watching(self._child.process, self._loop.hub)
         self._descendants.refresh(with_root=True)
         self._do(Act.TERM_CHILD)
         self._children.watch(self._child.proc.pid)

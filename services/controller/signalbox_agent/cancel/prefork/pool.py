@@ -64,10 +64,6 @@ class Prefork(PoolControl):
         else:  # it may have another task in its pipe (-O fast); whose death, should it come, is not by our hand
             compat.forget_signal(child.process)
 
-    def refill(self) -> None:
-        """Reap what died and start what is missing: that takes a while, so not before a proof is out."""
-        compat.refill(self._pool)
-
     def pause_gc_in_forks(self) -> None:
         """Have each fork find little to look through: Celery collects all garbage before it (its issue 2927)."""
         compat.around_fork(self._pool, gc_pause())
@@ -108,13 +104,6 @@ class Prefork(PoolControl):
         poller = select.poll()
         poller.register(compat.output_of(child.process), select.POLLIN)
         return bool(poller.poll(0))
-
-    def take_watch(self, child: Child, hub: Any) -> None:
-        """Take the child's sentinel off Celery's loop: it fires a moment too early, before it can be reaped.
-
-        Celery would look for the dead child, find none, and not look again for 5 s.
-        """
-        compat.stop_watching(child.process, hub)
 
     def on_exit(self, exiting: Callable[[int], None]) -> None:
         """Have `exiting(pid)` called when a child says that it is about to exit, and waits for its last TERM.
