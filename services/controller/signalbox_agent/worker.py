@@ -21,8 +21,7 @@ from signalbox_agent.celery_compat.names import Missing
 from signalbox_agent.celery_compat.worker import spawns
 from signalbox_agent.child import child
 from signalbox_agent.child.slot import Slots, folder_of
-from signalbox_agent.hooks.queues import queue_finder
-from signalbox_agent.hooks.requests import Claims, on_received, settle_duplicate
+from signalbox_agent.hooks.requests import Claims, on_received, queue_finder, settle_duplicate
 from signalbox_agent.hooks.slot_passing import SlotPassing, pass_on_slots
 from signalbox_agent.hooks.steps import consumer_step, worker_step
 from signalbox_agent.hooks.tracker import Tracker

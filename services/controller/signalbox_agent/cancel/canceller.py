@@ -146,9 +146,7 @@ class Canceller:
         if self.loop.hub is None or not run.received or standing(run) is not Standing.WAITING:
             return False
         request = run.request
-        run.over = True
-        self.runs.ended[run.task_id] = {"state": "dropped", "detail": "It will not run"}
-        self.runs.remove(run)
+        self.runs.end(run, {"state": "dropped", "detail": "It will not run"})
         self.link.event(events.dropped(run, "cancelled", REASON, self.runs.refused.get(run.task_id)))
         self._later.put([partial(self._announcer.dropped, request)])
         return True
@@ -208,11 +206,8 @@ class Canceller:
             return mark is not None
         request, pid = run.request, run.pid
         self.link.event(events.cancelled(run, mark["command_id"], mark["signal"], [pid] if pid else [], REASON))
-        run.over = True
         self.runs.refused[run.task_id] = mark["command_id"]
-        answer = {"state": "dead", "pid": pid, "signal": mark["signal"], "strays": []}
-        self.runs.ended[run.task_id] = answer
-        self.runs.remove(run)
+        self.runs.end(run, {"state": "dead", "pid": pid, "signal": mark["signal"], "strays": []})
         self._announcer.killed(request, mark["signal"])
         return True
 
@@ -266,9 +261,7 @@ class Canceller:
 
     def _close(self, kill: Kill, answer: Answer) -> None:
         run = kill.run
-        run.over = True
-        self.runs.ended[run.task_id] = answer
-        self.runs.remove(run)
+        self.runs.end(run, answer)
         duplicate = next((other for other in self.runs.of(run.task_id) if other.started_at is not None), None)
         if duplicate is not None:  # delivered twice: dead means that no run of it is left
             self._kill(duplicate, kill.commands, GRACE)

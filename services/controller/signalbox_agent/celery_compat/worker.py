@@ -1,4 +1,4 @@
-"""Celery's worker and consumer (`celery/worker/`), kombu's hub and semaphore."""
+"""Celery's worker, consumer (`celery/worker/`) and pools of greenlets, kombu's hub and semaphore."""
 
 from __future__ import annotations
 
@@ -49,3 +49,8 @@ def pending_callbacks(hub: Any) -> Iterable[Any]:
     """Take what the hub would call in its next turn (`Hub._pop_ready`)."""
     take = getattr(hub, "_pop_ready", None)
     return take() if take is not None else ()
+
+
+def greenlet_of(pool: Any, number: Any) -> Any:
+    """The greenlet that Celery knows by this number, which it calls its pid (`TaskPool._pool_map`)."""
+    return pool._pool_map.get(number)

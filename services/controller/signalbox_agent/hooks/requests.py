@@ -21,6 +21,7 @@ from signalbox_agent.celery_compat import requests as compat
 from signalbox_agent.hooks.tracker import Tracker
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks.runs import Run
+from signalbox_agent.tasks.texts import clean
 
 Body = Callable[..., Any]
 
@@ -184,3 +185,20 @@ class Claims:
                 self._classes[base] = tracked_class(base, self.tracker)
             task.Request = self._classes[base]
             task.run = self.wrap(task.run)
+
+
+def queue_finder(app: Any) -> Callable[[Any], str]:
+    """A function that names the queue of a request; an unknown one is named by the routing key."""
+
+    @functools.lru_cache(maxsize=1_000)
+    def find(exchange: str, key: str) -> str:
+        for name, queue in app.amqp.queues.consume_from.items():
+            if queue.routing_key == key and (queue.exchange.name if queue.exchange else "") == exchange:
+                return clean(name)
+        return clean(key)
+
+    def queue_of(request: Any) -> str:
+        info = request.delivery_info
+        return find(info.get("exchange") or "", info.get("routing_key") or "")
+
+    return queue_of

@@ -247,10 +247,7 @@ class Tracker:
     def _final(self, run: Run, event: Event, status: str | None) -> None:
         if run.over:
             return
-        run.over = True
-        self.runs.remove(run, again=status is None)
-        if status is not None:
-            self.runs.ended[run.task_id] = {"state": "finished", "status": status}
+        self.runs.end(run, None if status is None else {"state": "finished", "status": status})
         self.link.event(event)
         if run.pending_cancels:
             self.canceller.unstarted(run)

@@ -114,6 +114,13 @@ class Runs:
         """It waits here."""
         self._live.setdefault(run.task_id, []).append(run)
 
+    def end(self, run: Run, answer: dict[str, Any] | None) -> None:
+        """Its final event is sent now; `answer` is for late cancels, None when it gave its task back."""
+        run.over = True
+        if answer is not None:
+            self.ended[run.task_id] = answer
+        self.remove(run, again=answer is None)
+
     def remove(self, run: Run, *, again: bool = False) -> None:
         """It is over, or Celery has forgotten it; `again` tells that it gave its task back."""
         runs = self._live.get(run.task_id, [])

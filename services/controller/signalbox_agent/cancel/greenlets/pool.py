@@ -7,7 +7,6 @@ it, when both are done by the hub, which runs when none of them does.
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Any
@@ -17,9 +16,8 @@ from greenlet import GreenletExit, getcurrent
 from signalbox_agent.cancel.greenlets.kill import GreenletKill
 from signalbox_agent.cancel.kill import KillObserver
 from signalbox_agent.cancel.pool import Abilities, Context, PoolControl, name_of
-from signalbox_agent.celery_compat.greenlets import greenlet_of
+from signalbox_agent.celery_compat.worker import greenlet_of
 from signalbox_agent.link.loop import Loop
-from signalbox_agent.proc import descendants
 from signalbox_agent.tasks.runs import Run
 
 Callback = Callable[[], None]
@@ -137,10 +135,6 @@ class GreenletPool(PoolControl):
                 self._loop.call_later(0.0, look)  # eventlet calls this while the greenlet still runs
 
         greenlet.link(ended)
-
-    def programs(self) -> list[int]:
-        """The pids of all that tasks of this worker have started and that still runs: nobody can tell whose it is."""
-        return [proc.pid for proc in descendants([os.getpid()])]
 
 
 def control(pool: Any, context: Context) -> GreenletPool | None:

@@ -10,7 +10,8 @@ from signalbox_agent.cancel.pool import Abilities, Context
 from signalbox_agent.cancel.prefork.children import Children
 from signalbox_agent.cancel.prefork.kill import ProcessKill
 from signalbox_agent.cancel.prefork.pool import Prefork
-from signalbox_agent.celery_compat.prefork import refill
+from signalbox_agent.celery_compat.prefork import around_fork, refill
+from signalbox_agent.link.gc_pause import gc_pause
 from signalbox_agent.tasks.runs import Run
 
 ABILITIES = Abilities(answers_while_busy=True)
@@ -33,7 +34,8 @@ class PreforkControl(Prefork):
         self._children = Children(self._loop, self.has, self._died)
         #: Whether a place is empty, and Celery's loop stood still when that was noticed.
         self._vacant = False
-        self.pause_gc_in_forks()
+        # Each fork is to find little to look through: Celery collects all garbage before it (its issue 2927).
+        around_fork(pool, gc_pause())
 
     def kill(self, run: Run, grace: float, observer: KillObserver) -> ProcessKill | None:
         """A kill of the process that runs it, if it is still there."""

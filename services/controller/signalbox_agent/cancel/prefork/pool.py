@@ -12,7 +12,6 @@ from typing import Any
 from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.celery_compat import prefork as compat
 from signalbox_agent.celery_compat.requests import job_of
-from signalbox_agent.link.gc_pause import gc_pause
 from signalbox_agent.proc import Proc, identify, present
 from signalbox_agent.safety import guarded
 
@@ -63,10 +62,6 @@ class Prefork(PoolControl):
             self.signal(child, signal.SIGKILL)
         else:  # it may have another task in its pipe (-O fast); whose death, should it come, is not by our hand
             compat.forget_signal(child.process)
-
-    def pause_gc_in_forks(self) -> None:
-        """Have each fork find little to look through: Celery collects all garbage before it (its issue 2927)."""
-        compat.around_fork(self._pool, gc_pause())
 
     def has(self, pid: int) -> bool:
         """Whether the pool has a child with this pid."""
