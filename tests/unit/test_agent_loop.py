@@ -185,3 +185,12 @@ def test_an_error_in_one_callback_is_logged_once_and_stops_no_other(
         loop.start_thread()
         told.wait(1)
     assert [record.name for record in caplog.records] == ["signalbox.agent"]
+
+
+def test_a_fork_of_a_fork_lets_go_of_nothing_that_is_not_there(pipe: tuple[int, int]) -> None:
+    loop = Loop()
+    loop.add_reader(os.dup(pipe[0]), lambda: None)
+    for _ in range(2):
+        loop.abandon()
+    loop.wake()
+    loop.call_later(0.0, lambda: None)

@@ -8,7 +8,6 @@ import pytest
 
 from signalbox.messages.events import AnyTaskEvent
 from signalbox_agent.child.slot import Slot, Slots, SlotState
-from signalbox_agent.hooks.redelivered import original_of
 from signalbox_agent.tasks.runs import Run, Runs
 from signalbox_reconciler.fold import fold
 from support.history import Life
@@ -52,7 +51,9 @@ def a_run(*, retries: int = 0, started: bool = True, over: bool = False) -> Run:
     ],
 )
 def test_a_second_delivery_is_known_by_the_run_that_it_is_about(run: Run, same: bool) -> None:
-    assert original_of([run], retries=0) is (run if same else None)
+    runs = Runs()
+    runs.add(run)
+    assert runs.original_of("t1", retries=0) is (run if same else None)
 
 
 @pytest.mark.parametrize("again", [False, True])

@@ -17,33 +17,27 @@ def install(path: str, instance: str, *, guest: bool = False) -> None:
     here = os.getpid()
 
     @guarded
-    def on_worker(sender: Any, **_: Any) -> None:
-        if os.getpid() != here:
+    def begin(sender: Any, signal: Any, **_: Any) -> None:
+        if os.getpid() != here:  # a beat that a worker has embedded (-B)
             return
+        worker = signal is signals.worker_init
         try:
-            from signalbox_agent.worker import WorkerAgent
+            agent: Any
+            if worker:
+                from signalbox_agent.worker import WorkerAgent
 
-            agent = WorkerAgent(sender, path, instance, guest=guest)
+                agent = WorkerAgent(sender, path, instance, guest=guest)
+            else:
+                from signalbox_agent.beat.beat import BeatAgent
+
+                agent = BeatAgent(sender, path, instance)
             agent.install()
             atexit.register(agent.finish)
-        except Exception as error:  # noqa: BLE001 - the worker runs on without us
+        except Exception as error:  # noqa: BLE001 - worker or beat run on without us
             complain("the installation of the agent")
-            report(path, instance, "worker", error, node=sender.hostname, guest=guest)
+            kind, node = ("worker", sender.hostname) if worker else ("beat", "")
+            report(path, instance, kind, error, node=node, guest=guest)
 
-    @guarded
-    def on_beat(sender: Any, **_: Any) -> None:
-        if os.getpid() != here:  # one that a worker has embedded (-B)
-            return
-        try:
-            from signalbox_agent.beat.beat import BeatAgent
-
-            agent = BeatAgent(sender, path, instance)
-            agent.install()
-            atexit.register(agent.finish)
-        except Exception as error:  # noqa: BLE001 - beat runs on without us
-            complain("the installation of the agent")
-            report(path, instance, "beat", error)
-
-    signals.worker_init.connect(on_worker, weak=False)
+    signals.worker_init.connect(begin, weak=False)
     if not guest:
-        signals.beat_init.connect(on_beat, weak=False)
+        signals.beat_init.connect(begin, weak=False)

@@ -84,8 +84,15 @@ def children(pid: int) -> list[int]:
 
 def descendants(roots: Iterable[int]) -> list[Proc]:
     """All below these that have not ended, parents before children."""
-    family = _below(roots) if _kernel_lists_children() else _below_by_search(roots)
-    return [seen.proc for seen in family if not seen.ended]
+    families = None if _kernel_lists_children() else _by_parent()
+    waiting, found = list(roots), dict[Proc, Stat]()
+    while waiting:
+        pid = waiting.pop()
+        below = map(stat, children(pid)) if families is None else families.get(pid, ())
+        new = [child for child in below if child is not None and child.proc not in found]
+        found.update((child.proc, child) for child in new)
+        waiting.extend(child.proc.pid for child in new)
+    return [seen.proc for seen in found.values() if not seen.ended]
 
 
 def variable(pid: int, name: bytes) -> str | None:
@@ -138,27 +145,10 @@ def _kernel_lists_children() -> bool:
     return os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
-def _below(roots: Iterable[int]) -> list[Stat]:
-    waiting, found = list(roots), {}
-    while waiting:
-        for child in children(waiting.pop()):
-            seen = stat(child)
-            if seen is not None and child not in found:
-                found[child] = seen
-                waiting.append(child)
-    return list(found.values())
-
-
-def _below_by_search(roots: Iterable[int]) -> list[Stat]:
-    """One pass over all processes: about 12 µs for each."""
+def _by_parent() -> dict[int, list[Stat]]:
+    """All processes, in one pass: about 12 µs for each."""
     families: dict[int, list[Stat]] = {}
     for pid in pids():
         if (seen := stat(pid)) is not None:
             families.setdefault(seen.parent, []).append(seen)
-    waiting, found = list(roots), {}
-    while waiting:
-        for child in families.get(waiting.pop(), ()):
-            if child.proc not in found:
-                found[child.proc] = child
-                waiting.append(child.proc.pid)
-    return list(found.values())
+    return families

@@ -21,9 +21,7 @@ from signalbox_agent.celery_compat.names import Missing
 from signalbox_agent.celery_compat.worker import spawns
 from signalbox_agent.child import child
 from signalbox_agent.child.slot import Slots, folder_of
-from signalbox_agent.hooks.queues import queue_finder
-from signalbox_agent.hooks.redelivered import settle_duplicate
-from signalbox_agent.hooks.requests import Claims
+from signalbox_agent.hooks.requests import Claims, on_received, queue_finder, settle_duplicate
 from signalbox_agent.hooks.slot_passing import SlotPassing, pass_on_slots
 from signalbox_agent.hooks.steps import consumer_step, worker_step
 from signalbox_agent.hooks.tracker import Tracker
@@ -60,7 +58,6 @@ class WorkerAgent:
         self._shared = False
         self._pool = PoolControl()
         self._canceller: Canceller | None = None
-        self._tracker: Tracker | None = None
         self._claims: Claims | None = None
         self._passing: SlotPassing | None = None
         self._ending = Ending()
@@ -75,7 +72,7 @@ class WorkerAgent:
 
     def install(self) -> None:
         """Hook into what Celery offers."""
-        signals.task_received.connect(self._on_received, weak=False)
+        signals.task_received.connect(on_received, weak=False)
         signals.worker_ready.connect(self._on_ready, weak=False)
         child.install(os.getpid(), self.slots.folder)
         os.register_at_fork(after_in_child=guarded(self.link.abandon))
@@ -112,14 +109,14 @@ class WorkerAgent:
         )
         canceller.refuse(refused(self._path))
         self._pool.on_exit(canceller.about_to_exit)
-        self._tracker = Tracker(
-            self.runs,
-            self.link,
-            self.loop,
-            self.slots,
-            self._pool,
-            canceller,
-            self._ending,
+        tracker = Tracker(
+            runs=self.runs,
+            link=self.link,
+            loop=self.loop,
+            slots=self.slots,
+            pool=self._pool,
+            canceller=canceller,
+            ending=self._ending,
             instance=self._instance,
             node=self._worker.hostname,
             queue_of=queue_finder(self._worker.app),
@@ -127,7 +124,7 @@ class WorkerAgent:
             can_refuse=can_refuse,
         )
         if self._missing.can(names.TRACKING):
-            self._claims = Claims(self._tracker, self._pool.wrap)
+            self._claims = Claims(tracker, self._pool.wrap)
         self._shared, self._canceller = shared, canceller
 
     @guarded
@@ -187,13 +184,6 @@ class WorkerAgent:
         with self.loop.lock:
             self._report_ownership()
             self.link.finish(LAST_WORDS)
-
-    @guarded
-    def _on_received(self, request: Any = None, **_: Any) -> None:
-        if self._tracker is not None and hasattr(request, "_signalbox"):
-            self._tracker.received(request)
-            if self._tracker.refuses(request):
-                request.revoked()  # now: it may have to wait for its time, or its turn
 
     @guarded
     def _on_ready(self, **_: Any) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from signalbox_agent.agentless.tasks import OpenTasks
@@ -23,21 +24,21 @@ AHEAD = 1000
 TURN = 0.2
 
 
+@dataclass
 class EventQueue:
     """Reads events; each is acknowledged when the controller has the events made of it."""
 
-    def __init__(self, app: Any, host: str, tasks: OpenTasks, connected: Callable[[], None]) -> None:
-        self._app = app
-        self._host = host
-        self._tasks = tasks
-        self._connected = connected
-        #: The number up to which the controller has every event.
-        self.acked = 0
+    app: Any
+    host: str
+    tasks: OpenTasks
+    connected: Callable[[], None]
+    #: The number up to which the controller has every event.
+    acked: int = 0
 
     def consume(self, latest: Callable[[], int]) -> None:
         """Read until the connection breaks, which raises; `latest` answers the number of the latest event sent."""
         waiting: deque[tuple[int, Any]] = deque()
-        with self._app.connection_for_read() as connection:
+        with self.app.connection_for_read() as connection:
             connection.ensure_connection(max_retries=1)
             durable = connection.transport.driver_type == "amqp"
 
@@ -54,10 +55,10 @@ class EventQueue:
                 [self._queue(connection, durable=durable)],
                 callbacks=[on_message],
                 no_ack=not durable,
-                accept={self._app.conf.event_serializer, "json"},
+                accept={self.app.conf.event_serializer, "json"},
             )
             with consumer:
-                self._connected()
+                self.connected()
                 while True:
                     try:
                         connection.drain_events(timeout=TURN)
@@ -69,16 +70,16 @@ class EventQueue:
         from celery.events.event import get_exchange
         from kombu.entity import Queue
 
-        exchange = get_exchange(connection, name=self._app.conf.event_exchange)
+        exchange = get_exchange(connection, name=self.app.conf.event_exchange)
         kept = {"durable": True, "auto_delete": False, "expires": KEPT_FOR, "max_length": KEPT}
         passing = {"durable": False, "auto_delete": True}
-        name = f"signalbox.watch.{self._host}"
+        name = f"signalbox.watch.{self.host}"
         how = kept if durable else passing
         return Queue(name, exchange=exchange, routing_key="#", **how)  # type: ignore[no-untyped-call]
 
     def _take(self, event: dict[str, Any]) -> None:
         try:
-            self._tasks.take(event)
+            self.tasks.take(event)
         except Exception:  # noqa: BLE001 - an event of a kind that we do not know must not stop the others
             complain("an event of Celery's")
 

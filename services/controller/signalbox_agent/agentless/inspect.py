@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -16,27 +17,36 @@ LOOKS = 2
 UNSEEN = "Its worker no longer has it, and nobody saw how it ended"
 SILENT = "Nothing is heard from its worker any more, and nobody saw how it ended"
 
+#: What the states of Celery's result backend say of a task that its worker no longer has.
+_ENDS = {
+    "SUCCESS": OpenTasks.succeeded,
+    "FAILURE": OpenTasks.failed,
+    "RETRY": OpenTasks.retried,
+    "REVOKED": OpenTasks.revoked,
+}
 
+
+@dataclass
 class Inspector:
     """Inspects all workers without an agent."""
 
-    def __init__(self, app: Any, tasks: OpenTasks, *, enable: bool, lost_after: float) -> None:
-        """`enable` has their events turned on; tasks of one that is silent for `lost_after` seconds are given up."""
-        self._app = app
-        self._tasks = tasks
-        self._enable = enable
-        self._lost_after = lost_after
+    app: Any
+    tasks: OpenTasks
+    #: Whether to turn on their events.
+    enable: bool
+    #: Seconds after which the tasks of a silent worker are given up.
+    lost_after: float
 
     def round(self) -> bool:
         """Inspect once; answer whether to do so again soon."""
-        active = self._app.control.inspect(timeout=PATIENCE).active() or {}  # waits that long in any case
-        others = sorted({*active} - self._tasks.agents)
+        active = self.app.control.inspect(timeout=PATIENCE).active() or {}  # waits that long in any case
+        others = sorted({*active} - self.tasks.agents)
         there: dict[str, set[str]] = {}
         if others:
-            inspect = self._app.control.inspect(destination=others, timeout=PATIENCE, limit=len(others))
+            inspect = self.app.control.inspect(destination=others, timeout=PATIENCE, limit=len(others))
             reserved, scheduled = inspect.reserved() or {}, inspect.scheduled() or {}
-            if self._enable:
-                self._app.control.enable_events(destination=others)
+            if self.enable:
+                self.app.control.enable_events(destination=others)
             for node in others:
                 if node in reserved and node in scheduled:
                     later = [one["request"] for one in scheduled[node]]
@@ -46,17 +56,17 @@ class Inspector:
 
     def _take_in(self, node: str, running: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> set[str]:
         """Take in the tasks that a worker has; answer their ids."""
-        self._tasks.nodes[node] = time.monotonic()
+        self.tasks.nodes[node] = time.monotonic()
         for request in running:
-            self._tasks.listed(node, request, active=True)
+            self.tasks.listed(node, request, active=True)
         for request in waiting:
-            self._tasks.listed(node, request, active=False)
+            self.tasks.listed(node, request, active=False)
         return {request["id"] for request in (*running, *waiting)}
 
     def _miss(self, there: dict[str, set[str]]) -> bool:
         """Find the ends of tasks that their workers do not name any more; the event of a recent end may still come."""
         wondering = False
-        for task_id, task in list(self._tasks.open.items()):
+        for task_id, task in list(self.tasks.open.items()):
             if task_id in there.get(task["node"], {task_id}):
                 continue
             task["missed"] += 1
@@ -69,53 +79,54 @@ class Inspector:
     def _find_out(self, task_id: str, task: Task) -> None:
         """Celery's result backend may know how it ended."""
         meta = self._result(task_id)
-        state, event = meta.get("status"), {"uuid": task_id, "timestamp": _epoch(meta.get("date_done"))}
-        with self._tasks.lock:
-            if task_id not in self._tasks.open:  # its event has come meanwhile
+        event = {
+            "uuid": task_id,
+            "timestamp": _epoch(meta.get("date_done")),
+            "result": repr(meta.get("result")),
+            "exception": repr(meta.get("result")),
+            "traceback": meta.get("traceback"),
+            "terminated": task["started"],
+        }
+        with self.tasks.lock:
+            if task_id not in self.tasks.open:  # its event has come meanwhile
                 return
-            if state == "SUCCESS":
-                self._tasks.succeeded(task["node"], {**event, "result": repr(meta.get("result"))})
-            elif state == "FAILURE":
-                trace = meta.get("traceback")
-                self._tasks.failed(task["node"], {**event, "exception": repr(meta.get("result")), "traceback": trace})
-            elif state == "RETRY":
-                self._tasks.retried(task["node"], {**event, "exception": repr(meta.get("result"))})
-            elif state == "REVOKED":
-                self._tasks.revoked(task["node"], {**event, "terminated": task["started"]})
+            end = _ENDS.get(str(meta.get("status")))
+            if end is not None:
+                end(self.tasks, task["node"], event)
             elif task["started"]:
                 self._end(task_id, task, UNSEEN)
             else:
-                self._tasks.forget(task_id)  # it went back to its queue
+                self.tasks.forget(task_id)  # it went back to its queue
 
     def _result(self, task_id: str) -> dict[str, Any]:
         try:
-            return dict(self._app.backend.get_task_meta(task_id, cache=False))
+            return dict(self.app.backend.get_task_meta(task_id, cache=False))
         except Exception:  # noqa: BLE001 - there is no backend, or it does not answer
             return {}
 
     def _give_up(self) -> None:
         now = time.monotonic()
-        silent = {node for node, latest in list(self._tasks.nodes.items()) if now - latest > self._lost_after}
-        for task_id, task in list(self._tasks.open.items()):
+        silent = {node for node, latest in list(self.tasks.nodes.items()) if now - latest > self.lost_after}
+        for task_id, task in list(self.tasks.open.items()):
             if task["node"] not in silent:
                 continue
             if task["started"]:
                 self._end(task_id, task, SILENT)
             else:
-                self._tasks.forget(task_id)
+                self.tasks.forget(task_id)
         for node in silent:
-            self._tasks.nodes.pop(node, None)
+            self.tasks.nodes.pop(node, None)
 
     def _end(self, task_id: str, task: Task, error: str) -> None:
-        self._tasks.fail(task_id, task["node"], "worker_lost", error, at=time.time(), certainty="inferred")
+        self.tasks.fail(task["node"], {"uuid": task_id}, "worker_lost", error, certainty="inferred")
 
     def revoke(self, task_ids: list[str]) -> list[str]:
         """Have every worker without an agent refuse them, and those that run them send TERM; what is known then."""
-        tasks = [self._tasks.open.get(task_id) for task_id in task_ids]
-        others = sorted({*self._tasks.nodes} - self._tasks.agents)
+        tasks = [self.tasks.open.get(task_id) for task_id in task_ids]
+        others = sorted({*self.tasks.nodes} - self.tasks.agents)
         if not others:
             return ["no worker without an agent is heard of"] * len(tasks)
-        answers = self._app.control.revoke(
+        answers = self.app.control.revoke(
             task_ids, terminate=True, signal="SIGTERM", destination=others, reply=True, timeout=PATIENCE
         )
         answered = {node for answer in answers or () for node in answer}

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from signalbox_agent.tasks.events import instant
+from signalbox_agent.tasks.runs import Recent
 from signalbox_agent.tasks.texts import clean
 
 #: Tasks that are remembered; the oldest go first.
@@ -38,14 +39,16 @@ class OpenTasks:
         """`tasks` are those that were open before; `agents` the node names of workers that have one."""
         self._publish = publish
         self.lock = threading.RLock()
-        self.open = {task_id: {**task, "missed": 0} for task_id, task in tasks.items()}
+        self.open: Recent[Task] = Recent(LIMIT)
+        for task_id, task in tasks.items():
+            self.open[task_id] = {**task, "missed": 0}
         #: When those that ended last did, on the monotonic clock: an answer that names one may be older.
-        self._over: dict[str, float] = {}
+        self._over: Recent[float] = Recent(LIMIT)
         self.agents = frozenset(agents)
         #: The time of the latest event or answer of each worker, on the monotonic clock.
         self.nodes: dict[str, float] = {task["node"]: time.monotonic() for task in tasks.values()}
 
-    def take(self, event: dict[str, Any]) -> None:
+    def take(self, event: Event) -> None:
         """Take in an event of Celery's."""
         node = event.get("hostname", "")
         if not node or node in self.agents or event["type"] == "task-sent":
@@ -58,84 +61,62 @@ class OpenTasks:
 
     # What can happen to a task
 
-    def received(self, node: str, event: dict[str, Any]) -> None:
+    def received(self, node: str, event: Event) -> None:
         """A worker has it."""
         name = clean(event.get("name") or "unknown")
         task = self._note(event["uuid"], node, name, int(event.get("retries") or 0))
-        self._report(
-            "TaskReceived",
-            event["uuid"],
-            task,
-            _at(event),
-            {
-                "args": clean(event.get("args") or ""),
-                "kwargs": clean(event.get("kwargs") or ""),
-                "eta": _with_zone(event.get("eta")),
-                "root_id": event.get("root_id"),
-                "parent_id": event.get("parent_id"),
-            },
-            started=False,
-        )
+        fields = {
+            "args": clean(event.get("args") or ""),
+            "kwargs": clean(event.get("kwargs") or ""),
+            "eta": _with_zone(event.get("eta")),
+            "root_id": event.get("root_id"),
+            "parent_id": event.get("parent_id"),
+        }
+        self._report("TaskReceived", event, task, fields, started=False)
 
-    def started(self, node: str, event: dict[str, Any], pid: int = 0) -> None:
+    def started(self, node: str, event: Event, pid: int = 0) -> None:
         """A child runs it; Celery's event does not say which."""
         task = self._known(event["uuid"], node)
         task["node"], task["started"] = node, True
-        self._report("TaskStarted", event["uuid"], task, _at(event), {"pid": pid})
+        self._report("TaskStarted", event, task, {"pid": pid})
 
-    def succeeded(self, node: str, event: dict[str, Any]) -> None:
+    def succeeded(self, node: str, event: Event) -> None:
         """It returned."""
-        task = self._close(event["uuid"], node)
         fields = {"result": clean(event.get("result") or ""), "runtime": event.get("runtime")}
-        self._report("TaskSucceeded", event["uuid"], task, _at(event), fields)
+        self._end("TaskSucceeded", node, event, fields)
 
-    def failed(self, node: str, event: dict[str, Any]) -> None:
+    def failed(self, node: str, event: Event) -> None:
         """It raised, or its process died."""
         error = clean(event.get("exception") or "no reason was given")
         outcome = "worker_lost" if error.startswith(LOST) else "time_limit" if error.startswith(LATE) else "error"
-        trace = clean(event.get("traceback") or "")
-        self.fail(event["uuid"], node, outcome, error, at=_at(event), traceback=trace)
+        self.fail(node, event, outcome, error)
 
-    def retried(self, node: str, event: dict[str, Any]) -> None:
+    def retried(self, node: str, event: Event) -> None:
         """It raised, and is tried again."""
-        task = self._close(event["uuid"], node)
         fields = {"error": clean(event.get("exception") or ""), "traceback": clean(event.get("traceback") or "")}
-        self._report("TaskRetried", event["uuid"], task, _at(event), fields)
+        self._end("TaskRetried", node, event, fields)
 
-    def rejected(self, node: str, event: dict[str, Any]) -> None:
+    def rejected(self, node: str, event: Event) -> None:
         """It gave itself up, or back."""
         if event.get("requeue"):
-            self._report("TaskRequeued", event["uuid"], self._close(event["uuid"], node), _at(event), {})
+            self._end("TaskRequeued", node, event, {})
         else:
-            self.fail(event["uuid"], node, "rejected", "Rejected", at=_at(event))
+            self.fail(node, event, "rejected", "Rejected")
 
-    def revoked(self, node: str, event: dict[str, Any]) -> None:
+    def revoked(self, node: str, event: Event) -> None:
         """Dropped before it ran; or a signal was sent, which Celery calls by the same name and which proves nothing."""
         if event.get("terminated"):
             words = "Terminated by a revoke; Celery says so when it sends the signal, and nobody saw the process end"
-            self.fail(event["uuid"], node, "revoked", words, at=_at(event), certainty="inferred")
+            self.fail(node, event, "revoked", words, certainty="inferred")
             return
-        task = self._close(event["uuid"], node)
         outcome, error = ("expired", "Expired") if event.get("expired") else ("revoked", "Revoked before it started")
-        self._report(
-            "TaskDropped", event["uuid"], task, _at(event), {"outcome": outcome, "error": error}, started=False
-        )
+        self._end("TaskDropped", node, event, {"outcome": outcome, "error": error}, started=False)
 
-    def fail(
-        self,
-        task_id: str,
-        node: str,
-        outcome: str,
-        error: str,
-        *,
-        at: float,
-        traceback: str = "",
-        certainty: str = "told",
-    ) -> None:
+    def fail(self, node: str, event: Event, outcome: str, error: str, certainty: str = "told") -> None:
         """It is over."""
-        task = self._close(task_id, node)
-        fields = {"outcome": outcome, "error": error, "traceback": traceback, "certainty": certainty}
-        self._report("TaskFailed", task_id, task, at, fields)
+        trace = clean(event.get("traceback") or "")
+        fields = {"outcome": outcome, "error": error, "traceback": trace, "certainty": certainty}
+        self._end("TaskFailed", node, event, fields)
 
     # The open ones
 
@@ -163,33 +144,27 @@ class OpenTasks:
 
     def _note(self, task_id: str, node: str, name: str, retries: int) -> Task:
         task = {"node": node, "name": name, "retries": retries, "started": False, "missed": 0}
-        self.open.pop(task_id, None)
         self._over.pop(task_id, None)
         self.open[task_id] = task
-        while len(self.open) > LIMIT:
-            del self.open[next(iter(self.open))]
         return task
 
     def _known(self, task_id: str, node: str) -> Task:
         return self.open.get(task_id) or self._note(task_id, node, "unknown", 0)
 
-    def _close(self, task_id: str, node: str) -> Task:
+    def _end(self, kind: str, node: str, event: Event, fields: dict[str, Any], *, started: bool = True) -> None:
         with self.lock:
+            task_id = event["uuid"]
             task = self._known(task_id, node)
             del self.open[task_id]
             self._over[task_id] = time.monotonic()
-            while len(self._over) > LIMIT:
-                del self._over[next(iter(self._over))]
-            return task
+        self._report(kind, event, task, fields, started=started)
 
-    def _report(
-        self, kind: str, task_id: str, task: Task, at: float, fields: dict[str, Any], *, started: bool = True
-    ) -> None:
+    def _report(self, kind: str, event: Event, task: Task, fields: dict[str, Any], *, started: bool = True) -> None:
         self._publish(
             {
                 "type": kind,
-                "at": instant(at),
-                "task_id": task_id,
+                "at": instant(float(event.get("timestamp") or time.time())),
+                "task_id": event["uuid"],
                 "run": run_of(task["retries"], started=started),
                 "celery_name": task["name"],
                 "name": task["name"].rpartition(".")[2],
@@ -210,10 +185,6 @@ _HANDLERS = {
     "task-rejected": OpenTasks.rejected,
     "task-revoked": OpenTasks.revoked,
 }
-
-
-def _at(event: dict[str, Any]) -> float:
-    return float(event.get("timestamp") or time.time())
 
 
 def _with_zone(moment: Any) -> str | None:

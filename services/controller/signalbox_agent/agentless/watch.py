@@ -37,7 +37,7 @@ class Watch:
         """`lines` come from the controller, after its order; `out` goes to it."""
         self._lines = lines
         self._out = out
-        self._writing = threading.Lock()
+        self._writing = threading.RLock()
         self._seq = 0
         self._pause = FIRST
         self._due = threading.Event()
@@ -72,16 +72,13 @@ class Watch:
     def _publish(self, event: dict[str, Any]) -> None:
         with self._writing:
             self._seq += 1
-            self._write({"type": "event", "seq": self._seq, "event": event})
+            self._send({"type": "event", "seq": self._seq, "event": event})
 
     def _send(self, message: dict[str, Any]) -> None:
-        with self._writing:
-            self._write(message)
-
-    def _write(self, message: dict[str, Any]) -> None:
         try:
-            self._out.write(json.dumps(message, default=str) + "\n")
-            self._out.flush()
+            with self._writing:
+                self._out.write(json.dumps(message, default=str) + "\n")
+                self._out.flush()
         except OSError:
             os._exit(0)  # the controller is gone; the next one has a watch of its own
 

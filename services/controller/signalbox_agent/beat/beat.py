@@ -9,7 +9,7 @@ from typing import Any
 from signalbox_agent import PROTOCOL
 from signalbox_agent.beat.permission import Permission
 from signalbox_agent.beat.schedule import LeasedSchedule
-from signalbox_agent.celery_compat.names import check_beat
+from signalbox_agent.celery_compat.names import BEAT_NAMES, Missing
 from signalbox_agent.link.link import Link
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.safety import guarded, logger
@@ -35,7 +35,7 @@ class BeatAgent:
         self.loop = Loop()
         self.link = Link(path, self.loop, self._hello, self._on_message)
         self._permission = Permission(self.loop, self.link)
-        self._missing = check_beat().sentences
+        self._missing = Missing(BEAT_NAMES).sentences
 
     def install(self) -> None:
         """Watch the scheduler, and connect."""

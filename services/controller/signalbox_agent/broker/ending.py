@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from signalbox_agent.celery_compat.requests import context_of, is_cancelled
@@ -11,16 +12,16 @@ from signalbox_agent.safety import guarded
 NOT_ORDERED = "Ended together with its worker, which was shut down, but not by Signalbox"
 
 
+@dataclass
 class Ending:
     """The order of the stop that is under way."""
 
-    def __init__(self) -> None:
-        #: Whether a stop was ordered; until then everything goes as Celery has it.
-        self.ordered = False
-        #: Why the tasks that run now will have failed.
-        self.error = NOT_ORDERED
-        #: Whether tasks that are acknowledged late are to run again.
-        self.redeliver = False
+    #: Whether a stop was ordered; until then everything goes as Celery has it.
+    ordered: bool = False
+    #: Why the tasks that run now will have failed.
+    error: str = NOT_ORDERED
+    #: Whether tasks that are acknowledged late are to run again.
+    redeliver: bool = False
 
     def begin(self, error: str, *, redeliver: bool) -> None:
         """Take the order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import Any
 
@@ -26,29 +27,29 @@ PAUSE = 0.002
 ROUNDS = 3
 
 
+@dataclass(frozen=True)
 class Release:
     """The release; the last thing that the agent does."""
 
-    def __init__(self, worker: Any, runs: Runs, link: Link, ownership: MessageOwnership, ending: Ending) -> None:
-        """`worker` is Celery's WorkController."""
-        self._worker = worker
-        self._runs = runs
-        self._link = link
-        self._ownership = ownership
-        self._ending = ending
+    #: Celery's WorkController.
+    worker: Any
+    runs: Runs
+    link: Link
+    ownership: MessageOwnership
+    ending: Ending
 
     def perform(self, pool: PoolControl, hub: Any) -> None:
         """Take and start no more tasks, and send all events; `hub` is Celery's loop, if this is called on it."""
         if hub is not None:
-            self._ownership.close()
+            self.ownership.close()
             self._start_nothing()
             self._catch_up(pool, hub)
-        for run in self._runs.all():
+        for run in self.runs.all():
             if run.started_at is not None:
-                self._ending.keep_from_returning(run.request)
+                self.ending.keep_from_returning(run.request)
         self._acknowledge()
-        self._link.send({"type": "released"})
-        self._link.finish(SEND)
+        self.link.send({"type": "released"})
+        self.link.finish(SEND)
         end = monotonic() + STILL
         while hub is not None and monotonic() < end:
             sleep(PAUSE)
@@ -56,16 +57,16 @@ class Release:
     @guarded
     def _start_nothing(self) -> None:
         """Leave the tasks that wait for a free child in their queue."""
-        compat.clear_waiting(self._worker)
+        compat.clear_waiting(self.worker)
 
     @guarded
     def _acknowledge(self) -> None:
         """Send acknowledgements, which Celery leaves to the next turn of its loop, even those of tasks just begun."""
         for _ in range(ROUNDS):
-            pending = compat.pending_callbacks(self._worker.hub)
+            pending = compat.pending_callbacks(self.worker.hub)
             for callback in filter(None, pending):
                 callback()
-        self._worker.consumer.perform_pending_operations()
+        self.worker.consumer.perform_pending_operations()
 
     @guarded
     def _catch_up(self, pool: PoolControl, hub: Any) -> None:
@@ -73,7 +74,7 @@ class Release:
         end = monotonic() + ACCEPT
         while True:
             pool.read_reports(hub)
-            handed = [run.request for run in self._runs.all() if standing(run) is Standing.HANDED]
+            handed = [run.request for run in self.runs.all() if standing(run) is Standing.HANDED]
             if monotonic() > end or not any(pool.has_sent(request) for request in handed):
                 return
             sleep(PAUSE)

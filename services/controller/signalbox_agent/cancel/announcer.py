@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from signalbox_agent.cancel.pool import PoolControl
@@ -11,21 +12,21 @@ from signalbox_agent.link.loop import Loop
 from signalbox_agent.safety import guarded
 
 
+@dataclass(eq=False)
 class Announcer:
     """Announces what has been proven; each takes most of a millisecond, for the result backend.
 
     While the broker is away the backend mostly is, too, and its retries would hold up all of us.
     """
 
-    def __init__(self, loop: Loop, pool: PoolControl) -> None:
-        self._loop = loop
-        self._pool = pool
-        #: The requests of tasks that were killed while the broker was away.
-        self._waiting: list[tuple[Any, str]] = []
+    loop: Loop
+    pool: PoolControl
+    #: The requests of tasks that were killed while the broker was away.
+    _waiting: list[tuple[Any, str]] = field(default_factory=list)
 
     @property
     def _broker_is_away(self) -> bool:
-        return self._loop.hub is None and self._loop.last_hub is not None
+        return self.loop.hub is None and self.loop.last_hub is not None
 
     def dropped(self, request: Any) -> None:
         """Announce a task that will not run; a broker that was away delivers it anew, and it is refused then."""
@@ -37,7 +38,7 @@ class Announcer:
         if self._broker_is_away:
             self._waiting.append((request, signal))
         else:
-            self._pool.in_background(lambda: self._killed(request, signal))
+            self.pool.in_background(lambda: self._killed(request, signal))
 
     def resume(self) -> None:
         """Announce what had to wait for the broker."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -38,48 +39,40 @@ def standing(run: Run) -> Standing:
     return Standing.HANDED if compat.is_handed_over(run.request) else Standing.WAITING
 
 
+@dataclass(eq=False)
 class Canceller:
     """Carries out the cancels that the controller orders."""
 
-    def __init__(
-        self,
-        runs: Runs,
-        link: Link,
-        loop: Loop,
-        pool: PoolControl,
-        pool_name: str,
-        slots: Slots,
-        missing: Missing,
-        *,
-        can_refuse: bool,
-    ) -> None:
-        """`pool_name` is that of the command line; `can_refuse`: the pool asks before it starts a task."""
-        self._runs = runs
-        self._link = link
-        self._loop = loop
-        self._pool = pool
-        self._pool_name = pool_name
-        self._slots = slots
-        self._missing = missing
-        self._can_refuse = can_refuse
-        self._announcer = Announcer(loop, pool)
+    runs: Runs
+    link: Link
+    loop: Loop
+    pool: PoolControl
+    #: That of the command line.
+    pool_name: str
+    slots: Slots
+    missing: Missing
+    #: Whether the pool asks before it starts a task.
+    can_refuse: bool
+
+    def __post_init__(self) -> None:
+        self._announcer = Announcer(self.loop, self.pool)
         #: One for all: of two, each would be due again when the other is done, and kombu's hub runs up to ten in a row.
-        self._later = Slices(loop)
+        self._later = Slices(self.loop)
 
     # What the controller asks
 
     def cancel(self, command_id: str, task_id: str, grace: float) -> None:
         """End the task, or see to it that it does not run here."""
-        if (off := self._missing.sentence(TRACKING)) is not None:
+        if (off := self.missing.sentence(TRACKING)) is not None:
             self._refuse_command(command_id, task_id, off)
             return
-        live = self._runs.of(task_id)
+        live = self.runs.of(task_id)
         if not live:
             self._absent(command_id, task_id)
             return
         chosen = {self._action(run): run for run in reversed(live)}
         if CancelAction.KILL in chosen:
-            self._runs.refused[task_id] = command_id
+            self.runs.refused[task_id] = command_id
             self._kill(chosen[CancelAction.KILL], [command_id], grace)
         elif CancelAction.REFUSE in chosen:
             self._refuse_command(command_id, task_id, self._why_not(chosen[CancelAction.REFUSE]))
@@ -92,8 +85,8 @@ class Canceller:
 
     def _why_not(self, run: Run) -> str:
         feature = CANCEL_WAITING if standing(run) is Standing.WAITING else CANCEL_RUNNING
-        off = self._missing.sentence(feature)
-        return off or f"The {self._pool_name} pool cannot end a single task; stop the worker to end it"
+        off = self.missing.sentence(feature)
+        return off or f"The {self.pool_name} pool cannot end a single task; stop the worker to end it"
 
     def _refuse_command(self, command_id: str, task_id: str, detail: str) -> None:
         self._answer(command_id, task_id, {"state": "unsupported", "detail": detail})
@@ -109,17 +102,17 @@ class Canceller:
 
         Those that wait here or run are ended in slices, while Celery's loop goes on turning.
         """
-        refused, here = self._runs.refused, []
+        refused, here = self.runs.refused, []
         for task_id in task_ids:
             if task_id not in refused:
                 refused[task_id] = None
-            if self._runs.has(task_id):
+            if self.runs.has(task_id):
                 here.append(task_id)
         self._later.put(partial(self._end, task_id) for task_id in here)
 
     def _end(self, task_id: str) -> None:
-        self._drop(task_id, self._runs.refused.get(task_id))
-        for run in self._runs.of(task_id):
+        self._drop(task_id, self.runs.refused.get(task_id))
+        for run in self.runs.of(task_id):
             choice = self._action(run)
             if choice is CancelAction.KILL:
                 self._kill(run, [], GRACE)
@@ -127,40 +120,34 @@ class Canceller:
                 run.pending_cancels.append((None, GRACE))
 
     def _action(self, run: Run) -> CancelAction:
-        choice = action_for(standing(run), can_kill=self._pool.can_kill, can_refuse=self._can_refuse)
-        return CancelAction.REFUSE if choice is CancelAction.DROP and not self._missing.can(CANCEL_WAITING) else choice
+        choice = action_for(standing(run), can_kill=self.pool.can_kill, can_refuse=self.can_refuse)
+        return CancelAction.REFUSE if choice is CancelAction.DROP and not self.missing.can(CANCEL_WAITING) else choice
 
     def _absent(self, command_id: str, task_id: str) -> None:
-        known = self._runs.ended.get(task_id)
+        known = self.runs.ended.get(task_id)
         if known is None:
-            self._runs.refused[task_id] = command_id
+            self.runs.refused[task_id] = command_id
         self._answer(command_id, task_id, known or {"state": "unknown"})
 
     def _drop(self, task_id: str, command_id: str | None) -> None:
         """Drop the runs of a task that wait here; it is announced to Celery when that has time."""
-        for run in self._runs.of(task_id):
+        for run in self.runs.of(task_id):
             if self._action(run) is not CancelAction.DROP:
                 continue
-            self._runs.refused[task_id] = command_id
-            if not self._set_aside(run):
+            self.runs.refused[task_id] = command_id
+            if not self.set_aside(run):
                 run.request.revoked()
 
-    def turned_away(self, run: Run) -> None:
-        """Drop a refused task whose turn has come."""
-        self._set_aside(run)
-
-    def _set_aside(self, run: Run) -> bool:
+    def set_aside(self, run: Run) -> bool:
         """Drop a waiting task, and announce it to Celery later; only on Celery's own loop, never from a thread.
 
         Its id is refused, which is enough: each task is checked when its turn comes.
         """
-        if self._loop.hub is None or not run.received or standing(run) is not Standing.WAITING:
+        if self.loop.hub is None or not run.received or standing(run) is not Standing.WAITING:
             return False
         request = run.request
-        run.over = True
-        self._runs.ended[run.task_id] = {"state": "dropped", "detail": "It will not run"}
-        self._runs.remove(run)
-        self._link.event(events.dropped(run, "cancelled", REASON, self._runs.refused.get(run.task_id)))
+        self.runs.end(run, {"state": "dropped", "detail": "It will not run"})
+        self.link.event(events.dropped(run, "cancelled", REASON, self.runs.refused.get(run.task_id)))
         self._later.put([partial(self._announcer.dropped, request)])
         return True
 
@@ -169,10 +156,10 @@ class Canceller:
     def accepted(self, run: Run) -> None:
         """A child began to run it: time to carry out what was asked meanwhile."""
         pending, run.pending_cancels = run.pending_cancels, []
-        if not pending and run.task_id in self._runs.refused:  # refused while it was on its way to the child
+        if not pending and run.task_id in self.runs.refused:  # refused while it was on its way to the child
             pending = [(None, GRACE)]
         for command_id, grace in pending:
-            self._runs.refused[run.task_id] = command_id or self._runs.refused.get(run.task_id)
+            self.runs.refused[run.task_id] = command_id or self.runs.refused.get(run.task_id)
             self._kill(run, [command_id] if command_id else [], grace)
 
     def unstarted(self, run: Run) -> None:
@@ -184,14 +171,14 @@ class Canceller:
 
     def about_to_exit(self, pid: int) -> None:
         """A child says that it is about to exit."""
-        for run in self._runs.all():
+        for run in self.runs.all():
             if run.kill is not None and run.pid == pid:
                 run.kill.before_exit()
 
     def _kill(self, run: Run, commands: list[str], grace: float) -> None:
         kill = run.kill
         if kill is None:
-            kill = run.kill = self._pool.kill(run, grace, self)
+            kill = run.kill = self.pool.kill(run, grace, self)
             if kill is None:
                 self._gone_already(run, commands)
                 return
@@ -214,16 +201,13 @@ class Canceller:
 
     def ended_outside(self, run: Run) -> bool:
         """Whether the controller has ended its child while we did not answer: then it is cancelled, for us as well."""
-        mark = self._slots.mark(run.pid, run.key)
+        mark = self.slots.mark(run.pid, run.key)
         if mark is None or run.over:
             return mark is not None
         request, pid = run.request, run.pid
-        self._link.event(events.cancelled(run, mark["command_id"], mark["signal"], [pid] if pid else [], REASON))
-        run.over = True
-        self._runs.refused[run.task_id] = mark["command_id"]
-        answer = {"state": "dead", "pid": pid, "signal": mark["signal"], "strays": []}
-        self._runs.ended[run.task_id] = answer
-        self._runs.remove(run)
+        self.link.event(events.cancelled(run, mark["command_id"], mark["signal"], [pid] if pid else [], REASON))
+        self.runs.refused[run.task_id] = mark["command_id"]
+        self.runs.end(run, {"state": "dead", "pid": pid, "signal": mark["signal"], "strays": []})
         self._announcer.killed(request, mark["signal"])
         return True
 
@@ -231,18 +215,18 @@ class Canceller:
 
     def signalled(self, kill: Kill, kill_at: float | None) -> None:
         """See KillObserver."""
-        self._loop.call_later(SWIFT, lambda: self._record(kill, kill_at))
+        self.loop.call_later(SWIFT, lambda: self._record(kill, kill_at))
         for command_id in kill.commands:
             self._progress(command_id, kill)
 
     def was_signalled(self, kill: Kill) -> bool:
         """See KillObserver: the controller does so when we do not answer."""
-        return self._slots.mark(kill.run.pid, kill.run.key) is not None
+        return self.slots.mark(kill.run.pid, kill.run.key) is not None
 
     def _record(self, kill: Kill, kill_at: float | None) -> None:
         """Publish that a signal was sent, unless the kill is over."""
         if kill.commands and not kill.over:
-            self._link.event(events.signalled(kill.run, kill.commands[0], kill.signal, kill_at))
+            self.link.event(events.signalled(kill.run, kill.commands[0], kill.signal, kill_at))
 
     def _progress(self, command_id: str, kill: Kill) -> None:
         self._answer(command_id, kill.run.task_id, {"state": "signalled", **kill.facts()})
@@ -251,18 +235,18 @@ class Canceller:
         """Publish the proof first, then announce it to Celery: that takes a while."""
         run, request = kill.run, kill.run.request
         answer = {"state": "dead", **kill.proof()}
-        cut_off = kill.signal == "KILL" and self._slots.ended_by_itself(run.pid, run.task_id)
+        cut_off = kill.signal == "KILL" and self.slots.ended_by_itself(run.pid, run.task_id)
         reason = CUT_OFF if cut_off else REASON
         if kill.commands:
-            self._link.event(events.cancelled(run, kill.commands[0], kill.signal, kill.killed(), reason))
+            self.link.event(events.cancelled(run, kill.commands[0], kill.signal, kill.killed(), reason))
         else:
-            self._link.event(events.failed(run, "cancelled", reason))
+            self.link.event(events.failed(run, "cancelled", reason))
         self._close(kill, answer)
         self._announcer.killed(request, kill.signal)
 
     def finished(self, kill: Kill) -> None:
         """See KillObserver; the event was sent when the child reported the end."""
-        self._runs.refused.drop(kill.run.task_id)
+        self.runs.refused.pop(kill.run.task_id, None)
         self._close(kill, {"state": "finished", "status": kill.end})
 
     def late(self, kill: Kill) -> None:
@@ -277,24 +261,22 @@ class Canceller:
 
     def _close(self, kill: Kill, answer: Answer) -> None:
         run = kill.run
-        run.over = True
-        self._runs.ended[run.task_id] = answer
-        self._runs.remove(run)
-        duplicate = next((other for other in self._runs.of(run.task_id) if other.started_at is not None), None)
+        self.runs.end(run, answer)
+        duplicate = next((other for other in self.runs.of(run.task_id) if other.started_at is not None), None)
         if duplicate is not None:  # delivered twice: dead means that no run of it is left
             self._kill(duplicate, kill.commands, GRACE)
             return
-        handed = next((other for other in self._runs.of(run.task_id) if standing(other) is Standing.HANDED), None)
+        handed = next((other for other in self.runs.of(run.task_id) if standing(other) is Standing.HANDED), None)
         if handed is not None and kill.commands:
             handed.pending_cancels.extend((command_id, GRACE) for command_id in kill.commands)
             return
         for command_id in kill.commands:
             self._answer(command_id, run.task_id, answer)
-        self._link.flush()
+        self.link.flush()
 
     def resume(self) -> None:
         """The broker is back."""
         self._announcer.resume()
 
     def _answer(self, command_id: str, task_id: str, answer: Answer) -> None:
-        self._link.send({"type": "cancel", "command_id": command_id, "task_id": task_id, **answer})
+        self.link.send({"type": "cancel", "command_id": command_id, "task_id": task_id, **answer})

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from time import monotonic
 from typing import Any, Protocol
 
-from signalbox_agent.cancel.decide import Plan, Stage
+from signalbox_agent.cancel.decide import Act, Plan, Stage
 from signalbox_agent.link.loop import Loop, Timer
 from signalbox_agent.tasks.runs import Run
 
@@ -99,6 +99,18 @@ class Kill(ABC):
         if self._timer is not None:
             self._timer.cancel()
 
-    def _end(self) -> None:
+    def _report(self, act: Act) -> None:
+        """Do an act that reports something; all but one are the end."""
+        if act is Act.REPORT_ALIVE:
+            self._observer.alive(self)
+            return
+        self.close()
+        if act is Act.REPORT_DEAD:
+            self._observer.dead(self)
+        else:
+            self._observer.finished(self)
+
+    def close(self) -> None:
+        """Do nothing more."""
         self._plan = Plan(Stage.DONE, 0)
         self._cancel_timer()

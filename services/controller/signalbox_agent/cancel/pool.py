@@ -1,7 +1,7 @@
 """Interface of a pool: what it can do, and how it ends one task, be that a process or a greenlet.
 
-A pool that can end a single task has a folder beside this file, named in `FOLDERS`. Its package has `ABILITIES`, and
-`control(pool, context)`, which answers a `PoolControl`, or None where this very pool cannot end one.
+A pool that can end a single task has a folder beside this file, with a module that is named in `MODULES`. That has
+`ABILITIES`, and `control(pool, context)`, which answers a `PoolControl`, or None where this very pool cannot end one.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from signalbox_agent.child.slot import Slots
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.tasks.runs import Run
 
-#: The folders by the module of Celery's pool.
-FOLDERS = {
-    "celery.concurrency.prefork": "prefork",
-    "celery.concurrency.gevent": "greenlets",
-    "celery.concurrency.eventlet": "greenlets",
+#: Our modules by the module of Celery's pool.
+MODULES = {
+    "celery.concurrency.prefork": "prefork.control",
+    "celery.concurrency.gevent": "greenlets.pool",
+    "celery.concurrency.eventlet": "greenlets.pool",
 }
 
 
@@ -52,21 +52,20 @@ def name_of(pool: Any) -> str:
 
 
 def abilities_of(pool: Any) -> Abilities:
-    """The abilities of a pool; one without a folder, such as `threads` and `solo`, cannot end a single task."""
-    package = _package(pool)
-    return package.ABILITIES if package else Abilities(cancels_one=False)
+    """The abilities of a pool; one without a module, such as `threads` and `solo`, cannot end a single task."""
+    module = _module(pool)
+    return module.ABILITIES if module else Abilities(cancels_one=False)
 
 
 def control_of(pool: Any, context: Context) -> PoolControl:
     """The control of a pool."""
-    package = _package(pool)
-    return (package and package.control(pool, context)) or PoolControl()
+    module = _module(pool)
+    return (module and module.control(pool, context)) or PoolControl()
 
 
-def _package(pool: Any) -> Any:
-    modules = (base.__module__ for base in type(pool).__mro__)
-    folder = next((FOLDERS[module] for module in modules if module in FOLDERS), None)
-    return import_module(f"{__package__}.{folder}") if folder else None
+def _module(pool: Any) -> Any:
+    name = next((MODULES[base.__module__] for base in type(pool).__mro__ if base.__module__ in MODULES), None)
+    return import_module(f"{__package__}.{name}") if name else None
 
 
 class PoolControl:

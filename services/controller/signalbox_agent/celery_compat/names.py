@@ -137,11 +137,6 @@ def check_worker(worker: Any) -> Missing:
     return Missing([*WORKER_NAMES, *of_pool, *(REDIS_NAMES if _uses_redis(worker.app) else [])])
 
 
-def check_beat() -> Missing:
-    """The names that are missing for beat."""
-    return Missing(BEAT_NAMES)
-
-
 def version() -> tuple[int, ...]:
     """Celery's version, as far as it is numbers."""
     return tuple(int(part) for part in celery.__version__.split(".")[:3] if part.isdigit())

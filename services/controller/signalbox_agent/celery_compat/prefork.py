@@ -50,7 +50,7 @@ def refill(pool: Any) -> None:
         maintain()
 
 
-def around_fork(pool: Any, around: Callable[[Callable[[int], Any]], Callable[[int], Any]]) -> None:
+def around_fork(pool: Any, around: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
     """Wrap the start of a child (`Pool._create_worker_process`)."""
     asyn = inner(pool)
     create = getattr(asyn, "_create_worker_process", None)
@@ -82,13 +82,15 @@ def stop_watching(process: Any, hub: Any) -> None:
         hub.remove(handle)
 
 
-def result_handler(pool: Any) -> Any:
-    """The handler of what children report (`Pool._result_handler`); None where there is none."""
-    return getattr(inner(pool), "_result_handler", None)
+def before_exit(pool: Any, call: Callable[[int], object]) -> None:
+    """Call back, with its pid, when a child says that it is about to exit (`ResultHandler.state_handlers`)."""
+    handlers = getattr(getattr(inner(pool), "_result_handler", None), "state_handlers", {})
+    if _DEATH not in handlers:
+        return
+    original = handlers[_DEATH]
 
+    def on_death(pid: int, exitcode: int) -> None:
+        call(pid)
+        original(pid, exitcode)
 
-def around_death(handler: Any, around: Callable[[Callable[[int, int], None]], Callable[[int, int], None]]) -> None:
-    """Wrap what is done when a child says that it is about to exit (`ResultHandler.state_handlers`)."""
-    handlers = getattr(handler, "state_handlers", {})
-    if _DEATH in handlers:
-        handlers[_DEATH] = around(handlers[_DEATH])
+    handlers[_DEATH] = on_death

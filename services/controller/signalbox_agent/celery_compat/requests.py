@@ -15,8 +15,9 @@ ANNOUNCE = "_announce_revoked"
 _WRAPPER: Any = getattr(einfo, "ExceptionWithTraceback", ())
 
 
-def unwrapped(exception: Any) -> Any:
+def exception_of(einfo: Any) -> Any:
     """The exception that the task raised, without billiard's wrapper."""
+    exception = einfo.exception
     return exception.exc if isinstance(exception, _WRAPPER) else exception
 
 

@@ -1,11 +1,9 @@
-"""Celery's worker and consumer (`celery/worker/`), kombu's hub and semaphore."""
+"""Celery's worker, consumer (`celery/worker/`) and pools of greenlets, kombu's hub and semaphore."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
-
-Lost = Callable[[BaseException], None]
 
 
 def spawns(worker: Any) -> bool:
@@ -13,24 +11,26 @@ def spawns(worker: Any) -> bool:
     return bool(getattr(worker, "pool_start_method", "fork") == "spawn")
 
 
-def before_strategies(consumer: Any, call: Callable[[], None]) -> None:
+def before_strategies(consumer: Any, call: Callable[[], object]) -> None:
     """Call back before `Consumer.update_strategies`, as the strategies keep the Request class of their task."""
-    original = getattr(consumer, "update_strategies", None)
+    _before(consumer, "update_strategies", call)
+
+
+def before_connection_loss(consumer: Any, call: Callable[[], object]) -> None:
+    """Call back before `Consumer.on_connection_error_after_connected` (5.3 to 5.7)."""
+    _before(consumer, "on_connection_error_after_connected", call)
+
+
+def _before(consumer: Any, name: str, call: Callable[[], object]) -> None:
+    original = getattr(consumer, name, None)
     if original is None:
         return
 
-    def update() -> None:
+    def both(*args: Any) -> None:
         call()
-        original()
+        original(*args)
 
-    consumer.update_strategies = update
-
-
-def around_connection_loss(consumer: Any, around: Callable[[Any, Lost], Lost]) -> None:
-    """Wrap `Consumer.on_connection_error_after_connected` (5.3 to 5.7)."""
-    original = getattr(consumer, "on_connection_error_after_connected", None)
-    if original is not None:
-        consumer.on_connection_error_after_connected = around(consumer, original)
+    setattr(consumer, name, both)
 
 
 def replace_release(worker: Any, release: Callable[[], None]) -> None:
@@ -49,3 +49,8 @@ def pending_callbacks(hub: Any) -> Iterable[Any]:
     """Take what the hub would call in its next turn (`Hub._pop_ready`)."""
     take = getattr(hub, "_pop_ready", None)
     return take() if take is not None else ()
+
+
+def greenlet_of(pool: Any, number: Any) -> Any:
+    """The greenlet that Celery knows by this number, which it calls its pid (`TaskPool._pool_map`)."""
+    return pool._pool_map.get(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded, Terminated, TimeLimitExceeded, WorkerLostError
@@ -29,23 +30,18 @@ OUTCOMES = {
 }
 
 
-def exception_of(einfo: Any) -> Any:
-    """The exception that the task raised."""
-    return compat.unwrapped(einfo.exception)
-
-
+@dataclass(frozen=True)
 class Outcomes:
     """The outcomes of one worker's tasks."""
 
-    def __init__(self, runs: Runs, ending: Ending, *, shared: bool) -> None:
-        """`shared` is whether tasks share the worker's process."""
-        self._runs = runs
-        self._ending = ending
-        self._shared = shared
+    runs: Runs
+    ending: Ending
+    #: Whether tasks share the worker's process.
+    shared: bool
 
     def of(self, run: Run, request: Any, einfo: Any, announced: dict[str, dict[str, Any]]) -> Outcome:
         """The outcome of a failure; `announced` are the events that Celery has sent of it, by type."""
-        exception = exception_of(einfo)
+        exception = compat.exception_of(einfo)
         if "task-succeeded" in announced:  # the process died after the result was stored
             return events.succeeded(run, announced["task-succeeded"].get("result"), None), "completed"
         if announced.get("task-rejected", {}).get("requeue"):
@@ -60,7 +56,7 @@ class Outcomes:
         )
 
     def _failed(self, run: Run, exception: Any, einfo: Any) -> Outcome:
-        if isinstance(exception, WorkerLostError) and not self._shared:
+        if isinstance(exception, WorkerLostError) and not self.shared:
             return events.failed(run, "worker_lost", lost(run.pid, exception)), "failed"
         # Where tasks share a process, WorkerLostError means that the task alone has raised an exit.
         outcome = next((name for kind, name in OUTCOMES.items() if isinstance(exception, kind)), "error")
@@ -73,11 +69,11 @@ class Outcomes:
         if not compat.is_cancelled(request):
             return events.failed(run, "revoked", "Terminated by a revoke that did not come from Signalbox"), "failed"
         if request.acknowledged:
-            return events.failed(run, "stopped", self._ending.error), "failed"
+            return events.failed(run, "stopped", self.ending.error), "failed"
         return events.requeued(run), None
 
     def refusal(self, run: Run) -> Event:
         """The final event of a task that was revoked before it ran."""
-        if run.task_id in self._runs.refused:
-            return events.dropped(run, "cancelled", REASON, self._runs.refused.get(run.task_id))
+        if run.task_id in self.runs.refused:
+            return events.dropped(run, "cancelled", REASON, self.runs.refused.get(run.task_id))
         return events.dropped(run, "revoked", "Revoked, but not by Signalbox")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from time import monotonic, time
 from typing import Any
 
@@ -20,6 +21,7 @@ from signalbox_agent.celery_compat import requests as compat
 from signalbox_agent.hooks.tracker import Tracker
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks.runs import Run
+from signalbox_agent.tasks.texts import clean
 
 Body = Callable[..., Any]
 
@@ -143,14 +145,34 @@ def tracked_class(base: Any, tracker: Tracker) -> type:
     return type(base.__name__, (TrackedRequest, base), body)
 
 
+@guarded
+def settle_duplicate(request: Any, again: bool) -> None:
+    """Give up a redelivered message, as its first run is over; `again` tells that the task went back to its queue."""
+    state.task_ready(request)
+    if again:
+        request.reject(requeue=True)
+    else:
+        request.acknowledge()
+
+
+@guarded
+def on_received(request: Any = None, **_: Any) -> None:
+    """Receiver of Celery's signal `task_received`."""
+    tracker = getattr(request, "_signalbox_tracker", None)
+    if tracker is not None:
+        tracker.received(request)
+        if tracker.refuses(request):
+            request.revoked()  # now: it may have to wait for its time, or its turn
+
+
+@dataclass(frozen=True)
 class Claims:
     """Gives every task of an application a tracked Request; the user's own Request goes on working below it."""
 
-    def __init__(self, tracker: Tracker, wrap: Callable[[Body], Body]) -> None:
-        """`wrap` is applied to the `run` of every task."""
-        self._tracker = tracker
-        self._wrap = wrap
-        self._classes: dict[Any, type] = {}
+    tracker: Tracker
+    #: Applied to the `run` of every task.
+    wrap: Callable[[Body], Body]
+    _classes: dict[Any, type] = field(default_factory=dict)
 
     @guarded
     def claim(self, tasks: Any) -> None:
@@ -160,6 +182,23 @@ class Claims:
             if issubclass(base, TrackedRequest):
                 continue
             if base not in self._classes:
-                self._classes[base] = tracked_class(base, self._tracker)
+                self._classes[base] = tracked_class(base, self.tracker)
             task.Request = self._classes[base]
-            task.run = self._wrap(task.run)
+            task.run = self.wrap(task.run)
+
+
+def queue_finder(app: Any) -> Callable[[Any], str]:
+    """A function that names the queue of a request; an unknown one is named by the routing key."""
+
+    @functools.lru_cache(maxsize=1_000)
+    def find(exchange: str, key: str) -> str:
+        for name, queue in app.amqp.queues.consume_from.items():
+            if queue.routing_key == key and (queue.exchange.name if queue.exchange else "") == exchange:
+                return clean(name)
+        return clean(key)
+
+    def queue_of(request: Any) -> str:
+        info = request.delivery_info
+        return find(info.get("exchange") or "", info.get("routing_key") or "")
+
+    return queue_of

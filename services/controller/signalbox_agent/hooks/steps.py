@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from celery import bootsteps
+from celery.utils.log import get_logger
 
 from signalbox_agent.broker.ownership import MessageOwnership
 from signalbox_agent.celery_compat import worker as compat
-from signalbox_agent.hooks.reconnect import surviving
 from signalbox_agent.safety import guarded
+
+log = get_logger(__name__)
 
 
 class Agent(Protocol):
@@ -45,12 +47,6 @@ def worker_step(agent: Agent) -> type:
 
         def start(self, _worker: Any) -> None:
             agent.start()
-
-        def stop(self, _worker: Any) -> None:
-            return
-
-        def terminate(self, _worker: Any) -> None:
-            return
 
     return SignalboxStep
 
@@ -90,10 +86,30 @@ def consumer_step(agent: Agent) -> type:
 def hook_into(agent: Agent, consumer: Any) -> None:
     """Before strategies are built, set the Request class that they keep; survive the loss of the broker."""
     compat.before_strategies(consumer, lambda: agent.claim(consumer.app.tasks))
-    compat.around_connection_loss(consumer, surviving)
+    compat.before_connection_loss(consumer, lambda: tolerate_close(consumer))
 
 
 @guarded
 def take(agent: Agent, consumer: Any) -> None:
     """Mark the messages that the consumer takes."""
     agent.ownership.take(consumer.task_consumer.channel)
+
+
+@guarded
+def tolerate_close(consumer: Any) -> None:
+    """Have the consumer's connection close without an error: when it is lost, Celery closes it twice.
+
+    With Redis and messages that are not acknowledged yet, Celery 5.7 first fails to give these back, and then, in a
+    second close, raises AttributeError: the worker would shut down, take nothing while its tasks run on, and end.
+    """
+    if consumer.connection is None:
+        return
+    close = consumer.connection.close
+
+    def closed() -> None:
+        try:
+            close()
+        except Exception as error:  # noqa: BLE001 - it is lost in any case, and a new one follows
+            log.warning("The lost connection to the broker could not be closed properly: %r", error)
+
+    consumer.connection.close = closed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import time
 from typing import Any
 
@@ -14,8 +15,7 @@ from signalbox_agent.cancel.canceller import Canceller
 from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.celery_compat import requests as compat
 from signalbox_agent.child.slot import Slots
-from signalbox_agent.hooks.outcomes import DEATHS, Outcome, Outcomes, exception_of
-from signalbox_agent.hooks.redelivered import original_of
+from signalbox_agent.hooks.outcomes import DEATHS, Outcome, Outcomes
 from signalbox_agent.link.link import Link
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.safety import guarded
@@ -31,43 +31,29 @@ def _greenlet_was_killed(outcome: tuple[Any, Any, float | None]) -> bool:
     return failed is False and runtime is None
 
 
+@dataclass(kw_only=True, eq=False)
 class Tracker:
     """Follows every request of this worker; its methods are called by `requests.TrackedRequest`."""
 
-    def __init__(
-        self,
-        runs: Runs,
-        link: Link,
-        loop: Loop,
-        slots: Slots,
-        pool: PoolControl,
-        canceller: Canceller,
-        ending: Ending,
-        *,
-        instance: str,
-        node: str,
-        queue_of: Callable[[Any], str],
-        shared: bool,
-        can_refuse: bool,
-    ) -> None:
-        """`node` is the worker's name; `queue_of` names the queue that a request came from.
+    runs: Runs
+    link: Link
+    loop: Loop
+    slots: Slots
+    pool: PoolControl
+    canceller: Canceller
+    ending: Ending
+    instance: str
+    #: The worker's name.
+    node: str
+    #: Names the queue that a request came from.
+    queue_of: Callable[[Any], str]
+    #: Whether tasks share the worker's process.
+    shared: bool
+    #: Whether this Celery has what a refusal of cancelled tasks needs.
+    can_refuse: bool
 
-        `shared` is whether tasks share the worker's process; `can_refuse`, whether this Celery has what a refusal of
-        cancelled tasks needs.
-        """
-        self._instance = instance
-        self._node = node
-        self._runs = runs
-        self._link = link
-        self._lock = loop.lock
-        self._queue_of = queue_of
-        self._slots = slots
-        self.ending = ending
-        self._pool = pool
-        self._canceller = canceller
-        self._outcomes = Outcomes(runs, ending, shared=shared)
-        self._shared = shared
-        self._can_refuse = can_refuse
+    def __post_init__(self) -> None:
+        self._outcomes = Outcomes(self.runs, self.ending, shared=self.shared)
 
     def run_of(self, request: Any) -> Run:
         """The run that belongs to a request."""
@@ -81,15 +67,15 @@ class Tracker:
         celery_name = clean(request.type)
         name = clean(headers.get("shadow") or celery_name.rpartition(".")[2])
         run = Run(request, clean(request.id), celery_name, name, int(headers.get("retries") or 0))
-        run.describe(self._node, self._queue_of(request), clean(request.argsrepr), clean(request.kwargsrepr))
+        run.describe(self.node, self.queue_of(request), clean(request.argsrepr), clean(request.kwargsrepr))
         run.acks_late = bool(request.task.acks_late)
         if request.delivery_info.get("redelivered"):
-            run.original = original_of(self._runs.of(run.task_id), run.retries)
+            run.original = self.runs.original_of(run.task_id, run.retries)
             if run.original is not None:
                 run.original.duplicates.append(run)
             # It may have been started before; this wait is later than that start.
             run.key = run_key(run.retries, time())
-        self._runs.add(run)
+        self.runs.add(run)
         return run
 
     # The steps of a task
@@ -97,26 +83,26 @@ class Tracker:
     @guarded
     def received(self, request: Any) -> None:
         """The worker took it from its queue."""
-        with self._lock:
+        with self.loop.lock:
             run = self.run_of(request)
             if not run.received and run.original is None:
                 run.received = True
-                self._link.event(events.received(run, request.eta, request.root_id, request.parent_id))
+                self.link.event(events.received(run, request.eta, request.root_id, request.parent_id))
 
     @guarded
     def waits_for_another(self, request: Any) -> bool:
         """Whether it must not run, as its task already does, or did when it came."""
-        with self._lock:
+        with self.loop.lock:
             return self.run_of(request).original is not None
 
     @guarded
     def accepted(self, request: Any, pid: int) -> None:
         """A child runs it."""
-        if self._shared:
+        if self.shared:
             return
-        with self._lock:
+        with self.loop.lock:
             run = self.run_of(request)
-            if run.over or not self._pool.watch(pid):
+            if run.over or not self.pool.watch(pid):
                 return  # the pool accepts in the parent's name what it is about to refuse
             self._begin(run, request.time_start, pid)
 
@@ -126,9 +112,9 @@ class Tracker:
 
         A cancel finds it either before this, and sees to it that it is refused here, or after, as one that runs.
         """
-        if not self._shared:
+        if not self.shared:
             return False
-        with self._lock:
+        with self.loop.lock:
             run = self.run_of(request)
             if compat.is_revoked(request) or self._is_held(run.task_id):  # Celery's mark comes later than ours
                 return True
@@ -137,9 +123,9 @@ class Tracker:
             return False
 
     def _begin(self, run: Run, started_at: float, pid: int) -> None:
-        run.begin(started_at, pid, self._instance)
-        self._link.event(events.started(run))
-        self._canceller.accepted(run)
+        run.begin(started_at, pid, self.instance)
+        self.link.event(events.started(run))
+        self.canceller.accepted(run)
 
     @guarded
     def succeeded(self, request: Any, outcome: tuple[Any, Any, float | None]) -> None:
@@ -147,7 +133,7 @@ class Tracker:
         failed, result, runtime = outcome
         if failed or _greenlet_was_killed(outcome):
             return
-        with self._lock:
+        with self.loop.lock:
             run = self.run_of(request)
             self._final(run, events.succeeded(run, result, runtime), "completed")
             if run.killing:
@@ -158,7 +144,7 @@ class Tracker:
         """Whether its greenlet was killed, which Celery takes for a success and must not see."""
         if not _greenlet_was_killed(outcome):
             return False
-        with self._lock:
+        with self.loop.lock:
             run = self.run_of(request)
             if run.killing or compat.is_revoked(request):
                 return True
@@ -168,9 +154,9 @@ class Tracker:
     @guarded
     def timed_out(self, request: Any, seconds: float) -> None:
         """It exceeded its hard time limit; a pool whose tasks share the process says nothing more of it."""
-        if not self._shared:
+        if not self.shared:
             return
-        with self._lock:
+        with self.loop.lock:
             run = self.run_of(request)
             limit = error_of(TimeLimitExceeded(seconds))
             self._at_death(run, lambda: (events.failed(run, "time_limit", limit), "failed"))
@@ -183,7 +169,7 @@ class Tracker:
     @guarded
     def failed(self, request: Any, einfo: Any) -> None:
         """It raised, or its process is gone; Celery has dealt with it and announced what it made of it."""
-        with self._lock:
+        with self.loop.lock:
             run = self.run_of(request)
             announced, run.announced = dict(run.announced or ()), None
             if run.over:
@@ -194,14 +180,14 @@ class Tracker:
 
             if run.killing:
                 self._failed_under_kill(run, *outcome())
-            elif isinstance(exception_of(einfo), TimeLimitExceeded):
+            elif isinstance(compat.exception_of(einfo), TimeLimitExceeded):
                 self._at_death(run, outcome)
             else:
                 self._final(run, *outcome())
 
     def _failed_under_kill(self, run: Run, event: Event, status: str | None) -> None:
         """Its own failure counts if it came first; one that will be tried again is cancelled all the same."""
-        if status is None or not self._slots.ended_by_itself(run.pid, run.task_id):
+        if status is None or not self.slots.ended_by_itself(run.pid, run.task_id):
             run.kill.ended("interrupted")
             return
         self._final(run, event, status)
@@ -210,7 +196,7 @@ class Tracker:
     @guarded
     def revoked(self, request: Any, *, terminated: bool, expired: bool) -> None:
         """Celery announced it as revoked."""
-        with self._lock:
+        with self.loop.lock:
             run = self.run_of(request)
             if run.over or run.killing:
                 return
@@ -223,8 +209,8 @@ class Tracker:
                 self._final(run, events.dropped(run, "expired", "Expired before it could start"), "failed")
                 return
             self._final(run, self._outcomes.refusal(run), "failed")
-            if run.task_id in self._runs.refused:
-                self._runs.ended[run.task_id] = {"state": "dropped", "detail": "It will not run"}
+            if run.task_id in self.runs.refused:
+                self.runs.ended[run.task_id] = {"state": "dropped", "detail": "It will not run"}
 
     @guarded
     def turns_away(self, request: Any) -> bool:
@@ -232,12 +218,12 @@ class Tracker:
 
         No event is sent of a redelivered one: its first run may still be alive.
         """
-        with self._lock:
+        with self.loop.lock:
             run = self.run_of(request)
             if run.original is not None:
                 return True
             if not run.over and self._is_held(run.task_id):
-                self._canceller.turned_away(run)
+                self.canceller.set_aside(run)
             return run.over
 
     @guarded
@@ -254,20 +240,17 @@ class Tracker:
         return True
 
     def _is_held(self, task_id: str) -> bool:
-        return self._can_refuse and task_id in self._runs.refused
+        return self.can_refuse and task_id in self.runs.refused
 
     # Ends
 
     def _final(self, run: Run, event: Event, status: str | None) -> None:
         if run.over:
             return
-        run.over = True
-        self._runs.remove(run, again=status is None)
-        if status is not None:
-            self._runs.ended[run.task_id] = {"state": "finished", "status": status}
-        self._link.event(event)
+        self.runs.end(run, None if status is None else {"state": "finished", "status": status})
+        self.link.event(event)
         if run.pending_cancels:
-            self._canceller.unstarted(run)
+            self.canceller.unstarted(run)
 
     def _at_death(self, run: Run, outcome: Callable[[], Outcome]) -> None:
         """Its process has been signalled: the final event is sent when it is dead."""
@@ -279,17 +262,17 @@ class Tracker:
         if run.started_at is None:
             end()
         else:
-            self._pool.when_dead(run, end)
+            self.pool.when_dead(run, end)
 
     @guarded
     def swallows(self, request: Any, einfo: Any) -> bool:
         """Whether the failure is the death by a kill, and nothing that Celery must act upon."""
-        with self._lock:
+        with self.loop.lock:
             run = self.run_of(request)
-            if not isinstance(exception_of(einfo), DEATHS):
+            if not isinstance(compat.exception_of(einfo), DEATHS):
                 return False
             if not run.killing:
-                return self._canceller.ended_outside(run)
+                return self.canceller.ended_outside(run)
             run.kill.look()
             return True
 

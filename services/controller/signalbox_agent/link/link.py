@@ -57,7 +57,8 @@ class Link:
         self.spool: Spool | None = None
         #: Set once a controller has welcomed us for the first time.
         self.welcomed = threading.Event()
-        self._online = False
+        #: Whether a controller has welcomed us and is there.
+        self.online = False
         self._socket: socket.socket | None = None
         self._input = b""
         self._output = b""
@@ -80,14 +81,9 @@ class Link:
 
     def send(self, message: Message) -> None:
         """Send a message to the controller that is connected now, if there is one."""
-        if self._online:
+        if self.online:
             self._answers.append(line_of(message))
             self._loop.wake()
-
-    @property
-    def online(self) -> bool:
-        """Whether a controller has welcomed us and is there."""
-        return self._online
 
     def connect(self) -> None:
         """Try now, and again from time to time until it works."""
@@ -132,7 +128,7 @@ class Link:
             self._readable()  # a peer that waits for us to take its acknowledgements would not read on
             self._stalled_until = 0.0
             self.flush()
-            if self._online and not self._pending:
+            if self.online and not self._pending:
                 break
             sleep(STALL)
         if self.spool is not None and len(self.backlog):
@@ -140,7 +136,7 @@ class Link:
 
     def abandon(self) -> None:
         """Let go of connection and loop after a fork, in the child: they are the parent's."""
-        self._online = False
+        self.online = False
         if self._socket is not None:
             self._socket.detach()  # closed with the loop's descriptors
             self._socket = None
@@ -150,7 +146,7 @@ class Link:
 
     @property
     def _pending(self) -> bool:
-        return bool(self._output or self._answers or (self._online and self.backlog.waiting))
+        return bool(self._output or self._answers or (self.online and self.backlog.waiting))
 
     def _turn(self) -> None:
         """Answers go at once, events a few milliseconds after those before them."""
@@ -183,7 +179,7 @@ class Link:
 
     def _compose(self) -> bytes:
         """Events first, so that a proof comes before the answer that rests on it."""
-        lines = list(self.backlog.take(CHUNK)) if self._online else []
+        lines = list(self.backlog.take(CHUNK)) if self.online else []
         answers, self._answers = self._answers, []
         return b"".join(lines + answers)
 
@@ -224,18 +220,18 @@ class Link:
 
     def _welcome(self, message: Message) -> None:
         self._tries = 0
-        self._online = True
+        self.online = True
         if self.spool is not None:
             self.spool.close()
         self.backlog.rewind(message["acked"])
 
     def _unwelcome(self, peer: socket.socket) -> None:
-        if self._socket is peer and not self._online:
+        if self._socket is peer and not self.online:
             self._disconnect()
 
     def _disconnect(self) -> None:
         peer, self._socket = self._socket, None
-        self._online = False
+        self.online = False
         self._answers = []
         if peer is not None:
             self._loop.remove_reader(peer.fileno())

@@ -12,6 +12,7 @@ import os
 import select
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -25,15 +26,12 @@ IDLE = 1.0
 HANDOVER = 2.0
 
 
+@dataclass(slots=True, eq=False)
 class Timer:
     """Something to be done later, once."""
 
-    __slots__ = ("callback", "cancelled", "due")
-
-    def __init__(self, due: float, callback: Callback) -> None:
-        self.due = due
-        self.callback = callback
-        self.cancelled = False
+    callback: Callback
+    cancelled: bool = False
 
     def cancel(self) -> None:
         """Do not do it."""
@@ -66,7 +64,10 @@ class Loop:
         #: Counts the times that we moved to Celery's loop: alarms of an earlier one are void.
         self._life = 0
         self._thread: threading.Thread | None = None
-        self._waker: tuple[int, int] | None = None
+        #: The pipe that ends a sleep; -1 after a fork, in the child.
+        self._sleeper, self._waker = os.pipe()
+        os.set_blocking(self._sleeper, False)
+        os.set_blocking(self._waker, False)
         self._woken = False
 
     def add_reader(self, handle: int, callback: Callback) -> None:
@@ -84,8 +85,8 @@ class Loop:
 
     def call_later(self, delay: float, callback: Callback) -> Timer:
         """Call back after so many seconds."""
-        timer = Timer(monotonic() + delay, callback)
-        heapq.heappush(self._timers, (timer.due, next(self._count), timer))
+        timer = Timer(callback)
+        heapq.heappush(self._timers, (monotonic() + delay, next(self._count), timer))
         self._arm()
         self.wake()
         return timer
@@ -110,7 +111,7 @@ class Loop:
         self.stop_thread()
         with self.lock:
             self.hub = self.last_hub = hub
-            hub.add_reader(self._pipe()[0], self._awake)
+            hub.add_reader(self._sleeper, self._awake)
             for handle in self._readers:
                 hub.add_reader(handle, self._readable, handle)
             hub.on_tick.add(self._turn)
@@ -124,7 +125,7 @@ class Loop:
             hub, self.hub = self.hub, None
             self.last_hub = None if for_good else hub
             if hub is not None:
-                for handle in (self._pipe()[0], *self._readers):
+                for handle in (self._sleeper, *self._readers):
                     hub.remove(handle)
                 hub.on_tick.discard(self._turn)
         self.start_thread()
@@ -161,7 +162,6 @@ class Loop:
         with self.lock:
             if self._thread is not None:
                 return
-            self._pipe()
             self._thread = threading.Thread(target=self._serve, name="signalbox-agent", daemon=True)
             self._thread.start()
 
@@ -187,26 +187,17 @@ class Loop:
         if self.hub is not None:
             self._wake_up()
 
-    def _pipe(self) -> tuple[int, int]:
-        """The pipe that ends a sleep, made when it is first needed."""
-        if self._waker is None:
-            self._waker = os.pipe()
-            for end in self._waker:
-                os.set_blocking(end, False)
-        return self._waker
-
     def _wake_up(self) -> None:
         self._woken = True
-        if self._waker is not None:
-            try:
-                os.write(self._waker[1], b"x")
-            except OSError:  # full: it will wake up in any case
-                return
+        try:
+            os.write(self._waker, b"x")
+        except OSError:  # full: it will wake up in any case
+            return
 
     def _awake(self) -> None:
         """Empty the pipe that ended the sleep."""
         try:
-            os.read(self._pipe()[0], 4096)
+            os.read(self._sleeper, 4096)
         except BlockingIOError:  # the thread took it before it handed over
             return
         self._woken = False  # only now: who finds it set has put its work where this turn will see it
@@ -226,22 +217,22 @@ class Loop:
     def _wait(self) -> list[int]:
         """The descriptors that are readable, after sleeping until there are some or a timer is due."""
         with self.lock:
-            waker = self._waker[0] if self._waker else -1
-            handles = [waker, *self._readers]
+            handles = [self._sleeper, *self._readers]
             delay = min(IDLE, max(0.0, self._timers[0][0] - monotonic())) if self._timers else IDLE
         readable = _poll(handles, delay)
-        if waker in readable:
-            readable.remove(waker)
+        if self._sleeper in readable:
+            readable.remove(self._sleeper)
             self._awake()
         return readable
 
     def abandon(self) -> None:
         """After a fork, in the child: the loop and its descriptors are the parent's business."""
-        for handle in (*self._readers, *(self._waker or ())):
+        for handle in {*self._readers, self._sleeper, self._waker} - {-1}:  # a fork of a fork has none left
             os.close(handle)
         self._readers.clear()
         self._timers.clear()
-        self.hub = self.last_hub = self._thread = self._waker = None
+        self.hub = self.last_hub = self._thread = None
+        self._sleeper = self._waker = -1
         self.lock = threading.RLock()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 #: Bytes; beyond, nothing is added: some hundred thousand events.
 LIMIT = 64_000_000
@@ -17,15 +18,15 @@ LIMIT = 64_000_000
 SUFFIX = ".diary"
 
 
+@dataclass(eq=False)
 class Spool:
     """One file, which exists only while no controller is connected."""
 
-    def __init__(self, path: str, beginning: Callable[[], Iterable[bytes]]) -> None:
-        """`beginning` answers the lines that make a reader know all that was true when the spool was opened."""
-        self._path = path
-        self._beginning = beginning
-        self._handle: int | None = None
-        self._size = 0
+    path: str
+    #: Answers the lines that make a reader know all that was true when the spool was opened.
+    beginning: Callable[[], Iterable[bytes]]
+    _handle: int | None = None
+    _size: int = 0
 
     def open(self) -> None:
         """Begin the file, unless it is open already."""
@@ -33,9 +34,9 @@ class Spool:
             return
         with contextlib.suppress(OSError):
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
-            self._handle = os.open(self._path, flags, 0o600)
+            self._handle = os.open(self.path, flags, 0o600)
             self._size = 0
-            for line in self._beginning():
+            for line in self.beginning():
                 self.note(line)
 
     def note(self, line: bytes) -> None:
@@ -53,7 +54,7 @@ class Spool:
             os.close(self._handle)
         self._handle = None
         with contextlib.suppress(OSError):
-            os.unlink(self._path)
+            os.unlink(self.path)
 
 
 def path_of(controller: str, instance: str) -> str:

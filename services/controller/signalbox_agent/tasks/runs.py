@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 V = TypeVar("V")
 
@@ -30,58 +31,40 @@ def _kind(celery_name: str, name: str, worker: str, queue: str) -> str:
     return f'"celery_name":{quote(celery_name)},"name":{quote(name)},"worker":{quote(worker)},"queue":{quote(queue)}'
 
 
+@dataclass(slots=True, eq=False)
 class Run:
     """One attempt of one task, as its worker sees it."""
 
-    __slots__ = (
-        "acks_late",
-        "announced",
-        "arguments",
-        "celery_name",
-        "duplicates",
-        "identity",
-        "key",
-        "kill",
-        "name",
-        "original",
-        "over",
-        "pending_cancels",
-        "pid",
-        "received",
-        "request",
-        "retries",
-        "started_at",
-        "task_id",
-    )
+    request: Any
+    task_id: str
+    celery_name: str
+    name: str
+    retries: int = 0
+    key: str = field(init=False)
+    #: The fields that all its events have, and those of the arguments; JSON without the braces.
+    identity: str = ""
+    arguments: str = ""
+    #: Epoch, in seconds.
+    started_at: float | None = None
+    pid: int | None = None
+    #: Whether it is acknowledged only when it is over.
+    acks_late: bool = False
+    #: Whether TaskReceived was sent.
+    received: bool = False
+    #: Whether its final event was sent.
+    over: bool = False
+    #: The latest kill.
+    kill: Any = None
+    #: Cancels that came between the hand-over to the pool and the start: (command id, grace).
+    pending_cancels: list[tuple[str | None, float]] = field(default_factory=list)
+    #: The run of an earlier delivery of its message, which it must not run beside; and those of later deliveries.
+    original: Run | None = None
+    duplicates: list[Run] = field(default_factory=list)
+    #: The events that Celery sends of it; None while they are not noted.
+    announced: list[tuple[str, dict[str, Any]]] | None = None
 
-    def __init__(self, request: Any, task_id: str, celery_name: str, name: str, retries: int = 0) -> None:
-        self.request = request
-        self.task_id = task_id
-        self.celery_name = celery_name
-        self.name = name
-        self.retries = retries
-        self.key = run_key(retries)
-        #: The fields that all its events have, and those of the arguments; JSON without the braces.
-        self.identity = ""
-        self.arguments = ""
-        #: Epoch, in seconds.
-        self.started_at: float | None = None
-        self.pid: int | None = None
-        #: Whether it is acknowledged only when it is over.
-        self.acks_late = False
-        #: Whether TaskReceived was sent.
-        self.received = False
-        #: Whether its final event was sent.
-        self.over = False
-        #: The latest kill.
-        self.kill: Any = None
-        #: Cancels that came between the hand-over to the pool and the start: (command id, grace).
-        self.pending_cancels: list[tuple[str | None, float]] = []
-        #: The run of an earlier delivery of its message, which it must not run beside; and those of later deliveries.
-        self.original: Run | None = None
-        self.duplicates: list[Run] = []
-        #: The events that Celery sends of it; None while they are not noted.
-        self.announced: list[tuple[str, dict[str, Any]]] | None = None
+    def __post_init__(self) -> None:
+        self.key = run_key(self.retries)
 
     @property
     def killing(self) -> bool:
@@ -101,32 +84,18 @@ class Run:
         self.key = run_key(self.retries, started_at, instance, pid)
 
 
-class Recent(Generic[V]):
+class Recent(OrderedDict[str, V]):
     """A dictionary that forgets its oldest entry when it is full."""
 
     def __init__(self, limit: int) -> None:
+        super().__init__()
         self._limit = limit
-        self._entries: OrderedDict[str, V] = OrderedDict()
 
     def __setitem__(self, key: str, value: V) -> None:
-        self._entries[key] = value
-        self._entries.move_to_end(key)
-        if len(self._entries) > self._limit:
-            self._entries.popitem(last=False)
-
-    def get(self, key: str) -> V | None:
-        """The entry, or None."""
-        return self._entries.get(key)
-
-    def drop(self, key: str) -> None:
-        """Forget it, if it is there."""
-        self._entries.pop(key, None)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._entries
-
-    def __len__(self) -> int:
-        return len(self._entries)
+        super().__setitem__(key, value)
+        self.move_to_end(key)
+        if len(self) > self._limit:
+            self.popitem(last=False)
 
 
 class Runs:
@@ -144,6 +113,13 @@ class Runs:
     def add(self, run: Run) -> None:
         """It waits here."""
         self._live.setdefault(run.task_id, []).append(run)
+
+    def end(self, run: Run, answer: dict[str, Any] | None) -> None:
+        """Its final event is sent now; `answer` is for late cancels, None when it gave its task back."""
+        run.over = True
+        if answer is not None:
+            self.ended[run.task_id] = answer
+        self.remove(run, again=answer is None)
 
     def remove(self, run: Run, *, again: bool = False) -> None:
         """It is over, or Celery has forgotten it; `again` tells that it gave its task back."""
@@ -164,6 +140,15 @@ class Runs:
     def of(self, task_id: str) -> list[Run]:
         """The runs of one task, without redelivered ones, which only wait for the end of the original."""
         return [run for run in self._live.get(task_id, ()) if run.original is None]
+
+    def original_of(self, task_id: str, retries: int) -> Run | None:
+        """The run that a redelivered message is about, as Redis hands it out again when a connection was lost.
+
+        The message is not run beside it: it waits for its end, and is acknowledged then. Until then the broker keeps
+        the message, so that the task is not lost should we die.
+        """
+        live = (run for run in self.of(task_id) if run.started_at is not None and not run.over)
+        return next((run for run in live if run.retries == retries), None)
 
     def has(self, task_id: str) -> bool:
         """Whether there is one of this task."""

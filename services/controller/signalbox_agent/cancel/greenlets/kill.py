@@ -6,6 +6,7 @@ again, so that whatever it does next ends, too; and then it is said to be alive.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 from signalbox_agent.cancel.decide import Act, Plan, Seen, Stage, decide
 from signalbox_agent.cancel.kill import Kill, KillObserver
 from signalbox_agent.link.loop import Loop
+from signalbox_agent.proc import descendants
 from signalbox_agent.tasks.runs import Run
 
 #: Seconds between looks: until the exit was thrown, and while it is thrown again; once it is known to live on.
@@ -27,9 +29,6 @@ class Greenlets(Protocol):
 
     def when_gone(self, greenlet: Any, callback: Callable[[], None]) -> None:
         """Call back when the greenlet has ended."""
-
-    def programs(self) -> list[int]:
-        """The pids of all programs that tasks of this worker have started and that still run."""
 
 
 class GreenletKill(Kill):
@@ -56,7 +55,7 @@ class GreenletKill(Kill):
         if self.over:
             return
         if not self.begun and (self.run.over or self._greenlet.dead):
-            self._end()
+            self.close()
             self._observer.late(self)
             return
         self._plan, acts = decide(self._plan, self._seen())
@@ -79,14 +78,8 @@ class GreenletKill(Kill):
     def _do(self, act: Act) -> None:
         if act in {Act.TERM_CHILD, Act.KILL_ALL}:
             self._throw()
-        elif act is Act.REPORT_ALIVE:
-            self._observer.alive(self)
-        elif act is Act.REPORT_DEAD:
-            self._end()
-            self._observer.dead(self)
-        elif act is Act.REPORT_FINISHED:
-            self._end()
-            self._observer.finished(self)
+        else:
+            self._report(act)
 
     def _throw(self) -> None:
         self._greenlets.throw(self._greenlet, self._thrown)
@@ -104,10 +97,9 @@ class GreenletKill(Kill):
 
     def proof(self) -> dict[str, Any]:
         """The same; and the programs that run on, as nobody can tell which task has started them."""
-        programs = self._greenlets.programs()
-        if not programs:
+        pids = ", ".join(str(proc.pid) for proc in descendants([os.getpid()]))
+        if not pids:
             return self.facts()
-        pids = ", ".join(map(str, programs))
         detail = (
             f"Programs that tasks of its worker have started run on (pid {pids}); which are its own cannot be told."
         )

@@ -7,7 +7,6 @@ it, when both are done by the hub, which runs when none of them does.
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Any
@@ -16,13 +15,14 @@ from greenlet import GreenletExit, getcurrent
 
 from signalbox_agent.cancel.greenlets.kill import GreenletKill
 from signalbox_agent.cancel.kill import KillObserver
-from signalbox_agent.cancel.pool import PoolControl, name_of
-from signalbox_agent.celery_compat.greenlets import greenlet_of
+from signalbox_agent.cancel.pool import Abilities, Context, PoolControl, name_of
+from signalbox_agent.celery_compat.worker import greenlet_of
 from signalbox_agent.link.loop import Loop
-from signalbox_agent.proc import descendants
 from signalbox_agent.tasks.runs import Run
 
 Callback = Callable[[], None]
+
+ABILITIES = Abilities(takes_turns=True)
 
 #: Seconds between looks at a greenlet that is about to end.
 ENDING = 0.005
@@ -136,12 +136,8 @@ class GreenletPool(PoolControl):
 
         greenlet.link(ended)
 
-    def programs(self) -> list[int]:
-        """The pids of all that tasks of this worker have started and that still runs: nobody can tell whose it is."""
-        return [proc.pid for proc in descendants([os.getpid()])]
 
-
-def greenlet_pool(pool: Any, loop: Loop) -> GreenletPool | None:
+def control(pool: Any, context: Context) -> GreenletPool | None:
     """The control of a pool; None where its library does not also drive the agent, as it was installed too late."""
     if name_of(pool) == "gevent":
         from gevent import get_hub, monkey
@@ -152,4 +148,4 @@ def greenlet_pool(pool: Any, loop: Loop) -> GreenletPool | None:
 
         ours = patcher.is_monkey_patched("thread")
         in_hub = functools.partial(hubs.get_hub().schedule_call_global, 0)
-    return GreenletPool(pool, loop, in_hub) if ours else None
+    return GreenletPool(pool, context.loop, in_hub) if ours else None

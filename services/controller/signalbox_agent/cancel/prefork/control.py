@@ -6,11 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from signalbox_agent.cancel.kill import KillObserver
-from signalbox_agent.cancel.pool import Context
+from signalbox_agent.cancel.pool import Abilities, Context
 from signalbox_agent.cancel.prefork.children import Children
 from signalbox_agent.cancel.prefork.kill import ProcessKill
 from signalbox_agent.cancel.prefork.pool import Prefork
+from signalbox_agent.celery_compat.prefork import around_fork, refill
+from signalbox_agent.link.gc_pause import gc_pause
 from signalbox_agent.tasks.runs import Run
+
+ABILITIES = Abilities(answers_while_busy=True)
 
 #: Seconds for which the slot of a dead child can still be read.
 LINGER = 1.0
@@ -30,7 +34,8 @@ class PreforkControl(Prefork):
         self._children = Children(self._loop, self.has, self._died)
         #: Whether a place is empty, and Celery's loop stood still when that was noticed.
         self._vacant = False
-        self.pause_gc_in_forks()
+        # Each fork is to find little to look through: Celery collects all garbage before it (its issue 2927).
+        around_fork(pool, gc_pause())
 
     def kill(self, run: Run, grace: float, observer: KillObserver) -> ProcessKill | None:
         """A kill of the process that runs it, if it is still there."""
@@ -49,8 +54,9 @@ class PreforkControl(Prefork):
         """Fill the places of processes that died while Celery's loop stood still."""
         if self._vacant:
             self._vacant = False
-            # Not from here: what Celery cannot bear, such as too many restarts, is for Celery to see.
-            hub.call_soon(self.refill)
+            # Not from here: it takes a while, and no proof has to wait for it; and what Celery cannot bear, such as too
+            # many restarts, is for Celery to see.
+            hub.call_soon(refill, self._pool)
 
     def _died(self, pid: int) -> None:
         """Have its place filled now; Celery's own look may be 5 s away."""
@@ -62,3 +68,8 @@ class PreforkControl(Prefork):
     def _forget(self, pid: int) -> None:
         if not self.has(pid):
             self._slots.forget(pid)
+
+
+def control(pool: Any, context: Context) -> PreforkControl | None:
+    """The control of the pool; without Celery's event loop nobody could end one task in it."""
+    return PreforkControl(pool, context) if context.has_hub else None

@@ -11,7 +11,7 @@ from signalbox_agent.cancel.kill import Kill, KillObserver
 from signalbox_agent.cancel.prefork.children import Children
 from signalbox_agent.cancel.prefork.descendants import Descendants
 from signalbox_agent.cancel.prefork.pool import Child, Prefork
-from signalbox_agent.celery_compat.prefork import TERM_SIGNAL
+from signalbox_agent.celery_compat.prefork import TERM_SIGNAL, stop_watching
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.proc import Proc
 from signalbox_agent.tasks.runs import Run
@@ -56,13 +56,15 @@ class ProcessKill(Kill):
             self._timer = self._loop.call_later(ALONE, self.begin)
             return
         if self.run.over:
-            self._end()
+            self.close()
             self._observer.late(self)
             return
         self.begun = True
         self._plan = Plan(Stage.TERM, monotonic() + self._grace)
         if self._loop.hub is not None:
-            self._prefork.take_watch(self._child, self._loop.hub)
+            # Celery's own watch fires a moment too early, before the child can be reaped: Celery would look for the
+            # dead, find none, and not look again for 5 s.
+            stop_watching(self._child.process, self._loop.hub)
         self._descendants.refresh(with_root=True)
         self._do(Act.TERM_CHILD)
         self._children.watch(self._child.proc.pid)
@@ -145,15 +147,10 @@ class ProcessKill(Kill):
                     self._descendants.signal(proc, signal.SIGTERM)
         elif act is Act.KILL_ALL:
             self._kill_all()
-        elif act is Act.REPORT_ALIVE:
-            self._observer.alive(self)
         else:
-            self._finish()
-            if act is Act.REPORT_DEAD:
-                self._observer.dead(self)
-            else:
+            if act is Act.REPORT_FINISHED:
                 self._prefork.retire(self._child)
-                self._observer.finished(self)
+            self._report(act)
 
     def _kill_all(self) -> None:
         """Stop them all first, so that none can start another one unseen."""
@@ -192,7 +189,8 @@ class ProcessKill(Kill):
         child = [self._child.proc.pid] if self._child_gone else []
         return child + [proc.pid for proc in self._descendants.ended()]
 
-    def _finish(self) -> None:
+    def close(self) -> None:
+        """The same, and let go of what it watched."""
+        super().close()
         self._children.forget(self._child.proc.pid, self.look)
-        self._cancel_timer()
         self._descendants.close()

@@ -6,12 +6,12 @@ import select
 import signal
 import types
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.celery_compat import prefork as compat
 from signalbox_agent.celery_compat.requests import job_of
-from signalbox_agent.link.gc_pause import gc_pause
 from signalbox_agent.proc import Proc, identify, present
 from signalbox_agent.safety import guarded
 
@@ -19,12 +19,12 @@ from signalbox_agent.safety import guarded
 AHEAD = 16
 
 
+@dataclass(frozen=True)
 class Child:
     """One process of the pool."""
 
-    def __init__(self, process: Any, proc: Proc) -> None:
-        self.process = process
-        self.proc = proc
+    process: Any
+    proc: Proc
 
     def gone(self) -> bool:
         """Whether it is dead and reaped. Asking reaps it: a zombie still exists."""
@@ -38,7 +38,6 @@ class Prefork(PoolControl):
     def __init__(self, pool: Any) -> None:
         """`pool` is Celery's TaskPool."""
         self._pool = pool
-        self._hooked: Any = None
 
     def child(self, pid: int | None) -> Child | None:
         """The child with this pid, if it is one of the pool's and lives."""
@@ -63,22 +62,6 @@ class Prefork(PoolControl):
             self.signal(child, signal.SIGKILL)
         else:  # it may have another task in its pipe (-O fast); whose death, should it come, is not by our hand
             compat.forget_signal(child.process)
-
-    def refill(self) -> None:
-        """Reap what died and start what is missing: that takes a while, so not before a proof is out."""
-        compat.refill(self._pool)
-
-    def pause_gc_in_forks(self) -> None:
-        """Have each fork find little to look through: Celery collects all garbage before it (its issue 2927)."""
-
-        def pausing(create: Callable[[int], Any]) -> Callable[[int], Any]:
-            def create_paused(index: int) -> Any:
-                with gc_pause():
-                    return create(index)
-
-            return create_paused
-
-        compat.around_fork(self._pool, pausing)
 
     def has(self, pid: int) -> bool:
         """Whether the pool has a child with this pid."""
@@ -117,29 +100,9 @@ class Prefork(PoolControl):
         poller.register(compat.output_of(child.process), select.POLLIN)
         return bool(poller.poll(0))
 
-    def take_watch(self, child: Child, hub: Any) -> None:
-        """Take the child's sentinel off Celery's loop: it fires a moment too early, before it can be reaped.
-
-        Celery would look for the dead child, find none, and not look again for 5 s.
-        """
-        compat.stop_watching(child.process, hub)
-
     def on_exit(self, exiting: Callable[[int], None]) -> None:
         """Have `exiting(pid)` called when a child says that it is about to exit, and waits for its last TERM.
 
         Nothing of the task runs any more then, and all that it started still is the child's.
         """
-        handler = compat.result_handler(self._pool)
-        if handler is None or handler is self._hooked:
-            return
-        self._hooked = handler
-        safe = guarded(exiting)
-
-        def observed(original: Callable[[int, int], None]) -> Callable[[int, int], None]:
-            def on_death(pid: int, exitcode: int) -> None:
-                safe(pid)
-                original(pid, exitcode)
-
-            return on_death
-
-        compat.around_death(handler, observed)
+        compat.before_exit(self._pool, guarded(exiting))
