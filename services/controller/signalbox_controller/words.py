@@ -2,10 +2,12 @@
 
 import signal
 from collections.abc import Mapping
+from typing import Self
 
 import msgspec
 
 from signalbox.local.protocol import ISSUER
+from signalbox.messages.commands import RestartProcesses, StopProcesses
 from signalbox_controller.linux.out_of_memory import Finding
 
 
@@ -16,6 +18,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     #: Whether tasks that are acknowledged late are to run again.
     redeliver: bool = False
+
+    @classmethod
+    def of(cls, command: StopProcesses | RestartProcesses) -> Self:
+        """The order that a command gives."""
+        return cls(by=command.issued_by, reason=command.reason, redeliver=command.redeliver)
 
     @property
     def words(self) -> str:

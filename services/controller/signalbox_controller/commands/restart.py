@@ -6,9 +6,8 @@ from signalbox.messages.commands import RestartProcesses
 from signalbox_controller.commands.ports import NOT_HERE, Ports, Result
 from signalbox_controller.errors import RestartNotAllowed
 from signalbox_controller.external.worker import LAUNCHED_BY_OTHERS
-from signalbox_controller.fleet.rolling import RollingRestart, StopOptions
+from signalbox_controller.fleet.rolling import RollingRestart
 from signalbox_controller.processes.supervisor import Supervised
-from signalbox_controller.words import Order
 
 NOTHING_RUNS = Result(verdict="unknown", detail="No process of this host is to run: there is none to restart.")
 
@@ -24,8 +23,7 @@ async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
         return Result(verdict="incomplete", detail=detail, processes=tuple(worker.report() for worker in external))
     if not chosen:
         return NOT_HERE if command.processes else NOTHING_RUNS
-    order = Order(by=command.issued_by, reason=command.reason, redeliver=command.redeliver)
-    restart = RollingRestart(ports.fleet, StopOptions(order=order, mode=command.mode, timeout=command.timeout), chosen)
+    restart = RollingRestart(ports.fleet, command, chosen)
     alone = command.hosts == (ports.host,)
     try:
         async with ports.rolling_lock(command.command_id, alone=alone) as lock:

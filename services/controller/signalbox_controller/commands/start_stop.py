@@ -18,8 +18,7 @@ async def stop_processes(command: StopProcesses, ports: Ports) -> Result:
     if not processes and not external:
         return NOT_HERE
     await ports.fleet.set_desired(processes, "stopped")
-    order = Order(by=command.issued_by, reason=command.reason, redeliver=command.redeliver)
-    reports = await ports.fleet.stop(processes, order, command.mode, command.timeout)
+    reports = await ports.fleet.stop(processes, Order.of(command), command.mode, command.timeout)
     reports += [worker.report() for worker in ports.fleet.external.select(command.processes)]
     return _result("stopped", "stopped", reports, sum(process.tasks_killed for process in processes))
 

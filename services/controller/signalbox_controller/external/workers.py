@@ -2,11 +2,10 @@
 
 import logging
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
-from signalbox.messages.events import ProcessChanged
 from signalbox.service import Jobs
 from signalbox_agent.proc import Proc, boot_id, identify
 from signalbox_controller.agents.connection import Connection
@@ -73,27 +72,9 @@ class ExternalWorkers:
         self._notes.note(hello.instance, note)
         return self._add(hello.instance, note).agent
 
-    def select(self, names: Sequence[str]) -> list[ExternalWorker]:
+    def select(self, names: Sequence[str] = ()) -> list[ExternalWorker]:
         """The external workers of these names; all of them when no name is given."""
         return [worker for worker in self._external.values() if not names or worker.note.name in names]
-
-    def status(self) -> tuple[ProcessChanged, ...]:
-        """The status of each."""
-        return tuple(worker.status.event() for worker in self._external.values())
-
-    def nodes(self) -> dict[str, bool]:
-        """The node name of each, and whether it has an agent."""
-        return {worker.note.node: not worker.agent.missing for worker in self._external.values()}
-
-    @property
-    def complete(self) -> bool:
-        """Whether `running` is complete: every agent has reported what its worker runs."""
-        return all(worker.agent.complete for worker in self._external.values())
-
-    def running(self) -> Iterable[tuple[str, str]]:
-        """The tasks that they run now, with their run ids."""
-        runs = (run for worker in self._external.values() for run in worker.agent.runs.running.values())
-        return ((run.task_id, run.run) for run in runs)
 
     def _of_the_process(self, proc: Proc) -> list[ExternalWorker]:
         return [worker for worker in self._external.values() if worker.note.proc == proc]
