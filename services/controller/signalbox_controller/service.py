@@ -17,7 +17,6 @@ from signalbox.bus.consumer import Consumer
 from signalbox.messages.base import utc_now
 from signalbox.service import background
 from signalbox.settings import Settings
-from signalbox_controller.agentless.open_tasks import OpenTasks
 from signalbox_controller.agentless.watch import AgentlessWatch
 from signalbox_controller.agentless.watches import AgentlessWatches
 from signalbox_controller.agents.child_deaths import ChildDeaths
@@ -96,7 +95,9 @@ async def controller(
         launcher = _launcher(host, folders, settings, environ)
         context = _context(stack, folders, configuration, launcher, outbox, cancelled_ids)
         fleet = _fleet(redis, context, folders, configuration)
-        watches = AgentlessWatches(_watches(configuration, folders, context, outbox), redis, fleet)
+        watches = AgentlessWatches(
+            [AgentlessWatch(spec, context, outbox) for spec in configuration.watches], redis, fleet
+        )
         ports = Ports(
             host=host,
             fleet=fleet,
@@ -208,12 +209,3 @@ def _fleet(redis: Redis, context: HostContext, folders: Folders, configuration: 
     context.agents.admit_external_by(external.admit)
     leases = Leases(redis, context.host, FencingTokens(folders.state / "leases.json"))
     return Fleet(own, context, DesiredStates(folders.state / "desired.json"), leases, external)
-
-
-def _watches(
-    configuration: Configuration, folders: Folders, context: HostContext, outbox: Outbox
-) -> list[AgentlessWatch]:
-    return [
-        AgentlessWatch(spec, context, outbox, OpenTasks(folders.state / f"watch-{spec.label}.json"))
-        for spec in configuration.watches
-    ]

@@ -34,9 +34,9 @@ ANSWER_WITHIN = 4.0
 class AgentlessWatch:
     """Launches the helper, publishes its events, and sends it revokes."""
 
-    def __init__(self, spec: WatchSpec, context: HostContext, outbox: Outbox, tasks: OpenTasks) -> None:
+    def __init__(self, spec: WatchSpec, context: HostContext, outbox: Outbox) -> None:
         self.spec = spec
-        self.tasks = tasks
+        self.tasks = OpenTasks(context.launcher.state / f"watch-{spec.label}.json")
         self.log = LogFile(context.launcher.logs / f"watch-{spec.label}.log", context.logs)
         self._launcher = context.launcher
         self._reaper = context.reaper

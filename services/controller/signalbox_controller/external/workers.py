@@ -11,9 +11,9 @@ from signalbox_agent.proc import Proc, boot_id, identify
 from signalbox_controller.agents.connection import Connection
 from signalbox_controller.agents.protocol import Hello
 from signalbox_controller.agents.session import Agent
-from signalbox_controller.external.admission import name_for, refusal
 from signalbox_controller.external.notes import Note, Notes, ended_unnoticed
 from signalbox_controller.external.worker import ExternalWorker
+from signalbox_controller.linux.peers import Peer
 from signalbox_controller.processes.context import HostContext
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class ExternalWorkers:
         if why or proc is None:
             self._refuse(hello, why or "it is gone")
             return None
-        for former in self._of_the_process(proc):
+        for former in [worker for worker in self._external.values() if worker.note.proc == proc]:
             self._external.pop(former.instance)
             self._notes.forget(former.instance)
             former.supersede()
@@ -76,9 +76,6 @@ class ExternalWorkers:
         """The external workers of these names; all of them when no name is given."""
         return [worker for worker in self._external.values() if not names or worker.note.name in names]
 
-    def _of_the_process(self, proc: Proc) -> list[ExternalWorker]:
-        return [worker for worker in self._external.values() if worker.note.proc == proc]
-
     def _add(self, instance: str, note: Note) -> ExternalWorker:
         worker = self._external[instance] = ExternalWorker(instance, note, self._context)
         worker.watch()
@@ -96,3 +93,26 @@ class ExternalWorkers:
                 del self._refused[next(iter(self._refused))]
             self._refused[hello.pid] = None
             log.warning("%s (pid %d) was launched by others, and may not join: %s", hello.node, hello.pid, why)
+
+
+def refusal(hello: Hello, peer: Peer, *, uid: int) -> str:
+    """Why a worker is refused; empty when it is admitted.
+
+    Args:
+        hello: the first line of its agent.
+        peer: its process, by the kernel.
+        uid: the controller's own user.
+    """
+    if peer.uid not in {0, uid}:
+        return f"it runs as user {peer.uid}; only workers of root and of the controller's own user ({uid}) may join"
+    if peer.pid != hello.pid:
+        return "it is in another pid namespace, where its processes cannot be watched: let the two share one"
+    if not hello.node:
+        return "it has no node name: only workers may join"
+    return ""
+
+
+def name_for(node: str, pid: int, taken: Collection[str]) -> str:
+    """The name of a worker on this host: the first half of its node name, with its pid when that name is taken."""
+    name = node.partition("@")[0]
+    return f"{name}-{pid}" if name in taken else name

@@ -40,8 +40,6 @@ class Outbox:
         self._groups: deque[_Group] = deque()
         self._events = 0
         self._filled = asyncio.Event()
-        self._emptied = asyncio.Event()
-        self._full = False
         self._space = asyncio.Event()
         self._space.set()
         self._on_full: Callable[[bool], None] = lambda _full: None
@@ -59,9 +57,7 @@ class Outbox:
         self._groups.append(_Group(events, receipts, published))
         self._events += len(events)
         self._filled.set()
-        self._emptied.clear()
-        if self._events >= self._limit and not self._full:
-            self._full = True
+        if self._events >= self._limit and self._space.is_set():
             log.warning("%d events wait for Redis: no more are taken from the workers for now", self._events)
             self._space.clear()
             self._on_full(True)
@@ -101,7 +97,7 @@ class Outbox:
         try:
             async with asyncio.timeout(seconds):
                 if self._groups:
-                    await self._emptied.wait()
+                    await self.published()
         except TimeoutError:
             return False
         return True
@@ -123,9 +119,7 @@ class Outbox:
                 group.published()
         if not self._groups:
             self._filled.clear()
-            self._emptied.set()
-        if self._full and self._events <= self._limit // 2:
-            self._full = False
+        if not self._space.is_set() and self._events <= self._limit // 2:
             self._space.set()
             self._on_full(False)
 
