@@ -166,7 +166,7 @@ def _context(
     reaper = stack.enter_context(_reaping())
     memory = stack.enter_context(closing(OutOfMemory()))
     agents = Agents(launcher.host, outbox, ChildDeaths(reaper, memory), cancelled_ids.ids)
-    cancelled_ids.on_new(agents.refuse)
+    cancelled_ids.on_new = agents.refuse
     return HostContext(
         host=launcher.host,
         launcher=launcher,
@@ -206,6 +206,6 @@ def _fleet(redis: Redis, context: HostContext, folders: Folders, configuration: 
     write_folder(folders.guest, folders.socket)
     own = configuration.processes
     external = ExternalWorkers(context, Notes(folders.state / "guests.json"), [spec.name for spec in own])
-    context.agents.admit_external_by(external.admit)
+    context.agents.admit_external = external.admit
     leases = Leases(redis, context.host, FencingTokens(folders.state / "leases.json"))
     return Fleet(own, context, DesiredStates(folders.state / "desired.json"), leases, external)

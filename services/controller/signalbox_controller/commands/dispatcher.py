@@ -26,8 +26,7 @@ from signalbox_controller.commands.cancel import cancel_task
 from signalbox_controller.commands.cancel_many import cancel_tasks
 from signalbox_controller.commands.deduplication import Deduplication
 from signalbox_controller.commands.ports import Ports, Result
-from signalbox_controller.commands.restart import restart_processes
-from signalbox_controller.commands.start_stop import start_processes, stop_processes
+from signalbox_controller.commands.processes import restart_processes, start_processes, stop_processes
 
 log = logging.getLogger(__name__)
 

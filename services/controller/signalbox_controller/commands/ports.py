@@ -52,6 +52,3 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         """Call each callback of `published`."""
         for published in self.published:
             published()
-
-
-NOT_HERE = Result(verdict="unknown", detail="No process of that name is configured on this host.")

@@ -42,13 +42,10 @@ class Outbox:
         self._filled = asyncio.Event()
         self._space = asyncio.Event()
         self._space.set()
-        self._on_full: Callable[[bool], None] = lambda _full: None
+        #: Called with True when it is full, and with False when there is space again.
+        self.on_full: Callable[[bool], None] = lambda _full: None
         #: Whether the last try reached Redis.
         self.connected = True
-
-    def on_full(self, callback: Callable[[bool], None]) -> None:
-        """Call `callback(True)` when it is full, and `callback(False)` when there is space again."""
-        self._on_full = callback
 
     def put(
         self, *events: Event, receipts: Sequence[Receipt] = (), published: Callable[[], None] | None = None
@@ -60,7 +57,7 @@ class Outbox:
         if self._events >= self._limit and self._space.is_set():
             log.warning("%d events wait for Redis: no more are taken from the workers for now", self._events)
             self._space.clear()
-            self._on_full(True)
+            self.on_full(True)
 
     async def published(self, *events: Event, receipts: Sequence[Receipt] = ()) -> None:
         """Add them, and return when Redis has them."""
@@ -121,7 +118,7 @@ class Outbox:
             self._filled.clear()
         if not self._space.is_set() and self._events <= self._limit // 2:
             self._space.set()
-            self._on_full(False)
+            self.on_full(False)
 
     def _set_connected(self, *, connected: bool, why: Exception | None = None) -> None:
         if connected != self.connected:
