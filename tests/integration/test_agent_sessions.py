@@ -18,8 +18,7 @@ from signalbox.service import background
 from signalbox_controller.agents import protocol
 from signalbox_controller.agents.child_deaths import ChildDeaths
 from signalbox_controller.agents.connection import LINE_LIMIT
-from signalbox_controller.agents.hung_beat import GRACE
-from signalbox_controller.agents.liveness import UNANSWERED
+from signalbox_controller.agents.liveness import GRACE, UNANSWERED
 from signalbox_controller.agents.protocol import Cancel
 from signalbox_controller.agents.server import Agents
 from signalbox_controller.agents.session import Agent

@@ -113,7 +113,7 @@ async def test_an_outage_loses_nothing_and_changes_no_order(valkey: Redis, redis
 async def test_when_it_is_full_the_agents_have_to_keep_theirs_until_there_is_room(redis: Client) -> None:
     told: list[bool] = []
     outbox = Outbox(redis, limit=100)
-    outbox.on_full(told.append)
+    outbox.on_full = told.append
     for number in range(120):
         outbox.put(an_event(number))
     assert told == [True]

@@ -108,6 +108,7 @@ def test_a_name_that_two_applications_use_gets_the_applications_in_front(tmp_pat
         (SMALLEST + "[apps.shop.beat]\noptions = ['--pidfile=x']\n", ["apps.shop.beat.options", "--pidfile"]),
         (SMALLEST.replace('app = "shop"', 'app = "shop"\nminimum_running = 1'), ["minimum_running is 1", "lower"]),
         ("[logs]\nmax_bytes = 1\n" + SMALLEST, ["logs.max_bytes", ">= 65536"]),
+        ("[logs]\nsize = 1\n" + SMALLEST, ["logs has", "'size'", "max_bytes"]),
         (SMALLEST + "stop_timeout = -1\n", ["apps.shop.workers[0].stop_timeout"]),
         (SMALLEST.replace('"worker"', '"../worker"'), ["apps.shop.workers[0].name"]),
         (SMALLEST + "[apps.shop.beat]\nqueues = ['x']\n", ["apps.shop.beat", "'queues'", "options"]),

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from signalbox_agent.proc import Proc, identify
-from signalbox_controller.linux.exit_status import code_of
 from signalbox_controller.linux.out_of_memory import Counter, counter_path, victim_of
+from signalbox_controller.linux.procfs import code_of
 from signalbox_controller.words import exit_words
 
 #: Records of /dev/kmsg as Linux 6.18 wrote them: priority, number, microseconds, flags; text.

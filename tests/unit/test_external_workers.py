@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from signalbox_controller.agents.protocol import Hello
-from signalbox_controller.external.admission import name_for, refusal
 from signalbox_controller.external.folder import write_folder
+from signalbox_controller.external.workers import name_for, refusal
 from signalbox_controller.linux.peers import Peer
 
 OURS, PID = 1000, 4711

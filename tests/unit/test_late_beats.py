@@ -1,7 +1,6 @@
 """When a beat counts as late: by its own promise, in our own turns, and never because it sleeps for long."""
 
-from signalbox_controller.agents.hung_beat import GRACE, Ticks
-from signalbox_controller.agents.liveness import UNANSWERED, Liveness
+from signalbox_controller.agents.liveness import GRACE, UNANSWERED, Liveness, Ticks
 
 
 async def test_a_beat_that_sleeps_for_long_is_not_late() -> None:

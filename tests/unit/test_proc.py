@@ -11,8 +11,7 @@ import pytest
 
 from signalbox_agent import proc
 from signalbox_agent.proc import Proc
-from signalbox_controller.linux.exit_status import code_of
-from signalbox_controller.linux.procfs import bearing
+from signalbox_controller.linux.procfs import bearing, code_of
 from support.apps import undead
 
 VARIABLE = "SIGNALBOX_TEST_OF_PROC"

@@ -17,7 +17,6 @@ from signalbox.bus.consumer import Consumer
 from signalbox.messages.base import utc_now
 from signalbox.service import background
 from signalbox.settings import Settings
-from signalbox_controller.agentless.open_tasks import OpenTasks
 from signalbox_controller.agentless.watch import AgentlessWatch
 from signalbox_controller.agentless.watches import AgentlessWatches
 from signalbox_controller.agents.child_deaths import ChildDeaths
@@ -47,7 +46,7 @@ from signalbox_controller.launch.launcher import Launcher, inheritable
 from signalbox_controller.launch.launches import Launches
 from signalbox_controller.linux.out_of_memory import OutOfMemory
 from signalbox_controller.linux.reaper import Reaper, become_subreaper
-from signalbox_controller.logs.rotation import Rotation
+from signalbox_controller.logs.rotation import rotate
 from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.desired import DesiredStates
 from signalbox_controller.processes.stop_orders import StopOrders
@@ -96,7 +95,9 @@ async def controller(
         launcher = _launcher(host, folders, settings, environ)
         context = _context(stack, folders, configuration, launcher, outbox, cancelled_ids)
         fleet = _fleet(redis, context, folders, configuration)
-        watches = AgentlessWatches(_watches(configuration, folders, context, outbox), redis, fleet)
+        watches = AgentlessWatches(
+            [AgentlessWatch(spec, context, outbox) for spec in configuration.watches], redis, fleet
+        )
         ports = Ports(
             host=host,
             fleet=fleet,
@@ -104,10 +105,10 @@ async def controller(
             reaper=context.reaper,
             cancelled=cancelled_ids,
             rolling_lock=partial(RollingLock, redis, host),
-            publish=outbox.put,
+            outbox=outbox,
             cancel_agentless=watches.cancel,
         )
-        dispatcher = _dispatcher(stack, folders, settings, ports, outbox)
+        dispatcher = _dispatcher(stack, folders, settings, ports)
         commands = Consumer(redis, names.COMMANDS, names.host_group(host), host, batch=100)
         reader = Reader(commands, dispatcher)
         heartbeat = Heartbeat(host, redis, outbox, fleet)
@@ -118,8 +119,11 @@ async def controller(
         fleet.open()
         stack.callback(fleet.detach)
         await stack.enter_async_context(LocalSocket(host, dispatcher, heartbeat).listening(folders.operator))
-        rotation = Rotation(fleet.logs() + watches.logs())
-        of_the_host = (context.memory.follow, context.redelivery.run, context.agents.check, rotation.run)
+
+        async def rotation() -> None:
+            await rotate(fleet.logs() + watches.logs())
+
+        of_the_host = (context.memory.follow, context.redelivery.run, context.agents.check, rotation)
         of_the_bus = (outbox.run, reader.run, heartbeat.run, fleet.leases.run, name.run, cancelled_ids.run, watches.run)
         await stack.enter_async_context(background(*of_the_host, *of_the_bus))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
@@ -162,7 +166,7 @@ def _context(
     reaper = stack.enter_context(_reaping())
     memory = stack.enter_context(closing(OutOfMemory()))
     agents = Agents(launcher.host, outbox, ChildDeaths(reaper, memory), cancelled_ids.ids)
-    cancelled_ids.on_new(agents.refuse)
+    cancelled_ids.on_new = agents.refuse
     return HostContext(
         host=launcher.host,
         launcher=launcher,
@@ -189,14 +193,12 @@ def _launcher(host: str, folders: Folders, settings: Settings, environ: Mapping[
     )
 
 
-def _dispatcher(
-    stack: AsyncExitStack, folders: Folders, settings: Settings, ports: Ports, outbox: Outbox
-) -> Dispatcher:
+def _dispatcher(stack: AsyncExitStack, folders: Folders, settings: Settings, ports: Ports) -> Dispatcher:
     """The dispatcher; a controller with a new data folder ignores all that had expired before, also cancels."""
     path, now = folders.state / "commands", utc_now()
     since = (now - AWAY, datetime.min.replace(tzinfo=UTC)) if path.exists() else (now, now)
     carried_out = stack.enter_context(closing(Journal(path, COMMANDS_LIMIT)))
-    return Dispatcher(ports, Deduplication(carried_out), outbox, settings.key, *since)
+    return Dispatcher(ports, Deduplication(carried_out), settings.key, *since)
 
 
 def _fleet(redis: Redis, context: HostContext, folders: Folders, configuration: Configuration) -> Fleet:
@@ -204,15 +206,6 @@ def _fleet(redis: Redis, context: HostContext, folders: Folders, configuration: 
     write_folder(folders.guest, folders.socket)
     own = configuration.processes
     external = ExternalWorkers(context, Notes(folders.state / "guests.json"), [spec.name for spec in own])
-    context.agents.admit_external_by(external.admit)
+    context.agents.admit_external = external.admit
     leases = Leases(redis, context.host, FencingTokens(folders.state / "leases.json"))
     return Fleet(own, context, DesiredStates(folders.state / "desired.json"), leases, external)
-
-
-def _watches(
-    configuration: Configuration, folders: Folders, context: HostContext, outbox: Outbox
-) -> list[AgentlessWatch]:
-    return [
-        AgentlessWatch(spec, context, outbox, OpenTasks(folders.state / f"watch-{spec.label}.json"))
-        for spec in configuration.watches
-    ]

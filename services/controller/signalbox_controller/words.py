@@ -2,10 +2,12 @@
 
 import signal
 from collections.abc import Mapping
+from typing import Self
 
 import msgspec
 
 from signalbox.local.protocol import ISSUER
+from signalbox.messages.commands import RestartProcesses, StopProcesses
 from signalbox_controller.linux.out_of_memory import Finding
 
 
@@ -16,6 +18,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     #: Whether tasks that are acknowledged late are to run again.
     redeliver: bool = False
+
+    @classmethod
+    def of(cls, command: StopProcesses | RestartProcesses) -> Self:
+        """The order that a command gives."""
+        return cls(by=command.issued_by, reason=command.reason, redeliver=command.redeliver)
 
     @property
     def words(self) -> str:
@@ -32,17 +39,12 @@ def person(issued_by: str) -> str:
 
 
 #: Additions to the words for a death by KILL.
-_MEMORY: Mapping[Finding, str] = {
+OUT_OF_MEMORY: Mapping[Finding, str] = {
     "yes": ", by the kernel: out of memory",
     "probably": ", probably by the kernel: it ended something then, as memory ran out",
     "unseen": "; whether memory ran out cannot be seen from here",
     "no": "",
 }
-
-
-def out_of_memory(finding: Finding) -> str:
-    """The addition to the words for a death by KILL."""
-    return _MEMORY[finding]
 
 
 def exit_words(code: int | None, memory: Finding = "no") -> str:
@@ -55,7 +57,7 @@ def exit_words(code: int | None, memory: Finding = "no") -> str:
         name = f"signal {-code} ({signal.Signals(-code).name})"
     except ValueError:
         name = f"signal {-code}"
-    return name + out_of_memory(memory)
+    return name + OUT_OF_MEMORY[memory]
 
 
 def stopped(order: Order) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from signalbox.lines import encode_line, reader
-from signalbox_controller.agents.protocol import Ack, Line, Numbered
+from signalbox.lines import reader
+from signalbox_controller.agents.protocol import Line, Numbered
 
 
 class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,8 +57,3 @@ WatchLine = Numbered | Revoked
 
 #: Takes a line and raises UnreadableMessage when it is something else.
 decode: Callable[[bytes], WatchLine] = reader(msgspec.json.Decoder(WatchLine))
-
-
-def encode(line: WatchRequest | Ack | Agents | Revoke) -> bytes:
-    """The wire form, with its newline."""
-    return encode_line(line)

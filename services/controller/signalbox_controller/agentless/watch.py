@@ -10,6 +10,7 @@ from functools import partial
 import msgspec
 
 from signalbox.errors import UnreadableMessage
+from signalbox.lines import encode_line
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import TaskEvent
 from signalbox.service import Backoff
@@ -33,9 +34,9 @@ ANSWER_WITHIN = 4.0
 class AgentlessWatch:
     """Launches the helper, publishes its events, and sends it revokes."""
 
-    def __init__(self, spec: WatchSpec, context: HostContext, outbox: Outbox, tasks: OpenTasks) -> None:
+    def __init__(self, spec: WatchSpec, context: HostContext, outbox: Outbox) -> None:
         self.spec = spec
-        self.tasks = tasks
+        self.tasks = OpenTasks(context.launcher.state / f"watch-{spec.label}.json")
         self.log = LogFile(context.launcher.logs / f"watch-{spec.label}.log", context.logs)
         self._launcher = context.launcher
         self._reaper = context.reaper
@@ -82,7 +83,7 @@ class AgentlessWatch:
     def _send(self, line: Ack | protocol.Agents | protocol.Revoke) -> bool:
         if self._writer is None or self._writer.is_closing():
             return False
-        self._writer.write(protocol.encode(line))
+        self._writer.write(encode_line(line))
         return True
 
     async def _once(self, backoff: Backoff) -> None:
@@ -95,7 +96,7 @@ class AgentlessWatch:
             raise
         reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_LIMIT)
         try:
-            writer.write(protocol.encode(self._request()))
+            writer.write(encode_line(self._request()))
             self._writer = writer
             async for line in reader:
                 backoff.reset()

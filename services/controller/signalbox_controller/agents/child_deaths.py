@@ -68,7 +68,11 @@ class ChildDeaths:
         """
         if isinstance(event, TaskFailed):
             event = self._explained(event)
-        left = self._left_by(event.task_id, ours=ours)
+        descendants, tasks = Descendants(), frozenset({event.task_id})
+
+        def left() -> list[Proc]:
+            return descendants.find(launched_by(tasks, self._reaper, ours=ours))
+
         if left():
             self._jobs.begin(self._end(event, left, publish))
         else:
@@ -77,12 +81,8 @@ class ChildDeaths:
     def _explained(self, event: TaskFailed) -> TaskFailed:
         if event.outcome != "worker_lost" or event.pid is None or BY_KILL not in event.error:
             return event
-        why = words.out_of_memory(self._memory.killed(event.pid))
+        why = words.OUT_OF_MEMORY[self._memory.killed(event.pid)]
         return msgspec.structs.replace(event, error=event.error + why) if why else event
-
-    def _left_by(self, task_id: str, *, ours: bool) -> Callable[[], list[Proc]]:
-        descendants, tasks = Descendants(), frozenset({task_id})
-        return lambda: descendants.find(launched_by(tasks, self._reaper, ours=ours))
 
     async def _end(self, event: AnyTaskEvent, left: Callable[[], list[Proc]], publish: Publish) -> None:
         pids = ", ".join(str(proc.pid) for proc in left())

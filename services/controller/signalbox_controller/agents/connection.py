@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from signalbox.errors import UnreadableMessage
-from signalbox_controller.agents.protocol import AgentLine, ControllerLine, Hello, decode, encode
+from signalbox.lines import encode_line
+from signalbox_controller.agents.protocol import AgentLine, ControllerLine, Hello, decode
 from signalbox_controller.linux.peers import Peer, peer_of
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ class Connection(asyncio.Protocol):
         """Send a line; a peer that lets megabytes wait is cut off, and connects anew when it is well."""
         if self._transport is None or self._transport.is_closing():
             return
-        self._transport.write(encode(line))
+        self._transport.write(encode_line(line))
         if self._transport.get_write_buffer_size() > UNREAD_LIMIT:
             log.error("An agent does not read what we send: cut off")
             self._transport.abort()

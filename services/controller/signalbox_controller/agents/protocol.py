@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from signalbox.lines import encode_line, reader
+from signalbox.lines import reader
 from signalbox.messages.base import ProcessKind
 from signalbox.messages.events import AnyTaskEvent
 from signalbox_agent.cancel.pool import Abilities
@@ -238,8 +238,3 @@ ControllerLine = Welcome | Ack | Cancel | Refuse | Stop | Lease | Claimed | Ping
 #: Each raises UnreadableMessage: `decode` for what is no line of this protocol, `decode_event` for what is no event.
 decode: Callable[[bytes], AgentLine] = reader(msgspec.json.Decoder(AgentLine))
 decode_event: Callable[[msgspec.Raw], AnyTaskEvent] = reader(msgspec.json.Decoder(AnyTaskEvent))
-
-
-def encode(line: ControllerLine) -> bytes:
-    """The wire form, with its newline."""
-    return encode_line(line)

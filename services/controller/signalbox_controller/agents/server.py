@@ -30,13 +30,10 @@ class Agents:
         self._deaths = deaths
         self._cancelled = cancelled
         self._agents: dict[str, Agent] = {}
-        self._admit_external: AdmitExternal = lambda _connection, _hello: None
-        outbox.on_full(self._hold)
+        #: Decides about workers that somebody else launched.
+        self.admit_external: AdmitExternal = lambda _connection, _hello: None
+        outbox.on_full = self._hold
         self._full = False
-
-    def admit_external_by(self, admit: AdmitExternal) -> None:
-        """Let `admit` decide about workers that somebody else launched."""
-        self._admit_external = admit
 
     def expect(self, instance: str, name: str, supervisor: Supervisor, *, adopted: bool = False) -> Agent:
         """Let the agent of this launch in when it comes; see `Agent` for `adopted`."""
@@ -81,7 +78,7 @@ class Agents:
     def _admit(self, connection: Connection, hello: Hello) -> Listener | None:
         agent = self._agents.get(hello.instance)
         if agent is None and hello.guest:
-            agent = self._admit_external(connection, hello)
+            agent = self.admit_external(connection, hello)
             if agent is None:
                 return None
         if agent is None:

@@ -17,8 +17,7 @@ from signalbox_controller.agents.acknowledgements import Acknowledgements
 from signalbox_controller.agents.cancel_request import CancelRequest, WithheldProof
 from signalbox_controller.agents.child_deaths import ChildDeaths, died
 from signalbox_controller.agents.connection import Connection
-from signalbox_controller.agents.hung_beat import Ticks
-from signalbox_controller.agents.liveness import Liveness
+from signalbox_controller.agents.liveness import Liveness, Ticks
 from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered
 from signalbox_controller.agents.running import Run, RunningTasks
 from signalbox_controller.agents.stop_handshake import StopHandshake

@@ -22,18 +22,14 @@ def read(path: Path) -> Iterator[AgentLine]:
     try:
         with path.open("rb") as file:
             for line in file:
-                yield from _read(path, line)
+                try:
+                    yield decode(line)
+                except UnreadableMessage as error:
+                    log.warning("%s: a line is unreadable, as its writer died over it: %s", path, error)
     except FileNotFoundError:
         return
     except OSError as error:
         log.error("%s cannot be read: %s; what happened while we were away is not all known", path, error)  # noqa: TRY400
-
-
-def _read(path: Path, line: bytes) -> Iterator[AgentLine]:
-    try:
-        yield decode(line)
-    except UnreadableMessage as error:
-        log.warning("%s: a line is unreadable, as its writer died over it: %s", path, error)
 
 
 def forget(path: Path) -> None:

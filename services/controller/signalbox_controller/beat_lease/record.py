@@ -17,7 +17,7 @@ from signalbox.bus.connection import bus_errors
 #: When each entry of the schedule was last sent, in seconds of the epoch.
 EntryTimes = Mapping[str, float]
 
-#: KEYS: the lease, the runs. The holder's own number and name come first.
+#: In front of each script. KEYS: the lease, the runs. The holder's own number and name come first.
 _CURRENT = """
 local function current(owner, fence)
     local held = redis.call('HMGET', KEYS[1], 'owner', 'fence')
@@ -36,9 +36,7 @@ return {fence, redis.call('HGETALL', KEYS[2])}
 
 #: A lease that an emptied Redis has forgotten is put back; nobody else can have taken it meanwhile without a trace.
 #: Answers 2 then: the runs are forgotten, too.
-_RENEW = (
-    _CURRENT
-    + """
+_RENEW = """
 local forgotten = redis.call('EXISTS', KEYS[1]) == 0
 if forgotten then
     redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'host', ARGV[3], 'fence', ARGV[2])
@@ -48,26 +46,19 @@ redis.call('HINCRBY', KEYS[1], 'renewals', 1)
 for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
 return forgotten and 2 or 1
 """
-)
 
-_CLAIM = (
-    _CURRENT
-    + """
+_CLAIM = """
 if not current(ARGV[1], ARGV[2]) then return 0 end
 redis.call('HINCRBY', KEYS[1], 'renewals', 1)
 redis.call('HSET', KEYS[2], ARGV[3], ARGV[4])
 return 1
 """
-)
 
-_RELEASE = (
-    _CURRENT
-    + """
+_RELEASE = """
 if not current(ARGV[1], ARGV[2]) then return 0 end
 redis.call('HSET', KEYS[1], 'owner', '', 'host', '')
 return 1
 """
-)
 
 
 class LeaseState(msgspec.Struct, frozen=True):
@@ -140,4 +131,4 @@ class LeaseRecord:
 
     async def _run(self, script: str, *arguments: str | float) -> object:
         async with bus_errors():
-            return await self._redis.eval(script, len(self._keys), *self._keys, self._owner, *arguments)
+            return await self._redis.eval(_CURRENT + script, len(self._keys), *self._keys, self._owner, *arguments)

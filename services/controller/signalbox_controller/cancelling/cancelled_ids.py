@@ -6,9 +6,8 @@ They are on this host's disk, so that a worker refuses them without Redis.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
-from functools import partial
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -40,7 +39,8 @@ class CancelledIds:
         self._journal = journal
         self._seconds = seconds
         self._follower = Follower(redis)
-        self._on_new: Callable[[Sequence[str]], None] = lambda _: None
+        #: Called with the ids that other hosts have added.
+        self.on_new: Callable[[Sequence[str]], None] = lambda _: None
         #: Ids that Redis does not have yet.
         self._unsaved: dict[str, int] = {}
         self._saving = asyncio.Lock()
@@ -48,10 +48,6 @@ class CancelledIds:
         #: Read in Redis; their command has not arrived here yet.
         self._uncommanded: set[str] = set()
         self._well = True
-
-    def on_new(self, callback: Callable[[Sequence[str]], None]) -> None:
-        """Call `callback` with the ids that other hosts have added."""
-        self._on_new = callback
 
     def ids(self) -> list[str]:
         """All ids that are refused."""
@@ -90,7 +86,10 @@ class CancelledIds:
         """
         try:
             async with asyncio.timeout(LOAD_WITHIN) as limit:
-                postpone = partial(_postpone, limit)
+
+                def postpone() -> None:
+                    limit.reschedule(asyncio.get_running_loop().time() + LOAD_WITHIN)
+
                 await self._read_all(postpone)
                 async for task_ids, since in pending:
                     self.add(task_ids, since)
@@ -129,7 +128,8 @@ class CancelledIds:
         """Read all ids in Redis, write those that it lacks, and return those that are new here."""
         theirs = await self._follower.everything(on_page)
         if len(theirs) < LIMIT:  # or it lacks what there was no room for
-            self._unsaved |= _lacking(self._journal.expiries(), theirs)
+            ours = self._journal.expiries()
+            self._unsaved |= {task_id: at for task_id, at in ours.items() if theirs.get(task_id, 0) < at}
             await self.in_redis()
         return self._journal.remember(theirs)
 
@@ -143,7 +143,7 @@ class CancelledIds:
         self._uncommanded.difference_update(uncommanded)
         if uncommanded:
             log.info("%d tasks that were cancelled elsewhere are refused here, too", len(uncommanded))
-            self._on_new(uncommanded)
+            self.on_new(uncommanded)
 
     def _note(self, *, well: bool, why: Exception | None = None) -> None:
         if well != self._well:
@@ -152,14 +152,6 @@ class CancelledIds:
                 log.info("What other hosts cancel is known again")
             else:
                 log.warning("What other hosts cancel is not known for now: %s", why)
-
-
-def _postpone(limit: asyncio.Timeout) -> None:
-    limit.reschedule(asyncio.get_running_loop().time() + LOAD_WITHIN)
-
-
-def _lacking(ours: Mapping[str, int], theirs: Mapping[str, int]) -> dict[str, int]:
-    return {task_id: at for task_id, at in ours.items() if theirs.get(task_id, 0) < at}
 
 
 async def pending_cancels(consumer: Consumer, key: str) -> AsyncIterator[tuple[Collection[str], datetime]]:

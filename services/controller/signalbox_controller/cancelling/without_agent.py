@@ -98,7 +98,7 @@ class CancelWithoutAgent:
             report = self._report()
             if report is None and self._signal:  # it has gone on to another task: this one has come to some end
                 return self._finished("")
-            if report is not None and self._is_over(report):
+            if report is not None and report.word in ENDS:
                 return self._finished(ENDS.get(report.word, ""))
             await self._go_on(report)
             self._request.add_strays(self._descendants.find())
@@ -114,10 +114,6 @@ class CancelWithoutAgent:
     def _report(self) -> SlotState | None:
         report = self._worker.slots.read(self._child.pid)
         return report if report is not None and report.task_id == self._run.task_id else None
-
-    @staticmethod
-    def _is_over(report: SlotState) -> bool:
-        return report.word in ENDS
 
     def _finished(self, status: str) -> Ended:
         self._worker.slots.unmark(self._child.pid)
@@ -141,7 +137,7 @@ class CancelWithoutAgent:
 
     def _signal_it(self, number: signal.Signals) -> None:
         report = self._report()
-        if report is None or self._is_over(report) or not self._ours():
+        if report is None or report.word in ENDS or not self._ours():
             return
         self._request.add_strays(self._descendants.find(descendants([self._child.pid])))
         name = "KILL" if number is signal.SIGKILL else "TERM"

@@ -1,6 +1,5 @@
 """Wording of the detail of a cancel, which people read beside its verdict: pure."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from signalbox.messages.verdicts import Verdict
@@ -21,10 +20,26 @@ class WorkerAnswer(NamedTuple):
     proof: Proof | None = None
 
 
-def detail_of(answer: WorkerAnswer) -> str:
+def detail_of(answer: WorkerAnswer) -> str:  # noqa: PLR0911 - one for each verdict
     """A sentence; empty when the verdict says it all."""
-    sentence = _SENTENCES.get(answer.result)
-    return sentence(answer) if sentence else ""
+    name, pool, report = answer.name, answer.pool, answer.report
+    match answer.result:
+        case "alive":
+            return _alive(answer)
+        case "unproven" if answer.abilities.takes_turns:
+            return f"{name} does not answer: in a {pool} pool a task that never waits keeps all else from running."
+        case "unproven":
+            return f"{name} did not answer in time."
+        case "unsupported":
+            return f"The pool of {name} ({pool}) cannot end a single task."
+        case "finished":
+            return f"It ended by itself ({(report and report.status) or 'how is not known'})."
+        case "cancelled" if answer.proof and answer.proof.ended:
+            return f"{len(answer.proof.ended)} processes that it had left behind were ended with it."
+        case "cancelled" if report:
+            return report.detail or ("TERM did not end it in time; it was killed." if report.signal == "KILL" else "")
+        case _:
+            return ""
 
 
 def _alive(answer: WorkerAnswer) -> str:
@@ -33,38 +48,3 @@ def _alive(answer: WorkerAnswer) -> str:
         return f"It goes on in {answer.name} whatever is thrown into it; only stopping the whole process ends it."
     pids = [proc.pid for proc in left] or ([report.pid] if report and report.pid else [])
     return f"Pid {', '.join(map(str, pids)) or 'unknown'} of {answer.name} outlived KILL."
-
-
-def _unproven(answer: WorkerAnswer) -> str:
-    if answer.abilities.takes_turns:
-        return (
-            f"{answer.name} does not answer: in a {answer.pool} pool"
-            " a task that never waits keeps all else from running."
-        )
-    return f"{answer.name} did not answer in time."
-
-
-def _unsupported(answer: WorkerAnswer) -> str:
-    return f"The pool of {answer.name} ({answer.pool}) cannot end a single task."
-
-
-def _finished(answer: WorkerAnswer) -> str:
-    return f"It ended by itself ({(answer.report.status if answer.report else None) or 'how is not known'})."
-
-
-def _cancelled(answer: WorkerAnswer) -> str:
-    if answer.proof and answer.proof.ended:
-        return f"{len(answer.proof.ended)} processes that it had left behind were ended with it."
-    report = answer.report
-    if report is None or report.detail:
-        return (report.detail if report else None) or ""
-    return "TERM did not end it in time; it was killed." if report.signal == "KILL" else ""
-
-
-_SENTENCES: dict[Verdict, Callable[[WorkerAnswer], str]] = {
-    "alive": _alive,
-    "unproven": _unproven,
-    "unsupported": _unsupported,
-    "finished": _finished,
-    "cancelled": _cancelled,
-}

@@ -111,7 +111,7 @@ class _Work:
         if result.verdict == "unproven":
             self._silent.update(agents)
         if result.events or result.published:
-            self._ports.publish(*result.events, published=result.published_all)
+            self._ports.outbox.put(*result.events, published=result.published_all)
         return _verdict(task_id, result)
 
     def _note(self, verdict: TaskVerdict) -> None:
@@ -126,7 +126,7 @@ class _Work:
         host, command_id = self._ports.host, self._command.command_id
         done = min(len(self.verdicts), self._total)
         progress = Progressed(command_id=command_id, at=utc_now(), host=host, done=done, total=self._total)
-        self._ports.publish(receipts=[progress])
+        self._ports.outbox.put(receipts=[progress])
 
 
 def _one(command: CancelTasks, task_id: str) -> CancelTask:

@@ -26,9 +26,7 @@ from signalbox_controller.commands.cancel import cancel_task
 from signalbox_controller.commands.cancel_many import cancel_tasks
 from signalbox_controller.commands.deduplication import Deduplication
 from signalbox_controller.commands.ports import Ports, Result
-from signalbox_controller.commands.restart import restart_processes
-from signalbox_controller.commands.start_stop import start_processes, stop_processes
-from signalbox_controller.state.outbox import Outbox
+from signalbox_controller.commands.processes import restart_processes, start_processes, stop_processes
 
 log = logging.getLogger(__name__)
 
@@ -55,13 +53,7 @@ class Dispatcher:
     """Takes entries of the command stream, many at the same time."""
 
     def __init__(
-        self,
-        ports: Ports,
-        deduplication: Deduplication,
-        outbox: Outbox,
-        key: str,
-        since: datetime,
-        cancels_since: datetime,
+        self, ports: Ports, deduplication: Deduplication, key: str, since: datetime, cancels_since: datetime
     ) -> None:
         """Commands that expired before `since` are ignored.
 
@@ -70,7 +62,6 @@ class Dispatcher:
         """
         self._ports = ports
         self._deduplication = deduplication
-        self._outbox = outbox
         self._key = key
         self._since = since
         self._cancels_since = cancels_since
@@ -104,7 +95,7 @@ class Dispatcher:
         if former is None:
             return self._deduplication.carried_out_before(command.command_id)
         if former.answer is not None:
-            await self._outbox.published(receipts=[former.answer])
+            await self._ports.outbox.published(receipts=[former.answer])
         return True
 
     async def _consider(self, command: AnyCommand) -> None:
@@ -117,14 +108,16 @@ class Dispatcher:
     async def _refuse(self, command: AnyCommand, reason: str) -> None:
         log.warning("%s %s by %s: refused, as %s", _name(command), command.command_id, command.issued_by, reason)
         event = CommandRefused(at=utc_now(), host=self._ports.host, command_id=command.command_id, reason=reason)
-        await self._outbox.published(event, receipts=[self._answer(command, Result(verdict="refused", detail=reason))])
+        await self._ports.outbox.published(
+            event, receipts=[self._answer(command, Result(verdict="refused", detail=reason))]
+        )
 
     async def take_here(self, command: AnyCommand) -> Answered:
         """Carry out a command from this host and answer at once; its events are published as soon as Redis is there."""
-        self._outbox.put(CommandGiven(at=utc_now(), host=self._ports.host, command=command))
+        self._ports.outbox.put(CommandGiven(at=utc_now(), host=self._ports.host, command=command))
         result = await self._do(command)
         answer = self._answer(command, result)
-        self._outbox.put(*result.events, _done(answer), receipts=[answer], published=result.published_all)
+        self._ports.outbox.put(*result.events, _done(answer), receipts=[answer], published=result.published_all)
         await self._ports.cancelled.on_disk()
         return answer
 
@@ -132,7 +125,7 @@ class Dispatcher:
         self._deduplication.begin(command.command_id, command.expires_at)
         result = await self._do(command)
         answer = self._answer(command, result)
-        await self._outbox.published(*result.events, _done(answer), receipts=[answer])
+        await self._ports.outbox.published(*result.events, _done(answer), receipts=[answer])
         result.published_all()
         self._deduplication.finish(answer)
         cancelled = self._ports.cancelled

@@ -1,28 +1,19 @@
 """Ports of the command handlers, and the result of a handler."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import Event
-from signalbox.messages.receipts import ProcessReport, Receipt, TaskVerdict
+from signalbox.messages.receipts import ProcessReport, TaskVerdict
 from signalbox.messages.verdicts import Verdict
 from signalbox_controller.agents.server import Agents
 from signalbox_controller.cancelling.cancelled_ids import CancelledIds
 from signalbox_controller.fleet.fleet import Fleet
 from signalbox_controller.fleet.rolling_lock import RollingLock
 from signalbox_controller.linux.reaper import Reaper
-
-
-class Publish(Protocol):
-    """As `Outbox.put`."""
-
-    def __call__(
-        self, *events: Event, receipts: Sequence[Receipt] = (), published: Callable[[], None] | None = None
-    ) -> None:
-        """Have it published."""
+from signalbox_controller.state.outbox import Outbox
 
 
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +27,7 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     rolling_lock: Callable[..., RollingLock]
     #: The tasks that must never run.
     cancelled: CancelledIds
-    #: Publishes events before the command is answered.
-    publish: Publish
+    outbox: Outbox
     #: Revokes a task in the workers without an agent; the result is None when none of them has the task.
     cancel_agentless: Callable[[CancelTask], Awaitable["Result | None"]]
 
@@ -62,6 +52,3 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         """Call each callback of `published`."""
         for published in self.published:
             published()
-
-
-NOT_HERE = Result(verdict="unknown", detail="No process of that name is configured on this host.")

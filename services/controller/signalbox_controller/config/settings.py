@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from signalbox.messages.base import ProcessKind
 from signalbox_controller.config.celery_options import reserved_option
-from signalbox_controller.config.specs import ProcessSpec, RestartPolicy, WatchSpec
+from signalbox_controller.config.specs import AppSpec, ProcessSpec, RestartPolicy, WatchSpec
 from signalbox_controller.errors import ConfigurationError
 from signalbox_controller.logs.logfile import Limits
 
@@ -81,18 +82,11 @@ class App(_Table, frozen=True, kw_only=True):
     watch: Watch | None = None
 
 
-class Logs(_Table, frozen=True, kw_only=True):
-    """`[logs]`: how much of what the processes print is kept."""
-
-    max_bytes: Annotated[int, msgspec.Meta(ge=65_536)] = 10_485_760
-    keep: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 5
-
-
 class _File(_Table, frozen=True, kw_only=True):
     """The top level; each application is read by itself, so that an error can name it."""
 
     host: Name = ""
-    logs: Logs = Logs()
+    logs: Limits = Limits()
     apps: Annotated[dict[Name, dict[str, Any]], msgspec.Meta(min_length=1)]
 
 
@@ -125,10 +119,10 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Configuration:
         raise ConfigurationError(f"{path}: not TOML: {error}; correct that place") from error
     top = _convert(path, "", document, _File)
     apps = {label: _convert(path, f"apps.{label}", table, App) for label, table in top.apps.items()}
-    drafts = [spec for label, app in apps.items() for spec in _specs(path, label, app, environ)]
-    limits = Limits(max_bytes=top.logs.max_bytes, keep=top.logs.keep)
-    watches = tuple(spec for label, app in apps.items() for spec in _watches(path, label, app, environ))
-    return Configuration(top.host, _uniquely_named(path, drafts), limits, watches)
+    specs = [spec for label, app in apps.items() for spec in _specs(path, label, app, environ)]
+    processes = _uniquely_named(path, [spec for spec in specs if isinstance(spec, ProcessSpec)])
+    watches = tuple(spec for spec in specs if isinstance(spec, WatchSpec))
+    return Configuration(top.host, processes, top.logs, watches)
 
 
 def _convert(path: Path, key: str, value: object, shape: type[T]) -> T:
@@ -151,71 +145,46 @@ def _error_text(error: str, key: str, shape: type) -> str:
 
 
 def _table_at(place: str, shape: type) -> type[msgspec.Struct]:
-    nested: dict[str, type[msgspec.Struct]] = {".workers": Worker, ".beat": Beat, ".watch": Watch}
+    nested: dict[str, type[msgspec.Struct]] = {".workers": Worker, ".beat": Beat, ".watch": Watch, ".logs": Limits}
     return next((table for key, table in nested.items() if key in place), _File if shape is _File else App)
 
 
-def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iterator[ProcessSpec]:
-    folder = path.absolute().parent
+def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iterator[AppSpec]:
+    where, folder = f"{path}: apps.{label}", path.absolute().parent
     directory = folder / app.directory
     if not directory.is_dir():
-        raise ConfigurationError(f"{path}: apps.{label}.directory: there is no folder {directory}; correct it")
-    _check(path, label, app)
-    common = {"app": app.app, "label": label, "directory": directory, "python": _python(folder, app)}
-    general = _resolved(path, f"apps.{label}.environment", app.environment, environ)
-
-    def fields(key: str, table: Worker | Beat) -> dict[str, Any]:
-        """The fields of a spec: each key of the table is one of them."""
-        own = _resolved(path, f"apps.{label}.{key}.environment", table.environment, environ)
-        return common | msgspec.structs.asdict(table) | {"environment": general | own}
-
-    for worker in app.workers:
-        yield ProcessSpec(
-            kind="worker", minimum_running=app.minimum_running, **fields(f"workers.{worker.name}", worker)
-        )
-    if app.beat is not None:
-        yield ProcessSpec(kind="beat", **fields("beat", app.beat))
-
-
-def _watches(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iterator[WatchSpec]:
-    if app.watch is not None:
-        folder = path.absolute().parent
-        yield WatchSpec(
-            app=app.app,
-            label=label,
-            directory=folder / app.directory,
-            python=_python(folder, app),
-            environment=_resolved(path, f"apps.{label}.environment", app.environment, environ),
-            enable_events=app.watch.enable_events,
-            lost_after=app.watch.lost_after,
-        )
-
-
-def _python(folder: Path, app: App) -> str:
-    return str(folder / app.python if "/" in app.python else app.python)
-
-
-def _check(path: Path, label: str, app: App) -> None:
-    """Check what concerns more than one key."""
-    for worker in app.workers:
-        if error := reserved_option("worker", worker.options):
-            raise ConfigurationError(f"{path}: apps.{label}.workers.{worker.name}.options: {error}")
-    if app.beat is not None and (error := reserved_option("beat", app.beat.options)):
-        raise ConfigurationError(f"{path}: apps.{label}.beat.options: {error}")
+        raise ConfigurationError(f"{where}.directory: there is no folder {directory}; correct it")
     if app.minimum_running and app.minimum_running >= len(app.workers):
         raise ConfigurationError(
-            f"{path}: apps.{label}.minimum_running is {app.minimum_running}, of {len(app.workers)} workers: none could"
-            " ever be restarted; it must be lower than their number"
+            f"{where}.minimum_running is {app.minimum_running}, of {len(app.workers)} workers: none could ever be"
+            " restarted; it must be lower than their number"
         )
+    python = str(folder / app.python if "/" in app.python else app.python)
+    common: dict[str, Any] = {"app": app.app, "label": label, "directory": directory, "python": python}
+    general = _resolved(f"{where}.environment", app.environment, environ)
+
+    def fields(key: str, kind: ProcessKind, table: Worker | Beat) -> dict[str, Any]:
+        """The fields of a spec: each key of the table is one of them."""
+        if error := reserved_option(kind, table.options):
+            raise ConfigurationError(f"{where}.{key}.options: {error}")
+        own = _resolved(f"{where}.{key}.environment", table.environment, environ)
+        return common | msgspec.structs.asdict(table) | {"kind": kind, "environment": general | own}
+
+    for worker in app.workers:
+        yield ProcessSpec(minimum_running=app.minimum_running, **fields(f"workers.{worker.name}", "worker", worker))
+    if app.beat is not None:
+        yield ProcessSpec(**fields("beat", "beat", app.beat))
+    if app.watch is not None:
+        yield WatchSpec(**common, environment=general, **msgspec.structs.asdict(app.watch))
 
 
-def _resolved(path: Path, key: str, values: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+def _resolved(where: str, values: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
     def value_of(reference: re.Match[str]) -> str:
         try:
             return environ[reference[1]]
         except KeyError:
             raise ConfigurationError(
-                f"{path}: {key} refers to ${{{reference[1]}}}, which is not set; "
+                f"{where} refers to ${{{reference[1]}}}, which is not set; "
                 "set it in the controller's environment or write the value itself"
             ) from None
 

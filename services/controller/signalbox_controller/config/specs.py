@@ -11,12 +11,9 @@ from signalbox.messages.base import ProcessKind
 RestartPolicy = Literal["on-failure", "always", "never"]
 
 
-class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker or beat of one application; durations are in seconds."""
+class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One application: what is needed to run something of it."""
 
-    #: Unique on the host; also the first half of Celery's node name.
-    name: str
-    kind: ProcessKind
     #: What follows `celery -A`.
     app: str
     #: The application's name in the file.
@@ -26,6 +23,14 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
     python: str
     #: The user's variables, resolved.
     environment: dict[str, str]
+
+
+class ProcessSpec(AppSpec, frozen=True, kw_only=True):
+    """One worker or beat of one application; durations are in seconds."""
+
+    #: Unique on the host; also the first half of Celery's node name.
+    name: str
+    kind: ProcessKind
     #: More arguments for Celery.
     options: tuple[str, ...]
     #: From TERM to KILL, when the process is stopped.
@@ -50,15 +55,9 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.name}@{host}" if self.kind == "worker" else ""
 
 
-class WatchSpec(msgspec.Struct, frozen=True, kw_only=True):
+class WatchSpec(AppSpec, frozen=True, kw_only=True):
     """The watch of one application's workers without an agent."""
 
-    #: As in ProcessSpec.
-    app: str
-    label: str
-    directory: Path
-    python: str
-    environment: dict[str, str]
     #: Whether to turn on the events of workers that send none.
     enable_events: bool
     #: Seconds of silence after which the tasks of a worker are given up.

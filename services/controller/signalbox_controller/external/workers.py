@@ -2,19 +2,18 @@
 
 import logging
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
-from signalbox.messages.events import ProcessChanged
 from signalbox.service import Jobs
 from signalbox_agent.proc import Proc, boot_id, identify
 from signalbox_controller.agents.connection import Connection
 from signalbox_controller.agents.protocol import Hello
 from signalbox_controller.agents.session import Agent
-from signalbox_controller.external.admission import name_for, refusal
 from signalbox_controller.external.notes import Note, Notes, ended_unnoticed
 from signalbox_controller.external.worker import ExternalWorker
+from signalbox_controller.linux.peers import Peer
 from signalbox_controller.processes.context import HostContext
 
 log = logging.getLogger(__name__)
@@ -58,7 +57,7 @@ class ExternalWorkers:
         if why or proc is None:
             self._refuse(hello, why or "it is gone")
             return None
-        for former in self._of_the_process(proc):
+        for former in [worker for worker in self._external.values() if worker.note.proc == proc]:
             self._external.pop(former.instance)
             self._notes.forget(former.instance)
             former.supersede()
@@ -73,30 +72,9 @@ class ExternalWorkers:
         self._notes.note(hello.instance, note)
         return self._add(hello.instance, note).agent
 
-    def select(self, names: Sequence[str]) -> list[ExternalWorker]:
+    def select(self, names: Sequence[str] = ()) -> list[ExternalWorker]:
         """The external workers of these names; all of them when no name is given."""
         return [worker for worker in self._external.values() if not names or worker.note.name in names]
-
-    def status(self) -> tuple[ProcessChanged, ...]:
-        """The status of each."""
-        return tuple(worker.status.event() for worker in self._external.values())
-
-    def nodes(self) -> dict[str, bool]:
-        """The node name of each, and whether it has an agent."""
-        return {worker.note.node: not worker.agent.missing for worker in self._external.values()}
-
-    @property
-    def complete(self) -> bool:
-        """Whether `running` is complete: every agent has reported what its worker runs."""
-        return all(worker.agent.complete for worker in self._external.values())
-
-    def running(self) -> Iterable[tuple[str, str]]:
-        """The tasks that they run now, with their run ids."""
-        runs = (run for worker in self._external.values() for run in worker.agent.runs.running.values())
-        return ((run.task_id, run.run) for run in runs)
-
-    def _of_the_process(self, proc: Proc) -> list[ExternalWorker]:
-        return [worker for worker in self._external.values() if worker.note.proc == proc]
 
     def _add(self, instance: str, note: Note) -> ExternalWorker:
         worker = self._external[instance] = ExternalWorker(instance, note, self._context)
@@ -115,3 +93,26 @@ class ExternalWorkers:
                 del self._refused[next(iter(self._refused))]
             self._refused[hello.pid] = None
             log.warning("%s (pid %d) was launched by others, and may not join: %s", hello.node, hello.pid, why)
+
+
+def refusal(hello: Hello, peer: Peer, *, uid: int) -> str:
+    """Why a worker is refused; empty when it is admitted.
+
+    Args:
+        hello: the first line of its agent.
+        peer: its process, by the kernel.
+        uid: the controller's own user.
+    """
+    if peer.uid not in {0, uid}:
+        return f"it runs as user {peer.uid}; only workers of root and of the controller's own user ({uid}) may join"
+    if peer.pid != hello.pid:
+        return "it is in another pid namespace, where its processes cannot be watched: let the two share one"
+    if not hello.node:
+        return "it has no node name: only workers may join"
+    return ""
+
+
+def name_for(node: str, pid: int, taken: Collection[str]) -> str:
+    """The name of a worker on this host: the first half of its node name, with its pid when that name is taken."""
+    name = node.partition("@")[0]
+    return f"{name}-{pid}" if name in taken else name

@@ -141,30 +141,32 @@ class Fleet:
 
     def status(self) -> tuple[ProcessChanged, ...]:
         """The status of every process."""
-        return (*(process.status.event() for process in self._processes.values()), *self.external.status())
+        return tuple(one.status.event() for one in (*self._processes.values(), *self.external.select()))
 
     def nodes(self) -> dict[str, bool]:
         """The node names of all workers, and whether each has an agent, or may get one."""
         workers = [process for process in self._processes.values() if process.status.node]
         ours = {one.status.node: one.instance is None or not one.instance.agent.missing for one in workers}
-        return ours | self.external.nodes()
+        return ours | {worker.note.node: not worker.agent.missing for worker in self.external.select()}
 
     @property
     def empty(self) -> bool:
         """Whether nothing runs."""
-        return not self.external.status() and all(process.instance is None for process in self._processes.values())
+        return not self._agents()
 
     @property
     def complete(self) -> bool:
         """Whether `running` is complete: the agent of every adopted worker has reported what it runs."""
-        ours = all(process.instance is None or process.instance.agent.complete for process in self._processes.values())
-        return ours and self.external.complete
+        return all(agent.complete for agent in self._agents())
 
     def running(self) -> tuple[tuple[str, str], ...]:
         """The tasks that run now, with their run ids."""
-        instances = (process.instance for process in self._processes.values())
-        runs = (run for instance in instances if instance for run in instance.agent.runs.running.values())
-        return (*((run.task_id, run.run) for run in runs), *self.external.running())
+        return tuple((run.task_id, run.run) for agent in self._agents() for run in agent.runs.running.values())
+
+    def _agents(self) -> list[Agent]:
+        """The agents of all processes that run, and of external workers."""
+        ours = [process.instance.agent for process in self._processes.values() if process.instance]
+        return [*ours, *(worker.agent for worker in self.external.select())]
 
     def grace(self, name: str) -> float:
         """Seconds between TERM and KILL for a cancelled task of a process; an external worker has no configuration."""

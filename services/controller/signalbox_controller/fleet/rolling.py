@@ -2,29 +2,20 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-import msgspec
-
+from signalbox.messages.commands import RestartProcesses
 from signalbox_controller.fleet.fleet import BEYOND, Fleet
-from signalbox_controller.processes.supervisor import Mode, Supervised
+from signalbox_controller.processes.supervisor import Supervised
 from signalbox_controller.words import Order
-
-
-class StopOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How each process is stopped; durations are in seconds."""
-
-    order: Order
-    mode: Mode = "graceful"
-    timeout: float | None = None
 
 
 class RollingRestart:
     """One restart of several processes."""
 
-    def __init__(self, fleet: Fleet, options: StopOptions, processes: Sequence[Supervised]) -> None:
+    def __init__(self, fleet: Fleet, command: RestartProcesses, processes: Sequence[Supervised]) -> None:
         """Those of the `processes` that are stopped now are started; one that a person stops later stays stopped."""
         self.tasks_killed = 0
         self._fleet = fleet
-        self._options = options
+        self._command = command
         self._processes = processes
         self._stopped = {process.spec.name for process in processes if process.status.desired == "stopped"}
         self._begun: set[str] = set()
@@ -66,15 +57,15 @@ class RollingRestart:
         return f"minimum_running of {spec.label} is {least}, and beside {spec.name} only {count} ran"
 
     async def _restart(self, process: Supervised) -> str:
-        spec, options, before = process.spec, self._options, process.status.instance
+        spec, command, before = process.spec, self._command, process.status.instance
         if process.status.desired == "stopped":
             if spec.name not in self._stopped:
                 return f"{spec.name} was stopped meanwhile"
             await self._fleet.set_desired([process], "running")
         self._begun.add(spec.name)
-        patience = spec.stop_timeout if options.timeout is None else options.timeout
-        patience = BEYOND + spec.start_timeout + (patience if options.mode == "graceful" else 0.0)
-        process.restart(options.order, options.mode, options.timeout)
+        patience = spec.stop_timeout if command.timeout is None else command.timeout
+        patience = BEYOND + spec.start_timeout + (patience if command.mode == "graceful" else 0.0)
+        process.restart(Order.of(command), command.mode, command.timeout)
 
         def back() -> bool:
             return process.status.instance != before and process.decided

@@ -8,7 +8,7 @@ from typing import IO
 import msgspec
 
 from signalbox.settings import Settings
-from signalbox_controller.config.specs import ProcessSpec, WatchSpec
+from signalbox_controller.config.specs import AppSpec, ProcessSpec
 
 #: As `Popen` takes it.
 File = int | IO[bytes]
@@ -50,7 +50,7 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
             )
 
     def helper(
-        self, spec: ProcessSpec | WatchSpec, *arguments: str, stdin: File, stdout: File, stderr: File
+        self, spec: AppSpec, *arguments: str, stdin: File, stdout: File, stderr: File
     ) -> subprocess.Popen[bytes]:
         """Run the interpreter of an application for us, in a session of its own.
 
@@ -67,7 +67,7 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
             start_new_session=True,
         )
 
-    def helper_environment(self, spec: ProcessSpec | WatchSpec) -> dict[str, str]:
+    def helper_environment(self, spec: AppSpec) -> dict[str, str]:
         """The variables of a helper process: it imports the application, and runs no agent."""
         variables = {**self.environ, **spec.environment}
         path = variables.get("PYTHONPATH")

@@ -1,9 +1,9 @@
-"""Procfs, as far as only the controller needs it: searches and times; the rest is in `signalbox_agent.proc`."""
+"""Procfs, as far as only the controller needs it: searches, times, exit codes; the rest: `signalbox_agent.proc`."""
 
 import os
 import time
 
-from signalbox_agent.proc import Proc, identify, pids, variable
+from signalbox_agent.proc import Proc, identify, pids, stat, variable
 
 #: Clock ticks per second, the unit of start times.
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -20,3 +20,15 @@ def bearing(name: bytes, value: str) -> list[Proc]:
 def ticks_now() -> int:
     """The present, on the scale of start times."""
     return int(time.clock_gettime(time.CLOCK_BOOTTIME) * TICKS)
+
+
+def code_of(proc: Proc) -> int | None:
+    """The exit code of a dead process that is no child of ours, negative for a signal; None once it is reaped.
+
+    An adopted process belongs to pid 1, which alone can wait for it. The kernel tells the code to others of the same
+    user until pid 1 has reaped the zombie (proc(5), field 52).
+    """
+    found = stat(proc.pid)
+    if found is None or found.proc != proc or not found.ended:
+        return None
+    return os.waitstatus_to_exitcode(found.exit_status)

@@ -12,6 +12,7 @@ import logging
 import os
 from itertools import islice
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -31,13 +32,13 @@ KEEP_SIZE, PUNCH_HOLE, COLLAPSE_RANGE = 0x01, 0x02, 0x08
 CANNOT = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of a log and its archives."""
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[logs]`: how much of what a process prints is kept."""
 
     #: Beyond this the older part of its log moves to an archive.
-    max_bytes: int = 10_485_760
+    max_bytes: Annotated[int, msgspec.Meta(ge=65_536)] = 10_485_760
     #: Archives that are kept: `worker.log.1` is the newest.
-    keep: int = 5
+    keep: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 5
 
 
 class LogFile:

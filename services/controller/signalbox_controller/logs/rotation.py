@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from signalbox_controller.logs.logfile import LogFile
 
@@ -12,29 +12,17 @@ log = logging.getLogger(__name__)
 EVERY = 5.0
 
 
-class Rotation:
-    """Trims full logs, in rounds."""
-
-    def __init__(self, logs: Iterable[LogFile], every: float = EVERY) -> None:
-        self._logs = tuple(logs)
-        self._every = every
-        #: Logs that could not be trimmed; the error is logged once.
-        self._failed: set[LogFile] = set()
-
-    async def run(self) -> None:
-        """Trim until cancelled."""
-        while True:
-            for one in self._logs:
+async def rotate(logs: Sequence[LogFile]) -> None:
+    """Trim full logs in rounds, until cancelled; an error is logged once for each log."""
+    failed: set[LogFile] = set()
+    while True:
+        for one in logs:
+            try:
                 if one.full:
-                    await self._trim(one)
-            await asyncio.sleep(self._every)
-
-    async def _trim(self, one: LogFile) -> None:
-        try:
-            await asyncio.to_thread(one.trim)
-        except OSError as error:
-            if one not in self._failed:
-                self._failed.add(one)
-                log.error("%s grows beyond its limit: %s", one.path, error)  # noqa: TRY400 - the text says it all
-        else:
-            self._failed.discard(one)
+                    await asyncio.to_thread(one.trim)
+                    failed.discard(one)
+            except OSError as error:
+                if one not in failed:
+                    failed.add(one)
+                    log.error("%s grows beyond its limit: %s", one.path, error)  # noqa: TRY400 - the text says it all
+        await asyncio.sleep(EVERY)

@@ -16,7 +16,7 @@ from signalbox_controller.linux.reaper import Reaper
 from signalbox_controller.linux.signals import kill_all
 from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.instance import Instance
-from signalbox_controller.processes.lost_tasks import lost_tasks, write_lost_tasks
+from signalbox_controller.processes.lost_tasks import lost_tasks
 from signalbox_controller.words import Order
 
 #: Seconds for what the agent wrote last to be read; longer only when something else holds its socket open.
@@ -44,7 +44,9 @@ async def clean_up_after(
     written = spool.path_of(context.launcher.socket, instance.id)
     runs, survivors = await end_leftovers(instance, context.reaper, spool.read(written))
     lost = lost_tasks(spec.name, context.host, runs, end, order)
-    write_lost_tasks(lost, instance, context)
+    context.pending_events.publish(instance.id, instance.agent.acknowledgements.waiting, lost.events)
+    if instance.agent.stop_handshake.ownership:  # or its broker misses them by itself
+        context.redelivery.schedule(instance.id, lost.restore)
     context.agents.retire(instance.id)
     context.launches.forget(spec.name)
     context.stop_orders.forget(spec.name)

@@ -14,7 +14,7 @@ from signalbox_controller.agents.session import Agent
 from signalbox_controller.agents.supervisor import Supervisor
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.launch.launches import Launch
-from signalbox_controller.linux import exit_status
+from signalbox_controller.linux.procfs import code_of
 from signalbox_controller.linux.reaper import Reaper
 from signalbox_controller.linux.tree import Tree
 from signalbox_controller.logs.logfile import LogFile
@@ -62,7 +62,7 @@ class Instance:
         def collect() -> None:
             if not self.exited:
                 self.exited = True
-                code = self._popen.wait() if self._popen else exit_status.code_of(self.main)
+                code = self._popen.wait() if self._popen else code_of(self.main)
                 self._unwatch()
                 exited(code)
 

@@ -1,7 +1,4 @@
-"""Lost tasks: the tasks that a dead worker held, and where each is written.
-
-A task ends with an event (`pending_events`), or its message goes back to its queue (`redelivery`).
-"""
+"""Lost tasks: each task that a dead worker held ends with an event, or its message goes back to its queue. Pure."""
 
 from collections.abc import Sequence
 
@@ -12,8 +9,6 @@ from signalbox.messages.events import TaskFailed, TaskRequeued
 from signalbox_controller import words
 from signalbox_controller.agents.running import Run
 from signalbox_controller.broker.redelivery import PendingRestore
-from signalbox_controller.processes.context import HostContext
-from signalbox_controller.processes.instance import Instance
 from signalbox_controller.words import Order
 
 
@@ -52,10 +47,3 @@ def lost_tasks(process: str, host: str, lost: Sequence[Run], end: str, order: Or
     acked_late = tuple(run.task_id for run in lost if run.acks_late)
     crashed, forget = acked_late if order is None else (), () if again else acked_late
     return LostTasks(events, PendingRestore(process=process, crashed=crashed, forget=forget))
-
-
-def write_lost_tasks(lost: LostTasks, instance: Instance, context: HostContext) -> None:
-    """Write the events to disk and publish them, and have the broker given back the messages that it does not miss."""
-    context.pending_events.publish(instance.id, instance.agent.acknowledgements.waiting, lost.events)
-    if instance.agent.stop_handshake.ownership:
-        context.redelivery.schedule(instance.id, lost.restore)

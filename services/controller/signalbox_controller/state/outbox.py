@@ -40,17 +40,12 @@ class Outbox:
         self._groups: deque[_Group] = deque()
         self._events = 0
         self._filled = asyncio.Event()
-        self._emptied = asyncio.Event()
-        self._full = False
         self._space = asyncio.Event()
         self._space.set()
-        self._on_full: Callable[[bool], None] = lambda _full: None
+        #: Called with True when it is full, and with False when there is space again.
+        self.on_full: Callable[[bool], None] = lambda _full: None
         #: Whether the last try reached Redis.
         self.connected = True
-
-    def on_full(self, callback: Callable[[bool], None]) -> None:
-        """Call `callback(True)` when it is full, and `callback(False)` when there is space again."""
-        self._on_full = callback
 
     def put(
         self, *events: Event, receipts: Sequence[Receipt] = (), published: Callable[[], None] | None = None
@@ -59,12 +54,10 @@ class Outbox:
         self._groups.append(_Group(events, receipts, published))
         self._events += len(events)
         self._filled.set()
-        self._emptied.clear()
-        if self._events >= self._limit and not self._full:
-            self._full = True
+        if self._events >= self._limit and self._space.is_set():
             log.warning("%d events wait for Redis: no more are taken from the workers for now", self._events)
             self._space.clear()
-            self._on_full(True)
+            self.on_full(True)
 
     async def published(self, *events: Event, receipts: Sequence[Receipt] = ()) -> None:
         """Add them, and return when Redis has them."""
@@ -101,7 +94,7 @@ class Outbox:
         try:
             async with asyncio.timeout(seconds):
                 if self._groups:
-                    await self._emptied.wait()
+                    await self.published()
         except TimeoutError:
             return False
         return True
@@ -123,11 +116,9 @@ class Outbox:
                 group.published()
         if not self._groups:
             self._filled.clear()
-            self._emptied.set()
-        if self._full and self._events <= self._limit // 2:
-            self._full = False
+        if not self._space.is_set() and self._events <= self._limit // 2:
             self._space.set()
-            self._on_full(False)
+            self.on_full(False)
 
     def _set_connected(self, *, connected: bool, why: Exception | None = None) -> None:
         if connected != self.connected:
