@@ -1,6 +1,7 @@
 """Lives of tasks as a machine for Hypothesis: what happens, and the ways in which a bus may tell of it."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Literal, Protocol, TypeVar
 
@@ -9,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from signalbox.messages.base import Outcome
 from signalbox.messages.commands import CancelTask
-from signalbox.messages.events import AnyEvent
+from signalbox.messages.events import AnyEvent, HostSeen
 from signalbox_reconciler.fold.rows import LogRow, TaskRow
 from support.fleet import Fleet, Turn
 
@@ -243,11 +244,18 @@ class TaskMachine(RuleBasedStateMachine):
         if events := [message for message in batch if not isinstance(message, CancelTask)]:
             self.record.write(events)
         self.changed = True
+        listed = {key for event in events if isinstance(event, HostSeen) for key in event.running}
         for task_id, after in self.record.tasks().items():
             if before := tasks.get(task_id):
-                assert after.run > before.run or (after.run == before.run and stays(before, after))
+                assert after.run > before.run or (after.run == before.run and follows(before, after, listed))
         for key, later in self.record.logs().items():
-            assert key not in logs or stays(logs[key], later)
+            assert key not in logs or follows(logs[key], later, listed)
+
+
+def follows(before: TaskRow | LogRow, after: TaskRow | LogRow, listed: AbstractSet[tuple[str, str]]) -> bool:
+    """Whether a run has come further, or an end that nobody saw is taken back because its host lists the run."""
+    seen = after.confirmed and after.status == "running" and (after.task_id, after.run) in listed
+    return stays(before, after) or (seen and not before.confirmed)
 
 
 def stays(before: TaskRow | LogRow, after: TaskRow | LogRow) -> bool:
