@@ -103,7 +103,7 @@ class Gate:
         self.python = folder / "gated"
         self._fifo = folder / "answer"
         os.mkfifo(self._fifo)
-        self.python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec cat {self._fifo}\nexec {sys.executable} "$@"\n')
+        self.python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec cat "{self._fifo}"\nexec "{sys.executable}" "$@"\n')
         self.python.chmod(0o755)
 
     @asynccontextmanager
