@@ -119,7 +119,12 @@ async def _pause(system: System, task: Json) -> float:
     Every slot is taken, so whatever comes next can only run in the one that the cancel frees. It stays, to keep it so.
     """
     following = await system.send("reports.count_stock", seconds=900.0)
-    await system.task_when(following, "pending")
+
+    async def one_waits() -> list[Json]:
+        """Tasks that the worker holds; where beat's fill it, the following one is still at the broker."""
+        return await system.record("SELECT task_id FROM tasks WHERE status = 'pending'")
+
+    await eventually(one_waits, "a task that waits in the worker")
     await _cancel(system, task)
 
     async def look() -> float | None:
