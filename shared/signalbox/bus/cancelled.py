@@ -6,6 +6,7 @@ meanwhile) reads the whole set again.
 """
 
 import logging
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
@@ -29,15 +30,25 @@ _PORTION = 250
 #: Ids, each with the second of the epoch at which it may be forgotten.
 Untils = Mapping[str, int]
 
+#: The id of the next entry. The first of a stream has a random part: after Redis was emptied, a stream that began in
+#: the same millisecond would else have the ids of the former one, and a follower would not notice the loss.
+_NEXT = """
+local function next_id(stream, random)
+    if redis.call('EXISTS', stream) == 1 then return '*' end
+    local now = redis.call('TIME')
+    return string.format('%d%03d-%s', now[1], math.floor(now[2] / 1000), random)
+end
+"""
+
 #: An id that is there already may get a later expiry, never an earlier one.
-_ADD = """
-local fresh = {}
-for i = 3, #ARGV, 2 do
+_ADD = f"""{_NEXT}
+local fresh = {{}}
+for i = 4, #ARGV, 2 do
     if redis.call('ZADD', KEYS[1], 'GT', 'CH', ARGV[i + 1], ARGV[i]) == 1 then
         fresh[#fresh + 1], fresh[#fresh + 2] = ARGV[i], ARGV[i + 1]
     end
 end
-if #fresh > 0 then redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', unpack(fresh)) end
+if #fresh > 0 then redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], next_id(KEYS[2], ARGV[3]), unpack(fresh)) end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', redis.call('TIME')[1])
 local beyond = math.max(0, redis.call('ZCARD', KEYS[1]) - ARGV[1])
 if beyond > 0 then redis.call('ZREMRANGEBYRANK', KEYS[1], 0, beyond - 1) end
@@ -45,10 +56,10 @@ return beyond
 """
 
 #: The position to follow from. An empty stream gets an entry, so that its loss can be noticed.
-_BEGIN = """
+_BEGIN = f"""{_NEXT}
 local latest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
 if #latest > 0 then return latest[1][1] end
-return redis.call('XADD', KEYS[1], '*', '', '')
+return redis.call('XADD', KEYS[1], next_id(KEYS[1], ARGV[1]), '', '')
 """
 
 
@@ -67,10 +78,14 @@ async def remember(redis: Redis, untils: Untils, *, limit: int = LIMIT) -> None:
         return
     async with bus_errors(), redis.pipeline(transaction=False) as pipe:
         for portion in _portions(untils):
-            pipe.eval(_ADD, 2, names.CANCELLED, names.CANCELLED_LATELY, limit, _LATELY, *portion)
+            pipe.eval(_ADD, 2, names.CANCELLED, names.CANCELLED_LATELY, limit, _LATELY, _random(), *portion)
         forgotten = sum(await pipe.execute())
     if forgotten:
         log.warning("More than %d cancelled tasks are to be remembered: the %d oldest are forgotten", limit, forgotten)
+
+
+def _random() -> int:
+    return secrets.randbelow(2**48)
 
 
 def _portions(untils: Untils) -> Iterator[list[str | int]]:
@@ -98,7 +113,7 @@ class Follower:
             BusUnavailable: Redis is away.
         """
         async with bus_errors():
-            self._position = cast("bytes", await self._redis.eval(_BEGIN, 1, names.CANCELLED_LATELY))
+            self._position = cast("bytes", await self._redis.eval(_BEGIN, 1, names.CANCELLED_LATELY, _random()))
 
     async def everything(self, on_page: Callable[[], None] = lambda: None) -> dict[str, int]:
         """Read the whole set, and take the position to follow from; `on_page` is called for each page.
