@@ -38,9 +38,8 @@ def told(word: str) -> None:
         line.sendto(current_task.request.id.encode(), f"{DIARY}.socket")
 
 
-@app.task(name="aimed")
-def aimed(seconds: float, end: str) -> str:
-    """Work for so long; `end` is "finished", or "failed" for one that raises of itself."""
+def aim(seconds: float, end: str) -> str:
+    """Work for so long; nothing but a return, or an error, follows the last word."""
     told("started")
     error = ValueError("of itself")
     line = f"{current_task.request.id} {current_task.request.retries} {end}\n".encode()
@@ -56,10 +55,16 @@ def aimed(seconds: float, end: str) -> str:
     return end
 
 
+@app.task(name="aimed")
+def aimed(seconds: float, end: str) -> str:
+    """Work for so long; `end` is "finished", or "failed" for one that raises of itself."""
+    return aim(seconds, end)
+
+
 @app.task(name="aimed_late", acks_late=True, reject_on_worker_lost=True)
 def aimed_late(seconds: float, end: str) -> str:
     """The same, acknowledged late."""
-    return str(aimed.run(seconds, end))
+    return aim(seconds, end)
 
 
 @app.task(name="neighbour")
