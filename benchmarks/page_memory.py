@@ -10,17 +10,13 @@ import asyncio
 import tempfile
 import time
 from contextlib import aclosing
-from datetime import timedelta
 from pathlib import Path
-from typing import TypedDict
-from uuid import uuid4
 
+from intake import a_task
 from playwright.async_api import CDPSession, Page
 
 from signalbox.bus.connection import connect
 from signalbox.bus.publisher import publish_events
-from signalbox.messages.base import utc_now
-from signalbox.messages.events import TaskReceived, TaskStarted, TaskSucceeded
 from support.browser import Windows, a_browser
 from support.page import look_at
 from support.stores.choose import a_postgres, a_redis
@@ -31,42 +27,13 @@ from support.system import System, a_system
 _BEATS = 10
 
 
-class _Heading(TypedDict):
-    task_id: str
-    host: str
-    celery_name: str
-    name: str
-    worker: str
-    queue: str
-
-
-def a_task(number: int) -> tuple[TaskReceived, TaskStarted, TaskSucceeded]:
-    """A task that is received, started and succeeds."""
-    at, pid = utc_now(), 1000 + number % 64
-    heading = _Heading(
-        task_id=str(uuid4()),
-        host="web-07",
-        celery_name="shop.orders.charge",
-        name="charge",
-        worker="worker@web-07",
-        queue="orders",
-    )
-    started, finished = at + timedelta(milliseconds=1), at + timedelta(milliseconds=9)
-    run = f"0000.{round(at.timestamp() * 1000):013d}.abcdef12.{pid}"
-    return (
-        TaskReceived(at=at, run="0000", args="()", kwargs="{}", **heading),
-        TaskStarted(at=started, run=run, pid=pid, args="()", kwargs="{}", **heading),
-        TaskSucceeded(at=finished, run=run, pid=pid, runtime=0.008, **heading),
-    )
-
-
 async def publish(system: System, rate: int, seconds: float) -> None:
     """Publish so many events a second, for so long."""
     tasks = max(1, rate // 3 // _BEATS)
     redis = connect(system.redis.url)
     async with aclosing(redis):
-        for beat in range(round(seconds * _BEATS)):
-            await publish_events(redis, [event for number in range(tasks) for event in a_task(beat + number)])
+        for _ in range(round(seconds * _BEATS)):
+            await publish_events(redis, [event for number in range(tasks) for event in a_task(number)])
             await asyncio.sleep(1 / _BEATS)
 
 
