@@ -1,6 +1,5 @@
 """What becomes of a chain, a group or a chord when one of its tasks is cancelled; and nobody waits for ever."""
 
-import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from typing import Any
@@ -12,6 +11,7 @@ from celery.exceptions import ChordError, TaskRevokedError
 
 from support.agent.peer import DEADLINE, Peer
 from support.agent.worker import Worker, a_worker
+from support.celery_sender import close_sender
 from support.stores.choose import a_redis
 from support.stores.server import Redis
 
@@ -51,10 +51,7 @@ class Canvas:
 
     def close(self) -> None:
         """Let go of all connections, once nobody waits on them any more."""
-        gc.collect()
-        self.app.backend.result_consumer.stop()
-        self.app.backend.client.close()
-        self.app.close()
+        close_sender(self.app)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """A cancel outlives whatever a waiting task may do meanwhile: wait for its time, be retried, published, delivered."""
 
-import gc
 import os
 import signal
 import time
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from celery import Celery, chain, chord
+from celery import chain, chord
 
 from signalbox.bus import names
 from signalbox.bus.cancelled import remember
@@ -22,6 +21,7 @@ from signalbox.messages.events import (
     TaskRetried,
     TaskStarted,
 )
+from support.celery_sender import celery_sender
 from support.eventually import eventually
 from support.host import ALICE, Host, a_host, exists
 from support.stores.choose import a_redis
@@ -79,13 +79,12 @@ async def test_a_task_of_a_canvas_that_is_cancelled_before_it_is_published_never
     gate = tmp_path / "gate"
 
     def send() -> str:
-        with Celery(broker=host.broker, backend=host.broker, set_as_current=False) as app:
+        with celery_sender(host.broker, host.broker) as app:
             first, last = marks.task("until", app, gate=str(gate)), marks.task("mark", app)
             drawn = chain(first, last) if canvas is chain else chord([first], last)
             return str(drawn.apply_async().id)
 
     task_id = send()
-    gc.collect()  # what waits for results must not be let go of when their Redis is gone: it complains
     started = await marks.first()
     assert (await host.commander.cancel(task_id, ALICE)).verdict == "unknown"
     gate.touch()

@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from signalbox.postgres.pool import Database
+from support.eventually import eventually
 from support.stores import server
 from support.stores.rabbit import RabbitMQ
 
@@ -55,6 +56,7 @@ async def test_rabbitmq_comes_back_from_a_kill_at_the_same_address_with_its_dura
     with rabbit.connect(place) as connection:
         channel = connection.channel()
         channel.queue_declare("kept", durable=True, auto_delete=False)
+    assert await eventually(lambda: rabbit.has_on_disk("kept"), "the queue is on disk")
     await rabbit.kill()
     await rabbit.start()
     with rabbit.connect(place) as connection:

@@ -21,6 +21,7 @@ from signalbox.client.commander import Commander, Issuer
 from signalbox.messages.codec import decode_event, decode_receipt
 from signalbox.messages.events import AnyEvent, Event, ProcessChanged, TaskStarted
 from signalbox.messages.receipts import AnyReceipt
+from support.celery_sender import close_sender
 from support.eventually import HANGS, eventually
 from support.stores.server import Redis
 
@@ -232,7 +233,7 @@ async def a_host(
             host.process.kill()
             await asyncio.to_thread(host.process.wait, HANGS)
         _end_all_below(host.data)
-        host.celery.close()
+        close_sender(host.celery)
         await host.redis.aclose()
 
 

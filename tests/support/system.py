@@ -8,12 +8,12 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 import httpx
-from celery import Celery
 
 from signalbox_local.plan import ROOT, Plan
 from signalbox_local.ports import free_port
 from signalbox_local.run import ADMIN, LocalRun
 from signalbox_local.services import environment
+from support.celery_sender import celery_sender
 from support.eventually import HANGS, eventually
 from support.stores.server import Postgres, Redis
 
@@ -139,7 +139,7 @@ class System:
 
     def _send(self, name: str, arguments: Json, countdown: float | None) -> str:
         shop = environment.shop(self.run.valkey.url)
-        with Celery(broker=shop["SHOP_BROKER_URL"], backend=shop["SHOP_RESULT_BACKEND"], set_as_current=False) as app:
+        with celery_sender(shop["SHOP_BROKER_URL"], shop["SHOP_RESULT_BACKEND"]) as app:
             return str(app.send_task(name, kwargs=arguments, countdown=countdown).id)
 
 

@@ -95,6 +95,11 @@ class RabbitMQ(EmbeddedServer):
     async def answers(self) -> bool:
         return await asyncio.to_thread(self._lets_us_in)
 
+    async def has_on_disk(self, queue: str) -> bool:
+        """Whether a durable queue would outlive a kill: its declaration is confirmed a moment before it is written."""
+        files = (self._folder / "mnesia").rglob("*")
+        return await asyncio.to_thread(lambda: any(file.is_file() and queue.encode() in _bytes(file) for file in files))
+
     async def remove(self) -> None:
         """Stop it, and its port mapper with it."""
         await self.stop()
@@ -145,6 +150,14 @@ class RabbitMQ(EmbeddedServer):
             return False
         writer.close()
         return True
+
+
+def _bytes(file: Path) -> bytes:
+    """What a file holds; nothing if the server has just moved it."""
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _program(name: str) -> Path:
