@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from signalbox_agent.child import slot
+from support.eventually import eventually
 from support.host import Host, a_host
 from support.stores.server import Redis
 
@@ -60,6 +62,16 @@ class LoggedWorker:
         """What this task wrote."""
         return [word for _, word in self.read().get(task_id, [])]
 
+    async def child_writes(self, pid: int, word: str) -> None:
+        """Wait until this pool child has written so of its latest task."""
+
+        async def look() -> bool:
+            [folder] = (self.host.data / "run").glob("*.children")
+            state = slot.read(str(folder / str(pid)))
+            return state is not None and state.word == word
+
+        await eventually(look, f"child {pid} writes {word}")
+
     def close(self) -> None:
         """Hear nothing any more."""
         asyncio.get_running_loop().remove_reader(self._socket)
@@ -68,14 +80,20 @@ class LoggedWorker:
 
 @asynccontextmanager
 async def a_logged_worker(
-    folder: Path, redis: Redis, broker: str = "", *, concurrency: int = 2, options: tuple[str, ...] = ()
+    folder: Path,
+    redis: Redis,
+    broker: str = "",
+    *,
+    concurrency: int = 2,
+    options: tuple[str, ...] = (),
+    **environ: str,
 ) -> AsyncIterator[LoggedWorker]:
-    """A host with one worker, which runs."""
+    """A host with one worker, which runs; `environ` is added to the environment of its controller."""
     diary = folder / "diary"
     quoted = ", ".join(f'"{option}"' for option in options)
     app = Path(__file__).parent / "apps"
     text = WORKER.format(app=app, diary=diary, concurrency=concurrency, options=quoted)
-    async with a_host(folder / "host", redis, text.replace("{", "{{").replace("}", "}}"), broker) as host:
+    async with a_host(folder / "host", redis, text.replace("{", "{{").replace("}", "}}"), broker, **environ) as host:
         worker = LoggedWorker(host, diary)
         try:
             await host.process_is("worker", "running")

@@ -137,7 +137,10 @@ def test_what_a_task_has_left_is_noted_for_this_task_and_asked_once(
 ) -> None:
     monkeypatch.setattr("os.getpid", lambda: 4711)
     slots, long = Slots(str(tmp_path)), "x" * 10_000
-    Slot(str(tmp_path)).note_left(2, long)
+    slot = Slot(str(tmp_path))
+    slot.begin(long)
+    slot.note_left(2)
     assert [slots.left_by(4711, long), slots.left_by(4711, long)] == [2, 0]
-    Slot(str(tmp_path)).note_left(2, "another")
+    slot.begin("another")
+    slot.note_left(2)
     assert slots.left_by(4711, "this one") == 0

@@ -14,8 +14,8 @@ from signalbox_agent.broker.ending import Ending
 from signalbox_agent.cancel.canceller import Canceller
 from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.celery_compat import requests as compat
-from signalbox_agent.child.slot import Slots
-from signalbox_agent.hooks.outcomes import DEATHS, Outcome, Outcomes
+from signalbox_agent.child.slot import Slots, SlotState
+from signalbox_agent.hooks.outcomes import DEATHS, Outcome, Outcomes, outcome_of
 from signalbox_agent.link.link import Link
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.safety import guarded
@@ -68,7 +68,7 @@ class Tracker:
         name = clean(headers.get("shadow") or celery_name.rpartition(".")[2])
         run = Run(request, clean(request.id), celery_name, name, int(headers.get("retries") or 0))
         run.describe(self.node, self.queue_of(request), clean(request.argsrepr), clean(request.kwargsrepr))
-        run.acks_late = bool(request.task.acks_late)
+        run.acks_late, run.taken_at = bool(request.task.acks_late), time()
         if request.delivery_info.get("redelivered"):
             run.original = self.runs.original_of(run.task_id, run.retries)
             if run.original is not None:
@@ -96,15 +96,15 @@ class Tracker:
             return self.run_of(request).original is not None
 
     @guarded
-    def accepted(self, request: Any, pid: int) -> None:
-        """A child runs it."""
+    def accepted(self, request: Any, pid: int, started_at: float) -> None:
+        """A child runs it since then; Celery has dealt with that, or failed to."""
         if self.shared:
             return
         with self.loop.lock:
             run = self.run_of(request)
-            if run.over or not self.pool.watch(pid):
+            if run.over or run.started_at is not None or not self.pool.watch(pid):
                 return  # the pool accepts in the parent's name what it is about to refuse
-            self._begin(run, request.time_start, pid)
+            self._begin(run, request.time_start or started_at, pid)
 
     @guarded
     def refused(self, request: Any, started_at: float) -> bool:
@@ -129,7 +129,7 @@ class Tracker:
 
     @guarded
     def succeeded(self, request: Any, outcome: tuple[Any, Any, float | None]) -> None:
-        """It returned; `outcome` is that of the pool."""
+        """It returned; `outcome` is that of the pool. Celery has not dealt with it yet, and may fail to."""
         failed, result, runtime = outcome
         if failed or _greenlet_was_killed(outcome):
             return
@@ -137,7 +137,13 @@ class Tracker:
             run = self.run_of(request)
             self._note_left(run)
             self._final(run, events.succeeded(run, result, runtime), "completed")
-            if run.killing:
+
+    @guarded
+    def settled(self, request: Any, outcome: tuple[Any, Any, float | None]) -> None:
+        """Celery has dealt with its return, or failed to."""
+        with self.loop.lock:
+            run = self.run_of(request)
+            if not outcome[0] and run.killing:
                 run.kill.ended("completed")
 
     @guarded
@@ -163,13 +169,22 @@ class Tracker:
             self._at_death(run, lambda: (events.failed(run, "time_limit", limit), "failed"))
 
     @guarded
-    def listen(self, request: Any) -> None:
-        """Have what Celery announces from now on noted (by `TrackedRequest.send_event`), until `failed`."""
-        self.run_of(request).announced = []
+    def failing(self, request: Any, einfo: Any) -> None:
+        """It raised, or its process is gone; Celery has not dealt with it yet, and may fail to.
+
+        Where the error does not decide what becomes of it, what Celery announces from now on is noted (by
+        `TrackedRequest.send_event`), until `failed`.
+        """
+        with self.loop.lock:
+            run = self.run_of(request)
+            run.announced = []
+            outcome = None if run.over or run.killing else self._outcomes.certain(run, request, einfo)
+            if outcome is not None:
+                self._final(run, *outcome)
 
     @guarded
     def failed(self, request: Any, einfo: Any) -> None:
-        """It raised, or its process is gone; Celery has dealt with it and announced what it made of it."""
+        """Celery has dealt with it and announced what it made of it, or failed to."""
         with self.loop.lock:
             run = self.run_of(request)
             announced, run.announced = dict(run.announced or ()), None
@@ -250,6 +265,21 @@ class Tracker:
         """Ask its child what the task has left running."""
         if not self.shared:
             run.left_processes = self.slots.left_by(run.pid, run.task_id)
+
+    @guarded
+    def began_unreported(self, run: Run, pid: int, state: SlotState) -> None:
+        """A child has begun it, and Celery does not know."""
+        with self.loop.lock:
+            if not run.over and run.started_at is None:
+                self.pool.watch(pid)
+                self._begin(run, state.began, pid)
+
+    @guarded
+    def ended_unreported(self, run: Run, state: SlotState) -> None:
+        """Its child has ended it, and Celery does not know."""
+        with self.loop.lock:
+            if not run.over and not run.killing:
+                self._final(run, *outcome_of(run, state))
 
     def _final(self, run: Run, event: Event, status: str | None) -> None:
         if run.over:
