@@ -20,6 +20,7 @@ from signalbox_agent.celery_compat import names
 from signalbox_agent.celery_compat.names import Missing
 from signalbox_agent.celery_compat.worker import spawns
 from signalbox_agent.child import child
+from signalbox_agent.child.bodies import Bodies
 from signalbox_agent.child.slot import Slots, folder_of
 from signalbox_agent.hooks.requests import Claims, on_received, queue_finder, settle_duplicate
 from signalbox_agent.hooks.slot_passing import SlotPassing, pass_on_slots
@@ -60,6 +61,7 @@ class WorkerAgent:
         self._canceller: Canceller | None = None
         self._claims: Claims | None = None
         self._passing: SlotPassing | None = None
+        self._bodies = Bodies()
         self._ending = Ending()
         self._missing = Missing([])
         self.loop = Loop()
@@ -74,7 +76,8 @@ class WorkerAgent:
         """Hook into what Celery offers."""
         signals.task_received.connect(on_received, weak=False)
         signals.worker_ready.connect(self._on_ready, weak=False)
-        child.install(os.getpid(), self.slots.folder)
+        self._bodies.install()
+        child.install(os.getpid(), self.slots.folder, self._bodies)
         os.register_at_fork(after_in_child=guarded(self.link.abandon))
         if spawns(self._worker):
             # What is included is imported by spawned children; this process has done its imports.
@@ -124,7 +127,7 @@ class WorkerAgent:
             can_refuse=can_refuse,
         )
         if self._missing.can(names.TRACKING):
-            self._claims = Claims(tracker, self._pool.wrap)
+            self._claims = Claims(tracker, (self._bodies.mark, self._pool.prepare))
         self._shared, self._canceller = shared, canceller
 
     @guarded

@@ -11,6 +11,7 @@ from typing import Any
 
 from celery import signals
 
+from signalbox_agent.child.bodies import Bodies
 from signalbox_agent.child.slot import INTERRUPTED, OVER, RUNNING, UNWOUND, Slot
 from signalbox_agent.child.term import TermHandler
 from signalbox_agent.safety import guarded
@@ -23,24 +24,25 @@ SLOTS = "SIGNALBOX_SLOTS"
 class CurrentTask:
     """The task that this process runs; of tasks that a task calls in place, the outermost."""
 
-    def __init__(self, slot: Slot) -> None:
+    def __init__(self, slot: Slot, bodies: Bodies) -> None:
         self._slot = slot
+        self._bodies = bodies
         self._depth = 0
         self._task_id = ""
         self._interrupted = False
-        self._term = TermHandler(self._spared, self._reached)
+        self._term = TermHandler(bodies, self._spared, self._reached)
 
     @guarded
-    def install(self, hostname: str) -> None:
-        """Follow the tasks of this process; `hostname` is the name of its worker."""
+    def install(self) -> None:
+        """Follow the tasks of this process."""
         signals.task_prerun.connect(self._begin, weak=False)
         signals.task_postrun.connect(self._end, weak=False)
-        self._term.install(hostname)
+        self._term.install()
 
     @guarded
     def _begin(self, task_id: str, task: Any, **_: Any) -> None:
         if self._depth == 0:
-            self._term.await_body(task)
+            self._bodies.awaited = task
             os.environ[VARIABLE] = self._task_id = task_id
             self._interrupted = False
             self._slot.write(RUNNING, task_id)
@@ -71,12 +73,12 @@ class CurrentTask:
             self._slot.write(INTERRUPTED, self._task_id)
 
 
-def install(parent: int | None, slots: str) -> None:
+def install(parent: int | None, slots: str, bodies: Bodies) -> None:
     """Follow the tasks of every process but `parent`, where several may run at once; `slots` is a folder."""
 
     @guarded
-    def begin(sender: str, **_: Any) -> None:
+    def begin(**_: Any) -> None:
         if os.getpid() != parent:
-            CurrentTask(Slot(slots)).install(sender)
+            CurrentTask(Slot(slots), bodies).install()
 
     signals.worker_process_init.connect(begin, weak=False)

@@ -3,5 +3,8 @@
 import os
 
 from signalbox_agent.child import child
+from signalbox_agent.child.bodies import Bodies
 
-child.install(parent=None, slots=os.environ.pop(child.SLOTS, ""))  # not for what their tasks launch
+_bodies = Bodies()
+_bodies.install()
+child.install(parent=None, slots=os.environ.pop(child.SLOTS, ""), bodies=_bodies)  # not for what their tasks launch
