@@ -21,11 +21,14 @@ async def redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redis
         yield server
 
 
-@pytest.fixture(scope="module")
-def worker(redis: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    """One child."""
+@pytest.fixture(scope="module", params=["", "sentry", "opentelemetry", "datadog"], ids=lambda name: name or "bare")
+def worker(request: pytest.FixtureRequest, redis: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """One child; monitoring that wraps Celery's own code changes nothing."""
     folder = tmp_path_factory.mktemp("agent")
-    with a_worker(Peer(folder / "socket"), redis.url_of(0), folder / "log", "-c", "1", *MOMENTS) as worker:
+    included = ",".join(("moments", *(f"instrumented.{name}" for name in [request.param] if name)))
+    with a_worker(
+        Peer(folder / "socket"), redis.url_of(0), folder / "log", "-c", "1", "--purge", "-I", included
+    ) as worker:
         yield worker
 
 

@@ -22,6 +22,7 @@ from signalbox_agent.celery_compat.names import Missing
 from signalbox_agent.celery_compat.worker import spawns
 from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.child import child
+from signalbox_agent.child.bodies import Bodies
 from signalbox_agent.child.slot import Slots, folder_of
 from signalbox_agent.hooks.requests import Claims, on_received, queue_finder, settle_duplicate
 from signalbox_agent.hooks.slot_passing import SlotPassing, pass_on_slots
@@ -63,6 +64,7 @@ class WorkerAgent:
         self._canceller: Canceller | None = None
         self._claims: Claims | None = None
         self._passing: SlotPassing | None = None
+        self._bodies = Bodies()
         self._ending = Ending()
         self._missing = Missing([])
         self.loop = Loop()
@@ -79,7 +81,8 @@ class WorkerAgent:
         signals.task_received.connect(on_received, weak=False)
         signals.worker_ready.connect(self._on_ready, weak=False)
         cgroup = self._cgroup.path if self._cgroup else ""
-        child.install(os.getpid(), self.slots.folder, cgroup)
+        self._bodies.install()
+        child.install(os.getpid(), self.slots.folder, cgroup, self._bodies)
         os.register_at_fork(after_in_child=guarded(self.link.abandon))
         if spawns(self._worker):
             # What is included is imported by spawned children; this process has done its imports.
@@ -131,7 +134,7 @@ class WorkerAgent:
             can_refuse=can_refuse,
         )
         if self._missing.can(names.TRACKING):
-            self._claims = Claims(tracker, self._pool.wrap)
+            self._claims = Claims(tracker, (self._bodies.mark, self._pool.prepare))
         if not shared:
             UnreportedRuns(self.runs, self.slots, self.loop, tracker).start()
         self._shared, self._canceller = shared, canceller

@@ -92,9 +92,8 @@ class PoolControl:
         """Call back when what runs a task is dead; where that cannot be seen, at once."""
         callback()
 
-    def wrap(self, body: Callable[..., Any]) -> Callable[..., Any]:
-        """The `run` of a task, made to tell that it runs."""
-        return body
+    def prepare(self, task: Any) -> None:
+        """Have the `run` of a task tell that it runs."""
 
     def on_exit(self, exiting: Callable[[int], None]) -> None:
         """Have `exiting(pid)` called when a process of the pool is about to exit."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from billiard import common
 from billiard.pool import Worker
-from celery import Task, current_app
+from celery import Task
 from celery.app import trace
 
 Body = Callable[..., Any]
@@ -45,14 +46,30 @@ def around_jobs(
     Worker.workloop = workloop
 
 
-def wrap_bodies(hostname: str, wrap: Callable[[Any, Body], Body]) -> None:
-    """Have `wrap(task, body)` stand for the body of each task: its `run`, autoretry and all, or its class's `__call__`.
+def before_tracers(prepare: Callable[[Any], object]) -> None:
+    """Have `prepare(task)` called before a tracer of the task is built (`trace.build_tracer`).
 
-    The tracers, which may have kept the body itself, are built anew, as `process_initializer` has built them.
+    A child builds all of them anew as it starts. What has wrapped `build_tracer` before wraps the body around what
+    `prepare` has made of it.
     """
-    for name, task in current_app.tasks.items():
-        if type(task).__call__ is Task.__call__:
-            task.run = wrap(task, task.run)
-        else:
-            type(task).__call__ = wrap(task, type(task).__call__)
-        task.__trace__ = trace.build_tracer(name, task, current_app.loader, hostname, app=current_app)
+    build = getattr(trace, "build_tracer", None)
+    if build is None:
+        return
+
+    @functools.wraps(build)
+    def build_tracer(name: str, task: Any, *args: Any, **kwargs: Any) -> Any:
+        prepare(task)
+        return build(name, task, *args, **kwargs)
+
+    trace.build_tracer = build_tracer
+
+
+def wrap_body(task: Any, wrap: Callable[[Any, Body], Body]) -> None:
+    """Have `wrap(task, body)` stand for the body of a task: its `run`, autoretry and all.
+
+    Where its class has a `__call__` of its own, that is the body, with the task as the first argument: `wrap(None, …)`.
+    """
+    if type(task).__call__ is Task.__call__:
+        task.run = wrap(task, task.run)
+    else:
+        type(task).__call__ = wrap(None, type(task).__call__)

@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import signals
 
+from signalbox_agent.child.bodies import Bodies
 from signalbox_agent.child.own_cgroup import OwnCgroup
 from signalbox_agent.child.slot import INTERRUPTED, OVER, REQUEUED, UNWOUND, Slot
 from signalbox_agent.child.term import TermHandler
@@ -28,27 +29,28 @@ CGROUP = "SIGNALBOX_CGROUP"
 class CurrentTask:
     """The task that this process runs; of tasks that a task calls in place, the outermost."""
 
-    def __init__(self, slot: Slot, cgroup: OwnCgroup) -> None:
+    def __init__(self, slot: Slot, cgroup: OwnCgroup, bodies: Bodies) -> None:
         self._slot = slot
         self._cgroup = cgroup
+        self._bodies = bodies
         self._depth = 0
         self._interrupted = False
         self._traceback = ""
-        self._term = TermHandler(self._spared, self._reached)
+        self._term = TermHandler(bodies, self._spared, self._reached)
 
     @guarded
-    def install(self, hostname: str) -> None:
-        """Follow the tasks of this process; `hostname` is the name of its worker."""
+    def install(self) -> None:
+        """Follow the tasks of this process."""
         signals.task_prerun.connect(self._begin, weak=False)
         signals.task_postrun.connect(self._end, weak=False)
         signals.task_failure.connect(self._failed, weak=False)
         signals.task_retry.connect(self._failed, weak=False)
-        self._term.install(hostname)
+        self._term.install()
 
     @guarded
     def _begin(self, task_id: str, task: Any, **_: Any) -> None:
         if self._depth == 0:
-            self._term.await_body(task)
+            self._bodies.awaited = task
             os.environ[VARIABLE] = task_id
             self._interrupted, self._traceback = False, ""
             self._cgroup.begin()
@@ -113,18 +115,19 @@ def _error(state: str, retval: Any) -> str:
     return error_of(cause or retval)
 
 
-def install(parent: int | None, slots: str, cgroup: str) -> None:
+def install(parent: int | None, slots: str, cgroup: str, bodies: Bodies) -> None:
     """Follow the tasks of every process but `parent`, where several may run at once.
 
     Args:
         parent: the worker's pid, where this is the worker.
         slots: the folder of the slots.
         cgroup: the path of the worker's cgroup; empty when it has none.
+        bodies: the marks of all tasks.
     """
 
     @guarded
-    def begin(sender: str, **_: Any) -> None:
+    def begin(**_: Any) -> None:
         if os.getpid() != parent:
-            CurrentTask(Slot(slots), OwnCgroup(cgroup)).install(sender)
+            CurrentTask(Slot(slots), OwnCgroup(cgroup), bodies).install()
 
     signals.worker_process_init.connect(begin, weak=False)

@@ -3,6 +3,10 @@
 import os
 
 from signalbox_agent.child import child
+from signalbox_agent.child.bodies import Bodies
 
+_bodies = Bodies()
+_bodies.install()
 # Not for what their tasks launch.
-child.install(parent=None, slots=os.environ.pop(child.SLOTS, ""), cgroup=os.environ.pop(child.CGROUP, ""))
+_slots, _cgroup = os.environ.pop(child.SLOTS, ""), os.environ.pop(child.CGROUP, "")
+child.install(parent=None, slots=_slots, cgroup=_cgroup, bodies=_bodies)

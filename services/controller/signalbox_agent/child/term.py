@@ -9,74 +9,41 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import types
 from collections.abc import Callable
 from typing import Any
 
 from signalbox_agent.celery_compat import child as compat
 from signalbox_agent.celery_compat.prefork import TERM_SIGNAL
+from signalbox_agent.child.bodies import BODY, OUTSIDE, REPORT, Bodies
 from signalbox_agent.safety import guarded
 
 #: Seconds from a report to the TERM that was put off for it. A child that exits in the moment of its report may be
 #: taken for one that died without a report.
 PAUSE = 0.2
 
-#: Where the child is: outside of a body; in one; after one whose report is not sent. Plain words: members of an enum
-#: are looked up by Python code, where a signal could come between a body and its mark.
-OUTSIDE, BODY, REPORT = "outside", "body", "report"
-
-Body = Callable[..., Any]
-
 
 class TermHandler:
     """The handler, in front of billiard's own."""
 
-    def __init__(self, spared: Callable[[], None], reached: Callable[[], None]) -> None:
+    def __init__(self, bodies: Bodies, spared: Callable[[], None], reached: Callable[[], None]) -> None:
         """`spared` is called when a TERM came after the body of the present task, `reached` when one takes effect."""
+        self._bodies = bodies
         self._spared = spared
         self._task_reached = reached
         self._original: Any = compat.TERM_HANDLER
         self._pid = os.getpid()
-        self._place = OUTSIDE
         self._put_off = False
-        #: The task whose body is the next to begin, and the frame that calls the one that runs.
-        self._awaited: Any = None
-        self._frame: types.FrameType | None = None
 
-    def install(self, hostname: str) -> None:
-        """Mark the bodies of this child's tasks, and stand in front of billiard's handler as soon as that is set."""
+    def install(self) -> None:
+        """Stand in front of billiard's handler as soon as that is set."""
         if self._original is not None:
-            compat.wrap_bodies(hostname, self._marked)
             compat.around_jobs(self._begin, self._reported, self._idle)
 
     @property
     def in_place(self) -> bool:
         """Whether a TERM would come to us now."""
         return signal.getsignal(TERM_SIGNAL) is self
-
-    def await_body(self, task: Any) -> None:
-        """Mark the next body of this task; those that others call in place are parts of it."""
-        self._awaited = task
-
-    def _marked(self, task: Any, body: Body) -> Body:
-        """A body with marks at its begin and its end."""
-
-        def marked(*args: Any, **kwargs: Any) -> Any:
-            outermost = self._awaited is task
-            if outermost:
-                self._awaited, self._frame, self._place = None, sys._getframe(), BODY
-            try:
-                return body(*args, **kwargs)
-            except BaseException as error:  # tracebacks are as without us (from Python 3.11 on)
-                traceback = error.__traceback__
-                BaseException.with_traceback(error, traceback and traceback.tb_next)
-                raise
-            finally:
-                if outermost:
-                    self._frame, self._place = None, REPORT
-
-        return marked
 
     # Called by the loop of the child
 
@@ -88,7 +55,7 @@ class TermHandler:
 
     def _reported(self) -> None:
         """Let a TERM take effect from now on."""
-        self._place = OUTSIDE
+        self._bodies.place = OUTSIDE
 
     @guarded
     def _idle(self, job_comes: Callable[[float], bool]) -> None:
@@ -113,8 +80,9 @@ class TermHandler:
         Python looks for signals after each call: a signal that is handled in the caller of a body finds it over.
         """
         ours = os.getpid() == self._pid  # else a copy of this process, made by the task
-        returned = self._place is BODY and frame is self._frame
-        over = ours and (self._place is REPORT or returned)
+        bodies = self._bodies
+        returned = bodies.place is BODY and frame is bodies.frame
+        over = ours and (bodies.place is REPORT or returned)
         if over and not self._put_off:
             self._put_off = True
             self._spared()

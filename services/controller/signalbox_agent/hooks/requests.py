@@ -8,7 +8,7 @@ or the result backend is full, and skip what follows. So an end is reported befo
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic, time
 from typing import Any
@@ -179,8 +179,8 @@ class Claims:
     """Gives every task of an application a tracked Request; the user's own Request goes on working below it."""
 
     tracker: Tracker
-    #: Applied to the `run` of every task.
-    wrap: Callable[[Body], Body]
+    #: Called with every task, before others can wrap its body.
+    prepare: Sequence[Callable[[Any], None]]
     _classes: dict[Any, type] = field(default_factory=dict)
 
     @guarded
@@ -193,7 +193,8 @@ class Claims:
             if base not in self._classes:
                 self._classes[base] = tracked_class(base, self.tracker)
             task.Request = self._classes[base]
-            task.run = self.wrap(task.run)
+            for prepare in self.prepare:
+                prepare(task)
 
 
 def queue_finder(app: Any) -> Callable[[Any], str]:

@@ -61,8 +61,9 @@ class GreenletPool(PoolControl):
 
         self._pool.on_stop = on_stop
 
-    def wrap(self, body: Callable[..., Any]) -> Callable[..., Any]:
-        """The `run` of a task, made to note when a greenlet is inside."""
+    def prepare(self, task: Any) -> None:
+        """Have the `run` of a task note when a greenlet is inside."""
+        body = task.run
 
         @functools.wraps(body)
         def inside(*args: Any, **kwargs: Any) -> Any:
@@ -75,7 +76,7 @@ class GreenletPool(PoolControl):
             finally:
                 self._inside.discard(me)
 
-        return inside
+        task.run = inside
 
     def kill(self, run: Run, grace: float, observer: KillObserver) -> GreenletKill | None:
         """A kill of the greenlet that runs it, if it is still there."""
