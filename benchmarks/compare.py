@@ -98,16 +98,18 @@ class System:
         last = self.send("stamp")
         await self.broker.delete("times")
         await self.broker.rpush("release", 1)
-        await _until(f"the end of {count} tasks", lambda: self._is_completed(last))
+        await until(f"the end of {count} tasks", lambda: self.is_completed(last))
         begin, end = map(float, await self.broker.lrange("times", 0, -1))
         self.rates.append(count / (end - begin))
 
-    async def _is_completed(self, task_id: str) -> bool:
+    async def is_completed(self, task_id: str) -> bool:
+        """Whether the record shows that it has completed."""
         answer = await self.api.get(f"/scheduler/tasks/{task_id}/")
         return answer.status_code == httpx.codes.OK and answer.json()["status"] == "completed"
 
 
-async def _until(what: str, reached: Callable[[], Awaitable[bool]]) -> None:
+async def until(what: str, reached: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until it is reached; end the run when that takes too long."""
     deadline = time.monotonic() + _TIMEOUT
     while not await reached():
         if time.monotonic() > deadline:
@@ -146,7 +148,7 @@ async def _connect(process: asyncio.subprocess.Process, data: Path) -> System:
             raise SystemExit(f"the system in {data} ended while it started")
         return (data / "example.json").exists()
 
-    await _until(f"the start of the system in {data}", has_started)
+    await until(f"the start of the system in {data}", has_started)
     address: dict[str, Any] = json.loads((data / "client.json").read_text())
     broker = json.loads((data / "example.json").read_text())["SHOP_BROKER_URL"]
     headers = {"Authorization": f"Bearer {address['token']}"}

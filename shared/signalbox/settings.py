@@ -38,6 +38,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hostname: str = ""
     #: `SIGNALBOX_ON_EXIT`: `leave` (default) lets Celery run on when its controller ends; `stop` ends it too.
     on_exit: str = "leave"
+    #: `SIGNALBOX_CGROUPS`: `auto` (default) makes cgroups where the controller may; `off` makes none.
+    cgroups: str = "auto"
     #: `SIGNALBOX_LOST_AFTER`: seconds of a host's silence after which the tasks that ran on it count as failed.
     lost_after: float = 300.0
     #: `SIGNALBOX_REMEMBER_CANCELLED`: seconds after a cancel for which its task is refused, should it turn up; a week.
@@ -62,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             config=Path(environ.get("SIGNALBOX_CONFIG", "signalbox.toml")),
             hostname=environ.get("SIGNALBOX_HOSTNAME") or socket.gethostname(),
             on_exit=_choice(environ, "SIGNALBOX_ON_EXIT", ("leave", "stop")),
+            cgroups=_choice(environ, "SIGNALBOX_CGROUPS", ("auto", "off")),
             lost_after=_seconds(environ, "SIGNALBOX_LOST_AFTER", 300.0),
             remember_cancelled=_seconds(environ, "SIGNALBOX_REMEMBER_CANCELLED", 604800.0),
             log_level=_choice(environ, "SIGNALBOX_LOG_LEVEL", ("info", "debug", "warning", "error")),

@@ -20,9 +20,10 @@ NASTY = 'a "quoted" \\ line\n\x00 \udcff ☃ 😀'
 ETA = datetime(2031, 1, 2, 3, 4, 5, 6, timezone(timedelta(hours=5, minutes=30)))
 
 
-def a_run(*, started: bool = True) -> Run:
+def a_run(*, started: bool = True, left: int = 0) -> Run:
     run = Run(None, "id-1", "shop.orders.charge", "charge", retries=2)
     run.describe("worker@web-07", "celery", "(1, 'two')", '{"a": "☃"}')
+    run.left_processes = left
     if started:
         run.begin(START, 4711, "0123456789")
     return run
@@ -43,10 +44,12 @@ CASES: dict[Callable[..., str], list[tuple[tuple[object, ...], dict[str, object]
     events.started: [((a_run(),), {"at": STARTED_AT, "pid": 4711, "args": "(1, 'two')", "acks_late": False})],
     events.succeeded: [
         ((a_run(), NASTY, 1.5), {"runtime": 1.5, "outcome": "succeeded", "started_at": STARTED_AT, "pid": 4711}),
-        ((a_run(), None, None, "ignored"), {"runtime": None, "outcome": "ignored"}),
+        ((a_run(), None, None, "ignored"), {"runtime": None, "outcome": "ignored", "left_processes": 0}),
+        ((a_run(left=2), None, None), {"left_processes": 2}),
     ],
     events.failed: [
         ((a_run(), "time_limit", "TimeLimitExceeded(1)"), {"outcome": "time_limit", "error": "TimeLimitExceeded(1)"}),
+        ((a_run(left=2), "error", "boom"), {"left_processes": 2}),
         ((a_run(started=False), "error", "boom", Broken()), {"outcome": "error", "started_at": None, "pid": None}),
     ],
     events.retried: [((a_run(), "ConnectionError('away')", Broken()), {"error": "ConnectionError('away')"})],
@@ -66,7 +69,11 @@ CASES: dict[Callable[..., str], list[tuple[tuple[object, ...], dict[str, object]
         ((a_run(), "c1", "KILL", None), {"signal": "KILL", "kill_at": None}),
     ],
     events.cancelled: [
-        ((a_run(), "c1", "KILL", [4711, 4712], "why"), {"command_id": "c1", "killed": (4711, 4712), "error": "why"}),
+        (
+            (a_run(), "c1", "KILL", [4711, 4712], "why", "cgroup"),
+            {"command_id": "c1", "killed": (4711, 4712), "error": "why", "proof": "cgroup"},
+        ),
+        ((a_run(left=1), "c1", "TERM", [], "why", "search"), {"proof": "search", "left_processes": 1}),
     ],
 }
 CALLS = [(make, *case) for make, cases in CASES.items() for case in cases]

@@ -366,7 +366,7 @@ async def test_a_receipt_from_the_future_is_passed_over(redis: Redis) -> None:
 
 
 async def test_changes_are_published_in_order(redis: Redis) -> None:
-    rows = [HostView(name=name, state="online", seen_at=AT) for name in ("a", "b")]
+    rows = [HostView(name=name, state="online", seen_at=AT, proof=None, proof_detail="") for name in ("a", "b")]
 
     await publish_changes(redis, [Change.of("host", row.name, row) for row in rows])
 

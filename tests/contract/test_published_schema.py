@@ -195,7 +195,9 @@ def test_every_stream_is_in_the_document_with_what_is_on_it() -> None:
 
 
 def test_a_change_carries_a_published_view() -> None:
-    change = Change.of("host", "web-07", HostView(name="web-07", state="online", seen_at=AT))
+    change = Change.of(
+        "host", "web-07", HostView(name="web-07", state="online", seen_at=AT, proof="cgroup", proof_detail="why")
+    )
     schema = {"$ref": "#/$defs/Change", "$defs": SCHEMA["$defs"]}
 
     assert Draft202012Validator(schema).is_valid(json.loads(msgspec.json.encode(change)))

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from signalbox.messages.base import Outcome, ProcessKind, ProcessState, Status
+from signalbox.messages.base import Evidence, Outcome, ProcessKind, ProcessState, Status
 from signalbox.messages.events import TaskCancelled
 from signalbox.messages.verdicts import CANCELLED_ERROR, CancelVerdict, Verdict
 from signalbox_agent.cancel import canceller
@@ -15,7 +15,7 @@ from signalbox_api.auth.credential import Role
 _SERVICES = Path(__file__).parents[2] / "services"
 _RECORD = _SERVICES / "reconciler/signalbox_reconciler/migrations"
 _ACCESS = _SERVICES / "api/signalbox_api/migrations"
-_CHECK = re.compile(r"CREATE TABLE (\w+)|(\w+) text[^,]*? CHECK \(\w+ IN \(([^)]*)\)")
+_CHECK = re.compile(r"(?:CREATE|ALTER) TABLE (\w+)|(\w+) text[^,]*? CHECK \(\w+ IN \(([^)]*)\)")
 
 
 def accepted(folder: Path) -> dict[str, set[str]]:
@@ -42,6 +42,9 @@ def accepted(folder: Path) -> dict[str, set[str]]:
         (_RECORD, "processes.desired", set(get_args(ProcessState))),
         (_RECORD, "commands.state", set(get_args(Verdict)) | {"issued", "expired"}),
         (_RECORD, "cancels.state", set(get_args(CancelVerdict)) | {"issued"}),
+        (_RECORD, "tasks.proof", set(get_args(Evidence))),
+        (_RECORD, "task_logs.proof", set(get_args(Evidence))),
+        (_RECORD, "hosts.proof", set(get_args(Evidence))),
         (_ACCESS, "users.role", set(get_args(Role))),
         (_ACCESS, "api_tokens.role", set(get_args(Role))),
     ],

@@ -47,7 +47,8 @@ def _some_hosts(chance: Random) -> tuple[list[HostView], list[ProcessView]]:
     states = chance.choice([["running"], ["stopped", "fatal"], get_args(ProcessState)])
     there = chance.choice([_ONLINE, _ANY])
     hosts = [
-        HostView(name=name, state=chance.choice(there), seen_at=utc_now()) for name in "abc"[: chance.randint(0, 3)]
+        HostView(name=name, state=chance.choice(there), seen_at=utc_now(), proof=None, proof_detail="")
+        for name in "abc"[: chance.randint(0, 3)]
     ]
     processes = []
     for host in hosts:

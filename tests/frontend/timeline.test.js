@@ -20,6 +20,12 @@ for (const [what, one, logs, expected] of /** @type {[string, any, any[], string
     ["Created: ", "Started: ", "Cancel requested: ", "Failed: cancelled"],
   ],
   [
+    "a task that left processes running",
+    task("a", { status: "completed", outcome: "succeeded", finished_at: "2026-01-01T10:00:30Z", left_processes: 2 }),
+    [],
+    ["Created: ", "Started: ", "Completed: left 2 processes running"],
+  ],
+  [
     "a task of two attempts",
     task("a"),
     [log(2, { started_at: "2026-01-01T10:01:00Z" }), log(1, ENDED)],

@@ -22,6 +22,7 @@ from signalbox.messages.codec import decode_event, decode_receipt
 from signalbox.messages.events import AnyEvent, Event, ProcessChanged, TaskStarted
 from signalbox.messages.receipts import AnyReceipt
 from support.celery_sender import close_sender
+from support.cgroups import end_cgroup
 from support.eventually import HANGS, eventually
 from support.stores.server import Redis
 
@@ -233,6 +234,7 @@ async def a_host(
             host.process.kill()
             await asyncio.to_thread(host.process.wait, HANGS)
         _end_all_below(host.data)
+        await asyncio.to_thread(end_cgroup, host.data)
         close_sender(host.celery)
         await host.redis.aclose()
 

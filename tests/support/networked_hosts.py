@@ -16,6 +16,7 @@ import psutil
 from celery import Celery
 
 from support.api import KEY, Api, an_api
+from support.cgroups import end_cgroup
 from support.eventually import HANGS, eventually
 from support.network import Network, a_network
 from support.reconciler import Recording, a_recording
@@ -98,6 +99,7 @@ class NetworkedHost:
                     os.kill(pid, number)
         if self._controller is not None:
             self._controller.wait(HANGS)
+        end_cgroup(self._folder / "data")
 
     def pull(self) -> None:
         """Pull its cable."""

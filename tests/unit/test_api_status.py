@@ -21,7 +21,7 @@ def process(host: str, kind: Any, state: Any) -> ProcessView:
 
 
 def host(name: str, state: Any = "online") -> HostView:
-    return HostView(name=name, state=state, seen_at=NOW)
+    return HostView(name=name, state=state, seen_at=NOW, proof="search", proof_detail="no cgroups")
 
 
 @pytest.mark.parametrize(

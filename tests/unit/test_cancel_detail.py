@@ -19,21 +19,24 @@ def report(
 
 
 GREEN = {"gevent", "eventlet"}
-LEFT = Proof([Proc(8, 1)], [])
+CONTAINED = Proof([], [], "cgroup")
+SEARCH = Proof([], [])
+LEFT = Proof([Proc(8, 1)], [], "cgroup")
 OUTLIVED = Proof([], [Proc(9, 1)])
 
 
 @pytest.mark.parametrize(
     ("pool", "result", "said", "proof", "words"),
     [
-        ("prefork", "cancelled", report("dead", pid=7), None, ""),
+        ("prefork", "cancelled", report("dead", pid=7), CONTAINED, ""),
+        ("prefork", "cancelled", report("dead", pid=7), SEARCH, "left the task's family cannot be found on this host"),
         ("prefork", "cancelled", report("dead", pid=7), LEFT, "1 processes that it had left behind were ended"),
         (
             "gevent",
             "cancelled",
             report("dead", shared=True, detail="Programs run on (pid 5)."),
-            None,
-            "Programs run on (pid 5).",
+            SEARCH,
+            "Programs run on (pid 5). Programs that it had started are not covered",
         ),
         ("prefork", "alive", report("alive", pid=7), None, "Pid 7 of w outlived KILL."),
         ("prefork", "alive", report("dead", pid=7), OUTLIVED, "Pid 9 of w outlived KILL."),

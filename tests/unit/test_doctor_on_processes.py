@@ -1,6 +1,6 @@
-"""What the doctor says of the processes of a host."""
+"""What the doctor says of a host: of its processes, and of what a cancel proves there."""
 
-from signalbox_cli.commands.checks import process_check
+from signalbox_cli.commands.checks import process_check, proof_checks
 
 HOST = {"name": "web-01"}
 NOTICE = "Celery 5.9.0: waiting tasks cannot be cancelled, `celery.worker.request.Request._gone` is not there"
@@ -15,3 +15,19 @@ def test_a_process_that_runs_with_a_feature_off_is_well_and_worth_a_note() -> No
 def test_a_process_that_runs_as_it_should_is_worth_none() -> None:
     check = process_check(HOST, {"name": "worker", "state": "running", "desired": "running", "message": ""})
     assert (check.ok, check.note) == (True, False)
+
+
+def test_a_host_whose_kernel_proves_a_death_is_well() -> None:
+    (check,) = proof_checks({**HOST, "proof": "cgroup", "proof_detail": "each task has a cgroup"})
+    assert (check.ok, check.note, check.detail) == (True, False, "by the kernel: each task has a cgroup")
+
+
+def test_a_host_that_can_only_search_is_worth_a_note_that_says_why_and_where_to_read_on() -> None:
+    (check,) = proof_checks({**HOST, "proof": "search", "proof_detail": "/sys is not writable: use Delegate=yes"})
+    assert (check.ok, check.note) == (True, True)
+    assert "Delegate=yes" in check.detail
+    assert "docs/operating.md" in check.advice
+
+
+def test_a_host_of_an_older_version_is_asked_for_no_proof() -> None:
+    assert list(proof_checks({**HOST, "proof": None})) == []

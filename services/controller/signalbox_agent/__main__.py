@@ -6,11 +6,14 @@ import os
 import sys
 from pathlib import Path
 
+from signalbox_agent.cgroup import Cgroup
+
 
 def main() -> None:
     """Install the agent when a controller launched us, and become `celery`."""
     path = os.environ.pop("SIGNALBOX_AGENT_SOCKET", "")
     instance = os.environ.pop("SIGNALBOX_INSTANCE", "")
+    cgroup = _enter(os.environ.pop("SIGNALBOX_CGROUP", ""))
     clean_pythonpath()
     # Messages, process titles and a restart by HUP are to read as without us.
     sys.modules["__main__"].__package__ = ""
@@ -21,17 +24,28 @@ def main() -> None:
         from celery import maybe_patch_concurrency
 
         maybe_patch_concurrency()
-        _install(path, instance)
+        _install(path, instance, cgroup)
     from celery.__main__ import main as celery
 
     celery()
 
 
-def _install(path: str, instance: str) -> None:
+def _enter(path: str) -> str:
+    """Enter the cgroup of this launch before anything else is done; answer its path, empty when that fails."""
+    if path:
+        try:
+            Cgroup(path).enter()
+        except OSError as error:
+            sys.stderr.write(f"Signalbox: what tasks start is searched for, not contained: {error}\n")
+            return ""
+    return path
+
+
+def _install(path: str, instance: str, cgroup: str) -> None:
     try:
         from signalbox_agent.install import install
 
-        install(path, instance)
+        install(path, instance, cgroup=cgroup)
     except Exception as error:  # noqa: BLE001 - Celery runs on without us
         from signalbox_agent.not_installed import report
 

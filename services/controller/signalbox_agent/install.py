@@ -12,8 +12,15 @@ from signalbox_agent.not_installed import report
 from signalbox_agent.safety import complain, guarded
 
 
-def install(path: str, instance: str, *, guest: bool = False) -> None:
-    """`path` is the controller's socket; `instance` the id of this launch; a `guest` was launched by somebody else."""
+def install(path: str, instance: str, *, guest: bool = False, cgroup: str = "") -> None:
+    """Install it.
+
+    Args:
+        path: the controller's socket.
+        instance: the id of this launch.
+        guest: launched by somebody else than a controller.
+        cgroup: the path of the one that this process is in, if the controller has made it for this launch.
+    """
     here = os.getpid()
 
     @guarded
@@ -26,7 +33,7 @@ def install(path: str, instance: str, *, guest: bool = False) -> None:
             if worker:
                 from signalbox_agent.worker import WorkerAgent
 
-                agent = WorkerAgent(sender, path, instance, guest=guest)
+                agent = WorkerAgent(sender, path, instance, guest=guest, cgroup=cgroup)
             else:
                 from signalbox_agent.beat.beat import BeatAgent
 

@@ -19,6 +19,7 @@ from signalbox_agent.cancel.pool import Context, PoolControl, abilities_of, cont
 from signalbox_agent.celery_compat import names
 from signalbox_agent.celery_compat.names import Missing
 from signalbox_agent.celery_compat.worker import spawns
+from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.child import child
 from signalbox_agent.child.slot import Slots, folder_of
 from signalbox_agent.hooks.requests import Claims, on_received, queue_finder, settle_duplicate
@@ -44,8 +45,8 @@ LAST_WORDS = 0.5
 class WorkerAgent:
     """All of the agent in one worker."""
 
-    def __init__(self, worker: Any, path: str, instance: str, *, guest: bool = False) -> None:
-        """`worker` is Celery's WorkController, about to be built; a `guest` was not launched by a controller."""
+    def __init__(self, worker: Any, path: str, instance: str, *, guest: bool = False, cgroup: str = "") -> None:
+        """See `install`; `worker` is Celery's WorkController, about to be built."""
         self._worker = worker
         self._path = path
         self._instance = instance
@@ -68,18 +69,20 @@ class WorkerAgent:
         self.link = Link(path, self.loop, self._hello, self._on_message)
         self.link.spool = Spool(path_of(path, instance), self._first_page)
         self.slots = Slots(folder_of(path, instance))
+        self._cgroup = Cgroup(cgroup) if cgroup else None
         self.ownership = MessageOwnership(instance, self._report_ownership)
 
     def install(self) -> None:
         """Hook into what Celery offers."""
         signals.task_received.connect(on_received, weak=False)
         signals.worker_ready.connect(self._on_ready, weak=False)
-        child.install(os.getpid(), self.slots.folder)
+        cgroup = self._cgroup.path if self._cgroup else ""
+        child.install(os.getpid(), self.slots.folder, cgroup)
         os.register_at_fork(after_in_child=guarded(self.link.abandon))
         if spawns(self._worker):
             # What is included is imported by spawned children; this process has done its imports.
             self._worker.app.conf.include = (*self._worker.app.conf.include, "signalbox_agent.child.spawned")
-            os.environ[child.SLOTS] = self.slots.folder
+            os.environ |= {child.SLOTS: self.slots.folder, child.CGROUP: cgroup}
         self._worker.app.steps["worker"].add(worker_step(self))
         self._worker.app.steps["consumer"].add(consumer_step(self))
 
@@ -130,7 +133,7 @@ class WorkerAgent:
     @guarded
     def _control_pool(self, pool: Any) -> None:
         if self._missing.can(names.CANCEL_RUNNING):
-            self._pool = control_of(pool, Context(self.loop, self.slots, self._worker.hub is not None))
+            self._pool = control_of(pool, Context(self.loop, self.slots, self._worker.hub is not None, self._cgroup))
 
     def claim(self, tasks: Any) -> None:
         """Give these tasks a Request that is tracked."""

@@ -44,6 +44,7 @@ from signalbox_controller.host.hostname import HostName
 from signalbox_controller.launch.agent_copies import copy_agent
 from signalbox_controller.launch.launcher import Launcher, inheritable
 from signalbox_controller.launch.launches import Launches
+from signalbox_controller.linux.cgroups import Containment, containment
 from signalbox_controller.linux.out_of_memory import OutOfMemory
 from signalbox_controller.linux.reaper import Reaper, become_subreaper
 from signalbox_controller.logs.rotation import rotate
@@ -93,7 +94,8 @@ async def controller(
         refused = stack.enter_context(closing(Journal(folders.cancelled, CANCELLED_LIMIT)))
         cancelled_ids = CancelledIds(redis, refused, settings.remember_cancelled)
         launcher = _launcher(host, folders, settings, environ)
-        context = _context(stack, folders, configuration, launcher, outbox, cancelled_ids)
+        contained = stack.enter_context(containment(settings.data, off=settings.cgroups == "off"))
+        context = _context(stack, folders, configuration, launcher, outbox, cancelled_ids, contained)
         fleet = _fleet(redis, context, folders, configuration)
         watches = AgentlessWatches(
             [AgentlessWatch(spec, context, outbox) for spec in configuration.watches], redis, fleet
@@ -111,7 +113,7 @@ async def controller(
         dispatcher = _dispatcher(stack, folders, settings, ports)
         commands = Consumer(redis, names.COMMANDS, names.host_group(host), host, batch=100)
         reader = Reader(commands, dispatcher)
-        heartbeat = Heartbeat(host, redis, outbox, fleet)
+        heartbeat = Heartbeat(host, redis, outbox, fleet, contained)
 
         await cancelled_ids.load(pending_cancels(commands, settings.key))
         await stack.enter_async_context(context.agents.listening(folders.socket))
@@ -161,6 +163,7 @@ def _context(
     launcher: Launcher,
     outbox: Outbox,
     cancelled_ids: CancelledIds,
+    contained: Containment,
 ) -> HostContext:
     """The context of the processes of this host; `stack` closes it."""
     reaper = stack.enter_context(_reaping())
@@ -179,6 +182,7 @@ def _context(
         pending_events=PendingEvents(folders.state / "wills", outbox),
         publish=outbox.put,
         logs=configuration.logs,
+        containment=contained,
     )
 
 

@@ -228,6 +228,7 @@ def _cancel_result(task_id: str, command_id: str, collected: Collected) -> Cance
         verdict=answer.verdict if answer else None,
         detail=answer.detail if answer else "",
         task_name=next((a.task_name for a in collected.answers.values() if a.task_name), ""),
+        proof=answer.proof if answer else None,
         recorded=collected.all_recorded,
         silent=collected.silent,
     )

@@ -5,6 +5,7 @@ from collections import Counter
 import msgspec
 
 from signalbox.errors import NotProven
+from signalbox.messages.base import Evidence
 from signalbox.messages.receipts import ProcessReport, TaskVerdict
 from signalbox.messages.verdicts import CANCELLED, MEANING, Verdict
 
@@ -19,6 +20,8 @@ class CancelResult(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     #: Empty where no host knew the task.
     task_name: str = ""
+    #: What proves that nothing of the task is left; none where nothing had to be ended.
+    proof: Evidence | None = None
     #: The record shows the result, too.
     recorded: bool = False
     #: Hosts that read commands and have not answered.

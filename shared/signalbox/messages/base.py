@@ -28,6 +28,10 @@ ProcessState = Literal["stopped", "starting", "running", "draining", "stopping",
 #: How a fact is known: an agent saw it; Celery's own events told it, which prove nothing; or it follows from a silence.
 Certainty = Literal["seen", "told", "inferred"]
 
+#: What proves that nothing of a task is left: the kernel, which holds all its processes in a cgroup; or a search, which
+#: does not find what has left the task's family.
+Evidence = Literal["cgroup", "search"]
+
 ProcessKind = Literal["worker", "beat"]
 
 #: A time with its zone (RFC 3339); one without is unreadable, because nobody could compare it with another.

@@ -1,6 +1,6 @@
 """Events, named in the past tense. Published by controllers, folded into the record by the reconciler."""
 
-from signalbox.messages.base import Certainty, Message, Moment, Outcome, ProcessKind, ProcessState
+from signalbox.messages.base import Certainty, Evidence, Message, Moment, Outcome, ProcessKind, ProcessState
 from signalbox.messages.commands import AnyCommand
 from signalbox.messages.receipts import ProcessReport, TaskVerdict
 from signalbox.messages.verdicts import CANCELLED_ERROR, Verdict
@@ -61,6 +61,8 @@ class TaskSucceeded(TaskEvent, frozen=True, kw_only=True):
 
     started_at: Moment | None = None
     pid: int | None = None
+    #: How many processes it has left running; they are not ended. Only where pool children have cgroups.
+    left_processes: int = 0
     #: Seconds.
     runtime: float | None = None
     result: str = ""
@@ -75,6 +77,8 @@ class TaskFailed(TaskEvent, frozen=True, kw_only=True):
     traceback: str = ""
     started_at: Moment | None = None
     pid: int | None = None
+    #: How many processes it has left running; they are not ended. Only where pool children have cgroups.
+    left_processes: int = 0
 
 
 class TaskRetried(TaskEvent, frozen=True, kw_only=True):
@@ -84,6 +88,8 @@ class TaskRetried(TaskEvent, frozen=True, kw_only=True):
     traceback: str = ""
     started_at: Moment | None = None
     pid: int | None = None
+    #: How many processes it has left running; they are not ended. Only where pool children have cgroups.
+    left_processes: int = 0
 
 
 class TaskRequeued(TaskEvent, frozen=True, kw_only=True):
@@ -94,6 +100,8 @@ class TaskRequeued(TaskEvent, frozen=True, kw_only=True):
     error: str = ""
     started_at: Moment | None = None
     pid: int | None = None
+    #: How many processes it has left running; they are not ended. Only where pool children have cgroups.
+    left_processes: int = 0
 
 
 class TaskDropped(TaskEvent, frozen=True, kw_only=True):
@@ -125,6 +133,10 @@ class TaskCancelled(TaskEvent, frozen=True, kw_only=True):
     #: Every process that was ended with it.
     killed: tuple[int, ...] = ()
     error: str = CANCELLED_ERROR
+    #: None: its sender does not say.
+    proof: Evidence | None = None
+    #: How many processes it had left running when its body ended, before the cancel; they are not ended.
+    left_processes: int = 0
 
 
 class EventsLost(Event, frozen=True, kw_only=True):
@@ -165,6 +177,9 @@ class HostSeen(Event, frozen=True, kw_only=True):
     running: tuple[tuple[str, str], ...] = ()
     #: Seconds until the next one.
     interval: float = 2.0
+    #: What proves on this host that nothing of a task is left, and why it is that.
+    proof: Evidence | None = None
+    proof_detail: str = ""
 
 
 class HostLeft(Event, frozen=True, kw_only=True):

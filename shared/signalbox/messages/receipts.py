@@ -6,7 +6,7 @@ when the record has it, too.
 
 import msgspec
 
-from signalbox.messages.base import Message, Moment, ProcessKind, ProcessState
+from signalbox.messages.base import Evidence, Message, Moment, ProcessKind, ProcessState
 from signalbox.messages.verdicts import Verdict
 
 
@@ -33,6 +33,8 @@ class TaskVerdict(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     #: Where the host knows it.
     task_name: str = ""
+    #: Of a task that was ended.
+    proof: Evidence | None = None
 
 
 class Receipt(Message, frozen=True, kw_only=True):
@@ -51,6 +53,8 @@ class Answered(Receipt, frozen=True, kw_only=True):
     task_id: str | None = None
     #: The task's name, where the host knows it.
     task_name: str = ""
+    #: CancelTask only: of a task that was ended.
+    proof: Evidence | None = None
     #: CancelTasks only: those of which the host can say more than `unknown`.
     tasks: tuple[TaskVerdict, ...] = ()
     processes: tuple[ProcessReport, ...] = ()

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from signalbox.messages.base import Outcome, ProcessKind, ProcessState, Status
+from signalbox.messages.base import Evidence, Outcome, ProcessKind, ProcessState, Status
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +40,10 @@ class TaskView(View, frozen=True, kw_only=True):
     cancel_requested_at: datetime | None
     cancel_signal: str | None
     cancel_kill_at: datetime | None
+    #: What proves that nothing of a cancelled task is left; none where nothing had to be ended.
+    proof: Evidence | None
+    #: How many processes its latest run has left running; they were not ended.
+    left_processes: int
     args: str
     kwargs: str
 
@@ -59,6 +63,9 @@ class LogView(View, frozen=True, kw_only=True):
     pid: int | None
     started_at: datetime | None
     finished_at: datetime | None
+    #: As of its task.
+    proof: Evidence | None
+    left_processes: int
 
 
 class ProcessView(View, frozen=True, kw_only=True):
@@ -88,6 +95,9 @@ class HostView(View, frozen=True, kw_only=True):
     name: str
     state: Literal["online", "unknown", "offline"]
     seen_at: datetime
+    #: What proves there that nothing of a task is left, and why it is that; none: its controller does not say.
+    proof: Evidence | None
+    proof_detail: str
 
 
 class CommandView(View, frozen=True, kw_only=True):

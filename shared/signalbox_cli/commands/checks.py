@@ -82,6 +82,7 @@ def _celery(api: Api) -> Iterator[Check]:
         yield Check(check="hosts", ok=False, detail="none has ever reported", advice=advice)
     for host in hosts:
         yield _host(host)
+        yield from proof_checks(host)
         for process in host.get("processes", []):
             yield process_check(host, process)
 
@@ -101,6 +102,20 @@ def _host(host: dict[str, Any]) -> Check:
     state = str(host.get("state", "unknown"))
     advice = f"Look at the controller on {host['name']}: is it running, does it reach Redis, is the clock right?"
     return Check(check=f"host {host['name']}", ok=state == "online", detail=state, advice=advice)
+
+
+def proof_checks(host: dict[str, Any]) -> Iterator[Check]:
+    """What a verified cancel proves on this host, where it says so."""
+    proof, why = host.get("proof"), str(host.get("proof_detail") or "")
+    if proof is None:
+        return
+    name = f"proof on {host['name']}"
+    if proof == "cgroup":
+        yield Check(check=name, ok=True, detail=f"by the kernel: {why}")
+        return
+    detail = f"by a search, which does not find what has left a task's family: {why}"
+    advice = "A cgroup of its own for each task's process proves more: docs/operating.md, What `verified` covers."
+    yield Check(check=name, ok=True, note=True, detail=detail, advice=advice)
 
 
 def process_check(host: dict[str, Any], process: dict[str, Any]) -> Check:

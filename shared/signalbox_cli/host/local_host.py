@@ -59,7 +59,9 @@ class LocalHost:
         status = self._ask(ShowStatus(), _AT_ONCE)
         if not isinstance(status, HostSeen):
             raise Refused("The controller did not say how it is; is it of another version?")
-        return {"hosts": [{"name": status.host, "state": "online", "processes": _rows(status.processes)}]}
+        proof = {"proof": status.proof, "proof_detail": status.proof_detail}
+        host = {"name": status.host, "state": "online", **proof, "processes": _rows(status.processes)}
+        return {"hosts": [host]}
 
     def post(self, path: str, body: dict[str, Any], *, wait: float = 0.0) -> tuple[int, dict[str, Any]]:
         if "filter" in body:
@@ -109,6 +111,7 @@ def _body(answer: Answered) -> dict[str, Any]:
         "message": answer.detail,
         "command_id": answer.command_id,
         "verified": True,
+        "proof": answer.proof,
         "recorded": False,
         "tasks_killed": answer.tasks_killed,
         "processes": _rows(answer.processes),
@@ -138,7 +141,13 @@ def _bulk_body(command: CancelTasks, answer: Answered) -> dict[str, Any]:
         "command_ids": [answer.command_id],
         "counts": dict(counts),
         "tasks": [
-            {"task_id": task.task_id, "name": task.task_name, "outcome": task.verdict, "message": task.detail}
+            {
+                "task_id": task.task_id,
+                "name": task.task_name,
+                "outcome": task.verdict,
+                "message": task.detail,
+                "proof": task.proof,
+            }
             for task in tasks
         ],
     }

@@ -19,6 +19,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     http_status: int
     command_id: str | None = None
     verified: bool = False
+    #: What proves that nothing of the task is left: `cgroup` or `search`; none where nothing had to be ended.
+    proof: str | None = None
     #: The verdict, of one task of many.
     outcome: str | None = None
 
@@ -38,6 +40,7 @@ def outcome_of_one(task_id: str, http_status: int, body: Mapping[str, Any]) -> O
         http_status=http_status,
         command_id=body.get("command_id"),
         verified=bool(body.get("verified")),
+        proof=body.get("proof"),
     )
 
 
@@ -58,5 +61,6 @@ def _of_many(task: Mapping[str, Any], command_id: str | None) -> Outcome:
         http_status=http_status,
         command_id=command_id,
         verified=status == "success",
+        proof=task.get("proof"),
         outcome=task["outcome"],
     )

@@ -31,6 +31,8 @@ def common(plan: Plan, *, redis_url: str, key: str, environ: Mapping[str, str] =
         "SIGNALBOX_DATA": str(plan.data),
         "SIGNALBOX_LOG_LEVEL": plan.log_level,
     }
+    if cgroups := environ.get("SIGNALBOX_CGROUPS"):
+        variables["SIGNALBOX_CGROUPS"] = cgroups
     return variables | ({"SIGNALBOX_HOSTNAME": plan.hostname} if plan.hostname else {})
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from signalbox.client.results import CancelResult
+from signalbox.messages.base import Evidence
 from signalbox.messages.verdicts import AnswerStatus, CancelVerdict, counted
 from signalbox_api.answers import cancel
 from signalbox_api.answers.bodies import TasksFilter
@@ -32,6 +33,8 @@ class BulkTask(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     outcome: BulkOutcome
     message: str
+    #: As in the answer to the cancel of this task alone.
+    proof: Evidence | None = None
 
 
 class BulkAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +89,10 @@ def no_task_id(text: str) -> BulkTask:
 
 def _task(case: Case, decision: Decision, result: CancelResult | None) -> BulkTask:
     name = case.task.name if case.task else result.task_name if result else ""
-    return BulkTask(task_id=case.task_id, name=name, outcome=decision.outcome, message=decision.answer.message)
+    single = decision.answer
+    return BulkTask(
+        task_id=case.task_id, name=name, outcome=decision.outcome, message=single.message, proof=single.proof
+    )
 
 
 def answer(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from signalbox.client.results import CancelResult
+from signalbox.messages.base import Evidence
 from signalbox.messages.verdicts import MEANING, AnswerStatus, CancelVerdict, Verdict
 from signalbox.messages.views import TaskView
 from signalbox_api.record.views import KnownTask
@@ -32,6 +33,9 @@ class CancelAnswer(msgspec.Struct, frozen=True, kw_only=True):
     command_id: str | None
     #: Somebody saw the process dead, or made sure that the task never starts.
     verified: bool = False
+    #: What proves that nothing of the task is left: the kernel (`cgroup`), or a `search`, which does not find what has
+    #: left the task's family; none where nothing had to be ended.
+    proof: Evidence | None = None
     #: The record shows the outcome.
     recorded: bool = False
     #: Further words of the hosts.
@@ -109,7 +113,9 @@ def _ended(case: Case, verdict: Verdict | None = None) -> Decision:
     )
     if task.outcome == "cancelled":
         message = f"Task {task.name} has been cancelled and marked as failed"
-        success = msgspec.structs.replace(answer, status="success", message=message, verified=task.confirmed)
+        success = msgspec.structs.replace(
+            answer, status="success", message=message, verified=task.confirmed, proof=task.proof
+        )
         ran = task.started_at is not None or verdict == "cancelled"
         return Decision("cancelled" if ran else "dropped", success)
     how = f"completed at {task.finished_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -239,6 +245,7 @@ def _decision(outcome: CancelVerdict, result: CancelResult, message: str) -> Dec
         task_id=result.task_id,
         command_id=result.command_id,
         verified=status == "success",
+        proof=result.proof if status == "success" else None,
         recorded=result.recorded,
         detail=result.detail,
     )

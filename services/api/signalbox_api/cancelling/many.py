@@ -145,6 +145,7 @@ def _of_one(result: BulkResult, verdict: TaskVerdict) -> CancelResult:
         verdict=None if silent else verdict.verdict,
         detail=verdict.detail,
         task_name=verdict.task_name,
+        proof=verdict.proof,
         recorded=result.recorded,
         silent=result.silent,
     )

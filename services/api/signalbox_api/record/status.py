@@ -79,6 +79,8 @@ def _with_processes(host: HostView, processes: Sequence[ProcessView]) -> HostSta
         name=host.name,
         state=host.state,
         seen_at=host.seen_at,
+        proof=host.proof,
+        proof_detail=host.proof_detail,
         celery=overall(
             active or [process.state for process in counting], "stopped" if host.state == "online" else "unknown"
         ),

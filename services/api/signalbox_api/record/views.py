@@ -83,7 +83,7 @@ _LOGS = f"SELECT {_columns(LogView)} FROM task_logs WHERE task_id = $1 ORDER BY 
 _COMMANDS = f"SELECT {_columns(CommandView)} FROM commands"  # noqa: S608
 #: The reconciler doubts a silent host, too; but it may be what is silent, or be cut off from the bus itself.
 _HOSTS = f"""
-SELECT name, seen_at, CASE
+SELECT name, seen_at, proof, proof_detail, CASE
     WHEN state = 'online' AND heard_at < now() - interval '{SILENCE_SHOWN} seconds' THEN 'unknown'
     ELSE state END AS state
 FROM hosts ORDER BY name LIMIT $1

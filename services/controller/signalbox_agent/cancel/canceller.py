@@ -32,6 +32,11 @@ CUT_OFF = f"{REASON}; its work was done, and its report was cut off"
 Answer = dict[str, Any]
 
 
+def _left_words(left: int) -> Answer:
+    """The detail about what a run had left before it was cancelled: its body was over, and it was to be tried again."""
+    return {"detail": f"{left} processes that it had left when it ended were not ended."} if left else {}
+
+
 def standing(run: Run) -> Standing:
     """The place of a task in its worker, from Celery's own marks on its request."""
     if run.started_at is not None:
@@ -205,7 +210,9 @@ class Canceller:
         if mark is None or run.over:
             return mark is not None
         request, pid = run.request, run.pid
-        self.link.event(events.cancelled(run, mark["command_id"], mark["signal"], [pid] if pid else [], REASON))
+        self.link.event(
+            events.cancelled(run, mark["command_id"], mark["signal"], [pid] if pid else [], REASON, "search")
+        )
         self.runs.refused[run.task_id] = mark["command_id"]
         self.runs.end(run, {"state": "dead", "pid": pid, "signal": mark["signal"], "strays": []})
         self._announcer.killed(request, mark["signal"])
@@ -234,11 +241,13 @@ class Canceller:
     def dead(self, kill: Kill) -> None:
         """Publish the proof first, then announce it to Celery: that takes a while."""
         run, request = kill.run, kill.run.request
-        answer = {"state": "dead", **kill.proof()}
+        run.left_processes = run.left_processes or self.slots.left_by(run.pid, run.task_id)
+        answer = {"state": "dead", **kill.proof(), **_left_words(run.left_processes)}
         cut_off = kill.signal == "KILL" and self.slots.ended_by_itself(run.pid, run.task_id)
         reason = CUT_OFF if cut_off else REASON
         if kill.commands:
-            self.link.event(events.cancelled(run, kill.commands[0], kill.signal, kill.killed(), reason))
+            proof = "cgroup" if kill.cgroup else "search"
+            self.link.event(events.cancelled(run, kill.commands[0], kill.signal, kill.killed(), reason, proof))
         else:
             self.link.event(events.failed(run, "cancelled", reason))
         self._close(kill, answer)

@@ -40,6 +40,8 @@ class Kill(ABC):
     outlived: str
     #: The strongest signal so far.
     signal: str
+    #: The name of the cgroup that held what the task had started; empty where that had to be searched for.
+    cgroup: str = ""
 
     def __init__(self, run: Run, grace: float, loop: Loop, observer: KillObserver) -> None:
         self.run = run

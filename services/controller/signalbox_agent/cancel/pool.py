@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from signalbox_agent.cancel.kill import Kill, KillObserver
+from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.child.slot import Slots
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.tasks.runs import Run
@@ -43,6 +44,8 @@ class Context(NamedTuple):
     slots: Slots
     #: Whether Celery's event loop drives the pool.
     has_hub: bool
+    #: That of this worker, in which each child makes one of its own.
+    cgroup: Cgroup | None = None
 
 
 def name_of(pool: Any) -> str:

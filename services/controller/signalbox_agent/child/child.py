@@ -11,6 +11,7 @@ from typing import Any
 
 from celery import signals
 
+from signalbox_agent.child.own_cgroup import OwnCgroup
 from signalbox_agent.child.slot import INTERRUPTED, OVER, RUNNING, UNWOUND, Slot
 from signalbox_agent.child.term import TermHandler
 from signalbox_agent.safety import guarded
@@ -18,13 +19,16 @@ from signalbox_agent.safety import guarded
 VARIABLE = "SIGNALBOX_TASK_ID"
 #: Where children that inherit nothing find the folder of their slots.
 SLOTS = "SIGNALBOX_SLOTS"
+#: Where they find the path of the cgroup of their worker.
+CGROUP = "SIGNALBOX_CGROUP"
 
 
 class CurrentTask:
     """The task that this process runs; of tasks that a task calls in place, the outermost."""
 
-    def __init__(self, slot: Slot) -> None:
+    def __init__(self, slot: Slot, cgroup: OwnCgroup) -> None:
         self._slot = slot
+        self._cgroup = cgroup
         self._depth = 0
         self._task_id = ""
         self._interrupted = False
@@ -43,6 +47,7 @@ class CurrentTask:
             self._term.await_body(task)
             os.environ[VARIABLE] = self._task_id = task_id
             self._interrupted = False
+            self._cgroup.begin()
             self._slot.write(RUNNING, task_id)
         self._depth += 1
 
@@ -52,7 +57,12 @@ class CurrentTask:
         self._depth -= 1
         if self._depth == 0:
             os.environ.pop(VARIABLE, None)
-            self._slot.write(state if state and self._by_itself(state) else UNWOUND, self._task_id)
+            if not state or not self._by_itself(state):  # what it has started is to be ended with it
+                self._slot.write(UNWOUND, self._task_id)
+                return
+            if left := self._cgroup.end():
+                self._slot.note_left(left, self._task_id)
+            self._slot.write(state, self._task_id)
 
     def _by_itself(self, state: str) -> bool:
         """Whether no TERM has made its end what it is; a handler of the user's hides that from us."""
@@ -71,12 +81,18 @@ class CurrentTask:
             self._slot.write(INTERRUPTED, self._task_id)
 
 
-def install(parent: int | None, slots: str) -> None:
-    """Follow the tasks of every process but `parent`, where several may run at once; `slots` is a folder."""
+def install(parent: int | None, slots: str, cgroup: str) -> None:
+    """Follow the tasks of every process but `parent`, where several may run at once.
+
+    Args:
+        parent: the worker's pid, where this is the worker.
+        slots: the folder of the slots.
+        cgroup: the path of the worker's cgroup; empty when it has none.
+    """
 
     @guarded
     def begin(sender: str, **_: Any) -> None:
         if os.getpid() != parent:
-            CurrentTask(Slot(slots)).install(sender)
+            CurrentTask(Slot(slots), OwnCgroup(cgroup)).install(sender)
 
     signals.worker_process_init.connect(begin, weak=False)

@@ -20,6 +20,8 @@ OVER = "over"
 INTERRUPTED = "interrupted"
 #: The body is over, and a TERM, or something else that is no error of its own, has made it so.
 UNWOUND = "unwound"
+#: So much of a task id tells it from the one that the same child ran before.
+SHORT = 200
 #: Any other word is the state that Celery gave to a body that ended by itself: SUCCESS, FAILURE, RETRY, …
 
 
@@ -47,6 +49,12 @@ class Slot:
                 self._handle = os.open(os.path.join(self._folder, str(os.getpid())), flags, 0o600)
             os.pwrite(self._handle, f"{word} {task_id}\n".encode(errors="replace"), 0)
 
+    def note_left(self, count: int, task_id: str) -> None:
+        """Note beside the slot how many processes a task has left running."""
+        if self._folder:
+            with contextlib.suppress(OSError), open(_left(self._folder, os.getpid()), "wb") as file:
+                file.write(json.dumps([task_id[:SHORT], count]).encode())
+
 
 class Slots:
     """The worker's side: the slots of all its children."""
@@ -68,6 +76,22 @@ class Slots:
         state = self.read(pid) if pid is not None else None
         return state is not None and state.task_id == task_id and state.word not in {RUNNING, INTERRUPTED, UNWOUND}
 
+    def left_by(self, pid: int | None, task_id: str) -> int:
+        """How many processes the latest task of this child has left running, if it is this one; asked once."""
+        path = _left(self.folder, pid)
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # mostly there is none, which costs 2 µs
+        except OSError:
+            return 0
+        try:
+            noted, count = json.loads(os.read(handle, 4096))
+            os.unlink(path)
+        except (OSError, ValueError):
+            return 0
+        finally:
+            os.close(handle)
+        return int(count) if noted == task_id[:SHORT] else 0
+
     def mark(self, pid: int | None, run: str) -> dict[str, Any] | None:
         """The cancel by which the controller has ended this child under this run, while its worker did not answer."""
         try:
@@ -79,8 +103,9 @@ class Slots:
 
     def forget(self, pid: int) -> None:
         """Remove the slot of a dead child."""
-        with contextlib.suppress(OSError):
-            os.unlink(os.path.join(self.folder, str(pid)))
+        for path in (os.path.join(self.folder, str(pid)), _left(self.folder, pid)):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
 
 
 def read(path: str) -> SlotState | None:
@@ -92,6 +117,10 @@ def read(path: str) -> SlotState | None:
         return None
     word, _, task_id = line.decode(errors="replace").rstrip("\n").partition(" ")
     return SlotState(word, task_id) if task_id else None
+
+
+def _left(folder: str, pid: int | None) -> str:
+    return os.path.join(folder, f"{pid}.left")
 
 
 def folder_of(controller: str, instance: str) -> str:

@@ -4,4 +4,5 @@ import os
 
 from signalbox_agent.child import child
 
-child.install(parent=None, slots=os.environ.pop(child.SLOTS, ""))  # not for what their tasks launch
+# Not for what their tasks launch.
+child.install(parent=None, slots=os.environ.pop(child.SLOTS, ""), cgroup=os.environ.pop(child.CGROUP, ""))

@@ -135,6 +135,7 @@ class Tracker:
             return
         with self.loop.lock:
             run = self.run_of(request)
+            self._note_left(run)
             self._final(run, events.succeeded(run, result, runtime), "completed")
             if run.killing:
                 run.kill.ended("completed")
@@ -174,6 +175,7 @@ class Tracker:
             announced, run.announced = dict(run.announced or ()), None
             if run.over:
                 return
+            self._note_left(run)
 
             def outcome() -> Outcome:
                 return self._outcomes.of(run, request, einfo, announced)
@@ -243,6 +245,11 @@ class Tracker:
         return self.can_refuse and task_id in self.runs.refused
 
     # Ends
+
+    def _note_left(self, run: Run) -> None:
+        """Ask its child what the task has left running."""
+        if not self.shared:
+            run.left_processes = self.slots.left_by(run.pid, run.task_id)
 
     def _final(self, run: Run, event: Event, status: str | None) -> None:
         if run.over:

@@ -48,7 +48,8 @@ def event(kind: str, run: Run, at: float, more: str) -> Event:
 
 def ended(kind: str, run: Run, more: str) -> Event:
     """A started attempt is over, one way or the other."""
-    return event(kind, run, time(), f'"started_at":{_started_at(run)},"pid":{run.pid or "null"},{more}')
+    left = f'"left_processes":{run.left_processes},' if run.left_processes else ""
+    return event(kind, run, time(), f'{left}"started_at":{_started_at(run)},"pid":{run.pid or "null"},{more}')
 
 
 def received(run: Run, eta: datetime | None, root_id: str | None, parent_id: str | None) -> Event:
@@ -83,7 +84,7 @@ def retried(run: Run, error: str, einfo: Any) -> Event:
 
 def requeued(run: Run) -> Event:
     """It gave the task back to its queue."""
-    return event("TaskRequeued", run, time(), f'"started_at":{_started_at(run)},"pid":{run.pid or "null"}')
+    return ended("TaskRequeued", run, '"outcome":"rejected"')
 
 
 def dropped(run: Run, outcome: str, error: str, command_id: str | None = None) -> Event:
@@ -98,6 +99,7 @@ def signalled(run: Run, command_id: str, signal: str, kill_at: float | None) -> 
     return event("TaskSignalled", run, time(), more)
 
 
-def cancelled(run: Run, command_id: str, signal: str, killed: list[int], error: str) -> Event:
+def cancelled(run: Run, command_id: str, signal: str, killed: list[int], error: str, proof: str) -> Event:
     """Its process, and all that descended from it, is dead."""
-    return ended("TaskCancelled", run, _fields(command_id=command_id, signal=signal, killed=killed, error=error))
+    more = _fields(command_id=command_id, signal=signal, killed=killed, error=error, proof=proof)
+    return ended("TaskCancelled", run, more)

@@ -51,6 +51,8 @@ class Run:
     acks_late: bool = False
     #: Whether TaskReceived was sent.
     received: bool = False
+    #: How many processes it has left running, as its child has seen at its end.
+    left_processes: int = 0
     #: Whether its final event was sent.
     over: bool = False
     #: The latest kill.

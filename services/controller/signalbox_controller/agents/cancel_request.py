@@ -8,6 +8,7 @@ import msgspec
 
 from signalbox.messages.events import TaskCancelled
 from signalbox.messages.verdicts import Verdict
+from signalbox_agent.cgroup import Cgroup, name_for, proc_of
 from signalbox_agent.proc import Proc, identify, present
 from signalbox_controller.agents.protocol import Cancel, CancelReport
 from signalbox_controller.agents.running import Run
@@ -24,7 +25,8 @@ class WithheldProof(msgspec.Struct, frozen=True):
 class CancelRequest:
     """A request that stays open across reconnects, until the agent's final report or our deadline."""
 
-    def __init__(self, line: Cancel, run: Run | None, name: str) -> None:
+    def __init__(self, line: Cancel, run: Run | None, name: str, launch: Cgroup | None = None) -> None:
+        """`launch` is the cgroup of the worker's launch."""
         self.line = line
         #: What we knew of the task before we asked.
         self.run = run
@@ -34,6 +36,10 @@ class CancelRequest:
         self._child = identify(run.pid) if run else None
         self._asked_at = ticks_now()
         self._seen: dict[Proc, None] = {}
+        self._launch = launch
+        self._cgroup: Cgroup | None = None
+        if self._child is not None:  # should its worker die before it answers
+            self.contain(self._child)
         self._answered = asyncio.Event()
         self.done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
 
@@ -41,6 +47,9 @@ class CancelRequest:
         """Take in a report of the agent."""
         self.report = report
         self._answered.set()
+        if report.state == "dead":
+            named = self._launch is not None and proc_of(report.cgroup) is not None
+            self._cgroup = self._launch.below(report.cgroup) if self._launch and named else None
         if report.state == "signalled":
             if report.pid is not None and (self._child is None or self._child.pid != report.pid):
                 self._child = identify(report.pid)
@@ -77,6 +86,17 @@ class CancelRequest:
             return self._child if present(self._child) else None
         seen = identify(pid) if pid is not None else None
         return seen if seen is not None and seen.started <= self._asked_at else None
+
+    def contain(self, child: Proc) -> None:
+        """Note the cgroup of the task's process, if it is in one of its own."""
+        own = self._launch.below(name_for(child)) if self._launch else None
+        if own is not None and own.has(child.pid):
+            self._cgroup = own
+
+    @property
+    def cgroup(self) -> Cgroup | None:
+        """The cgroup that holds, or held, what the task has started; None where that has to be searched for."""
+        return self._cgroup
 
     async def answered(self, seconds: float) -> bool:
         """Wait for the first report of the agent; answer whether one came within `seconds`."""

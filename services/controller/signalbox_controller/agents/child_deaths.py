@@ -12,6 +12,7 @@ import msgspec
 from signalbox.messages.base import Outcome
 from signalbox.messages.events import AnyTaskEvent, TaskFailed, TaskRequeued
 from signalbox.service import Jobs
+from signalbox_agent.cgroup import Cgroup, proc_of
 from signalbox_agent.proc import Proc, ended, identify
 from signalbox_controller import words
 from signalbox_controller.linux.out_of_memory import OutOfMemory
@@ -50,6 +51,14 @@ def _gone(pid: int) -> bool:
     return child is None or ended(child)
 
 
+def _cgroup_of(event: AnyTaskEvent, launch: Cgroup | None) -> Cgroup | None:
+    """The cgroup of the dead child; the latest, where its pid has been given again."""
+    pid = getattr(event, "pid", None)
+    found = {child: one for one in (launch.children() if launch else ()) if (child := proc_of(one.name)) is not None}
+    dead = [child for child in found if child.pid == pid and ended(child)]
+    return found[max(dead, key=lambda child: child.started)] if dead else None
+
+
 class ChildDeaths:
     """The dead pool children of all workers of the host."""
 
@@ -58,23 +67,26 @@ class ChildDeaths:
         self._memory = memory
         self._jobs = Jobs("pool children that died")
 
-    def clean_up(self, event: AnyTaskEvent, publish: Publish, *, ours: bool) -> None:
+    def clean_up(self, event: AnyTaskEvent, publish: Publish, *, ours: bool, launch: Cgroup | None = None) -> None:
         """Publish the end of its task once all that descended from the child is gone, too; mostly at once.
 
         Args:
             event: from the agent.
             publish: called once, with the event and what was found out.
             ours: whether the orphans of this worker come to us; see `launched_by`.
+            launch: the cgroup of the worker's launch, if it has one.
         """
         if isinstance(event, TaskFailed):
             event = self._explained(event)
         descendants, tasks = Descendants(), frozenset({event.task_id})
 
+        cgroup = _cgroup_of(event, launch)
+
         def left() -> list[Proc]:
-            return descendants.find(launched_by(tasks, self._reaper, ours=ours))
+            return cgroup.procs() if cgroup else descendants.find(launched_by(tasks, self._reaper, ours=ours))
 
         if left():
-            self._jobs.begin(self._end(event, left, publish))
+            self._jobs.begin(self._end(event, left, cgroup, publish))
         else:
             publish(event)
 
@@ -84,9 +96,11 @@ class ChildDeaths:
         why = words.OUT_OF_MEMORY[self._memory.killed(event.pid)]
         return msgspec.structs.replace(event, error=event.error + why) if why else event
 
-    async def _end(self, event: AnyTaskEvent, left: Callable[[], list[Proc]], publish: Publish) -> None:
+    async def _end(
+        self, event: AnyTaskEvent, left: Callable[[], list[Proc]], cgroup: Cgroup | None, publish: Publish
+    ) -> None:
         pids = ", ".join(str(proc.pid) for proc in left())
-        survivors = await kill_all(left, self._reaper)
+        survivors = await kill_all(left, self._reaper, cgroup=cgroup)
         log.info("Task %s left processes behind when its own died: pid %s; ended", event.task_id, pids)
         if survivors and isinstance(event, TaskFailed):
             outlived = ", ".join(str(proc.pid) for proc in survivors)

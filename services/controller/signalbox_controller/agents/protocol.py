@@ -141,6 +141,8 @@ class CancelReport(Line, frozen=True, kw_only=True, tag="cancel"):
     shared: bool = False
     #: Pids and start times (in clock ticks) of what descended from the child and may live on.
     strays: list[tuple[int, int]] = []
+    #: The name of the cgroup that held what the task had started; empty where that had to be searched for.
+    cgroup: str = ""
     #: How the task ended, when it is `finished`.
     status: str | None = None
     detail: str | None = None

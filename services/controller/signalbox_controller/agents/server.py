@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from signalbox_agent.cgroup import Cgroup
 from signalbox_controller.agents.child_deaths import ChildDeaths
 from signalbox_controller.agents.connection import Connection, Listener
 from signalbox_controller.agents.liveness import EVERY
@@ -35,9 +36,17 @@ class Agents:
         outbox.on_full = self._hold
         self._full = False
 
-    def expect(self, instance: str, name: str, supervisor: Supervisor, *, adopted: bool = False) -> Agent:
-        """Let the agent of this launch in when it comes; see `Agent` for `adopted`."""
-        agent = Agent(self._host, name, self._outbox, self._deaths, supervisor, adopted=adopted)
+    def expect(
+        self,
+        instance: str,
+        name: str,
+        supervisor: Supervisor,
+        *,
+        adopted: bool = False,
+        cgroup: Cgroup | None = None,
+    ) -> Agent:
+        """Let the agent of this launch in when it comes; see `Agent`."""
+        agent = Agent(self._host, name, self._outbox, self._deaths, supervisor, adopted=adopted, cgroup=cgroup)
         self._agents[instance] = agent
         return agent
 

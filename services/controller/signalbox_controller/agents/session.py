@@ -12,6 +12,7 @@ from signalbox.errors import UnreadableMessage
 from signalbox.messages.base import utc_now
 from signalbox.messages.events import AnyTaskEvent, EventsLost, TaskCancelled
 from signalbox_agent.cancel.pool import Abilities
+from signalbox_agent.cgroup import Cgroup
 from signalbox_controller.agents import protocol
 from signalbox_controller.agents.acknowledgements import Acknowledgements
 from signalbox_controller.agents.cancel_request import CancelRequest, WithheldProof
@@ -36,9 +37,20 @@ class Agent:
     """One launch of a worker or beat, through its agent."""
 
     def __init__(
-        self, host: str, name: str, outbox: Outbox, deaths: ChildDeaths, supervisor: Supervisor, *, adopted: bool
+        self,
+        host: str,
+        name: str,
+        outbox: Outbox,
+        deaths: ChildDeaths,
+        supervisor: Supervisor,
+        *,
+        adopted: bool,
+        cgroup: Cgroup | None = None,
     ) -> None:
-        """`adopted` tells that it was launched by a former controller: it will connect."""
+        """`adopted` tells that it was launched by a former controller: it will connect.
+
+        `cgroup` is that of the launch, in which its pool children have theirs.
+        """
         self.runs = RunningTasks()
         self.name = name
         #: Celery's name for it; empty until it has said hello.
@@ -48,6 +60,7 @@ class Agent:
         self._outbox = outbox
         self._deaths = deaths
         self._supervisor = supervisor
+        self._cgroup = cgroup
         self.acknowledgements = Acknowledgements()
         self._acked = 0
         self._connection: Connection | None = None
@@ -164,7 +177,8 @@ class Agent:
         """Ask it to end a task; the same command asks about a task once."""
         request = self._requests.get((line.command_id, line.task_id))
         if request is None:
-            request = CancelRequest(line, self.runs.running.get(line.task_id), self.runs.name(line.task_id))
+            run, name = self.runs.running.get(line.task_id), self.runs.name(line.task_id)
+            request = CancelRequest(line, run, name, self._cgroup)
             self._requests[line.command_id, line.task_id] = request
             self.send(line)
         return request
@@ -270,7 +284,8 @@ class Agent:
                 if isinstance(event, TaskCancelled) and request.withhold(WithheldProof(event, line.seq)):
                     return
         if died(event):
-            self._deaths.clean_up(event, partial(self._outbox.put, published=published), ours=not self.adopted)
+            publish = partial(self._outbox.put, published=published)
+            self._deaths.clean_up(event, publish, ours=not self.adopted, launch=self._cgroup)
         else:
             self._outbox.put(event, published=published)
 

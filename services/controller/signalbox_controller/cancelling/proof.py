@@ -1,14 +1,15 @@
 """Proof of a cancel: the evidence that a task is dead, and the verdict that follows from it.
 
-The evidence is the report of the worker's agent, and then the controller's own search for the process of the task and
-for all that it had launched.
+The evidence is the report of the worker's agent, and then what the controller itself sees. Where the process of the
+task had a cgroup, the kernel says that nothing is left in it. Elsewhere the controller looks for what it has started.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from signalbox.messages.base import Evidence
 from signalbox.messages.verdicts import MEANING, Verdict, worst
 from signalbox_agent.proc import Proc, ended
 from signalbox_controller.agents.cancel_request import CancelRequest
@@ -24,6 +25,9 @@ class Proof(msgspec.Struct, frozen=True):
     ended: list[Proc]
     #: Processes that outlived KILL.
     survivors: list[Proc]
+    evidence: Evidence = "search"
+    #: Whether the kernel says that something is left in the cgroup of the task.
+    populated: bool = False
 
 
 def verdict_of(reported: Verdict | None, proof: Proof | None, *, ran: bool, cancels_one: bool) -> Verdict:
@@ -41,7 +45,13 @@ def verdict_of(reported: Verdict | None, proof: Proof | None, *, ran: bool, canc
         return reported
     if proof is None:
         return "unproven"
-    return "alive" if proof.survivors else "cancelled"
+    return "alive" if proof.survivors or proof.populated else "cancelled"
+
+
+def evidence_of_host(proofs: Iterable[Proof]) -> Evidence | None:
+    """What proves that nothing of a task is left on a host: of several proofs the weakest; none without any. Pure."""
+    seen = {proof.evidence for proof in proofs}
+    return "search" if "search" in seen else "cgroup" if seen else None
 
 
 def verdict_of_host(verdicts: Sequence[Verdict]) -> Verdict:
@@ -51,7 +61,7 @@ def verdict_of_host(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 async def prove(request: CancelRequest, reaper: Reaper, kill_at: float, deadline: float, *, ours: bool) -> Proof:
-    """Wait until the task's process is gone, and end what is left of its descendants.
+    """Wait until the task's process is gone, and end what is left of what it has started.
 
     Args:
         request: what was asked and what the agent answered.
@@ -65,16 +75,23 @@ async def prove(request: CancelRequest, reaper: Reaper, kill_at: float, deadline
     also_ended: dict[Proc, None] = {}
 
     def left() -> list[Proc]:
-        found = descendants.find([*request.strays(), *launched_by(tasks, reaper, ours=ours)])
+        if request.cgroup is not None:
+            found = request.cgroup.procs()
+        else:
+            found = descendants.find([*request.strays(), *launched_by(tasks, reaper, ours=ours)])
         also_ended.update(dict.fromkeys(found))
         return found
 
     if left():
         await terminate_all(left, reaper, kill_at)
-    survivors = await kill_all(left, reaper, max(0.1, deadline - asyncio.get_running_loop().time()))
+    seconds = max(0.1, deadline - asyncio.get_running_loop().time())
+    survivors = await kill_all(left, reaper, seconds, request.cgroup)
     child = request.child()
     if child is not None and not ended(child):
         survivors += await gone([child], deadline, reaper)
     unreaped = [*also_ended, *request.strays(), *([child] if child else [])]
     await gone(unreaped, asyncio.get_running_loop().time() + UNREAPED, reaper)
-    return Proof([proc for proc in also_ended if proc not in survivors], survivors)
+    dead = [proc for proc in also_ended if proc not in survivors]
+    if request.cgroup is None:
+        return Proof(dead, survivors)
+    return Proof(dead, survivors, "cgroup", request.cgroup.populated)

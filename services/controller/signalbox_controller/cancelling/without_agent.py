@@ -139,6 +139,7 @@ class CancelWithoutAgent:
         report = self._report()
         if report is None or report.word in ENDS or not self._ours():
             return
+        self._request.contain(self._child)
         self._request.add_strays(self._descendants.find(descendants([self._child.pid])))
         name = "KILL" if number is signal.SIGKILL else "TERM"
         mark = Mark(self._request.line.command_id, self._run.task_id, self._run.run, name)

@@ -2,10 +2,23 @@
 
 from typing import NamedTuple
 
+from signalbox.messages.base import Evidence
 from signalbox.messages.verdicts import Verdict
 from signalbox_agent.cancel.pool import Abilities
 from signalbox_controller.agents.protocol import CancelReport
 from signalbox_controller.cancelling.proof import Proof
+
+#: What a proof by a search leaves open.
+SEARCHED = "Processes that left the task's family cannot be found on this host."
+#: What no proof covers where tasks share the worker's process.
+SHARED = "Programs that it had started are not covered, as its pool runs all tasks in one process."
+
+
+def limits_of(evidence: Evidence, *, shared: bool) -> str:
+    """The sentence that says what the proof of a cancel does not cover; empty when it covers all."""
+    if shared:
+        return SHARED
+    return SEARCHED if evidence == "search" else ""
 
 
 class WorkerAnswer(NamedTuple):
@@ -34,12 +47,20 @@ def detail_of(answer: WorkerAnswer) -> str:  # noqa: PLR0911 - one for each verd
             return f"The pool of {name} ({pool}) cannot end a single task."
         case "finished":
             return f"It ended by itself ({(report and report.status) or 'how is not known'})."
-        case "cancelled" if answer.proof and answer.proof.ended:
-            return f"{len(answer.proof.ended)} processes that it had left behind were ended with it."
-        case "cancelled" if report:
-            return report.detail or ("TERM did not end it in time; it was killed." if report.signal == "KILL" else "")
+        case "cancelled":
+            return _cancelled(answer)
         case _:
             return ""
+
+
+def _cancelled(answer: WorkerAnswer) -> str:
+    report, proof, how = answer.report, answer.proof, ""
+    if proof and proof.ended:
+        how = f"{len(proof.ended)} processes that it had left behind were ended with it."
+    elif report:
+        how = report.detail or ("TERM did not end it in time; it was killed." if report.signal == "KILL" else "")
+    limits = limits_of(proof.evidence if proof else "search", shared=report is not None and report.shared)
+    return " ".join(filter(None, (how, limits)))
 
 
 def _alive(answer: WorkerAnswer) -> str:

@@ -12,9 +12,9 @@ from signalbox.messages.verdicts import MEANING, Verdict
 from signalbox_controller.agents.cancel_request import CancelRequest
 from signalbox_controller.agents.protocol import Cancel
 from signalbox_controller.agents.session import Agent
-from signalbox_controller.cancelling.proof import Proof, prove, verdict_of, verdict_of_host
+from signalbox_controller.cancelling.proof import Proof, evidence_of_host, prove, verdict_of, verdict_of_host
 from signalbox_controller.cancelling.without_agent import CancelWithoutAgent, Ended, unanswered
-from signalbox_controller.cancelling.wording import WorkerAnswer, detail_of
+from signalbox_controller.cancelling.wording import WorkerAnswer, detail_of, limits_of
 from signalbox_controller.commands.ports import Ports, Result
 
 #: Seconds beyond the grace after which an agent that has not answered is silent.
@@ -107,8 +107,11 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
             published.append(answer.agent.publishing(proof.seq))
         if answer.result == "cancelled" and (event := _event(command, ports, answer, proof.event if proof else None)):
             events.append(event)
+    verdict = verdict_of_host([answer.result for answer in answers])
+    proofs = [answer.proof for answer in answers if answer.proof is not None and answer.result == "cancelled"]
     return Result(
-        verdict=verdict_of_host([answer.result for answer in answers]),
+        verdict=verdict,
+        proof=evidence_of_host(proofs) if verdict == "cancelled" else None,
         detail=" ".join(filter(None, map(_detail, answers))),
         task_name=next((answer.request.name for answer in answers if answer.request.name), ""),
         events=tuple(events),
@@ -119,9 +122,11 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
 def _event(command: CancelTask, ports: Ports, answer: Answer, reported: TaskCancelled | None) -> TaskCancelled | None:
     """The proof as an event: the agent's, with what we ended besides; our own, when the agent died with its worker."""
     ended = {proc.pid for proc in answer.proof.ended} if answer.proof else set()
+    evidence = answer.proof.evidence if answer.proof else "search"
     if reported is not None:
         killed = tuple(sorted({*reported.killed, *ended}))
-        return msgspec.structs.replace(reported, killed=killed, at=utc_now() if ended else reported.at)
+        at = utc_now() if ended else reported.at
+        return msgspec.structs.replace(reported, killed=killed, at=at, proof=evidence)
     report, run = answer.request.report, answer.request.run
     if run is None or (report is not None and report.state == "dead"):
         return None
@@ -129,12 +134,13 @@ def _event(command: CancelTask, ports: Ports, answer: Answer, reported: TaskCanc
         ports.host, command.command_id, answer.without_agent.signal if answer.without_agent else "KILL"
     )
     answer.agent.runs.note(event)
-    return msgspec.structs.replace(event, killed=tuple(sorted({run.pid, *ended})))
+    return msgspec.structs.replace(event, killed=tuple(sorted({run.pid, *ended})), proof=evidence)
 
 
 def _detail(answer: Answer) -> str:
     agent, ended = answer.agent, answer.without_agent
-    if ended is not None and answer.result != "alive":
-        return ended.words(agent.name)
     report, proof = answer.request.report, answer.proof
+    if ended is not None and answer.result != "alive":
+        limits = limits_of(proof.evidence, shared=False) if proof else ""
+        return " ".join(filter(None, (ended.words(agent.name), limits)))
     return detail_of(WorkerAnswer(agent.name, agent.pool, agent.abilities, answer.result, report, proof))

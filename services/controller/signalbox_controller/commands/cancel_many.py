@@ -136,7 +136,8 @@ def _one(command: CancelTasks, task_id: str) -> CancelTask:
 
 
 def _verdict(task_id: str, result: Result) -> TaskVerdict:
-    return TaskVerdict(task_id=task_id, verdict=result.verdict, detail=result.detail, task_name=result.task_name)
+    verdict, detail, name = result.verdict, result.detail, result.task_name
+    return TaskVerdict(task_id=task_id, verdict=verdict, detail=detail, task_name=name, proof=result.proof)
 
 
 def _result(command: CancelTasks, verdicts: Sequence[TaskVerdict]) -> Result:

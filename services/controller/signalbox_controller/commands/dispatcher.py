@@ -149,6 +149,7 @@ class Dispatcher:
             detail=result.detail,
             task_id=command.task_id if isinstance(command, CancelTask) else None,
             task_name=result.task_name,
+            proof=result.proof,
             tasks=result.tasks,
             processes=result.processes,
             tasks_killed=result.tasks_killed,

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from signalbox.messages.base import Evidence
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import Event
 from signalbox.messages.receipts import ProcessReport, TaskVerdict
@@ -39,6 +40,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     #: Cancels only.
     task_name: str = ""
+    #: Of a task that was ended.
+    proof: Evidence | None = None
     #: CancelTasks only: those whose verdict is not `unknown`.
     tasks: tuple[TaskVerdict, ...] = ()
     processes: tuple[ProcessReport, ...] = ()

@@ -11,6 +11,7 @@ from signalbox.errors import BusUnavailable
 from signalbox.messages.base import utc_now
 from signalbox.messages.events import HostLeft, HostSeen
 from signalbox_controller.fleet.fleet import Fleet
+from signalbox_controller.linux.cgroups import Containment
 from signalbox_controller.state.outbox import Outbox
 
 #: Seconds that adopted workers have to report what they run; a list without theirs would look like lost tasks.
@@ -20,11 +21,12 @@ ADOPTION = 5.0
 class Heartbeat:
     """Announces presence to the givers of commands, and publishes HostSeen for the record."""
 
-    def __init__(self, host: str, redis: Redis, outbox: Outbox, fleet: Fleet) -> None:
+    def __init__(self, host: str, redis: Redis, outbox: Outbox, fleet: Fleet, containment: Containment) -> None:
         self.host = host
         self._redis = redis
         self._outbox = outbox
         self._fleet = fleet
+        self._containment = containment
         self._leaving = False
 
     async def run(self) -> None:
@@ -47,6 +49,8 @@ class Heartbeat:
             processes=self._fleet.status(),
             running=self._fleet.running(),
             interval=HEARTBEAT,
+            proof=self._containment.evidence,
+            proof_detail=self._containment.reason,
         )
 
     async def withdraw(self) -> None:

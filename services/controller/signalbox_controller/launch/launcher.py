@@ -32,8 +32,10 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
         """The file for the output of a process."""
         return self.logs / f"{spec.name}.log"
 
-    def launch(self, spec: ProcessSpec, instance: str) -> subprocess.Popen[bytes]:
+    def launch(self, spec: ProcessSpec, instance: str, cgroup: str = "") -> subprocess.Popen[bytes]:
         """Launch a process in a session of its own; return when the interpreter runs, long before Celery is ready.
+
+        It enters the cgroup with this path, if there is one.
 
         Raises:
             OSError: the interpreter cannot be run.
@@ -42,7 +44,7 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
             return subprocess.Popen(
                 command_line(spec, self.host, self.state),
                 cwd=spec.directory,
-                env=self.environment(spec, instance),
+                env=self.environment(spec, instance, cgroup),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -73,9 +75,11 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
         path = variables.get("PYTHONPATH")
         return {**variables, "PYTHONPATH": f"{self.agent}:{path}" if path else str(self.agent)}
 
-    def environment(self, spec: ProcessSpec, instance: str) -> dict[str, str]:
+    def environment(self, spec: ProcessSpec, instance: str, cgroup: str = "") -> dict[str, str]:
         """The variables of one process; the agent's folder comes first on its PYTHONPATH."""
         ours = {"SIGNALBOX_AGENT_SOCKET": str(self.socket), "SIGNALBOX_INSTANCE": instance}
+        if cgroup:
+            ours["SIGNALBOX_CGROUP"] = cgroup
         return {**self.helper_environment(spec), **ours}
 
 

@@ -20,6 +20,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     #: Where its part of the log begins.
     log_start: int = 0
     proc: Proc | None = None
+    #: The path of its cgroup; empty when it has none.
+    cgroup: str = ""
     #: Whether it ended while no controller was here.
     gone: bool = False
 

@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 
+from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.proc import Proc, ended, present
 from signalbox_controller.linux.reaper import Reaper
 
@@ -89,16 +90,32 @@ async def terminate_all(find: Callable[[], Iterable[Proc]], reaper: Reaper, unti
         await gone(found, min(until, loop.time() + POLL_MOST), reaper)
 
 
-async def kill_all(find: Callable[[], Iterable[Proc]], reaper: Reaper, seconds: float = KILL_DEADLINE) -> list[Proc]:
-    """KILL all that `find` finds, and what was forked meanwhile, until nothing is left; return what outlived it."""
+async def kill_all(
+    find: Callable[[], Iterable[Proc]],
+    reaper: Reaper,
+    seconds: float = KILL_DEADLINE,
+    cgroup: Cgroup | None = None,
+) -> list[Proc]:
+    """KILL all that `find` finds, and what was forked meanwhile, until nothing is left; return what outlived it.
+
+    With a cgroup, all that is in that is killed, too, and it is over only when the kernel says that nothing is left.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     seen: set[Proc] = set()
-    while found := list(find()):
+    while (found := list(find())) or (cgroup is not None and cgroup.populated):
         seen.update(found)
-        for proc in found:
-            send(proc, signal.SIGKILL)
+        _kill(found, cgroup)
         if loop.time() >= deadline:
-            return found
+            return found or (cgroup.procs() if cgroup else [])
         await gone(found, min(deadline, loop.time() + POLL_MOST), reaper)
+        await asyncio.sleep(0 if found else POLL)
     return await gone(seen, loop.time() + UNREAPED, reaper)
+
+
+def _kill(procs: Iterable[Proc], cgroup: Cgroup | None) -> None:
+    if cgroup is not None:
+        with contextlib.suppress(OSError):  # then one by one
+            cgroup.kill()
+    for proc in procs:
+        send(proc, signal.SIGKILL)

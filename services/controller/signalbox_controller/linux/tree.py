@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.proc import Proc, descendants, ended, identify, pids, stat, variable
 from signalbox_controller.linux.procfs import INSTANCE_VARIABLE, TASK_VARIABLE, bearing
 from signalbox_controller.linux.reaper import Reaper
@@ -26,14 +27,16 @@ class Descendants:
 class Tree:
     """A main process, which leads a session, and its descendants."""
 
-    def __init__(self, main: Proc, reaper: Reaper, *, ours: bool, gone: str = "") -> None:
+    def __init__(self, main: Proc, reaper: Reaper, *, ours: bool, gone: str = "", cgroup: Cgroup | None = None) -> None:
         """`ours` tells that we launched it, so that its orphans come to us and not to pid 1.
 
         `gone` is the instance of a main process that we have never seen alive. Its pid, and with it its session, may
-        have been given to somebody else long ago; then only the environment tells what belonged to it.
+        have been given to somebody else long ago; then only the environment tells what belonged to it, and the cgroup.
         """
         self.main = main
         self.ours = ours
+        #: That of the launch, if it has one.
+        self.cgroup = cgroup
         self._gone = gone
         self._reaper = reaper
         self._descendants = Descendants()
@@ -50,11 +53,12 @@ class Tree:
         return [proc for proc in found if proc != self.main]
 
     def _of_the_session(self) -> list[Proc]:
+        contained = self.cgroup.procs() if self.cgroup else []
         if self._gone:
-            return bearing(INSTANCE_VARIABLE, self._gone)
+            return [*contained, *bearing(INSTANCE_VARIABLE, self._gone)]
         candidates = (proc.pid for proc in self._reaper.orphans()) if self.ours else pids()
         seen = (stat(pid) for pid in candidates)
-        return [
+        return contained + [
             one.proc
             for one in seen
             if one is not None and one.session == self.main.pid and one.proc.started >= self.main.started

@@ -11,6 +11,7 @@ from signalbox_controller.broker.redelivery import Redelivery
 from signalbox_controller.launch.celery_version import CeleryVersions
 from signalbox_controller.launch.launcher import Launcher
 from signalbox_controller.launch.launches import Launches
+from signalbox_controller.linux.cgroups import SWITCHED_OFF, Containment
 from signalbox_controller.linux.out_of_memory import OutOfMemory
 from signalbox_controller.linux.reaper import Reaper
 from signalbox_controller.logs.logfile import Limits
@@ -34,4 +35,6 @@ class HostContext(msgspec.Struct, frozen=True, kw_only=True):
     publish: Callable[[Event], None]
     backoff: Backoff = Backoff()
     logs: Limits = Limits()
+    #: Makes the cgroups of launches, where there can be any.
+    containment: Containment = Containment("search", SWITCHED_OFF)
     versions: CeleryVersions = msgspec.field(default_factory=CeleryVersions)

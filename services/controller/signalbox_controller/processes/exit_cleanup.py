@@ -52,6 +52,8 @@ async def clean_up_after(
     context.stop_orders.forget(spec.name)
     spool.forget(written)
     Slots(context.launcher.socket, instance.id).forget()
+    if instance.tree.cgroup is not None:
+        instance.tree.cgroup.remove()
     return Cleanup(end, lost.failed + instance.agent.stop_handshake.stopped, survivors)
 
 
@@ -60,11 +62,13 @@ async def end_leftovers(
 ) -> tuple[list[Run], list[Proc]]:
     """End the rest of its tree, read its agent's last lines, then end what its tasks had launched elsewhere.
 
+    A launch that is over leaves nothing in its cgroup, also of what finished tasks have left running there.
+
     Answers the runs that nobody will report about any more, and what could not be ended.
 
     The `spooled` lines are read where the agent has not reported what ran: it died before it connected.
     """
-    survivors = await kill_all(instance.tree.rest, reaper)
+    survivors = await kill_all(instance.tree.rest, reaper, cgroup=instance.tree.cgroup)
     await instance.agent.quiet(LAST_LINES)
     if not instance.agent.complete:
         instance.agent.recall(spooled)

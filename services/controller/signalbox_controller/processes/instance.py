@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.proc import Proc, boot_id, identify, present
 from signalbox_controller.agents.session import Agent
 from signalbox_controller.agents.supervisor import Supervisor
@@ -37,12 +38,13 @@ class Instance:
         log_start: int = 0,
         *,
         gone: bool = False,
+        cgroup: Cgroup | None = None,
     ) -> None:
         """Without a `popen` the process is adopted: not our child any more; one that is `gone` ended before we came."""
         self.id = id_
         self.main = main
         self.agent = agent
-        self.tree = Tree(main, reaper, ours=popen is not None, gone=id_ if gone else "")
+        self.tree = Tree(main, reaper, ours=popen is not None, gone=id_ if gone else "", cgroup=cgroup)
         #: Where its part of the log begins.
         self.log_start = log_start
         #: On the loop's clock, as soon as it consumed.
@@ -102,15 +104,20 @@ def launch(spec: ProcessSpec, context: HostContext, supervisor: Supervisor, log:
     Raises:
         OSError: the interpreter cannot be run.
     """
-    note = Launch(instance=uuid.uuid4().hex, boot=boot_id(), log_start=log.position())
+    instance = uuid.uuid4().hex
+    cgroup = context.containment.of_launch(instance)
+    path = cgroup.path if cgroup else ""
+    note = Launch(instance=instance, boot=boot_id(), log_start=log.position(), cgroup=path)
     context.launches.note(spec.name, note)
-    agent = context.agents.expect(note.instance, spec.name, supervisor)
+    agent = context.agents.expect(instance, spec.name, supervisor, cgroup=cgroup)
     try:
-        popen = context.launcher.launch(spec, note.instance)
+        popen = context.launcher.launch(spec, instance, path)
     except OSError:
+        if cgroup:
+            cgroup.remove()
         context.agents.retire(note.instance)
         context.launches.forget(spec.name)
         raise
     main = identify(popen.pid) or Proc(popen.pid, 0)
     context.launches.note(spec.name, msgspec.structs.replace(note, proc=main))
-    return Instance(note.instance, main, agent, context.reaper, popen, note.log_start)
+    return Instance(note.instance, main, agent, context.reaper, popen, note.log_start, cgroup=cgroup)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from signalbox.service import Jobs
+from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.proc import Proc
 from signalbox_controller import words
 from signalbox_controller.agents import protocol
@@ -116,11 +117,13 @@ class Supervised(AgentReports):
 
         `asked` tells that its end is no failure.
         """
-        agent = self._context.agents.expect(launched.instance, self.spec.name, self, adopted=True)
+        cgroup = Cgroup(launched.cgroup) if launched.cgroup else None
+        agent = self._context.agents.expect(launched.instance, self.spec.name, self, adopted=True, cgroup=cgroup)
         if (stop := self._context.stop_orders.of(self.spec.name)) is not None:
             agent.runs.seed(stop.runs)
         log_start = min(launched.log_start, self.log.position())
-        instance = Instance(launched.instance, main, agent, self._context.reaper, None, log_start, gone=launched.gone)
+        reaper, gone = self._context.reaper, launched.gone
+        instance = Instance(launched.instance, main, agent, reaper, None, log_start, gone=gone, cgroup=cgroup)
         instance.asked = asked
         self._take(instance)
         there = "was running when the controller started; waits for its agent"
@@ -239,7 +242,7 @@ class Supervised(AgentReports):
         await instance.agent.stop_handshake.let_go()
         self._context.stop_orders.about_to_kill(self.spec.name, instance.agent.runs.running.values())
         self._context.pending_events.keep(instance.id, instance.agent.acknowledgements.waiting)
-        if survivors := await kill_all(instance.tree.find, self._context.reaper):
+        if survivors := await kill_all(instance.tree.find, self._context.reaper, cgroup=instance.tree.cgroup):
             self._outlived(survivors)
 
     def _outlived(self, survivors: list[Proc]) -> None:

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 import msgspec
 
-from signalbox.messages.base import Certainty, Outcome, Status
+from signalbox.messages.base import Certainty, Evidence, Outcome, Status
 from signalbox.messages.verdicts import Verdict
 
 
@@ -39,6 +39,10 @@ class Fact(msgspec.Struct, kw_only=True):
     host: str | None
     worker: str | None
     finished_at: datetime | None = None
+    #: What proves that nothing of a cancelled run is left.
+    proof: Evidence | None = None
+    #: How many processes it has left running.
+    left_processes: int = 0
 
     # Accumulated over all facts about one run.
     started_at: datetime | None = None
@@ -90,6 +94,8 @@ class HostRow(msgspec.Struct, kw_only=True):
     name: str
     online: bool
     at: datetime
+    proof: Evidence | None = None
+    proof_detail: str = ""
 
 
 class AnswerRow(msgspec.Struct, kw_only=True):

@@ -140,6 +140,8 @@ def _common(event: TaskEvent, phase: Phase) -> dict[str, Any]:
         "worker": event.worker or None,
         "started_at": event.at if isinstance(event, TaskStarted) else getattr(event, "started_at", None),
         "pid": getattr(event, "pid", None) or None,
+        "proof": getattr(event, "proof", None),
+        "left_processes": getattr(event, "left_processes", 0),
     }
 
 

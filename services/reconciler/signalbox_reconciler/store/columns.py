@@ -18,6 +18,8 @@ FACT: Columns = {
     "host": "text",
     "worker": "text",
     "finished_at": "timestamptz",
+    "proof": "text",
+    "left_processes": "integer",
 }
 
 

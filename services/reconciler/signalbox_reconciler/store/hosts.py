@@ -8,25 +8,28 @@ from signalbox_reconciler.fold.rows import HostRow
 from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import arrays, assignments, names, unnest
 
-_HOSTS = {"name": "text", "online": "boolean", "at": "timestamptz"}
+_HOSTS = {"name": "text", "online": "boolean", "at": "timestamptz", "proof": "text", "proof_detail": "text"}
+_HOST_VALUES = ("state", "proof", "proof_detail")
 
-#: Only the state of a host is visible: another heartbeat is no change.
+#: Only the state of a host and its proof are visible: another heartbeat is no change.
 _UPSERT_HOSTS = f"""
 WITH new AS (
-    SELECT name, CASE WHEN online THEN 'online' ELSE 'offline' END AS state, at
+    SELECT name, CASE WHEN online THEN 'online' ELSE 'offline' END AS state, at, proof, proof_detail
     FROM {unnest(_HOSTS)} AS new ({names(_HOSTS)})
 ), old AS (
-    SELECT name, state FROM hosts WHERE name IN (SELECT name FROM new)
+    SELECT name, state, proof, proof_detail FROM hosts WHERE name IN (SELECT name FROM new)
 ), done AS (
-    INSERT INTO hosts AS h (name, state, seen_at, at) SELECT name, state, at, at FROM new
+    INSERT INTO hosts AS h (name, state, seen_at, at, proof, proof_detail)
+    SELECT name, state, at, at, proof, proof_detail FROM new
     ON CONFLICT (name) DO UPDATE SET
-        state = CASE WHEN EXCLUDED.at > h.at THEN EXCLUDED.state ELSE h.state END,
+        {assignments(_HOST_VALUES, "CASE WHEN EXCLUDED.at > h.at THEN EXCLUDED.{} ELSE h.{} END")},
         seen_at = GREATEST(EXCLUDED.at, h.at),
         at = GREATEST(EXCLUDED.at, h.at),
         heard_at = now()
     RETURNING {views.columns("host")}
 )
-SELECT done.* FROM done LEFT JOIN old USING (name) WHERE old.state IS DISTINCT FROM done.state
+SELECT done.* FROM done LEFT JOIN old USING (name)
+WHERE ({names(_HOST_VALUES, "old.")}) IS DISTINCT FROM ({names(_HOST_VALUES, "done.")})
 """  # noqa: S608 - names of our own columns
 
 _PROCESSES = {

@@ -48,7 +48,7 @@ _LISTED_RUNS = f"{unnest(_LISTED)} AS s ({names(_LISTED)})"
 _RESTORE_TASKS = f"""
 UPDATE tasks AS t SET run = s.run, phase = 2, confirmed = true,
     precedence = (EXTRACT(EPOCH FROM s.at) * 1000000)::bigint, status = 'running', outcome = NULL, error = NULL,
-    finished_at = NULL, retries = s.retries, host = s.host,
+    finished_at = NULL, proof = NULL, left_processes = 0, retries = s.retries, host = s.host,
     worker = CASE WHEN t.run = s.run THEN t.worker END,
     started_at = CASE WHEN t.run = s.run THEN COALESCE(t.started_at, s.started_at) ELSE s.started_at END,
     pid = s.pid,
@@ -68,7 +68,8 @@ SELECT s.task_id, s.run, s.retries + 1, 2, true, (EXTRACT(EPOCH FROM s.at) * 100
     s.host, s.pid, s.started_at
 FROM {_LISTED_RUNS}
 ON CONFLICT (task_id, run) DO UPDATE SET phase = 2, confirmed = true, precedence = EXCLUDED.precedence,
-    status = 'running', outcome = NULL, error = NULL, finished_at = NULL, missing_since = NULL
+    status = 'running', outcome = NULL, error = NULL, finished_at = NULL, proof = NULL, left_processes = 0,
+    missing_since = NULL
 WHERE l.phase = 4 AND NOT l.confirmed
 RETURNING {views.columns("log")}
 """  # noqa: S608

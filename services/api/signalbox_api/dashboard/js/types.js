@@ -27,6 +27,8 @@
  * @property {string | null} cancel_requested_at
  * @property {string | null} [cancel_signal]  The last signal that was sent: TERM or KILL.
  * @property {string | null} [cancel_kill_at]  When KILL follows TERM.
+ * @property {string | null} [proof]  What proves that nothing of a cancelled task is left: `cgroup` or `search`.
+ * @property {number} [left_processes]  How many processes it has left running.
  * @property {unknown} args
  * @property {unknown} kwargs
  *
@@ -44,6 +46,7 @@
  * @property {number | null} pid
  * @property {string | null} started_at
  * @property {string | null} finished_at
+ * @property {number} [left_processes]  How many processes it has left running.
  *
  * @typedef {object} Process
  * @property {string} name
@@ -68,6 +71,8 @@
  * @property {string} name
  * @property {string} state
  * @property {string | null} seen_at
+ * @property {string | null} [proof]  What proves there that nothing of a task is left: `cgroup` or `search`.
+ * @property {string} [proof_detail]  Why it is that.
  * @property {string} celery  Whether Celery runs there: one word for its processes.
  * @property {Process[]} processes
  *

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from signalbox_agent.cancel.kill import KillObserver
 from signalbox_agent.cancel.pool import Abilities, Context
 from signalbox_agent.cancel.prefork.children import Children
+from signalbox_agent.cancel.prefork.contained import Contained
+from signalbox_agent.cancel.prefork.descendants import Descendants
 from signalbox_agent.cancel.prefork.kill import ProcessKill
 from signalbox_agent.cancel.prefork.pool import Prefork
 from signalbox_agent.celery_compat.prefork import around_fork, refill
+from signalbox_agent.cgroup import name_for, proc_of
 from signalbox_agent.link.gc_pause import gc_pause
+from signalbox_agent.proc import Proc, present
 from signalbox_agent.tasks.runs import Run
 
 ABILITIES = Abilities(answers_while_busy=True)
@@ -31,6 +36,7 @@ class PreforkControl(Prefork):
         self._loop = context.loop
         self._slots = context.slots
         self._slots.open()
+        self._cgroup = context.cgroup
         self._children = Children(self._loop, self.has, self._died)
         #: Whether a place is empty, and Celery's loop stood still when that was noticed.
         self._vacant = False
@@ -40,7 +46,16 @@ class PreforkControl(Prefork):
     def kill(self, run: Run, grace: float, observer: KillObserver) -> ProcessKill | None:
         """A kill of the process that runs it, if it is still there."""
         child = self.child(run.pid)
-        return ProcessKill(run, child, grace, self, self._children, self._loop, observer) if child else None
+        if child is None:
+            return None
+        return ProcessKill(run, child, self._family(child.proc), grace, self, self._children, self._loop, observer)
+
+    def _family(self, child: Proc) -> Callable[[Callable[[], None]], Descendants]:
+        """What looks after the processes that a child has started: its cgroup, if it is in one of its own."""
+        own = self._cgroup.below(name_for(child)) if self._cgroup else None
+        if own is not None and own.has(child.pid):
+            return partial(Contained, own, child, self._loop)
+        return partial(Descendants, child, self._loop)
 
     def watch(self, pid: int) -> bool:
         """Notice when this child dies; false when it is no child of the pool."""
@@ -66,8 +81,12 @@ class PreforkControl(Prefork):
             self.resume(self._loop.hub)
 
     def _forget(self, pid: int) -> None:
-        if not self.has(pid):
-            self._slots.forget(pid)
+        if self.has(pid):
+            return
+        self._slots.forget(pid)
+        for own in self._cgroup.children() if self._cgroup else ():
+            if (child := proc_of(own.name)) is not None and not present(child):
+                own.remove()
 
 
 def control(pool: Any, context: Context) -> PreforkControl | None:

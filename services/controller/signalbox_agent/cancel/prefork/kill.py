@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from time import monotonic, time
 from typing import Any
 
@@ -18,8 +19,6 @@ from signalbox_agent.tasks.runs import Run
 
 #: Seconds between looks: while descriptors tell of all deaths; while Celery's loop stands still; without descriptors.
 CALM, ALONE, BLIND = 0.25, 0.05, 0.005
-#: Rounds of looking for what was started while the rest was being stopped.
-ROUNDS = 5
 #: Seconds that Celery may take to read the report of a child, where it has to be left to it.
 UNREAD = 2.0
 
@@ -33,17 +32,20 @@ class ProcessKill(Kill):
         self,
         run: Run,
         child: Child,
+        family: Callable[[Callable[[], None]], Descendants],
         grace: float,
         prefork: Prefork,
         children: Children,
         loop: Loop,
         observer: KillObserver,
     ) -> None:
+        """`family` makes what looks after the processes that the child has started, and calls back at changes."""
         super().__init__(run, grace, loop, observer)
         self.signal = "TERM"
         self._child = child
         self._child_gone = False
-        self._descendants = Descendants(child.proc, loop, self.look)
+        self._descendants = family(self.look)
+        self.cgroup = self._descendants.cgroup
         self._prefork = prefork
         self._children = children
         self._signalled: dict[Stage, set[Proc]] = {Stage.TERM: set(), Stage.KILL: set()}
@@ -115,14 +117,14 @@ class ProcessKill(Kill):
         return monotonic() < self._unread_since + UNREAD
 
     def _seen(self) -> Seen:
-        left = self._descendants.alive()
-        everyone = left if self._child_gone else [*left, self._child.proc]
+        alive = self._descendants.alive()
+        everyone = alive if self._child_gone else [*alive, self._child.proc]
         had = self._signalled[Stage.TERM if self._plan.stage is Stage.TERM else Stage.KILL]
         return Seen(
             now=monotonic(),
             child_gone=self._child_gone,
             ended=self.end,
-            left=len(left),
+            left=self._descendants.left(root_gone=self._child_gone),
             fresh=sum(proc not in had for proc in everyone),
         )
 
@@ -153,25 +155,15 @@ class ProcessKill(Kill):
             self._report(act)
 
     def _kill_all(self) -> None:
-        """Stop them all first, so that none can start another one unseen."""
         first = not self._signalled[Stage.KILL]
         if not self._child_gone:
             self._prefork.signal(self._child, signal.SIGSTOP)
-        stopped: set[Proc] = set()
-        for _ in range(ROUNDS):
-            self._descendants.refresh(with_root=not self._child_gone)
-            fresh = set(self._descendants.alive()) - stopped
-            if not fresh:
-                break
-            for proc in fresh:
-                self._descendants.signal(proc, signal.SIGSTOP)
-            stopped |= fresh
+        self._descendants.hold(with_root=not self._child_gone)
         if not self._child_gone:
             self._prefork.signal(self._child, signal.SIGKILL)
             self._signalled[Stage.KILL].add(self._child.proc)
-        for proc in self._descendants.alive():
-            self._signalled[Stage.KILL].add(proc)
-            self._descendants.signal(proc, signal.SIGKILL)
+        self._signalled[Stage.KILL].update(self._descendants.alive())
+        self._descendants.kill()
         self.signal = "KILL"
         if first:
             self._observer.signalled(self, None)
@@ -182,7 +174,8 @@ class ProcessKill(Kill):
 
     def proof(self) -> dict[str, Any]:
         """The same, and the descendants that still are in the process table: alive, or waiting to be reaped."""
-        return {**self.facts(), "strays": [(proc.pid, proc.started) for proc in self._descendants.unreaped()]}
+        strays = [(proc.pid, proc.started) for proc in self._descendants.unreaped()]
+        return {**self.facts(), "strays": strays, "cgroup": self.cgroup}
 
     def killed(self) -> list[int]:
         """The pids of the processes that are dead now, the child's first."""

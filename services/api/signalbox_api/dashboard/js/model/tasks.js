@@ -94,3 +94,14 @@ export function cancelProgress(task, now) {
   const left = Math.ceil((killAt - now) / 1000);
   return left > 0 ? `Cancelling… ${task.cancel_signal}, KILL in ${left} s` : `Cancelling… ${task.cancel_signal}, KILL is due`;
 }
+
+/** What a task has left running, in words; empty when that is nothing. @param {{left_processes?: number}} one */
+export function leftRunning({ left_processes: left = 0 }) {
+  return left > 0 ? `left ${left} ${left === 1 ? "process" : "processes"} running` : "";
+}
+
+/** What proves the end of a cancelled task, in words; null when nothing had to be ended. @param {Pick<Task, "proof">} task */
+export function proofOf({ proof }) {
+  if (!proof) return null;
+  return proof === "cgroup" ? "by the kernel: nothing of it is left" : "by a search: what left the task's family cannot be found";
+}

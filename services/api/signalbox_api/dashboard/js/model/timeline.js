@@ -4,7 +4,7 @@
  */
 
 import { moment, spoken } from "../core/format.js";
-import { isOver } from "./tasks.js";
+import { isOver, leftRunning } from "./tasks.js";
 
 /** @typedef {import("../types.js").Task} Task */
 /** @typedef {import("../types.js").Log} Log */
@@ -33,9 +33,10 @@ function attempt(one, several) {
   const which = several ? `Attempt ${one.attempt ?? "?"}` : "";
   const place = [one.host, one.pid ? `pid ${one.pid}` : ""].filter(Boolean).join(" · ");
   const outcome = one.outcome && !["succeeded", "error"].includes(one.outcome) ? spoken(one.outcome) : "";
+  const end = [outcome, leftRunning(one)].filter(Boolean).join(" · ");
   return [
     entry(one.started_at, "running", which ? `${which} started` : "Started", place),
-    isOver(one) ? entry(one.finished_at, one.status, which ? `${which} ${one.status}` : finish(one.status), outcome) : null,
+    isOver(one) ? entry(one.finished_at, one.status, which ? `${which} ${one.status}` : finish(one.status), end) : null,
   ];
 }
 

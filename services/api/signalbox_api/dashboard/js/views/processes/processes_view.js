@@ -28,6 +28,9 @@ export function ProcessesView() {
   `;
 }
 
+/** @type {Record<string, string>} What a verified cancel proves on a host. */
+const PROOFS = { cgroup: "proof by the kernel", search: "proof by a search" };
+
 /** @param {{host: import("../../types.js").Host}} props */
 function HostCard({ host }) {
   const scope = { host: host.name, process: "" };
@@ -40,6 +43,7 @@ function HostCard({ host }) {
         data-state=${host.celery}
       ><span class="lamp"></span><b>${capitalised(host.celery)}</b></span>
       <span class="muted host-seen"><${Seen} at=${host.seen_at} state=${host.state} /></span>
+      ${host.proof && html`<span class="muted" data-testid="host-proof" data-proof=${host.proof} title=${host.proof_detail ?? ""}>${PROOFS[host.proof] ?? host.proof}</span>`}
       <span class="process-buttons">
         <${PowerButton} action="start" scope=${scope} testid="start-host" small />
         <${PowerButton} action="restart" scope=${scope} testid="restart-host" small />

@@ -7,6 +7,7 @@ import { duration, fullTime, moment, preciseTime, pretty, time } from "../../cor
 import { listHash } from "../../core/route.js";
 import { useApp, useStore } from "../../core/store.js";
 import { html } from "../../core/ui.js";
+import { leftRunning, proofOf } from "../../model/tasks.js";
 import { timelineOf } from "../../model/timeline.js";
 import { BackIcon } from "../icons.js";
 import { LogView } from "./log_view.js";
@@ -34,6 +35,7 @@ export function TaskPage() {
     <${Title} task=${task} />
     ${page.phase === "failed" && html`<p class="problem" role="alert">${page.error}</p>`}
     ${task.error && html`<p class="page-error" data-testid="task-error">${task.error}</p>`}
+    ${leftRunning(task) && html`<p class="panel" data-testid="left-processes">This task ${leftRunning(task)}; Signalbox has not ended what it left.</p>`}
     <div class="page-columns">
       <section class="panel"><h2>Facts</h2><${Fields} task=${task} /></section>
       <section class="panel"><h2>Timeline</h2><${Timeline} task=${task} logs=${logs} /></section>
@@ -69,6 +71,7 @@ function Fields({ task }) {
     ["Started", exact(task.started_at)],
     ["Finished", exact(task.finished_at)],
     ["Cancel asked", exact(task.cancel_requested_at)],
+    ["Proven", proofOf(task)],
   ];
   return html`<dl class="fields">
     ${fields.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value ?? html`<span class="none">–</span>`}</dd></div>`)}
