@@ -43,7 +43,7 @@ async def test_a_cancel_without_a_body_answers_as_documented(
     client: httpx.AsyncClient, database: Database, valkey: Redis
 ) -> None:
     task_id = await put_task(database)
-    async with an_answering_host(valkey.url, says("cancelled")) as heard:
+    async with an_answering_host(valkey.url, says("cancelled", proof="cgroup")) as heard:
         status, answer = await cancel(client, task_id)
     [command] = heard
     assert status == 200
@@ -53,6 +53,7 @@ async def test_a_cancel_without_a_body_answers_as_documented(
         "task_id": task_id,
         "command_id": command.command_id,
         "verified": True,
+        "proof": "cgroup",
         "recorded": True,
         "detail": "",
         "instead": None,
@@ -86,9 +87,20 @@ async def test_a_task_that_is_cancelled_already_is_answered_as_before(
     client: httpx.AsyncClient, database: Database
 ) -> None:
     over = ended("cancelled", "Task cancelled manually")
-    task_id = await put_task(database, cancel_command_id="the first command", **over)
+    task_id = await put_task(database, cancel_command_id="the first command", proof="search", **over)
     status, answer = await cancel(client, task_id)
     assert (status, answer["message"], answer["command_id"]) == (200, DONE, "the first command")
+    assert (answer["verified"], answer["proof"]) == (True, "search")
+
+
+async def test_a_proof_by_a_search_says_what_it_does_not_cover(
+    client: httpx.AsyncClient, database: Database, valkey: Redis
+) -> None:
+    task_id = await put_task(database)
+    less = "Processes that left the task's family cannot be found on this host."
+    async with an_answering_host(valkey.url, says("cancelled", proof="search", detail=less)):
+        _, answer = await cancel(client, task_id)
+    assert (answer["verified"], answer["proof"], answer["detail"]) == (True, "search", less)
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,8 @@ async def test_the_audit_trail_comes_newest_first(client: httpx.AsyncClient, dat
 async def test_the_status_names_every_host_and_process(client: httpx.AsyncClient, database: Database) -> None:
     async with database.connection() as connection:
         await connection.execute(
-            "INSERT INTO hosts (name, state, seen_at, at) VALUES ('web-01', 'online', now(), now())"
+            "INSERT INTO hosts (name, state, seen_at, at, proof, proof_detail)"
+            " VALUES ('web-01', 'online', now(), now(), 'search', 'not writable')"
         )
         await connection.execute(
             """
@@ -159,6 +160,7 @@ async def test_the_status_names_every_host_and_process(client: httpx.AsyncClient
     assert (status["celery"], status["worker"], status["beat"]) == ("degraded", "running", "stopped")
     [host] = status["hosts"]
     assert (host["name"], host["state"]) == ("web-01", "online")
+    assert (host["proof"], host["proof_detail"]) == ("search", "not writable")
     assert [process["name"] for process in host["processes"]] == ["worker", "beat"]
 
 

@@ -75,6 +75,29 @@ async def test_a_heartbeat_that_says_nothing_new_is_not_told_to_anybody(record: 
     assert (await record.one("hosts"))["seen_at"] == after(3)
 
 
+async def test_what_a_host_can_prove_is_shown_and_a_change_of_it_is_told(record: Record) -> None:
+    await record.events(beat(1))
+    proof = msgspec.structs.replace(beat(2), proof="search", proof_detail="not writable")
+    assert [change.key for change in await record.events(proof)] == [HOST]
+    host = await record.one("hosts")
+    assert (host["proof"], host["proof_detail"]) == ("search", "not writable")
+    older = msgspec.structs.replace(beat(1), proof="cgroup")
+    assert await record.events(older) == []
+    assert (await record.one("hosts"))["proof"] == "search"
+
+
+async def test_what_a_run_has_left_running_is_shown_and_not_carried_over_to_the_next(record: Record) -> None:
+    await record.events(LIFE.received(1), RUN.started(), RUN.retried(3))
+    assert [(await record.one(table))["left_processes"] for table in ("tasks", "task_logs")] == [2, 2]
+    await record.events(LIFE.run(5, retries=1).started())
+    assert (await record.one("tasks"))["left_processes"] == 0
+
+
+async def test_what_has_proven_a_cancel_is_shown(record: Record) -> None:
+    await record.events(RUN.started(), RUN.cancelled(3))
+    assert [(await record.one(table))["proof"] for table in ("tasks", "task_logs")] == ["cgroup", "cgroup"]
+
+
 async def test_an_old_state_of_a_process_does_not_replace_a_newer_one(record: Record) -> None:
     await record.events(worker("running", 2))
     assert await record.events(worker("starting", 1)) == []

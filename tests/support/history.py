@@ -102,7 +102,8 @@ class Run:
 
     def retried(self, seconds: float) -> TaskRetried:
         """It raises Retry."""
-        return TaskRetried(**self._heading(seconds), error="Busy()", started_at=after(self.at), pid=self.pid)
+        heading, at = self._heading(seconds), after(self.at)
+        return TaskRetried(**heading, error="Busy()", started_at=at, pid=self.pid, left_processes=2)
 
     def requeued(self, seconds: float) -> TaskRequeued:
         """It gives the task back."""
@@ -110,7 +111,8 @@ class Run:
 
     def cancelled(self, seconds: float, signal: str = "TERM") -> TaskCancelled:
         """It was killed on purpose."""
-        return TaskCancelled(**self._heading(seconds), command_id=COMMAND, signal=signal, pid=self.pid)
+        heading = self._heading(seconds)
+        return TaskCancelled(**heading, command_id=COMMAND, signal=signal, pid=self.pid, proof="cgroup")
 
     def end(self, how: End, seconds: float) -> list[AnyTaskEvent]:
         """However it ends."""
