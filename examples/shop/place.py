@@ -35,6 +35,7 @@ CHOICES = {
     "native": Choice(stubborn.one_long_call, 20.0, "one long call of C code"),
     "subprocess": Choice(stubborn.run_subprocess, 60.0, "starts a program and waits for it"),
     "detached": Choice(stubborn.run_detached_subprocess, 60.0, "the same, in its own session"),
+    "leave": Choice(stubborn.leave_program, 60.0, "starts a program and completes while that runs"),
 }
 
 

@@ -82,3 +82,11 @@ def run_detached_subprocess(seconds: float = 60.0) -> int:
     program = subprocess.Popen(["sleep", str(seconds)], start_new_session=True)
     logger.info("started pid %d in a session of its own", program.pid)
     return program.wait()
+
+
+@app.task
+def leave_program(seconds: float = 60.0) -> int:
+    """Start a program in a session of its own, and complete while it runs."""
+    program = subprocess.Popen(["sleep", str(seconds)], start_new_session=True)
+    logger.info("left pid %d running", program.pid)
+    return program.pid

@@ -132,7 +132,7 @@ async def test_the_doctor_finds_a_healthy_system_healthy(system: System) -> None
     assert ended.code == 0, ended.out
     assert {check["check"] for check in found["checks"]} >= {
         *("address", "api", "token", "redis", "database"),
-        *("host testhost", "process worker on testhost", "process beat on testhost"),
+        *("host testhost", "proof on testhost", "process worker on testhost", "process beat on testhost"),
     }
 
 

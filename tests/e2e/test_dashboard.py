@@ -1,12 +1,14 @@
 """The dashboard in a real browser: what a person sees, clicks and types, while real tasks run and die."""
 
 import re
+from pathlib import Path
 
 import psutil
 import pytest
 from playwright.async_api import Locator, Page, expect
 
 from support.browser import REFUSED, Scheme, Windows
+from support.cgroups import need_cgroups
 from support.page import colour, look_at
 from support.system import Json, System
 
@@ -140,6 +142,18 @@ async def test_the_page_of_a_task_shows_how_its_log_ends(page: Page, system: Sys
     told = page.get_by_test_id("timeline").get_by_role("listitem")
     await expect(told).to_contain_text(["Created", "Started", "Cancel requested", "Failed"])
     assert await page.evaluate("window.neverReloaded")
+
+
+async def test_a_task_that_left_a_program_running_says_so_on_its_page(
+    page: Page, system: System, tmp_path: Path
+) -> None:
+    need_cgroups(tmp_path)
+    task_id = await system.send("stubborn.leave_program", seconds=20.0)
+    await look_at(page, f"#/tasks/{task_id}")
+    shown = page.get_by_test_id("left-processes")
+    await expect(shown).to_have_text("This task left 1 process running; Signalbox has not ended what it left.")
+    told = page.get_by_test_id("timeline").get_by_role("listitem")
+    await expect(told).to_contain_text(["Created", "Started", "left 1 process running"])
 
 
 async def test_a_task_is_found_cancelled_and_opened_by_keys_alone(page: Page, system: System) -> None:

@@ -51,6 +51,14 @@ async def _process(system: System, name: str = "worker") -> Json:
     return found
 
 
+async def test_a_host_says_which_proof_it_gives_and_why(page: Page, system: System) -> None:
+    [host] = (await system.celery_when("running"))["hosts"]
+    await look_at(page, "#/processes")
+    proof = page.get_by_test_id("host-proof")
+    await expect(proof).to_have_attribute("data-proof", host["proof"])
+    await expect(proof).to_have_attribute("title", host["proof_detail"])
+
+
 async def test_the_badges_turn_to_stopped_and_back_as_celery_is_stopped_and_started(page: Page, system: System) -> None:
     await look_at(page, "#/processes")
     await _badges_say(page, "Running", "Running", "Running")
