@@ -1,7 +1,8 @@
 """Price of the agent with cgroups: empty tasks a second, against a worker without any monitoring.
 
 Both workers have one prefork child and the same broker, and are measured in turns in one run, so that a busy moment of
-the machine falls on both; the one that goes first alternates. The ratio is that of the medians.
+the machine falls on both; the one that goes first alternates. The ratio is that of the medians. The controller runs on
+the same machine, as it does on every host; api and record do not.
 """
 
 import argparse
@@ -17,10 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-from compare import System, a_system, until
+from compare import until
+from redis.asyncio import Redis
 
-from signalbox_local.plan import ROOT
+from signalbox.messages.events import HostSeen, TaskSucceeded
+from support.host import Host, a_host
+from support.stores.choose import a_redis
 
 _CONFIG = """
 [apps.bench]
@@ -66,17 +69,18 @@ class Side:
     """One of the two workers; its queue bears its name."""
 
     name: str
-    system: System
+    host: Host
+    broker: Redis
     #: Tasks a second.
     rates: list[float] = field(default_factory=list)
 
     def _send(self, name: str) -> str:
-        celery = self.system.celery
-        return str(celery.send_task(f"bench_app.{name}", queue=self.name, ignore_result=True).id)
+        send = self.host.celery.send_task
+        return str(send(f"bench_app.{name}", queue=self.name, ignore_result=True).id)
 
     async def measure(self, count: int) -> None:
         """Time `count` empty tasks."""
-        broker, times = self.system.broker, f"times:{self.name}"
+        broker, times = self.broker, f"times:{self.name}"
         await broker.delete(times)
         await asyncio.to_thread(self._send, "hold")
         await broker.blpop(f"held:{self.name}")
@@ -90,13 +94,8 @@ class Side:
         await until(f"the end of {count} tasks", stamped)
         begin, end = map(float, await broker.lrange(times, 0, -1))
         self.rates.append(count / (end - begin))
-        if self.name == "contained":  # its record must not be written while the other one is measured
-            await until(f"the record of {count} tasks", lambda: self.system.is_completed(last))
-
-
-def _write_application(folder: Path) -> None:
-    (folder / "bench_app.py").write_text(_APP)
-    (folder / "signalbox.toml").write_text(_CONFIG.format(folder=folder))
+        if self.name == "contained":  # its last events must not be published while the other one is measured
+            await self.host.seen(TaskSucceeded, task_id=last)
 
 
 @contextmanager
@@ -112,31 +111,24 @@ def _a_bare_worker(folder: Path, broker: str) -> Iterator[None]:
         process.wait()
 
 
-async def _check_proof(system: System) -> None:
-    answer = await system.api.get("/scheduler/celery-status/")
-    (host,) = answer.json()["hosts"]
-    if answer.status_code != httpx.codes.OK or host["proof"] != "cgroup":
-        raise SystemExit(f"this machine has no cgroups for the controller: {host['proof_detail']}")
-
-
-async def _has_started(system: System) -> bool:
-    answer = await system.api.get("/scheduler/celery-status/")
-    return answer.status_code == httpx.codes.OK and answer.json()["worker"] == "running"
-
-
 async def benchmark(rounds: int, tasks: int) -> tuple[Side, Side]:
     """Measure both workers in turns."""
     with tempfile.TemporaryDirectory(prefix="signalbox-bench-") as name:
         folder = Path(name)
-        _write_application(folder)
-        async with a_system(Path(sys.executable), ROOT, folder) as system:
-            await until("the start of the worker", lambda: _has_started(system))
-            await _check_proof(system)
-            sides = Side("bare", system), Side("contained", system)
-            with _a_bare_worker(folder, str(system.celery.conf.broker_url)):
+        (folder / "bench_app.py").write_text(_APP)
+        configuration = _CONFIG.replace("{folder}", str(folder))
+        async with a_redis(folder / "redis") as redis, a_host(folder / "host", redis, configuration) as host:
+            seen = await host.seen(HostSeen)
+            if seen.proof != "cgroup":
+                raise SystemExit(f"this machine has no cgroups for the controller: {seen.proof_detail}")
+            await host.process_is("bench", "running")
+            broker = Redis.from_url(host.broker)
+            sides = Side("bare", host, broker), Side("contained", host, broker)
+            with _a_bare_worker(folder, host.broker):
                 for number in range(rounds + 1):
                     for side in sides[:: -1 if number % 2 else 1]:
                         await side.measure(tasks)
+            await broker.aclose()
             for side in sides:
                 del side.rates[0]  # both were warming up
             return sides
