@@ -60,7 +60,7 @@ def stamp():
     redis.rpush(f"times:{side}", time.time())
 """
 #: As a controller launches one.
-_BARE = ("worker", "-Q", "bare", "-n", "bare@%h", "-c", "1", "-P", "prefork", "-l", "WARNING")
+_BARE = ("worker", "-Q", "bare", "-n", "bare@%h", "-c", "1", "-P", "prefork", "-l", "INFO")
 _QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
 
@@ -103,7 +103,8 @@ def _a_bare_worker(folder: Path, broker: str) -> Iterator[None]:
     """Run a worker as Celery itself launches it."""
     environ = {**os.environ, "SHOP_BROKER_URL": broker, "SIDE": "bare"}
     command = [sys.executable, "-m", "celery", "-A", "bench_app", *_BARE, *_QUIET]
-    process = subprocess.Popen(command, cwd=folder, env=environ, stdout=sys.stderr)
+    with (folder / "bare.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log)
     try:
         yield
     finally:

@@ -182,6 +182,17 @@ async def test_a_host_says_that_the_kernel_proves_it_and_leaves_no_cgroup_behind
         assert not cgroup.exists
 
 
+async def test_pool_children_that_are_spawned_have_a_cgroup_too(tmp_path: Path, daemon: Daemon) -> None:
+    need_cgroups(tmp_path)
+    spawned = DAEMONS.replace("[[apps", 'DAEMONS_START_METHOD = "spawn"\n[[apps', 1)
+    async with a_redis(tmp_path / "redis") as redis, a_host(tmp_path / "host", redis, spawned) as host:
+        await host.process_is("worker", "running")
+        started = await sent(host, "hides", "cleared", str(daemon.file), 600.0)
+        pid = await daemon.pid()
+        assert (await host.commander.cancel(started.task_id, ALICE)).proof == "cgroup"
+        assert not lives(pid)
+
+
 async def test_without_cgroups_a_cancel_says_what_it_does_not_cover(tmp_path: Path, daemon: Daemon) -> None:
     off = {"SIGNALBOX_CGROUPS": "off"}
     async with a_redis(tmp_path / "redis") as redis, a_host(tmp_path / "host", redis, DAEMONS, **off) as host:

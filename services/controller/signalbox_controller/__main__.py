@@ -15,7 +15,8 @@ _DESCRIPTION = """
 Supervises the Celery workers and beat of this host, as its configuration file says, and carries out what
 is asked of it on the bus. Environment variables: SIGNALBOX_REDIS_URL,
 SIGNALBOX_KEY, SIGNALBOX_CONFIG (signalbox.toml), SIGNALBOX_DATA (.signalbox), SIGNALBOX_HOSTNAME,
-SIGNALBOX_ON_EXIT (leave or stop: what becomes of Celery when the controller ends), SIGNALBOX_LOG_LEVEL.
+SIGNALBOX_ON_EXIT (leave or stop: what becomes of Celery when the controller ends), SIGNALBOX_CGROUPS (auto or off),
+SIGNALBOX_LOG_LEVEL.
 """
 
 

@@ -12,6 +12,9 @@ SECONDS = 600
 app = Celery("daemons", broker=os.environ["SHOP_BROKER_URL"], backend=os.environ["SHOP_RESULT_BACKEND"])
 app.conf.update(broker_connection_retry_on_startup=True, worker_prefetch_multiplier=1)
 
+if "DAEMONS_START_METHOD" in os.environ:
+    app.conf.worker_pool_start_method = os.environ["DAEMONS_START_METHOD"]
+
 #: What a library keeps from one task to the next.
 _helpers: list[subprocess.Popen[bytes]] = []
 
