@@ -22,6 +22,7 @@ from signalbox_controller.agents.liveness import GRACE, UNANSWERED
 from signalbox_controller.agents.protocol import Cancel
 from signalbox_controller.agents.server import Agents
 from signalbox_controller.agents.session import Agent
+from signalbox_controller.agents.slots import Slots
 from signalbox_controller.linux.out_of_memory import OutOfMemory
 from signalbox_controller.linux.reaper import Reaper
 from signalbox_controller.state.outbox import Outbox
@@ -334,6 +335,7 @@ async def test_a_dead_workers_runs_are_known_and_its_questions_answered(server: 
         asked = server.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
         elsewhere = server.agent.ask(Cancel(command_id="d", task_id="v", grace=5.0))
     await server.agent.quiet(5.0)
-    assert [run.task_id for run in server.agent.take_lost_runs()] == ["u"]
+    slots = Slots(server.path, "ours")
+    assert [run.task_id for run in server.agent.take_held_runs(slots, "ours").lost] == ["u"]
     assert (asked.result, elsewhere.result) == ("cancelled", "unknown")
     assert server.agents.workers() == []

@@ -100,6 +100,16 @@ def test_a_task_that_ran_in_a_worker_that_crashed_is_given_back_once(queue: Queu
     assert queue.held() == 1
 
 
+def test_of_a_task_that_had_ended_only_its_own_message_is_acknowledged(queue: Queue) -> None:
+    queue.send("done", "retried", "waiting")
+    queue.send("done")  # once more, under the same id
+    queue.send("retried", retries=1)
+    queue.take(5, "dead")
+    debts = {"dead": {"forget": [], "crashed": [], "finished": [["done", 0], ["retried", 0], ["gone", 0]]}}
+    assert restore_messages(queue.broker(), debts) == {"restored": 3, "forgotten": 2, "left": 0}
+    assert queue.take(3, "alive") == ["waiting", "done", "retried"]
+
+
 def test_a_message_that_somebody_took_over_meanwhile_is_not_delivered_twice(queue: Queue) -> None:
     """The visibility time-out gave it back, and a worker without an agent took it, with the mark still on it."""
     queue.send("a", "b")

@@ -1,8 +1,9 @@
 """What a worker runs, known to its controller even after the worker's death."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from signalbox.messages.events import TaskFailed, TaskReceived, TaskRetried, TaskStarted, TaskSucceeded
+from signalbox_agent.child.slot import RUNNING, SlotState
 from signalbox_controller.agents.protocol import Snapshot, SnapshotRun
 from signalbox_controller.agents.running import RunningTasks
 
@@ -83,3 +84,73 @@ def test_a_run_that_died_with_its_worker_becomes_a_failure_that_says_so() -> Non
     assert isinstance(failed, TaskFailed)
     assert (failed.task_id, failed.run, failed.host, failed.pid) == ("t", FIRST, "web-01", 42)
     assert (failed.outcome, failed.queue, failed.started_at) == ("worker_lost", "celery", AT)
+
+
+def test_a_run_that_was_concluded_for_its_worker_does_not_come_back() -> None:
+    table = RunningTasks()
+    table.note(started())
+    run = table.running["t"]
+    table.conclude(run, None)
+    table.repair(Snapshot(running=[SnapshotRun(task_id="t", run=FIRST, pid=42)]))
+    table.note(started())
+    assert table.running == {}
+    assert table.concluded == [(run, None)]
+
+
+def test_another_run_of_a_task_that_was_concluded_is_seen() -> None:
+    table = RunningTasks()
+    table.note(started())
+    table.conclude(table.running["t"], None)
+    table.note(started(SECOND, pid=43, retries=1))
+    assert table.running["t"].run == SECOND
+
+
+def test_a_worker_that_reports_an_end_itself_has_dealt_with_its_message() -> None:
+    table = RunningTasks()
+    table.note(started())
+    table.conclude(table.running["t"], SlotState("SUCCESS", "t", began=1.0, ended=2.0))
+    table.note(ended())
+    assert table.concluded == []
+
+
+def received(task_id: str, at: datetime = AT) -> TaskReceived:
+    return TaskReceived(
+        at=at,
+        task_id=task_id,
+        run="0000",
+        celery_name="shop.orders.charge",
+        name="charge",
+        worker="w@h",
+        queue="celery",
+    )
+
+
+def in_slot(task_id: str, word: str, *, after: float) -> SlotState:
+    began = AT.timestamp() + after
+    return SlotState(word, task_id, 0, began, began + 1 if word == "SUCCESS" else 0.0)
+
+
+def test_a_task_that_began_unseen_is_known_by_the_slot_of_its_child() -> None:
+    table = RunningTasks()
+    table.node = "w@h"
+    table.note(received("t"))
+    state = in_slot("t", "SUCCESS", after=2.0)
+    [(run, seen)] = table.begun_unseen({42: [in_slot("u", "SUCCESS", after=1.0), state]}, "abcdef0123")
+    assert seen is state
+    assert (run.task_id, run.pid, run.name, run.queue, run.worker) == ("t", 42, "charge", "celery", "w@h")
+    assert run.started_at == AT + timedelta(seconds=2)
+    assert run.run == f"0000.{int(AT.timestamp() * 1000) + 2000:013d}.abcdef01.42"
+
+
+def test_a_run_that_was_reported_is_not_unseen() -> None:
+    table = RunningTasks()
+    table.note(started())
+    assert table.begun_unseen({42: [in_slot("t", RUNNING, after=0.1)]}, "abcdef0123") == []
+    table.note(ended())
+    assert table.begun_unseen({42: [in_slot("t", "SUCCESS", after=0.1)]}, "abcdef0123") == []
+
+
+def test_an_earlier_run_of_a_task_that_waits_again_is_not_unseen() -> None:
+    table = RunningTasks()
+    table.note(received("t", AT + timedelta(seconds=10)))
+    assert table.begun_unseen({42: [in_slot("t", "SUCCESS", after=5.0)]}, "abcdef0123") == []

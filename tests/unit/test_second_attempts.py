@@ -1,13 +1,10 @@
 """A task that its broker hands out again while it runs: which delivery is which, and what the record shows."""
 
-import os
 from itertools import permutations
-from pathlib import Path
 
 import pytest
 
 from signalbox.messages.events import AnyTaskEvent
-from signalbox_agent.child.slot import Slot, Slots, SlotState
 from signalbox_agent.tasks.runs import Run, Runs
 from signalbox_reconciler.fold import fold
 from support.history import Life
@@ -80,24 +77,3 @@ def test_what_a_broker_took_back_is_not_acknowledged() -> None:
     runs.forget_waiting()
     runs.remove(first)
     assert told == []
-
-
-def test_a_shorter_word_of_a_child_leaves_nothing_of_a_longer_one(tmp_path: Path) -> None:
-    slot, slots, pid = Slot(str(tmp_path)), Slots(str(tmp_path)), os.getpid()
-    slot.write("interrupted", "a-long-id-of-a-task")
-    assert slots.read(pid) == SlotState("interrupted", "a-long-id-of-a-task")
-    slot.write("over", "t1")
-    assert slots.read(pid) == SlotState("over", "t1")
-    slots.forget(pid)
-    assert slots.read(pid) is None
-
-
-@pytest.mark.parametrize(
-    ("word", "by_itself"),
-    [("running", False), ("interrupted", False), ("unwound", False), ("over", True), ("FAILURE", True)],
-)
-def test_a_body_ended_by_itself_unless_a_term_had_reached_it(tmp_path: Path, word: str, by_itself: bool) -> None:
-    Slot(str(tmp_path)).write(word, "t1")
-    slots = Slots(str(tmp_path))
-    assert slots.ended_by_itself(os.getpid(), "t1") is by_itself
-    assert not slots.ended_by_itself(os.getpid(), "t2")

@@ -25,6 +25,7 @@ from signalbox_agent.hooks.requests import Claims, on_received, queue_finder, se
 from signalbox_agent.hooks.slot_passing import SlotPassing, pass_on_slots
 from signalbox_agent.hooks.steps import consumer_step, worker_step
 from signalbox_agent.hooks.tracker import Tracker
+from signalbox_agent.hooks.unreported import UnreportedEnds
 from signalbox_agent.link.link import Link, line_of
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.link.spool import Spool, path_of
@@ -103,6 +104,8 @@ class WorkerAgent:
         can_refuse = self._missing.can(names.CANCEL_WAITING)
         if can_refuse and not shared and self._worker.hub is not None:
             self._passing = pass_on_slots(self._worker, self.loop)
+        if not shared:
+            self.slots.open()
         self._control_pool(pool)
         canceller = Canceller(
             self.runs, self.link, self.loop, self._pool, name_of(pool), self.slots, self._missing, can_refuse=shared
@@ -125,6 +128,8 @@ class WorkerAgent:
         )
         if self._missing.can(names.TRACKING):
             self._claims = Claims(tracker, self._pool.wrap)
+        if not shared:
+            UnreportedEnds(self.runs, self.slots, self.loop, tracker.unreported).start()
         self._shared, self._canceller = shared, canceller
 
     @guarded

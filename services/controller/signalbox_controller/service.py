@@ -38,7 +38,9 @@ from signalbox_controller.external.folder import write_folder
 from signalbox_controller.external.notes import Notes
 from signalbox_controller.external.workers import ExternalWorkers
 from signalbox_controller.fleet.fleet import Fleet
+from signalbox_controller.fleet.known_runs import KnownRuns
 from signalbox_controller.fleet.rolling_lock import RollingLock
+from signalbox_controller.fleet.run_checks import RunChecks
 from signalbox_controller.host.heartbeat import Heartbeat
 from signalbox_controller.host.hostname import HostName
 from signalbox_controller.launch.agent_copies import copy_agent
@@ -123,7 +125,8 @@ async def controller(
         async def rotation() -> None:
             await rotate(fleet.logs() + watches.logs())
 
-        of_the_host = (context.memory.follow, context.redelivery.run, context.agents.check, rotation)
+        checks = RunChecks(host, fleet, outbox)
+        of_the_host = (context.memory.follow, context.redelivery.run, context.agents.check, checks.run, rotation)
         of_the_bus = (outbox.run, reader.run, heartbeat.run, fleet.leases.run, name.run, cancelled_ids.run, watches.run)
         await stack.enter_async_context(background(*of_the_host, *of_the_bus))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
@@ -208,4 +211,5 @@ def _fleet(redis: Redis, context: HostContext, folders: Folders, configuration: 
     external = ExternalWorkers(context, Notes(folders.state / "guests.json"), [spec.name for spec in own])
     context.agents.admit_external = external.admit
     leases = Leases(redis, context.host, FencingTokens(folders.state / "leases.json"))
-    return Fleet(own, context, DesiredStates(folders.state / "desired.json"), leases, external)
+    desired, known_runs = DesiredStates(folders.state / "desired.json"), KnownRuns(folders.state / "running.json")
+    return Fleet(own, context, desired, leases, external, known_runs)

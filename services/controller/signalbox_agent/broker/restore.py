@@ -47,6 +47,7 @@ class Entry:
         properties = self.raw["properties"]
         del properties[MARK]
         self.task_id = self.raw["headers"].get("id") or properties.get("correlation_id")
+        self.retries = int(self.raw["headers"].get("retries") or 0)
         self.redelivered = bool(self.raw["headers"].get("redelivered"))
 
 
@@ -106,16 +107,18 @@ class Broker:
         return bool(self._redis.eval(MOVE, len(keys), *keys, entry.tag, entry.value, *payloads))
 
 
-def restore_messages(broker: Broker, debts: dict[str, dict[str, list[str]]]) -> dict[str, int]:
-    """Give back all but the tasks that were stopped for good, and those that seem to kill their workers.
+def restore_messages(broker: Broker, debts: dict[str, dict[str, list[Any]]]) -> dict[str, int]:
+    """Give back all but the tasks that were stopped for good, had ended, or seem to kill their workers.
 
     One that ran in a worker that died, and had been given back before, is left to the visibility time-out: a task
     that brings down its worker would otherwise go through all workers in seconds.
     """
     counts = {"restored": 0, "forgotten": 0, "left": 0}
-    for entry in broker.unacked_of(set(debts)):
+    entries = broker.unacked_of(set(debts))
+    over = finished(entries, debts)
+    for entry in entries:
         debt = debts[entry.instance]
-        if entry.task_id in debt["forget"]:
+        if entry.task_id in debt["forget"] or entry in over:
             counts["forgotten"] += broker.forget(entry)
         elif entry.redelivered and entry.task_id in debt["crashed"]:
             counts["left"] += 1
@@ -124,8 +127,24 @@ def restore_messages(broker: Broker, debts: dict[str, dict[str, list[str]]]) -> 
     return counts
 
 
+def finished(entries: list[Entry], debts: dict[str, dict[str, list[Any]]]) -> list[Entry]:
+    """The messages of runs that had ended: of two with the same id and retries the one that was taken first."""
+    left = [(instance, *run) for instance, debt in debts.items() for run in debt.get("finished", ())]
+    found = []
+    for entry in reversed(entries):
+        run = (entry.instance, entry.task_id, entry.retries)
+        if run in left:
+            left.remove(run)
+            found.append(entry)
+    return found
+
+
 def main() -> None:
-    """Input: `app`, `queues`, and `debts`: by instance, the ids of tasks to `forget` and of those that `crashed`."""
+    """Input: `app`, `queues`, and `debts`.
+
+    These are, by instance, the ids of tasks to `forget`, of those that `crashed`, and of those that had `finished`,
+    each with its count of retries.
+    """
     from celery.app.utils import find_app
 
     signal.alarm(DEADLINE)

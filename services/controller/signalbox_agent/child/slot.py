@@ -1,8 +1,10 @@
-"""Slot of a pool child: a file with its present task, read by its worker, and by the controller in place of the worker.
+"""Slot of a pool child: a file with its present task and the one before, written by the child as each begins and ends.
 
-It lies beside the controller's socket, in `<instance>.children/<pid>`, and holds one line: a word and a task id. The
-child writes it as a task begins and ends (about 3 µs each time). A reader that has stopped the child
-(SIGSTOP) learns which task a signal would hit.
+It lies beside the controller's socket, in `<instance>.children/<pid>`. Its two places are used in turns, each holds one
+line of JSON in a page of its own, and a write takes 3 to 5 µs. The page cache keeps what a process wrote when it is
+killed, and a KILL does not cut a write within one page in two: so a run that has ended is known as such by whoever
+survives, the worker's agent or the controller. A reader that has stopped the child (SIGSTOP) learns which task a signal
+would hit. Behind the two places the tracebacks lie, written before the line that they belong to.
 """
 
 from __future__ import annotations
@@ -10,24 +12,100 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterable
+from hashlib import sha256
+from json.encoder import encode_basestring_ascii as quote
+from time import time
 from typing import Any, NamedTuple
 
 #: The body of the task runs, or is about to.
 RUNNING = "running"
-#: It has returned or raised by itself, and a TERM that came since waits for the end of its report.
+#: It has returned or raised by itself, and its report is not complete: a TERM waits for that, or the result backend
+#: has refused the result, and Celery is about to make a failure of it.
 OVER = "over"
 #: A TERM has reached the body, which may be cleaning up.
 INTERRUPTED = "interrupted"
 #: The body is over, and a TERM, or something else that is no error of its own, has made it so.
 UNWOUND = "unwound"
-#: Any other word is the state that Celery gave to a body that ended by itself: SUCCESS, FAILURE, RETRY, …
+#: It has given its message back to the queue (`Reject` with `requeue`).
+REQUEUED = "requeued"
+#: Any other word is the state that Celery gave to a body that ended by itself, and that its backend has stored:
+#: these, each with the status of the task, which is empty when the task comes back.
+STORED = {
+    "SUCCESS": "completed",
+    "IGNORED": "completed",
+    "FAILURE": "failed",
+    "REJECTED": "failed",
+    "RETRY": "",
+    REQUEUED: "",
+}
+
+#: Bytes of a place, a page; and places.
+PLACE, PLACES = 4096, 2
+#: Bytes of a traceback; its end tells most.
+TRACEBACK = 16_384
+#: Bytes of an id, a name and an error, as they are quoted.
+ID_LIMIT, NAME_LIMIT, ERROR_LIMIT = 1200, 600, 1500
+#: Tries to read a line that the child is writing just now.
+TRIES = 3
 
 
 class SlotState(NamedTuple):
-    """The content of a slot."""
+    """One run, as its child wrote it."""
 
     word: str
+    #: The id, or what `label` makes of a long one.
     task_id: str
+    retries: int = 0
+    #: Epoch, in seconds; 0.0 where it is not known, and for the end while there is none.
+    began: float = 0.0
+    ended: float = 0.0
+    acks_late: bool = False
+    celery_name: str = ""
+    error: str = ""
+    #: Counts the runs of the child.
+    number: int = 0
+    traceback: str = ""
+
+    @property
+    def stored(self) -> bool:
+        """Whether it ended by itself, and its end is stored."""
+        return self.word in STORED and self.ended > 0
+
+    @property
+    def status(self) -> str:
+        """The status of its task, once it is stored; empty when the task comes back."""
+        return STORED.get(self.word, "") if self.stored else ""
+
+    @property
+    def outcome(self) -> str:
+        """The outcome of what did not return, and is over for good."""
+        if self.word == "REJECTED":
+            return "rejected"
+        return "time_limit" if self.error.startswith("SoftTimeLimitExceeded") else "error"
+
+    @property
+    def runtime(self) -> float:
+        """Seconds from its beginning to its end."""
+        return max(0.0, self.ended - self.began)
+
+
+def label(task_id: str) -> str:
+    """The id as it stands in a slot; of one that is too long its beginning and a digest."""
+    if len(quote(task_id)) <= ID_LIMIT:
+        return task_id
+    return f"{task_id[: ID_LIMIT // 24]}…{sha256(task_id.encode(errors='replace')).hexdigest()}"
+
+
+def find(states: Iterable[SlotState], task_id: str, retries: int, started_at: float) -> SlotState | None:
+    """The state of one run.
+
+    A child begins a task after its worker's clock has taken the start, and ends it before it accepts another one: an
+    earlier run of the same id has begun before that.
+    """
+    wanted = label(task_id)
+    same = (one for one in states if (one.task_id, one.retries) == (wanted, retries) and one.began >= started_at)
+    return min(same, key=lambda one: one.began, default=None)
 
 
 class Slot:
@@ -36,16 +114,47 @@ class Slot:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._handle: int | None = None
+        self._number = 0
+        self._began = 0.0
+        self._run = ""
 
-    def write(self, word: str, task_id: str) -> None:
-        """Write the state; a full disk must not disturb a task."""
+    def begin(self, task_id: str, retries: int = 0, celery_name: str = "", *, acks_late: bool = False) -> None:
+        """A task begins; it takes the place of the one before the last."""
+        self._number += 1
+        self._began = time()
+        late = "true" if acks_late else "false"
+        self._run = f"{retries},{late},{quote(label(task_id))},{_short(celery_name, NAME_LIMIT)}"
+        self.write(RUNNING)
+
+    def write(self, word: str, error: str = "", traceback: str = "", *, ended: bool = False) -> None:
+        """Write how far the present task is; a full disk must not disturb it."""
         if not self._folder:
             return
+        end = time() if ended else 0
+        text = _short(error, ERROR_LIMIT) if error else '""'
+        line = f'[{self._number},"{word}",{self._began:.6f},{end:.6f},{self._run},{text}]\n'
         with contextlib.suppress(OSError):
             if self._handle is None:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
                 self._handle = os.open(os.path.join(self._folder, str(os.getpid())), flags, 0o600)
-            os.pwrite(self._handle, f"{word} {task_id}\n".encode(errors="replace"), 0)
+            if traceback:
+                os.pwrite(self._handle, _trace(self._number, traceback), _trace_at(self._number))
+            os.pwrite(self._handle, line.encode(), self._number % PLACES * PLACE)
+
+
+def _trace_at(number: int) -> int:
+    return PLACES * PLACE + number % PLACES * TRACEBACK
+
+
+def _trace(number: int, text: str) -> bytes:
+    head = b"%d\n" % number
+    return head + text.encode(errors="replace")[-(TRACEBACK - len(head) - 1) :] + b"\0"
+
+
+def _short(text: str, limit: int) -> str:
+    """The text in quotes, in at most so many bytes."""
+    quoted = quote(text)
+    return quoted if len(quoted) <= limit else quote(text[: limit // 12 - 1] + "…")
 
 
 class Slots:
@@ -60,13 +169,19 @@ class Slots:
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
 
     def read(self, pid: int) -> SlotState | None:
-        """The slot of the child with this pid; None when it has none."""
+        """The latest run of the child with this pid; None when it has none."""
         return read(os.path.join(self.folder, str(pid)))
+
+    def find(self, pid: int, task_id: str, retries: int, started_at: float) -> SlotState | None:
+        """The state of one run of the child with this pid; None when it is not known."""
+        return find(read_all(os.path.join(self.folder, str(pid))), task_id, retries, started_at)
 
     def ended_by_itself(self, pid: int | None, task_id: str) -> bool:
         """Whether the body of this task, the child's latest, ended before any TERM had reached it."""
         state = self.read(pid) if pid is not None else None
-        return state is not None and state.task_id == task_id and state.word not in {RUNNING, INTERRUPTED, UNWOUND}
+        return (
+            state is not None and state.task_id == label(task_id) and state.word not in {RUNNING, INTERRUPTED, UNWOUND}
+        )
 
     def mark(self, pid: int | None, run: str) -> dict[str, Any] | None:
         """The cancel by which the controller has ended this child under this run, while its worker did not answer."""
@@ -83,15 +198,47 @@ class Slots:
             os.unlink(os.path.join(self.folder, str(pid)))
 
 
+def read_all(path: str) -> list[SlotState]:
+    """The runs in a slot, the latest last."""
+    for _ in range(TRIES):
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except OSError:
+            return []
+        lines = [data[at : at + PLACE].partition(b"\n")[0].strip(b"\0") for at in range(0, PLACES * PLACE, PLACE)]
+        with contextlib.suppress(ValueError):
+            return sorted((_decode(line, data) for line in lines if line), key=lambda one: one.number)
+    return []
+
+
+def _traceback(data: bytes, number: int) -> str:
+    """The traceback of this run, if it is there."""
+    head, _, text = data[_trace_at(number) :][:TRACEBACK].partition(b"\0")[0].partition(b"\n")
+    return text.decode(errors="replace") if head == b"%d" % number else ""
+
+
 def read(path: str) -> SlotState | None:
-    """The first line of a slot; what stands behind it is left over from a longer one."""
-    try:
-        with open(path, "rb") as file:
-            line = file.readline(4096)
-    except OSError:
-        return None
-    word, _, task_id = line.decode(errors="replace").rstrip("\n").partition(" ")
-    return SlotState(word, task_id) if task_id else None
+    """The latest run in a slot."""
+    states = read_all(path)
+    return states[-1] if states else None
+
+
+def _decode(line: bytes, data: bytes) -> SlotState:
+    """A line of a slot, with its traceback from the rest of the file.
+
+    A line of an older agent, which lives on through an upgrade, is a word and an id.
+
+    Raises:
+        ValueError: the line is being written.
+    """
+    text = line.decode(errors="replace")
+    if not text.startswith("["):
+        word, _, task_id = text.partition(" ")
+        return SlotState(word, task_id)
+    number, word, began, ended, retries, acks_late, task_id, celery_name, error = json.loads(text)
+    traceback = _traceback(data, number) if error else ""
+    return SlotState(word, task_id, retries, began, ended, acks_late, celery_name, error, number, traceback)
 
 
 def folder_of(controller: str, instance: str) -> str:

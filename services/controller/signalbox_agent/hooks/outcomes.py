@@ -11,6 +11,7 @@ from celery.exceptions import Ignore, Reject, Retry
 from signalbox_agent.broker.ending import Ending
 from signalbox_agent.cancel.canceller import REASON
 from signalbox_agent.celery_compat import requests as compat
+from signalbox_agent.child.slot import REQUEUED, SlotState
 from signalbox_agent.tasks import events
 from signalbox_agent.tasks.events import Event
 from signalbox_agent.tasks.runs import Run, Runs
@@ -21,6 +22,8 @@ Outcome = tuple[Event, str | None]
 
 #: The errors with which a child that dies is reported; a kill that is under way reports the death itself.
 DEATHS = (Terminated, WorkerLostError, SystemExit, TimeLimitExceeded)
+#: The same, and an exit that the task itself has raised.
+ENDS_OF_PROCESSES = (*DEATHS, KeyboardInterrupt)
 #: The outcomes of a failure with one of these; all others are errors.
 OUTCOMES = {
     Reject: "rejected",
@@ -39,6 +42,20 @@ class Outcomes:
     #: Whether tasks share the worker's process.
     shared: bool
 
+    def certain(self, run: Run, request: Any, einfo: Any) -> Outcome | None:
+        """The outcome of a failure as its error alone decides it, before Celery has dealt with it.
+
+        None for the death of a process: what becomes of the task then is for Celery to find out.
+        """
+        exception = compat.exception_of(einfo)
+        if isinstance(exception, Retry):
+            return events.retried(run, error_of(getattr(exception, "exc", None) or exception), einfo), None
+        if isinstance(exception, Reject) and exception.requeue and not request.acknowledged:
+            return events.requeued(run), None
+        if isinstance(exception, Ignore):
+            return events.succeeded(run, "", None, "ignored"), "completed"
+        return None if isinstance(exception, ENDS_OF_PROCESSES) else self._failed(run, exception, einfo)
+
     def of(self, run: Run, request: Any, einfo: Any, announced: dict[str, dict[str, Any]]) -> Outcome:
         """The outcome of a failure; `announced` are the events that Celery has sent of it, by type."""
         exception = compat.exception_of(einfo)
@@ -46,14 +63,11 @@ class Outcomes:
             return events.succeeded(run, announced["task-succeeded"].get("result"), None), "completed"
         if announced.get("task-rejected", {}).get("requeue"):
             return events.requeued(run), None
-        if isinstance(exception, Retry) or "task-retried" in announced:
-            cause = getattr(exception, "exc", None) or exception
-            return events.retried(run, error_of(cause), einfo), None
-        if isinstance(exception, Ignore):
-            return events.succeeded(run, "", None, "ignored"), "completed"
-        return (
-            self.terminated(run, request) if isinstance(exception, Terminated) else self._failed(run, exception, einfo)
-        )
+        if "task-retried" in announced:
+            return events.retried(run, error_of(exception), einfo), None
+        if isinstance(exception, Terminated):
+            return self.terminated(run, request)
+        return self.certain(run, request, einfo) or self._failed(run, exception, einfo)
 
     def _failed(self, run: Run, exception: Any, einfo: Any) -> Outcome:
         if isinstance(exception, WorkerLostError) and not self.shared:
@@ -77,3 +91,16 @@ class Outcomes:
         if run.task_id in self.runs.refused:
             return events.dropped(run, "cancelled", REASON, self.runs.refused.get(run.task_id))
         return events.dropped(run, "revoked", "Revoked, but not by Signalbox")
+
+
+def outcome_of(run: Run, state: SlotState) -> Outcome:
+    """The outcome of a run that has ended by itself, as its child wrote it; see `SlotState.stored`."""
+    if state.word == "SUCCESS":
+        return events.succeeded(run, "", state.runtime, at=state.ended), "completed"
+    if state.word == "IGNORED":
+        return events.succeeded(run, "", state.runtime, "ignored", state.ended), "completed"
+    if state.word == "RETRY":
+        return events.retried(run, state.error, state, state.ended), None
+    if state.word == REQUEUED:
+        return events.requeued(run, state.ended), None
+    return events.failed(run, state.outcome, state.error, state, state.ended), "failed"

@@ -1,7 +1,8 @@
 """A Request that reports to the tracker: mixed in over Celery's, or over whatever the user made of it.
 
 Celery's own work never depends on ours: each method asks guarded functions only, and an error in one of them has the
-meaning "as Celery alone would have done".
+meaning "as Celery alone would have done". Nor does ours depend on Celery's: its handlers raise when the broker is gone
+or the result backend is full, and skip what follows. So an end is reported before they run, if they cannot change it.
 """
 
 from __future__ import annotations
@@ -38,9 +39,11 @@ def _reporting(on_success: Callable[..., Any]) -> Callable[..., Any]:
             return self.on_failure(failed__retval__runtime)
         if self._signalbox_tracker.exited(self, failed__retval__runtime):
             return None
-        answer = on_success(self, failed__retval__runtime, **kwargs)
         self._signalbox_tracker.succeeded(self, failed__retval__runtime)
-        return answer
+        try:
+            return on_success(self, failed__retval__runtime, **kwargs)
+        finally:
+            self._signalbox_tracker.settled(self, failed__retval__runtime)
 
     return call
 
@@ -62,10 +65,11 @@ def _announcing(announce: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(announce)
     def call(self: Any, reason: Any, terminated: Any, signum: Any, expired: Any) -> Any:
-        answer = announce(self, reason, terminated, signum, expired)
-        if self._signalbox_tracker.refuses(self):
-            _fail_chain(self, reason)
+        refused = self._signalbox_tracker.refuses(self)
         self._signalbox_tracker.revoked(self, terminated=bool(terminated), expired=bool(expired))
+        answer = announce(self, reason, terminated, signum, expired)
+        if refused:
+            _fail_chain(self, reason)
         return answer
 
     return call
@@ -91,18 +95,22 @@ class TrackedRequest:
             setattr(cls, name, _WRAPPERS[name](cls.__dict__[name]))
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        if self._signalbox_tracker.refused(self, time() - (monotonic() - time_accepted)):
+        started_at = time() - (monotonic() - time_accepted)
+        if self._signalbox_tracker.refused(self, started_at):
             raise TaskRevokedError(self.id)  # type: ignore[attr-defined]
-        super().on_accepted(pid, time_accepted)  # type: ignore[misc]
-        self._signalbox_tracker.accepted(self, pid)
+        try:
+            super().on_accepted(pid, time_accepted)  # type: ignore[misc]
+        finally:
+            self._signalbox_tracker.accepted(self, pid, started_at)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         if self._signalbox_tracker.swallows(self, exc_info):
             return None
-        self._signalbox_tracker.listen(self)
-        answer = super().on_failure(exc_info, *args, **kwargs)  # type: ignore[misc]
-        self._signalbox_tracker.failed(self, exc_info)
-        return answer
+        self._signalbox_tracker.failing(self, exc_info)
+        try:
+            return super().on_failure(exc_info, *args, **kwargs)  # type: ignore[misc]
+        finally:
+            self._signalbox_tracker.failed(self, exc_info)
 
     def cancel(self, pool: Any, signal: Any = None, **kwargs: Any) -> None:
         ending = self._signalbox_tracker.ending
@@ -114,10 +122,11 @@ class TrackedRequest:
     def on_timeout(self, soft: Any, timeout: Any) -> Any:
         if not soft and self._signalbox_tracker.killing(self):
             return None
-        answer = super().on_timeout(soft, timeout)  # type: ignore[misc]
-        if not soft:
-            self._signalbox_tracker.timed_out(self, timeout)
-        return answer
+        try:
+            return super().on_timeout(soft, timeout)  # type: ignore[misc]
+        finally:
+            if not soft:
+                self._signalbox_tracker.timed_out(self, timeout)
 
     def send_event(self, type: str, **fields: Any) -> Any:  # noqa: A002 - Celery's signature
         run = self._signalbox

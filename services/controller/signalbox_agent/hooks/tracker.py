@@ -14,8 +14,8 @@ from signalbox_agent.broker.ending import Ending
 from signalbox_agent.cancel.canceller import Canceller
 from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.celery_compat import requests as compat
-from signalbox_agent.child.slot import Slots
-from signalbox_agent.hooks.outcomes import DEATHS, Outcome, Outcomes
+from signalbox_agent.child.slot import Slots, SlotState
+from signalbox_agent.hooks.outcomes import DEATHS, Outcome, Outcomes, outcome_of
 from signalbox_agent.link.link import Link
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.safety import guarded
@@ -96,15 +96,15 @@ class Tracker:
             return self.run_of(request).original is not None
 
     @guarded
-    def accepted(self, request: Any, pid: int) -> None:
-        """A child runs it."""
+    def accepted(self, request: Any, pid: int, started_at: float) -> None:
+        """A child runs it since then; Celery has dealt with that, or failed to."""
         if self.shared:
             return
         with self.loop.lock:
             run = self.run_of(request)
             if run.over or not self.pool.watch(pid):
                 return  # the pool accepts in the parent's name what it is about to refuse
-            self._begin(run, request.time_start, pid)
+            self._begin(run, request.time_start or started_at, pid)
 
     @guarded
     def refused(self, request: Any, started_at: float) -> bool:
@@ -129,14 +129,20 @@ class Tracker:
 
     @guarded
     def succeeded(self, request: Any, outcome: tuple[Any, Any, float | None]) -> None:
-        """It returned; `outcome` is that of the pool."""
+        """It returned; `outcome` is that of the pool. Celery has not dealt with it yet, and may fail to."""
         failed, result, runtime = outcome
         if failed or _greenlet_was_killed(outcome):
             return
         with self.loop.lock:
             run = self.run_of(request)
             self._final(run, events.succeeded(run, result, runtime), "completed")
-            if run.killing:
+
+    @guarded
+    def settled(self, request: Any, outcome: tuple[Any, Any, float | None]) -> None:
+        """Celery has dealt with its return, or failed to."""
+        with self.loop.lock:
+            run = self.run_of(request)
+            if not outcome[0] and run.killing:
                 run.kill.ended("completed")
 
     @guarded
@@ -162,13 +168,22 @@ class Tracker:
             self._at_death(run, lambda: (events.failed(run, "time_limit", limit), "failed"))
 
     @guarded
-    def listen(self, request: Any) -> None:
-        """Have what Celery announces from now on noted (by `TrackedRequest.send_event`), until `failed`."""
-        self.run_of(request).announced = []
+    def failing(self, request: Any, einfo: Any) -> None:
+        """It raised, or its process is gone; Celery has not dealt with it yet, and may fail to.
+
+        Where the error does not decide what becomes of it, what Celery announces from now on is noted (by
+        `TrackedRequest.send_event`), until `failed`.
+        """
+        with self.loop.lock:
+            run = self.run_of(request)
+            run.announced = []
+            outcome = None if run.over or run.killing else self._outcomes.certain(run, request, einfo)
+            if outcome is not None:
+                self._final(run, *outcome)
 
     @guarded
     def failed(self, request: Any, einfo: Any) -> None:
-        """It raised, or its process is gone; Celery has dealt with it and announced what it made of it."""
+        """Celery has dealt with it and announced what it made of it, or failed to."""
         with self.loop.lock:
             run = self.run_of(request)
             announced, run.announced = dict(run.announced or ()), None
@@ -243,6 +258,13 @@ class Tracker:
         return self.can_refuse and task_id in self.runs.refused
 
     # Ends
+
+    @guarded
+    def unreported(self, run: Run, state: SlotState) -> None:
+        """Its child has ended it, and Celery has not said so."""
+        with self.loop.lock:
+            if not run.over and not run.killing:
+                self._final(run, *outcome_of(run, state))
 
     def _final(self, run: Run, event: Event, status: str | None) -> None:
         if run.over:

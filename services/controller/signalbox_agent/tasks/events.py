@@ -46,9 +46,10 @@ def event(kind: str, run: Run, at: float, more: str) -> Event:
     return f'{{"type":"{kind}","at":"{instant(at)}","run":{quote(run.key)},{run.identity},{more}}}'
 
 
-def ended(kind: str, run: Run, more: str) -> Event:
-    """A started attempt is over, one way or the other."""
-    return event(kind, run, time(), f'"started_at":{_started_at(run)},"pid":{run.pid or "null"},{more}')
+def ended(kind: str, run: Run, more: str, at: float | None = None) -> Event:
+    """A started attempt is over, one way or the other; now, unless it is known when."""
+    fields = f'"started_at":{_started_at(run)},"pid":{run.pid or "null"},{more}'
+    return event(kind, run, time() if at is None else at, fields)
 
 
 def received(run: Run, eta: datetime | None, root_id: str | None, parent_id: str | None) -> Event:
@@ -64,26 +65,28 @@ def started(run: Run) -> Event:
     return event("TaskStarted", run, run.started_at or time(), f'"pid":{run.pid},{run.arguments}{late}')
 
 
-def succeeded(run: Run, result: object, runtime: float | None, outcome: str = "succeeded") -> Event:
+def succeeded(
+    run: Run, result: object, runtime: float | None, outcome: str = "succeeded", at: float | None = None
+) -> Event:
     """It returned, or raised Ignore."""
     took = "null" if runtime is None else f"{runtime:.6f}"
     more = f'"result":{quote(clean(result))},"runtime":{took},"outcome":"{outcome}"'
-    return ended("TaskSucceeded", run, more)
+    return ended("TaskSucceeded", run, more, at)
 
 
-def failed(run: Run, outcome: str, error: str, einfo: Any = None) -> Event:
+def failed(run: Run, outcome: str, error: str, einfo: Any = None, at: float | None = None) -> Event:
     """It is over, without success."""
-    return ended("TaskFailed", run, _fields(outcome=outcome, error=error, traceback=traceback_of(einfo)))
+    return ended("TaskFailed", run, _fields(outcome=outcome, error=error, traceback=traceback_of(einfo)), at)
 
 
-def retried(run: Run, error: str, einfo: Any) -> Event:
+def retried(run: Run, error: str, einfo: Any = None, at: float | None = None) -> Event:
     """It will be tried again."""
-    return ended("TaskRetried", run, _fields(error=error, traceback=traceback_of(einfo)))
+    return ended("TaskRetried", run, _fields(error=error, traceback=traceback_of(einfo)), at)
 
 
-def requeued(run: Run) -> Event:
+def requeued(run: Run, at: float | None = None) -> Event:
     """It gave the task back to its queue."""
-    return event("TaskRequeued", run, time(), f'"started_at":{_started_at(run)},"pid":{run.pid or "null"}')
+    return ended("TaskRequeued", run, _fields(outcome="rejected"), at)
 
 
 def dropped(run: Run, outcome: str, error: str, command_id: str | None = None) -> Event:

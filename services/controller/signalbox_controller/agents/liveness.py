@@ -24,6 +24,11 @@ class Liveness:
     def __init__(self) -> None:
         self._unanswered = 0
 
+    @property
+    def unanswered(self) -> int:
+        """How many turns in a row passed without a sign of life."""
+        return self._unanswered
+
     def answered(self) -> bool:
         """Take a sign of life; answer whether it ends a silence."""
         silent, self._unanswered = self._unanswered > UNANSWERED, 0

@@ -12,6 +12,7 @@ from signalbox.errors import UnreadableMessage
 from signalbox.messages.base import utc_now
 from signalbox.messages.events import AnyTaskEvent, EventsLost, TaskCancelled
 from signalbox_agent.cancel.pool import Abilities
+from signalbox_agent.child.slot import SlotState
 from signalbox_controller.agents import protocol
 from signalbox_controller.agents.acknowledgements import Acknowledgements
 from signalbox_controller.agents.cancel_request import CancelRequest, WithheldProof
@@ -19,7 +20,8 @@ from signalbox_controller.agents.child_deaths import ChildDeaths, died
 from signalbox_controller.agents.connection import Connection
 from signalbox_controller.agents.liveness import Liveness, Ticks
 from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered
-from signalbox_controller.agents.running import Run, RunningTasks
+from signalbox_controller.agents.running import HeldRuns, Run, RunningTasks
+from signalbox_controller.agents.slots import Slots
 from signalbox_controller.agents.stop_handshake import StopHandshake
 from signalbox_controller.agents.supervisor import Supervisor
 from signalbox_controller.state.outbox import Outbox
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 
 Listener = Callable[[AnyTaskEvent], None]
 
+#: Turns without a sign of life after which a worker may not be about to report what it has seen; see `liveness.EVERY`.
+MUTE = 2
 #: Ids in one line to a worker, which is read within a few milliseconds.
 PORTION = 2_000
 
@@ -149,6 +153,15 @@ class Agent:
         """Whether it is connected, and what it reports is read."""
         return self._connection is not None and not self._paused and not self.missing
 
+    @property
+    def mute(self) -> bool:
+        """Whether it is not connected, or gave no sign of life in the last turns; not while we do not read from it."""
+        return not self._paused and (self._connection is None or self._liveness.unanswered >= MUTE)
+
+    def publish_death(self, event: AnyTaskEvent) -> None:
+        """Publish the end of a run whose process is gone, once all that it had launched is."""
+        self._deaths.clean_up(event, self._outbox.put, ours=not self.adopted)
+
     def hold(self, paused: bool) -> None:
         """Stop or go on reading; see `Outbox.on_full`."""
         self._paused = paused
@@ -208,18 +221,45 @@ class Agent:
             else:
                 self.handle_line(line)
 
-    def take_lost_runs(self) -> list[Run]:
-        """Its process is gone: finish every request, and return the runs that ended with it and are in no request."""
-        lost = dict(self.runs.running)
+    def take_held_runs(self, slots: Slots, instance: str) -> HeldRuns:
+        """Its process is gone: finish every request, and return the runs that it held and that are in no request."""
+        concluded = self.runs.concluded
+        ended = [(run, state) for run in list(self.runs.running.values()) if (state := self._end_of(run, slots))]
+        for run, state in ended:
+            self.conclude(run, state)
+        unseen = self.runs.begun_unseen(slots.all(), instance)
+        lost = {task_id: run for task_id, run in self.runs.running.items() if not slots.went_on(run)}
         for request in self._requests.values():
-            run = self.runs.running.get(request.line.task_id)  # two may ask about the same one
+            known = self.runs.running.get(request.line.task_id)  # two may ask about the same one
             lost.pop(request.line.task_id, None)
-            request.run = request.run or run
-            request.finish("cancelled" if run else "unknown")
+            request.run = request.run or known
+            request.finish("cancelled" if known else "unknown")
         self.runs.running.clear()
         self.answers = False
         self.close()
-        return list(lost.values())
+        return HeldRuns(lost=list(lost.values()), ended=ended, unseen=unseen, concluded=concluded)
+
+    def _end_of(self, run: Run, slots: Slots) -> SlotState | None:
+        """How it ended by itself; a task that is being cancelled and would come back has not ended."""
+        state = slots.of_run(run)
+        if state is None or not state.stored or (not state.status and self.is_asked_about(run.task_id)):
+            return None
+        return state
+
+    def is_asked_about(self, task_id: str) -> bool:
+        """Whether a request about this task is open."""
+        return any(request.line.task_id == task_id for request in self._requests.values())
+
+    def conclude(self, run: Run, state: SlotState | None) -> None:
+        """A run is over, and was not reported: it ended by itself in this state, or its process died."""
+        self.runs.conclude(run, state)
+        for request in self._requests.values():
+            if state is not None and request.line.task_id == run.task_id:
+                command_id = request.line.command_id
+                status = state.status or None
+                request.on_report(
+                    CancelReport(command_id=command_id, task_id=run.task_id, state="finished", status=status)
+                )
 
     def handle_line(self, line: AgentLine) -> None:
         self._has_sent = True

@@ -13,6 +13,7 @@ import msgspec
 
 from signalbox_agent.child import slot
 from signalbox_agent.child.slot import SlotState
+from signalbox_controller.agents.running import Run
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,29 @@ class Slots:
         self._folder = Path(slot.folder_of(str(socket), instance))
 
     def read(self, pid: int) -> SlotState | None:
-        """The latest word of the child with this pid; None when there is none."""
+        """The latest run of the child with this pid; None when there is none."""
         return slot.read(str(self._folder / str(pid)))
+
+    def of_run(self, run: Run) -> SlotState | None:
+        """How far a run has come; None when its child has not written it, or two others since."""
+        if run.started_at is None:
+            return None
+        states = slot.read_all(str(self._folder / str(run.pid)))
+        return slot.find(states, run.task_id, run.retries, run.started_at.timestamp())
+
+    def went_on(self, run: Run) -> bool:
+        """Whether its child has begun others since, and shows only those: the run is over, and how is not known."""
+        states = slot.read_all(str(self._folder / str(run.pid)))
+        since = run.started_at.timestamp() if run.started_at else 0.0
+        return bool(states) and all(state.began > since for state in states) and self.of_run(run) is None
+
+    def all(self) -> dict[int, list[SlotState]]:
+        """The runs of each child, by its pid."""
+        try:
+            pids = [int(path.name) for path in self._folder.iterdir() if path.name.isdigit()]
+        except OSError:
+            return {}
+        return {pid: slot.read_all(str(self._folder / str(pid))) for pid in pids}
 
     def mark(self, pid: int, mark: Mark) -> bool:
         """Write a mark for the worker to read; answer whether that could be written."""

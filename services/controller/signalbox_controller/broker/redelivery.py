@@ -40,6 +40,8 @@ class PendingRestore(msgspec.Struct, kw_only=True):
     forget: tuple[str, ...] = ()
     #: Tasks that ran when it died by itself.
     crashed: tuple[str, ...] = ()
+    #: Tasks that had ended there, with their count of retries: each has a message that must not be delivered again.
+    finished: tuple[tuple[str, int], ...] = ()
     tries: int = 0
 
 
@@ -104,7 +106,10 @@ class Redelivery:
         order = {
             "app": spec.app,
             "queues": sorted({queue for restore in restores.values() for queue in self._specs[restore.process].queues}),
-            "debts": {key: {"forget": restore.forget, "crashed": restore.crashed} for key, restore in restores.items()},
+            "debts": {
+                key: {"forget": restore.forget, "crashed": restore.crashed, "finished": restore.finished}
+                for key, restore in restores.items()
+            },
         }
         names = ", ".join(sorted({restore.process for restore in restores.values()}))
         counts = await self._run_helper(spec, msgspec.json.encode(order))

@@ -11,7 +11,7 @@ import signal
 import msgspec
 
 from signalbox.messages.verdicts import Verdict
-from signalbox_agent.child.slot import INTERRUPTED, OVER, RUNNING, SlotState
+from signalbox_agent.child.slot import INTERRUPTED, OVER, RUNNING, STORED, SlotState, label
 from signalbox_agent.proc import Proc, descendants, ended, stat, variable
 from signalbox_controller.agents.cancel_request import CancelRequest
 from signalbox_controller.agents.running import Run
@@ -25,8 +25,8 @@ STUCK, STOPPED = 1.0, 0.1
 POLL = 0.01
 #: Seconds within which a process stops after SIGSTOP; longer only in uninterruptible sleep.
 STOP_WITHIN = 0.25
-#: Final outcomes by Celery's states; RETRY is none, as the task comes back.
-ENDS = {"SUCCESS": "completed", "IGNORED": "completed", "FAILURE": "failed", "REJECTED": "failed"}
+#: The words of a task that is over for good, with its status.
+ENDS = {word: status for word, status in STORED.items() if status}
 
 
 class Worker(msgspec.Struct, frozen=True):
@@ -113,7 +113,7 @@ class CancelWithoutAgent:
 
     def _report(self) -> SlotState | None:
         report = self._worker.slots.read(self._child.pid)
-        return report if report is not None and report.task_id == self._run.task_id else None
+        return report if report is not None and report.task_id == label(self._run.task_id) else None
 
     def _finished(self, status: str) -> Ended:
         self._worker.slots.unmark(self._child.pid)

@@ -93,10 +93,11 @@ class ExternalWorker(AgentReports):
         context, instance = self._context, self.instance
         written = spool.path_of(context.launcher.socket, instance)
         await kill_all(orphans_of(self.note.proc, self.agent.runs.running.values()), context.reaper)
-        runs, _ = await end_leftovers(self._process, context.reaper, spool.read(written))
-        events = lost_tasks(self.note.name, context.host, runs, end, None).events
+        slots = Slots(context.launcher.socket, instance)
+        held, _ = await end_leftovers(self._process, context.reaper, spool.read(written), slots)
+        events = lost_tasks(self.note.name, context.host, held, end, None).events
         context.pending_events.publish(instance, self.agent.acknowledgements.waiting, events)
         context.agents.retire(instance)
         spool.forget(written)
-        Slots(context.launcher.socket, instance).forget()
+        slots.forget()
         self.ended.set()

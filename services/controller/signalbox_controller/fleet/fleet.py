@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from signalbox.messages.commands import DEFAULT_GRACE
 from signalbox.messages.events import ProcessChanged
@@ -16,9 +17,11 @@ from signalbox_controller.broker.redelivery import PendingRestore
 from signalbox_controller.cancelling.without_agent import Worker
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.external.workers import ExternalWorkers
+from signalbox_controller.fleet.known_runs import KnownRuns
 from signalbox_controller.logs.logfile import LogFile
 from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.desired import Desired, DesiredStates
+from signalbox_controller.processes.instance import Instance
 from signalbox_controller.processes.machine import ALIVE
 from signalbox_controller.processes.supervisor import Mode, Supervised
 from signalbox_controller.words import Order
@@ -27,6 +30,16 @@ log = logging.getLogger(__name__)
 
 #: Seconds that a stop may take beyond its time-out: for KILL, and until all processes are gone.
 BEYOND = 6.0
+
+
+class WatchedWorker(NamedTuple):
+    """A process that runs, as the checks of its tasks see it."""
+
+    instance: str
+    agent: Agent
+    slots: Slots
+    #: Of its main process.
+    pid: int
 
 
 class Fleet:
@@ -39,7 +52,10 @@ class Fleet:
         desired_states: DesiredStates,
         leases: Leases,
         external: ExternalWorkers,
+        known_runs: KnownRuns,
     ) -> None:
+        #: What its workers ran when a controller last looked.
+        self.known_runs = known_runs
         #: The workers that are not ours to start or stop.
         self.external = external
         #: The leases of its beats.
@@ -52,12 +68,14 @@ class Fleet:
     def open(self) -> None:
         """Adopt the processes that run, launch those that should run, stop those that should not."""
         self.external.open()
+        self._seed_external()
         left, boot = self._context.launches.left_behind(), boot_id()
         for name, launch in left.items():
             if name in self._processes and launch.proc is not None:
                 # The machine's own end is no failure of the process: it is started again whatever its policy.
                 asked = launch.gone and launch.boot != boot
                 self._processes[name].adopt(launch, launch.proc, asked=asked)
+                self._seed(None if asked else self._processes[name].instance)
             elif launch.gone:
                 self._context.redelivery.schedule(launch.instance, PendingRestore(process=name))
                 self._context.launches.forget(name)
@@ -162,6 +180,22 @@ class Fleet:
     def running(self) -> tuple[tuple[str, str], ...]:
         """The tasks that run now, with their run ids."""
         return tuple((run.task_id, run.run) for agent in self._agents() for run in agent.runs.running.values())
+
+    def _seed(self, adopted: Instance | None) -> None:
+        """Begin with the runs that are known of an adopted worker, unless those of a stop are, which are newer."""
+        if adopted is not None and not adopted.agent.runs.running:
+            adopted.agent.runs.seed(self.known_runs.of(adopted.id))
+
+    def _seed_external(self) -> None:
+        for worker in self.external.select():
+            worker.agent.runs.seed(self.known_runs.of(worker.instance))
+
+    def watched(self) -> list[WatchedWorker]:
+        """Every process that runs, external workers, too."""
+        ours = [(one.id, one.agent, one.main) for process in self._processes.values() if (one := process.instance)]
+        others = [(one.instance, one.agent, one.note.proc) for one in self.external.select()]
+        socket = self._context.launcher.socket
+        return [WatchedWorker(id_, agent, Slots(socket, id_), main.pid) for id_, agent, main in (*ours, *others)]
 
     def _agents(self) -> list[Agent]:
         """The agents of all processes that run, and of external workers."""

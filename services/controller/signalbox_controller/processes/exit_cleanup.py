@@ -9,7 +9,7 @@ from signalbox_agent.proc import Proc
 from signalbox_controller import words
 from signalbox_controller.agents import spool
 from signalbox_controller.agents.protocol import AgentLine
-from signalbox_controller.agents.running import Run
+from signalbox_controller.agents.running import HeldRuns
 from signalbox_controller.agents.slots import Slots
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.linux.reaper import Reaper
@@ -42,8 +42,9 @@ async def clean_up_after(
     memory = context.memory.killed(instance.main.pid) if code == -signal.SIGKILL and not instance.asked else "no"
     end = words.exit_words(code, memory)
     written = spool.path_of(context.launcher.socket, instance.id)
-    runs, survivors = await end_leftovers(instance, context.reaper, spool.read(written))
-    lost = lost_tasks(spec.name, context.host, runs, end, order)
+    slots = Slots(context.launcher.socket, instance.id)
+    held, survivors = await end_leftovers(instance, context.reaper, spool.read(written), slots)
+    lost = lost_tasks(spec.name, context.host, held, end, order)
     context.pending_events.publish(instance.id, instance.agent.acknowledgements.waiting, lost.events)
     if instance.agent.stop_handshake.ownership:  # or its broker misses them by itself
         context.redelivery.schedule(instance.id, lost.restore)
@@ -51,16 +52,16 @@ async def clean_up_after(
     context.launches.forget(spec.name)
     context.stop_orders.forget(spec.name)
     spool.forget(written)
-    Slots(context.launcher.socket, instance.id).forget()
+    slots.forget()
     return Cleanup(end, lost.failed + instance.agent.stop_handshake.stopped, survivors)
 
 
 async def end_leftovers(
-    instance: Instance, reaper: Reaper, spooled: Iterable[AgentLine]
-) -> tuple[list[Run], list[Proc]]:
+    instance: Instance, reaper: Reaper, spooled: Iterable[AgentLine], slots: Slots
+) -> tuple[HeldRuns, list[Proc]]:
     """End the rest of its tree, read its agent's last lines, then end what its tasks had launched elsewhere.
 
-    Answers the runs that nobody will report about any more, and what could not be ended.
+    Answers the runs that it held, and what could not be ended. Its children are dead when their slots are read.
 
     The `spooled` lines are read where the agent has not reported what ran: it died before it connected.
     """
@@ -68,7 +69,8 @@ async def end_leftovers(
     await instance.agent.quiet(LAST_LINES)
     if not instance.agent.complete:
         instance.agent.recall(spooled)
-    lost = instance.agent.take_lost_runs()
-    tasks = [*(run.task_id for run in lost), *instance.agent.stop_handshake.ended]
+    held = instance.agent.take_held_runs(slots, instance.id)
+    ran = [*held.lost, *(run for run, state in held.unseen if not state.stored)]
+    tasks = [*(run.task_id for run in ran), *instance.agent.stop_handshake.ended]
     survivors = survivors or await kill_all(lambda: instance.tree.rest(tasks), reaper)
-    return lost, survivors
+    return held, survivors

@@ -16,8 +16,8 @@ from signalbox_agent.tasks.runs import Run
 
 ABILITIES = Abilities(answers_while_busy=True)
 
-#: Seconds for which the slot of a dead child can still be read.
-LINGER = 1.0
+#: Seconds for which the slot of a dead child can still be read: it may have ended a task that Celery has not reported.
+LINGER = 10.0
 
 
 class PreforkControl(Prefork):
@@ -30,7 +30,6 @@ class PreforkControl(Prefork):
         super().__init__(pool)
         self._loop = context.loop
         self._slots = context.slots
-        self._slots.open()
         self._children = Children(self._loop, self.has, self._died)
         #: Whether a place is empty, and Celery's loop stood still when that was noticed.
         self._vacant = False
