@@ -135,9 +135,9 @@ async def test_a_finished_task_is_completed_when_a_person_kills_its_stuck_worker
 
 async def test_a_finished_task_is_completed_when_worker_and_controller_are_killed(worker: LoggedWorker) -> None:
     main = await worker.host.pid("worker")
-    started = await running(worker, "aimed_late", 2.0, "finished")
-    await is_known(worker, started)
+    started = await running(worker, "aimed_late", 5.0, "finished")
     with stopped(main):
+        await is_known(worker, started)
         await worker.host.end_hard()
         await has_written(worker, started.pid, "SUCCESS")
         os.kill(main, signal.SIGKILL)
@@ -184,8 +184,7 @@ async def test_a_stuck_worker_whose_other_task_runs_keeps_that(worker: LoggedWor
     with stopped(await worker.host.pid("worker")):
         os.kill(started.pid, signal.SIGKILL)
         await worker.host.seen(TaskFailed, task_id=started.task_id)
-        seen = await worker.host.seen_again(HostSeen)
-        assert (other.task_id, other.run) in seen.running
+        assert (other.task_id, other.run) in (await next_heartbeat(worker)).running
     assert await ends(worker, other) == set()
 
 
@@ -204,15 +203,26 @@ async def is_known(worker: LoggedWorker, started: TaskStarted) -> None:
     """Wait until the controller has noted on disk that the task runs."""
 
     async def look() -> bool:
-        return started.run in (worker.host.data / "state" / "running.json").read_text(encoding="utf-8")
+        noted = worker.host.data / "controller" / "running.json"
+        return noted.exists() and started.run in noted.read_text(encoding="utf-8")
 
     await eventually(look, f"{started.run} is noted")
 
 
 async def is_not_running(worker: LoggedWorker, started: TaskStarted) -> None:
     """The next heartbeat does not list it."""
-    seen = await worker.host.seen_again(HostSeen)
-    assert started.task_id not in {task_id for task_id, _ in seen.running}
+    assert started.task_id not in {task_id for task_id, _ in (await next_heartbeat(worker)).running}
+
+
+async def next_heartbeat(worker: LoggedWorker) -> HostSeen:
+    """The next heartbeat of the host."""
+    before = len(await worker.host.of(HostSeen))
+
+    async def look() -> HostSeen | None:
+        seen = await worker.host.of(HostSeen)
+        return seen[-1] if len(seen) > before else None
+
+    return await eventually(look, "another heartbeat")
 
 
 # Celery's own handlers
