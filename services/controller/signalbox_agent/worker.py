@@ -14,7 +14,8 @@ from signalbox_agent import PROTOCOL
 from signalbox_agent.broker.ending import Ending
 from signalbox_agent.broker.ownership import MessageOwnership
 from signalbox_agent.broker.release import Release
-from signalbox_agent.cancel.canceller import Canceller
+from signalbox_agent.cancel.canceller import Canceller, standing
+from signalbox_agent.cancel.decide import Standing
 from signalbox_agent.cancel.pool import Context, PoolControl, abilities_of, control_of, name_of
 from signalbox_agent.celery_compat import names
 from signalbox_agent.celery_compat.names import Missing
@@ -25,14 +26,14 @@ from signalbox_agent.hooks.requests import Claims, on_received, queue_finder, se
 from signalbox_agent.hooks.slot_passing import SlotPassing, pass_on_slots
 from signalbox_agent.hooks.steps import consumer_step, worker_step
 from signalbox_agent.hooks.tracker import Tracker
-from signalbox_agent.hooks.unreported import UnreportedEnds
+from signalbox_agent.hooks.unreported import UnreportedRuns
 from signalbox_agent.link.link import Link, line_of
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.link.spool import Spool, path_of
 from signalbox_agent.safety import complain, guarded, logger
 from signalbox_agent.tasks import events
 from signalbox_agent.tasks.cancelled_ids import refused
-from signalbox_agent.tasks.runs import Runs
+from signalbox_agent.tasks.runs import Run, Runs
 
 #: Seconds between snapshots.
 SNAPSHOT_EVERY = 10.0
@@ -129,7 +130,7 @@ class WorkerAgent:
         if self._missing.can(names.TRACKING):
             self._claims = Claims(tracker, self._pool.wrap)
         if not shared:
-            UnreportedEnds(self.runs, self.slots, self.loop, tracker.unreported).start()
+            UnreportedRuns(self.runs, self.slots, self.loop, tracker).start()
         self._shared, self._canceller = shared, canceller
 
     @guarded
@@ -169,11 +170,14 @@ class WorkerAgent:
                 self._stopping = True
                 self.link.send({"type": "stopping"})
             else:
-                self.runs.forget_waiting()
+                self.runs.forget_waiting(self._is_handed)
                 if self._ready:
                     self._ready, self._waiting = False, True
                     self.link.send({"type": "waiting"})
         self.loop.detach(for_good=for_good)
+
+    def _is_handed(self, run: Run) -> bool:
+        return not self._shared and standing(run) is Standing.HANDED
 
     @guarded
     def consuming(self) -> None:

@@ -176,6 +176,10 @@ class Slots:
         """The state of one run of the child with this pid; None when it is not known."""
         return find(read_all(os.path.join(self.folder, str(pid))), task_id, retries, started_at)
 
+    def all(self) -> dict[int, list[SlotState]]:
+        """The runs of each child, by its pid."""
+        return read_folder(self.folder)
+
     def ended_by_itself(self, pid: int | None, task_id: str) -> bool:
         """Whether the body of this task, the child's latest, ended before any TERM had reached it."""
         state = self.read(pid) if pid is not None else None
@@ -196,6 +200,15 @@ class Slots:
         """Remove the slot of a dead child."""
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(self.folder, str(pid)))
+
+
+def read_folder(folder: str) -> dict[int, list[SlotState]]:
+    """The runs of each child that has a slot in this folder, by its pid."""
+    try:
+        pids = [int(name) for name in os.listdir(folder) if name.isdigit()]
+    except OSError:
+        return {}
+    return {pid: read_all(os.path.join(folder, str(pid))) for pid in pids}
 
 
 def read_all(path: str) -> list[SlotState]:

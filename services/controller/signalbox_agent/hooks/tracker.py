@@ -68,7 +68,7 @@ class Tracker:
         name = clean(headers.get("shadow") or celery_name.rpartition(".")[2])
         run = Run(request, clean(request.id), celery_name, name, int(headers.get("retries") or 0))
         run.describe(self.node, self.queue_of(request), clean(request.argsrepr), clean(request.kwargsrepr))
-        run.acks_late = bool(request.task.acks_late)
+        run.acks_late, run.taken_at = bool(request.task.acks_late), time()
         if request.delivery_info.get("redelivered"):
             run.original = self.runs.original_of(run.task_id, run.retries)
             if run.original is not None:
@@ -102,7 +102,7 @@ class Tracker:
             return
         with self.loop.lock:
             run = self.run_of(request)
-            if run.over or not self.pool.watch(pid):
+            if run.over or run.started_at is not None or not self.pool.watch(pid):
                 return  # the pool accepts in the parent's name what it is about to refuse
             self._begin(run, request.time_start or started_at, pid)
 
@@ -260,8 +260,16 @@ class Tracker:
     # Ends
 
     @guarded
-    def unreported(self, run: Run, state: SlotState) -> None:
-        """Its child has ended it, and Celery has not said so."""
+    def began_unreported(self, run: Run, pid: int, state: SlotState) -> None:
+        """A child has begun it, and Celery does not know."""
+        with self.loop.lock:
+            if not run.over and run.started_at is None:
+                self.pool.watch(pid)
+                self._begin(run, state.began, pid)
+
+    @guarded
+    def ended_unreported(self, run: Run, state: SlotState) -> None:
+        """Its child has ended it, and Celery does not know."""
         with self.loop.lock:
             if not run.over and not run.killing:
                 self._final(run, *outcome_of(run, state))

@@ -1,34 +1,49 @@
-"""Ends that a child wrote in its slot and that Celery never reports, looked for in rounds.
+"""Runs of which Celery does not report that they began or ended, looked for in rounds in the slots of the children.
 
-Celery reads nothing from its children while its broker is away, and forgets jobs of its pool when it loses it: the
-child has ended the task, its result is stored, and the worker does not know. An end counts as unreported when a whole
-round has passed since it was first seen: in between, Celery's loop has turned and read what the child had sent.
+Celery reads nothing from its children while its broker is away. When it loses the broker it forgets what it has handed
+to a child that has not accepted it: the child runs that all the same. A finding counts when a whole round has passed
+since it was first seen: in between, Celery's loop has turned and read what the child had sent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, partial
 from time import time
+from typing import Protocol
 
-from signalbox_agent.child.slot import Slots, SlotState
+from signalbox_agent.celery_compat.requests import is_handed_over, job_of
+from signalbox_agent.child.slot import Slots, SlotState, find
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks.runs import Run, Runs
 
 #: Seconds between two rounds. A round reads a file of each child whose task has run for longer.
 EVERY = 1.0
+#: Rounds that a child may take to begin what Celery has handed to it and forgotten.
+BEGINS_WITHIN = 10
 
 
-class UnreportedEnds:
+class Reporter(Protocol):
+    """Takes what was found, once."""
+
+    def began_unreported(self, run: Run, pid: int, state: SlotState) -> None:
+        """A child has begun it, and Celery does not know."""
+
+    def ended_unreported(self, run: Run, state: SlotState) -> None:
+        """Its child has ended it, and Celery does not know."""
+
+
+class UnreportedRuns:
     """The rounds of one worker."""
 
-    def __init__(self, runs: Runs, slots: Slots, loop: Loop, tell: Callable[[Run, SlotState], None]) -> None:
-        """`tell` is called once for each run that ended unreported."""
+    def __init__(self, runs: Runs, slots: Slots, loop: Loop, reporter: Reporter) -> None:
         self._runs = runs
         self._slots = slots
         self._loop = loop
-        self._tell = tell
-        self._seen: set[Run] = set()
+        self._reporter = reporter
+        #: The rounds in which a run was found, one after the other.
+        self._rounds: dict[Run, int] = {}
 
     def start(self) -> None:
         """Begin with the rounds; they go on for as long as the worker lives."""
@@ -36,22 +51,42 @@ class UnreportedEnds:
 
     def _round(self) -> None:
         self._loop.call_later(EVERY, self._round)
-        self._look()
+        self.look()
 
     @guarded
-    def _look(self) -> None:
-        seen, self._seen = self._seen, set()
+    def look(self) -> None:
+        """Take one round."""
+        found: dict[Run, Callable[[], None]] = {}
+        written = cache(self._slots.all)
         for run in self._runs.all():
-            state = self._ended(run)
-            if state is None:
-                continue
-            if run in seen:
-                self._tell(run, state)
-            else:
-                self._seen.add(run)
+            act = self._ended(run) if run.started_at is not None else self._begun(run, written)
+            if act is not None:
+                found[run] = act
+        self._rounds = {run: self._rounds.get(run, 0) + 1 for run in found}
+        for run, act in found.items():
+            if self._rounds[run] > 1:
+                act()
 
-    def _ended(self, run: Run) -> SlotState | None:
-        if run.started_at is None or run.pid is None or run.over or run.killing or time() - run.started_at < EVERY:
+    def _ended(self, run: Run) -> Callable[[], None] | None:
+        """What to do about one that runs, if its child has ended it."""
+        if run.started_at is None or run.over or run.killing or time() - run.started_at < EVERY:
             return None
-        state = self._slots.find(run.pid, run.task_id, run.retries, run.started_at)
-        return state if state is not None and state.stored else None
+        state = self._slots.find(run.pid or 0, run.task_id, run.retries, run.started_at)
+        return partial(self._reporter.ended_unreported, run, state) if state is not None and state.stored else None
+
+    def _begun(self, run: Run, written: Callable[[], dict[int, list[SlotState]]]) -> Callable[[], None] | None:
+        """What to do about one that was handed to a child, and not accepted."""
+        if run.original is not None or not is_handed_over(run.request):
+            return None
+        if not self._rounds.get(run):
+            return _nothing
+        for pid, states in written().items():
+            state = find(states, run.task_id, run.retries, run.taken_at)
+            if state is not None:
+                return partial(self._reporter.began_unreported, run, pid, state)
+        given_up = job_of(run.request) is None and self._rounds[run] >= BEGINS_WITHIN
+        return partial(self._runs.remove, run) if given_up else _nothing
+
+
+def _nothing() -> None:
+    """Look again."""

@@ -47,6 +47,8 @@ class Run:
     #: Epoch, in seconds.
     started_at: float | None = None
     pid: int | None = None
+    #: When the worker took it from its queue.
+    taken_at: float = 0.0
     #: Whether it is acknowledged only when it is over.
     acks_late: bool = False
     #: Whether TaskReceived was sent.
@@ -158,8 +160,11 @@ class Runs:
         """Every one."""
         return [run for runs in self._live.values() for run in runs]
 
-    def forget_waiting(self) -> None:
-        """Celery drops what waits when it loses its broker, which will deliver it anew."""
+    def forget_waiting(self, handed: Callable[[Run], bool] = lambda _: False) -> None:
+        """Celery drops what waits when it loses its broker, which will deliver it anew.
+
+        It forgets what it has `handed` to a child as well, but the child may run that.
+        """
         for run in self.all():
-            if run.started_at is None:
+            if run.started_at is None and not handed(run):
                 self.remove(run)

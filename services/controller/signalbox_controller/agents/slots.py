@@ -54,11 +54,7 @@ class Slots:
 
     def all(self) -> dict[int, list[SlotState]]:
         """The runs of each child, by its pid."""
-        try:
-            pids = [int(path.name) for path in self._folder.iterdir() if path.name.isdigit()]
-        except OSError:
-            return {}
-        return {pid: slot.read_all(str(self._folder / str(pid))) for pid in pids}
+        return slot.read_folder(str(self._folder))
 
     def mark(self, pid: int, mark: Mark) -> bool:
         """Write a mark for the worker to read; answer whether that could be written."""

@@ -1,0 +1,126 @@
+"""Runs that a child began or ended and Celery did not report, as the rounds of the agent find them."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from time import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from signalbox_agent.child.slot import Slot, Slots, SlotState
+from signalbox_agent.hooks.unreported import BEGINS_WITHIN, EVERY, UnreportedRuns
+from signalbox_agent.link.loop import Loop
+from signalbox_agent.tasks.runs import Run, Runs
+
+PID = os.getpid()
+
+
+class Reports:
+    """Takes what was found."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[str, int]] = []
+        self.ended: list[tuple[str, str]] = []
+
+    def began_unreported(self, run: Run, pid: int, state: SlotState) -> None:
+        run.begin(state.began, pid, "instance")
+        self.begun.append((run.task_id, pid))
+
+    def ended_unreported(self, run: Run, state: SlotState) -> None:
+        run.over = True
+        self.ended.append((run.task_id, state.word))
+
+
+class Rounds:
+    """A worker that holds one run, and the slot of its child."""
+
+    def __init__(self, folder: Path, run: Run) -> None:
+        self.reports, self.runs, self.slot = Reports(), Runs(), Slot(str(folder))
+        self.runs.add(run)
+        self._rounds = UnreportedRuns(self.runs, Slots(str(folder)), Loop(), self.reports)
+
+    def take(self, count: int) -> None:
+        for _ in range(count):
+            self._rounds.look()
+
+
+def a_run(request: Any = None, *, started: bool = True) -> Run:
+    run = Run(request or object(), "t1", "shop.t", "t")
+    run.taken_at = time() - 10 * EVERY
+    if started:
+        run.begin(time() - 2 * EVERY, PID, "instance")
+    return run
+
+
+def handed(job: object | None) -> Any:
+    """A request that was handed to the pool; None where that has forgotten it."""
+    return SimpleNamespace(_apply_result=lambda: job)
+
+
+def test_an_end_is_reported_when_celery_has_had_a_round_to_do_so(tmp_path: Path) -> None:
+    rounds = Rounds(tmp_path, a_run())
+    rounds.slot.begin("t1")
+    rounds.take(3)
+    assert rounds.reports.ended == []
+    rounds.slot.write("SUCCESS", ended=True)
+    rounds.take(1)
+    assert rounds.reports.ended == []
+    rounds.take(2)
+    assert rounds.reports.ended == [("t1", "SUCCESS")]
+
+
+def kill() -> Any:
+    return SimpleNamespace(begun=True, over=False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda run: setattr(run, "over", True), id="it was reported"),
+        pytest.param(lambda run: setattr(run, "kill", kill()), id="it is being killed, which reports the end"),
+        pytest.param(lambda run: setattr(run, "retries", 1), id="it is another attempt"),
+        pytest.param(lambda run: setattr(run, "started_at", time() + 60), id="it began after that"),
+    ],
+)
+def test_an_end_that_is_not_that_of_the_run_is_not_reported(tmp_path: Path, change: Callable[[Run], None]) -> None:
+    run = a_run()
+    rounds = Rounds(tmp_path, run)
+    rounds.slot.begin("t1")
+    rounds.slot.write("SUCCESS", ended=True)
+    change(run)
+    rounds.take(3)
+    assert rounds.reports.ended == []
+
+
+def test_a_task_that_celery_handed_to_a_child_and_forgot_runs_when_the_child_has_begun_it(tmp_path: Path) -> None:
+    rounds = Rounds(tmp_path, a_run(handed(None), started=False))
+    rounds.take(2)
+    assert rounds.reports.begun == []
+    rounds.slot.begin("t1")
+    rounds.take(2)
+    assert rounds.reports.begun == [("t1", PID)]
+
+
+def test_a_task_that_no_child_begins_is_left_to_the_broker_once_celery_has_forgotten_it(tmp_path: Path) -> None:
+    rounds = Rounds(tmp_path, a_run(handed(None), started=False))
+    rounds.take(BEGINS_WITHIN)
+    assert rounds.runs.has("t1")
+    rounds.take(1)
+    assert not rounds.runs.has("t1")
+
+
+def test_a_task_that_waits_in_the_pool_stays(tmp_path: Path) -> None:
+    rounds = Rounds(tmp_path, a_run(handed(object()), started=False))
+    rounds.take(3 * BEGINS_WITHIN)
+    assert rounds.runs.has("t1")
+    assert rounds.reports.begun == []
+
+
+def test_what_waits_is_dropped_with_the_connection_but_not_what_a_child_may_run() -> None:
+    runs, waiting, on_its_way = Runs(), a_run(started=False), Run(handed(None), "t2", "shop.t", "t")
+    for run in (waiting, on_its_way):
+        runs.add(run)
+    runs.forget_waiting(lambda run: run is on_its_way)
+    assert runs.all() == [on_its_way]
