@@ -19,7 +19,7 @@ from signalbox.messages.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from support.eventually import HANGS, eventually
+from support.eventually import HANGS
 from support.host import ALICE, lives
 from support.logged_worker import LoggedWorker, a_logged_worker
 from support.stores.choose import a_redis
@@ -105,7 +105,7 @@ async def test_a_worker_that_comes_to_itself_in_the_middle_lets_the_task_clean_u
     started = await running(worker, 60.0, "slow")
     with stopped(await worker.host.pid("worker")):
         cancelling = worker.host.begin(worker.host.commander.cancel(started.task_id, ALICE, grace=3.0))
-        await says(worker, started.pid, "interrupted")
+        await worker.child_writes(started.pid, "interrupted")
     await is_cancelled_for_good(worker, started, await cancelling)
     assert worker.words(started.task_id) == ["started", "cleaned"]
 
@@ -115,7 +115,7 @@ async def test_a_task_that_ended_while_its_worker_was_stopped_has_not_been_cance
     await asyncio.wait_for(worker.begun(task_id).wait(), HANGS)
     started = await worker.host.seen(TaskStarted, task_id=task_id)
     with stopped(await worker.host.pid("worker")):
-        await says(worker, started.pid, "SUCCESS")
+        await worker.child_writes(started.pid, "SUCCESS")
         result = await worker.host.commander.cancel(task_id, ALICE, grace=GRACE)
         assert (result.verdict, result.detail) == ("finished", "It ended by itself (completed); worker did not answer.")
         assert lives(started.pid)
@@ -148,13 +148,3 @@ async def test_what_children_say_of_themselves_is_gone_with_them(worker: LoggedW
     await worker.host.commander.stop(ALICE, mode="immediate")
     assert not list((worker.host.data / "run").glob("*.children"))
     assert (await worker.host.commander.start(ALICE)).verdict == "started"
-
-
-async def says(worker: LoggedWorker, pid: int, word: str) -> None:
-    """Wait until a child says so of itself."""
-
-    async def look() -> bool:
-        [folder] = (worker.host.data / "run").glob("*.children")
-        return (folder / str(pid)).read_text().startswith(word)
-
-    await eventually(look, f"child {pid} says {word}")

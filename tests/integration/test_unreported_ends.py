@@ -21,7 +21,6 @@ from signalbox.messages.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from signalbox_agent.child import slot
 from support.eventually import HANGS, eventually
 from support.host import ALICE, lives
 from support.logged_worker import LoggedWorker, a_logged_worker
@@ -56,17 +55,6 @@ async def running(worker: LoggedWorker, name: str, *arguments: object) -> TaskSt
     return await worker.host.seen(TaskStarted, task_id=task_id)
 
 
-async def has_written(worker: LoggedWorker, pid: int, word: str) -> None:
-    """Wait until this child has written so of its latest task."""
-
-    async def look() -> bool:
-        [folder] = (worker.host.data / "run").glob("*.children")
-        state = slot.read(str(folder / str(pid)))
-        return state is not None and state.word == word
-
-    await eventually(look, f"child {pid} writes {word}")
-
-
 async def ends(worker: LoggedWorker, started: TaskStarted) -> set[type]:
     """The kinds of ends that were reported of a run."""
     return {type(event) for kind in ENDS for event in await worker.host.of(kind, task_id=started.task_id)}
@@ -88,7 +76,7 @@ async def test_a_task_that_finished_before_its_stuck_worker_was_killed_is_comple
     main = await worker.host.pid("worker")
     started = await running(worker, task, 0.5, "finished")
     with stopped(main):
-        await has_written(worker, started.pid, "SUCCESS")
+        await worker.child_writes(started.pid, "SUCCESS")
         os.kill(main, signal.SIGKILL)
         done = await worker.host.seen(TaskSucceeded, task_id=started.task_id)
     assert (done.run, done.pid, done.outcome, done.started_at) == (started.run, started.pid, "succeeded", started.at)
@@ -103,7 +91,7 @@ async def test_a_task_that_failed_before_its_stuck_worker_was_killed_failed_for_
     main = await worker.host.pid("worker")
     started = await running(worker, "aimed_late", 0.5, "failed")
     with stopped(main):
-        await has_written(worker, started.pid, "FAILURE")
+        await worker.child_writes(started.pid, "FAILURE")
         os.kill(main, signal.SIGKILL)
         failed = await worker.host.seen(TaskFailed, task_id=started.task_id)
     assert (failed.run, failed.outcome, failed.error) == (started.run, "error", "ValueError: of itself")
@@ -125,7 +113,7 @@ async def test_a_task_in_the_middle_is_lost_with_its_worker(worker: LoggedWorker
 async def test_a_finished_task_is_completed_when_a_person_kills_its_stuck_worker(worker: LoggedWorker) -> None:
     started = await running(worker, "aimed_late", 0.5, "finished")
     with stopped(await worker.host.pid("worker")):
-        await has_written(worker, started.pid, "SUCCESS")
+        await worker.child_writes(started.pid, "SUCCESS")
         assert (await worker.host.commander.stop(ALICE, mode="immediate")).verdict == "stopped"
     assert await ends(worker, started) == {TaskSucceeded}
     assert (await worker.host.commander.start(ALICE)).verdict == "started"
@@ -139,7 +127,7 @@ async def test_a_finished_task_is_completed_when_worker_and_controller_are_kille
     with stopped(main):
         await is_known(worker, started)
         await worker.host.end_hard()
-        await has_written(worker, started.pid, "SUCCESS")
+        await worker.child_writes(started.pid, "SUCCESS")
         os.kill(main, signal.SIGKILL)
     worker.host.start()
     done = await worker.host.seen(TaskSucceeded, task_id=started.task_id)

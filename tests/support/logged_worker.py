@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from signalbox_agent.child import slot
+from support.eventually import eventually
 from support.host import Host, a_host
 from support.stores.server import Redis
 
@@ -59,6 +61,16 @@ class LoggedWorker:
     def words(self, task_id: str) -> list[str]:
         """What this task wrote."""
         return [word for _, word in self.read().get(task_id, [])]
+
+    async def child_writes(self, pid: int, word: str) -> None:
+        """Wait until this pool child has written so of its latest task."""
+
+        async def look() -> bool:
+            [folder] = (self.host.data / "run").glob("*.children")
+            state = slot.read(str(folder / str(pid)))
+            return state is not None and state.word == word
+
+        await eventually(look, f"child {pid} writes {word}")
 
     def close(self) -> None:
         """Hear nothing any more."""

@@ -97,6 +97,16 @@ def test_a_run_that_was_concluded_for_its_worker_does_not_come_back() -> None:
     assert table.concluded == [(run, None)]
 
 
+def test_a_task_that_was_concluded_has_a_status_until_it_comes_again() -> None:
+    table = RunningTasks()
+    table.note(started())
+    table.conclude(table.running["t"], SlotState("SUCCESS", "t", began=1.0, ended=2.0))
+    assert table.concluded_as("t") == "completed"
+    assert table.concluded_as("u") == ""
+    table.note(received("t"))
+    assert table.concluded_as("t") == ""
+
+
 def test_another_run_of_a_task_that_was_concluded_is_seen() -> None:
     table = RunningTasks()
     table.note(started())

@@ -169,6 +169,13 @@ class RunningTasks:
         """The runs that are over, and of which the worker has not said so."""
         return list(self._concluded.values())
 
+    def concluded_as(self, task_id: str) -> str:
+        """The status of a task that is over, which its worker does not know; empty where it waits or runs again."""
+        if task_id in self._taken:
+            return ""
+        ends = (state.status if state else "failed" for run, state in self.concluded if run.task_id == task_id)
+        return next(filter(None, ends), "")
+
     def begun_unseen(self, slots: Mapping[int, Sequence[SlotState]], instance: str) -> list[WrittenRun]:
         """Tasks that a child has begun, by its slot, and of which its worker has not even reported that.
 

@@ -180,6 +180,8 @@ class Agent:
             request = CancelRequest(line, self.runs.running.get(line.task_id), self.runs.name(line.task_id))
             self._requests[line.command_id, line.task_id] = request
             self.send(line)
+            if status := self.runs.concluded_as(line.task_id):
+                request.on_report(_finished(line, status))
         return request
 
     @contextmanager
@@ -255,11 +257,7 @@ class Agent:
         self.runs.conclude(run, state)
         for request in self._requests.values():
             if state is not None and request.line.task_id == run.task_id:
-                command_id = request.line.command_id
-                status = state.status or None
-                request.on_report(
-                    CancelReport(command_id=command_id, task_id=run.task_id, state="finished", status=status)
-                )
+                request.on_report(_finished(request.line, state.status or None))
 
     def handle_line(self, line: AgentLine) -> None:
         self._has_sent = True
@@ -318,6 +316,11 @@ class Agent:
         if self._acked != self.acknowledgements.acked and self._connection is not None:
             self._acked = self.acknowledgements.acked
             self._connection.send(protocol.Ack(seq=self._acked))
+
+
+def _finished(line: protocol.Cancel, status: str | None) -> CancelReport:
+    """The report that a task had ended by itself."""
+    return CancelReport(command_id=line.command_id, task_id=line.task_id, state="finished", status=status)
 
 
 def _portions(task_ids: Sequence[str]) -> list[list[str]]:
