@@ -191,6 +191,21 @@ async def test_a_cancel_needs_no_broker(valkey: Redis, peer: Peer, tmp_path: Pat
         assert peer.course(task_id) == ["TaskReceived", "TaskStarted", "TaskCancelled"]
 
 
+async def test_the_end_of_a_task_is_told_while_the_broker_is_away(
+    valkey: Redis, redis: Redis, peer: Peer, tmp_path: Path
+) -> None:
+    """Celery reads nothing from its children then."""
+    with a_worker(peer, valkey.url, tmp_path / "log", "-c", "2", store=redis.url_of(3)) as worker:
+        task_id, _ = worker.running("nap", 3.0)
+        await valkey.kill()
+        await eventually(lambda: _says(tmp_path / "log", "Connection to broker lost"), "the loss in Celery's log")
+        done = await asyncio.to_thread(peer.event, "TaskSucceeded", task_id)
+        assert done.runtime >= 3.0
+        await valkey.start()
+        peer.event("TaskSucceeded", worker.send("empty"))
+        assert peer.course(task_id) == ["TaskReceived", "TaskStarted", "TaskSucceeded"]
+
+
 async def test_a_worker_that_holds_messages_outlives_its_broker(valkey: Redis, peer: Peer, tmp_path: Path) -> None:
     """Celery alone would shut down here, and take nothing for as long as its last task runs."""
     with a_worker(peer, valkey.url, tmp_path / "log", "-c", "2") as worker:

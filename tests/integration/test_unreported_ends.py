@@ -147,7 +147,8 @@ async def test_a_task_whose_child_dies_in_a_stuck_worker_has_failed_before_the_w
         os.kill(started.pid, signal.SIGKILL)
         failed = await worker.host.seen(TaskFailed, task_id=started.task_id)
         assert (failed.run, failed.outcome) == (started.run, "worker_lost")
-        assert failed.error == f"The process {started.pid} that ran it died while its worker did not answer"
+        why = f"While its worker did not answer, the process {started.pid} that ran it died: signal 9 (SIGKILL)"
+        assert failed.error == why
         await is_not_running(worker, started)
     await works(worker)
     assert await ends(worker, started) == {TaskFailed}
@@ -233,6 +234,31 @@ async def test_tasks_that_end_while_the_broker_is_away_have_ended_before_it_is_b
             await is_not_running(worker, one)
 
 
+async def refuse_results(results: Redis) -> None:
+    """Have this server take nothing more."""
+    async with Client.from_url(results.url) as client:
+        await client.config_set("maxmemory-policy", "noeviction")
+        await client.config_set("maxmemory", "1")
+
+
+async def test_a_task_whose_result_was_refused_is_not_completed_when_its_stuck_worker_is_killed(
+    tmp_path: Path, valkey: Redis
+) -> None:
+    async with (
+        a_redis(tmp_path / "results") as results,
+        a_logged_worker(tmp_path, valkey, SHOP_RESULT_BACKEND=results.url_of(1)) as worker,
+    ):
+        main = await worker.host.pid("worker")
+        started = await running(worker, "aimed", 1.0, "finished")
+        await refuse_results(results)
+        with stopped(main):
+            await worker.child_writes(started.pid, "over")
+            os.kill(main, signal.SIGKILL)
+            failed = await worker.host.seen(TaskFailed, task_id=started.task_id)
+        assert (failed.run, failed.outcome) == (started.run, "worker_lost")
+        assert await ends(worker, started) == {TaskFailed}
+
+
 @pytest.mark.parametrize("task", ["aimed", "aimed_late"])
 @pytest.mark.parametrize("end", ["finished", "failed"])
 async def test_a_task_whose_result_its_backend_refuses_is_over(
@@ -244,9 +270,7 @@ async def test_a_task_whose_result_its_backend_refuses_is_over(
         a_logged_worker(tmp_path, valkey, SHOP_RESULT_BACKEND=results.url_of(1)) as worker,
     ):
         started = await running(worker, task, 1.0, end)
-        async with Client.from_url(results.url) as client:
-            await client.config_set("maxmemory-policy", "noeviction")
-            await client.config_set("maxmemory", "1")
+        await refuse_results(results)
         failed = await worker.host.seen(TaskFailed, task_id=started.task_id)
         assert (failed.run, failed.outcome) == (started.run, "error")
         assert "OutOfMemory" in failed.error
@@ -261,9 +285,7 @@ async def test_a_child_that_dies_while_the_backend_refuses_everything_has_lost_i
         a_logged_worker(tmp_path, valkey, SHOP_RESULT_BACKEND=results.url_of(1)) as worker,
     ):
         started = await running(worker, "aimed", 60.0, "finished")
-        async with Client.from_url(results.url) as client:
-            await client.config_set("maxmemory-policy", "noeviction")
-            await client.config_set("maxmemory", "1")
+        await refuse_results(results)
         os.kill(started.pid, signal.SIGKILL)
         failed = await worker.host.seen(TaskFailed, task_id=started.task_id)
         assert (failed.run, failed.outcome) == (started.run, "worker_lost")

@@ -11,19 +11,21 @@ import msgspec
 
 from signalbox_agent.child.slot import SlotState
 from signalbox_agent.proc import Proc, ended, identify
+from signalbox_controller import words
 from signalbox_controller.agents.running import Run
 from signalbox_controller.agents.session import Agent
 from signalbox_controller.agents.slots import Slots
 from signalbox_controller.fleet.fleet import Fleet, WatchedWorker
+from signalbox_controller.linux.procfs import code_of
 from signalbox_controller.state.outbox import Outbox
 
-#: Seconds between two rounds. A round takes about 40 µs for each running task.
+#: Seconds between two rounds. A round takes about 50 µs for each running task.
 EVERY = 1.0
 #: Rounds that a worker has to report an end, when it gives no sign of life and when it does: Celery notices the death
 #: of a child after up to 5 s, and may then ask a result backend that is slow.
 SILENT, ANSWERING = 3, 30
 #: The error of a task whose process died.
-DIED = "The process {pid} that ran it died while its worker did not answer"
+DIED = "While its worker did not answer, the process {pid} that ran it died"
 
 
 class Finding(msgspec.Struct):
@@ -34,10 +36,14 @@ class Finding(msgspec.Struct):
     #: How it ended by itself, as far as is known.
     state: SlotState | None = None
     rounds: int = 0
+    #: How its process ended, in words: known while its worker has not reaped it.
+    how: str = ""
 
     def over(self, run: Run, slots: Slots) -> bool:
         """Look again; answer whether the run is over."""
         gone = self.child is None or ended(self.child)
+        if gone and self.child is not None and (code := code_of(self.child)) is not None:
+            self.how = f": {words.exit_words(code)}"
         state = slots.of_run(run)
         if state is not None and state.stored:
             self.state = state
@@ -76,14 +82,15 @@ class RunChecks:
         agent = worker.agent
         asked = agent.is_asked_about(run.task_id)
         if finding.over(run, worker.slots) and due(finding, mute=agent.mute, asked=asked):
-            self._report(agent, run, finding.state)
+            self._report(agent, run, finding)
 
-    def _report(self, agent: Agent, run: Run, state: SlotState | None) -> None:
-        agent.conclude(run, state)
-        if state is not None:
-            self._outbox.put(run.ended(self._host, state))
+    def _report(self, agent: Agent, run: Run, finding: Finding) -> None:
+        agent.conclude(run, finding.state)
+        if finding.state is not None:
+            self._outbox.put(run.ended(self._host, finding.state))
         else:
-            agent.publish_death(run.failed(self._host, "worker_lost", DIED.format(pid=run.pid)))
+            error = DIED.format(pid=run.pid) + finding.how
+            agent.publish_death(run.failed(self._host, "worker_lost", error))
 
 
 def due(finding: Finding, *, mute: bool, asked: bool) -> bool:
