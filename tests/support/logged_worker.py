@@ -68,14 +68,21 @@ class LoggedWorker:
 
 @asynccontextmanager
 async def a_logged_worker(
-    folder: Path, redis: Redis, broker: str = "", *, concurrency: int = 2, options: tuple[str, ...] = ()
+    folder: Path,
+    redis: Redis,
+    broker: str = "",
+    *,
+    concurrency: int = 2,
+    options: tuple[str, ...] = (),
+    **environ: str,
 ) -> AsyncIterator[LoggedWorker]:
     """A host with one worker, which runs."""
     diary = folder / "diary"
     quoted = ", ".join(f'"{option}"' for option in options)
     app = Path(__file__).parent / "apps"
     text = WORKER.format(app=app, diary=diary, concurrency=concurrency, options=quoted)
-    async with a_host(folder / "host", redis, text.replace("{", "{{").replace("}", "}}"), broker) as host:
+    escaped = text.replace("{", "{{").replace("}", "}}")
+    async with a_host(folder / "host", redis, escaped, broker, **environ) as host:
         worker = LoggedWorker(host, diary)
         try:
             await host.process_is("worker", "running")
