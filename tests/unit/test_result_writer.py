@@ -1,5 +1,6 @@
 """Results of cancelled tasks are stored by a thread, and a backend that hangs holds up nobody."""
 
+import os
 import threading
 from functools import partial
 
@@ -66,3 +67,32 @@ def test_where_a_thread_would_hold_up_nobody_less_it_is_stored_at_once() -> None
     writer.at_once = True
     writer.put(lambda: stored.append("now"))
     assert stored == ["now"]
+
+
+def test_a_fork_finds_no_store_under_way() -> None:
+    """A lock that the thread holds at a fork is held for ever in the child."""
+    writer, lock, forked = ResultWriter(), threading.Lock(), 0
+    os.register_at_fork(before=writer.hold, after_in_parent=writer.release, after_in_child=writer.abandon)
+
+    def store() -> None:
+        with lock:
+            threading.Event().wait(0.002)
+
+    for _ in range(50):
+        writer.put(store)
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0 if lock.acquire(blocking=False) else 1)
+        forked += os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert forked == 50
+    assert writer.drain(HANGS)
+
+
+def test_a_fork_does_not_wait_for_a_backend_that_hangs() -> None:
+    writer, answers = ResultWriter(), threading.Event()
+    writer.put(answers.wait)
+    for _ in range(3):
+        writer.hold()
+        writer.release()
+    answers.set()
+    assert writer.drain(HANGS)

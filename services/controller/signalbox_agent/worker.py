@@ -82,7 +82,12 @@ class WorkerAgent:
         signals.worker_ready.connect(self._on_ready, weak=False)
         child.install(os.getpid(), self.slots.folder)
         os.register_at_fork(after_in_child=guarded(self.link.abandon))
-        os.register_at_fork(after_in_child=guarded(self.results.abandon))
+        results = self.results
+        os.register_at_fork(
+            before=guarded(results.hold),
+            after_in_parent=guarded(results.release),
+            after_in_child=guarded(results.abandon),
+        )
         if spawns(self._worker):
             # What is included is imported by spawned children; this process has done its imports.
             self._worker.app.conf.include = (*self._worker.app.conf.include, "signalbox_agent.child.spawned")

@@ -19,8 +19,10 @@ Store = Callable[[], object]
 LIMIT = 10_000
 #: Seconds after which a result that waits is given up: its id may have been used again.
 DEADLINE = 60.0
-#: Seconds without work after which the thread ends: a fork with few threads is a safer one.
+#: Seconds without work after which the thread ends.
 IDLE = 1.0
+#: Seconds for which a fork waits for the store that is under way; it takes milliseconds, unless the backend hangs.
+FORK = 1.0
 
 
 class ResultWriter:
@@ -35,6 +37,8 @@ class ResultWriter:
         #: Reentrant: a signal handler of Celery's may come here, too.
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        #: Whether a store is under way, and whether a fork has waited for it in vain.
+        self._storing = self._hangs = False
         self._given_up = False
 
     def put(self, store: Store) -> None:
@@ -57,11 +61,26 @@ class ResultWriter:
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting, seconds)
 
+    def hold(self) -> None:
+        """Before a fork: store nothing until it is over.
+
+        A child inherits every lock that is held at its fork, and would wait for it for ever: kombu's cached properties
+        have one each. A store that hangs waits for its backend, and holds none; it is waited for once.
+        """
+        self._changed.acquire()
+        if self._storing and not self._hangs:
+            self._hangs = not self._changed.wait_for(lambda: not self._storing, FORK)
+
+    def release(self) -> None:
+        """After a fork, in the parent: go on."""
+        self._changed.release()
+
     def abandon(self) -> None:
         """After a fork, in the child: the results are the parent's business."""
         self._changed = threading.Condition()
         self._waiting.clear()
         self._thread = None
+        self._storing = self._hangs = False
 
     def _serve(self) -> None:
         while (entry := self._next()) is not None:
@@ -72,6 +91,7 @@ class ResultWriter:
                 self._give_up()
             with self._changed:
                 self._waiting.popleft()
+                self._storing = self._hangs = False
                 self._changed.notify_all()
 
     def _next(self) -> tuple[float, Store] | None:
@@ -80,6 +100,7 @@ class ResultWriter:
             if not self._changed.wait_for(lambda: bool(self._waiting), IDLE):
                 self._thread = None
                 return None
+            self._storing = True
             return self._waiting[0]
 
     def _give_up(self) -> None:
