@@ -159,3 +159,38 @@ async def test_a_worker_that_stands_still_is_ended_all_the_same(tmp_path: Path, 
         result = await host.commander.stop(ALICE, timeout=2.0)
         assert result.verdict == "stopped"
         assert not exists(pid)
+
+
+async def test_a_worker_that_shuts_down_by_itself_has_a_deadline_and_comes_back(tmp_path: Path, valkey: Redis) -> None:
+    async with a_host(tmp_path / "host", valkey, SHOP.replace("stop_timeout = 10.0", "stop_timeout = 3.0")) as host:
+        pid = (await host.process_is("worker", "running")).pid
+        assert pid is not None
+        task = await host.running("stubborn.ignore_term", seconds=120.0)
+        os.kill(pid, signal.SIGTERM)
+        leaving = await host.process_is("worker", "draining")
+        assert leaving.message == "is shutting down, and was not asked to by us; killed in at most 3.0 s"
+        assert leaving.kill_at is not None
+        again = await host.process_is("worker", "running")
+        assert again.pid != pid
+        assert not exists(task.pid)
+        failed = await host.seen(TaskFailed, task_id=task.task_id)
+        assert failed.outcome in {"stopped", "worker_lost"}
+        await host.running(seconds=0.1)
+
+
+async def test_a_worker_that_shuts_down_while_it_waits_for_its_broker_has_a_deadline_too(
+    tmp_path: Path, valkey: Redis
+) -> None:
+    port, broker = free_port(), urlsplit(valkey.url_of(1))
+    there = broker._replace(netloc=f"{broker.netloc.rpartition(':')[0]}:{port}").geturl()
+    impatient = SHOP.replace("stop_timeout = 10.0", "stop_timeout = 3.0")
+    async with a_host(tmp_path / "host", valkey, impatient, SHOP_BROKER_URL=there) as host:
+        async with a_relay("127.0.0.1", valkey.url_of(1), port):
+            pid = (await host.process_is("worker", "running")).pid
+            assert pid is not None
+            await host.running("stubborn.ignore_term", seconds=120.0)
+        await host.process_is("worker", "starting")
+        os.kill(pid, signal.SIGTERM)
+        await host.process_is("worker", "stopping")
+        async with a_relay("127.0.0.1", valkey.url_of(1), port):
+            assert (await host.process_is("worker", "running")).pid != pid

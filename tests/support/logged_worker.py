@@ -93,7 +93,8 @@ async def a_logged_worker(
     quoted = ", ".join(f'"{option}"' for option in options)
     app = Path(__file__).parent / "apps"
     text = WORKER.format(app=app, diary=diary, concurrency=concurrency, options=quoted)
-    async with a_host(folder / "host", redis, text.replace("{", "{{").replace("}", "}}"), broker, **environ) as host:
+    escaped = text.replace("{", "{{").replace("}", "}}")
+    async with a_host(folder / "host", redis, escaped, broker, **environ) as host:
         worker = LoggedWorker(host, diary)
         try:
             await host.process_is("worker", "running")

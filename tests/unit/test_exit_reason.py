@@ -53,6 +53,11 @@ def told(failures: Failures | None = None, **fields: Any) -> tuple[Input, str]:
             *(Input.EXITED_TO_WAIT, "its scheduler hung, and was ended: it had not ticked for too long"),
         ),
         (
+            {"fault": "lingered", "code": 0, "how": "exit code 0"},
+            Input.EXITED_TO_RETRY,
+            "failed (shut down by itself, did not end in time, and was ended: exit code 0)",
+        ),
+        (
             {"words": LOCKED},
             Input.EXITED_TO_WAIT,
             f"{HELD}: {LOCKED}",

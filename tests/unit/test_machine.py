@@ -1,6 +1,6 @@
 """The life of a supervised process, row by row."""
 
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import pytest
 
@@ -58,8 +58,18 @@ ROWS: list[tuple[ProcessState, Input, ProcessState, tuple[Action, ...]]] = [
     ("stopping", Input.EXITED_TO_WAIT, "backoff", (DISARM, BACKOFF)),
     ("running", Input.EXITED_TOO_OFTEN, "fatal", (DISARM,)),
     ("running", Input.EXITED_FOR_GOOD, "stopped", (DISARM,)),
-    # Told to shut down by somebody else: no clock of ours runs.
-    ("running", Input.LEAVING, "draining", ()),
+    # Told to shut down by somebody else, or by an error of its own: it has as much time as for a stop of ours.
+    ("running", Input.LEAVING, "draining", (DISARM, DEADLINE)),
+    ("unknown", Input.LEAVING, "draining", (DISARM, DEADLINE)),
+    ("starting", Input.LEAVING, "stopping", (DISARM, DEADLINE)),
+    # Its own report of a shutdown that we have ordered, or that is over its time, changes nothing.
+    ("draining", Input.LEAVING, "draining", ()),
+    ("stopping", Input.LEAVING, "stopping", ()),
+    # It consumes, and none of its pool's processes is up: Celery starts them again and again.
+    ("starting", Input.CHILDLESS, "starting", (DISARM,)),
+    ("running", Input.CHILDLESS, "starting", ()),
+    ("unknown", Input.CHILDLESS, "starting", (DISARM,)),
+    ("draining", Input.CHILDLESS, "draining", ()),
     # Without its broker: no clock of ours runs, or a long outage would end it and its tasks.
     ("running", Input.WAITING, "starting", ()),
     ("starting", Input.WAITING, "starting", (DISARM,)),
@@ -75,7 +85,7 @@ ROWS: list[tuple[ProcessState, Input, ProcessState, tuple[Action, ...]]] = [
     ("draining", Input.SILENT, "draining", ()),
     ("draining", Input.WAITING, "draining", ()),
     # Adopted.
-    ("stopped", Input.ADOPTED, "unknown", ()),
+    ("stopped", Input.ADOPTED, "unknown", (READY,)),
     ("unknown", Input.READY, "running", (DISARM,)),
     ("unknown", Input.GREETED, "starting", (READY,)),
     ("unknown", Input.DRAIN, "draining", (DISARM, TERM, DEADLINE)),
@@ -118,3 +128,60 @@ def test_a_process_that_is_told_to_stop_always_has_a_deadline() -> None:
     for state in sorted(ALIVE):
         for event in (Input.DRAIN, Input.HALT):
             assert DEADLINE in step(state, event).actions
+
+
+#: What a process waits for that lies outside of it, and that is reported when it is over; none of it is ended for that.
+WAITS = {Input.WAITING, Input.CHILDLESS, Input.SILENT}
+#: The inputs that a clock gives.
+CLOCKS = {
+    DEADLINE: {Input.GRACE_OVER, Input.DEADLINE},
+    READY: {Input.UNREADY, Input.UNREACHABLE},
+    BACKOFF: {Input.BACKOFF_ELAPSED},
+}
+
+
+class Place(NamedTuple):
+    """A state, and what leads out of it: the clocks that run, a KILL that was sent, or a wait."""
+
+    state: ProcessState
+    clocks: frozenset[Action] = frozenset()
+    killed: bool = False
+    waits: bool = False
+
+    def after(self, event: Input) -> "Place":
+        state, actions = step(self.state, event).state, step(self.state, event).actions
+        clocks = frozenset() if DISARM in actions else self.clocks
+        return Place(
+            state,
+            clocks | (CLOCKS.keys() & set(actions)),
+            state in ALIVE and SPAWN not in actions and (self.killed or KILL in actions),
+            state in {"starting", "unknown"} and (event in WAITS or (self.waits and state == self.state)),
+        )
+
+    def can_be_left(self) -> bool:
+        return self.state in {"stopped", "running", "fatal"} or self.killed or self.waits or bool(self.clocks)
+
+
+def places() -> set[Place]:
+    """All that can be reached."""
+    found, fresh = set[Place](), {Place("stopped")}
+    while fresh:
+        found |= fresh
+        fresh = {place.after(event) for place in fresh for event in Input if happens(place, event)} - found
+    return found
+
+
+def happens(place: Place, event: Input) -> bool:
+    """Whether this can come to pass there: a clock gives its inputs only while it runs."""
+    by_clock = [clock for clock, inputs in CLOCKS.items() if event in inputs]
+    return not by_clock or by_clock[0] in place.clocks
+
+
+def test_nothing_stays_for_ever_in_a_state_that_is_to_pass() -> None:
+    assert [place for place in sorted(places(), key=str) if not place.can_be_left()] == []
+
+
+def test_a_process_that_leaves_for_whatever_reason_is_killed_in_the_end() -> None:
+    leaving = [place for place in places() if place.state in {"draining", "stopping"}]
+    assert leaving
+    assert [place for place in leaving if not place.killed and DEADLINE not in place.clocks] == []

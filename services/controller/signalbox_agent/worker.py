@@ -17,6 +17,7 @@ from signalbox_agent.broker.release import Release
 from signalbox_agent.cancel.canceller import Canceller, standing
 from signalbox_agent.cancel.decide import Standing
 from signalbox_agent.cancel.pool import Context, PoolControl, abilities_of, control_of, name_of
+from signalbox_agent.cancel.results import ResultWriter
 from signalbox_agent.celery_compat import names
 from signalbox_agent.celery_compat.names import Missing
 from signalbox_agent.celery_compat.worker import spawns
@@ -24,6 +25,7 @@ from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.child import child
 from signalbox_agent.child.bodies import Bodies
 from signalbox_agent.child.slot import Slots, folder_of
+from signalbox_agent.hooks.pool_watch import PoolWatch
 from signalbox_agent.hooks.requests import Claims, on_received, queue_finder, settle_duplicate
 from signalbox_agent.hooks.slot_passing import SlotPassing, pass_on_slots
 from signalbox_agent.hooks.steps import consumer_step, worker_step
@@ -43,6 +45,8 @@ SNAPSHOT_EVERY = 10.0
 WELCOME_WITHIN = 1.0
 #: Seconds that an ending worker may spend on its last events.
 LAST_WORDS = 0.5
+#: The same for the results of tasks that ended with it.
+LAST_RESULTS = 1.0
 
 
 class WorkerAgent:
@@ -68,10 +72,12 @@ class WorkerAgent:
         self._ending = Ending()
         self._missing = Missing([])
         self.loop = Loop()
+        self.results = ResultWriter()
         self.runs = Runs()
         self.runs.on_duplicate_over = settle_duplicate
         self.link = Link(path, self.loop, self._hello, self._on_message)
         self.link.spool = Spool(path_of(path, instance), self._first_page)
+        self._pool_watch = self._watch_of(self._pool)
         self.slots = Slots(folder_of(path, instance))
         self._cgroup = Cgroup(cgroup) if cgroup else None
         self.ownership = MessageOwnership(instance, self._report_ownership)
@@ -84,6 +90,12 @@ class WorkerAgent:
         self._bodies.install()
         child.install(os.getpid(), self.slots.folder, cgroup, self._bodies)
         os.register_at_fork(after_in_child=guarded(self.link.abandon))
+        results = self.results
+        os.register_at_fork(
+            before=guarded(results.hold),
+            after_in_parent=guarded(results.release),
+            after_in_child=guarded(results.abandon),
+        )
         if spawns(self._worker):
             # What is included is imported by spawned children; this process has done its imports.
             self._worker.app.conf.include = (*self._worker.app.conf.include, "signalbox_agent.child.spawned")
@@ -108,6 +120,7 @@ class WorkerAgent:
     @guarded
     def _prepare(self, pool: Any) -> None:
         shared = not isinstance(pool, TaskPool)
+        self.results.at_once = abilities_of(pool).takes_turns
         can_refuse = self._missing.can(names.CANCEL_WAITING)
         if can_refuse and not shared and self._worker.hub is not None:
             self._passing = pass_on_slots(self._worker, self.loop)
@@ -127,6 +140,7 @@ class WorkerAgent:
             pool=self._pool,
             canceller=canceller,
             ending=self._ending,
+            results=self.results,
             instance=self._instance,
             node=self._worker.hostname,
             queue_of=queue_finder(self._worker.app),
@@ -137,7 +151,12 @@ class WorkerAgent:
             self._claims = Claims(tracker, (self._bodies.mark, self._pool.prepare))
         if not shared:
             UnreportedRuns(self.runs, self.slots, self.loop, tracker).start()
+        if self._missing.can(names.POOL_STATE):
+            self._pool_watch = self._watch_of(self._pool)
         self._shared, self._canceller = shared, canceller
+
+    def _watch_of(self, pool: PoolControl) -> PoolWatch:
+        return PoolWatch(pool, self.loop, self.link, lambda: self._ready)
 
     @guarded
     def _control_pool(self, pool: Any) -> None:
@@ -154,8 +173,19 @@ class WorkerAgent:
         self.loop.start_thread()
         with self.loop.lock:
             self.loop.call_later(SNAPSHOT_EVERY, self._snapshot_again)
+            self._pool_watch.begin()
             self.link.connect()
         self.link.welcomed.wait(WELCOME_WITHIN)
+
+    @guarded
+    def closing(self) -> None:
+        """Have what the pool's processes were sent run to its end, once, and be acknowledged.
+
+        The step of the consumer is not told of it where that waits for its broker.
+        """
+        with self.loop.lock:
+            self._report_stopping()
+        self._pool.keep_sent()
 
     @guarded
     def turning(self, hub: Any) -> None:
@@ -167,14 +197,14 @@ class WorkerAgent:
         if self._passing is not None:
             self._passing.resume()
         self._pool.resume(hub)
+        self._pool_watch.turning()
 
     @guarded
     def standing_still(self, *, for_good: bool) -> None:
         """Celery's loop has stopped: until there is a broker again, or for good."""
         with self.loop.lock:
             if for_good:
-                self._stopping = True
-                self.link.send({"type": "stopping"})
+                self._report_stopping()
             else:
                 self.runs.forget_waiting(self._is_handed)
                 if self._ready:
@@ -185,17 +215,22 @@ class WorkerAgent:
     def _is_handed(self, run: Run) -> bool:
         return not self._shared and standing(run) is Standing.HANDED
 
+    def _report_stopping(self) -> None:
+        self._stopping = True
+        self.link.send({"type": "stopping"})
+
     @guarded
     def consuming(self) -> None:
         """Report that the worker consumes again; the first time, the signal `worker_ready` has it reported."""
         with self.loop.lock:
             if self._waiting:
                 self._ready, self._waiting = True, False
-                self.link.send({"type": "ready"})
+                self._report_ready()
 
     @guarded
     def finish(self) -> None:
-        """Send the last events before the process ends."""
+        """Send the last events before the process ends, and store the last results."""
+        self.results.drain(LAST_RESULTS)
         with self.loop.lock:
             self._report_ownership()
             self.link.finish(LAST_WORDS)
@@ -204,7 +239,10 @@ class WorkerAgent:
     def _on_ready(self, **_: Any) -> None:
         with self.loop.lock:
             self._ready = True
-            self.link.send({"type": "ready"})
+            self._report_ready()
+
+    def _report_ready(self) -> None:
+        self.link.send({"type": "ready", "children": self._pool_watch.state()})
 
     # Messages from and to the controller
 
@@ -220,6 +258,7 @@ class WorkerAgent:
             "pool": name_of(pool),
             "abilities": asdict(abilities_of(pool)),
             "ready": self._ready,
+            "children": self._pool_watch.state(),
             "guest": self._guest,
             "missing": self._missing.sentences,
         }
@@ -236,7 +275,7 @@ class WorkerAgent:
         elif message["type"] == "welcome":
             self._canceller.refuse(message["cancelled"])
             if self._ready:  # both may have come since the hello
-                self.link.send({"type": "ready"})
+                self._report_ready()
             if self._waiting:
                 self.link.send({"type": "waiting"})
             if self._stopping:
@@ -256,7 +295,7 @@ class WorkerAgent:
         """A stop is under way; when a KILL is about to follow, nothing may be on its way to or from the broker."""
         self._ending.begin(message["error"], redeliver=message["redeliver"])
         if message["kill"]:
-            release = Release(self._worker, self.runs, self.link, self.ownership, self._ending)
+            release = Release(self._worker, self.runs, self.link, self.ownership, self._ending, self.slots)
             release.perform(self._pool, self.loop.hub)
 
     @guarded
@@ -267,6 +306,7 @@ class WorkerAgent:
     def _snapshot_again(self) -> None:
         self.loop.call_later(SNAPSHOT_EVERY, self._snapshot_again)
         self._snapshot()
+        self._pool_watch.report()
 
     def _first_page(self) -> Iterator[bytes]:
         yield line_of(self._hello())

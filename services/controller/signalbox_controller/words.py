@@ -60,6 +60,18 @@ def exit_words(code: int | None, memory: Finding = "no") -> str:
     return name + OUT_OF_MEMORY[memory]
 
 
+def childless(wanted: int, within: float) -> str:
+    """The message of a worker that consumes, and of whose pool no process is up."""
+    what = f"can run nothing: none of the {wanted} processes of its pool is up, see its log"
+    limit = f"; Celery kills one that takes longer than {seconds(within)} to start (worker_proc_alive_timeout)"
+    return what + limit if within else what
+
+
+def lingered(value: float) -> str:
+    """The error of a task whose worker shut down by itself, and was ended as it did not come to its end."""
+    return f"Its worker shut down by itself, did not end within {seconds(value)}, and was ended"
+
+
 def stopped(order: Order) -> str:
     """The error of a task that was killed because its worker was stopped."""
     return f"Celery was stopped by {order.words}"

@@ -75,6 +75,12 @@ def neighbour() -> None:
     note("finished")
 
 
+@app.task(name="neighbour_late", acks_late=True)
+def neighbour_late() -> None:
+    """The same, acknowledged late."""
+    neighbour.run()
+
+
 @app.task(name="long", acks_late=True, reject_on_worker_lost=True)
 def long(seconds: float = 60.0, how: str = "") -> None:
     """Work for long; `how` tells what makes it hard to end."""

@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from signalbox_agent.celery_compat.requests import context_of, is_cancelled
+from celery import states
+
+from signalbox_agent.cancel.results import ResultWriter
+from signalbox_agent.celery_compat.requests import is_cancelled, stored_as_revoked
+from signalbox_agent.child.slot import Slots
 from signalbox_agent.safety import guarded
+from signalbox_agent.tasks.runs import Run
 
 #: The error of a task whose worker was shut down by somebody else.
 NOT_ORDERED = "Ended together with its worker, which was shut down, but not by Signalbox"
+#: The words of a child's slot after which the message of the task has nothing left to do.
+DONE = {states.SUCCESS, states.FAILURE, states.RETRY, states.IGNORED}
 
 
 @dataclass
@@ -28,17 +35,26 @@ class Ending:
         self.ordered, self.error, self.redeliver = True, error, redeliver
 
     @guarded
-    def apply_to(self, request: Any) -> None:
-        """Acknowledge a task that ends with the worker, and store its error for clients that wait for a result."""
-        if not self.ordered or not is_cancelled(request) or (self.redeliver and not request.acknowledged):
+    def apply_to(self, request: Any, results: ResultWriter, *, done: bool) -> None:
+        """Acknowledge a task that ends with the worker, and store its error for clients that wait for a result.
+
+        One whose work is `done` has a result of its own, and must not run again either.
+        """
+        if not self.ordered or not is_cancelled(request):
             return
-        request.acknowledge()
-        request.task.backend.mark_as_revoked(
-            request.id, self.error, request=context_of(request), store_result=request.store_errors
-        )
+        if done or request.acknowledged or not self.redeliver:
+            request.acknowledge()
+            if not done:
+                results.put(stored_as_revoked(request, self.error))
 
     @guarded
-    def keep_from_returning(self, request: Any) -> None:
+    def keep_from_returning(self, request: Any, *, done: bool) -> None:
         """Acknowledge a task before a KILL: nothing else keeps the broker from handing it out again."""
-        if self.ordered and not self.redeliver:
+        if self.ordered and (done or not self.redeliver):
             request.acknowledge()
+
+
+def is_done(slots: Slots, run: Run) -> bool:
+    """Whether the child of a task says that its work is done: the report of it may not have been read."""
+    state = slots.read(run.pid) if run.pid is not None else None
+    return state is not None and state.task_id == run.task_id and state.word in DONE

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import Any
 
-from signalbox_agent.broker.ending import Ending
+from signalbox_agent.broker.ending import Ending, is_done
 from signalbox_agent.broker.ownership import MessageOwnership
 from signalbox_agent.cancel.canceller import standing
 from signalbox_agent.cancel.decide import Standing
 from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.celery_compat import worker as compat
+from signalbox_agent.child.slot import Slots
 from signalbox_agent.link.link import Link
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks.runs import Runs
@@ -37,6 +38,7 @@ class Release:
     link: Link
     ownership: MessageOwnership
     ending: Ending
+    slots: Slots
 
     def perform(self, pool: PoolControl, hub: Any) -> None:
         """Take and start no more tasks, and send all events; `hub` is Celery's loop, if this is called on it."""
@@ -46,7 +48,7 @@ class Release:
             self._catch_up(pool, hub)
         for run in self.runs.all():
             if run.started_at is not None:
-                self.ending.keep_from_returning(run.request)
+                self.ending.keep_from_returning(run.request, done=is_done(self.slots, run))
         self._acknowledge()
         self.link.send({"type": "released"})
         self.link.finish(SEND)

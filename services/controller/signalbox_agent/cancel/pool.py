@@ -101,6 +101,20 @@ class PoolControl:
     def resume(self, hub: Any) -> None:
         """Celery's event loop turns again."""
 
+    def population(self) -> dict[str, Any] | None:
+        """How many processes are `up` and `wanted`, and `within` how many seconds one has to be up."""
+        return None
+
+    def on_up(self, up: Callable[[], None]) -> None:
+        """Have `up` called when a process of the pool takes work."""
+
+    def wait_for_start(self, seconds: float) -> float | None:  # noqa: ARG002
+        """Wait so long for a process that starts, where nobody has said how long; answers it if it is so."""
+        return None
+
+    def keep_sent(self) -> None:
+        """Let the shutdown of the pool wait for what its processes were sent, and may run."""
+
     def read_reports(self, hub: Any) -> None:
         """Let Celery read now what the processes of the pool have sent."""
 

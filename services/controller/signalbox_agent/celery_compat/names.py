@@ -19,6 +19,7 @@ CANCEL_WAITING = "cancel of waiting tasks"
 CANCEL_RUNNING = "cancel of running tasks"
 CHAINS = "end of chains"
 UPKEEP = "upkeep of the pool"
+POOL_STATE = "state of the pool"
 HANDOVER = "hand-over before a stop"
 LATE_TERM = "late TERM"
 RESTORE = "restore to the broker"
@@ -32,6 +33,7 @@ EFFECTS = {
     CANCEL_RUNNING: "running tasks cannot be cancelled one by one",
     CHAINS: "the rest of a cancelled chain may stay PENDING",
     UPKEEP: "after a cancel it may take 5 s until all processes of the pool work again",
+    POOL_STATE: "a pool without a process that works is not noticed",
     HANDOVER: "a task that is handed over during a stop may be lost or run twice",
     LATE_TERM: "a cancel may cut off the report of a task whose work is done",
     RESTORE: "messages of a worker that dies return only after the visibility timeout",
@@ -85,10 +87,14 @@ PREFORK_NAMES = [
     *_names(UPKEEP, "billiard.pool:ResultHandler", "state_handlers"),
     *_names(UPKEEP, "billiard.pool", "DEATH"),
     *_names(UPKEEP, "celery.concurrency.asynpool", "SCHED_STRATEGY_FAIR"),
+    *_names(POOL_STATE, ASYN_POOL, "_fileno_to_inq _processes _proc_alive_timeout"),
+    *_names(POOL_STATE, "celery.concurrency.asynpool", "WORKER_UP PROC_ALIVE_TIMEOUT"),
+    *_names(POOL_STATE, "billiard.pool:Worker", "inqW_fd"),
     *_names(HANDOVER, REQUEST, "_already_cancelled"),
     *_names(HANDOVER, SEMAPHORE, "_waiting"),
     *_names(HANDOVER, HUB, "_pop_ready"),
-    *_names(HANDOVER, ASYN_POOL, "outbound_buffer"),
+    *_names(HANDOVER, ASYN_POOL, "outbound_buffer _cache"),
+    *_names(HANDOVER, "billiard.pool:ApplyResult", "_write_to _accepted"),
     *_names(LATE_TERM, "billiard.common", "TERM_SIGNAL _shutdown_cleanup"),
     *_names(LATE_TERM, "billiard.pool:Worker", "workloop wait_for_job inq"),
     *_names(LATE_TERM, "celery.app.trace", "build_tracer"),

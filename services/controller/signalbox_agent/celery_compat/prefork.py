@@ -13,6 +13,7 @@ from celery.concurrency import asynpool
 #: The signal by which billiard ends a child: TERM, or what REMAP_SIGTERM names.
 TERM_SIGNAL: Any = getattr(common, "TERM_SIGNAL", signal.SIGTERM)
 _FAIR = getattr(asynpool, "SCHED_STRATEGY_FAIR", None)
+_UP = getattr(asynpool, "WORKER_UP", None)
 _DEATH = getattr(billiard_pool, "DEATH", None)
 
 
@@ -73,6 +74,58 @@ def result_reader(pool: Any) -> Callable[[int], None]:
 def is_queued(pool: Any, job: Any) -> bool:
     """Whether a job waits to be written to a child (`AsynPool.outbound_buffer`)."""
     return job in getattr(inner(pool), "outbound_buffer", ())
+
+
+def keep_sent(pool: Any) -> None:
+    """Have the pool keep the jobs that a child was sent, and has not accepted yet (`ApplyResult._write_to`).
+
+    In a shutdown `AsynPool.flush` forgets each job in `_cache` that is not `_accepted`. A child that has it runs it all
+    the same; nobody reads its report, and its message, which was never acknowledged, goes back to its queue.
+    """
+    for job in tuple(getattr(inner(pool), "_cache", {}).values()):
+        if getattr(job, "_write_to", None) is not None:
+            job._accepted = True
+
+
+def is_up(pool: Any, process: Any) -> bool:
+    """Whether a child has said that it takes work (`AsynPool._fileno_to_inq`)."""
+    known = getattr(inner(pool), "_fileno_to_inq", {}).get(process.inqW_fd)
+    return known is process
+
+
+def wanted(pool: Any) -> int:
+    """How many children there should be (`billiard.pool.Pool._processes`)."""
+    number: int = getattr(inner(pool), "_processes", 0)
+    return number
+
+
+def start_limit(pool: Any) -> float:
+    """Seconds within which a child has to be up, or Celery kills it (`AsynPool._proc_alive_timeout`)."""
+    seconds: float = getattr(inner(pool), "_proc_alive_timeout", 0.0)
+    return seconds
+
+
+def raise_start_limit(pool: Any, seconds: float) -> bool:
+    """Raise that limit, where it is Celery's own; answer whether it was."""
+    usual = getattr(asynpool, "PROC_ALIVE_TIMEOUT", None)
+    if start_limit(pool) != usual or seconds <= usual:
+        return False
+    inner(pool)._proc_alive_timeout = seconds
+    return True
+
+
+def after_up(pool: Any, call: Callable[[], object]) -> None:
+    """Call back when a child has said that it takes work (`ResultHandler.state_handlers`)."""
+    handlers = getattr(getattr(inner(pool), "_result_handler", None), "state_handlers", {})
+    if _UP not in handlers:
+        return
+    original = handlers[_UP]
+
+    def on_up(pid: int) -> None:
+        original(pid)
+        call()
+
+    handlers[_UP] = on_up
 
 
 def stop_watching(process: Any, hub: Any) -> None:

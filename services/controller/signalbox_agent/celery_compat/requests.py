@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from billiard import einfo
-from celery import states
+from celery import signals, states
 from celery.app.task import Context
 from celery.exceptions import TaskRevokedError
+from celery.worker import state
+from celery.worker.request import Request
 
 #: The method by which a Request stores, announces and acknowledges its revoke; 5.0 to 5.7.
 ANNOUNCE = "_announce_revoked"
@@ -41,11 +44,6 @@ def job_of(request: Any) -> Any:
     return request._apply_result()
 
 
-def context_of(request: Any) -> Any:
-    """The task's context for result backends (`Request._context`)."""
-    return request._context
-
-
 def announce_refused(request: Any) -> None:
     """Store, announce and acknowledge it as revoked, as `Request.revoked` does."""
     request._announce_revoked("revoked", False, None, False)
@@ -54,6 +52,35 @@ def announce_refused(request: Any) -> None:
 def announce_terminated(request: Any, number: int) -> None:
     """Store, announce and acknowledge it as terminated by a signal, as `Request.terminate` does."""
     request._announce_revoked("terminated", True, number, False)
+
+
+def is_celerys_own(announce: Callable[..., Any]) -> bool:
+    """Whether this is Celery's way to announce a revoke, and not one of the user's."""
+    return announce is Request.__dict__.get(ANNOUNCE)
+
+
+def announce(
+    request: Any, reason: Any, terminated: Any, signum: Any, expired: Any, put: Callable[[Callable[[], object]], None]
+) -> None:
+    """Do as `Request._announce_revoked` does, 5.3 to 5.7, but have the result stored by `put`."""
+    fields = {"terminated": terminated, "signum": signum, "expired": expired}
+    state.task_ready(request)
+    request.send_event("task-revoked", **fields)
+    put(stored_as_revoked(request, reason))
+    request.acknowledge()
+    request._already_revoked = True
+    signals.task_revoked.send(request.task, request=request._context, **fields)
+
+
+def stored_as_revoked(request: Any, reason: str) -> Callable[[], object]:
+    """A function that stores its result, wherever it is called: the backend of an application is one a thread."""
+    task, store = request.task, {"request": request._context, "store_result": request.store_errors}
+    return lambda: task.backend.mark_as_revoked(request.id, reason, **store)
+
+
+def has_chain(request: Any) -> bool:
+    """Whether something follows it in a chain (`Request._context`)."""
+    return bool(request._context.chain)
 
 
 def fail_chain(request: Any, reason: str) -> None:

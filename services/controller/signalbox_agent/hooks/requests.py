@@ -26,8 +26,6 @@ from signalbox_agent.tasks.texts import clean
 
 Body = Callable[..., Any]
 
-_fail_chain = guarded(compat.fail_chain)
-
 
 def _reporting(on_success: Callable[..., Any]) -> Callable[..., Any]:
     """Have an `on_success` report the success; a failure that it is given goes to `on_failure`."""
@@ -61,16 +59,23 @@ def _waiting(execute: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _announcing(announce: Callable[..., Any]) -> Callable[..., Any]:
-    """Have the method that announces a revoke report it, and end the rest of the chain."""
+    """Have the method that announces a revoke report it, and end the rest of the chain.
+
+    Where it is we who have cancelled the task, nothing waits for the result backend.
+    """
+    own = compat.is_celerys_own(announce)
 
     @functools.wraps(announce)
-    def call(self: Any, reason: Any, terminated: Any, signum: Any, expired: Any) -> Any:
-        refused = self._signalbox_tracker.refuses(self)
-        self._signalbox_tracker.revoked(self, terminated=bool(terminated), expired=bool(expired))
-        answer = announce(self, reason, terminated, signum, expired)
+    def call(self: Any, reason: Any, terminated: Any, signum: Any, expired: Any) -> None:
+        tracker = self._signalbox_tracker
+        refused = tracker.refuses(self)
+        tracker.revoked(self, terminated=bool(terminated), expired=bool(expired))
+        if own and refused:
+            compat.announce(self, reason, terminated, signum, expired, tracker.results.put)
+        else:
+            announce(self, reason, terminated, signum, expired)
         if refused:
-            _fail_chain(self, reason)
-        return answer
+            tracker.fail_chain(self, reason)
 
     return call
 
@@ -113,11 +118,11 @@ class TrackedRequest:
             self._signalbox_tracker.failed(self, exc_info)
 
     def cancel(self, pool: Any, signal: Any = None, **kwargs: Any) -> None:
-        ending = self._signalbox_tracker.ending
-        if ending.ordered and "emit_retry" in kwargs:
+        tracker = self._signalbox_tracker
+        if tracker.ending.ordered and "emit_retry" in kwargs:
             kwargs["emit_retry"] = False  # nobody will try again what a stop has ended
         super().cancel(pool, signal, **kwargs)  # type: ignore[misc]
-        ending.apply_to(self)
+        tracker.ends_with_worker(self)
 
     def on_timeout(self, soft: Any, timeout: Any) -> Any:
         if not soft and self._signalbox_tracker.killing(self):

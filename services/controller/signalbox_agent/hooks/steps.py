@@ -26,6 +26,9 @@ class Agent(Protocol):
     def start(self) -> None:
         """The pool is up; nothing is consumed yet."""
 
+    def closing(self) -> None:
+        """The worker begins to shut down: the pool takes no more tasks, and the consumer is the next to stop."""
+
     def claim(self, tasks: Any) -> None:
         """Strategies are about to be built for these tasks."""
 
@@ -47,6 +50,9 @@ def worker_step(agent: Agent) -> type:
 
         def start(self, _worker: Any) -> None:
             agent.start()
+
+        def close(self, _worker: Any) -> None:
+            agent.closing()
 
     return SignalboxStep
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from billiard.exceptions import TimeLimitExceeded
 
-from signalbox_agent.broker.ending import Ending
+from signalbox_agent.broker.ending import Ending, is_done
 from signalbox_agent.cancel.canceller import Canceller
 from signalbox_agent.cancel.pool import PoolControl
+from signalbox_agent.cancel.results import ResultWriter
 from signalbox_agent.celery_compat import requests as compat
 from signalbox_agent.child.slot import Slots, SlotState
 from signalbox_agent.hooks.outcomes import DEATHS, Outcome, Outcomes, outcome_of
@@ -42,6 +43,7 @@ class Tracker:
     pool: PoolControl
     canceller: Canceller
     ending: Ending
+    results: ResultWriter
     instance: str
     #: The worker's name.
     node: str
@@ -228,6 +230,18 @@ class Tracker:
             self._final(run, self._outcomes.refusal(run), "failed")
             if run.task_id in self.runs.refused:
                 self.runs.ended[run.task_id] = {"state": "dropped", "detail": "It will not run"}
+
+    @guarded
+    def ends_with_worker(self, request: Any) -> None:
+        """Celery has signalled it, as the worker ends by a cold shutdown."""
+        run = self.run_of(request)
+        self.ending.apply_to(request, self.results, done=is_done(self.slots, run))
+
+    @guarded
+    def fail_chain(self, request: Any, reason: str) -> None:
+        """End what follows a cancelled task in its chain."""
+        if compat.has_chain(request):
+            self.results.put(lambda: compat.fail_chain(request, reason))
 
     @guarded
     def turns_away(self, request: Any) -> bool:

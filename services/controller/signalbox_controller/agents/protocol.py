@@ -24,6 +24,22 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.
     """One line, either way."""
 
 
+class Children(msgspec.Struct, frozen=True, kw_only=True):
+    """The processes of a prefork pool."""
+
+    #: How many take work.
+    up: int
+    #: How many there should be.
+    wanted: int
+    #: Seconds after which Celery kills one that is not up; 0 where that is not known.
+    within: float = 0.0
+
+    @property
+    def none_is_up(self) -> bool:
+        """Whether nothing can run in it; an autoscaled pool may want no process."""
+        return self.up == 0 < self.wanted
+
+
 class Hello(Line, frozen=True, kw_only=True):
     """The first line of a connection: which launch this is, and how far it is."""
 
@@ -36,6 +52,8 @@ class Hello(Line, frozen=True, kw_only=True):
     #: What the pool can do; an older agent does not send it, and beat has none: see `abilities_of`.
     abilities: Abilities | None = None
     ready: bool = False
+    #: Of a prefork pool; an older agent does not send them.
+    children: Children | None = None
     #: Whether somebody else than a controller launched it.
     guest: bool = False
     #: What is off as the installed Celery lacks what it needs; one sentence for each feature.
@@ -63,6 +81,17 @@ def notice_of(hello: Hello) -> str:
 
 class Ready(Line, frozen=True, kw_only=True):
     """The worker consumes, or beat ticked for the first time."""
+
+    #: As in Hello.
+    children: Children | None = None
+
+
+class PoolReport(Line, frozen=True, kw_only=True, tag="pool"):
+    """The number of processes that are up has changed; sent every second while none is."""
+
+    #: Whether the worker consumes.
+    ready: bool
+    children: Children
 
 
 class Tick(Line, frozen=True, kw_only=True):
@@ -169,7 +198,7 @@ class Pong(Line, frozen=True, kw_only=True):
 
 
 #: What concerns the process and not its tasks.
-ProcessReport = Hello | Ready | Claim | Begin | Waiting | Stopping
+ProcessReport = Hello | Ready | PoolReport | Claim | Begin | Waiting | Stopping
 AgentLine = ProcessReport | Tick | Pong | Numbered | Snapshot | CancelReport | Gap | MessageOwnership | Released
 
 

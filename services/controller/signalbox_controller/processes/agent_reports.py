@@ -3,9 +3,16 @@
 from abc import ABC, abstractmethod
 from datetime import datetime
 
+from signalbox_controller import words
 from signalbox_controller.agents import protocol
 from signalbox_controller.processes.machine import Input
 from signalbox_controller.processes.status import ProcessStatus
+
+#: Reports in a row, one a second, by which no process of a pool is up, until that is shown: one that is replaced is up
+#: again within a second.
+CHILDLESS = 5
+#: The message of a process that shuts down by itself.
+LEAVING = "is shutting down, and was not asked to by us"
 
 
 class AgentReports(ABC):
@@ -16,6 +23,8 @@ class AgentReports(ABC):
     leased = False
     #: The message of a process that is well; `_notice` is what a person should know of the one that runs now.
     _usual_notice = _notice = ""
+    #: Reports in a row by which it consumes, and no process of its pool is up.
+    _childless = 0
 
     @abstractmethod
     def _feed(self, event: Input, message: str = "") -> None:
@@ -26,20 +35,24 @@ class AgentReports(ABC):
             case protocol.Hello():
                 self._on_hello(report)
             case protocol.Ready():
-                self._on_ready()
+                self._on_consuming(report.children)
+            case protocol.PoolReport():
+                if report.ready:
+                    self._on_consuming(report.children)
             case protocol.Waiting():
                 self._feed(Input.WAITING, "its broker is away; it consumes again as soon as that is back")
             case protocol.Stopping():
-                self._feed(Input.LEAVING, "is shutting down, and was not asked to by us")
+                self._on_leaving(LEAVING)
             case protocol.Claim() | protocol.Begin():
                 pass  # only of a leased beat
 
     def _on_hello(self, hello: protocol.Hello) -> None:
         self._notice = protocol.notice_of(hello) or self._usual_notice
+        self._childless = 0
         if hello.error:
             self._on_missing_agent()
         elif hello.ready:
-            self._on_ready()
+            self._on_consuming(hello.children)
         else:
             unknown = self.status.state == "unknown"
             self._feed(Input.GREETED, "its agent answers; it does not consume yet" if unknown else "")
@@ -50,8 +63,23 @@ class AgentReports(ABC):
             self.status.message = self._notice
             self.status.publish()
 
+    def _on_consuming(self, children: protocol.Children | None) -> None:
+        """It runs, unless no process of its pool is up: one that starts waits for the first, however long it takes."""
+        if children is None or not children.none_is_up:
+            self._childless = 0
+            self._on_ready()
+            return
+        self._childless += 1
+        if self._childless >= CHILDLESS:
+            self._feed(Input.CHILDLESS, words.childless(children.wanted, children.within))
+        elif self.status.state != "running":
+            self._feed(Input.CHILDLESS)
+
     def _on_ready(self) -> None:
         self._feed(Input.READY, self._notice)
+
+    def _on_leaving(self, message: str) -> None:
+        self._feed(Input.LEAVING, message)
 
     def on_silent(self) -> None:
         self._feed(Input.SILENT, "does not answer, and takes no tasks: its main process is stopped, or stuck")

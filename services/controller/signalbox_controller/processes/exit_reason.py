@@ -11,6 +11,8 @@ from signalbox_controller.words import Order
 
 #: What RabbitMQ says to the second worker of a node name, and to the first one for a moment after a crash.
 LOCKED = "RESOURCE_LOCKED"
+#: Before the end of a process that began to shut down by itself.
+LINGERED = "shut down by itself, did not end in time, and was ended: "
 
 
 class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +37,12 @@ class ExitReport(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def outside(self) -> bool:
         """Whether what kept it from running lies outside of it."""
-        return self.fault is not None or LOCKED in self.words
+        return self.fault in {"unready", "hung"} or LOCKED in self.words
+
+    @property
+    def failed(self) -> bool:
+        """Whether this is not how a process ends that is well."""
+        return self.outside or self.fault is not None or self.code != 0
 
 
 def read(report: ExitReport, spec: ProcessSpec, node: str, failures: Failures) -> tuple[Input, str]:
@@ -50,7 +57,7 @@ def judge(report: ExitReport, policy: RestartPolicy, failures: Failures) -> Inpu
         return Input.EXITED
     if report.asked:
         return Input.EXITED_TO_RESTART
-    if policy == "never" or (policy == "on-failure" and report.code == 0 and not report.outside):
+    if policy == "never" or (policy == "on-failure" and not report.failed):
         return Input.EXITED_FOR_GOOD
     if report.outside:
         failures.wait(report.ran)
@@ -60,7 +67,7 @@ def judge(report: ExitReport, policy: RestartPolicy, failures: Failures) -> Inpu
 
 def _message(event: Input, report: ExitReport, spec: ProcessSpec, node: str, failures: Failures) -> str:
     words = f": {report.words}" if report.words else ""
-    how = report.how + words
+    how = LINGERED + report.how + words if report.fault == "lingered" else report.how + words
     match event:
         case Input.EXITED | Input.EXITED_TO_RESTART:
             done = "stopped" if event is Input.EXITED else "restarted"

@@ -21,8 +21,8 @@ from signalbox_controller.linux.tree import Tree
 from signalbox_controller.logs.logfile import LogFile
 from signalbox_controller.processes.context import HostContext
 
-#: It did not begin to consume, or its scheduler hung.
-Fault = Literal["unready", "hung"]
+#: It did not begin to consume, its scheduler hung, or it began to shut down and did not end.
+Fault = Literal["unready", "hung", "lingered"]
 
 
 class Instance:

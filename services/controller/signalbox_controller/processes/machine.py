@@ -26,6 +26,8 @@ class Input(StrEnum):
     #: Its agent speaks to us, and it does not consume (or tick) yet.
     GREETED = "its agent greeted us"
     READY = "it consumes"
+    #: It consumes, and no process of its pool is up, which Celery starts again and again.
+    CHILDLESS = "no process of its pool is up"
     #: It was ready, and its broker is away: it takes nothing, and what it runs goes on.
     WAITING = "it lost its broker"
     #: It is connected and answers nothing: stopped by a signal, or stuck.
@@ -85,6 +87,9 @@ def _to(state: ProcessState, *actions: Action) -> Transition:
 _SPAWN = _to("starting", Action.DISARM, Action.SPAWN, Action.ARM_READY)
 _DRAIN = _to("draining", Action.DISARM, Action.TERMINATE, Action.ARM_DEADLINE)
 _HALT = _to("stopping", Action.DISARM, Action.TERMINATE, Action.ARM_DEADLINE)
+#: It does by itself what a stop asks for, and has as much time for it.
+_DRAINING = _to("draining", Action.DISARM, Action.ARM_DEADLINE)
+_HALTING = _to("stopping", Action.DISARM, Action.ARM_DEADLINE)
 _KILL = _to("stopping", Action.DISARM, Action.KILL_TREE)
 _DOWN = _to("stopped", Action.DISARM)
 _RETRY = _to("backoff", Action.DISARM, Action.ARM_BACKOFF)
@@ -110,7 +115,7 @@ _ABSENT: Final = {
 }
 
 TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
-    "stopped": {**_ABSENT, Input.ADOPTED: _to("unknown")},
+    "stopped": {**_ABSENT, Input.ADOPTED: _to("unknown", Action.ARM_READY)},
     "fatal": _ABSENT,
     "backoff": {**_ABSENT, Input.BACKOFF_ELAPSED: _SPAWN},
     "starting": {
@@ -124,23 +129,26 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
         Input.DRAIN: _HALT,
         Input.HALT: _HALT,
         Input.KILL: _KILL,
-        Input.LEAVING: _to("stopping"),
+        Input.CHILDLESS: _to("starting", Action.DISARM),
+        Input.LEAVING: _HALTING,
     },
     "running": {
         **_EXITS,
         Input.WAITING: _to("starting"),
+        Input.CHILDLESS: _to("starting"),
         Input.SILENT: _to("unknown"),
         Input.LATE: _to("unknown", Action.ARM_READY),
         Input.DRAIN: _DRAIN,
         Input.HALT: _HALT,
         Input.KILL: _KILL,
-        Input.LEAVING: _to("draining"),
+        Input.LEAVING: _DRAINING,
     },
     "unknown": {
         **_EXITS,
         Input.GREETED: _to("starting", Action.ARM_READY),
         Input.READY: _to("running", Action.DISARM),
         Input.WAITING: _to("starting", Action.DISARM),
+        Input.CHILDLESS: _to("starting", Action.DISARM),
         # Silent, late or adopted: an adopted one has to greet us first.
         Input.ANSWERS: _to("running", Action.DISARM),
         Input.UNREACHABLE: _to("unknown", Action.ARM_READY),
@@ -149,7 +157,7 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
         Input.DRAIN: _DRAIN,
         Input.HALT: _HALT,
         Input.KILL: _KILL,
-        Input.LEAVING: _to("draining", Action.DISARM),
+        Input.LEAVING: _DRAINING,
     },
     # A second stop may shorten the time that is left; Celery ignores a second TERM (measured on 5.7).
     "draining": {

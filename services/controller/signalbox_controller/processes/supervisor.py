@@ -21,7 +21,7 @@ from signalbox_controller.processes.backoff import Failures
 from signalbox_controller.processes.clocks import Clock, Clocks
 from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.desired import Desired
-from signalbox_controller.processes.exit_cleanup import clean_up_after
+from signalbox_controller.processes.exit_cleanup import Cleanup, clean_up_after
 from signalbox_controller.processes.exit_reason import ExitReport
 from signalbox_controller.processes.instance import Instance, launch
 from signalbox_controller.processes.machine import ALIVE, Action, Input, step
@@ -156,6 +156,11 @@ class Supervised(AgentReports):
         if await logs_ready(instance, self.status.node, self.log):
             self._on_ready()
 
+    def _on_leaving(self, message: str) -> None:
+        if self.status.state not in {"draining", "stopping"}:
+            self._timeout = self.spec.stop_timeout
+            super()._on_leaving(f"{message}; killed in at most {words.seconds(self._timeout)}")
+
     # The machine. An action must not feed it again before it returns: the order of events would be wrong.
 
     def _feed(self, event: Input, message: str = "") -> None:
@@ -214,13 +219,24 @@ class Supervised(AgentReports):
         self._clocks.hasten(
             Clock.GRACE,
             max(self._timeout - QUIT_BEFORE_KILL, self._timeout / 2),
-            lambda: self._feed(Input.GRACE_OVER, f"{self.status.message}; its tasks are being ended"),
+            self._grace_over,
         )
-        self._clocks.hasten(
-            Clock.DEADLINE,
-            self._timeout,
-            lambda: self._feed(Input.DEADLINE, "did not stop in time: killed"),
-        )
+        self._clocks.hasten(Clock.DEADLINE, self._timeout, self._deadline)
+
+    def _grace_over(self) -> None:
+        self._end_lingering()
+        self._feed(Input.GRACE_OVER, f"{self.status.message}; its tasks are being ended")
+
+    def _deadline(self) -> None:
+        self._end_lingering()
+        self._feed(Input.DEADLINE, "did not stop in time: killed")
+
+    def _end_lingering(self) -> None:
+        """Say what becomes of the tasks of a process that leaves by itself, and too slowly: nobody wants their end."""
+        if (instance := self.instance) is not None and not instance.asked and instance.fault is None:
+            instance.fault = "lingered"
+            error = words.lingered(self._timeout)
+            instance.agent.stop_handshake.begin(protocol.Stop(error=error, redeliver=True))
 
     def _arm_ready(self) -> None:
         self._clocks.start(Clock.READY, self.spec.start_timeout, self._unready)
@@ -255,7 +271,11 @@ class Supervised(AgentReports):
 
     async def _clean_up(self, instance: Instance, code: int | None) -> None:
         order = self._order if instance.asked else None
-        cleanup = await clean_up_after(instance, code, self.spec, self._context, order)
+        try:
+            cleanup = await clean_up_after(instance, code, self.spec, self._context, order)
+        except Exception:  # whatever is left to be done: a process that is gone must not be shown as one that stops
+            log.exception("%s: our own code failed to clean up after it", self.spec.name)
+            cleanup = Cleanup(words.exit_words(code), 0, [])
         self.tasks_killed = cleanup.tasks_killed
         self.status.exit_code = code
         self._exited(instance, cleanup.end)

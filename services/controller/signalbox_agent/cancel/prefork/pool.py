@@ -80,6 +80,23 @@ class Prefork(PoolControl):
                 return  # in the midst of a message, which only the hub can finish
             callback(*arguments)
 
+    def population(self) -> dict[str, Any] | None:
+        """How many children are `up` and `wanted`, and `within` how many seconds one has to be up."""
+        up = sum(compat.is_up(self._pool, process) for process in tuple(compat.processes(self._pool)))
+        return {"up": up, "wanted": compat.wanted(self._pool), "within": compat.start_limit(self._pool)}
+
+    def on_up(self, up: Callable[[], None]) -> None:
+        """Have `up` called when a child says that it takes work."""
+        compat.after_up(self._pool, up)
+
+    def wait_for_start(self, seconds: float) -> float | None:
+        """Have Celery wait so long for a child that starts, unless the user has said how long."""
+        return seconds if compat.raise_start_limit(self._pool, seconds) else None
+
+    def keep_sent(self) -> None:
+        """Let the shutdown of the pool wait for what its children were sent, and may run."""
+        compat.keep_sent(self._pool)
+
     def read_reports(self, hub: Any) -> None:
         """Let Celery read now what the children have sent."""
         for process in tuple(compat.processes(self._pool)):
