@@ -21,6 +21,7 @@ from signalbox_agent.celery_compat.names import Missing
 from signalbox_agent.celery_compat.worker import spawns
 from signalbox_agent.child import child
 from signalbox_agent.child.slot import Slots, folder_of
+from signalbox_agent.hooks.rejections import Rejections
 from signalbox_agent.hooks.requests import Claims, on_received, queue_finder, settle_duplicate
 from signalbox_agent.hooks.slot_passing import SlotPassing, pass_on_slots
 from signalbox_agent.hooks.steps import consumer_step, worker_step
@@ -59,6 +60,7 @@ class WorkerAgent:
         self._pool = PoolControl()
         self._canceller: Canceller | None = None
         self._claims: Claims | None = None
+        self._rejections: Rejections | None = None
         self._passing: SlotPassing | None = None
         self._ending = Ending()
         self._missing = Missing([])
@@ -125,6 +127,7 @@ class WorkerAgent:
         )
         if self._missing.can(names.TRACKING):
             self._claims = Claims(tracker, self._pool.wrap)
+        self._rejections = Rejections(tracker)
         self._shared, self._canceller = shared, canceller
 
     @guarded
@@ -136,6 +139,11 @@ class WorkerAgent:
         """Give these tasks a Request that is tracked."""
         if self._claims is not None:
             self._claims.claim(tasks)
+
+    def rejected(self, kind: str, message: Any, error: Any) -> None:
+        """A message is about to be thrown away."""
+        if self._rejections is not None:
+            self._rejections.reject(kind, message, error)
 
     @guarded
     def _connect(self) -> None:
@@ -216,18 +224,26 @@ class WorkerAgent:
             self._cancel(self._canceller, message["command_id"], message["task_id"], float(message["grace"]))
         elif message["type"] == "refuse":
             self._canceller.refuse(message["task_ids"])
+        elif message["type"] == "report":
+            self._snapshot()
         elif message["type"] == "stop":
             self._end(message)
         elif message["type"] == "welcome":
             self._canceller.refuse(message["cancelled"])
-            if self._ready:  # both may have come since the hello
-                self.link.send({"type": "ready"})
-            if self._waiting:
-                self.link.send({"type": "waiting"})
-            if self._stopping:
-                self.link.send({"type": "stopping"})
-            self._report_ownership()
-            self._snapshot()
+            self._begin()
+
+    def _begin(self) -> None:
+        """Report to a controller that has just welcomed us; the worker may be in another state than the hello said."""
+        if self._ready:
+            self.link.send({"type": "ready"})
+        if self._waiting:
+            self.link.send({"type": "waiting"})
+        if self._stopping:
+            self.link.send({"type": "stopping"})
+        if self._rejections is not None:
+            self._rejections.report()
+        self._report_ownership()
+        self._snapshot()
 
     def _cancel(self, canceller: Canceller, command_id: str, task_id: str, grace: float) -> None:
         """Cancel, or answer at once that it cannot be done."""

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+#: The methods of `Consumer` that throw a message away: it is no task's, its task is not registered, its content is
+#: refused or makes no task, or it cannot be decoded.
+NO_TASK, UNKNOWN = "on_unknown_message", "on_unknown_task"
+INVALID, UNDECODABLE = "on_invalid_task", "on_decode_error"
+
 
 def spawns(worker: Any) -> bool:
     """Whether the pool spawns its children instead of forking them (`worker_pool_start_method`, from 5.7 on)."""
@@ -13,21 +18,39 @@ def spawns(worker: Any) -> bool:
 
 def before_strategies(consumer: Any, call: Callable[[], object]) -> None:
     """Call back before `Consumer.update_strategies`, as the strategies keep the Request class of their task."""
-    _before(consumer, "update_strategies", call)
+    _before(consumer, "update_strategies", lambda *_: call())
 
 
 def before_connection_loss(consumer: Any, call: Callable[[], object]) -> None:
     """Call back before `Consumer.on_connection_error_after_connected` (5.3 to 5.7)."""
-    _before(consumer, "on_connection_error_after_connected", call)
+    _before(consumer, "on_connection_error_after_connected", lambda *_: call())
 
 
-def _before(consumer: Any, name: str, call: Callable[[], object]) -> None:
+def before_rejection(consumer: Any, call: Callable[[str, Any, Any], object]) -> None:
+    """Call back before the methods of `Consumer` that throw away a message that becomes no Request (5.3 to 5.7).
+
+    `call` is given the name of the method, the message and the error, if there is one. Celery's signals for two of them
+    come only when the result backend has stored the failure, and for `on_decode_error` there is none.
+    """
+    _before(consumer, NO_TASK, lambda _body, message: call(NO_TASK, message, None))
+    _before(consumer, UNKNOWN, lambda _body, message, error: call(UNKNOWN, message, error))
+    _before(consumer, INVALID, lambda _body, message, error: call(INVALID, message, error))
+    _before(consumer, UNDECODABLE, lambda message, error: call(UNDECODABLE, message, error))
+
+
+def is_from_task_queue(consumer: Any, message: Any) -> bool:
+    """Whether a message came through the channel of tasks; remote control has one of its own."""
+    channel = getattr(getattr(consumer, "task_consumer", None), "channel", None)
+    return channel is None or message.channel is channel
+
+
+def _before(consumer: Any, name: str, call: Callable[..., object]) -> None:
     original = getattr(consumer, name, None)
     if original is None:
         return
 
     def both(*args: Any) -> None:
-        call()
+        call(*args)
         original(*args)
 
     setattr(consumer, name, both)

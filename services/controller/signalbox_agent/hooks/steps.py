@@ -29,6 +29,9 @@ class Agent(Protocol):
     def claim(self, tasks: Any) -> None:
         """Strategies are about to be built for these tasks."""
 
+    def rejected(self, kind: str, message: Any, error: Any) -> None:
+        """A message is about to be thrown away."""
+
     def turning(self, hub: Any) -> None:
         """Celery's event loop begins to turn."""
 
@@ -87,6 +90,13 @@ def hook_into(agent: Agent, consumer: Any) -> None:
     """Before strategies are built, set the Request class that they keep; survive the loss of the broker."""
     compat.before_strategies(consumer, lambda: agent.claim(consumer.app.tasks))
     compat.before_connection_loss(consumer, lambda: tolerate_close(consumer))
+
+    @guarded
+    def rejected(kind: str, message: Any, error: Any) -> None:
+        if compat.is_from_task_queue(consumer, message):
+            agent.rejected(kind, message, error)
+
+    compat.before_rejection(consumer, rejected)
 
 
 @guarded

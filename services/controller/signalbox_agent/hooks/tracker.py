@@ -24,6 +24,9 @@ from signalbox_agent.tasks.events import Event
 from signalbox_agent.tasks.runs import Run, Runs, run_key
 from signalbox_agent.tasks.texts import clean, error_of
 
+#: The error of a task that Celery rejected before it ran.
+GIVEN_UP = "The worker threw it away before it could start; its log says why"
+
 
 def _greenlet_was_killed(outcome: tuple[Any, Any, float | None]) -> bool:
     """Whether this is the outcome that Celery gives to a killed greenlet."""
@@ -211,6 +214,14 @@ class Tracker:
             self._final(run, self._outcomes.refusal(run), "failed")
             if run.task_id in self.runs.refused:
                 self.runs.ended[run.task_id] = {"state": "dropped", "detail": "It will not run"}
+
+    @guarded
+    def rejected(self, request: Any) -> None:
+        """Celery gave it up; before it ran that happens to one whose time (ETA) it cannot convert."""
+        with self.loop.lock:
+            run = self.run_of(request)
+            if run.started_at is None and not run.killing:
+                self._final(run, events.dropped(run, "rejected", GIVEN_UP), "failed")
 
     @guarded
     def turns_away(self, request: Any) -> bool:

@@ -16,6 +16,8 @@ class AgentReports(ABC):
     leased = False
     #: The message of a process that is well; `_notice` is what a person should know of the one that runs now.
     _usual_notice = _notice = ""
+    #: What its hello gave to notice.
+    _greeting = ""
 
     @abstractmethod
     def _feed(self, event: Input, message: str = "") -> None:
@@ -31,11 +33,13 @@ class AgentReports(ABC):
                 self._feed(Input.WAITING, "its broker is away; it consumes again as soon as that is back")
             case protocol.Stopping():
                 self._feed(Input.LEAVING, "is shutting down, and was not asked to by us")
+            case protocol.Rejected():
+                self._on_rejected(report)
             case protocol.Claim() | protocol.Begin():
                 pass  # only of a leased beat
 
     def _on_hello(self, hello: protocol.Hello) -> None:
-        self._notice = protocol.notice_of(hello) or self._usual_notice
+        self._notice = self._greeting = protocol.notice_of(hello) or self._usual_notice
         if hello.error:
             self._on_missing_agent()
         elif hello.ready:
@@ -43,6 +47,14 @@ class AgentReports(ABC):
         else:
             unknown = self.status.state == "unknown"
             self._feed(Input.GREETED, "its agent answers; it does not consume yet" if unknown else "")
+
+    def _on_rejected(self, report: protocol.Rejected) -> None:
+        one, several = "1 message that names no task was", f"{report.nameless:,} messages that name no task were"
+        words = f"{one if report.nameless == 1 else several} thrown away; its log says why"
+        self._notice = "; ".join(filter(None, (self._greeting, words)))
+        if self.status.state == "running":
+            self.status.message = self._notice
+            self.status.publish()
 
     def _on_missing_agent(self) -> None:
         """Say so; whether it consumes is not known."""
