@@ -19,7 +19,8 @@ Outcome = Literal[
     "time_limit",  # exceeded its hard time limit
     "revoked",  # revoked by somebody else than Signalbox
     "expired",  # waited longer than it was allowed to
-    "rejected",  # raised Reject without asking to be requeued
+    "rejected",  # raised Reject without asking to be requeued; or its worker threw its message away
+    "discarded",  # waited, and is in no queue and no worker any more
 ]
 
 #: What a process can be in; `running` means that it consumes (or, for beat, ticks).

@@ -57,6 +57,7 @@ ON CONFLICT (task_id) DO UPDATE SET
     {assignments(_DETAILS, "CASE WHEN EXCLUDED.details_key > t.details_key THEN EXCLUDED.{} ELSE t.{} END")},
     created_at = LEAST(t.created_at, EXCLUDED.created_at),
     attempt = GREATEST(t.attempt, EXCLUDED.attempt),
+    {assignments(("asked_at", "vouched_at"), f"CASE WHEN {_NEWER} THEN now() ELSE t.{{}} END")},
     updated_at = now()
 WHERE {_NEWER}
     OR EXCLUDED.details_key > t.details_key
