@@ -18,9 +18,10 @@ from signalbox_agent.cancel.canceller import Canceller
 from signalbox_agent.cancel.pool import Context, PoolControl, abilities_of, control_of, name_of
 from signalbox_agent.celery_compat import names
 from signalbox_agent.celery_compat.names import Missing
-from signalbox_agent.celery_compat.worker import spawns
+from signalbox_agent.celery_compat.worker import has_own_strategy, observe_jobs, refuse_messages, spawns
 from signalbox_agent.child import child
 from signalbox_agent.child.slot import Slots, folder_of
+from signalbox_agent.hooks.foreign_jobs import ForeignJobs
 from signalbox_agent.hooks.rejections import Rejections
 from signalbox_agent.hooks.requests import Claims, on_received, queue_finder, settle_duplicate
 from signalbox_agent.hooks.slot_passing import SlotPassing, pass_on_slots
@@ -127,6 +128,7 @@ class WorkerAgent:
         )
         if self._missing.can(names.TRACKING):
             self._claims = Claims(tracker, self._pool.wrap)
+            observe_jobs(pool, ForeignJobs(tracker).observe)
         self._rejections = Rejections(tracker)
         self._shared, self._canceller = shared, canceller
 
@@ -139,6 +141,13 @@ class WorkerAgent:
         """Give these tasks a Request that is tracked."""
         if self._claims is not None:
             self._claims.claim(tasks)
+
+    @guarded
+    def built(self, consumer: Any) -> None:
+        """Have strategies that know no refusal get no message of a cancelled task."""
+        for name, task in consumer.app.tasks.items():
+            if self._rejections is not None and has_own_strategy(task):
+                refuse_messages(consumer, name, self._rejections.refuse)
 
     def rejected(self, kind: str, message: Any, error: Any) -> None:
         """A message is about to be thrown away."""

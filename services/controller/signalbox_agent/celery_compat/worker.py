@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from celery import Task
+
+from signalbox_agent.safety import logger
+
 #: The methods of `Consumer` that throw a message away: it is no task's, its task is not registered, its content is
 #: refused or makes no task, or it cannot be decoded.
 NO_TASK, UNKNOWN = "on_unknown_message", "on_unknown_task"
@@ -19,6 +23,49 @@ def spawns(worker: Any) -> bool:
 def before_strategies(consumer: Any, call: Callable[[], object]) -> None:
     """Call back before `Consumer.update_strategies`, as the strategies keep the Request class of their task."""
     _before(consumer, "update_strategies", lambda *_: call())
+
+
+def after_strategies(consumer: Any, call: Callable[[], object]) -> None:
+    """Call back after `Consumer.update_strategies`, which has built the handler of each task's messages."""
+    original = getattr(consumer, "update_strategies", None)
+    if original is None:
+        return
+
+    def both(*args: Any) -> None:
+        original(*args)
+        call()
+
+    consumer.update_strategies = both
+
+
+def has_own_strategy(task: Any) -> bool:
+    """Whether a task does not have Celery's strategy, by which a message becomes a job of the pool."""
+    return bool(task.Strategy != Task.Strategy)
+
+
+def refuse_messages(consumer: Any, name: str, refuse: Callable[[Any, Any], bool]) -> None:
+    """Have `refuse(message, body)` decide whether a message of this task is acknowledged and goes no further."""
+    handle = consumer.strategies[name]
+
+    def handler(message: Any, body: Any, *args: Any, **kwargs: Any) -> Any:
+        if refuse(message, body):
+            return message.ack_log_error(logger, consumer.connection_errors)
+        return handle(message, body, *args, **kwargs)
+
+    consumer.strategies[name] = handler
+
+
+def observe_jobs(pool: Any, observe: Callable[[Any, dict[str, Any]], dict[str, Any] | None]) -> None:
+    """Have `observe(arguments, options)` see each job that the pool is given (`BasePool.apply_async`).
+
+    Its answer stands for the options of the job; None leaves them as they are.
+    """
+    apply = pool.apply_async
+
+    def apply_async(target: Any, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        return apply(target, args, kwargs, **(observe(args, options) or options))
+
+    pool.apply_async = apply_async
 
 
 def before_connection_loss(consumer: Any, call: Callable[[], object]) -> None:

@@ -52,10 +52,11 @@ class Outcomes:
         if isinstance(exception, Ignore):
             return events.succeeded(run, "", None, "ignored"), "completed"
         return (
-            self.terminated(run, request) if isinstance(exception, Terminated) else self._failed(run, exception, einfo)
+            self.terminated(run, request) if isinstance(exception, Terminated) else self.failed(run, exception, einfo)
         )
 
-    def _failed(self, run: Run, exception: Any, einfo: Any) -> Outcome:
+    def failed(self, run: Run, exception: Any, einfo: Any) -> Outcome:
+        """The outcome of an error that means no more than what it says."""
         if isinstance(exception, WorkerLostError) and not self.shared:
             return events.failed(run, "worker_lost", lost(run.pid, exception)), "failed"
         # Where tasks share a process, WorkerLostError means that the task alone has raised an exit.

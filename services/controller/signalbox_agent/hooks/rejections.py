@@ -13,10 +13,12 @@ from typing import Any
 from celery.utils.saferepr import saferepr
 from kombu.exceptions import ContentDisallowed
 
+from signalbox_agent.cancel.canceller import REASON
 from signalbox_agent.celery_compat.worker import INVALID, UNDECODABLE, UNKNOWN
 from signalbox_agent.hooks.tracker import Tracker
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks import events
+from signalbox_agent.tasks.events import Event
 from signalbox_agent.tasks.runs import Run, run_key
 from signalbox_agent.tasks.texts import clean, error_of
 
@@ -71,10 +73,28 @@ class Rejections:
                 return
             run = self._run(message, about)
             why = clean(reason(kind, run.celery_name, clean(message.content_type), error))
-            tracker.link.event(events.received(run, None, _text(about, "root_id"), _text(about, "parent_id")))
-            tracker.link.event(events.dropped(run, "rejected", why))
-            if not tracker.runs.has(run.task_id):
-                tracker.runs.ended[run.task_id] = {"state": "finished", "status": "failed"}
+            self._drop(run, about, events.dropped(run, "rejected", why), {"state": "finished", "status": "failed"})
+
+    @guarded
+    def refuse(self, message: Any, _body: Any) -> bool:
+        """Drop a message of a cancelled task, as its strategy knows no refusal; answer whether it was dropped."""
+        tracker, about = self.tracker, description(message)
+        with tracker.loop.lock:
+            task_id = clean(about.get("id"))
+            if not tracker.is_held(task_id):
+                return False
+            run = self._run(message, about)
+            dropped = events.dropped(run, "cancelled", REASON, tracker.runs.refused.get(task_id))
+            self._drop(run, about, dropped, {"state": "dropped", "detail": "It will not run"})
+            return True
+
+    def _drop(self, run: Run, about: dict[str, Any], event: Event, answer: dict[str, Any]) -> None:
+        """Send the events of one that was received and dropped; `answer` is for late cancels."""
+        link, runs = self.tracker.link, self.tracker.runs
+        link.event(events.received(run, None, _text(about, "root_id"), _text(about, "parent_id")))
+        link.event(event)
+        if not runs.has(run.task_id):
+            runs.ended[run.task_id] = answer
 
     def report(self) -> None:
         """Send the count, unless there is nothing to count."""

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from time import time
 from typing import Any
 
-from billiard.exceptions import TimeLimitExceeded
+from billiard.exceptions import Terminated, TimeLimitExceeded
 
 from signalbox_agent.broker.ending import Ending
 from signalbox_agent.cancel.canceller import Canceller
 from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.celery_compat import requests as compat
+from signalbox_agent.celery_compat.worker import has_own_strategy
 from signalbox_agent.child.slot import Slots
 from signalbox_agent.hooks.outcomes import DEATHS, Outcome, Outcomes
 from signalbox_agent.link.link import Link
@@ -72,6 +73,7 @@ class Tracker:
         run = Run(request, clean(request.id), celery_name, name, int(headers.get("retries") or 0))
         run.describe(self.node, self.queue_of(request), clean(request.argsrepr), clean(request.kwargsrepr))
         run.acks_late = bool(request.task.acks_late)
+        run.own_strategy = has_own_strategy(request.task)
         if request.delivery_info.get("redelivered"):
             run.original = self.runs.original_of(run.task_id, run.retries)
             if run.original is not None:
@@ -119,7 +121,7 @@ class Tracker:
             return False
         with self.loop.lock:
             run = self.run_of(request)
-            if compat.is_revoked(request) or self._is_held(run.task_id):  # Celery's mark comes later than ours
+            if compat.is_revoked(request) or self.is_held(run.task_id):  # Celery's mark comes later than ours
                 return True
             if not run.over:
                 self._begin(run, started_at, os.getpid())
@@ -138,7 +140,7 @@ class Tracker:
             return
         with self.loop.lock:
             run = self.run_of(request)
-            self._final(run, events.succeeded(run, result, runtime), "completed")
+            self.end(run, events.succeeded(run, result, runtime), "completed")
             if run.killing:
                 run.kill.ended("completed")
 
@@ -151,7 +153,7 @@ class Tracker:
             run = self.run_of(request)
             if run.killing or compat.is_revoked(request):
                 return True
-            self._final(run, events.failed(run, "revoked", "Its greenlet was killed, but not by Signalbox"), "failed")
+            self.end(run, events.failed(run, "revoked", "Its greenlet was killed, but not by Signalbox"), "failed")
             return False
 
     @guarded
@@ -186,14 +188,14 @@ class Tracker:
             elif isinstance(compat.exception_of(einfo), TimeLimitExceeded):
                 self._at_death(run, outcome)
             else:
-                self._final(run, *outcome())
+                self.end(run, *outcome())
 
     def _failed_under_kill(self, run: Run, event: Event, status: str | None) -> None:
         """Its own failure counts if it came first; one that will be tried again is cancelled all the same."""
         if status is None or not self.slots.ended_by_itself(run.pid, run.task_id):
             run.kill.ended("interrupted")
             return
-        self._final(run, event, status)
+        self.end(run, event, status)
         run.kill.ended(status)
 
     @guarded
@@ -209,9 +211,9 @@ class Tracker:
                 return
             self.received(request)
             if expired:
-                self._final(run, events.dropped(run, "expired", "Expired before it could start"), "failed")
+                self.end(run, events.dropped(run, "expired", "Expired before it could start"), "failed")
                 return
-            self._final(run, self._outcomes.refusal(run), "failed")
+            self.end(run, self._outcomes.refusal(run), "failed")
             if run.task_id in self.runs.refused:
                 self.runs.ended[run.task_id] = {"state": "dropped", "detail": "It will not run"}
 
@@ -221,7 +223,7 @@ class Tracker:
         with self.loop.lock:
             run = self.run_of(request)
             if run.started_at is None and not run.killing:
-                self._final(run, events.dropped(run, "rejected", GIVEN_UP), "failed")
+                self.end(run, events.dropped(run, "rejected", GIVEN_UP), "failed")
 
     @guarded
     def turns_away(self, request: Any) -> bool:
@@ -233,14 +235,17 @@ class Tracker:
             run = self.run_of(request)
             if run.original is not None:
                 return True
-            if not run.over and self._is_held(run.task_id):
+            if not run.over and self.is_held(run.task_id):
                 self.canceller.set_aside(run)
             return run.over
 
     @guarded
     def refuses(self, request: Any) -> bool:
-        """Whether it was cancelled: Celery forgets what was revoked after a while, and with the worker."""
-        return self._is_held(clean(request.id))
+        """Whether it was cancelled: Celery forgets what was revoked after a while, and with the worker.
+
+        A strategy of its own has taken it by now, and may run it all the same.
+        """
+        return self.is_held(clean(request.id)) and not has_own_strategy(request.task)
 
     @guarded
     def refuse(self, request: Any) -> bool:
@@ -250,12 +255,21 @@ class Tracker:
         compat.announce_refused(request)
         return True
 
-    def _is_held(self, task_id: str) -> bool:
+    def is_held(self, task_id: str) -> bool:
+        """Whether this id is refused here, and can be."""
         return self.can_refuse and task_id in self.runs.refused
 
     # Ends
 
-    def _final(self, run: Run, event: Event, status: str | None) -> None:
+    def failure(self, run: Run, einfo: Any) -> Outcome:
+        """The end of a run in a job that is not its own."""
+        exception = compat.exception_of(einfo)
+        if isinstance(exception, Terminated):
+            return events.failed(run, "worker_lost", f"The process {run.pid} that ran it was terminated"), "failed"
+        return self._outcomes.failed(run, exception, einfo)
+
+    def end(self, run: Run, event: Event, status: str | None) -> None:
+        """Send its final event, unless that was sent; `status` is None when the task goes on elsewhere."""
         if run.over:
             return
         self.runs.end(run, None if status is None else {"state": "finished", "status": status})
@@ -268,7 +282,7 @@ class Tracker:
 
         def end() -> None:
             if not run.over and not run.killing:
-                self._final(run, *outcome())
+                self.end(run, *outcome())
 
         if run.started_at is None:
             end()

@@ -64,10 +64,14 @@ def started(run: Run) -> Event:
     return event("TaskStarted", run, run.started_at or time(), f'"pid":{run.pid},{run.arguments}{late}')
 
 
-def succeeded(run: Run, result: object, runtime: float | None, outcome: str = "succeeded") -> Event:
+def succeeded(
+    run: Run, result: object, runtime: float | None, outcome: str = "succeeded", certainty: str = "seen"
+) -> Event:
     """It returned, or raised Ignore."""
     took = "null" if runtime is None else f"{runtime:.6f}"
     more = f'"result":{quote(clean(result))},"runtime":{took},"outcome":"{outcome}"'
+    if certainty != "seen":
+        more += f',"certainty":"{certainty}"'
     return ended("TaskSucceeded", run, more)
 
 

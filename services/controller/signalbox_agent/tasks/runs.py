@@ -49,6 +49,10 @@ class Run:
     pid: int | None = None
     #: Whether it is acknowledged only when it is over.
     acks_late: bool = False
+    #: Whether its task has a strategy of its own, by which it may be run in ways that are not Celery's.
+    own_strategy: bool = False
+    #: The number of tasks in the job of the pool that such a strategy made, while that runs.
+    together: int = 0
     #: Whether TaskReceived was sent.
     received: bool = False
     #: Whether its final event was sent.
