@@ -68,6 +68,7 @@ def test_a_cancel_of_one_of_a_batch_says_why_it_cannot_be_done_and_the_batch_run
 def test_a_cancel_of_one_that_its_strategy_has_taken_is_not_called_dropped(worker: Worker) -> None:
     first = worker.send("together", 0.0)
     worker.peer.event("TaskReceived", first)
+    assert worker.peer.event("TaskReceived", first).certainty == "told"  # it may run unseen from now on
     answer = worker.peer.answer(worker.peer.cancel(first))
     assert answer["state"] == "unsupported"
     second = worker.send("together", 0.0)

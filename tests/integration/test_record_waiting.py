@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from signalbox.bus.waiting import Question
 from signalbox.messages.base import ProcessState
-from signalbox.messages.events import AnyEvent, HostSeen, ProcessChanged, TaskReceived, WaitingCompared
+from signalbox.messages.events import AnyEvent, HostSeen, ProcessChanged, WaitingCompared
 from signalbox.postgres.pool import Database
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.store import ChangedViews, write_batch
@@ -182,12 +183,24 @@ async def test_what_nobody_vouches_for_is_confirmed_as_soon_as_somebody_does(rec
     assert (await record.judge())["confirmed"] is True
 
 
+async def test_what_was_only_told_is_not_confirmed_by_being_held_and_its_end_is_not_either(
+    record: Record, database: Database
+) -> None:
+    async with database.transaction() as connection:
+        await connection.execute("DELETE FROM tasks")
+    await record.events(msgspec.structs.replace(LIFE.received(0), certainty="told"))
+    await record.answers(await record.round(), seen="t1")
+    assert (await record.judge())["confirmed"] is False
+    await record.missed_in_a_round()
+    task = await record.missed_in_a_round()
+    assert (task["outcome"], task["confirmed"]) == ("discarded", False)
+
+
 async def test_a_discarded_task_whose_message_comes_back_waits_again_and_runs(record: Record) -> None:
     for _ in range(2):
         await record.missed_in_a_round()
     redelivered = LIFE.received(5)
-    late = TaskReceived(**{name: getattr(redelivered, name) for name in redelivered.__struct_fields__} | {"run": KEY})
-    await record.events(late)
+    await record.events(msgspec.structs.replace(redelivered, run=KEY))
     task = await record.judge()
     assert (task["status"], task["outcome"]) == ("pending", None)
     await record.events(LIFE.run(7).started())

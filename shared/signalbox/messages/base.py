@@ -26,7 +26,8 @@ Outcome = Literal[
 #: What a process can be in; `running` means that it consumes (or, for beat, ticks).
 ProcessState = Literal["stopped", "starting", "running", "draining", "stopping", "backoff", "fatal", "unknown"]
 
-#: How a fact is known: an agent saw it; Celery's own events told it, which prove nothing; or it follows from a silence.
+#: How a fact is known: an agent saw it; Celery's own events told it, or a strategy of the task's own did, which prove
+#: nothing; or it follows from a silence.
 Certainty = Literal["seen", "told", "inferred"]
 
 ProcessKind = Literal["worker", "beat"]

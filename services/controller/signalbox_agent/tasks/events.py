@@ -51,11 +51,17 @@ def ended(kind: str, run: Run, more: str) -> Event:
     return event(kind, run, time(), f'"started_at":{_started_at(run)},"pid":{run.pid or "null"},{more}')
 
 
+def _certainty(run: Run) -> str:
+    """The field of what is not seen: a strategy of its own may run a task without a word."""
+    return ',"certainty":"told"' if run.own_strategy else ""
+
+
 def received(run: Run, eta: datetime | None, root_id: str | None, parent_id: str | None) -> Event:
     """It waits here."""
     due = f'"{eta.isoformat()}"' if eta and eta.tzinfo else "null"
     root, parent = (quote(clean(one)) if one else "null" for one in (root_id, parent_id))
-    return event("TaskReceived", run, time(), f'{run.arguments},"eta":{due},"root_id":{root},"parent_id":{parent}')
+    more = f'{run.arguments},"eta":{due},"root_id":{root},"parent_id":{parent}{_certainty(run)}'
+    return event("TaskReceived", run, time(), more)
 
 
 def started(run: Run) -> Event:

@@ -7,7 +7,9 @@ ALTER TABLE tasks
     -- The latest round in which the host of its last worker did not find it.
     ADD COLUMN absent_at timestamptz,
     -- The first complete round in which nobody saw it; void if somebody did since.
-    ADD COLUMN absent_since timestamptz;
+    ADD COLUMN absent_since timestamptz,
+    -- Whether it is not confirmed because nobody saw it wait; what was never seen is not confirmed by that either.
+    ADD COLUMN doubted boolean NOT NULL DEFAULT false;
 
 CREATE INDEX tasks_waiting ON tasks (asked_at) WHERE status = 'pending';
 

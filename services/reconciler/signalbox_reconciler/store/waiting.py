@@ -59,8 +59,8 @@ WITH {_LISTED}
 UPDATE tasks AS t SET vouched_at = $2 FROM listed AS l WHERE t.task_id = l.task_id AND t.vouched_at < $2
 """  # noqa: S608 - names of our own columns
 _CONFIRM = f"""
-UPDATE tasks AS t SET confirmed = true, updated_at = now()
-WHERE task_id = ANY($1::text[]) AND status = 'pending' AND NOT confirmed AND vouched_at <= $2
+UPDATE tasks AS t SET confirmed = true, doubted = false, updated_at = now()
+WHERE task_id = ANY($1::text[]) AND status = 'pending' AND doubted AND vouched_at <= $2
 RETURNING {views.columns("task", "t.")}
 """  # noqa: S608
 _MISS = f"""
@@ -86,7 +86,8 @@ _MISSED = """missed AS (
 )"""
 _DISCARD = f"""
 WITH {_MISSED}
-UPDATE tasks AS t SET phase = 4, confirmed = true, precedence = -(EXTRACT(EPOCH FROM m.asked_at) * 1000000)::bigint,
+UPDATE tasks AS t SET phase = 4, confirmed = t.confirmed OR t.doubted, doubted = false,
+    precedence = -(EXTRACT(EPOCH FROM m.asked_at) * 1000000)::bigint,
     status = 'failed', outcome = 'discarded', error = $1, finished_at = m.asked_at, cancel_kill_at = NULL,
     updated_at = now()
 FROM missed AS m WHERE t.task_id = m.task_id AND m.again
@@ -104,7 +105,8 @@ WITH doubted AS (
     WHERE r.asked_at < now() - make_interval(secs => $1) AND t.vouched_at < r.asked_at AND t.confirmed
     ORDER BY t.task_id FOR UPDATE OF t SKIP LOCKED
 )
-UPDATE tasks AS t SET confirmed = false, updated_at = now() FROM doubted AS d WHERE t.task_id = d.task_id
+UPDATE tasks AS t SET confirmed = false, doubted = true, updated_at = now()
+FROM doubted AS d WHERE t.task_id = d.task_id
 RETURNING {views.columns("task", "t.")}
 """  # noqa: S608
 
