@@ -42,6 +42,8 @@ class TaskView(View, frozen=True, kw_only=True):
     cancel_kill_at: datetime | None
     args: str
     kwargs: str
+    #: While it waits: when somebody saw it do so last, be that a worker that holds it or a look into its queue.
+    vouched_at: datetime | None = None
 
 
 class LogView(View, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@
  * @property {string | null} [cancel_kill_at]  When KILL follows TERM.
  * @property {unknown} args
  * @property {unknown} kwargs
+ * @property {string | null} [vouched_at]  While it waits: when somebody saw it do so last.
  *
  * @typedef {object} Log  One attempt of a task.
  * @property {string | number} log_id
