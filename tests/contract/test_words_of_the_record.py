@@ -15,7 +15,7 @@ from signalbox_api.auth.credential import Role
 _SERVICES = Path(__file__).parents[2] / "services"
 _RECORD = _SERVICES / "reconciler/signalbox_reconciler/migrations"
 _ACCESS = _SERVICES / "api/signalbox_api/migrations"
-_CHECK = re.compile(r"(?:CREATE|ALTER) TABLE (\w+)|(\w+) text[^,]*? CHECK \(\w+ IN \(([^)]*)\)")
+_CHECK = re.compile(r"(?:CREATE|ALTER) TABLE (\w+)|(?:text|CONSTRAINT)[^,;]*? CHECK \((\w+) IN \(([^)]*)\)")
 
 
 def accepted(folder: Path) -> dict[str, set[str]]:

@@ -20,12 +20,14 @@ from signalbox_agent.cancel.pool import Context, PoolControl, abilities_of, cont
 from signalbox_agent.cancel.results import ResultWriter
 from signalbox_agent.celery_compat import names
 from signalbox_agent.celery_compat.names import Missing
-from signalbox_agent.celery_compat.worker import spawns
+from signalbox_agent.celery_compat.worker import has_own_strategy, observe_jobs, refuse_messages, spawns
 from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.child import child
 from signalbox_agent.child.bodies import Bodies
 from signalbox_agent.child.slot import Slots, folder_of
+from signalbox_agent.hooks.foreign_jobs import ForeignJobs
 from signalbox_agent.hooks.pool_watch import PoolWatch
+from signalbox_agent.hooks.rejections import Rejections
 from signalbox_agent.hooks.requests import Claims, on_received, queue_finder, settle_duplicate
 from signalbox_agent.hooks.slot_passing import SlotPassing, pass_on_slots
 from signalbox_agent.hooks.steps import consumer_step, worker_step
@@ -67,6 +69,7 @@ class WorkerAgent:
         self._pool = PoolControl()
         self._canceller: Canceller | None = None
         self._claims: Claims | None = None
+        self._rejections: Rejections | None = None
         self._passing: SlotPassing | None = None
         self._bodies = Bodies()
         self._ending = Ending()
@@ -149,10 +152,12 @@ class WorkerAgent:
         )
         if self._missing.can(names.TRACKING):
             self._claims = Claims(tracker, (self._bodies.mark, self._pool.prepare))
+            observe_jobs(pool, ForeignJobs(tracker).observe)
         if not shared:
             UnreportedRuns(self.runs, self.slots, self.loop, tracker).start()
         if self._missing.can(names.POOL_STATE):
             self._pool_watch = self._watch_of(self._pool)
+        self._rejections = Rejections(tracker)
         self._shared, self._canceller = shared, canceller
 
     def _watch_of(self, pool: PoolControl) -> PoolWatch:
@@ -167,6 +172,18 @@ class WorkerAgent:
         """Give these tasks a Request that is tracked."""
         if self._claims is not None:
             self._claims.claim(tasks)
+
+    @guarded
+    def built(self, consumer: Any) -> None:
+        """Have strategies that know no refusal get no message of a cancelled task."""
+        for name, task in consumer.app.tasks.items():
+            if self._rejections is not None and has_own_strategy(task):
+                refuse_messages(consumer, name, self._rejections.refuse)
+
+    def rejected(self, kind: str, message: Any, error: Any) -> None:
+        """A message is about to be thrown away."""
+        if self._rejections is not None:
+            self._rejections.reject(kind, message, error)
 
     @guarded
     def _connect(self) -> None:
@@ -270,18 +287,26 @@ class WorkerAgent:
             self._cancel(self._canceller, message["command_id"], message["task_id"], float(message["grace"]))
         elif message["type"] == "refuse":
             self._canceller.refuse(message["task_ids"])
+        elif message["type"] == "report":
+            self._snapshot()
         elif message["type"] == "stop":
             self._end(message)
         elif message["type"] == "welcome":
             self._canceller.refuse(message["cancelled"])
-            if self._ready:  # both may have come since the hello
-                self._report_ready()
-            if self._waiting:
-                self.link.send({"type": "waiting"})
-            if self._stopping:
-                self.link.send({"type": "stopping"})
-            self._report_ownership()
-            self._snapshot()
+            self._begin()
+
+    def _begin(self) -> None:
+        """Report to a controller that has just welcomed us; the worker may be in another state than the hello said."""
+        if self._ready:
+            self._report_ready()
+        if self._waiting:
+            self.link.send({"type": "waiting"})
+        if self._stopping:
+            self.link.send({"type": "stopping"})
+        if self._rejections is not None:
+            self._rejections.report()
+        self._report_ownership()
+        self._snapshot()
 
     def _cancel(self, canceller: Canceller, command_id: str, task_id: str, grace: float) -> None:
         """Cancel, or answer at once that it cannot be done."""

@@ -24,6 +24,7 @@ from signalbox_controller.agents.server import Agents
 from signalbox_controller.beat_lease.fencing import FencingTokens
 from signalbox_controller.beat_lease.leases import Leases
 from signalbox_controller.broker.pending_events import PendingEvents
+from signalbox_controller.broker.program import Programs
 from signalbox_controller.broker.redelivery import Redelivery
 from signalbox_controller.cancelling.cancelled_ids import CancelledIds, pending_cancels
 from signalbox_controller.commands.deduplication import LIMIT as COMMANDS_LIMIT
@@ -43,6 +44,7 @@ from signalbox_controller.fleet.rolling_lock import RollingLock
 from signalbox_controller.fleet.run_checks import RunChecks
 from signalbox_controller.host.heartbeat import Heartbeat
 from signalbox_controller.host.hostname import HostName
+from signalbox_controller.host.waiting import WaitingTasks
 from signalbox_controller.launch.agent_copies import copy_agent
 from signalbox_controller.launch.launcher import Launcher, inheritable
 from signalbox_controller.launch.launches import Launches
@@ -116,6 +118,7 @@ async def controller(
         commands = Consumer(redis, names.COMMANDS, names.host_group(host), host, batch=100)
         reader = Reader(commands, dispatcher)
         heartbeat = Heartbeat(host, redis, outbox, fleet, contained)
+        waiting = WaitingTasks(host, redis, outbox, fleet, Programs(launcher, context.reaper))
 
         await cancelled_ids.load(pending_cancels(commands, settings.key))
         await stack.enter_async_context(context.agents.listening(folders.socket))
@@ -129,7 +132,16 @@ async def controller(
 
         checks = RunChecks(host, fleet, outbox)
         of_the_host = (context.memory.follow, context.redelivery.run, context.agents.check, checks.run, rotation)
-        of_the_bus = (outbox.run, reader.run, heartbeat.run, fleet.leases.run, name.run, cancelled_ids.run, watches.run)
+        of_the_bus = (
+            outbox.run,
+            reader.run,
+            heartbeat.run,
+            fleet.leases.run,
+            name.run,
+            cancelled_ids.run,
+            waiting.run,
+            watches.run,
+        )
         await stack.enter_async_context(background(*of_the_host, *of_the_bus))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
         yield

@@ -9,12 +9,14 @@ from redis.asyncio import Redis
 
 from signalbox.bus import names
 from signalbox.bus.publisher import publish_changes
+from signalbox.bus.waiting import ask
 from signalbox.errors import BusUnavailable, DatabaseUnavailable
 from signalbox.messages.views import Change
 from signalbox.postgres.pool import Database
 from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.store import ChangedViews
 from signalbox_reconciler.store.checks import HOST_TIMEOUT, checks
+from signalbox_reconciler.store.waiting import begin_round
 from signalbox_reconciler.trim import forget_members, trim
 
 log = logging.getLogger(__name__)
@@ -65,6 +67,7 @@ class Sweep:
                 async with self._database.transaction() as connection:
                     await check(connection, changed)
                 self._unpublished.update({(change.kind, change.key): change for change in changed.changes()})
+            await self._ask()
         if self._unpublished:
             await publish_changes(self._redis, self._unpublished.values())
             self._unpublished.clear()
@@ -73,6 +76,13 @@ class Sweep:
         log.debug("swept; removed %d events that every group has handled from the bus", trimmed)
         for stream in (names.EVENTS, names.COMMANDS):
             await forget_members(self._redis, stream, names.RECONCILER_GROUP)
+
+    async def _ask(self) -> None:
+        """Ask the hosts about waiting tasks; a question that is lost is asked again."""
+        async with self._database.transaction() as connection:
+            question = await begin_round(connection)
+        if question is not None:
+            await ask(self._redis, question)
 
     def _caught_up(self) -> bool:
         since = self._caught_up_since()

@@ -53,6 +53,9 @@ def beat_runs(label: str) -> str:
     return f"signalbox:beat:{label}:runs"
 
 
+#: The stream of questions about tasks that the record shows as waiting; see `waiting`.
+WAITING = "signalbox:waiting"
+
 #: The lock of a rolling restart: the host and the command that restart processes now.
 RESTARTING = "signalbox:restarting"
 

@@ -19,13 +19,15 @@ Outcome = Literal[
     "time_limit",  # exceeded its hard time limit
     "revoked",  # revoked by somebody else than Signalbox
     "expired",  # waited longer than it was allowed to
-    "rejected",  # raised Reject without asking to be requeued
+    "rejected",  # raised Reject without asking to be requeued; or its worker threw its message away
+    "discarded",  # waited, and is in no queue and no worker any more
 ]
 
 #: What a process can be in; `running` means that it consumes (or, for beat, ticks).
 ProcessState = Literal["stopped", "starting", "running", "draining", "stopping", "backoff", "fatal", "unknown"]
 
-#: How a fact is known: an agent saw it; Celery's own events told it, which prove nothing; or it follows from a silence.
+#: How a fact is known: an agent saw it; Celery's own events told it, or a strategy of the task's own did, which prove
+#: nothing; or it follows from a silence.
 Certainty = Literal["seen", "told", "inferred"]
 
 #: What proves that nothing of a task is left: the kernel, which holds all its processes in a cgroup; or a search, which

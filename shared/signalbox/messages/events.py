@@ -105,7 +105,7 @@ class TaskRequeued(TaskEvent, frozen=True, kw_only=True):
 
 
 class TaskDropped(TaskEvent, frozen=True, kw_only=True):
-    """The task was discarded before it ran: cancelled, revoked elsewhere, or expired."""
+    """The task was dropped before it ran: cancelled, revoked elsewhere, expired, or its message was rejected."""
 
     outcome: Outcome
     error: str
@@ -186,6 +186,17 @@ class HostLeft(Event, frozen=True, kw_only=True):
     """A controller ended on purpose; its processes may run on."""
 
 
+class WaitingCompared(Event, frozen=True, kw_only=True):
+    """A host compared tasks that the record shows as waiting with its workers, and with the queues of its own."""
+
+    #: The time of the question, by which the record knows it.
+    asked_at: Moment
+    #: The ids of those that a worker of the host holds, or that are in its queues.
+    seen: tuple[str, ...] = ()
+    #: The ids of those that a worker of this host had last, and that are neither in its queues nor in any worker here.
+    absent: tuple[str, ...] = ()
+
+
 class CommandDone(Event, frozen=True, kw_only=True):
     """A host did its part of a command, and this is what came of it."""
 
@@ -223,5 +234,13 @@ AnyTaskEvent = (
     | TaskCancelled
 )
 AnyEvent = (
-    AnyTaskEvent | EventsLost | ProcessChanged | HostSeen | HostLeft | CommandDone | CommandRefused | CommandGiven
+    AnyTaskEvent
+    | EventsLost
+    | ProcessChanged
+    | HostSeen
+    | HostLeft
+    | WaitingCompared
+    | CommandDone
+    | CommandRefused
+    | CommandGiven
 )

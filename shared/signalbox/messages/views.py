@@ -46,6 +46,8 @@ class TaskView(View, frozen=True, kw_only=True):
     left_processes: int
     args: str
     kwargs: str
+    #: While it waits: when somebody saw it do so last, be that a worker that holds it or a look into its queue.
+    vouched_at: datetime | None = None
 
 
 class LogView(View, frozen=True, kw_only=True):

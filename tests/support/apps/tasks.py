@@ -11,6 +11,7 @@ from typing import Any
 from celery import Celery, current_task
 from celery.exceptions import Ignore, Reject
 from celery.worker.request import Request
+from together import Ticket, Together  # type: ignore[import-not-found]
 
 URL = os.environ["TASKS_URL"]
 
@@ -285,3 +286,14 @@ def count(values: list[Any]) -> int:
 def tries_later(self: Any) -> str:
     """Fail, to be tried again in ten minutes."""
     raise self.retry(countdown=600)
+
+
+@app.task(base=Together)
+def together(tickets: list[Ticket]) -> None:
+    """Run two tasks as one, for as long as the first asks for."""
+    seconds = float(tickets[0].arguments.strip("(,)"))
+    for ticket in tickets:
+        app.backend.set(f"there:{ticket.id}", str(os.getpid()))
+    if seconds < 0:
+        raise ValueError("boom")
+    time.sleep(seconds)

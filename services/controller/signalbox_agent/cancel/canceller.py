@@ -39,6 +39,8 @@ def _left_words(left: int) -> Answer:
 
 def standing(run: Run) -> Standing:
     """The place of a task in its worker, from Celery's own marks on its request."""
+    if run.together or (run.own_strategy and not compat.is_handed_over(run.request)):
+        return Standing.FOREIGN
     if run.started_at is not None:
         return Standing.RUNNING
     return Standing.HANDED if compat.is_handed_over(run.request) else Standing.WAITING
@@ -89,9 +91,14 @@ class Canceller:
                 self._absent(command_id, task_id)
 
     def _why_not(self, run: Run) -> str:
+        if run.together:
+            tasks = f"a batch of {run.together} tasks" if run.together > 1 else "a job"
+            return f"It runs in process {run.pid} as {tasks}, made by the strategy that its task has of its own"
+        if standing(run) is Standing.FOREIGN:
+            return "Its task has a strategy of its own, which has taken it and cannot be made to give it up"
         feature = CANCEL_WAITING if standing(run) is Standing.WAITING else CANCEL_RUNNING
         off = self.missing.sentence(feature)
-        return off or f"The {self.pool_name} pool cannot end a single task; stop the worker to end it"
+        return off or f"The {self.pool_name} pool cannot end a single task"
 
     def _refuse_command(self, command_id: str, task_id: str, detail: str) -> None:
         self._answer(command_id, task_id, {"state": "unsupported", "detail": detail})

@@ -15,6 +15,7 @@ class Standing(enum.Enum):
     WAITING = "waiting for a free child, or for its time"
     HANDED = "handed to the pool, not yet accepted there"
     RUNNING = "running"
+    FOREIGN = "held by a strategy of its own, or in a job of the pool together with others"
 
 
 class CancelAction(enum.Enum):
@@ -30,6 +31,8 @@ def action_for(standing: Standing, *, can_kill: bool, can_refuse: bool = False) 
     """The action for a task, in a pool that can or cannot end a single one, or refuse one that is about to start."""
     if standing is Standing.WAITING:
         return CancelAction.DROP
+    if standing is Standing.FOREIGN:
+        return CancelAction.REFUSE
     if standing is Standing.HANDED:
         if can_refuse:
             return CancelAction.DROP

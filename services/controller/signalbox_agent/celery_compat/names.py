@@ -24,6 +24,8 @@ HANDOVER = "hand-over before a stop"
 LATE_TERM = "late TERM"
 RESTORE = "restore to the broker"
 RECONNECT = "reconnect"
+REJECTIONS = "rejected messages"
+QUEUES = "look into queues"
 BEAT_LEASE = "beat lease"
 
 #: The effects for a user when a name of the feature is missing.
@@ -38,6 +40,8 @@ EFFECTS = {
     LATE_TERM: "a cancel may cut off the report of a task whose work is done",
     RESTORE: "messages of a worker that dies return only after the visibility timeout",
     RECONNECT: "the worker may end when it loses its broker",
+    REJECTIONS: "a task whose message the worker throws away is not seen",
+    QUEUES: "waiting tasks that were purged are not noticed",
     BEAT_LEASE: "an entry that had to wait for the lease may be sent late",
 }
 
@@ -72,6 +76,7 @@ WORKER_NAMES = [
     *_names(CHAINS, REQUEST, "_context"),
     *_names(CHAINS, "celery.backends.base:Backend", "_fail_chain", (5, 7)),
     *_names(RECONNECT, CONSUMER, "on_connection_error_after_connected", (5, 3)),
+    *_names(REJECTIONS, CONSUMER, "on_unknown_message on_unknown_task on_invalid_task on_decode_error"),
 ]
 PREFORK_NAMES = [
     *_names(CANCEL_RUNNING, REQUEST, "_already_revoked _announce_revoked _apply_result"),
@@ -101,6 +106,7 @@ PREFORK_NAMES = [
 ]
 REDIS_NAMES = [
     *_names(RESTORE, CHANNEL, "unacked_key unacked_index_key _do_restore_message _in_poll _brpop_read _consumers"),
+    *_names(QUEUES, CHANNEL, "_q_for_pri priority_steps"),
     *_names(RESTORE, QOS, "append restore_by_tag _delivered _dirty"),
     *_names(RESTORE, "kombu.transport.virtual.base:Message", "_raw"),
 ]

@@ -48,6 +48,11 @@ def unacked_keys(channel: Any) -> tuple[str, str]:
     return channel.unacked_key, channel.unacked_index_key
 
 
+def queue_keys(channel: Any, queue: str) -> list[str]:
+    """The lists of a queue, one for each priority (`Channel._q_for_pri`)."""
+    return [channel._q_for_pri(queue, priority) for priority in channel.priority_steps]
+
+
 def push_back(channel: Any, raw: Any, exchange: str, routing_key: str, pipe: Callable[..., Any] | Any) -> None:
     """Have kombu push a message to its queues (`Channel._do_restore_message`)."""
     channel._do_restore_message(raw, exchange, routing_key, pipe)

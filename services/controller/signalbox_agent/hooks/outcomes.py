@@ -54,7 +54,7 @@ class Outcomes:
             return events.requeued(run), None
         if isinstance(exception, Ignore):
             return events.succeeded(run, "", None, "ignored"), "completed"
-        return None if isinstance(exception, ENDS_OF_PROCESSES) else self._failed(run, exception, einfo)
+        return None if isinstance(exception, ENDS_OF_PROCESSES) else self.failed(run, exception, einfo)
 
     def of(self, run: Run, request: Any, einfo: Any, announced: dict[str, dict[str, Any]]) -> Outcome:
         """The outcome of a failure; `announced` are the events that Celery has sent of it, by type."""
@@ -67,9 +67,10 @@ class Outcomes:
             return events.retried(run, error_of(exception), einfo), None
         if isinstance(exception, Terminated):
             return self.terminated(run, request)
-        return self.certain(run, request, einfo) or self._failed(run, exception, einfo)
+        return self.certain(run, request, einfo) or self.failed(run, exception, einfo)
 
-    def _failed(self, run: Run, exception: Any, einfo: Any) -> Outcome:
+    def failed(self, run: Run, exception: Any, einfo: Any) -> Outcome:
+        """The outcome of an error that means no more than what it says."""
         if isinstance(exception, WorkerLostError) and not self.shared:
             return events.failed(run, "worker_lost", lost(run.pid, exception)), "failed"
         # Where tasks share a process, WorkerLostError means that the task alone has raised an exit.
@@ -98,7 +99,7 @@ def outcome_of(run: Run, state: SlotState) -> Outcome:
     if state.word == "SUCCESS":
         return events.succeeded(run, "", state.runtime, at=state.ended), "completed"
     if state.word == "IGNORED":
-        return events.succeeded(run, "", state.runtime, "ignored", state.ended), "completed"
+        return events.succeeded(run, "", state.runtime, "ignored", at=state.ended), "completed"
     if state.word == "RETRY":
         return events.retried(run, state.error, state, state.ended), None
     if state.word == REQUEUED:

@@ -137,6 +137,8 @@ class TrackedRequest:
         run = self._signalbox
         if run is not None and run.announced is not None:
             run.announced.append((type, fields))
+        elif type == "task-rejected" and not fields.get("requeue"):
+            self._signalbox_tracker.rejected(self)
         return super().send_event(type, **fields)  # type: ignore[misc]
 
     def revoked(self) -> bool:

@@ -32,6 +32,12 @@ class Agent(Protocol):
     def claim(self, tasks: Any) -> None:
         """Strategies are about to be built for these tasks."""
 
+    def built(self, consumer: Any) -> None:
+        """Strategies were built."""
+
+    def rejected(self, kind: str, message: Any, error: Any) -> None:
+        """A message is about to be thrown away."""
+
     def turning(self, hub: Any) -> None:
         """Celery's event loop begins to turn."""
 
@@ -92,7 +98,15 @@ def consumer_step(agent: Agent) -> type:
 def hook_into(agent: Agent, consumer: Any) -> None:
     """Before strategies are built, set the Request class that they keep; survive the loss of the broker."""
     compat.before_strategies(consumer, lambda: agent.claim(consumer.app.tasks))
+    compat.after_strategies(consumer, lambda: agent.built(consumer))
     compat.before_connection_loss(consumer, lambda: tolerate_close(consumer))
+
+    @guarded
+    def rejected(kind: str, message: Any, error: Any) -> None:
+        if compat.is_from_task_queue(consumer, message):
+            agent.rejected(kind, message, error)
+
+    compat.before_rejection(consumer, rejected)
 
 
 @guarded

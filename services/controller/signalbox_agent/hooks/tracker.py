@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from time import time
 from typing import Any
 
-from billiard.exceptions import TimeLimitExceeded
+from billiard.exceptions import Terminated, TimeLimitExceeded
 
 from signalbox_agent.broker.ending import Ending, is_done
 from signalbox_agent.cancel.canceller import Canceller
 from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.cancel.results import ResultWriter
 from signalbox_agent.celery_compat import requests as compat
+from signalbox_agent.celery_compat.worker import has_own_strategy
 from signalbox_agent.child.slot import Slots, SlotState
 from signalbox_agent.hooks.outcomes import DEATHS, Outcome, Outcomes, outcome_of
 from signalbox_agent.link.link import Link
@@ -24,6 +25,9 @@ from signalbox_agent.tasks import events
 from signalbox_agent.tasks.events import Event
 from signalbox_agent.tasks.runs import Run, Runs, run_key
 from signalbox_agent.tasks.texts import clean, error_of
+
+#: The error of a task that Celery rejected before it ran.
+GIVEN_UP = "The worker threw it away before it could start; its log says why"
 
 
 def _greenlet_was_killed(outcome: tuple[Any, Any, float | None]) -> bool:
@@ -71,6 +75,7 @@ class Tracker:
         run = Run(request, clean(request.id), celery_name, name, int(headers.get("retries") or 0))
         run.describe(self.node, self.queue_of(request), clean(request.argsrepr), clean(request.kwargsrepr))
         run.acks_late, run.taken_at = bool(request.task.acks_late), time()
+        run.own_strategy = has_own_strategy(request.task)
         if request.delivery_info.get("redelivered"):
             run.original = self.runs.original_of(run.task_id, run.retries)
             if run.original is not None:
@@ -118,7 +123,7 @@ class Tracker:
             return False
         with self.loop.lock:
             run = self.run_of(request)
-            if compat.is_revoked(request) or self._is_held(run.task_id):  # Celery's mark comes later than ours
+            if compat.is_revoked(request) or self.is_held(run.task_id):  # Celery's mark comes later than ours
                 return True
             if not run.over:
                 self._begin(run, started_at, os.getpid())
@@ -138,7 +143,7 @@ class Tracker:
         with self.loop.lock:
             run = self.run_of(request)
             self._note_left(run)
-            self._final(run, events.succeeded(run, result, runtime), "completed")
+            self.end(run, events.succeeded(run, result, runtime), "completed")
 
     @guarded
     def settled(self, request: Any, outcome: tuple[Any, Any, float | None]) -> None:
@@ -157,7 +162,7 @@ class Tracker:
             run = self.run_of(request)
             if run.killing or compat.is_revoked(request):
                 return True
-            self._final(run, events.failed(run, "revoked", "Its greenlet was killed, but not by Signalbox"), "failed")
+            self.end(run, events.failed(run, "revoked", "Its greenlet was killed, but not by Signalbox"), "failed")
             return False
 
     @guarded
@@ -182,7 +187,7 @@ class Tracker:
             run.announced = []
             outcome = None if run.over or run.killing else self._outcomes.certain(run, request, einfo)
             if outcome is not None:
-                self._final(run, *outcome)
+                self.end(run, *outcome)
 
     @guarded
     def failed(self, request: Any, einfo: Any) -> None:
@@ -202,14 +207,14 @@ class Tracker:
             elif isinstance(compat.exception_of(einfo), TimeLimitExceeded):
                 self._at_death(run, outcome)
             else:
-                self._final(run, *outcome())
+                self.end(run, *outcome())
 
     def _failed_under_kill(self, run: Run, event: Event, status: str | None) -> None:
         """Its own failure counts if it came first; one that will be tried again is cancelled all the same."""
         if status is None or not self.slots.ended_by_itself(run.pid, run.task_id):
             run.kill.ended("interrupted")
             return
-        self._final(run, event, status)
+        self.end(run, event, status)
         run.kill.ended(status)
 
     @guarded
@@ -225,9 +230,9 @@ class Tracker:
                 return
             self.received(request)
             if expired:
-                self._final(run, events.dropped(run, "expired", "Expired before it could start"), "failed")
+                self.end(run, events.dropped(run, "expired", "Expired before it could start"), "failed")
                 return
-            self._final(run, self._outcomes.refusal(run), "failed")
+            self.end(run, self._outcomes.refusal(run), "failed")
             if run.task_id in self.runs.refused:
                 self.runs.ended[run.task_id] = {"state": "dropped", "detail": "It will not run"}
 
@@ -244,6 +249,14 @@ class Tracker:
             self.results.put(lambda: compat.fail_chain(request, reason))
 
     @guarded
+    def rejected(self, request: Any) -> None:
+        """Celery gave it up; before it ran that happens to one whose time (ETA) it cannot convert."""
+        with self.loop.lock:
+            run = self.run_of(request)
+            if run.started_at is None and not run.killing:
+                self.end(run, events.dropped(run, "rejected", GIVEN_UP), "failed")
+
+    @guarded
     def turns_away(self, request: Any) -> bool:
         """Whether it is to be dropped now that its turn has come, or was dropped while it waited.
 
@@ -253,14 +266,17 @@ class Tracker:
             run = self.run_of(request)
             if run.original is not None:
                 return True
-            if not run.over and self._is_held(run.task_id):
+            if not run.over and self.is_held(run.task_id):
                 self.canceller.set_aside(run)
             return run.over
 
     @guarded
     def refuses(self, request: Any) -> bool:
-        """Whether it was cancelled: Celery forgets what was revoked after a while, and with the worker."""
-        return self._is_held(clean(request.id))
+        """Whether it was cancelled: Celery forgets what was revoked after a while, and with the worker.
+
+        A strategy of its own has taken it by now, and may run it all the same.
+        """
+        return self.is_held(clean(request.id)) and not has_own_strategy(request.task)
 
     @guarded
     def refuse(self, request: Any) -> bool:
@@ -270,7 +286,8 @@ class Tracker:
         compat.announce_refused(request)
         return True
 
-    def _is_held(self, task_id: str) -> bool:
+    def is_held(self, task_id: str) -> bool:
+        """Whether this id is refused here, and can be."""
         return self.can_refuse and task_id in self.runs.refused
 
     # Ends
@@ -293,9 +310,17 @@ class Tracker:
         """Its child has ended it, and Celery does not know."""
         with self.loop.lock:
             if not run.over and not run.killing:
-                self._final(run, *outcome_of(run, state))
+                self.end(run, *outcome_of(run, state))
 
-    def _final(self, run: Run, event: Event, status: str | None) -> None:
+    def failure(self, run: Run, einfo: Any) -> Outcome:
+        """The end of a run in a job that is not its own."""
+        exception = compat.exception_of(einfo)
+        if isinstance(exception, Terminated):
+            return events.failed(run, "worker_lost", f"The process {run.pid} that ran it was terminated"), "failed"
+        return self._outcomes.failed(run, exception, einfo)
+
+    def end(self, run: Run, event: Event, status: str | None) -> None:
+        """Send its final event, unless that was sent; `status` is None when the task goes on elsewhere."""
         if run.over:
             return
         self.runs.end(run, None if status is None else {"state": "finished", "status": status})
@@ -308,7 +333,7 @@ class Tracker:
 
         def end() -> None:
             if not run.over and not run.killing:
-                self._final(run, *outcome())
+                self.end(run, *outcome())
 
         if run.started_at is None:
             end()

@@ -53,11 +53,17 @@ def ended(kind: str, run: Run, more: str, at: float | None = None) -> Event:
     return event(kind, run, time() if at is None else at, fields)
 
 
+def _certainty(run: Run) -> str:
+    """The field of what is not seen: a strategy of its own may run a task without a word."""
+    return ',"certainty":"told"' if run.own_strategy else ""
+
+
 def received(run: Run, eta: datetime | None, root_id: str | None, parent_id: str | None) -> Event:
     """It waits here."""
     due = f'"{eta.isoformat()}"' if eta and eta.tzinfo else "null"
     root, parent = (quote(clean(one)) if one else "null" for one in (root_id, parent_id))
-    return event("TaskReceived", run, time(), f'{run.arguments},"eta":{due},"root_id":{root},"parent_id":{parent}')
+    more = f'{run.arguments},"eta":{due},"root_id":{root},"parent_id":{parent}{_certainty(run)}'
+    return event("TaskReceived", run, time(), more)
 
 
 def started(run: Run) -> Event:
@@ -67,11 +73,19 @@ def started(run: Run) -> Event:
 
 
 def succeeded(
-    run: Run, result: object, runtime: float | None, outcome: str = "succeeded", at: float | None = None
+    run: Run,
+    result: object,
+    runtime: float | None,
+    outcome: str = "succeeded",
+    *,
+    certainty: str = "seen",
+    at: float | None = None,
 ) -> Event:
     """It returned, or raised Ignore."""
     took = "null" if runtime is None else f"{runtime:.6f}"
     more = f'"result":{quote(clean(result))},"runtime":{took},"outcome":"{outcome}"'
+    if certainty != "seen":
+        more += f',"certainty":"{certainty}"'
     return ended("TaskSucceeded", run, more, at)
 
 

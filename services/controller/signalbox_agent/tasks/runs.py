@@ -51,6 +51,10 @@ class Run:
     taken_at: float = 0.0
     #: Whether it is acknowledged only when it is over.
     acks_late: bool = False
+    #: Whether its task has a strategy of its own, by which it may be run in ways that are not Celery's.
+    own_strategy: bool = False
+    #: The number of tasks in the job of the pool that such a strategy made, while that runs.
+    together: int = 0
     #: Whether TaskReceived was sent.
     received: bool = False
     #: How many processes it has left running, as its child has seen at its end.

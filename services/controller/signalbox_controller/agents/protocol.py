@@ -131,6 +131,13 @@ class Stopping(Line, frozen=True, kw_only=True):
     """The process began to shut down."""
 
 
+class Rejected(Line, frozen=True, kw_only=True):
+    """The worker threw away messages that name no task; of one that names its task an event tells."""
+
+    #: How many since its launch.
+    nameless: int
+
+
 class Numbered(Line, frozen=True, kw_only=True, tag="event"):
     """A task event; numbered so that it can be acknowledged, and sent again until it is."""
 
@@ -198,7 +205,7 @@ class Pong(Line, frozen=True, kw_only=True):
 
 
 #: What concerns the process and not its tasks.
-ProcessReport = Hello | Ready | PoolReport | Claim | Begin | Waiting | Stopping
+ProcessReport = Hello | Ready | PoolReport | Claim | Begin | Waiting | Stopping | Rejected
 AgentLine = ProcessReport | Tick | Pong | Numbered | Snapshot | CancelReport | Gap | MessageOwnership | Released
 
 
@@ -234,6 +241,10 @@ class Refuse(Line, frozen=True, kw_only=True):
     task_ids: list[str]
 
 
+class Report(Line, frozen=True, kw_only=True):
+    """To be answered with a snapshot, now."""
+
+
 class Stop(Line, frozen=True, kw_only=True):
     """A stop of the worker is under way; TERM, QUIT and KILL come as signals."""
 
@@ -264,7 +275,7 @@ class Ping(Line, frozen=True, kw_only=True):
     """To be answered with a pong."""
 
 
-ControllerLine = Welcome | Ack | Cancel | Refuse | Stop | Lease | Claimed | Ping
+ControllerLine = Welcome | Ack | Cancel | Refuse | Report | Stop | Lease | Claimed | Ping
 
 #: Each raises UnreadableMessage: `decode` for what is no line of this protocol, `decode_event` for what is no event.
 decode: Callable[[bytes], AgentLine] = reader(msgspec.json.Decoder(AgentLine))

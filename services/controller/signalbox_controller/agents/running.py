@@ -120,6 +120,11 @@ class RunningTasks:
         """Whether this worker has taken it from its queue, and it is not over."""
         return task_id in self._taken
 
+    @property
+    def held(self) -> frozenset[str]:
+        """The ids of what it has taken from its queue and is not over."""
+        return frozenset(self._names)
+
     def seed(self, runs: Iterable[Run]) -> None:
         """Begin with what is known from before; its agent knows better, if it still comes to speak."""
         self.running = {run.task_id: run for run in runs}

@@ -1,6 +1,7 @@
 """The session with the agent of one launched process; it outlives any single connection."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -77,6 +78,8 @@ class Agent:
         self._listeners: set[Listener] = set()
         self._idle = asyncio.Event()
         self._idle.set()
+        #: Set when it has listed what it holds.
+        self._listed = asyncio.Event()
         #: Its orphans go to pid 1 and not to us.
         self.adopted = adopted
         #: Whether `runs` is all that it runs: an adopted one has to tell us first.
@@ -147,6 +150,15 @@ class Agent:
                 self._supervisor.on_silent()
         elif self.ticks.overdue and self._liveness.missed():
             self._supervisor.on_late(self.ticks.latest)
+
+    async def held(self, seconds: float) -> frozenset[str] | None:
+        """Have it list the tasks that it holds, waiting or running; None when it does not answer in time."""
+        self._listed.clear()
+        if not self.audible or not self._send_to_worker(protocol.Report()):
+            return None
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._listed.wait(), seconds)
+        return self.runs.held if self._listed.is_set() else None
 
     def on_disconnect(self, connection: Connection) -> None:
         if connection is self._connection:
@@ -287,6 +299,7 @@ class Agent:
             case protocol.Snapshot():
                 self.runs.repair(line)
                 self.complete = True
+                self._listed.set()
             case protocol.MessageOwnership() | protocol.Released():
                 self.stop_handshake.on_line(line)
             case protocol.Gap():

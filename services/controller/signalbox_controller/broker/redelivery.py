@@ -1,29 +1,27 @@
 """Redelivery of the messages that a dead worker held: they are given back to its broker at once.
 
 An AMQP broker does so by itself. Redis does not know which worker holds which message; see
-`signalbox_agent.broker.ownership`. A helper process in the environment of the dead worker does the work, so that the
-controller needs no broker credentials. Each restore is on disk before it is tried: a restarted controller completes it.
+`signalbox_agent.broker.ownership`. A program in the environment of the dead worker does the work. Each restore is on
+disk before it is tried: a restarted controller completes it.
 """
 
 import asyncio
 import logging
-import subprocess
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
 from signalbox.service import Backoff
+from signalbox_controller.broker.program import Programs
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.launch.launcher import Launcher
-from signalbox_controller.linux.helper import wait_for
 from signalbox_controller.linux.reaper import Reaper
 from signalbox_controller.state.remembered import RememberedTable
 
 log = logging.getLogger(__name__)
 
+PROGRAM = "signalbox_agent.broker.restore"
 #: Tries, with pauses of up to `LONGEST` seconds; after that only the broker's visibility time-out redelivers.
 TRIES = 20
 LONGEST = 60.0
@@ -62,8 +60,7 @@ class Redelivery:
             StateUnreadable: that file is damaged.
         """
         self._specs = {spec.name: spec for spec in specs}
-        self._launcher = launcher
-        self._reaper = reaper
+        self._programs = Programs(launcher, reaper)
         self._pending = PendingRestores(path)
         self._due = asyncio.Event()
         if self._pending.value:
@@ -112,7 +109,7 @@ class Redelivery:
             },
         }
         names = ", ".join(sorted({restore.process for restore in restores.values()}))
-        counts = await self._run_helper(spec, msgspec.json.encode(order))
+        counts = await self._programs.run(spec, PROGRAM, order, dict[str, int], DEADLINE)
         for instance, restore in restores.items():
             restore.tries += 1
             if counts is not None or restore.tries >= TRIES:
@@ -124,24 +121,3 @@ class Redelivery:
         elif not any(instance in self._pending.value for instance in restores):
             log.error("Messages that %s held return after the visibility time-out of the broker only", names)
         return counts is not None
-
-    async def _run_helper(self, spec: ProcessSpec, order: bytes) -> dict[str, int] | None:
-        """Run the helper; return its counts, or None when it failed (its log says how)."""
-        try:
-            with tempfile.TemporaryFile() as order_file, tempfile.TemporaryFile() as output:
-                order_file.write(order)
-                order_file.seek(0)
-                code = await wait_for(self._launch(spec, order_file, output), self._reaper, DEADLINE)
-                output.seek(0)
-                last = output.read().rpartition(b"\n{")[2]
-            return msgspec.json.decode(b"{" + last, type=dict[str, int])
-        except OSError as error:
-            log.warning("%s cannot be run to restore the messages of %s: %s", spec.python, spec.name, error)
-        except msgspec.DecodeError:
-            log.warning("Restoring the messages of %s failed (exit code %d); see its log", spec.name, code)
-        return None
-
-    def _launch(self, spec: ProcessSpec, order_file: IO[bytes], output: IO[bytes]) -> subprocess.Popen[bytes]:
-        with self._launcher.log(spec).open("ab") as errors:
-            module = ("-m", "signalbox_agent.broker.restore")
-            return self._launcher.helper(spec, *module, stdin=order_file, stdout=output, stderr=errors)

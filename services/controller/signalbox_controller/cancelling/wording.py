@@ -44,7 +44,7 @@ def detail_of(answer: WorkerAnswer) -> str:  # noqa: PLR0911 - one for each verd
         case "unproven":
             return f"{name} did not answer in time."
         case "unsupported":
-            return f"The pool of {name} ({pool}) cannot end a single task."
+            return (report and report.detail) or f"The pool of {name} ({pool}) cannot end a single task."
         case "finished":
             return f"It ended by itself ({(report and report.status) or 'how is not known'})."
         case "cancelled":

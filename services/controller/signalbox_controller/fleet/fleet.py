@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds that a stop may take beyond its time-out: for KILL, and until all processes are gone.
 BEYOND = 6.0
+#: Seconds in which a worker lists what it holds: one whose agent is older does so every ten.
+LIST_WITHIN = 11.0
 
 
 class WatchedWorker(NamedTuple):
@@ -196,6 +198,18 @@ class Fleet:
         others = [(one.instance, one.agent, one.note.proc) for one in self.external.select()]
         socket = self._context.launcher.socket
         return [WatchedWorker(id_, agent, Slots(socket, id_), main.pid) for id_, agent, main in (*ours, *others)]
+
+    def running_names(self) -> set[str]:
+        """The names of the configured processes that run."""
+        return {name for name, process in self._processes.items() if process.instance}
+
+    async def held(self) -> frozenset[str] | None:
+        """The tasks that the workers hold, waiting or running; None when one of those that run does not list them."""
+        ours = (one for one in self._processes.values() if one.instance and one.spec.kind == "worker")
+        agents = [one.instance.agent for one in ours if one.instance] + [one.agent for one in self.external.select()]
+        answers = await asyncio.gather(*(agent.held(LIST_WITHIN) for agent in agents))
+        held = [answer for answer in answers if answer is not None]
+        return frozenset().union(*held) if len(held) == len(agents) else None
 
     def _agents(self) -> list[Agent]:
         """The agents of all processes that run, and of external workers."""

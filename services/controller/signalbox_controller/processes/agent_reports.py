@@ -25,6 +25,8 @@ class AgentReports(ABC):
     _usual_notice = _notice = ""
     #: Reports in a row by which it consumes, and no process of its pool is up.
     _childless = 0
+    #: What its hello gave to notice.
+    _greeting = ""
 
     @abstractmethod
     def _feed(self, event: Input, message: str = "") -> None:
@@ -43,11 +45,13 @@ class AgentReports(ABC):
                 self._feed(Input.WAITING, "its broker is away; it consumes again as soon as that is back")
             case protocol.Stopping():
                 self._on_leaving(LEAVING)
+            case protocol.Rejected():
+                self._on_rejected(report)
             case protocol.Claim() | protocol.Begin():
                 pass  # only of a leased beat
 
     def _on_hello(self, hello: protocol.Hello) -> None:
-        self._notice = protocol.notice_of(hello) or self._usual_notice
+        self._notice = self._greeting = protocol.notice_of(hello) or self._usual_notice
         self._childless = 0
         if hello.error:
             self._on_missing_agent()
@@ -56,6 +60,14 @@ class AgentReports(ABC):
         else:
             unknown = self.status.state == "unknown"
             self._feed(Input.GREETED, "its agent answers; it does not consume yet" if unknown else "")
+
+    def _on_rejected(self, report: protocol.Rejected) -> None:
+        one, several = "1 message that names no task was", f"{report.nameless:,} messages that name no task were"
+        words = f"{one if report.nameless == 1 else several} thrown away; its log says why"
+        self._notice = "; ".join(filter(None, (self._greeting, words)))
+        if self.status.state == "running":
+            self.status.message = self._notice
+            self.status.publish()
 
     def _on_missing_agent(self) -> None:
         """Say so; whether it consumes is not known."""

@@ -199,7 +199,7 @@ class Supervised(AgentReports):
             self.status.publish()
 
     def _launch(self) -> None:
-        self._notice = ""
+        self._notice = self._greeting = ""
         try:
             self._take(launch(self.spec, self._context, self, self.log))
         except OSError as error:

@@ -22,6 +22,7 @@ from signalbox.messages.events import (
     TaskSignalled,
     TaskStarted,
     TaskSucceeded,
+    WaitingCompared,
 )
 from signalbox_reconciler.fold import answers, hosts, tasks
 from signalbox_reconciler.fold.batch import Batch
@@ -41,6 +42,7 @@ EVENT_HANDLERS: dict[type[Event], Callable[[Any, Batch], None]] = {
     ProcessChanged: hosts.process_changed,
     HostSeen: hosts.host_seen,
     HostLeft: hosts.host_left,
+    WaitingCompared: hosts.waiting_compared,
     CommandDone: answers.command_done,
     CommandRefused: answers.command_refused,
     CommandGiven: answers.command_given,

@@ -1,17 +1,18 @@
 """Batch of rows that events amount to: at most one row for each key."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from signalbox.messages.events import HostSeen, ProcessChanged
+from signalbox.messages.events import HostSeen, ProcessChanged, WaitingCompared
 from signalbox_reconciler.fold.commands import CommandRow
 from signalbox_reconciler.fold.merge import latest, merge_answer, merge_log, merge_task
 from signalbox_reconciler.fold.rows import AnswerRow, HostRow, LogRow, TaskRow, VerdictRow
 
-Row = TaskRow | LogRow | ProcessChanged | HostRow | HostSeen | AnswerRow | VerdictRow | CommandRow
+Row = TaskRow | LogRow | ProcessChanged | HostRow | HostSeen | WaitingCompared | AnswerRow | VerdictRow | CommandRow
 
 
 class Batch(msgspec.Struct):
@@ -25,6 +26,8 @@ class Batch(msgspec.Struct):
     hosts: dict[str, HostRow] = {}
     #: The latest heartbeat of each host lists all that runs there.
     snapshots: dict[str, HostSeen] = {}
+    #: By host and round.
+    comparisons: dict[tuple[str, datetime], WaitingCompared] = {}
     #: By command id and host.
     answers: dict[tuple[str, str], AnswerRow] = {}
     #: By command id, task id and host.
@@ -46,6 +49,7 @@ _RULES: Mapping[type[Row], tuple[str, Callable[[Any], Any], Callable[[Any, Any],
     ProcessChanged: ("processes", attrgetter("host", "name"), latest),
     HostRow: ("hosts", attrgetter("name"), latest),
     HostSeen: ("snapshots", attrgetter("host"), latest),
+    WaitingCompared: ("comparisons", attrgetter("host", "asked_at"), latest),
     AnswerRow: ("answers", attrgetter("command_id", "host"), merge_answer),
     VerdictRow: ("verdicts", attrgetter("command_id", "task_id", "host"), merge_answer),
     CommandRow: ("commands", attrgetter("command_id"), lambda _, other: other),

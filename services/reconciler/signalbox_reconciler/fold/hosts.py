@@ -4,7 +4,7 @@ import logging
 
 import msgspec
 
-from signalbox.messages.events import EventsLost, HostLeft, HostSeen, ProcessChanged
+from signalbox.messages.events import EventsLost, HostLeft, HostSeen, ProcessChanged, WaitingCompared
 from signalbox_reconciler.fold.batch import Batch
 from signalbox_reconciler.fold.rows import HostRow
 
@@ -29,6 +29,11 @@ def host_seen(event: HostSeen, batch: Batch) -> None:
 def host_left(event: HostLeft, batch: Batch) -> None:
     """A controller shut down."""
     batch.add(HostRow(name=event.host, online=False, at=event.at))
+
+
+def waiting_compared(event: WaitingCompared, batch: Batch) -> None:
+    """A host compared waiting tasks with its workers and queues."""
+    batch.add(event)
 
 
 def events_lost(event: EventsLost, batch: Batch) -> None:  # noqa: ARG001 - a handler like the others

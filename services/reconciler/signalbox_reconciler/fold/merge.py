@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import TypeVar
 
-from signalbox.messages.events import HostSeen, ProcessChanged
+from signalbox.messages.events import HostSeen, ProcessChanged, WaitingCompared
 from signalbox_reconciler.fold.rows import AnswerRow, HostRow, LogRow, TaskRow
 
-Timed = TypeVar("Timed", HostRow, ProcessChanged, HostSeen)
+Timed = TypeVar("Timed", HostRow, ProcessChanged, HostSeen, WaitingCompared)
 Answer = TypeVar("Answer", bound=AnswerRow)
 
 

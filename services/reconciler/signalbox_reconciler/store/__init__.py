@@ -18,6 +18,7 @@ from signalbox_reconciler.store.snapshots import repair
 from signalbox_reconciler.store.tasks import count_attempts, upsert_tasks
 from signalbox_reconciler.store.verdicts import cancels_to_reconsider, tasks_of, upsert_verdicts
 from signalbox_reconciler.store.views import ChangedViews
+from signalbox_reconciler.store.waiting import apply_comparisons
 
 __all__ = ["ChangedViews", "write_batch", "write_commands"]
 
@@ -38,6 +39,7 @@ async def write_batch(connection: Connection, batch: Batch, *, redelivered: bool
         await insert_commands(connection, batch.commands.values(), changed)
     task_ids, ended = await _write_tasks(connection, batch, changed)
     await _write_hosts(connection, batch, changed)
+    await apply_comparisons(connection, batch.comparisons.values(), changed)
     if command_ids:
         verdicts = batch.verdicts.values()
         if batch.answers:

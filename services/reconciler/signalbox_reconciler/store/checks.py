@@ -11,6 +11,7 @@ from signalbox_reconciler.store.hosts import delete_ended_external, mark_silent_
 from signalbox_reconciler.store.lost import mark_lost_on_silent_hosts
 from signalbox_reconciler.store.verdicts import forget_cancels
 from signalbox_reconciler.store.views import ChangedViews
+from signalbox_reconciler.store.waiting import judge_rounds
 
 #: A check of the record as it is; adds what it changed to the second argument.
 Check = Callable[[Connection, ChangedViews], Awaitable[None]]
@@ -47,6 +48,7 @@ def checks(lost_after: float, remember_cancelled: float) -> tuple[Check, ...]:
     return (
         check_hosts,
         partial(mark_lost_on_silent_hosts, after=lost_after),
+        judge_rounds,
         *(partial(_apply_cancels, find) for find in (conclude_answered, expire_commands, unapplied_cancels)),
         lambda connection, _changed: forget_cancels(connection, remember_cancelled),
     )

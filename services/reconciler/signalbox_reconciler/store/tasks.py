@@ -28,8 +28,8 @@ _DETAILS = {
 }
 _COLUMNS = {**_KEY, **_FACT, **_SUMS, **_DETAILS, "created_at": "timestamptz"}
 
-_NEWER = """(EXCLUDED.run, EXCLUDED.phase >= 3, EXCLUDED.confirmed, EXCLUDED.phase, EXCLUDED.precedence)
-        > (t.run, t.phase >= 3, t.confirmed, t.phase, t.precedence)"""
+_NEWER = """((EXCLUDED.run, EXCLUDED.phase >= 3, EXCLUDED.confirmed, EXCLUDED.phase, EXCLUDED.precedence)
+        > (t.run, t.phase >= 3, t.confirmed, t.phase, t.precedence))"""
 
 #: What two facts about the same run add up to.
 _ADDED = {
@@ -57,6 +57,8 @@ ON CONFLICT (task_id) DO UPDATE SET
     {assignments(_DETAILS, "CASE WHEN EXCLUDED.details_key > t.details_key THEN EXCLUDED.{} ELSE t.{} END")},
     created_at = LEAST(t.created_at, EXCLUDED.created_at),
     attempt = GREATEST(t.attempt, EXCLUDED.attempt),
+    {assignments(("asked_at", "vouched_at"), f"CASE WHEN {_NEWER} THEN now() ELSE t.{{}} END")},
+    doubted = t.doubted AND NOT {_NEWER},
     updated_at = now()
 WHERE {_NEWER}
     OR EXCLUDED.details_key > t.details_key

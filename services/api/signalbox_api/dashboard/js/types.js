@@ -31,6 +31,7 @@
  * @property {number} [left_processes]  How many processes it has left running.
  * @property {unknown} args
  * @property {unknown} kwargs
+ * @property {string | null} [vouched_at]  While it waits: when somebody saw it do so last.
  *
  * @typedef {object} Log  One attempt of a task.
  * @property {string | number} log_id

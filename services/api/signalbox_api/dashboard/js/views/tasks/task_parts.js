@@ -25,10 +25,11 @@ export function StatusBadge({ of, testid = "task-status" }) {
   ><${StatusGlyph} status=${of.status} />${capitalised(of.status)}</span>`;
 }
 
-/** What the status alone does not tell: the outcome, and whether anybody saw it. @param {{of: {status: string, outcome?: string | null, confirmed?: boolean}}} props */
+/** What the status alone does not tell: the outcome, and whether anybody saw it. @param {{of: {status: string, outcome?: string | null, confirmed?: boolean, vouched_at?: string | null}}} props */
 export function Outcome({ of }) {
   const said = of.outcome && !["succeeded", "error"].includes(of.outcome) ? spoken(of.outcome) : "";
-  const words = [said, of.confirmed === false ? "not confirmed" : ""].filter(Boolean);
+  const since = of.status === "pending" && of.vouched_at ? ` since ${time(of.vouched_at)}` : "";
+  const words = [said, of.confirmed === false ? `not confirmed${since}` : ""].filter(Boolean);
   return words.length > 0 && html`<span class="outcome" data-testid="task-outcome">${words.join(" · ")}</span>`;
 }
 

@@ -1,0 +1,143 @@
+"""Waiting tasks: asked about in rounds, seen or not seen by the hosts, and discarded when two rounds agree.
+
+All times are those of rounds, by the clock of PostgreSQL: clocks of hosts play no part.
+"""
+
+from collections.abc import Collection
+
+from signalbox.bus.waiting import Question, WaitingTask
+from signalbox.messages.events import WaitingCompared
+from signalbox.postgres.pool import Connection
+from signalbox_reconciler.store import views
+
+#: Tasks in one round.
+TASKS = 2_000
+#: Seconds between two rounds.
+EVERY = 2.0
+#: Seconds after which a task is asked about anew: one that somebody saw, and one that nobody saw in the last round.
+AGAIN, SOON = 20.0, 4.0
+#: Seconds that the hosts have to answer; a task that nobody saw by then is not confirmed any more.
+ANSWER_WITHIN = 15.0
+#: Seconds for which a round can be completed.
+KEPT = 120.0
+
+#: The error of a discarded task.
+DISCARDED = "It is no longer in its queue, and no worker holds it: purged, expired or lost by the broker"
+
+_BEGIN = """
+INSERT INTO waiting_rounds (asked_at) SELECT now()
+WHERE pg_try_advisory_xact_lock(hashtext('signalbox waiting'))
+    AND NOT EXISTS (SELECT FROM waiting_rounds WHERE asked_at > now() - make_interval(secs => $1))
+    AND EXISTS (
+        SELECT FROM tasks WHERE status = 'pending' AND host IS NOT NULL AND asked_at < now() - make_interval(secs => $2)
+    )
+RETURNING asked_at
+"""
+
+_ASK = """
+WITH due AS (
+    SELECT task_id FROM tasks
+    WHERE status = 'pending' AND host IS NOT NULL AND asked_at < now() - make_interval(secs => $1)
+        AND (absent_since > vouched_at OR asked_at < now() - make_interval(secs => $2))
+    ORDER BY asked_at LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+UPDATE tasks AS t SET asked_at = now() FROM due WHERE t.task_id = due.task_id
+RETURNING t.task_id, t.host, COALESCE(t.worker, '') AS worker, t.queue, t.phase = 3 AND t.error IS NOT NULL AS retried
+"""
+
+_ANSWERED = """
+INSERT INTO waiting_answers (asked_at, host) SELECT $1, $2
+WHERE EXISTS (SELECT FROM waiting_rounds WHERE asked_at = $1) ON CONFLICT DO NOTHING
+"""
+
+#: Rows are locked in the order of their ids, as everywhere.
+_LISTED = """listed AS (
+    SELECT task_id FROM tasks WHERE task_id = ANY($1::text[]) AND status = 'pending' ORDER BY task_id FOR UPDATE
+)"""
+_VOUCH = f"""
+WITH {_LISTED}
+UPDATE tasks AS t SET vouched_at = $2 FROM listed AS l WHERE t.task_id = l.task_id AND t.vouched_at < $2
+"""  # noqa: S608 - names of our own columns
+_CONFIRM = f"""
+UPDATE tasks AS t SET confirmed = true, doubted = false, updated_at = now()
+WHERE task_id = ANY($1::text[]) AND status = 'pending' AND doubted AND vouched_at <= $2
+RETURNING {views.columns("task", "t.")}
+"""  # noqa: S608
+_MISS = f"""
+WITH {_LISTED}
+UPDATE tasks AS t SET absent_at = $2 FROM listed AS l
+WHERE t.task_id = l.task_id AND t.host = $3 AND (t.absent_at IS NULL OR t.absent_at < $2)
+"""  # noqa: S608
+
+#: Tasks that nobody saw in a complete round, their latest. Complete: every host that is there has answered, and no
+#: other may have a worker that runs, as silence proves nothing.
+_MISSED = """missed AS (
+    SELECT t.task_id, r.asked_at, t.absent_since > t.vouched_at AND t.absent_since < r.asked_at AS again
+    FROM waiting_rounds AS r JOIN tasks AS t ON t.asked_at = r.asked_at AND t.status = 'pending'
+    WHERE t.absent_at = r.asked_at AND t.vouched_at < r.asked_at AND NOT EXISTS (
+        SELECT FROM hosts AS h WHERE h.state = 'online' AND NOT EXISTS (
+            SELECT FROM waiting_answers AS a WHERE a.asked_at = r.asked_at AND a.host = h.name
+        )
+    ) AND NOT EXISTS (
+        SELECT FROM processes AS p LEFT JOIN hosts AS h ON h.name = p.host
+        WHERE p.kind = 'worker' AND p.state NOT IN ('stopped', 'fatal') AND h.state IS DISTINCT FROM 'online'
+    )
+    ORDER BY t.task_id FOR UPDATE OF t SKIP LOCKED
+)"""
+_DISCARD = f"""
+WITH {_MISSED}
+UPDATE tasks AS t SET phase = 4, confirmed = t.confirmed OR t.doubted, doubted = false,
+    precedence = -(EXTRACT(EPOCH FROM m.asked_at) * 1000000)::bigint,
+    status = 'failed', outcome = 'discarded', error = $1, finished_at = m.asked_at, cancel_kill_at = NULL,
+    updated_at = now()
+FROM missed AS m WHERE t.task_id = m.task_id AND m.again
+RETURNING {views.columns("task", "t.")}
+"""  # noqa: S608
+_SUSPECT = f"""
+WITH {_MISSED}
+UPDATE tasks AS t SET absent_since = m.asked_at FROM missed AS m
+WHERE t.task_id = m.task_id AND (t.absent_since IS NULL OR t.absent_since <= t.vouched_at)
+"""  # noqa: S608
+
+_DOUBT = f"""
+WITH doubted AS (
+    SELECT t.task_id FROM waiting_rounds AS r JOIN tasks AS t ON t.asked_at = r.asked_at AND t.status = 'pending'
+    WHERE r.asked_at < now() - make_interval(secs => $1) AND t.vouched_at < r.asked_at AND t.confirmed
+    ORDER BY t.task_id FOR UPDATE OF t SKIP LOCKED
+)
+UPDATE tasks AS t SET confirmed = false, doubted = true, updated_at = now()
+FROM doubted AS d WHERE t.task_id = d.task_id
+RETURNING {views.columns("task", "t.")}
+"""  # noqa: S608
+
+
+async def begin_round(connection: Connection) -> Question | None:
+    """Choose the tasks of a new round; None when one has just begun, or nothing is due."""
+    asked_at = await connection.fetchval(_BEGIN, EVERY, SOON)
+    if asked_at is None:
+        return None
+    rows = await connection.fetch(_ASK, SOON, AGAIN, TASKS)
+    return Question(asked_at=asked_at, tasks=tuple(WaitingTask(**row) for row in rows)) if rows else None
+
+
+async def apply_comparisons(
+    connection: Connection, answers: Collection[WaitingCompared], changed: views.ChangedViews
+) -> None:
+    """Note what hosts saw in a round, and what they missed."""
+    for answer in answers:
+        await connection.execute(_ANSWERED, answer.asked_at, answer.host)
+        if answer.seen:
+            seen = sorted(answer.seen)
+            await connection.execute(_VOUCH, seen, answer.asked_at)
+            changed.add("task", await connection.fetch(_CONFIRM, seen, answer.asked_at))
+        if answer.absent:
+            await connection.execute(_MISS, sorted(answer.absent), answer.asked_at, answer.host)
+
+
+async def judge_rounds(connection: Connection, changed: views.ChangedViews) -> None:
+    """Discard what two complete rounds have missed; mark as not confirmed what nobody vouches for."""
+    changed.add("task", await connection.fetch(_DISCARD, DISCARDED))
+    await connection.execute(_SUSPECT)
+    changed.add("task", await connection.fetch(_DOUBT, ANSWER_WITHIN))
+    await connection.execute("DELETE FROM waiting_rounds WHERE asked_at < now() - make_interval(secs => $1)", KEPT)
+    await connection.execute("DELETE FROM waiting_answers WHERE asked_at < now() - make_interval(secs => $1)", KEPT)

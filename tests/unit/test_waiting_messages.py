@@ -1,0 +1,38 @@
+"""The tasks that a message at a broker may be of."""
+
+import base64
+import json
+
+import pytest
+
+from signalbox_agent.broker.waiting import Listing, ids_of
+
+
+def body(**fields: object) -> str:
+    return base64.b64encode(json.dumps(fields).encode()).decode()
+
+
+BASE64 = {"body_encoding": "base64"}
+
+
+@pytest.mark.parametrize(
+    ("message", "ids"),
+    [
+        ({"headers": {"id": "t1"}, "properties": {"correlation_id": "t1"}}, {"t1"}),
+        ({"headers": {}, "properties": {"correlation_id": "t1", **BASE64}, "body": body(id="t1")}, {"t1"}),
+        ({"headers": {}, "properties": BASE64, "body": body(id="t1")}, {"t1"}),  # made by hand
+        ({"headers": None, "properties": {}, "body": '{"id": "t1"}'}, {"t1"}),
+        ({"headers": {}, "properties": BASE64, "body": "no base64"}, set()),
+        ({"headers": {}, "properties": BASE64, "body": body(hello="world")}, set()),
+        ({}, set()),
+        ({"headers": {"id": 7}, "properties": {"correlation_id": None}}, set()),
+    ],
+)
+def test_its_ids_are_in_its_headers_properties_or_body(message: dict[str, object], ids: set[str]) -> None:
+    assert set(ids_of(message)) == ids
+
+
+def test_only_what_is_looked_for_is_found_whatever_else_lies_there() -> None:
+    listing = Listing(["t1"])
+    listing.take([{"headers": {"id": "t1"}}, {"headers": {"id": "t2"}}, "no message", None, 7])
+    assert listing.found == {"t1"}
