@@ -12,7 +12,7 @@ from signalbox.bus.connection import connect
 from signalbox.errors import DatabaseUnavailable, SettingsError
 from signalbox.postgres.migrate import migrate
 from signalbox.postgres.pool import Database, open_database
-from signalbox.service import Backoff, background
+from signalbox.service import Backoff, background, run_all
 from signalbox.settings import Settings
 from signalbox_reconciler.audit import command_feed
 from signalbox_reconciler.intake import event_feed
@@ -105,6 +105,4 @@ async def _reconcile(settings: Settings, redis: Redis, database: Database) -> No
         remember_cancelled=settings.remember_cancelled,
     )
     log.info("ready: %s writes the record", member)
-    async with asyncio.TaskGroup() as group:
-        for run in (events.run, commands.run, sweep.run):
-            group.create_task(run())
+    await run_all(events.run, commands.run, sweep.run)
