@@ -15,6 +15,7 @@ from signalbox.postgres.pool import Database, open_database
 from signalbox.service import Backoff, background, run_all
 from signalbox.settings import Settings
 from signalbox_reconciler.audit import command_feed
+from signalbox_reconciler.heartbeat import Heartbeat
 from signalbox_reconciler.intake import event_feed
 from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.sweep import Sweep
@@ -23,8 +24,8 @@ log = logging.getLogger(__name__)
 
 #: The name under which our migrations are recorded, and the package that holds them.
 SERVICE, MIGRATIONS = "reconciler", "signalbox_reconciler.migrations"
-#: One each for intake, audit and sweep, and one to spare.
-CONNECTIONS = 4
+#: One each for intake, audit, sweep and heartbeat, and one to spare.
+CONNECTIONS = 5
 #: Seconds for which `--migrate-only` waits for PostgreSQL.
 MIGRATE_WAIT = 60.0
 
@@ -105,4 +106,4 @@ async def _reconcile(settings: Settings, redis: Redis, database: Database) -> No
         remember_cancelled=settings.remember_cancelled,
     )
     log.info("ready: %s writes the record", member)
-    await run_all(events.run, commands.run, sweep.run)
+    await run_all(events.run, commands.run, sweep.run, Heartbeat(redis, database, member).run)
