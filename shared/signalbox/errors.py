@@ -8,6 +8,7 @@ SignalboxError
 ├── BusUnavailable         Redis does not answer
 ├── DatabaseUnavailable    PostgreSQL does not answer
 ├── ControllerUnreachable  no controller answers on this host's own socket
+├── LoopDied               a loop of a service ended that must not end
 ├── MigrationError         the tables cannot be brought up to date
 └── CommandError           a command was given and did not succeed
     ├── UnknownHost            no controller of that name is known
@@ -49,6 +50,10 @@ class DatabaseUnavailable(SignalboxError):
 
 class ControllerUnreachable(SignalboxError):
     """The controller of this host cannot be asked through its own socket."""
+
+
+class LoopDied(SignalboxError):
+    """A loop in the background of a service ended without having been cancelled."""
 
 
 class MigrationError(SignalboxError):

@@ -1,16 +1,35 @@
-"""Service skeleton: start, run until a signal, stop within a deadline; background loops, jobs and pauses."""
+"""Service skeleton: start, run until a signal, stop within a deadline; background loops, jobs and pauses.
+
+A loop in the background never ends by itself. When one dies, the whole service ends with an exit code that is not 0,
+and who supervises it starts it again: a service without one of its loops looks alive, and what that loop is for is not
+done.
+"""
 
 import asyncio
 import logging
+import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from random import uniform
+from typing import Never
 
-from signalbox.errors import SignalboxError
+from signalbox.errors import LoopDied, SignalboxError
 
 log = logging.getLogger(__name__)
+
+#: Seconds for a service to end in order once a loop of it has died.
+END_WITHIN = 10.0
+#: The exit code of one that did not.
+_NOT_IN_ORDER = 1
+
+Loop = Callable[[], Coroutine[None, None, None]]
+
+#: What this program does when a loop dies, besides leaving the block of `background`.
+_on_death: ContextVar[Callable[[], None]] = ContextVar("on_death", default=lambda: None)
 
 
 async def run(service: AbstractAsyncContextManager[object]) -> None:
@@ -21,11 +40,30 @@ async def run(service: AbstractAsyncContextManager[object]) -> None:
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    end_after_a_death()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with service:
         await stop.wait()
         loop.remove_signal_handler(signal.SIGINT)
+
+
+def end_after_a_death(act: Callable[[], None] = lambda: None) -> None:
+    """From now on call `act` when a loop dies, and end this process if it has not ended some seconds later."""
+
+    def on_death() -> None:
+        act()
+        timer = threading.Timer(END_WITHIN, _end_now)
+        timer.daemon = True
+        timer.start()
+
+    _on_death.set(on_death)
+
+
+def _end_now() -> None:
+    log.critical("it did not end in order within %g s: it ends now", END_WITHIN)
+    logging.shutdown()
+    os._exit(_NOT_IN_ORDER)
 
 
 def exit_code(program: str, main: Callable[[], None]) -> int:
@@ -49,11 +87,11 @@ def _leaves(group: BaseExceptionGroup[SignalboxError]) -> Iterator[BaseException
 
 
 @asynccontextmanager
-async def background(*loops: Callable[[], Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    """Run endless loops beside a body; cancel and await them when it ends, or end it when one of them fails."""
+async def background(*loops: Loop) -> AsyncIterator[None]:
+    """Run endless loops beside a body; cancel and await them when it ends, or end it when one of them dies."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(loop(), name=loop.__qualname__) for loop in loops]
+            tasks = [group.create_task(_endless(loop), name=_name(loop)) for loop in loops]
             try:
                 yield
             finally:
@@ -61,6 +99,44 @@ async def background(*loops: Callable[[], Coroutine[None, None, None]]) -> Async
                     task.cancel()
     except* asyncio.CancelledError:
         raise asyncio.CancelledError from None
+
+
+async def run_all(*loops: Loop) -> Never:
+    """Run endless loops until cancelled, or until one of them dies."""
+    async with background(*loops):
+        await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
+
+
+async def _endless(loop: Loop) -> None:
+    """Run a loop; one that ends without having been cancelled has died, however it ended."""
+    try:
+        await loop()
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        _note_death(loop, error)
+        raise LoopDied(f"{_name(loop)} was cancelled from within") from error
+    except SignalboxError as error:
+        _note_death(loop, error)
+        raise
+    except BaseException as error:
+        _note_death(loop, error, trace=True)
+        raise
+    returned = LoopDied(f"{_name(loop)} returned, and must not")
+    _note_death(loop, returned)
+    raise returned
+
+
+def _note_death(loop: Loop, error: BaseException, *, trace: bool = False) -> None:
+    shown = error if trace else None
+    log.critical("%s has died, so the service ends: %s: %s", _name(loop), type(error).__name__, error, exc_info=shown)
+    _on_death.get()()
+
+
+def _name(loop: Loop) -> str:
+    return getattr(loop, "__qualname__", None) or repr(loop)
 
 
 class Jobs:

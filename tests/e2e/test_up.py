@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 
 from signalbox_local.ports import free_port
+from signalbox_local.services.service import RESTARTS
 from support.eventually import HANGS, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -167,12 +168,31 @@ async def test_ctrl_c_leaves_nothing_behind_and_neither_does_a_kill_minus_nine(t
         assert not [name for name in ("client.json", "example.json") if (data / name).exists()]
 
 
-async def test_a_service_that_dies_is_named_with_the_end_of_its_log_and_all_stops(tmp_path: Path) -> None:
+async def test_a_service_that_dies_is_named_with_the_end_of_its_log_and_is_started_again(tmp_path: Path) -> None:
+    async with up(tmp_path / "data", free_port()) as terminal:
+        await terminal.see("ready at")
+        for name in ("reconciler", "api", "controller"):
+            service(terminal, name).kill()
+            await terminal.see(f"{name} ended unexpectedly (exit code -9); the last lines of")
+            await terminal.see(f"{name} was started again")
+            assert service(terminal, name).is_running()
+        terminal.process.send_signal(signal.SIGINT)
+        assert await terminal.end() == 0, terminal.printed
+
+
+async def test_a_service_that_dies_again_and_again_is_given_up_and_all_stops(tmp_path: Path) -> None:
     async with up(tmp_path / "data", free_port()) as terminal:
         await terminal.see("ready at")
         running = terminal.below()
-        api = next(process for process in running if "signalbox_api" in process.cmdline())
-        api.kill()
+        for _ in range(RESTARTS):
+            service(terminal, "api").kill()
+            await terminal.see("api was started again")
+        service(terminal, "api").kill()
         assert await terminal.end() == 1
         assert "api ended unexpectedly (exit code -9); the last lines of" in terminal.printed
-        assert not [process for process in running if process.is_running()]
+        assert gone(running)
+
+
+def service(terminal: Terminal, name: str) -> psutil.Process:
+    """The process of a service that runs now."""
+    return next(process for process in terminal.below() if f"signalbox_{name}" in process.cmdline())

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { celeryStatus } from "../../services/api/signalbox_api/dashboard/js/model/overall.js";
-import { changedStatus, recordLag, toneOf } from "../../services/api/signalbox_api/dashboard/js/model/processes.js";
-import { at, host, process } from "./rows.js";
+import { changedStatus, toneOf } from "../../services/api/signalbox_api/dashboard/js/model/processes.js";
+import { host, process } from "./rows.js";
 
 const BEAT = process("beat", "running", { kind: "beat" });
 
@@ -44,13 +44,4 @@ for (const [what, change, words] of /** @type {[string, any, string[]][]} */ ([
     const { hosts } = changedStatus(celeryStatus([host("a", [process("w", "running")])]), [change]);
     assert.deepEqual(hosts[0]?.processes.map(({ name, state }) => `${name} ${state}`), words);
   });
-}
-
-for (const [what, lastChange, hosts, lag] of /** @type {[string, number | null, any[], number][]} */ ([
-  ["no host is online", 90, [host("a", [], "offline")], 0],
-  ["a change is younger than the host's report", 3, [{ ...host("a", []), seen_at: "2026-01-01T10:00:00Z" }], 3],
-  ["the host's report is younger than any change", 90, [{ ...host("a", []), seen_at: "2026-01-01T10:00:15Z" }], 5],
-  ["there was no change yet", null, [{ ...host("a", []), seen_at: "2026-01-01T10:00:00Z" }], 20],
-])) {
-  test(`the record is ${lag} s behind when ${what}`, () => assert.equal(recordLag(lastChange, celeryStatus(hosts), at(20)), lag));
 }

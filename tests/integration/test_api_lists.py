@@ -107,7 +107,7 @@ async def test_a_task_and_its_logs_are_shown_with_every_field(client: httpx.Asyn
             task_id,
         )
     task = await get(client, f"/scheduler/tasks/{task_id}/")
-    assert set(task) == set(TaskView.__struct_fields__)
+    assert set(task) == {*TaskView.__struct_fields__, "confirmed_at"}
     assert (task["status"], task["error"]) == ("failed", "ValueError: no")
     assert task["finished_at"].endswith("Z")
     logs = await get(client, f"/scheduler/tasks/{task_id}/logs/")
@@ -213,8 +213,8 @@ async def test_the_reference_describes_every_call_and_its_answers(client: httpx.
     body = cancel["responses"]["200"]["content"]["application/json"]["schema"]
     assert body == {"$ref": "#/components/schemas/CancelAnswer"}
     shapes = document["components"]["schemas"]
-    assert {"TaskView", "LogView", "CeleryStatus", "CancelAnswer", "ErrorAnswer"} <= set(shapes)
-    assert set(shapes["TaskView"]["properties"]) == set(TaskView.__struct_fields__)
+    assert {"TaskStatus", "LogView", "CeleryStatus", "CancelAnswer", "ErrorAnswer"} <= set(shapes)
+    assert set(shapes["TaskStatus"]["properties"]) == {*TaskView.__struct_fields__, "confirmed_at"}
 
 
 async def test_prometheus_finds_its_numbers(client: httpx.AsyncClient) -> None:

@@ -16,13 +16,21 @@ from signalbox_api.live import hub, tail
 from signalbox_api.routes import live
 from support.api import Api, Json, an_api
 from support.eventually import HANGS
-from support.stores.server import Redis
+from support.stores.databases import a_database
+from support.stores.server import Postgres, Redis
 
 
 @pytest.fixture
 async def api(valkey: Redis, database_url: str) -> AsyncIterator[Api]:
     async with an_api(valkey.url, database_url) as running:
         yield running
+
+
+@pytest.fixture
+async def empty_of_reconcilers(postgres_server: Postgres, migrated_template: str) -> AsyncIterator[str]:
+    """The address of another record, which no reconciler has ever written to."""
+    async with a_database(postgres_server, template=migrated_template) as name:
+        yield postgres_server.url_of(name)
 
 
 @asynccontextmanager
@@ -85,6 +93,18 @@ async def test_a_beat_tells_how_old_the_news_are(api: Api, redis: Any) -> None:
         beat = await frame(socket, "beat")
     assert beat["position"] == position
     assert 0 <= beat["record_age"] < 60
+
+
+async def test_a_browser_is_told_with_each_beat_who_vouches_for_what_it_shows(
+    api: Api, valkey: Redis, empty_of_reconcilers: str
+) -> None:
+    async with browser(api) as socket:
+        beat = await frame(socket, "beat")
+    assert (beat["behind"], beat["as_of"] is not None) == ([], True)
+    async with an_api(valkey.url, empty_of_reconcilers, vouched=False) as alone, browser(alone) as socket:
+        beat = await frame(socket, "beat")
+    [behind] = beat["behind"]
+    assert (behind["part"], behind["since"], beat["as_of"]) == ("reconciler", None, None)
 
 
 async def test_a_browser_that_was_away_gets_what_it_missed_and_nothing_twice(api: Api, redis: Any) -> None:

@@ -44,6 +44,11 @@ class Reconciler:
         return self._log.read_text(encoding="utf-8")
 
     @property
+    def pid(self) -> int:
+        """Its pid."""
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         """Whether it is still there."""
         return self._process.poll() is None

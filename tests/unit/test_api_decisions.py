@@ -148,7 +148,23 @@ def test_where_a_task_cannot_be_ended_the_stop_of_its_process_is_offered(
     ],
 )
 def test_without_the_database_the_hosts_word_counts(result: CancelResult, http: int, words: str) -> None:
-    decision = decide(None, result, record_up=False)
+    decision = decide(None, result, record_up=False, awaited="the database")
+    assert (decision.http, decision.answer.recorded) == (http, False)
+    assert words in decision.answer.message
+
+
+@pytest.mark.parametrize(
+    ("known", "result", "http", "words"),
+    [
+        (RUNNING, heard("cancelled"), 200, "it no longer runs. The record will follow when the reconciler is back"),
+        (PENDING, heard("unknown"), 200, "it will not run. The record will follow when the reconciler is back"),
+        (None, heard("unknown"), 202, "and the record waits for the reconciler; should it turn up"),
+    ],
+)
+def test_while_the_reconciler_is_away_the_answer_says_what_is_not_recorded(
+    known: KnownTask | None, result: CancelResult, http: int, words: str
+) -> None:
+    decision = decide(known, result, awaited="the reconciler")
     assert (decision.http, decision.answer.recorded) == (http, False)
     assert words in decision.answer.message
 

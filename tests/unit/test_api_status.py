@@ -8,11 +8,15 @@ import pytest
 
 from signalbox.client.results import ProcessesResult
 from signalbox.messages.receipts import ProcessReport
-from signalbox.messages.views import HostView, ProcessView
+from signalbox.messages.views import HostView, ProcessView, TaskView
 from signalbox_api.answers.processes import Order, Verb, outcome
-from signalbox_api.record.status import celery_status, overall
+from signalbox_api.record.fleet import silenced
+from signalbox_api.record.status import celery_status, overall, task_status
+from signalbox_api.record.views import Fleet
+from signalbox_api.record.vouching import Behind, Vouch
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+LONG_AGO = datetime(2025, 3, 1, tzinfo=UTC)
 
 
 def process(host: str, kind: Any, state: Any) -> ProcessView:
@@ -99,6 +103,69 @@ def test_where_no_host_ever_reported_nothing_is_known() -> None:
     assert celery_status([], []).celery == "unknown"
 
 
+AWAY = Behind(part="reconciler", since=NOW, message="The reconciler is away")
+
+
+@pytest.mark.parametrize("state", ["online", "unknown", "offline"])
+def test_while_nobody_vouches_for_the_record_nothing_is_green_and_nothing_is_stopped(state: Any) -> None:
+    processes = [process("a", "worker", "running"), process("a", "beat", "stopped")]
+    status = celery_status([host("a", state)], processes, Vouch(as_of=NOW, behind=(AWAY,)), {"a": NOW})
+    assert (status.celery, status.worker, status.beat) == ("unknown", "unknown", "unknown")
+    assert (status.as_of, status.behind) == (NOW, (AWAY,))
+    [shown] = status.hosts
+    assert (shown.state, shown.celery, shown.confirmed_at) == ("unknown", "unknown", NOW)
+    assert [(one.state, one.last_state, one.confirmed_at) for one in shown.processes] == [
+        ("unknown", "running", NOW),
+        ("unknown", "stopped", NOW),
+    ]
+
+
+def test_while_somebody_vouches_for_it_a_state_is_what_the_record_says() -> None:
+    status = celery_status([host("a")], [process("a", "worker", "running")], Vouch(as_of=NOW), {"a": NOW})
+    [[one]] = [shown.processes for shown in status.hosts]
+    assert (one.state, one.last_state, one.confirmed_at) == ("running", "running", NOW)
+    assert (status.celery, status.behind) == ("running", ())
+
+
+@pytest.mark.parametrize(
+    ("state", "heartbeat_age", "shown", "age"),
+    [
+        ("online", None, "online", 1.0),
+        ("online", 2.0, "online", 2.0),
+        # Its last reports were recorded late, by a reconciler that caught up.
+        ("online", 60.0, "unknown", 60.0),
+        ("offline", 60.0, "offline", 60.0),
+    ],
+)
+def test_a_host_is_no_younger_than_its_last_heartbeat_on_the_bus(
+    state: Any, heartbeat_age: float | None, shown: str, age: float
+) -> None:
+    fleet = Fleet(hosts=[host("a", state)], processes=[], report_ages={"a": 1.0})
+    found = silenced(fleet, {} if heartbeat_age is None else {"a": heartbeat_age})
+    assert ([one.state for one in found.hosts], found.report_ages) == ([shown], {"a": age})
+
+
+@pytest.mark.parametrize(
+    ("finished_at", "confirmed", "behind", "shown", "at"),
+    [
+        (None, True, (), True, NOW),
+        (None, True, (AWAY,), False, NOW),
+        (None, False, (), False, NOW),
+        (LONG_AGO, True, (AWAY,), True, LONG_AGO),
+        (LONG_AGO, False, (), False, LONG_AGO),
+    ],
+)
+def test_a_task_that_is_not_over_is_confirmed_only_while_somebody_vouches_for_the_record(
+    finished_at: Any, confirmed: bool, behind: Any, shown: bool, at: datetime
+) -> None:
+    fields: dict[str, Any] = dict.fromkeys(TaskView.__struct_fields__)
+    task = TaskView(**fields | {"finished_at": finished_at, "confirmed": confirmed, "host": "a"})
+    status = task_status(task, Vouch(as_of=NOW, behind=behind))
+    assert (status.confirmed, status.confirmed_at) == (shown, at)
+    silent = task_status(task, Vouch(as_of=NOW, behind=behind), {"a": LONG_AGO, "b": NOW})
+    assert (silent.confirmed, silent.confirmed_at) == (shown, LONG_AGO)
+
+
 def heard(verdict: Any, **fields: Any) -> ProcessesResult:
     return ProcessesResult(command_id="a command", verdict=verdict, **fields)
 
@@ -133,14 +200,22 @@ STUCK = ProcessReport(name="worker", kind="worker", state="stopping", host="web-
     ],
 )
 def test_a_stop_or_start_is_answered_in_words(verb: Verb, result: ProcessesResult, http: int, words: str) -> None:
-    status, answer = outcome(Order(verb=verb, chosen=False, record_up=True), result)
+    status, answer = outcome(Order(verb=verb, chosen=False), result)
     assert status == http
     assert words in answer.message
     assert answer.verified == (http == 200)
 
 
+def test_a_stop_while_the_reconciler_is_away_says_what_is_not_recorded() -> None:
+    _, answer = outcome(Order(verb="stop", chosen=False, awaited="the reconciler"), heard("stopped", tasks_killed=1))
+    assert (answer.verified, answer.recorded) == (True, False)
+    assert answer.message == (
+        "Celery has been stopped; 1 running task ended with them; the record will follow when the reconciler is back"
+    )
+
+
 def test_an_answer_does_not_claim_that_all_of_celery_was_stopped_when_some_was() -> None:
-    _, answer = outcome(Order(verb="stop", chosen=True, record_up=False), heard("stopped", tasks_killed=3))
+    _, answer = outcome(Order(verb="stop", chosen=True, awaited="the database"), heard("stopped", tasks_killed=3))
     assert answer.message == (
         "The chosen processes have been stopped; 3 running tasks ended with them;"
         " the record will follow when the database is back"

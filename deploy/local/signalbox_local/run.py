@@ -93,7 +93,16 @@ class LocalRun:
         return any(child.running for child in self._children())
 
     async def broken(self) -> LocalError:
-        """Wait until a part ends unexpectedly; return the error for the terminal."""
+        """Start services again that end; when a store ends, or a service too often, return the error to print."""
+        while True:
+            child = await self._first_to_end()
+            failure = child.failure(f"ended unexpectedly (exit code {child.exit_code})")
+            service = next((service for service in self.services.values() if service.child is child), None)
+            if service is None or not await service.start_again():
+                return failure
+            self._report(f"{failure}\n  {service.name} was started again")
+
+    async def _first_to_end(self) -> Child:
         children = list(self._children())
         waits = [asyncio.ensure_future(child.exited()) for child in children]
         try:
@@ -101,8 +110,7 @@ class LocalRun:
         finally:
             for wait in waits:
                 wait.cancel()
-        child = next(child for child in children if not child.running)
-        return child.failure(f"ended unexpectedly (exit code {child.exit_code})")
+        return next(child for child in children if not child.running)
 
     async def stop(self) -> None:
         """Stop everything that runs, in order; a second call does nothing."""

@@ -2,11 +2,14 @@
 
 import argparse
 import sys
+import threading
+from contextlib import suppress
 
 import uvicorn
+from fastapi import FastAPI
 
 from signalbox.errors import SettingsError
-from signalbox.service import configure_logging
+from signalbox.service import configure_logging, end_after_a_death
 from signalbox.settings import Settings
 from signalbox_api.app import create_app
 
@@ -16,6 +19,8 @@ CONNECTIONS = 2000
 SHUTDOWN_WAIT = 5
 #: Bytes of one message that a browser may send; none is read.
 MESSAGE = 4096
+#: The exit code of a server that did not begin to serve, as uvicorn's own.
+NOT_STARTED = 3
 
 _HELP = """Serves Signalbox's REST interface, live changes and dashboard.
 
@@ -37,7 +42,12 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(f"signalbox-api: {error}")
     configure_logging(settings.log_level)
-    uvicorn.run(
+    sys.exit(_serve(app, settings))
+
+
+def _serve(app: FastAPI, settings: Settings) -> int:
+    """Serve until a signal, or until a loop of the app dies, which uvicorn alone would not notice; the exit code."""
+    config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
@@ -49,6 +59,18 @@ def main() -> None:
         ws_max_size=MESSAGE,
         ws_per_message_deflate=False,
     )
+    server, died = uvicorn.Server(config), threading.Event()
+
+    def end() -> None:
+        died.set()
+        server.should_exit = True
+
+    end_after_a_death(end)
+    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again that has ended it
+        server.run()
+    if not server.started:
+        return NOT_STARTED
+    return 1 if died.is_set() else 0
 
 
 if __name__ == "__main__":

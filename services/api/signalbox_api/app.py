@@ -1,5 +1,6 @@
 """App: the composition root, which opens every connection and builds the services on them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -16,9 +17,12 @@ from signalbox_api.auth.directory import Directory
 from signalbox_api.auth.mirror import Mirror
 from signalbox_api.auth.passwords import Passwords
 from signalbox_api.auth.throttle import Throttle
+from signalbox_api.live.beats import Beats
 from signalbox_api.live.hub import Hub
 from signalbox_api.live.tail import Tail
 from signalbox_api.record.database import DatabaseHealth, QueryPool
+from signalbox_api.record.fleet import FleetReader
+from signalbox_api.record.probes import Probes
 from signalbox_api.routes import ROUTERS, handlers
 from signalbox_api.services import Services
 from signalbox_api.web.metrics import Measure, Metrics
@@ -39,9 +43,10 @@ something, the header `X-CSRF-Token`. Times are RFC 3339 in UTC. Every error is 
 
 `WS /scheduler/live/?since=<position>` sends JSON frames. The first is `hello` with `position`, `server_time` and
 `resync` (load your lists again). Then come `changes`: `{"position", "changes": [{"kind", "key", "row"}]}`, rows as in
-the calls below, and every two seconds a `beat` with `position`, `server_time`, `record_age` in seconds and
-`bus`: whether the api hears of changes. Close codes: 4401 the session is over, 4408 you read too
-slowly; come back with the last `position`.
+the calls below, and every two seconds a `beat` with `position`, `server_time`, `record_age` in seconds,
+`bus`: whether the api hears of changes, `as_of`: up to when the record is complete, and `behind`: the parts that are
+behind or away, `[{"part", "since", "message"}]`; while there are any, nobody vouches for what is shown. Close codes:
+4401 the session is over, 4408 you read too slowly; come back with the last `position`.
 """
 
 
@@ -79,8 +84,12 @@ async def _lifespan(settings: Settings, metrics: Metrics, app: FastAPI) -> Async
     async with AsyncExitStack() as stack:
         services = await _open(settings, metrics, stack)
         app.state.services = services
-        loops = (services.urgent.health.watch, services.tail.follow, services.tail.beat)
-        async with background(*loops, services.directory.keep_synchronized, services.directory.keep_tidy):
+        probes, directory = services.probes, services.directory
+        await asyncio.gather(probes.ask_redis(), probes.ask_record())
+        loops = (services.urgent.health.watch, services.tail.follow, services.beats.run)
+        async with background(
+            *loops, probes.follow_redis, probes.follow_record, directory.keep_synchronized, directory.keep_tidy
+        ):
             yield
 
 
@@ -102,17 +111,22 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     ]
     health, hub, passwords = DatabaseHealth(urgent), Hub(), Passwords()
     await passwords.prepare()
-    queries = QueryPool(accounts, health)
+    queries, rows, urgent_rows = (QueryPool(pool, health) for pool in (accounts, record, urgent))
+    tail = Tail(commands, hub)
+    probes = Probes(quick, urgent_rows, lambda: tail.silent_for)
     return Services(
         redis=quick,
         commander=Commander(commands, settings.key),
-        record=QueryPool(record, health),
-        urgent=QueryPool(urgent, health),
+        record=rows,
+        urgent=urgent_rows,
         accounts=queries,
+        fleet=FleetReader(rows),
+        probes=probes,
         directory=Directory(Mirror(quick), queries),
         passwords=passwords,
         throttle=Throttle(quick),
-        tail=Tail(commands, hub),
+        tail=tail,
+        beats=Beats(tail, hub, probes),
         hub=hub,
         metrics=metrics,
         refused_for=settings.remember_cancelled,

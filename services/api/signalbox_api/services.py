@@ -11,9 +11,12 @@ from signalbox.client.commander import Commander
 from signalbox_api.auth.directory import Directory
 from signalbox_api.auth.passwords import Passwords
 from signalbox_api.auth.throttle import Throttle
+from signalbox_api.live.beats import Beats
 from signalbox_api.live.hub import Hub
 from signalbox_api.live.tail import Tail
 from signalbox_api.record.database import QueryPool
+from signalbox_api.record.fleet import FleetReader
+from signalbox_api.record.probes import Probes
 from signalbox_api.web.metrics import Metrics
 from signalbox_api.web.static import File
 
@@ -31,10 +34,15 @@ class Services:
     urgent: QueryPool
     #: The tables of users, sessions and tokens.
     accounts: QueryPool
+    #: Hosts and processes.
+    fleet: FleetReader
+    #: Who vouches for the record.
+    probes: Probes
     directory: Directory
     passwords: Passwords
     throttle: Throttle
     tail: Tail
+    beats: Beats
     hub: Hub
     metrics: Metrics
     #: Seconds after its cancel for which a task is refused.

@@ -12,9 +12,10 @@ from signalbox.bus.connection import connect
 from signalbox.errors import DatabaseUnavailable, SettingsError
 from signalbox.postgres.migrate import migrate
 from signalbox.postgres.pool import Database, open_database
-from signalbox.service import Backoff, background
+from signalbox.service import Backoff, background, run_all
 from signalbox.settings import Settings
 from signalbox_reconciler.audit import command_feed
+from signalbox_reconciler.heartbeat import Heartbeat
 from signalbox_reconciler.intake import event_feed
 from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.sweep import Sweep
@@ -23,8 +24,8 @@ log = logging.getLogger(__name__)
 
 #: The name under which our migrations are recorded, and the package that holds them.
 SERVICE, MIGRATIONS = "reconciler", "signalbox_reconciler.migrations"
-#: One each for intake, audit and sweep, and one to spare.
-CONNECTIONS = 4
+#: One each for intake, audit, sweep and heartbeat, and one to spare.
+CONNECTIONS = 5
 #: Seconds for which `--migrate-only` waits for PostgreSQL.
 MIGRATE_WAIT = 60.0
 
@@ -105,6 +106,4 @@ async def _reconcile(settings: Settings, redis: Redis, database: Database) -> No
         remember_cancelled=settings.remember_cancelled,
     )
     log.info("ready: %s writes the record", member)
-    async with asyncio.TaskGroup() as group:
-        for run in (events.run, commands.run, sweep.run):
-            group.create_task(run())
+    await run_all(events.run, commands.run, sweep.run, Heartbeat(redis, database, member).run)

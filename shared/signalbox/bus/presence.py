@@ -5,7 +5,7 @@ whose own clock is wrong must not look absent.
 """
 
 from collections.abc import Collection
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 from redis.asyncio import Redis
@@ -47,6 +47,12 @@ for i = 2, #ARGV do redis.call('ZADD', KEYS[1], now[1] + ARGV[1], ARGV[i]) end
 """
 
 
+_AGES = """
+local now = redis.call('TIME')
+return {now[1], now[2], redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')}
+"""
+
+
 class RollCall(msgspec.Struct, frozen=True):
     """The hosts that a command may reach."""
 
@@ -81,6 +87,15 @@ async def roll_call(redis: Redis) -> RollCall:
     async with bus_errors():
         answer = cast("list[list[bytes]]", await redis.eval(_ROLL_CALL, 1, names.PRESENCE))
     return RollCall(*(frozenset(host.decode() for host in hosts) for hosts in answer))
+
+
+async def heartbeat_ages(redis: Redis) -> dict[str, float]:
+    """Seconds since the last heartbeat of each known host, by the clock of Redis; one that left counts as older."""
+    async with bus_errors():
+        seconds, microseconds, scores = cast("Any", await redis.eval(_AGES, 1, names.PRESENCE))
+    now = int(seconds) + int(microseconds) / 1e6
+    hosts = zip(scores[::2], scores[1::2], strict=True)
+    return {host.decode(): max(0.0, now - (float(until) - PRESENCE_TTL)) for host, until in hosts}
 
 
 async def present(redis: Redis) -> frozenset[str]:

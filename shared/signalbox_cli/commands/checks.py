@@ -8,15 +8,18 @@ import msgspec
 
 from signalbox_cli.api.http import Api
 from signalbox_cli.commands.external_workers import RECENT, instructions, python_path, without_agent
+from signalbox_cli.commands.processes import part_in_words
 from signalbox_cli.errors import Refused, Unreachable
 
 #: Advice for each part of `/readyz` that is not well.
 _PARTS = {
     "redis": "Nothing can be commanded without it: start Redis, or correct SIGNALBOX_REDIS_URL of the api.",
     "database": "Cancels still work, the record follows later: start PostgreSQL, or correct SIGNALBOX_DATABASE_URL.",
+    "reconciler": "Nobody vouches for the record without it: start one, or read the log of the one that runs.",
     "live": "Browsers see no changes until it is well: it needs Redis, and the reconciler.",
 }
 _LOG = "Read the log of the api."
+_NOBODY_VOUCHES = "Nobody vouches for its state now; see the part above that failed."
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,19 +75,21 @@ def _token(api: Api) -> Check:
 def _readiness(api: Api) -> Iterator[Check]:
     _, body = api.call("GET", "/readyz", accept=frozenset({503}))
     for name, part in (body.get("parts") or {}).items():
-        yield Check(check=name, ok=bool(part.get("ok")), detail=part.get("detail", ""), advice=_PARTS.get(name, _LOG))
+        ok, measured = bool(part.get("ok")), part.get("detail", "")
+        detail = measured if ok else "; ".join(filter(None, (part_in_words(part), measured)))
+        yield Check(check=name, ok=ok, detail=detail, advice=_PARTS.get(name, _LOG))
 
 
 def _celery(api: Api) -> Iterator[Check]:
-    hosts: list[dict[str, Any]] = api.get("/scheduler/celery-status/").get("hosts", [])
+    status = api.get("/scheduler/celery-status/")
+    hosts: list[dict[str, Any]] = status.get("hosts", [])
     if not hosts:
         advice = "Start a controller on each host that runs Celery, with the same Redis and SIGNALBOX_KEY as the api."
         yield Check(check="hosts", ok=False, detail="none has ever reported", advice=advice)
     for host in hosts:
-        yield _host(host)
-        yield from proof_checks(host)
-        for process in host.get("processes", []):
-            yield process_check(host, process)
+        processes = (process_check(host, process) for process in host.get("processes", []))
+        for check in (_host(host), *proof_checks(host), *processes):
+            yield msgspec.structs.replace(check, advice=_NOBODY_VOUCHES) if status.get("behind") else check
 
 
 def _without_agent(api: Api, data: Path) -> Iterator[Check]:

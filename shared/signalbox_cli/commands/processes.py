@@ -83,11 +83,25 @@ def _steer(backend: Backend, verb: str, body: dict[str, Any], patience: float, *
 @click.command()
 @connected_or_local
 def status(backend: Backend, *, as_json: bool) -> None:
-    """Show whether Celery runs: overall, and process by process."""
+    """Show whether Celery runs: overall, and process by process.
+
+    Exit code 1 while nobody vouches for what is shown: the first lines say which part is behind, and since when.
+    """
     answer = backend.get("/scheduler/celery-status/")
+    behind = answer.get("behind", [])
     if as_json:
         show_json(answer)
-        return
+    else:
+        _show_status(answer, behind)
+    if behind:
+        raise click.exceptions.Exit(Refused.exit_code)
+
+
+def _show_status(answer: dict[str, Any], behind: list[dict[str, Any]]) -> None:
+    for part in behind:
+        say(click.style(f"{part_in_words(part)}.", fg="red", bold=True))
+    if behind:
+        say(f"What follows is as of {local_time(answer.get('as_of')) or 'a time that nobody knows'}.")
     # A single host, asked by --local, cannot speak for all of them.
     states = {name.title(): plain(answer[name]) for name in ("celery", "worker", "beat") if name in answer}
     if states:
@@ -110,8 +124,17 @@ def _rows(hosts: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
 
 def _row(host: object, process: dict[str, Any]) -> tuple[object, ...]:
     fields = ("name", "kind", "state", "desired", "pid", "since", "message")
-    shown = process | {"since": local_time(process.get("since"))}
+    last, at = process.get("last_state"), local_time(process.get("confirmed_at"))
+    was = f"was {last} at {at}" if process.get("state") == "unknown" and last not in {None, "unknown"} else ""
+    message = "; ".join(filter(None, (was, process.get("message"))))
+    shown = process | {"since": local_time(process.get("since")), "message": message}
     return (host, *(shown.get(field) for field in fields))
+
+
+def part_in_words(part: dict[str, Any]) -> str:
+    """What is wrong with a part, and since when."""
+    since = local_time(part.get("since"))
+    return f"{part.get('message', '')} (since {since})" if since else str(part.get("message", ""))
 
 
 def local_time(text: str | None) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from signalbox_cli.api.http import Api
-from signalbox_cli.commands.processes import local_time
+from signalbox_cli.commands.processes import local_time, part_in_words
 from signalbox_cli.options import connected, show_json
 from signalbox_cli.output.age import AGE
 from signalbox_cli.output.table import plain, say, table
@@ -32,6 +32,8 @@ def tasks(api: Api, *, as_json: bool, **query: str | int | None) -> None:
     if as_json:
         show_json(answer)
         return
+    for part in answer.get("behind", []):
+        say(f"{part_in_words(part)}.", err=True)
     items = answer.get("items", [])
     if not items:
         filtered = any(value is not None for name, value in query.items() if name != "limit")

@@ -10,6 +10,7 @@ from signalbox.client.results import CancelResult
 from signalbox.messages.base import Evidence
 from signalbox.messages.verdicts import MEANING, AnswerStatus, CancelVerdict, Verdict
 from signalbox.messages.views import TaskView
+from signalbox_api.answers.processes import when
 from signalbox_api.record.views import KnownTask
 
 #: Celery lets callers choose ids; these are the characters that the ones we accept are made of.
@@ -63,6 +64,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     known: KnownTask | None
     #: Whether the record could be read; otherwise `known` means nothing.
     record_up: bool
+    #: The part that the record waits for, such as `the database`; empty when it waits for none.
+    awaited: str = ""
     #: Whether the controller of the task's host reads commands.
     host_present: bool = True
     #: Seconds after its cancel for which a task is refused.
@@ -130,8 +133,7 @@ def _cancelled(case: Case, result: CancelResult) -> Decision:
     message = f"{title} has been cancelled and marked as failed"
     if not result.recorded:
         end = "it no longer runs" if result.verdict == "cancelled" else "it will not run"
-        when = "follow shortly" if case.record_up else "follow when the database is back"
-        message = f"{title} has been cancelled; {end}. The record will {when}"
+        message = f"{title} has been cancelled; {end}. The record will follow {when(case.awaited)}"
     ran = result.verdict == "cancelled" or (case.task is not None and case.task.started_at is not None)
     return _decision("cancelled" if ran else "dropped", result, message)
 
@@ -140,8 +142,9 @@ def _unknown(case: Case, result: CancelResult) -> Decision:
     """The task is on no host that answered, and each refuses it from now on."""
     task = case.task
     refusal = _refusal(case)
-    if not case.record_up:
-        words = f"No connected worker knows task {case.task_id}, and the record cannot be asked now; {refusal}"
+    if not case.record_up or (task is None and case.awaited):
+        why = f"waits for {case.awaited}" if case.record_up else "cannot be asked now"
+        words = f"No connected worker knows task {case.task_id}, and the record {why}; {refusal}"
         return _decision("unproven", result, words)
     if task is None:
         words = f"No task {case.task_id} is known, neither to the record nor to a worker; {refusal}"
@@ -152,7 +155,10 @@ def _unknown(case: Case, result: CancelResult) -> Decision:
         return _decision("unproven", result, f"Task {task.name} is {reason}")
     if task.status == "pending":
         return _cancelled(case, msgspec.structs.replace(result, verdict="dropped", recorded=False))
-    words = f"No worker has task {task.name} any more, although the record shows it as running; the record will follow"
+    words = (
+        f"No worker has task {task.name} any more, although the record shows it as running;"
+        f" the record will follow {when(case.awaited)}"
+    )
     return _decision("unproven", result, words)
 
 

@@ -37,7 +37,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     verb: Verb
     #: Only some hosts or processes.
     chosen: bool
-    record_up: bool
+    #: The part that the record waits for, such as `the database`; empty when it waits for none.
+    awaited: str = ""
 
     @property
     def subject(self) -> str:
@@ -71,8 +72,13 @@ def _success(order: Order, result: ProcessesResult) -> str:
         end = f"{'was' if one else 'were'} marked as failed" if result.recorded else "ended with them"
         parts.append(f"{result.tasks_killed} running task{'' if one else 's'} {end}")
     if not result.recorded:
-        parts.append(f"the record will follow {'shortly' if order.record_up else 'when the database is back'}")
+        parts.append(f"the record will follow {when(order.awaited)}")
     return "; ".join(parts)
+
+
+def when(awaited: str) -> str:
+    """When the record follows that waits for a part."""
+    return f"when {awaited} is back" if awaited else "shortly"
 
 
 def _under_way(order: Order, result: ProcessesResult) -> str:

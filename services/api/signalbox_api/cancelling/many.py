@@ -59,7 +59,7 @@ async def cancel_many(
         selection=bulk_cancel.selection(body.filter) if body.filter else "",
         grace=body.grace,
         wait=PROOF_WAIT if body.wait is None else body.wait,
-        record_wait=0.0 if known is None else RECORD_WAIT,
+        record_wait=0.0 if known is None or _awaited(services) else RECORD_WAIT,
         on_progress=on_progress,
     )
     outcomes |= await _outcomes_of_hosts(services, result, known)
@@ -67,6 +67,11 @@ async def cancel_many(
     tasks = [outcomes[task_id] for task_id in task_ids]
     recorded = result.recorded or await _all_finished(services, result, known)
     return bulk_cancel.answer(tasks, result.command_ids, matched=matched, recorded=recorded)
+
+
+def _awaited(services: Services) -> str:
+    """The part that the record waits for, in words; empty when it waits for none."""
+    return services.probes.vouch("database", "reconciler").awaited
 
 
 async def _all_finished(services: Services, result: BulkResult, known: Known) -> bool:
@@ -118,6 +123,7 @@ def _case(services: Services, task_id: str, known: Known, hosts: frozenset[str])
         task_id=task_id,
         known=task,
         record_up=known is not None,
+        awaited=_awaited(services),
         host_present=host is None or host in hosts,
         refused_for=services.refused_for,
     )

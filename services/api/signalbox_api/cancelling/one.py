@@ -42,7 +42,7 @@ async def cancel(services: Services, task_id: str, issuer: Issuer, body: CancelB
         issuer,
         grace=body.grace,
         wait=max(PROOF_WAIT, (body.grace or 0.0) + BEYOND_GRACE) if body.wait is None else body.wait,
-        record_wait=RECORD_WAIT if case.record_up else 0.0,
+        record_wait=0.0 if case.awaited else RECORD_WAIT,
     )
     if result.verdict in {"unknown", "finished", None}:
         case = await _read_again(services, case)
@@ -55,12 +55,15 @@ async def _read(services: Services, task_id: str) -> Case:
     try:
         known = await services.urgent.read(lambda connection: find_task(connection, task_id), FALLBACK_WAIT)
     except DatabaseUnavailable:
-        return Case(task_id=task_id, known=None, record_up=False, refused_for=services.refused_for)
+        return Case(
+            task_id=task_id, known=None, record_up=False, awaited="the database", refused_for=services.refused_for
+        )
     if known is None and not is_uuid(task_id):
         raise NotATaskId(
             f"{task_id!r} is not a task id: it is no UUID (such as {_EXAMPLE}), and the record knows no task of that id"
         )
-    return Case(task_id=task_id, known=known, record_up=True, refused_for=services.refused_for)
+    awaited = services.probes.vouch("database", "reconciler").awaited
+    return Case(task_id=task_id, known=known, record_up=True, awaited=awaited, refused_for=services.refused_for)
 
 
 _EXAMPLE = "8f8b3c1e-5a64-4d0c-9a52-0d6c3f4a7f10"
@@ -75,10 +78,10 @@ async def _read_again(services: Services, case: Case, *, wait: bool = False) -> 
         return case
     host = case.task.host
     present_now = host is None or host in await present(services.redis)
-    seconds = RECORD_WAIT if present_now or wait else 0.0
+    seconds = RECORD_WAIT if (present_now or wait) and not case.awaited else 0.0
     later = await poll(partial(_read, services, case.task_id), _final, seconds)
     if not later.record_up:
-        return msgspec.structs.replace(case, record_up=False)
+        return msgspec.structs.replace(case, record_up=False, awaited=later.awaited)
     return msgspec.structs.replace(later, host_present=present_now)
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from signalbox.lines import encode
 from signalbox.messages.base import utc_now
+from signalbox_api.record.vouching import Behind, Vouch
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
@@ -30,6 +31,10 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="bea
     record_age: float | None
     #: Whether changes can arrive: not while Redis is away.
     bus: bool
+    #: Every event until then is in the record; null: nobody has ever said so.
+    as_of: datetime | None
+    #: The parts that are behind or away. While there are any, nobody vouches for what the page shows.
+    behind: tuple[Behind, ...]
 
 
 def hello(position: str, *, resync: bool) -> str:
@@ -37,10 +42,13 @@ def hello(position: str, *, resync: bool) -> str:
     return encode(Hello(position=position, server_time=utc_now(), resync=resync)).decode()
 
 
-def beat(position: str, record_age: float | None, *, bus: bool) -> str:
+def beat(position: str, record_age: float | None, vouch: Vouch, *, bus: bool) -> str:
     """The frame `beat`."""
     age = None if record_age is None else round(record_age, 3)
-    return encode(Beat(position=position, server_time=utc_now(), record_age=age, bus=bus)).decode()
+    frame = Beat(
+        position=position, server_time=utc_now(), record_age=age, bus=bus, as_of=vouch.as_of, behind=vouch.behind
+    )
+    return encode(frame).decode()
 
 
 def changes(position: str, rows: Iterable[bytes]) -> str:

@@ -24,8 +24,6 @@ BLOCK_MS = 1000
 BATCH = 500
 #: Changes that a browser may catch up on; beyond that, loading the lists again is quicker.
 CATCH_UP = 5000
-#: Seconds between two beats.
-BEAT_EVERY = 2.0
 #: Where a stream begins that has no entries.
 START = "0-0"
 
@@ -40,6 +38,8 @@ class Tail:
         self._hub = hub
         self._position: str | None = None
         self._last_change: float | None = None
+        #: When Redis last answered, in seconds of the event loop.
+        self._answered_at: float | None = None
         self.connected = False
 
     @property
@@ -51,6 +51,11 @@ class Tail:
     def record_age(self) -> float | None:
         """Seconds since the last change of the record; None: none yet."""
         return None if self._last_change is None else max(0.0, time.time() - self._last_change)
+
+    @property
+    def silent_for(self) -> float | None:
+        """Seconds since Redis last answered, with changes or without; None: never."""
+        return None if self._answered_at is None else asyncio.get_running_loop().time() - self._answered_at
 
     async def follow(self) -> None:
         """Broadcast changes for ever; after a gap, have all browsers load their lists again."""
@@ -67,12 +72,6 @@ class Tail:
                 self.connected = False
                 await backoff.pause()
 
-    async def beat(self) -> None:
-        """Broadcast heartbeats for ever."""
-        while True:
-            await asyncio.sleep(BEAT_EVERY)
-            self._hub.broadcast(frames.beat(self.position, self.record_age, bus=self.connected))
-
     async def _continue(self) -> None:
         """Go on from the position, or from the end if the position is gone."""
         if self._position is None or not await self._still_there(self._position):
@@ -82,6 +81,7 @@ class Tail:
                 log.info("changes may have been missed: every browser loads its lists again")
                 self._hub.broadcast(frames.hello(self.position, resync=True))
         self.connected = True
+        self._answered_at = asyncio.get_running_loop().time()
 
     async def _step(self) -> None:
         async with bus_errors():
@@ -93,6 +93,7 @@ class Tail:
                 reply = None
         entries = entries_of(reply)
         if entries:
+            self._answered_at = asyncio.get_running_loop().time()
             self._move_to(entries[-1].position.decode())
             self._hub.broadcast(_frame(entries))
         else:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -13,11 +13,13 @@ from signalbox.messages.views import CommandView, HostView, LogView, ProcessView
 from signalbox.postgres.pool import Connection, Row
 from signalbox_api.record.cursor import Cursor
 
+V = TypeVar("V", bound=View)
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
+
+class Page(msgspec.Struct, Generic[V], frozen=True, kw_only=True):
     """Part of a list, newest first."""
 
-    items: Sequence[View]
+    items: Sequence[V]
     #: What to give as `after` to get the next part; none: this was the last.
     next: str | None
 
@@ -58,6 +60,23 @@ class Matches(msgspec.Struct, frozen=True, kw_only=True):
     running: int
 
 
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
+    """The last heartbeat of any reconciler; ages in seconds by the clock of PostgreSQL, None: there was none."""
+
+    seen_age: float | None = None
+    #: Since the moment up to which every event is in the record.
+    complete_age: float | None = None
+
+
+class Fleet(msgspec.Struct, frozen=True, kw_only=True):
+    """Every host and process."""
+
+    hosts: Sequence[HostView]
+    processes: Sequence[ProcessView]
+    #: Seconds since the last report of each host was recorded, by the clock of PostgreSQL.
+    report_ages: Mapping[str, float]
+
+
 class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
     """Task as a cancel needs it."""
 
@@ -85,10 +104,21 @@ _COMMANDS = f"SELECT {_columns(CommandView)} FROM commands"  # noqa: S608
 _HOSTS = f"""
 SELECT name, seen_at, proof, proof_detail, CASE
     WHEN state = 'online' AND heard_at < now() - interval '{SILENCE_SHOWN} seconds' THEN 'unknown'
-    ELSE state END AS state
+    ELSE state END AS state, EXTRACT(EPOCH FROM now() - heard_at)::float8 AS report_age
 FROM hosts ORDER BY name LIMIT $1
 """  # noqa: S608
 _PROCESSES = f"SELECT {_columns(ProcessView)} FROM processes ORDER BY host, kind DESC, name LIMIT $1"  # noqa: S608
+
+_REPORT_AGES = """
+SELECT name, EXTRACT(EPOCH FROM now() - heard_at)::float8 AS report_age FROM hosts WHERE name = ANY($1::text[])
+"""
+#: A reconciler of an earlier release has no such table.
+_HAS_HEARTBEATS = "SELECT to_regclass('reconcilers') IS NOT NULL"
+_LAST_HEARTBEAT = """
+SELECT EXTRACT(EPOCH FROM now() - max(seen_at))::float8 AS seen_age,
+    EXTRACT(EPOCH FROM now() - max(complete_at))::float8 AS complete_age
+FROM reconcilers
+"""
 
 #: Rows of a list without pages: hosts, processes, attempts.
 MOST = 5000
@@ -123,7 +153,7 @@ async def match_tasks(connection: Connection, filters: TaskFilter, limit: int) -
     return Matches(tasks=tasks, total=rows[0]["total"] if rows else 0, running=rows[0]["running"] if rows else 0)
 
 
-async def list_tasks(connection: Connection, filters: TaskFilter, limit: int, after: Cursor | None) -> Page:
+async def list_tasks(connection: Connection, filters: TaskFilter, limit: int, after: Cursor | None) -> Page[TaskView]:
     """The newest tasks that match, after a place in the list."""
     tasks = [TaskView(**row) for row in await _newest(connection, _TASK, filters, limit + 1, after)]
     return _page(tasks, limit, [Cursor(task.created_at, task.task_id) for task in tasks])
@@ -173,7 +203,7 @@ async def list_logs(connection: Connection, task_id: str) -> list[LogView]:
     return [LogView(**row) for row in await connection.fetch(_LOGS, task_id, MOST)]
 
 
-async def list_commands(connection: Connection, limit: int, after: Cursor | None) -> Page:
+async def list_commands(connection: Connection, limit: int, after: Cursor | None) -> Page[CommandView]:
     """The audit trail, newest first."""
     where = " WHERE (issued_at, command_id) < ($2, $3)" if after else ""
     order = " ORDER BY issued_at DESC, command_id DESC LIMIT $1"
@@ -182,15 +212,30 @@ async def list_commands(connection: Connection, limit: int, after: Cursor | None
     return _page(commands, limit, [Cursor(command.issued_at, command.command_id) for command in commands])
 
 
-async def list_hosts(connection: Connection) -> list[HostView]:
-    """Every host that has, or had, a controller."""
-    return [HostView(**row) for row in await connection.fetch(_HOSTS, MOST)]
+async def report_ages(connection: Connection, tasks: Sequence[TaskView]) -> dict[str, float]:
+    """Seconds since the last report of each host where one of these tasks is not over, by the clock of PostgreSQL."""
+    hosts = {task.host for task in tasks if task.host and task.finished_at is None}
+    rows = await connection.fetch(_REPORT_AGES, sorted(hosts)) if hosts else []
+    return {row["name"]: row["report_age"] for row in rows}
 
 
-async def list_processes(connection: Connection) -> list[ProcessView]:
-    """Every supervised process, workers before beat."""
-    return [ProcessView(**row) for row in await connection.fetch(_PROCESSES, MOST)]
+async def last_heartbeat(connection: Connection) -> Heartbeat:
+    """The last heartbeat of any reconciler."""
+    if not await connection.fetchval(_HAS_HEARTBEATS):
+        return Heartbeat()
+    row = await connection.fetchrow(_LAST_HEARTBEAT)
+    return Heartbeat(**row) if row else Heartbeat()
 
 
-def _page(rows: Sequence[View], limit: int, cursors: Sequence[Cursor]) -> Page:
+async def read_fleet(connection: Connection) -> Fleet:
+    """Every host that has, or had, a controller, and its processes, workers before beat."""
+    hosts = await connection.fetch(_HOSTS, MOST)
+    return Fleet(
+        hosts=[HostView(name=row["name"], state=row["state"], seen_at=row["seen_at"]) for row in hosts],
+        processes=[ProcessView(**row) for row in await connection.fetch(_PROCESSES, MOST)],
+        report_ages={row["name"]: row["report_age"] for row in hosts},
+    )
+
+
+def _page(rows: Sequence[V], limit: int, cursors: Sequence[Cursor]) -> Page[V]:
     return Page(items=rows[:limit], next=str(cursors[limit - 1]) if len(rows) > limit else None)

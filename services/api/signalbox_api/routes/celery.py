@@ -1,18 +1,19 @@
 """Routes of Celery's processes: status, stop, start, restart."""
 
+from datetime import timedelta
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from signalbox.client.commander import Issuer
-from signalbox.messages.views import HostView, ProcessView
-from signalbox.postgres.pool import Connection
+from signalbox.messages.base import utc_now
 from signalbox_api.answers.bodies import StartBody, StopBody
 from signalbox_api.answers.json_response import reply
 from signalbox_api.answers.openapi import answers
 from signalbox_api.answers.processes import Order, ProcessesAnswer, Verb, outcome
 from signalbox_api.cancelling.one import RECORD_WAIT
+from signalbox_api.record.fleet import silenced
 from signalbox_api.record.status import CeleryStatus, celery_status
-from signalbox_api.record.views import list_hosts, list_processes
 from signalbox_api.routes.access import VIEWERS, Operator, issuer
 from signalbox_api.services import Services, Wired
 
@@ -26,8 +27,16 @@ DEFAULT_WAIT, LONGEST_WAIT = 60.0, 600.0
     "/scheduler/celery-status/", summary="Whether Celery runs", responses=answers(CeleryStatus), dependencies=VIEWERS
 )
 async def status(services: Wired) -> Response:
-    """Overall, by kind, and for each process of each host."""
-    return reply(celery_status(*await services.record.read(_hosts_and_processes)))
+    """Overall, by kind, and for each process of each host; every word is `unknown` while nobody vouches for them.
+
+    `behind` says which part is behind or away, and since when; `as_of` is the time up to which the record is complete.
+    """
+    await services.probes.ask_record()
+    recorded, age = await services.fleet.read()
+    fleet, read_at = silenced(recorded, services.probes.heartbeat_ages()), utc_now() - timedelta(seconds=age)
+    reported_at = {name: read_at - timedelta(seconds=report) for name, report in fleet.report_ages.items()}
+    vouch = services.probes.vouch().read_at(read_at)
+    return reply(celery_status(fleet.hosts, fleet.processes, vouch, reported_at))
 
 
 @router.post(
@@ -75,18 +84,15 @@ async def _steer(
     services: Services, verb: Verb, body: StartBody, issuer: Issuer, wait: float = DEFAULT_WAIT
 ) -> Response:
     """Give the command; `wait` is for a caller who does not say how long."""
-    commander, health = services.commander, services.urgent.health
+    commander = services.commander
+    awaited = services.probes.vouch("database", "reconciler").awaited
     commands = {"stop": commander.stop, "start": commander.start, "restart": commander.restart}
     result = await commands[verb](
         issuer,
         wait=wait if body.wait is None else body.wait,
-        record_wait=RECORD_WAIT if health.up else 0.0,
+        record_wait=0.0 if awaited else RECORD_WAIT,
         **body.model_dump(exclude={"reason", "wait"}, exclude_none=True),
     )
-    order = Order(verb=verb, chosen=bool(body.hosts or body.processes), record_up=health.up)
+    order = Order(verb=verb, chosen=bool(body.hosts or body.processes), awaited=awaited)
     http, answer = outcome(order, result)
     return reply(answer, http)
-
-
-async def _hosts_and_processes(connection: Connection) -> tuple[list[HostView], list[ProcessView]]:
-    return await list_hosts(connection), await list_processes(connection)

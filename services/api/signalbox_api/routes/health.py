@@ -1,15 +1,15 @@
 """Health routes: alive, ready part by part, and metrics."""
 
-import time
+import asyncio
+from datetime import datetime
 
 import msgspec
 from fastapi import APIRouter
 from starlette.responses import PlainTextResponse, Response
 
-from signalbox.bus.presence import present
-from signalbox.errors import BusUnavailable
 from signalbox_api.answers.json_response import reply
 from signalbox_api.answers.openapi import answers
+from signalbox_api.record.vouching import RECORD_PARTS, Facts, PartName, PartState
 from signalbox_api.routes.access import VIEWERS
 from signalbox_api.services import Services, Wired
 
@@ -22,18 +22,26 @@ class Alive(msgspec.Struct, frozen=True, kw_only=True):
     status: str = "ok"
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """Part that the api needs."""
+class ReadyPart(msgspec.Struct, frozen=True, kw_only=True):
+    """Part that the api needs, or that the record needs."""
 
     ok: bool
+    state: PartState
+    #: Since when it is not well; null: it is, or it never was.
+    since: datetime | None
+    #: What is wrong, and what that means; empty while nothing is.
+    message: str
+    #: What was measured, or the error.
     detail: str
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """Readiness: commands need Redis, lists need PostgreSQL, live changes need both."""
+    """Readiness: commands need Redis, lists need PostgreSQL, a true record needs the reconciler, too."""
 
     status: str
-    parts: dict[str, Part]
+    #: Every event until then is in the record; null: nobody has ever said so.
+    as_of: datetime | None
+    parts: dict[PartName, ReadyPart]
 
 
 @router.get("/healthz", summary="Is it alive", response_model=None, openapi_extra={"security": []})
@@ -46,12 +54,28 @@ async def healthz() -> Response:
     "/readyz", summary="Is it able to serve", responses=answers(Ready, others={503: Ready}), dependencies=VIEWERS
 )
 async def readyz(services: Wired) -> Response:
-    """Part by part; 503 while commands cannot be given. Without PostgreSQL it is `degraded`, and still serves."""
-    parts = {"redis": await _redis(services), "database": _database(services), "live": _live(services)}
+    """Part by part; 503 while commands cannot be given.
+
+    Without PostgreSQL or the reconciler it is `degraded`: it cancels and stops, and nobody vouches for the record.
+    """
+    probes = services.probes
+    await asyncio.gather(probes.ask_redis(), probes.ask_record())
+    details = _details(services, probes.facts())
+    parts = {
+        part.name: ReadyPart(
+            ok=part.state == "ok",
+            state=part.state,
+            since=part.since,
+            message=part.message,
+            detail=details[part.name],
+        )
+        for part in probes.parts()
+    }
+    as_of = probes.vouch().as_of
     if not parts["redis"].ok:
-        return reply(Ready(status="unavailable", parts=parts), 503)
+        return reply(Ready(status="unavailable", as_of=as_of, parts=parts), 503)
     well = all(part.ok for part in parts.values())
-    return reply(Ready(status="ready" if well else "degraded", parts=parts))
+    return reply(Ready(status="ready" if well else "degraded", as_of=as_of, parts=parts))
 
 
 @router.get("/metrics", summary="Numbers for Prometheus", response_class=PlainTextResponse, dependencies=VIEWERS)
@@ -61,28 +85,24 @@ async def metrics(services: Wired) -> Response:
         "live_browsers": len(services.hub),
         "live_connected": float(services.tail.connected),
         "record_age_seconds": services.tail.record_age,
-        "database_up": float(services.urgent.health.up),
-        "redis_up": float((await _redis(services)).ok),
+        "record_complete_age_seconds": services.probes.facts().complete_age,
+        "record_vouched_for": float(services.probes.vouch().given),
+        **{f"{name}_up": float(not services.probes.vouch(name).behind) for name in RECORD_PARTS},
     }
     return PlainTextResponse(services.metrics.text(gauges), media_type="text/plain; version=0.0.4")
 
 
-async def _redis(services: Services) -> Part:
-    began = time.perf_counter()
-    try:
-        hosts = await present(services.redis)
-    except BusUnavailable as error:
-        return Part(ok=False, detail=str(error))
-    took = (time.perf_counter() - began) * 1000
-    return Part(ok=True, detail=f"answered in {took:.1f} ms; {len(hosts)} controllers listen")
-
-
-def _database(services: Services) -> Part:
-    health = services.urgent.health
-    return Part(ok=health.up, detail=health.error or "answers")
-
-
-def _live(services: Services) -> Part:
+def _details(services: Services, facts: Facts) -> dict[PartName, str]:
+    """What was measured of each part, or the error."""
     age = services.tail.record_age
     last = "no change has been seen yet" if age is None else f"the last change was {age:.1f} s ago"
-    return Part(ok=services.tail.connected, detail=f"{len(services.hub)} browsers watch; {last}")
+    return {
+        "redis": facts.redis_error or "answers",
+        "database": facts.database_error or "answers",
+        "reconciler": f"{_ago('the last heartbeat', facts.heartbeat_age)}; {_ago('it last read', facts.read_age)}",
+        "live": f"{len(services.hub)} browsers watch; {last}",
+    }
+
+
+def _ago(what: str, age: float | None) -> str:
+    return f"{what}: never" if age is None else f"{what}: {age:.1f} s ago"

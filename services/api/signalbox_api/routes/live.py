@@ -66,6 +66,7 @@ async def _send_changes(socket: WebSocket, services: Services, watcher: Watcher,
         await _send(socket, frames.hello(until if missed is None else since, resync=missed is None))
         for frame in missed or ():
             await _send(socket, frame)
+        await _send(socket, services.beats.frame())  # who vouches for what is shown, before the first beat is due
         while True:
             await _send(socket, await watcher.next())
     except (Overrun, TimeoutError):

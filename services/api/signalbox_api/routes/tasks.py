@@ -1,23 +1,27 @@
 """Routes of tasks and their logs: lists, and one task."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from signalbox.messages.base import Outcome, Status
+from signalbox.messages.base import Outcome, Status, utc_now
 from signalbox.messages.views import LogView, TaskView
+from signalbox.postgres.pool import Connection
 from signalbox_api.answers.bodies import PLAIN
 from signalbox_api.answers.cancel import may_be_task_id
 from signalbox_api.answers.json_response import reply
 from signalbox_api.answers.openapi import answers
 from signalbox_api.errors import NotFound
 from signalbox_api.record.cursor import read_cursor
-from signalbox_api.record.views import TaskFilter, find_task, list_logs, list_tasks
+from signalbox_api.record.status import TaskStatus, task_status
+from signalbox_api.record.views import Page, TaskFilter, find_task, list_logs, list_tasks, report_ages
+from signalbox_api.record.vouching import Behind
 from signalbox_api.routes.access import VIEWERS
-from signalbox_api.services import Wired
+from signalbox_api.services import Services, Wired
 
 router = APIRouter(tags=["Tasks"])
 
@@ -34,9 +38,13 @@ _Age = Annotated[float | None, Query(ge=0, le=3.2e9, description="Seconds since 
 class TaskList(msgspec.Struct, frozen=True, kw_only=True):
     """Tasks, newest first."""
 
-    items: Sequence[TaskView]
+    items: Sequence[TaskStatus]
     #: What to give as `after` to get the next part; null: this was the last.
     next: str | None
+    #: Every event until then is in the record; null: nobody has ever said so.
+    as_of: datetime | None
+    #: The parts that are behind or away. While there are any, no task that is not over counts as confirmed.
+    behind: tuple[Behind, ...]
 
 
 class LogList(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,20 +71,39 @@ async def tasks(
     """The newest tasks that match all that is given."""
     filters = TaskFilter(status=status, q=q, name=name, host=host, queue=queue, outcome=outcome, older_than=older_than)
     place = read_cursor(after) if after else None
-    return reply(await services.record.read(lambda connection: list_tasks(connection, filters, limit, place)))
+
+    async def listed(connection: Connection) -> tuple[Page[TaskView], dict[str, float]]:
+        page = await list_tasks(connection, filters, limit, place)
+        return page, await report_ages(connection, page.items)
+
+    page, ages = await services.record.read(listed)
+    vouch = services.probes.vouch()
+    items = _with_status(services, page.items, ages)
+    return reply(TaskList(items=items, next=page.next, as_of=vouch.as_of, behind=vouch.behind))
 
 
 @router.get(
-    "/scheduler/tasks/{task_id}/", summary="Look at one task", responses=answers(TaskView, 404), dependencies=VIEWERS
+    "/scheduler/tasks/{task_id}/", summary="Look at one task", responses=answers(TaskStatus, 404), dependencies=VIEWERS
 )
 async def task(task_id: str, services: Wired) -> Response:
-    """One task, as the record has it."""
-    known = None
-    if may_be_task_id(task_id):
-        known = await services.record.read(lambda connection: find_task(connection, task_id))
-    if known is None:
+    """One task, as the record has it; one that is not over counts as confirmed only while somebody vouches for it."""
+
+    async def found(connection: Connection) -> tuple[list[TaskView], dict[str, float]]:
+        known = await find_task(connection, task_id)
+        tasks = [known.task] if known else []
+        return tasks, await report_ages(connection, tasks)
+
+    tasks, ages = await services.record.read(found) if may_be_task_id(task_id) else ([], {})
+    if not tasks:
         raise NotFound(f"The record knows no task {task_id[:200]!r}")
-    return reply(known.task)
+    return reply(_with_status(services, tasks, ages)[0])
+
+
+def _with_status(services: Services, tasks: Sequence[TaskView], ages: Mapping[str, float]) -> list[TaskStatus]:
+    """Tasks that have just been read, with the ages of their hosts' reports."""
+    now, vouch = utc_now(), services.probes.vouch()
+    reported_at = {host: now - timedelta(seconds=age) for host, age in ages.items()}
+    return [task_status(task, vouch, reported_at) for task in tasks]
 
 
 @router.get(

@@ -122,9 +122,18 @@ class Watch:
                 pause = EVERY
 
 
+def _end(died: threading.ExceptHookArgs) -> None:
+    """End the watch, which is launched again: without one of its threads it would look alive."""
+    sys.stderr.write(f"Signalbox watch: its thread {died.thread and died.thread.name} has died: {died.exc_value!r}\n")
+    sys.stderr.flush()
+    os._exit(1)
+
+
 def main() -> None:
     """Take the order, find the application, watch."""
     from celery.app.utils import find_app
+
+    threading.excepthook = _end
 
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what the application prints is for the log

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from signalbox.bus.presence import announce_nodes, nodes_with_agents
 from signalbox.errors import BusUnavailable
 from signalbox.messages.commands import CancelTask
+from signalbox.service import run_all
 from signalbox_controller.agentless.watch import AgentlessWatch
 from signalbox_controller.commands.ports import Result
 from signalbox_controller.fleet.fleet import Fleet
@@ -35,10 +36,7 @@ class AgentlessWatches:
 
     async def run(self) -> None:
         """Run the watches until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for watch in self._watches:
-                group.create_task(watch.run())
-            group.create_task(self._compare())
+        await run_all(*(watch.run for watch in self._watches), self._compare)
 
     async def _compare(self) -> None:
         nodes: set[str] = set()

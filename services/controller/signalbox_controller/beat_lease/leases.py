@@ -1,9 +1,11 @@
 """The leases of all applications whose beat this host may run."""
 
 import asyncio
+from functools import partial
 
 from redis.asyncio import Redis
 
+from signalbox.service import run_all
 from signalbox_controller.beat_lease.beat import LeasedBeat
 from signalbox_controller.beat_lease.fencing import FencingTokens
 from signalbox_controller.beat_lease.holder import LeaseHolder
@@ -35,7 +37,7 @@ class Leases:
 
     async def run(self) -> None:
         """Compete, for ever."""
-        await asyncio.gather(*(holder.run(beat) for holder, beat in self._beats))
+        await run_all(*(partial(holder.run, beat) for holder, beat in self._beats))
 
     async def release_all(self) -> None:
         """Give away what nobody here needs any more."""

@@ -17,6 +17,7 @@ from signalbox.bus import names
 from signalbox.bus.connection import bus_errors
 from signalbox.bus.lock import acquire, release
 from signalbox.errors import BusUnavailable
+from signalbox.service import background
 from signalbox_controller.errors import RestartNotAllowed
 
 log = logging.getLogger(__name__)
@@ -43,17 +44,17 @@ class RollingLock:
         self._name = f"{command_id}@{host}"
         self._called_off = names.restart_called_off(command_id)
         self._alone = alone
+        self._renewing = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         """Wait for the lock; raises as `confirm` does."""
         await self.confirm()
-        self._renewing = asyncio.create_task(self._renew())
+        await self._renewing.enter_async_context(background(self._renew))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Free the lock; without Redis the lease runs out."""
-        self._renewing.cancel()
-        await asyncio.gather(self._renewing, return_exceptions=True)
+        await self._renewing.aclose()
         with contextlib.suppress(BusUnavailable, RedisError):
             await release(self._redis, names.RESTARTING, self._name)
 

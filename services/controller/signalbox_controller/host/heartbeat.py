@@ -30,16 +30,20 @@ class Heartbeat:
         self._leaving = False
 
     async def run(self) -> None:
-        """Beat until the controller leaves."""
+        """Beat for ever, and silently once the controller leaves."""
         loop = asyncio.get_running_loop()
         adopted_by = loop.time() + ADOPTION
-        while not self._leaving:
-            with contextlib.suppress(BusUnavailable, RedisError):  # the outbox says so in the log
-                await announce(self._redis, self.host)
-            # While Redis is away heartbeats are not kept, as an old one is of no use.
-            if self._outbox.connected and (self._fleet.complete or loop.time() > adopted_by):
-                self._outbox.put(self.status())
+        while True:
+            if not self._leaving:
+                await self._beat(complete=self._fleet.complete or loop.time() > adopted_by)
             await asyncio.sleep(HEARTBEAT)
+
+    async def _beat(self, *, complete: bool) -> None:
+        with contextlib.suppress(BusUnavailable, RedisError):  # the outbox says so in the log
+            await announce(self._redis, self.host)
+        # While Redis is away heartbeats are not kept, as an old one is of no use.
+        if self._outbox.connected and complete and not self._leaving:
+            self._outbox.put(self.status())
 
     def status(self) -> HostSeen:
         """The status of the host."""

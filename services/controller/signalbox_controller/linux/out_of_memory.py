@@ -133,10 +133,11 @@ class OutOfMemory:
         return "probably" if self._counter.rose() else "no"
 
     async def follow(self) -> None:
-        """Keep the counter up to date, for ever, where it is needed."""
-        while self._log is None:
+        """Keep the counter up to date where it is needed, for ever."""
+        while True:
             await asyncio.sleep(RECENT)
-            self._counter.update()
+            if self._log is None:
+                self._counter.update()
 
     def close(self) -> None:
         """Close the log."""

@@ -18,6 +18,7 @@ import { AppContext, Store } from "./core/store.js";
 import { html, render } from "./core/ui.js";
 import { listenToKeys } from "./actions/keys.js";
 import { initialState } from "./model/state.js";
+import { knownUntil } from "./model/vouching.js";
 import { Shell } from "./views/frame/shell.js";
 
 const SETTLE_MS = 500;
@@ -57,10 +58,12 @@ function assembled() {
   const live = new Live(liveUrl(), {
     state(connection) {
       const news = live.lastNews;
-      clock.freeze(connection.phase === "live" || connection.phase === "stopped" ? null : news);
-      const back = connection.phase === "live" && store.state.connection.phase !== "live";
+      clock.freeze(knownUntil(connection, news === null ? null : clock.at(news)));
+      const before = store.state.connection;
       store.update({ connection });
-      if (back && store.state.statusError) processes.refresh();
+      if (connection.phase !== "live") return;
+      if (before.phase !== "live" && store.state.statusError) processes.refresh();
+      if (before.behind.length > 0 && connection.behind.length === 0) load(true);
     },
     time: (serverTime) => clock.observe(serverTime),
     resync: () => load(true),

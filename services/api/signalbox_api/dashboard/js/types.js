@@ -61,6 +61,8 @@
  * @property {string | null} [kill_at]  While it is being stopped: when it will be killed.
  * @property {boolean} [standby]  A beat that does not run because another host's does.
  * @property {boolean} [guest]  Launched by somebody else, who alone can stop and start it.
+ * @property {string} [last_state]  How it was last seen, where `state` is unknown.
+ * @property {string | null} [confirmed_at]  When its host last reported it.
  *
  * @typedef {"stop" | "start" | "restart"} Power
  *
@@ -82,6 +84,11 @@
  * @property {string} worker
  * @property {string} beat
  * @property {Host[]} hosts
+ *
+ * @typedef {object} Behind  A part that is behind or away.
+ * @property {string} part
+ * @property {string | null} since
+ * @property {string} message  Without a full stop.
  *
  * @typedef {object} Change
  * @property {"task" | "log" | "process" | "host" | "command"} kind
@@ -124,7 +131,8 @@
  * @typedef {object} Connection
  * @property {"connecting" | "live" | "waiting" | "stopped"} phase
  * @property {number | null} retryAt  When the next try comes (ms of this machine's clock).
- * @property {number | null} recordAge  Seconds since the last change of the record; null: none yet.
+ * @property {string | null} asOf  Up to when the record is complete; null: nobody has said so yet.
+ * @property {readonly Behind[]} behind  While there are any, nobody vouches for what the page shows.
  * @property {boolean} bus  Whether the server receives changes from Redis.
  * @property {string} why  What ended the last connection.
  *

@@ -2,7 +2,8 @@
  * The server's time as far as this page knows it, and what ticks by it.
  *
  * Running times are counted on the server's clock, so that a browser whose clock is wrong still shows the truth. When
- * the connection is lost the clock stops at the last frame: what is not known must not go on counting.
+ * the connection is lost, or nobody vouches for the record, the clock stops at the last moment that is known: what is not
+ * known must not go on counting.
  * @module
  */
 
@@ -42,9 +43,14 @@ export class Clock {
     if (Math.abs(offset - this.#offset) > DRIFT_MS) this.#offset = offset;
   }
 
-  /** Stops at a moment of this machine's clock, or goes on. @param {number | null} localTime */
-  freeze(localTime) {
-    this.#frozenAt = localTime === null ? null : localTime + this.#offset;
+  /** The server's time at a moment of this machine's clock. @param {number} localTime */
+  at(localTime) {
+    return localTime + this.#offset;
+  }
+
+  /** Stops at a moment of the server's clock, or goes on. @param {number | null} serverTime */
+  freeze(serverTime) {
+    this.#frozenAt = serverTime;
   }
 
   /** @param {() => void} listener */

@@ -29,7 +29,7 @@ export class Live {
   /** When the last frame came, in milliseconds of this machine's clock. @type {number | null} */
   lastNews = null;
   /** @type {Connection} */
-  #connection = { phase: "stopped", retryAt: null, recordAge: null, bus: true, why: "" };
+  #connection = { phase: "stopped", retryAt: null, asOf: null, behind: [], bus: true, why: "" };
   /** @type {WebSocket | null} */
   #socket = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -57,7 +57,7 @@ export class Live {
 
   stop() {
     this.#drop();
-    this.#say({ phase: "stopped", retryAt: null, recordAge: null, bus: true, why: "" });
+    this.#say({ phase: "stopped", retryAt: null, asOf: null, behind: [], bus: true, why: "" });
   }
 
   /** Does not wait for the next try: the network came back, or a person asked. */
@@ -93,7 +93,7 @@ export class Live {
     if (frame.type === "hello") this.#hello(frame);
     else this.#retries = 0;
     if (frame.type === "changes") this.listener.changes(frame.changes);
-    if (frame.type === "beat") this.#say({ recordAge: frame.record_age ?? null, bus: frame.bus !== false });
+    if (frame.type === "beat") this.#say({ asOf: frame.as_of ?? null, behind: frame.behind ?? [], bus: frame.bus !== false });
     if (frame.type !== "hello" && frame.position) this.#position = frame.position;
   }
 
@@ -103,8 +103,8 @@ export class Live {
     const resync = frame.resync || !this.#position;
     // On a resume the position stays where it was until the missed changes have come.
     if (resync) this.#position = frame.position;
-    // How old the record is comes with the first beat.
-    this.#say({ phase: "live", why: "", recordAge: 0, bus: true });
+    // Who vouches for the record comes with the first beat, right after this.
+    this.#say({ phase: "live", why: "", bus: true });
     if (resync) this.listener.resync();
   }
 

@@ -3,7 +3,6 @@
  * @module
  */
 
-import { moment } from "../core/format.js";
 import { celeryStatus } from "./overall.js";
 
 /** @typedef {import("../types.js").CeleryStatus} CeleryStatus */
@@ -26,20 +25,6 @@ export function changedStatus(status, changes) {
     if (kind === "host") hosts = withHost(hosts, row.name, (host) => ({ ...host, ...row, processes: row.processes ?? host.processes }));
   }
   return celeryStatus(hosts);
-}
-
-/**
- * How many seconds the record lies behind at most: the age of its last change, or of the last report that it took from
- * a host. Where no host is online no report is due, and the answer is 0.
- * @param {number | null} lastChange  Seconds since the last change, or null when there was none yet.
- * @param {CeleryStatus | null} status
- * @param {number} now
- */
-export function recordLag(lastChange, status, now) {
-  const online = (status?.hosts ?? []).filter((host) => host.state === "online");
-  if (online.length === 0) return 0;
-  const seen = Math.max(...online.map((host) => moment(host.seen_at) ?? 0));
-  return Math.max(0, Math.min(lastChange ?? Infinity, (now - seen) / 1000));
 }
 
 /**
@@ -89,5 +74,5 @@ function withHost(hosts, name, change) {
 /** @param {Process[]} processes @param {Process} row */
 function withProcess(processes, row) {
   const known = processes.some((process) => process.name === row.name);
-  return known ? processes.map((process) => (process.name === row.name ? { ...process, ...row } : process)) : [...processes, row];
+  return known ? processes.map((process) => (process.name === row.name ? { ...process, ...row, last_state: row.state } : process)) : [...processes, row];
 }

@@ -48,7 +48,7 @@ export function initialState(route) {
     session: { phase: "checking", user: null, message: "" },
     route,
     filter: route.filter,
-    connection: { phase: "stopped", retryAt: null, recordAge: null, bus: true, why: "" },
+    connection: { phase: "stopped", retryAt: null, asOf: null, behind: [], bus: true, why: "" },
     list: emptyList(),
     listing: { phase: "loading", error: "", more: false },
     page: emptyPage(route.id),

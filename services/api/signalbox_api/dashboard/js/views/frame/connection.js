@@ -1,18 +1,16 @@
 /**
- * How old what the page shows is: the badge in the header, and a strip across the page when it is not live.
+ * How old what the page shows is: the badge in the header, and a strip across the page when nobody vouches for it.
  * @module
  */
 
 import { useTicking } from "../../core/clock.js";
-import { elapsed } from "../../core/format.js";
+import { elapsed, time } from "../../core/format.js";
 import { useApp, useStore } from "../../core/store.js";
-import { html } from "../../core/ui.js";
-import { recordLag } from "../../model/processes.js";
+import { html, useMemo } from "../../core/ui.js";
+import { sentences, vouchedStatus } from "../../model/vouching.js";
 
 /** Two beats of the server were missed. */
 const QUIET_MS = 4500;
-/** Hosts give a sign of life every 2 s and the page looks every 5 s; a record older than this, in seconds, is worth a word. */
-const BEHIND_S = 12;
 /** A short cut needs no strip. */
 const STRIP_MS = 3000;
 
@@ -21,8 +19,7 @@ const STRIP_MS = 3000;
 export function ConnectionBadge() {
   const { live } = useApp();
   const connection = useStore((state) => state.connection);
-  const status = useStore((state) => state.status);
-  const text = useTicking((clock) => told(connection, live.lastNews, recordLag(connection.recordAge, status, clock.now())));
+  const text = useTicking(() => told(connection, live.lastNews));
   const tone = toneOf(connection, text);
   return html`<button
     class="connection tone-${tone}"
@@ -35,30 +32,48 @@ export function ConnectionBadge() {
 }
 
 /** Whether the page is not live for so long that what it shows may be out of date. */
-export function useStale() {
+function useCutOff() {
   const { live } = useApp();
-  return useTicking((clock) => clock.frozen && live.lastNews !== null && Date.now() - live.lastNews >= STRIP_MS);
+  const phase = useStore((state) => state.connection.phase);
+  return useTicking(() => !["live", "stopped"].includes(phase) && live.lastNews !== null && Date.now() - live.lastNews >= STRIP_MS);
+}
+
+/** Why nobody vouches for what the page shows; empty while somebody does. */
+export function useDoubt() {
+  const behind = useStore((state) => state.connection.behind);
+  return useCutOff() ? "This page is not live." : sentences(behind);
+}
+
+/** The processes with no more said of them than somebody vouches for. */
+export function useStatus() {
+  const status = useStore((state) => state.status);
+  const vouched = useDoubt() === "";
+  return useMemo(() => vouchedStatus(status, vouched), [status, vouched]);
 }
 
 export function StaleStrip() {
   const { live } = useApp();
-  const stale = useStale();
+  const [cutOff, doubt] = [useCutOff(), useDoubt()];
   const connection = useStore((state) => state.connection);
-  const text = useTicking(() => {
+  const text = useTicking((clock) => {
+    if (!cutOff) return doubt && `${doubt} What you see is as of ${time(new Date(clock.known()).toISOString())}; it may have changed.`;
     const age = elapsed(Date.now() - (live.lastNews ?? 0));
-    return stale ? `Not live. What you see is ${age} old; it may have changed.${untilRetry(connection)}` : "";
+    return `Not live. What you see is ${age} old; it may have changed.${untilRetry(connection)}`;
   });
-  if (!stale) return null;
-  return html`<div class="strip" data-testid="stale"><span>${text}</span><button class="button small" onClick=${() => live.retryNow()}>Try now</button></div>`;
+  if (!text) return null;
+  return html`<div class="strip" data-testid="stale" role="status">
+    <span>${text}</span>
+    ${cutOff && html`<button class="button small" onClick=${() => live.retryNow()}>Try now</button>`}
+  </div>`;
 }
 
-/** @param {Connection} connection @param {number | null} news @param {number} lag */
-function told({ phase, bus }, news, lag) {
+/** @param {Connection} connection @param {number | null} news */
+function told({ phase, bus, asOf, behind }, news) {
   const age = news === null ? null : Date.now() - news;
   if (phase === "live") {
     if (age !== null && age > QUIET_MS) return `last news ${elapsed(age)} ago`;
     if (!bus) return "no changes: Redis is away";
-    if (lag > BEHIND_S) return `record is ${elapsed(lag * 1000)} behind`;
+    if (behind.length > 0) return asOf ? `as of ${time(asOf)}` : "nothing is known yet";
     return "live";
   }
   if (phase === "stopped") return "not connected";
@@ -66,9 +81,10 @@ function told({ phase, bus }, news, lag) {
 }
 
 /** @param {Connection} connection */
-function explained({ why, bus }) {
+function explained({ why, bus, behind }) {
   if (why) return `Not live because ${why}. Click to try now.`;
-  return bus ? "Changes arrive by themselves." : "The api cannot reach Redis, so nothing is heard of tasks and processes. It goes on trying.";
+  if (bus) return sentences(behind) || "Changes arrive by themselves.";
+  return "The api cannot reach Redis, so nothing is heard of tasks and processes. It goes on trying.";
 }
 
 /** @param {Connection} connection @param {string} text */

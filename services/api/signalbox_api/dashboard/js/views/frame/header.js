@@ -9,7 +9,7 @@ import { useApp, useStore } from "../../core/store.js";
 import { html } from "../../core/ui.js";
 import { words } from "../../core/api.js";
 import { toneOf } from "../../model/processes.js";
-import { ConnectionBadge, useStale } from "./connection.js";
+import { ConnectionBadge, useDoubt } from "./connection.js";
 import { Mark } from "../icons.js";
 
 /** @param {{view: string}} props */
@@ -17,8 +17,8 @@ export function Header({ view }) {
   const status = useStore((state) => state.status);
   const filter = useStore((state) => state.filter);
   const failed = useStore((state) => state.statusError);
-  const stale = useStale();
-  const error = failed || (stale ? "This page is not live." : "");
+  const doubt = useDoubt();
+  const error = failed || doubt;
   const celery = error ? "unknown" : (status?.celery ?? "unknown");
   return html`<header class="header">
     <a class="brand" href=${listHash(filter)}><${Mark} tone=${toneOf({ state: celery })} /><span>Signalbox</span></a>

@@ -7,7 +7,7 @@ import { useApp, useStore } from "../../core/store.js";
 import { html, useEffect } from "../../core/ui.js";
 import { BulkDialog } from "../dialogs/bulk_dialog.js";
 import { CancelDialog } from "../dialogs/cancel_dialog.js";
-import { StaleStrip, useStale } from "./connection.js";
+import { StaleStrip, useDoubt } from "./connection.js";
 import { Header } from "./header.js";
 import { HelpDialog } from "../dialogs/help_dialog.js";
 import { PowerDialog } from "../dialogs/power_dialog.js";
@@ -29,7 +29,7 @@ export function Shell() {
 
 function Signedin() {
   const route = useStore((state) => state.route);
-  const stale = useStale();
+  const stale = useDoubt() !== "";
   useTitle();
   return html`
     <button class="skip" onClick=${() => document.getElementById("main")?.focus()}>Skip to the content</button>

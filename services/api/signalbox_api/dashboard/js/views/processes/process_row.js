@@ -4,11 +4,12 @@
  */
 
 import { useTicking } from "../../core/clock.js";
-import { capitalised, elapsed, fullTime, moment, spoken } from "../../core/format.js";
+import { capitalised, elapsed, fullTime, moment, spoken, time } from "../../core/format.js";
 import { useApp } from "../../core/store.js";
 import { html } from "../../core/ui.js";
 import { DOWN } from "../../model/overall.js";
 import { standsBy, toneOf } from "../../model/processes.js";
+import { lastState } from "../../model/vouching.js";
 import { PowerButton } from "./power_button.js";
 
 /** @typedef {import("../../types.js").Process} Process */
@@ -38,7 +39,7 @@ export function ProcessRow({ host, process }) {
   >
     <span class="process-badge tone-${standby ? "off" : toneOf(process)}"><span class="lamp"></span><b>${word}</b></span>
     <span class="process-name"><b>${process.name}</b>${" "}<span class="muted">${process.kind}</span></span>
-    <span class="process-facts muted">${process.pid ? `pid ${process.pid}` : ""}<${Since} at=${process.since} /></span>
+    <span class="process-facts muted">${process.pid ? `pid ${process.pid}` : ""}${process.state !== "unknown" && html`<${Since} at=${process.since} />`}</span>
     <span class="process-buttons">
       ${
         process.guest
@@ -46,9 +47,16 @@ export function ProcessRow({ host, process }) {
           : html`<${Buttons} scope=${scope} process=${process} down=${down} standby=${standby} />`
       }
     </span>
-    <${Message} text=${[standby ? "" : wanted, process.message].filter(Boolean).join(" · ")} />
+    <${Message} text=${[standby ? "" : wanted, lastSeen(process), process.message].filter(Boolean).join(" · ")} />
     ${process.kill_at && html`<${Drain} scope=${scope} kind=${process.kind} at=${process.kill_at} />`}
   </li>`;
+}
+
+/** How it was last seen, where nobody vouches for its state. @param {Process} process */
+function lastSeen(process) {
+  const last = lastState(process);
+  if (process.state !== "unknown" || last === "unknown") return "";
+  return `was ${spoken(last)}${process.confirmed_at ? ` at ${time(process.confirmed_at)}` : ""}`;
 }
 
 /** @param {{scope: import("../../types.js").Scope, process: Process, down: boolean, standby: boolean}} props */
@@ -71,7 +79,7 @@ function Message({ text }) {
 function Drain({ scope, kind, at }) {
   const { store } = useApp();
   const until = moment(at) ?? 0;
-  const left = useTicking((clock) => elapsed(until - clock.now() + 999));
+  const left = useTicking((clock) => elapsed(until - clock.known() + 999));
   const now = () => store.update({ dialog: { kind: "power", action: "stop", scope, mode: "immediate" } });
   return html`<span class="process-drain">
     <span role="timer" data-testid="drain" title=${fullTime(at)}>${kind === "worker" ? "Running tasks are killed in" : "Killed in"}${" "}<b>${left}</b></span>

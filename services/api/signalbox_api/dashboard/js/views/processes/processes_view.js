@@ -4,15 +4,16 @@
  */
 
 import { useTicking } from "../../core/clock.js";
-import { capitalised, elapsed, fullTime, moment, sentence, spoken } from "../../core/format.js";
+import { capitalised, elapsed, fullTime, moment, sentence, spoken, time } from "../../core/format.js";
 import { useStore } from "../../core/store.js";
 import { html } from "../../core/ui.js";
 import { inOrder, toneOf } from "../../model/processes.js";
+import { useStatus } from "../frame/connection.js";
 import { PowerButton } from "./power_button.js";
 import { ProcessRow } from "./process_row.js";
 
 export function ProcessesView() {
-  const status = useStore((state) => state.status);
+  const status = useStatus();
   const error = useStore((state) => state.statusError);
   return html`
     <div class="view-title">
@@ -58,7 +59,7 @@ function HostCard({ host }) {
 /** @param {{at: string | null, state: string}} props */
 function Seen({ at, state }) {
   const seen = moment(at);
-  const age = useTicking((clock) => (seen === null ? "" : elapsed(clock.now() - seen)));
+  const heard = useTicking((clock) => (seen === null ? "" : clock.frozen ? `last heard ${time(at)}` : `heard ${elapsed(clock.now() - seen)} ago`));
   if (seen === null) return `${spoken(state)} · never heard of`;
-  return html`<span title=${fullTime(at)}>${spoken(state)} · heard ${age} ago</span>`;
+  return html`<span title=${fullTime(at)}>${spoken(state)} · ${heard}</span>`;
 }

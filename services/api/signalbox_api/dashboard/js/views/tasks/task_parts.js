@@ -69,7 +69,7 @@ export function Runtime({ task }) {
 export function CancelProgress({ task }) {
   const asked = useStore((state) => state.asked.has(task.task_id));
   const going = isCancelling(task);
-  const text = useTicking((clock) => (going ? cancelProgress(task, clock.now()) : asked && !isOver(task) ? "Cancelling…" : ""));
+  const text = useTicking((clock) => (going ? cancelProgress(task, clock.known()) : asked && !isOver(task) ? "Cancelling…" : ""));
   return text && html`<span class="cancelling" data-testid="task-cancelling">${text}</span>`;
 }
 
