@@ -6,6 +6,7 @@ SignalboxError
 │   ├── UnreadableMessage      not JSON, or of no known type or shape
 │   └── BadSignature           not signed with our key
 ├── BusUnavailable         Redis does not answer
+│   └── BusMalformed           a key holds what none of us wrote
 ├── DatabaseUnavailable    PostgreSQL does not answer
 ├── ControllerUnreachable  no controller answers on this host's own socket
 ├── MigrationError         the tables cannot be brought up to date
@@ -41,6 +42,10 @@ class BadSignature(MessageError):
 
 class BusUnavailable(SignalboxError):
     """Redis does not answer, so nothing can be published or read."""
+
+
+class BusMalformed(BusUnavailable):
+    """A key holds a value that none of us wrote; it was put aside, or will be: try again."""
 
 
 class DatabaseUnavailable(SignalboxError):

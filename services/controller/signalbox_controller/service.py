@@ -51,7 +51,9 @@ from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.desired import DesiredStates
 from signalbox_controller.processes.stop_orders import StopOrders
 from signalbox_controller.state.journal import Journal
+from signalbox_controller.state.kept_events import KeptEvents
 from signalbox_controller.state.outbox import Outbox
+from signalbox_controller.state.replay import Replay
 from signalbox_controller.words import Order
 
 log = logging.getLogger(__name__)
@@ -89,7 +91,10 @@ async def controller(
         name = HostName(redis, host, folders.state)
         await name.take()
         stack.push_async_callback(name.give_back)
-        outbox = Outbox(redis)
+        kept_events = stack.enter_context(closing(KeptEvents(folders.state / "events")))
+        outbox = Outbox(redis, kept_events)
+        stack.callback(outbox.write)
+        replay = Replay(redis, kept_events, host)
         refused = stack.enter_context(closing(Journal(folders.cancelled, CANCELLED_LIMIT)))
         cancelled_ids = CancelledIds(redis, refused, settings.remember_cancelled)
         launcher = _launcher(host, folders, settings, environ)
@@ -111,7 +116,7 @@ async def controller(
         dispatcher = _dispatcher(stack, folders, settings, ports)
         commands = Consumer(redis, names.COMMANDS, names.host_group(host), host, batch=100)
         reader = Reader(commands, dispatcher)
-        heartbeat = Heartbeat(host, redis, outbox, fleet)
+        heartbeat = Heartbeat(host, redis, outbox, fleet, replay)
 
         await cancelled_ids.load(pending_cancels(commands, settings.key))
         await stack.enter_async_context(context.agents.listening(folders.socket))
@@ -124,8 +129,9 @@ async def controller(
             await rotate(fleet.logs() + watches.logs())
 
         of_the_host = (context.memory.follow, context.redelivery.run, context.agents.check, rotation)
-        of_the_bus = (outbox.run, reader.run, heartbeat.run, fleet.leases.run, name.run, cancelled_ids.run, watches.run)
-        await stack.enter_async_context(background(*of_the_host, *of_the_bus))
+        of_the_bus = (outbox.run, replay.run, reader.run, heartbeat.run, fleet.leases.run, name.run)
+        beside = (cancelled_ids.run, watches.run)
+        await stack.enter_async_context(background(*of_the_host, *of_the_bus, *beside))
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
         yield
         await _end(fleet, heartbeat, outbox, stop=settings.on_exit == "stop")

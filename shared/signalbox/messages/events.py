@@ -1,5 +1,7 @@
 """Events, named in the past tense. Published by controllers, folded into the record by the reconciler."""
 
+import msgspec
+
 from signalbox.messages.base import Certainty, Message, Moment, Outcome, ProcessKind, ProcessState
 from signalbox.messages.commands import AnyCommand
 from signalbox.messages.receipts import ProcessReport, TaskVerdict
@@ -157,6 +159,15 @@ class ProcessChanged(Event, frozen=True, kw_only=True):
     guest: bool = False
 
 
+class EventNumbers(msgspec.Struct, frozen=True, kw_only=True):
+    """The events that a controller has numbered; heartbeats have no number."""
+
+    #: Unique to one start of the controller; with each the numbers begin anew, at 1.
+    epoch: str
+    #: The number of the latest event before this one.
+    last: int
+
+
 class HostSeen(Event, frozen=True, kw_only=True):
     """A controller is alive; sent at start and as a heartbeat, with all that it supervises."""
 
@@ -165,6 +176,8 @@ class HostSeen(Event, frozen=True, kw_only=True):
     running: tuple[tuple[str, str], ...] = ()
     #: Seconds until the next one.
     interval: float = 2.0
+    #: By them the record notices events that the bus has lost.
+    numbers: EventNumbers | None = None
 
 
 class HostLeft(Event, frozen=True, kw_only=True):
