@@ -1,6 +1,6 @@
 """What none of us wrote into Redis is put aside or ignored wherever it is read, and ends nothing."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,27 +14,30 @@ from support.system import System
 
 #: As the example's application and the system's host are called.
 LABEL, HOST = "shop", "testhost"
-DEEP = b"[" * 200_000
 STREAMS = (names.EVENTS, names.COMMANDS, names.CHANGES)
-ENTRIES: dict[str, dict[FieldT, EncodableT]] = {
-    "no text": {b"data": b"\xff\xfe\xfd"},
-    "no JSON": {b"data": b"neither { nor ]"},
-    "no message": {b"data": b'{"type":"TaskStarted","at":7}'},
-    "too deep": {b"data": DEEP},
-    "other fields": {b"nonsense": b"\xff", b"more": b"1"},
-}
+#: No text, no JSON, no message, JSON that is too deep, and other fields than ours.
+ENTRIES: list[dict[FieldT, EncodableT]] = [
+    {b"data": b"\xff\xfe\xfd"},
+    {b"data": b"neither { nor ]"},
+    {b"data": b'{"type":"TaskStarted","at":7}'},
+    {b"data": b"[" * 200_000},
+    {b"nonsense": b"\xff", b"more": b"1"},
+]
+
+Put = Callable[[Redis], Awaitable[Any]]
 
 
 class Poison(NamedTuple):
-    """A malformed value: how it comes into Redis, and the dead letters that list it, if it blocks the key."""
+    """Malformed values: how they come into Redis, and where dead letters list them, if they block the key."""
 
     name: str
-    put: Callable[[Redis], Awaitable[Any]]
+    puts: Sequence[Put]
     dead: str = ""
+    letters: int = 1
 
 
-def another_type(key: str) -> Poison:
-    """A key that holds a list, whatever it held before."""
+def a_list(key: str) -> Put:
+    """A key of another type, whatever it held before."""
 
     async def put(redis: Redis) -> None:
         async with redis.pipeline(transaction=True) as pipe:
@@ -42,57 +45,63 @@ def another_type(key: str) -> Poison:
             pipe.rpush(key, "what nobody wrote")
             await pipe.execute()
 
-    return Poison(f"{key} is a list", put, names.dead(key))
+    return put
 
 
-def entry(stream: str, what: str) -> Poison:
-    return Poison(
-        f"{stream} has an entry with {what}", lambda redis: redis.xadd(stream, ENTRIES[what]), names.dead(stream)
-    )
+def another_type(key: str) -> Poison:
+    return Poison(f"{key} is a list", [a_list(key)], names.dead(key))
 
 
-def member(key: str, name: bytes, score: float | str) -> Poison:
-    return Poison(f"{key} has {name!r} until {score}", lambda redis: redis.zadd(key, {name: score}))
+def entry(stream: str, fields: dict[FieldT, EncodableT]) -> Put:
+    return lambda redis: redis.xadd(stream, fields)
 
 
-def field(key: str, name: str, value: bytes, dead: str = "") -> Poison:
-    return Poison(f"{key} has {name}={value!r}", lambda redis: redis.hset(key, name, value), dead)
+def entries(stream: str) -> Poison:
+    puts = [entry(stream, fields) for fields in ENTRIES]
+    return Poison(f"{stream} has entries that nobody can read", puts, names.dead(stream), len(puts))
 
 
-LEASE, RUNS = names.beat_lease(LABEL), names.beat_runs(LABEL)
+def members(key: str, *names_of_hosts: bytes) -> Poison:
+    found = [lambda redis, name=name: redis.zadd(key, {name: "inf"}) for name in names_of_hosts]
+    return Poison(f"{key} has members of ours that are none", found)
+
+
+def field(key: str, name: str, value: bytes) -> Put:
+    return lambda redis: redis.hset(key, name, value)
+
+
+EVENTS_DEAD = names.dead(names.EVENTS)
+LEASE, RUNS, HOLDER = names.beat_lease(LABEL), names.beat_runs(LABEL), names.host_holder(HOST)
+REVOKED = "signalbox:revocations"
 NUMBERED: dict[FieldT, EncodableT] = {b"data": b"{}", b"numbers": b"\xff 1e9 x"}
 POISONS = [
     *(another_type(stream) for stream in STREAMS),
-    *(entry(stream, what) for stream in STREAMS for what in ENTRIES),
-    Poison(
-        "an event has no number of ours", lambda redis: redis.xadd(names.EVENTS, NUMBERED), names.dead(names.EVENTS)
-    ),
-    another_type(names.dead(names.EVENTS)),
+    *(entries(stream) for stream in STREAMS),
+    Poison("an event has no number of ours", [entry(names.EVENTS, NUMBERED)], EVENTS_DEAD),
+    Poison("the dead letters are a list", [a_list(EVENTS_DEAD), entry(names.EVENTS, NUMBERED)], EVENTS_DEAD),
     another_type(names.PRESENCE),
-    member(names.PRESENCE, b"\xff\xfe", "inf"),
-    member(names.PRESENCE, b"ghost", "inf"),
+    members(names.PRESENCE, b"\xff\xfe", b"ghost"),
     another_type(names.CANCELLED),
-    member(names.CANCELLED, b"\xff\xfe", "inf"),
+    members(names.CANCELLED, b"\xff\xfe", b"no id"),
     another_type(names.CANCELLED_LATELY),
-    Poison("an addition has no time", lambda redis: redis.xadd(names.CANCELLED_LATELY, {b"\xff": b"x", b"a b": b"y"})),
+    Poison("an addition has no time", [entry(names.CANCELLED_LATELY, {b"\xff": b"x", b"a b": b"y", b"id": b"z"})]),
     another_type(names.NODES),
-    member(names.NODES, b"\xff\xfe", "inf"),
-    another_type(names.RESTARTING),
-    another_type(names.host_holder(HOST)),
-    Poison("the host's name is held for ever", lambda redis: redis.set(names.host_holder(HOST), b"\xff")),
+    members(names.NODES, b"\xff\xfe"),
+    another_type(HOLDER),
+    Poison("the host's name is held for ever", [lambda redis: redis.set(HOLDER, b"\xff")]),
     another_type(LEASE),
     another_type(RUNS),
-    field(LEASE, "fence", b"many", names.dead(LEASE)),
-    field(LEASE, "renewals", b"\xff", names.dead(LEASE)),
-    field(RUNS, "an entry", b"lately"),
-    another_type("signalbox:revocations"),
-    Poison("a revoked id is no text", lambda redis: redis.sadd("signalbox:revocations", b"\xff")),
+    Poison("a lease has no fence", [field(LEASE, "fence", b"many")], names.dead(LEASE)),
+    Poison("a lease has no renewals", [field(LEASE, "renewals", b"\xff")], names.dead(LEASE)),
+    Poison("an entry of a schedule was sent lately", [field(RUNS, "an entry", b"lately")]),
+    another_type(REVOKED),
+    Poison("a revoked id is no text", [lambda redis: redis.sadd(REVOKED, b"\xff")]),
     another_type("signalbox:credentials:mirrored"),
 ]
 
 
 @pytest.fixture
-async def redis(system: System) -> Any:
+async def redis(system: System) -> AsyncIterator[Redis]:
     client = connect(system.redis.url)
     yield client
     await client.aclose()
@@ -113,17 +122,18 @@ async def cancelled(system: System, task_id: str) -> bool:
 @pytest.mark.parametrize("poison", POISONS, ids=lambda poison: poison.name)
 async def test_a_malformed_value_ends_nothing(system: System, redis: Redis, poison: Poison) -> None:
     before = pids(system)
-    known = await redis.xlen(poison.dead) if poison.dead and await redis.type(poison.dead) == b"stream" else 0
-    await poison.put(redis)
+    await redis.delete(poison.dead)
+    for put in poison.puts:
+        await put(redis)
 
     running = await system.running()
     await eventually(lambda: cancelled(system, running["task_id"]), "a cancel is carried out")
     await system.task_when(running["task_id"], "failed")
+
+    async def listed() -> bool:
+        return await redis.type(poison.dead) == b"stream" and await redis.xlen(poison.dead) >= poison.letters
+
     if poison.dead:
-
-        async def listed() -> bool:
-            return await redis.type(poison.dead) == b"stream" and await redis.xlen(poison.dead) > known
-
-        await eventually(listed, f"a dead letter on {poison.dead}")
+        await eventually(listed, f"{poison.letters} dead letters on {poison.dead}")
     assert pids(system) == before
     assert all(service.child.running for service in system.run.services.values())

@@ -175,10 +175,11 @@ class Consumer:
     async def dead_letter(self, entry: Entry, reason: str) -> None:
         """Move an entry that nobody can handle to the dead-letter stream, with the reason."""
         fields: dict[FieldT, EncodableT] = {"data": entry.data, "reason": reason, "position": entry.position}
-        async with bus_errors(self._redis), self._redis.pipeline(transaction=True) as pipe:
-            pipe.xadd(names.dead(self._stream), fields, maxlen=DEAD_LENGTH, approximate=True)
-            pipe.xack(self._stream, self._group, entry.position)
-            await pipe.execute()
+        async with bus_errors(
+            self._redis
+        ):  # not in one transaction, of which Redis would carry out the second half only
+            await self._redis.xadd(names.dead(self._stream), fields, maxlen=DEAD_LENGTH, approximate=True)
+            await self._redis.xack(self._stream, self._group, entry.position)
 
 
 def _group_is_gone(error: ResponseError) -> bool:

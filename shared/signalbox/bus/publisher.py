@@ -65,7 +65,8 @@ async def publish_entries(redis: Redis, entries: Iterable[EventEntry], receipts:
     Raises:
         BusUnavailable: it is not certain that they were published; publish them again.
     """
-    async with bus_errors(redis), redis.pipeline(transaction=True) as pipe:
+    types = {names.receipts(receipt.command_id): "stream" for receipt in receipts}
+    async with bus_errors(redis, types), redis.pipeline(transaction=True) as pipe:
         for entry in entries:
             fields: dict[FieldT, EncodableT] = {b"data": entry.data}
             if entry.numbers:
