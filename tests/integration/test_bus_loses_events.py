@@ -105,7 +105,7 @@ async def test_what_a_killed_controller_had_acknowledged_and_not_published_is_pu
         killed = Outbox(redis, KeptEvents(tmp_path / "events"))  # which publishes nothing, as it does not run
         killed.put(Life("t1").run(1).succeeded(2), kept=acknowledged.set)
         await asyncio.wait_for(acknowledged.wait(), HANGS)
-        async with background(Replay(redis, KeptEvents(tmp_path / "events"), HOST).run):
+        async with background(Outbox(redis, KeptEvents(tmp_path / "events")).run):
             assert (await recording.task("completed"))["outcome"] == "succeeded"
 
 

@@ -76,6 +76,34 @@ def test_the_next_controller_takes_over_what_was_not_confirmed_under_new_numbers
     assert KeptEvents(tmp_path / "events").inherited == 5
 
 
+def test_the_next_controller_knows_what_the_former_one_had_published(tmp_path: Path) -> None:
+    """Of one that was killed all but what it published last; of one that ended all."""
+    former = a_folder(tmp_path / "events", 3)
+    former.published = 2
+    add(former, 2)  # with a mark of what is published so far
+    former.published = 4
+    second = KeptEvents(tmp_path / "events")
+    assert (second.published, second.inherited) == (2, 5)
+    assert numbers(second) == [1, 2, 3, 4, 5]
+    second.published = 5
+    second.close()
+    third = KeptEvents(tmp_path / "events")
+    assert (third.published, third.inherited) == (5, 5)
+    add(third, 1)
+    assert KeptEvents(tmp_path / "events").published == 5
+
+
+def test_what_is_confirmed_was_published(tmp_path: Path) -> None:
+    former = a_folder(tmp_path / "events", 6, segment=1)
+    former.published = 5
+    add(former, 1)
+    former.confirm(4)
+    kept = KeptEvents(tmp_path / "events")
+    assert (kept.published, kept.inherited) == (1, 3)  # the former numbers 5, 6 and 7
+    former.confirm(7)
+    assert KeptEvents(tmp_path / "events").last == 0
+
+
 def test_a_line_that_the_death_of_the_controller_cut_off_spoils_no_other(tmp_path: Path) -> None:
     a_folder(tmp_path / "events", 3)
     [path] = (tmp_path / "events").iterdir()

@@ -159,4 +159,4 @@ class Follower:
 def _task_id(member: bytes) -> str | None:
     """The id in a member of the set; None for one that no task can have."""
     found = text(member)
-    return found if found and found.split() == [found] else None
+    return found if found and found.isprintable() else None

@@ -32,6 +32,8 @@ class _Group(msgspec.Struct):
 
     entries: Sequence[EventEntry]
     receipts: Sequence[Receipt]
+    #: The number of the latest event, in this group or before it.
+    last: int
     #: Called when the events are on disk or in Redis.
     kept: Callable[[], None] | None = None
     #: Called when they are in Redis.
@@ -68,12 +70,12 @@ class Outbox:
 
     def put(self, *events: Event, receipts: Sequence[Receipt] = (), kept: Callable[[], None] | None = None) -> None:
         """Add events, and receipts that rest on them; `kept` is called when the disk or Redis has them."""
-        self._put(_Group([self._entry(event) for event in events], receipts, kept=kept))
+        self._put(self._group(events, receipts, kept=kept))
 
     async def published(self, *events: Event, receipts: Sequence[Receipt] = ()) -> None:
         """Add them, and return when Redis has them."""
         done = asyncio.Event()
-        self._put(_Group([self._entry(event) for event in events], receipts, published=done.set))
+        self._put(self._group(events, receipts, published=done.set))
         await done.wait()
 
     def write(self) -> None:
@@ -86,25 +88,44 @@ class Outbox:
             _call_kept(group)
 
     async def run(self) -> None:
-        """Publish until cancelled: the first group goes at once, those that come meanwhile go together."""
-        backoff = Backoff(first=0.05, most=2.0)
+        """Publish until cancelled: the first group goes at once, those that come meanwhile go together.
+
+        What a former controller could not publish goes first.
+        """
+        await self._publish_inherited()
         while True:
             await self._filled.wait()
             self.write()
             batch = self._next_batch()
+            await self._publish(
+                [entry for group in batch for entry in group.entries],
+                [receipt for group in batch for receipt in group.receipts],
+            )
+            self._done(batch)
+
+    async def _publish_inherited(self) -> None:
+        kept = self._kept_events
+        if kept is None or kept.published >= kept.inherited:
+            return
+        count = kept.inherited - kept.published
+        log.info("%d events may not have been published by the former controller: published now", count)
+        while kept.published < kept.inherited:
+            last = min(kept.published + BATCH, kept.inherited)
+            events = kept.between(kept.published + 1, last)
+            await self._publish([kept.entry(one.data, one.first) for one in events if one.data is not None])
+            kept.published = last
+
+    async def _publish(self, entries: Sequence[EventEntry], receipts: Sequence[Receipt] = ()) -> None:
+        """Return when Redis has them."""
+        backoff = Backoff(first=0.05, most=2.0)
+        while True:
             try:
-                await publish_entries(
-                    self._redis,
-                    [entry for group in batch for entry in group.entries],
-                    [receipt for group in batch for receipt in group.receipts],
-                )
+                await publish_entries(self._redis, entries, receipts)
             except (BusUnavailable, RedisError) as error:
                 self._set_connected(connected=False, why=error)
                 await backoff.pause()
             else:
-                self._set_connected(connected=True)
-                backoff.reset()
-                self._done(batch)
+                return self._set_connected(connected=True)
 
     async def wait_for_space(self) -> None:
         """Return when it is not full."""
@@ -120,6 +141,17 @@ class Outbox:
             return False
         return True
 
+    def _group(
+        self,
+        events: Sequence[Event],
+        receipts: Sequence[Receipt],
+        kept: Callable[[], None] | None = None,
+        published: Callable[[], None] | None = None,
+    ) -> _Group:
+        entries = [self._entry(event) for event in events]
+        last = 0 if self._kept_events is None else self._kept_events.last
+        return _Group(entries, receipts, last, kept, published)
+
     def _entry(self, event: Event) -> EventEntry:
         data = encode(event)
         if self._kept_events is None or isinstance(event, HEARTBEATS):
@@ -128,7 +160,7 @@ class Outbox:
         if not self._unwritten:
             self._first_unwritten = number
         self._unwritten.append(data)
-        return EventEntry(data, f"{self._kept_events.epoch} {number}".encode())
+        return self._kept_events.entry(data, number)
 
     def _put(self, group: _Group) -> None:
         if not self._unkept:
@@ -152,6 +184,8 @@ class Outbox:
         return batch
 
     def _done(self, batch: list[_Group]) -> None:
+        if self._kept_events is not None:
+            self._kept_events.published = batch[-1].last
         for group in batch:
             self._groups.popleft()
             self._events -= len(group.entries)

@@ -29,19 +29,16 @@ PAUSE = 10.0
 
 
 class Replay:
-    """Publishes kept events again, when the record asks for them or a former controller left them."""
+    """Publishes kept events again when the record asks for them."""
 
     def __init__(self, redis: Redis, kept: KeptEvents, host: str) -> None:
         self._redis = redis
         self._kept = kept
         self._host = host
         self._wanted = asyncio.Event()
-        self._next, self._last = 1, kept.inherited
+        self._next, self._last = 1, 0
         #: What the record had when it last asked, and when it may ask for the same again, by the loop's clock.
         self._asked_at, self._not_before = -1, 0.0
-        if kept.inherited:
-            log.info("%d events of the former controller are not confirmed: published again", kept.inherited)
-            self._wanted.set()
 
     def follow(self, confirmation: Confirmation) -> None:
         """Take what the record has confirmed, and what it lacks."""
@@ -81,10 +78,9 @@ class Replay:
                 self._next = events[-1].last + 1
 
     def _entry(self, kept: KeptEvent) -> EventEntry:
-        numbers = f"{self._kept.epoch} {kept.first} {kept.last}".encode()
         if kept.data is not None:
-            return EventEntry(kept.data, numbers)
+            return self._kept.entry(kept.data, kept.first)
         count = kept.last - kept.first + 1
         log.error("%d events that the record lacks are not on disk any more", count)
         lost = EventsLost(at=utc_now(), host=self._host, worker=self._host, count=count)
-        return EventEntry(encode(lost), numbers)
+        return self._kept.entry(encode(lost), kept.first, kept.last)
