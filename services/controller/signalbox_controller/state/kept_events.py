@@ -74,7 +74,8 @@ class KeptEvents:
 
     def entry(self, data: bytes, first: int, last: int | None = None) -> EventEntry:
         """The entry for the bus of an event with this number; it may stand for all up to `last`."""
-        return EventEntry(data, f"{self.epoch} {first} {last or first}".encode())
+        numbers = f"{self.epoch} {first}" if last in {None, first} else f"{self.epoch} {first} {last}"
+        return EventEntry(data, numbers.encode())
 
     def append(self, first: int, events: Sequence[bytes]) -> bool:
         """Append events in one write, the first of which has this number; return whether the disk took them."""

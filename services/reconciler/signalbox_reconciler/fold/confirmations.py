@@ -4,6 +4,7 @@ A host numbers its events without a gap, and keeps them until the record has all
 out of order, and in the batches of several reconcilers: the numbers that arrived add up to ranges.
 """
 
+import re
 from collections.abc import Iterable
 
 import msgspec
@@ -14,8 +15,8 @@ from signalbox.messages.events import HostSeen
 #: Ranges of numbers, each from the first up to but without the last, in order and not touching each other.
 Ranges = list[tuple[int, int]]
 
-#: Digits of a number, and characters of an epoch: the record must be able to store both.
-_DIGITS, _EPOCH = 18, 64
+#: See `EventEntry`; the record must be able to store them.
+_NUMBERS = re.compile(rb"([0-9A-Za-z]{1,64}) ([1-9][0-9]{0,17})(?: ([1-9][0-9]{0,17}))?").fullmatch
 
 
 class Numbers(msgspec.Struct, frozen=True):
@@ -28,20 +29,23 @@ class Numbers(msgspec.Struct, frozen=True):
 
 def numbers_of(field: bytes | None) -> Numbers | None:
     """Read the numbers of an entry; None when it has none, or none of ours."""
-    parts = (field or b"").split(b" ")
-    if not 2 <= len(parts) <= 3 or not (0 < len(parts[0]) <= _EPOCH and parts[0].isalnum()):
+    found = _NUMBERS(field or b"")
+    if found is None:
         return None
-    if not all(part.isdigit() and len(part) <= _DIGITS for part in parts[1:]):
-        return None
-    first, last = int(parts[1]), int(parts[-1])
-    return Numbers(parts[0].decode("ascii"), first, last) if 1 <= first <= last else None
+    epoch, first, last = found.groups()
+    numbers = Numbers(epoch.decode("ascii"), int(first), int(last or first))
+    return numbers if numbers.first <= numbers.last else None
 
 
 def ranges_of(numbers: Iterable[Numbers]) -> dict[str, Ranges]:
     """Add up numbers to ranges, by epoch."""
-    spans: dict[str, list[tuple[int, int]]] = {}
+    spans: dict[str, Ranges] = {}
     for one in numbers:
-        spans.setdefault(one.epoch, []).append((one.first, one.last + 1))
+        of_epoch = spans.setdefault(one.epoch, [])
+        if of_epoch and of_epoch[-1][1] == one.first:  # as nearly always
+            of_epoch[-1] = (of_epoch[-1][0], one.last + 1)
+        else:
+            of_epoch.append((one.first, one.last + 1))
     return {epoch: _joined(sorted(of_epoch)) for epoch, of_epoch in spans.items()}
 
 
