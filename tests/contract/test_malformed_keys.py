@@ -77,7 +77,7 @@ async def test_the_cancel_of_a_task(redis: Redis) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [b"\xff", b"{", b"[" * 100_000, b'{"epoch":"e2","confirmed":9}', b'{"confirmed":"9"}']
+    "value", [b"\xff", b"{", b'{"x":' + b"[" * 100_000, b'{"epoch":"e2","confirmed":9}', b'{"confirmed":"9"}']
 )
 async def test_a_confirmation(redis: Redis, value: bytes) -> None:
     await redis.set(names.confirmed("e1"), value)

@@ -20,7 +20,7 @@ ENTRIES: list[dict[FieldT, EncodableT]] = [
     {b"data": b"\xff\xfe\xfd"},
     {b"data": b"neither { nor ]"},
     {b"data": b'{"type":"TaskStarted","at":7}'},
-    {b"data": b"[" * 200_000},
+    {b"data": b'{"type":"HostSeen","x":' + b"[" * 200_000},
     {b"nonsense": b"\xff", b"more": b"1"},
 ]
 
