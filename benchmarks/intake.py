@@ -24,9 +24,10 @@ from redis.asyncio import Redis
 
 from signalbox.bus import names
 from signalbox.bus.connection import connect
-from signalbox.bus.publisher import publish_events
+from signalbox.bus.publisher import EventEntry, publish_entries, publish_events
 from signalbox.bus.receipts import Receipts
 from signalbox.messages.base import utc_now
+from signalbox.messages.codec import encode
 from signalbox.messages.events import CommandDone, Event, TaskCancelled, TaskReceived, TaskStarted, TaskSucceeded
 from signalbox.postgres.pool import Database, open_database
 from signalbox_local.stores.postgres import EmbeddedPostgres
@@ -82,9 +83,11 @@ def a_task(number: int) -> tuple[TaskReceived, TaskStarted, TaskSucceeded]:
 
 
 async def fill(redis: Redis, events: Sequence[Event]) -> None:
-    """Put events on the bus."""
-    for begin in range(0, len(events), _CHUNK):
-        await publish_events(redis, events[begin : begin + _CHUNK])
+    """Put events on the bus, numbered as a controller does."""
+    epoch = uuid4().hex
+    entries = [EventEntry(encode(event), f"{epoch} {place}".encode()) for place, event in enumerate(events, 1)]
+    for begin in range(0, len(entries), _CHUNK):
+        await publish_entries(redis, entries[begin : begin + _CHUNK])
 
 
 @asynccontextmanager

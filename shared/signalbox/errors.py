@@ -6,6 +6,7 @@ SignalboxError
 │   ├── UnreadableMessage      not JSON, or of no known type or shape
 │   └── BadSignature           not signed with our key
 ├── BusUnavailable         Redis does not answer
+│   └── BusMalformed           a key holds what none of us wrote
 ├── DatabaseUnavailable    PostgreSQL does not answer
 ├── ControllerUnreachable  no controller answers on this host's own socket
 ├── LoopDied               a loop of a service ended that must not end
@@ -42,6 +43,10 @@ class BadSignature(MessageError):
 
 class BusUnavailable(SignalboxError):
     """Redis does not answer, so nothing can be published or read."""
+
+
+class BusMalformed(BusUnavailable):
+    """A key holds a value that none of us wrote; it was put aside, or will be: try again."""
 
 
 class DatabaseUnavailable(SignalboxError):

@@ -30,7 +30,7 @@ def reader(decoder: msgspec.json.Decoder[T]) -> Callable[[bytes | msgspec.Raw], 
     def read(data: bytes | msgspec.Raw) -> T:
         try:
             return decoder.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnreadableMessage(f"{error} in {bytes(data)[:_SHOWN]!r}") from error
 
     return read

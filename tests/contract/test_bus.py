@@ -207,7 +207,7 @@ async def test_the_unreadable_is_buried_with_its_reason_and_holds_up_nothing(red
         await one.dead_letter(entry, str(caught.value))
 
     dead = await fields_on(redis, names.dead(names.EVENTS))
-    assert [fields[b"data"] for fields in dead] == [b"{nonsense", b""]
+    assert [fields[b"data"] for fields in dead] == [b"{nonsense", b"{b'colour': b'red'}"]
     assert [fields[b"position"] for fields in dead] == [bad.position, empty.position]
     assert all(fields[b"reason"] for fields in dead)
     assert await read_all(consumer()) == [good]

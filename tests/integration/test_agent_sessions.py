@@ -290,7 +290,7 @@ async def test_a_proof_is_kept_back_until_the_controller_has_looked_itself(serve
         await eventually(another, "the other event")
         proof = server.agent.release(request, keep_proof=True)
         assert proof is not None
-        server.outbox.put(proof.event, published=server.agent.publishing(proof.seq))
+        server.outbox.put(proof.event, kept=server.agent.acknowledging(proof.seq))
         # Only now: an agent that had forgotten it earlier could not tell it to our successor.
         assert (await agent.hears("ack"))["seq"] == 2
     assert isinstance((await server.events())[-1], TaskCancelled)

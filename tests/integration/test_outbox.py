@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from signalbox.messages.codec import decode_event
 from signalbox.messages.events import EventsLost
 from signalbox.messages.receipts import Answered
 from signalbox.service import background
+from signalbox_controller.state.kept_events import KeptEvents
 from signalbox_controller.state.outbox import Outbox
 from support.eventually import HANGS, eventually
 from support.stores.server import Redis
@@ -54,6 +56,42 @@ async def test_events_arrive_in_order_and_their_receipt_with_them(redis: Client)
     assert await numbers(redis) == list(range(1201))
     assert await redis.xlen(names.receipts("c")) == 1
     assert await redis.ttl(names.receipts("c")) > 0
+
+
+async def test_an_event_is_on_disk_before_anybody_forgets_it_although_redis_is_away(
+    valkey: Redis, redis: Client, tmp_path: Path
+) -> None:
+    await valkey.stop()
+    outbox, told = Outbox(redis, KeptEvents(tmp_path / "events")), asyncio.Event()
+
+    def kept() -> None:
+        next_one = KeptEvents(tmp_path / "events")  # as the next controller finds it
+        [event] = next_one.between(1, next_one.last)
+        assert event.data is not None
+        assert decode_event(event.data) == an_event_at
+        told.set()
+
+    an_event_at = an_event(7)
+    async with publishing(outbox):
+        outbox.put(an_event_at, kept=kept)
+        assert not told.is_set()
+        await asyncio.wait_for(told.wait(), HANGS)
+    await valkey.start()
+
+
+async def test_without_room_on_disk_an_event_is_kept_by_its_sender_until_redis_has_it(
+    redis: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept_events, told = KeptEvents(tmp_path / "events"), list[int]()
+    monkeypatch.setattr(kept_events, "append", lambda *_: False)
+    outbox = Outbox(redis, kept_events)
+    outbox.put(an_event(1), kept=lambda: told.append(1))
+    outbox.write()
+    assert not told
+    async with publishing(outbox):
+        await outbox.published(an_event(2))
+    assert told == [1]
+    assert await numbers(redis) == [1, 2]
 
 
 async def test_what_is_said_to_be_published_is_in_redis(redis: Client) -> None:

@@ -62,6 +62,10 @@ class Reconciler:
 
         await eventually(look, f"the reconciler says: {text}", within=within)
 
+    def send(self, number: signal.Signals) -> None:
+        """Signal it."""
+        self._process.send_signal(number)
+
     async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Signal it, and wait for its end; its exit code."""
         self._process.send_signal(number)

@@ -1,13 +1,13 @@
-"""An agent may forget an event once Redis has it, and everything before it."""
+"""An agent may forget an event once the disk or Redis has it, and everything before it."""
 
 from signalbox_controller.agents.acknowledgements import Acknowledgements
 
 
-def test_nothing_is_acknowledged_before_it_is_published() -> None:
+def test_nothing_is_acknowledged_before_it_outlives_the_controller() -> None:
     acknowledgements = Acknowledgements()
     assert acknowledgements.take(1)
     assert acknowledgements.acked == 0
-    acknowledgements.publish(1)
+    acknowledgements.settle(1)
     assert acknowledgements.acked == 1
 
 
@@ -15,10 +15,10 @@ def test_what_is_held_back_holds_back_the_acknowledgement_of_what_follows() -> N
     acknowledgements = Acknowledgements()
     for seq in (1, 2, 3):
         acknowledgements.take(seq)
-    acknowledgements.publish(1)
-    acknowledgements.publish(3)
+    acknowledgements.settle(1)
+    acknowledgements.settle(3)
     assert acknowledgements.acked == 1
-    acknowledgements.publish(2)
+    acknowledgements.settle(2)
     assert acknowledgements.acked == 3
 
 
@@ -35,5 +35,5 @@ def test_a_restarted_controller_begins_where_the_agent_is() -> None:
     acknowledgements = Acknowledgements()
     assert acknowledgements.take(500)
     assert acknowledgements.acked == 499
-    acknowledgements.publish(500)
+    acknowledgements.settle(500)
     assert acknowledgements.acked == 500

@@ -69,6 +69,13 @@ def test_an_old_task_that_its_host_does_not_list_is_missing_before_it_is_lost() 
     assert compare([snapshot(66)], [running(missing_since=after(60))]) == Difference(lost={KEY: after(66)})
 
 
+def test_a_task_is_not_given_up_soon_while_events_of_its_host_are_on_their_way() -> None:
+    log = running(missing_since=after(60))
+    assert compare([snapshot(66)], [log], {HOST}) == Difference()
+    assert compare([snapshot(119.9)], [log], {HOST}) == Difference()
+    assert compare([snapshot(120)], [log], {HOST}) == Difference(lost={KEY: after(120)})
+
+
 def test_a_missing_or_doubted_task_that_is_listed_again_is_well() -> None:
     for log in (running(missing_since=after(60)), running(confirmed=False)):
         assert compare([snapshot(66, KEY)], [log]) == Difference(confirmed={KEY: after(66)})

@@ -56,7 +56,9 @@ from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.desired import DesiredStates
 from signalbox_controller.processes.stop_orders import StopOrders
 from signalbox_controller.state.journal import Journal
+from signalbox_controller.state.kept_events import KeptEvents
 from signalbox_controller.state.outbox import Outbox
+from signalbox_controller.state.replay import Replay
 from signalbox_controller.words import Order
 
 log = logging.getLogger(__name__)
@@ -94,7 +96,10 @@ async def controller(
         name = HostName(redis, host, folders.state)
         await name.take()
         stack.push_async_callback(name.give_back)
-        outbox = Outbox(redis)
+        kept_events = stack.enter_context(closing(KeptEvents(folders.state / "events")))
+        outbox = Outbox(redis, kept_events)
+        stack.callback(outbox.write)
+        replay = Replay(redis, kept_events, host)
         refused = stack.enter_context(closing(Journal(folders.cancelled, CANCELLED_LIMIT)))
         cancelled_ids = CancelledIds(redis, refused, settings.remember_cancelled)
         launcher = _launcher(host, folders, settings, environ)
@@ -117,7 +122,7 @@ async def controller(
         dispatcher = _dispatcher(stack, folders, settings, ports)
         commands = Consumer(redis, names.COMMANDS, names.host_group(host), host, batch=100)
         reader = Reader(commands, dispatcher)
-        heartbeat = Heartbeat(host, redis, outbox, fleet, contained)
+        heartbeat = Heartbeat(host, redis, outbox, fleet, contained, replay)
         waiting = WaitingTasks(host, redis, outbox, fleet, Programs(launcher, context.reaper))
 
         await cancelled_ids.load(pending_cancels(commands, settings.key))
@@ -134,6 +139,7 @@ async def controller(
         of_the_host = (context.memory.follow, context.redelivery.run, context.agents.check, checks.run, rotation)
         of_the_bus = (
             outbox.run,
+            replay.run,
             reader.run,
             heartbeat.run,
             fleet.leases.run,

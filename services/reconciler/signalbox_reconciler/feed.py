@@ -11,8 +11,10 @@ from typing import Generic, TypeVar
 
 import msgspec
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
 from signalbox.bus import names
+from signalbox.bus.confirmations import Confirmation, queue_confirmations
 from signalbox.bus.consumer import MAX_DELIVERIES, Consumer, Entry
 from signalbox.bus.publisher import publish_changes, queue_receipts
 from signalbox.errors import BusUnavailable, DatabaseUnavailable, UnreadableMessage
@@ -42,17 +44,18 @@ FAILURE_PAUSE = (0.02, 0.2)
 
 
 class Publication(msgspec.Struct, frozen=True):
-    """Changes and receipts to publish once a batch is committed."""
+    """Changes, receipts and confirmations to publish once a batch is committed."""
 
     changes: Sequence[Change] = ()
     receipts: Sequence[Receipt] = ()
+    confirmations: Sequence[Confirmation] = ()
 
 
 class Feed(Generic[M]):
     """One stream, read by one member of a group.
 
     `write` writes messages inside the caller's transaction. If its third argument is true, they may have been written
-    before, and all rows that they touch are published.
+    before, and all rows that they touch are published. `give_up` notes an entry that became a dead letter.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Feed(Generic[M]):
         write: Callable[[Connection, Sequence[M], bool], Awaitable[Publication]],
         *,
         batch: int,
+        give_up: Callable[[Connection, Entry], Awaitable[None]] | None = None,
     ) -> None:
         self._name = stream.rpartition(":")[2]
         self._redis = redis
@@ -75,6 +79,7 @@ class Feed(Generic[M]):
         self._database = database
         self._decode = decode
         self._write = write
+        self._give_up = give_up
         self._claimed_at = 0.0
         self._outage = ""
         #: Monotonic time since which it reads entries as soon as they are published; None while it lags.
@@ -160,13 +165,19 @@ class Feed(Generic[M]):
             publication = await self._write(connection, [message for _, message in batch], redelivered)
         # Not in the transaction of the acknowledgement: it would block Redis until all changes are in.
         await publish_changes(self._redis, publication.changes)
-        await self._consumer.acknowledge(
-            [entry for entry, _ in batch], lambda pipe: queue_receipts(pipe, publication.receipts)
-        )
+
+        def also(pipe: Pipeline) -> None:
+            queue_receipts(pipe, publication.receipts)
+            queue_confirmations(pipe, publication.confirmations)
+
+        await self._consumer.acknowledge([entry for entry, _ in batch], also)
 
     async def _dead_letter(self, entry: Entry, reason: str) -> None:
         log.error("%s: entry %s goes to the dead letters: %s", self._name, entry.position.decode(), reason)
         await self._consumer.dead_letter(entry, reason)
+        if self._give_up is not None:
+            async with self._database.transaction() as connection:
+                await self._give_up(connection, entry)
 
     def _note_outage(self, error: Exception) -> None:
         self.caught_up_since = None

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
+import msgspec
 from redis.asyncio import Redis
 
 from signalbox.bus import names
@@ -14,30 +15,47 @@ from signalbox.messages.receipts import Recorded
 from signalbox.postgres.pool import Connection, Database
 from signalbox_reconciler.feed import Feed, Publication, without_nul
 from signalbox_reconciler.fold import fold
+from signalbox_reconciler.fold.confirmations import Numbers, arrived, numbers_of
 from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.store import write_batch
+from signalbox_reconciler.store.confirmations import add_confirmations
 
 #: Most events in one transaction; larger batches are hardly faster, and hold locks longer.
 BATCH = 1000
 
 
-def event_feed(redis: Redis, database: Database, member: str, intents: Intents) -> Feed[AnyEvent]:
+class Taken(msgspec.Struct, frozen=True):
+    """An event from the bus, with its number."""
+
+    event: AnyEvent
+    numbers: Numbers | None
+
+
+def event_feed(redis: Redis, database: Database, member: str, intents: Intents) -> Feed[Taken]:
     """The feed of events; `member` names this reconciler in the group."""
-    return Feed(names.EVENTS, member, redis, database, _decode, partial(_write, intents), batch=BATCH)
+    write = partial(_write, intents)
+    return Feed(names.EVENTS, member, redis, database, _decode, write, batch=BATCH, give_up=_give_up)
 
 
-def _decode(entry: Entry) -> AnyEvent:
-    event: AnyEvent = decode_event(without_nul(entry.data))
-    return event
+def _decode(entry: Entry) -> Taken:
+    return Taken(decode_event(without_nul(entry.data)), numbers_of(entry.numbers))
 
 
-async def _write(
-    intents: Intents, connection: Connection, messages: Sequence[AnyEvent], redelivered: bool
-) -> Publication:
-    batch = fold(messages)
+async def _give_up(connection: Connection, entry: Entry) -> None:
+    """Confirm an event that nobody can read, or its host would tell it for ever."""
+    if numbers := numbers_of(entry.numbers):
+        await add_confirmations(connection, arrived([numbers], ()))
+
+
+async def _write(intents: Intents, connection: Connection, messages: Sequence[Taken], redelivered: bool) -> Publication:
+    events = [taken.event for taken in messages]
+    batch = fold(events)
     changed = await write_batch(connection, batch, redelivered=redelivered)
     await intents.keep(connection, [row.command_id for row in batch.commands.values() if row.task_ids])
     now = utc_now()
-    done = (event for event in messages if isinstance(event, CommandDone))
+    done = (event for event in events if isinstance(event, CommandDone))
     receipts = [Recorded(command_id=event.command_id, at=now, host=event.host) for event in done]
-    return Publication(changed.changes(), receipts)
+    heard = arrived(filter(None, (taken.numbers for taken in messages)), batch.snapshots.values())
+    announced = {one.epoch for one in heard if one.host}
+    confirmations = [one for one in await add_confirmations(connection, heard) if one.epoch in announced]
+    return Publication(changed.changes(), receipts, confirmations)

@@ -14,7 +14,7 @@ FORGET_AFTER_MS = 3_600_000
 
 async def trim(redis: Redis, stream: str) -> int:
     """Remove the entries of `stream` that every group has handled; return how many."""
-    async with bus_errors(), _ignoring_missing():
+    async with bus_errors(redis), _ignoring_missing():
         groups = await redis.xinfo_groups(stream)
         if groups:
             kept_from = min([await _first_needed(redis, stream, group) for group in groups], key=_order)
@@ -25,7 +25,7 @@ async def trim(redis: Redis, stream: str) -> int:
 
 async def forget_members(redis: Redis, stream: str, group: str) -> None:
     """Remove the members of a group that are long gone and hold nothing."""
-    async with bus_errors(), _ignoring_missing():
+    async with bus_errors(redis), _ignoring_missing():
         for member in await redis.xinfo_consumers(stream, group):
             if member["pending"] == 0 and member["idle"] > FORGET_AFTER_MS:
                 await redis.xgroup_delconsumer(stream, group, member["name"])

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 
 from signalbox.bus import names
 from signalbox.bus.connection import bus_errors
+from signalbox.bus.malformed import MOST, number, text
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ async def remember(redis: Redis, untils: Untils, *, limit: int = LIMIT) -> None:
     """
     if not untils:
         return
-    async with bus_errors(), redis.pipeline(transaction=False) as pipe:
+    async with bus_errors(redis), redis.pipeline(transaction=False) as pipe:
         for portion in _portions(untils):
             pipe.eval(_ADD, 2, names.CANCELLED, names.CANCELLED_LATELY, limit, _LATELY, _random(), *portion)
         forgotten = sum(await pipe.execute())
@@ -112,7 +113,7 @@ class Follower:
         Raises:
             BusUnavailable: Redis is away.
         """
-        async with bus_errors():
+        async with bus_errors(self._redis):
             self._position = cast("bytes", await self._redis.eval(_BEGIN, 1, names.CANCELLED_LATELY, _random()))
 
     async def everything(self, on_page: Callable[[], None] = lambda: None) -> dict[str, int]:
@@ -123,10 +124,11 @@ class Follower:
         """
         await self.begin()
         found: dict[str, int] = {}
-        async with bus_errors():
+        async with bus_errors(self._redis):
             # Page by page, so that neither Redis nor we are held up; what is there all the time is not left out.
             async for member, score in self._redis.zscan_iter(names.CANCELLED, count=_PORTION):
-                found[member.decode(errors="replace")] = int(score)
+                if (task_id := _task_id(member)) is not None:
+                    found[task_id] = int(max(0, min(score, MOST)))
                 if len(found) % _PORTION == 0:
                     on_page()
         return found
@@ -139,7 +141,7 @@ class Follower:
         """
         if self._position is None:
             return None
-        async with bus_errors():
+        async with bus_errors(self._redis):
             entries = await self._redis.xrange(names.CANCELLED_LATELY, min=self._position)
         rows = cast("list[tuple[bytes, dict[bytes, bytes]]]", entries)
         # The last entry that was read must still be there, or additions after it may be lost.
@@ -148,5 +150,13 @@ class Follower:
             return None
         found: dict[str, int] = {}
         for self._position, fields in rows[1:]:
-            found |= {task_id.decode(errors="replace"): int(at) for task_id, at in fields.items()}
+            for member, at in fields.items():
+                if (task_id := _task_id(member)) is not None and (until_second := number(at)) is not None:
+                    found[task_id] = int(until_second)
         return found
+
+
+def _task_id(member: bytes) -> str | None:
+    """The id in a member of the set; None for one that no task can have."""
+    found = text(member)
+    return found if found and found.isprintable() else None

@@ -3,7 +3,7 @@
 import asyncio
 import importlib.util
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,7 +22,8 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from signalbox.errors import BusUnavailable
+from signalbox.bus.malformed import WRONG_TYPE, put_aside_wrong_types
+from signalbox.errors import BusMalformed, BusUnavailable
 
 #: Seconds that one command may take, beyond what it was asked to block.
 SOCKET_TIMEOUT = 5.0
@@ -43,6 +44,7 @@ UNAVAILABLE = (
 
 #: Codes for which redis-py has no class: it cannot write to its disk, or to enough replicas.
 _UNABLE = re.compile(r"\b(MISCONF|NOREPLICAS)\b")
+_NO_TYPES: Mapping[str, str] = {}
 
 
 def connect(url: str, *, connections: int = 32, timeout: float = SOCKET_TIMEOUT) -> Redis:
@@ -96,13 +98,20 @@ def _cancellable(kind: type[AbstractConnection]) -> type[AbstractConnection]:
 
 
 @asynccontextmanager
-async def bus_errors() -> AsyncIterator[None]:
-    """Turn the errors of an absent Redis into BusUnavailable."""
+async def bus_errors(redis: Redis | None = None, types: Mapping[str, str] = _NO_TYPES) -> AsyncIterator[None]:
+    """Turn the errors of an absent Redis into BusUnavailable.
+
+    A key of another type than ours is put aside in `redis`; `types` are those of keys that are not always there.
+    """
     try:
         yield
     except UNAVAILABLE as error:
         raise BusUnavailable(f"Redis does not answer: {error}") from error
     except ResponseError as error:
+        if WRONG_TYPE in str(error):
+            if redis is not None:
+                await put_aside_wrong_types(redis, types)
+            raise BusMalformed(f"A key in Redis was put aside: {error}") from error
         if not _UNABLE.search(str(error)):
             raise
         raise BusUnavailable(f"Redis cannot do its work: {error}") from error

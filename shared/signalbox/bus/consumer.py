@@ -16,6 +16,7 @@ from redis.typing import EncodableT, FieldT
 
 from signalbox.bus import names
 from signalbox.bus.connection import bus_errors
+from signalbox.bus.malformed import DEAD_LENGTH
 from signalbox.errors import BusUnavailable
 
 #: Milliseconds to block for new entries; well below the socket's time-out.
@@ -24,8 +25,6 @@ BLOCK_MS = 2000
 CLAIM_AFTER_MS = 30_000
 #: Deliveries after which an entry becomes a dead letter.
 MAX_DELIVERIES = 5
-#: Entries kept on a dead-letter stream.
-DEAD_LENGTH = 10_000
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -34,6 +33,8 @@ class Entry(msgspec.Struct, frozen=True):
     position: bytes
     data: bytes
     signature: bytes | None = None
+    #: Of an event, its number; see `EventEntry`.
+    numbers: bytes | None = None
 
 
 class Consumer:
@@ -71,7 +72,7 @@ class Consumer:
             BusUnavailable: Redis is away; call again.
         """
         try:
-            async with bus_errors():
+            async with bus_errors(self._redis):
                 return await self._read(block_ms)
         except BusUnavailable:
             # Its answer, with entries for us, may have been lost.
@@ -80,7 +81,7 @@ class Consumer:
         except ResponseError as error:
             if not _group_is_gone(error):
                 raise
-            async with bus_errors():
+            async with bus_errors(self._redis):
                 await self._create_group()
             return []
 
@@ -109,7 +110,7 @@ class Consumer:
         try:
             position = await self._first_ahead()
             while position is not None:
-                async with bus_errors():
+                async with bus_errors(self._redis):
                     reply = await self._redis.xrange(self._stream, min=position, count=self._batch)
                 entries = rows_of(reply)
                 for entry in entries:
@@ -121,7 +122,7 @@ class Consumer:
 
     async def _first_ahead(self) -> bytes | None:
         """The first entry that may not have been handled; None while there is no group."""
-        async with bus_errors():
+        async with bus_errors(self._redis):
             groups = {row["name"]: row for row in await self._redis.xinfo_groups(self._stream)}
             group = groups.get(self._group.encode())
             if group is None:
@@ -144,7 +145,7 @@ class Consumer:
     async def claim(self) -> list[Entry]:
         """Take over entries that a sibling has held for too long; to be handled like any other batch."""
         try:
-            async with bus_errors():
+            async with bus_errors(self._redis):
                 reply = await self._redis.xautoclaim(
                     self._stream,
                     self._group,
@@ -165,7 +166,7 @@ class Consumer:
         """Acknowledge entries whose effect is durable; commands that `also` queues run in the same transaction."""
         if not entries:
             return
-        async with bus_errors(), self._redis.pipeline(transaction=True) as pipe:
+        async with bus_errors(self._redis), self._redis.pipeline(transaction=True) as pipe:
             pipe.xack(self._stream, self._group, *(entry.position for entry in entries))
             if also:
                 also(pipe)
@@ -174,10 +175,11 @@ class Consumer:
     async def dead_letter(self, entry: Entry, reason: str) -> None:
         """Move an entry that nobody can handle to the dead-letter stream, with the reason."""
         fields: dict[FieldT, EncodableT] = {"data": entry.data, "reason": reason, "position": entry.position}
-        async with bus_errors(), self._redis.pipeline(transaction=True) as pipe:
-            pipe.xadd(names.dead(self._stream), fields, maxlen=DEAD_LENGTH, approximate=True)
-            pipe.xack(self._stream, self._group, entry.position)
-            await pipe.execute()
+        async with bus_errors(
+            self._redis
+        ):  # not in one transaction, of which Redis would carry out the second half only
+            await self._redis.xadd(names.dead(self._stream), fields, maxlen=DEAD_LENGTH, approximate=True)
+            await self._redis.xack(self._stream, self._group, entry.position)
 
 
 def _group_is_gone(error: ResponseError) -> bool:
@@ -199,4 +201,12 @@ def entries_of(reply: object) -> list[Entry]:
 
 def rows_of(rows: Any) -> list[Entry]:  # noqa: ANN401 - the driver's types fit no answer that it gives
     """The entries in a reply to XRANGE or XREVRANGE."""
-    return [Entry(position, (fields or {}).get(b"data", b""), (fields or {}).get(b"sig")) for position, fields in rows]
+    return [_entry(position, fields) for position, fields in rows]
+
+
+def _entry(position: bytes, fields: dict[bytes, bytes] | None) -> Entry:
+    """An entry; one that Redis has dropped has no fields, and no data. Fields that are not ours are the data."""
+    if not fields:
+        return Entry(position, b"")
+    data = fields.get(b"data") or repr(fields).encode()
+    return Entry(position, data, fields.get(b"sig"), fields.get(b"numbers"))

@@ -33,6 +33,17 @@ def cancelling(task_id: str) -> str:
 CANCELLED = "signalbox:cancelled"
 CANCELLED_LATELY = "signalbox:cancelled:lately"
 
+
+def confirmed(epoch: str) -> str:
+    """How many of the events of one start of a controller the record has; see `confirmations`."""
+    return f"signalbox:confirmed:{epoch}"
+
+
+def set_aside(key: str) -> str:
+    """What was found under `key` and was none of ours."""
+    return f"{key}:malformed"
+
+
 #: Sorted set of host names, scored by the epoch second (of the server's clock) at which each one's presence runs, or
 #: ran, out.
 PRESENCE = "signalbox:presence"

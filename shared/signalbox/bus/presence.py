@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from signalbox.bus import names
 from signalbox.bus.connection import bus_errors
+from signalbox.bus.malformed import text
 
 #: Seconds between two heartbeats of a host.
 HEARTBEAT = 2.0
@@ -31,18 +32,23 @@ _ANNOUNCE = """
 local now = redis.call('TIME')
 local at = now[1] + now[2] / 1e6
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', at - ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], at + ARGV[3], '+inf')
 return redis.call('ZADD', KEYS[1], at + ARGV[2], ARGV[1])
 """
 _ROLL_CALL = """
 local now = redis.call('TIME')
 local at = now[1] + now[2] / 1e6
-return {redis.call('ZRANGEBYSCORE', KEYS[1], at, '+inf'), redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. at)}
+local until_most = at + ARGV[1]
+return {
+    redis.call('ZRANGEBYSCORE', KEYS[1], at, until_most), redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. at)
+}
 """
 
 
 _ANNOUNCE_NODES = """
 local now = redis.call('TIME')
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. now[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '(' .. now[1] + ARGV[1] + 1, '+inf')
 for i = 2, #ARGV do redis.call('ZADD', KEYS[1], now[1] + ARGV[1], ARGV[i]) end
 """
 
@@ -69,7 +75,7 @@ class RollCall(msgspec.Struct, frozen=True):
 
 async def announce(redis: Redis, host: str, ttl: float = PRESENCE_TTL) -> None:
     """Announce that the controller of `host` reads commands, for the next `ttl` seconds."""
-    async with bus_errors():
+    async with bus_errors(redis):
         await redis.eval(_ANNOUNCE, 1, names.PRESENCE, host, ttl, KNOWN_FOR)
 
 
@@ -77,16 +83,16 @@ async def withdraw(redis: Redis, host: str, *, empty: bool) -> None:
     """Withdraw the presence of `host`; with `empty`, no process runs there either, and it is forgotten."""
     if not empty:
         return await announce(redis, host, ttl=0.0)
-    async with bus_errors():
+    async with bus_errors(redis):
         await redis.zrem(names.PRESENCE, host)
     return None
 
 
 async def roll_call(redis: Redis) -> RollCall:
     """Read the presence of all known hosts."""
-    async with bus_errors():
-        answer = cast("list[list[bytes]]", await redis.eval(_ROLL_CALL, 1, names.PRESENCE))
-    return RollCall(*(frozenset(host.decode() for host in hosts) for hosts in answer))
+    async with bus_errors(redis):
+        answer = cast("list[list[bytes]]", await redis.eval(_ROLL_CALL, 1, names.PRESENCE, KNOWN_FOR))
+    return RollCall(*[frozenset(await _texts(redis, names.PRESENCE, hosts)) for hosts in answer])
 
 
 async def heartbeat_ages(redis: Redis) -> dict[str, float]:
@@ -105,7 +111,7 @@ async def present(redis: Redis) -> frozenset[str]:
 
 async def announce_nodes(redis: Redis, nodes: Collection[str], without: Collection[str] = ()) -> None:
     """Announce that these workers, by Celery's node names, have an agent, and that those `without` have none."""
-    async with bus_errors():
+    async with bus_errors(redis):
         await redis.eval(_ANNOUNCE_NODES, 1, names.NODES, int(NODE_TTL), *sorted(nodes))
         if without:
             await redis.zrem(names.NODES, *without)
@@ -113,5 +119,15 @@ async def announce_nodes(redis: Redis, nodes: Collection[str], without: Collecti
 
 async def nodes_with_agents(redis: Redis) -> set[str]:
     """The workers of the whole fleet that have an agent; a watch leaves them alone."""
-    async with bus_errors():
-        return {node.decode() for node in cast("list[bytes]", await redis.zrange(names.NODES, 0, -1))}
+    async with bus_errors(redis):
+        nodes = cast("list[bytes]", await redis.zrange(names.NODES, 0, -1))
+    return await _texts(redis, names.NODES, nodes)
+
+
+async def _texts(redis: Redis, key: str, members: Collection[bytes]) -> set[str]:
+    """The members of a set as text; one that is none is removed."""
+    texts = {member: text(member) for member in members}
+    if wrong := [member for member, found in texts.items() if found is None]:
+        async with bus_errors(redis):
+            await redis.zrem(key, *wrong)
+    return {found for found in texts.values() if found is not None}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.typing import EncodableT, FieldT
@@ -30,6 +31,13 @@ for i = 2, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'da
 """
 
 
+class EventEntry(msgspec.Struct, frozen=True):
+    """An encoded event, and its number: the epoch, the number, and the last of several that it stands for."""
+
+    data: bytes
+    numbers: bytes = b""
+
+
 async def publish_command(redis: Redis, key: str, command: Command) -> None:
     """Sign a command and put it on the bus.
 
@@ -38,7 +46,7 @@ async def publish_command(redis: Redis, key: str, command: Command) -> None:
     """
     data = encode(command)
     fields: dict[FieldT, EncodableT] = {"data": data, "sig": sign(key, data)}
-    async with bus_errors():
+    async with bus_errors(redis):
         await redis.xadd(names.COMMANDS, fields, maxlen=COMMANDS_LENGTH, approximate=True)
 
 
@@ -48,9 +56,22 @@ async def publish_events(redis: Redis, events: Iterable[Event], receipts: Sequen
     Raises:
         BusUnavailable: it is not certain that they were published; publish them again.
     """
-    async with bus_errors(), redis.pipeline(transaction=True) as pipe:
-        for event in events:
-            pipe.xadd(names.EVENTS, {b"data": encode(event)}, maxlen=EVENTS_LENGTH, approximate=True)
+    await publish_entries(redis, (EventEntry(encode(event)) for event in events), receipts)
+
+
+async def publish_entries(redis: Redis, entries: Iterable[EventEntry], receipts: Sequence[Receipt] = ()) -> None:
+    """Put encoded events on the bus, as `publish_events` does.
+
+    Raises:
+        BusUnavailable: it is not certain that they were published; publish them again.
+    """
+    types = {names.receipts(receipt.command_id): "stream" for receipt in receipts}
+    async with bus_errors(redis, types), redis.pipeline(transaction=True) as pipe:
+        for entry in entries:
+            fields: dict[FieldT, EncodableT] = {b"data": entry.data}
+            if entry.numbers:
+                fields[b"numbers"] = entry.numbers
+            pipe.xadd(names.EVENTS, fields, maxlen=EVENTS_LENGTH, approximate=True)
         queue_receipts(pipe, receipts)
         await pipe.execute()
 
@@ -66,7 +87,7 @@ def queue_receipts(pipe: Pipeline, receipts: Iterable[Receipt]) -> None:
 async def publish_changes(redis: Redis, changes: Iterable[Change]) -> None:
     """Publish committed changes to every api replica; a lost change is repaired by the next list that is read."""
     encoded = (encode(change) for change in changes)
-    async with bus_errors(), redis.pipeline(transaction=False) as pipe:
+    async with bus_errors(redis), redis.pipeline(transaction=False) as pipe:
         while portion := list(islice(encoded, _PORTION)):
             pipe.eval(_ADD_ALL, 1, names.CHANGES, CHANGES_LENGTH, *portion)
         await pipe.execute()

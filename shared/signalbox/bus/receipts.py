@@ -32,7 +32,7 @@ class Receipts:
             BusUnavailable: Redis went away.
         """
         block = max(1, int(min(STEP, wait) * 1000))
-        async with bus_errors():
+        async with bus_errors(self._redis, {self._stream: "stream"}):
             entries = entries_of(await self._redis.xread({self._stream: self._position}, block=block))
         if entries:
             self._position = entries[-1].position

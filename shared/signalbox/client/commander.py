@@ -34,7 +34,7 @@ _UNPROVEN_ALONE = frozenset({"stopped", "started", "unknown"})
 #: Publishes a cancel unless one of the same task is under way; answers the id of the one that is.
 _PUBLISH_ONCE = """
 local holder = redis.call('GET', KEYS[1])
-if holder then return holder end
+if holder and redis.call('PTTL', KEYS[1]) > 0 then return holder end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'data', ARGV[4], 'sig', ARGV[5])
 return ARGV[1]
@@ -184,12 +184,12 @@ class Commander:
         data = encode(command)
         keys = (names.cancelling(command.task_id), names.COMMANDS)
         arguments = (command.command_id, int(COMMAND_TTL * 1000), COMMANDS_LENGTH, data, sign(self._key, data))
-        async with bus_errors():
+        async with bus_errors(self._redis, {keys[0]: "string"}):
             holder, hosts = await asyncio.gather(
                 self._redis.eval(_PUBLISH_ONCE, len(keys), *keys, *arguments),
                 present(self._redis),
             )
-        return cast("bytes", holder).decode(), hosts
+        return cast("bytes", holder).decode(errors="replace"), hosts
 
     async def _collect(
         self,

@@ -1,5 +1,7 @@
 """Events, named in the past tense. Published by controllers, folded into the record by the reconciler."""
 
+import msgspec
+
 from signalbox.messages.base import Certainty, Evidence, Message, Moment, Outcome, ProcessKind, ProcessState
 from signalbox.messages.commands import AnyCommand
 from signalbox.messages.receipts import ProcessReport, TaskVerdict
@@ -169,6 +171,15 @@ class ProcessChanged(Event, frozen=True, kw_only=True):
     guest: bool = False
 
 
+class EventNumbers(msgspec.Struct, frozen=True, kw_only=True):
+    """The events that a controller has numbered; heartbeats have no number."""
+
+    #: Unique to one start of the controller; with each the numbers begin anew, at 1.
+    epoch: str
+    #: The number of the latest event before this one.
+    last: int
+
+
 class HostSeen(Event, frozen=True, kw_only=True):
     """A controller is alive; sent at start and as a heartbeat, with all that it supervises."""
 
@@ -180,6 +191,8 @@ class HostSeen(Event, frozen=True, kw_only=True):
     #: What proves on this host that nothing of a task is left, and why it is that.
     proof: Evidence | None = None
     proof_detail: str = ""
+    #: By them the record notices events that the bus has lost.
+    numbers: EventNumbers | None = None
 
 
 class HostLeft(Event, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from signalbox.bus.connection import bus_errors
+from signalbox.bus.malformed import text
 from signalbox.messages.base import utc_now
 from signalbox_api.auth.credential import Credential
 from signalbox_api.auth.secret import Secret
@@ -21,6 +22,7 @@ _CREDENTIAL = "signalbox:credential:"
 _REVOKED = "signalbox:revoked:"
 _WAITING = "signalbox:revocations"
 _MIRRORED = "signalbox:credentials:mirrored"
+_TYPES = {_WAITING: "set", _MIRRORED: "string"}
 
 #: Seconds for which a tombstone stays; the credential is deleted as soon as PostgreSQL has recorded the revocation.
 TOMBSTONE_TTL = 400 * 24 * 3600
@@ -36,19 +38,19 @@ class Mirror:
 
     async def find(self, secret: Secret) -> Credential | Literal["revoked"] | None:
         """The credential of a secret; None: PostgreSQL must be read."""
-        async with bus_errors():
+        async with bus_errors(self._redis, _TYPES):
             found, tombstone = await self._redis.mget(_CREDENTIAL + secret.digest, _REVOKED + secret.id)
         if tombstone is not None:
             return "revoked"
         try:
             return msgspec.json.decode(found, type=Credential) if found else None
-        except msgspec.DecodeError:  # of another release
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # of another release, or malformed
             return None
 
     async def put(self, credentials: Mapping[str, Credential]) -> None:
         """Write credentials, by digest."""
         now = utc_now()
-        async with bus_errors(), self._redis.pipeline(transaction=False) as pipe:
+        async with bus_errors(self._redis, _TYPES), self._redis.pipeline(transaction=False) as pipe:
             for digest, credential in credentials.items():
                 left = (credential.expires_at - now).total_seconds() if credential.expires_at else None
                 ttl = None if left is None else max(1, int(left))
@@ -57,7 +59,7 @@ class Mirror:
 
     async def revoke(self, ids: Iterable[str]) -> None:
         """Revoke credentials; they stay `unrecorded` until PostgreSQL has them."""
-        async with bus_errors(), self._redis.pipeline(transaction=True) as pipe:
+        async with bus_errors(self._redis, _TYPES), self._redis.pipeline(transaction=True) as pipe:
             for one in ids:
                 pipe.set(_REVOKED + one, b"1", ex=TOMBSTONE_TTL)
                 pipe.sadd(_WAITING, one)
@@ -65,12 +67,13 @@ class Mirror:
 
     async def unrecorded(self) -> set[str]:
         """The revoked ids that PostgreSQL has not recorded yet."""
-        async with bus_errors():
-            return {cast("bytes", one).decode() for one in await self._redis.smembers(_WAITING)}
+        async with bus_errors(self._redis, _TYPES):
+            waiting = cast("set[bytes]", await self._redis.smembers(_WAITING))
+        return set(filter(None, map(text, waiting)))
 
     async def mark_recorded(self, ids: Iterable[str], digests: Iterable[str]) -> None:
         """Delete revoked credentials that PostgreSQL has recorded; the tombstones stay."""
-        async with bus_errors(), self._redis.pipeline(transaction=True) as pipe:
+        async with bus_errors(self._redis, _TYPES), self._redis.pipeline(transaction=True) as pipe:
             for digest in digests:
                 pipe.delete(_CREDENTIAL + digest)
             for one in ids:
@@ -79,16 +82,16 @@ class Mirror:
 
     async def incomplete(self) -> str | None:
         """The run of the server, if it is another one than at the last `complete`; else None."""
-        async with bus_errors():
+        async with bus_errors(self._redis, _TYPES):
             run = str((await self._redis.info("server"))["run_id"])
             mirrored = await self._redis.get(_MIRRORED)
         return None if mirrored == run.encode() else run
 
     async def known(self) -> set[str]:
         """The digests of the credentials in Redis."""
-        async with bus_errors():
+        async with bus_errors(self._redis, _TYPES):
             keys = [key async for key in self._redis.scan_iter(match=_CREDENTIAL + "*", count=_BATCH)]
-        return {cast("bytes", key).decode().removeprefix(_CREDENTIAL) for key in keys}
+        return {key.removeprefix(_CREDENTIAL) for key in filter(None, map(text, keys))}
 
     async def complete(self, known: set[str], live: Mapping[str, Credential], run: str) -> None:
         """Make the mirror the same as `live`, given the digests `known` in Redis.
@@ -97,5 +100,5 @@ class Mirror:
         """
         await self.mark_recorded((), known - live.keys())
         await self.put(live)
-        async with bus_errors():
+        async with bus_errors(self._redis, _TYPES):
             await self._redis.set(_MIRRORED, run)

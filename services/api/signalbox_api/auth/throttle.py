@@ -5,10 +5,16 @@ easily lock somebody out, and only stops guesses that come from everywhere.
 """
 
 import hashlib
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
+from redis.exceptions import ResponseError
 
 from signalbox.bus.connection import bus_errors
+from signalbox.bus.malformed import put_aside
+from signalbox.errors import BusMalformed
 from signalbox_api.errors import TooManyTries
 
 #: Seconds after the first failure when the count begins anew.
@@ -31,7 +37,7 @@ class Throttle:
             BusUnavailable: nothing can be counted, so nobody can sign in.
         """
         limits = _limits(user, address)
-        async with bus_errors(), self._redis.pipeline(transaction=True) as pipe:
+        async with self._counting(limits) as pipe:
             for key in limits:
                 pipe.incr(key)
                 pipe.expire(key, WINDOW, nx=True)
@@ -47,12 +53,23 @@ class Throttle:
     async def uncount(self, user: str, address: str) -> None:
         """Take back a try, because the password was right."""
         pair, *others = _limits(user, address)
-        async with bus_errors(), self._redis.pipeline(transaction=True) as pipe:
+        async with self._counting(others) as pipe:
             pipe.delete(pair)
             for key in others:
                 pipe.decr(key)
                 pipe.expire(key, WINDOW, nx=True)
             await pipe.execute()
+
+    @asynccontextmanager
+    async def _counting(self, keys: Collection[str]) -> AsyncIterator[Pipeline]:
+        """A transaction on counts; one that is no number begins anew."""
+        try:
+            types = dict.fromkeys(keys, "string")
+            async with bus_errors(self._redis, types), self._redis.pipeline(transaction=True) as pipe:
+                yield pipe
+        except ResponseError as error:
+            await put_aside(self._redis, dict.fromkeys(keys, ""), f"it is no count: {error}")
+            raise BusMalformed(f"A count in Redis was put aside: {error}") from error
 
 
 def _limits(user: str, address: str) -> dict[str, int]:

@@ -5,12 +5,14 @@ import logging
 import re
 import time
 
+import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from signalbox.bus import names
 from signalbox.bus.connection import bus_errors
 from signalbox.bus.consumer import Entry, entries_of, rows_of
+from signalbox.bus.malformed import add_dead_letter
 from signalbox.errors import BusUnavailable
 from signalbox.service import Backoff
 from signalbox_api.live import frames
@@ -27,6 +29,16 @@ CATCH_UP = 5000
 #: Where a stream begins that has no entries.
 START = "0-0"
 
+
+class _Shape(msgspec.Struct):
+    """As much of a change as every release has."""
+
+    kind: str
+    key: str
+    row: msgspec.Raw
+
+
+_decode = msgspec.json.Decoder(_Shape).decode
 _POSITION = re.compile(r"\d{1,15}-\d{1,10}")
 
 
@@ -84,7 +96,7 @@ class Tail:
         self._answered_at = asyncio.get_running_loop().time()
 
     async def _step(self) -> None:
-        async with bus_errors():
+        async with bus_errors(self._redis):
             try:
                 reply = await self._redis.xread({names.CHANGES: self.position}, count=BATCH, block=BLOCK_MS)
             except ResponseError as error:  # the stream was deleted while we waited
@@ -96,6 +108,9 @@ class Tail:
             self._answered_at = asyncio.get_running_loop().time()
             self._move_to(entries[-1].position.decode())
             self._hub.broadcast(_frame(entries))
+            for entry in entries:
+                if not _is_change(entry):
+                    await add_dead_letter(self._redis, names.CHANGES, entry.data, "it is no change")
         else:
             await self._continue()
 
@@ -105,7 +120,7 @@ class Tail:
             self._last_change = int(position.partition("-")[0]) / 1000
 
     async def _end(self) -> str:
-        async with bus_errors():
+        async with bus_errors(self._redis):
             last = rows_of(await self._redis.xrevrange(names.CHANGES, count=1))
         return last[0].position.decode() if last else START
 
@@ -113,7 +128,7 @@ class Tail:
         """Whether nothing that follows `position` can have been lost: a flush or a trim takes the entry itself, too."""
         if position == START:
             return True
-        async with bus_errors():
+        async with bus_errors(self._redis):
             return bool(await self._redis.xrange(names.CHANGES, min=position, max=position, count=1))
 
     async def since(self, position: str, until: str) -> list[str] | None:
@@ -125,7 +140,7 @@ class Tail:
         try:
             if not await self._still_there(position):
                 return None
-            async with bus_errors():
+            async with bus_errors(self._redis):
                 rows = await self._redis.xrange(names.CHANGES, min=f"({position}", max=until, count=CATCH_UP + 1)
         except BusUnavailable:
             return None
@@ -136,4 +151,13 @@ class Tail:
 
 
 def _frame(entries: list[Entry]) -> str:
-    return frames.changes(entries[-1].position.decode(), (entry.data for entry in entries if entry.data))
+    return frames.changes(entries[-1].position.decode(), (entry.data for entry in entries if _is_change(entry)))
+
+
+def _is_change(entry: Entry) -> bool:
+    """Whether browsers can read it: one row that is no JSON would spoil the frame of all."""
+    try:
+        _decode(entry.data.decode())
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True

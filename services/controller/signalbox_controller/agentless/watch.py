@@ -142,7 +142,7 @@ class AgentlessWatch:
             event = msgspec.structs.replace(event, certainty="told")
         self.tasks.apply(event)
         # The event gets no host: a node name proves none.
-        self._outbox.put(event, published=partial(self._published, line.seq))
+        self._outbox.put(event, kept=partial(self._acknowledge, line.seq))
 
-    def _published(self, seq: int) -> None:
+    def _acknowledge(self, seq: int) -> None:
         self._send(Ack(seq=seq))

@@ -4,9 +4,9 @@ from signalbox.messages.events import AnyTaskEvent
 
 
 class Acknowledgements:
-    """The numbers taken in and published.
+    """The numbers taken in, and those whose events outlive the controller: on disk, or in Redis.
 
-    They may be published in another order, as a proof is held until it is verified.
+    That may happen in another order, as a proof is held until it is verified.
     """
 
     def __init__(self) -> None:
@@ -22,19 +22,19 @@ class Acknowledgements:
         return True
 
     def keep(self, seq: int, event: AnyTaskEvent) -> None:
-        """Keep the event of a number until it is published."""
+        """Keep the event of a number until it outlives the controller."""
         self._open[seq] = event
 
-    def publish(self, seq: int) -> None:
-        """Note that the event of this number is in Redis."""
+    def settle(self, seq: int) -> None:
+        """Note that the event of this number outlives the controller."""
         self._open.pop(seq, None)
 
     @property
     def waiting(self) -> list[AnyTaskEvent]:
-        """The events that were taken in and are not published, in their order."""
+        """The events that were taken in and would die with the controller, in their order."""
         return [event for event in self._open.values() if event is not None]
 
     @property
     def acked(self) -> int:
-        """The number up to which every event that was taken in is published."""
+        """The number up to which every event that was taken in outlives the controller."""
         return next(iter(self._open), self._received + 1) - 1

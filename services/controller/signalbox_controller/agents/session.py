@@ -229,17 +229,17 @@ class Agent:
         proof, request.withheld = request.withheld, None
         if proof is None or keep_proof:
             return proof
-        self._outbox.put(proof.event, published=self.publishing(proof.seq))
+        self._outbox.put(proof.event, kept=self.acknowledging(proof.seq))
         return None
 
-    def publishing(self, seq: int) -> Callable[[], None]:
-        """What the outbox has to call when it published the event of this number."""
+    def acknowledging(self, seq: int) -> Callable[[], None]:
+        """What the outbox has to call when the event of this number outlives the controller."""
 
-        def published() -> None:
-            self.acknowledgements.publish(seq)
+        def kept() -> None:
+            self.acknowledgements.settle(seq)
             asyncio.get_running_loop().call_soon(self._acknowledge)
 
-        return published
+        return kept
 
     def recall(self, spool: Iterable[AgentLine]) -> None:
         """Take in the spool of a process that is gone."""
@@ -315,14 +315,14 @@ class Agent:
     def _event(self, line: Numbered) -> None:
         if not self.acknowledgements.take(line.seq):
             return
-        published = self.publishing(line.seq)
+        kept = self.acknowledging(line.seq)
         try:
             event = msgspec.structs.replace(protocol.decode_event(line.event), host=self._host)
         except UnreadableMessage as error:
             log.error(  # noqa: TRY400 - the text says it all
                 "An event of %s is unreadable and lost: %s", self.name, error
             )
-            published()
+            kept()
             return
         self.acknowledgements.keep(line.seq, event)
         self.runs.note(event)
@@ -335,10 +335,10 @@ class Agent:
                 if isinstance(event, TaskCancelled) and request.withhold(WithheldProof(event, line.seq)):
                     return
         if died(event):
-            publish = partial(self._outbox.put, published=published)
+            publish = partial(self._outbox.put, kept=kept)
             self._deaths.clean_up(event, publish, ours=not self.adopted, launch=self._cgroup)
         else:
-            self._outbox.put(event, published=published)
+            self._outbox.put(event, kept=kept)
 
     def _acknowledge(self) -> None:
         if self._acked != self.acknowledgements.acked and self._connection is not None:

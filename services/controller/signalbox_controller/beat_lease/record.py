@@ -10,9 +10,12 @@ from typing import cast
 
 import msgspec
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from signalbox.bus import names
 from signalbox.bus.connection import bus_errors
+from signalbox.bus.malformed import number, put_aside, text
+from signalbox.errors import BusMalformed
 
 #: When each entry of the schedule was last sent, in seconds of the epoch.
 EntryTimes = Mapping[str, float]
@@ -94,6 +97,7 @@ class LeaseRecord:
         """`label` is the application's name in the file; `owner` is unique to this controller, `host` is for people."""
         self._redis = redis
         self._keys = (names.beat_lease(label), names.beat_runs(label))
+        self._types = dict.fromkeys(self._keys, "hash")
         self._owner = owner
         self._host = host
 
@@ -103,10 +107,14 @@ class LeaseRecord:
 
     async def read(self) -> LeaseState:
         """How it is now."""
-        async with bus_errors():
+        async with bus_errors(self._redis, self._types):
             found = await self._redis.hmget(self._keys[0], ["owner", "host", "fence", "renewals"])
         owner, host, fence, renewals = cast("list[bytes | None]", found)
-        return LeaseState((owner or b"").decode(), (host or b"").decode(), int(fence or 0), int(renewals or 0))
+        try:
+            return LeaseState((owner or b"").decode(), (host or b"").decode(), int(fence or 0), int(renewals or 0))
+        except ValueError as error:
+            await put_aside(self._redis, {self._keys[0]: ""}, f"it is no lease: {error}")
+            raise BusMalformed(f"{self._keys[0]} was put aside: {error}") from error
 
     async def take(self, state: LeaseState, greatest: int) -> Grant | None:
         """Take it if it is free, ours, or exactly in this `state`; `greatest` is that of all known fences."""
@@ -114,7 +122,8 @@ class LeaseRecord:
         if not found:
             return None
         fence, runs = cast("tuple[bytes, list[bytes]]", found)
-        return Grant(int(fence), {entry.decode(): float(at) for entry, at in zip(runs[::2], runs[1::2], strict=True)})
+        times = {text(entry): number(at) for entry, at in zip(runs[::2], runs[1::2], strict=True)}
+        return Grant(int(fence), {entry: at for entry, at in times.items() if entry is not None and at is not None})
 
     async def renew(self, fence: int, runs: EntryTimes) -> Renewal:
         """Show that its holder lives, and note runs again that Redis may have forgotten."""
@@ -130,5 +139,9 @@ class LeaseRecord:
         await self._run(_RELEASE, fence)
 
     async def _run(self, script: str, *arguments: str | float) -> object:
-        async with bus_errors():
-            return await self._redis.eval(_CURRENT + script, len(self._keys), *self._keys, self._owner, *arguments)
+        try:
+            async with bus_errors(self._redis, self._types):
+                return await self._redis.eval(_CURRENT + script, len(self._keys), *self._keys, self._owner, *arguments)
+        except ResponseError as error:  # a script fails only at a value that is none of ours
+            await put_aside(self._redis, {self._keys[0]: ""}, f"it is no lease: {error}")
+            raise BusMalformed(f"{self._keys[0]} was put aside: {error}") from error

@@ -36,7 +36,7 @@ class PendingEvents:
             log.info(
                 "%d events of a dead worker were not published by the former controller: published now", len(events)
             )
-            self._outbox.put(*events, published=partial(_remove, path))
+            self._outbox.put(*events, kept=partial(_remove, path))
 
     def keep(self, instance: str, waiting: Sequence[Event]) -> None:
         """Write the events of a launch that wait for Redis, before the launch is killed."""
@@ -48,7 +48,7 @@ class PendingEvents:
         path = self._path(instance)
         if waiting or last:
             _write(path, [*waiting, *last])
-        self._outbox.put(*last, published=partial(_remove, path))
+        self._outbox.put(*last, kept=partial(_remove, path))
 
     def _path(self, instance: str) -> Path:
         return self._folder / f"{instance}.json"

@@ -100,11 +100,11 @@ async def _wait_for_all(cancels: list[asyncio.Future[Verdict]]) -> None:
 
 def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> Result:
     events: list[TaskCancelled] = []
-    published = []
+    kept = []
     for answer in answers:
         proof = answer.agent.release(answer.request, keep_proof=answer.result == "cancelled")
         if proof is not None:
-            published.append(answer.agent.publishing(proof.seq))
+            kept.append(answer.agent.acknowledging(proof.seq))
         if answer.result == "cancelled" and (event := _event(command, ports, answer, proof.event if proof else None)):
             events.append(event)
     verdict = verdict_of_host([answer.result for answer in answers])
@@ -115,7 +115,7 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
         detail=" ".join(filter(None, map(_detail, answers))),
         task_name=next((answer.request.name for answer in answers if answer.request.name), ""),
         events=tuple(events),
-        published=tuple(published),
+        kept=tuple(kept),
     )
 
 

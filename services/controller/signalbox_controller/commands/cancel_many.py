@@ -110,8 +110,8 @@ class _Work:
         result = await end_task(_one(self._command, task_id), agents, self._ports)
         if result.verdict == "unproven":
             self._silent.update(agents)
-        if result.events or result.published:
-            self._ports.outbox.put(*result.events, published=result.published_all)
+        if result.events or result.kept:
+            self._ports.outbox.put(*result.events, kept=result.kept_all)
         return _verdict(task_id, result)
 
     def _note(self, verdict: TaskVerdict) -> None:

@@ -117,7 +117,7 @@ class Dispatcher:
         self._ports.outbox.put(CommandGiven(at=utc_now(), host=self._ports.host, command=command))
         result = await self._do(command)
         answer = self._answer(command, result)
-        self._ports.outbox.put(*result.events, _done(answer), receipts=[answer], published=result.published_all)
+        self._ports.outbox.put(*result.events, _done(answer), receipts=[answer], kept=result.kept_all)
         await self._ports.cancelled.on_disk()
         return answer
 
@@ -126,7 +126,7 @@ class Dispatcher:
         result = await self._do(command)
         answer = self._answer(command, result)
         await self._ports.outbox.published(*result.events, _done(answer), receipts=[answer])
-        result.published_all()
+        result.kept_all()
         self._deduplication.finish(answer)
         cancelled = self._ports.cancelled
         await asyncio.gather(self._deduplication.sync(), cancelled.on_disk(), cancelled.in_redis())

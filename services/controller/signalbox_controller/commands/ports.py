@@ -48,10 +48,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     tasks_killed: int = 0
     #: Events that are published together with the result.
     events: tuple[Event, ...] = ()
-    #: Called when Redis has the result.
-    published: tuple[Callable[[], None], ...] = ()
+    #: Called when the result outlives the controller: on disk, or in Redis.
+    kept: tuple[Callable[[], None], ...] = ()
 
-    def published_all(self) -> None:
-        """Call each callback of `published`."""
-        for published in self.published:
-            published()
+    def kept_all(self) -> None:
+        """Call each callback of `kept`."""
+        for kept in self.kept:
+            kept()

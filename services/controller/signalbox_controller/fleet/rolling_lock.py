@@ -88,7 +88,7 @@ class RollingLock:
     async def call_off(self, reason: str) -> None:
         """Keep other hosts from beginning; without Redis none can begin."""
         with contextlib.suppress(BusUnavailable, RedisError):
-            async with bus_errors():
+            async with bus_errors(self._redis, {self._called_off: "string"}):
                 await self._redis.set(self._called_off, f"{self._host}: {reason}", px=int(REMEMBER * 1000))
 
     async def _renew(self) -> None:
@@ -99,7 +99,7 @@ class RollingLock:
 
     async def _ask(self) -> tuple[str, str]:
         """Take or renew the lock; return its holder, and why the restart was called off, if it was."""
-        async with bus_errors():
+        async with bus_errors(self._redis, {self._called_off: "string"}):
             off = cast("bytes | None", await self._redis.get(self._called_off))
         if off is not None:
             return "", f"called off, as on {off.decode(errors='replace')}"

@@ -1,4 +1,4 @@
-"""Heartbeat of the host: its presence, the status of its processes, and the tasks that it runs."""
+"""Heartbeat of the host: its presence, processes and running tasks, and what the record has confirmed."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,7 @@ import contextlib
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from signalbox.bus.confirmations import read_confirmation
 from signalbox.bus.presence import HEARTBEAT, announce, withdraw
 from signalbox.errors import BusUnavailable
 from signalbox.messages.base import utc_now
@@ -13,6 +14,7 @@ from signalbox.messages.events import HostLeft, HostSeen
 from signalbox_controller.fleet.fleet import Fleet
 from signalbox_controller.linux.cgroups import Containment
 from signalbox_controller.state.outbox import Outbox
+from signalbox_controller.state.replay import Replay
 
 #: Seconds that adopted workers have to report what they run; a list without theirs would look like lost tasks.
 ADOPTION = 5.0
@@ -21,12 +23,15 @@ ADOPTION = 5.0
 class Heartbeat:
     """Announces presence to the givers of commands, and publishes HostSeen for the record."""
 
-    def __init__(self, host: str, redis: Redis, outbox: Outbox, fleet: Fleet, containment: Containment) -> None:
+    def __init__(
+        self, host: str, redis: Redis, outbox: Outbox, fleet: Fleet, containment: Containment, replay: Replay
+    ) -> None:
         self.host = host
         self._redis = redis
         self._outbox = outbox
         self._fleet = fleet
         self._containment = containment
+        self._replay = replay
         self._leaving = False
 
     async def run(self) -> None:
@@ -41,9 +46,16 @@ class Heartbeat:
     async def _beat(self, *, complete: bool) -> None:
         with contextlib.suppress(BusUnavailable, RedisError):  # the outbox says so in the log
             await announce(self._redis, self.host)
+            await self._follow_record()
         # While Redis is away heartbeats are not kept, as an old one is of no use.
         if self._outbox.connected and complete and not self._leaving:
             self._outbox.put(self.status())
+
+    async def _follow_record(self) -> None:
+        """Forget what the record has confirmed, and publish again what it lacks."""
+        numbers = self._outbox.numbers
+        if numbers and (confirmation := await read_confirmation(self._redis, numbers.epoch)):
+            self._replay.follow(confirmation)
 
     def status(self) -> HostSeen:
         """The status of the host."""
@@ -55,6 +67,7 @@ class Heartbeat:
             interval=HEARTBEAT,
             proof=self._containment.evidence,
             proof_detail=self._containment.reason,
+            numbers=self._outbox.numbers,
         )
 
     async def withdraw(self) -> None:

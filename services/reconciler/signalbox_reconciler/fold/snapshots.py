@@ -4,7 +4,7 @@ A snapshot may overtake events, and a controller that has just started may not b
 run is given up only after it was missing for some heartbeats, and its end is never marked as confirmed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -13,6 +13,8 @@ from signalbox.messages.events import HostSeen
 
 #: Heartbeats that a run must be old before it can be missing, and missing before it is lost.
 MISSED_HEARTBEATS = 3
+#: The same while events of its host are known to be missing: they come again, perhaps with the end of the run.
+MISSED_WITH_EVENTS = 30
 
 
 class RecordedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +53,13 @@ class Difference(msgspec.Struct):
     unrecorded: list[ListedRun] = []
 
 
-def compare(snapshots: Iterable[HostSeen], running: Iterable[RecordedRun]) -> Difference:
-    """Compare what the record shows as running on some hosts with what these hosts list."""
+def compare(
+    snapshots: Iterable[HostSeen], running: Iterable[RecordedRun], incomplete: Collection[str] = ()
+) -> Difference:
+    """Compare what the record shows as running on some hosts with what these hosts list.
+
+    Of hosts that are `incomplete`, events are known to be missing.
+    """
     difference = Difference()
     by_host = {snapshot.host: snapshot for snapshot in snapshots}
     listed = {snapshot.host: set(snapshot.running) for snapshot in by_host.values()}
@@ -63,18 +70,19 @@ def compare(snapshots: Iterable[HostSeen], running: Iterable[RecordedRun]) -> Di
             if log.missing_since or not log.confirmed:
                 difference.confirmed[key] = by_host[log.host].at
         else:
-            _mark_missing(log, by_host[log.host], difference)
+            _mark_missing(log, by_host[log.host], difference, patient=log.host in incomplete)
     for host, runs in listed.items():
         difference.unrecorded += filter(None, (_listed(by_host[host], *key) for key in runs))
     return difference
 
 
-def _mark_missing(log: RecordedRun, snapshot: HostSeen, difference: Difference) -> None:
+def _mark_missing(log: RecordedRun, snapshot: HostSeen, difference: Difference, *, patient: bool) -> None:
     before = snapshot.at - timedelta(seconds=MISSED_HEARTBEATS * snapshot.interval)
+    lost_before = snapshot.at - timedelta(seconds=MISSED_WITH_EVENTS * snapshot.interval) if patient else before
     if log.missing_since is None:
         if log.started_at is None or log.started_at < before:
             difference.missing[log.task_id, log.run] = snapshot.at
-    elif log.missing_since <= before:
+    elif log.missing_since <= lost_before:
         difference.lost[log.task_id, log.run] = snapshot.at
 
 

@@ -7,6 +7,7 @@ from signalbox.bus.presence import SILENCE
 from signalbox.postgres.pool import Connection
 from signalbox_reconciler.store.cancels import apply_cancels, unapplied_cancels
 from signalbox_reconciler.store.commands import conclude_answered, expire_commands
+from signalbox_reconciler.store.confirmations import forget_epochs
 from signalbox_reconciler.store.hosts import delete_ended_external, mark_silent_hosts
 from signalbox_reconciler.store.lost import mark_lost_on_silent_hosts
 from signalbox_reconciler.store.verdicts import forget_cancels
@@ -27,6 +28,7 @@ async def check_hosts(connection: Connection, changed: ChangedViews) -> None:
     """Mark silent hosts, and what runs on them, as unknown."""
     await mark_silent_hosts(connection, HOST_TIMEOUT, changed)
     await delete_ended_external(connection, EXTERNAL_SHOWN)
+    await forget_epochs(connection)
 
 
 async def _apply_cancels(

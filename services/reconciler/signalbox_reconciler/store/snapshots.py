@@ -7,6 +7,7 @@ from signalbox.postgres.pool import Connection
 from signalbox_reconciler.fold.snapshots import ListedRun, RecordedRun, compare
 from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import arrays, names, unnest
+from signalbox_reconciler.store.confirmations import hosts_with_missing_events
 from signalbox_reconciler.store.hosts import retire
 from signalbox_reconciler.store.logs import number_attempts
 from signalbox_reconciler.store.lost import KEYS, NOT_LISTED, columns_of, mark_lost
@@ -81,7 +82,10 @@ async def repair(connection: Connection, snapshots: Collection[HostSeen], change
         if snapshot.processes:
             changed.add("process", await retire(connection, snapshot))
     rows = await connection.fetch(_RUNNING, [snapshot.host for snapshot in snapshots])
-    difference = compare(snapshots, (RecordedRun(**row) for row in rows))
+    runs = [RecordedRun(**row) for row in rows]
+    difference = compare(snapshots, runs)
+    if difference.lost and (incomplete := await hosts_with_missing_events(connection, _epochs(snapshots))):
+        difference = compare(snapshots, runs, incomplete)
     if difference.missing:
         await connection.execute(_MARK_MISSING, *columns_of(difference.missing))
     if difference.lost:
@@ -92,6 +96,10 @@ async def repair(connection: Connection, snapshots: Collection[HostSeen], change
         await connection.execute(_CONFIRM_LOGS, *confirmed)
     if difference.unrecorded:
         await _restore(connection, difference.unrecorded, changed)
+
+
+def _epochs(snapshots: Collection[HostSeen]) -> list[str]:
+    return [snapshot.numbers.epoch for snapshot in snapshots if snapshot.numbers is not None]
 
 
 async def _restore(connection: Connection, runs: list[ListedRun], changed: views.ChangedViews) -> None:
