@@ -73,7 +73,10 @@ class PoolWatch:
         if self._turning and now - self._turning > TURNED:
             limit = self._pool.wait_for_start((now - self._begun) * MARGIN)
             if limit:
-                logger.info("Signalbox: the pool's processes are slow to start; Celery waits %.0f s for each", limit)
+                logger.info(
+                    "The pool's processes are slow to start: worker_proc_alive_timeout is %.0f s for their successors",
+                    limit,
+                )
 
     def _look_again(self) -> None:
         self._loop.call_later(EVERY, self._look_again)
