@@ -117,6 +117,7 @@ async def test_a_restarted_controller_finds_its_guests_again_and_tells_what_beca
     async with a_guest(host, tmp_path / "stays.log", stays), a_guest(host, tmp_path / "goes.log", goes) as going:
         tasks = [await host.running() for _ in range(4)]  # two for each
         await host.end_hard()
+        await host.missed_by(3)
         going.kill()
         host.start()
         await host.seen_again(HostSeen)

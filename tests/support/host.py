@@ -95,6 +95,15 @@ class Host:
         """Kill the controller as the kernel does when memory runs out."""
         await self.end(signal.SIGKILL)
 
+    async def missed_by(self, workers: int) -> None:
+        """Wait until so many workers have noticed that the controller is gone: what they run is on disk then."""
+
+        async def look() -> bool:
+            spools = [path.read_text(encoding="utf-8") for path in (self.data / "run").glob("*.diary")]
+            return sum('"type":"snapshot"' in spool for spool in spools) == workers
+
+        await eventually(look, f"{workers} workers miss the controller")
+
     @property
     def log(self) -> str:
         """What the controller said."""
