@@ -287,8 +287,7 @@ async def test_a_proof_is_kept_back_until_the_controller_has_looked_itself(serve
             return len(await server.events()) == 1
 
         await eventually(another, "the other event")
-        proof = server.agent.release(request, keep_proof=True)
-        assert proof is not None
+        [proof] = server.agent.release(request, keep_proof=True)
         server.outbox.put(proof.event, published=server.agent.publishing(proof.seq))
         # Only now: an agent that had forgotten it earlier could not tell it to our successor.
         assert (await agent.hears("ack"))["seq"] == 2
@@ -303,7 +302,7 @@ async def test_a_proof_that_nobody_waits_for_any_more_is_told_all_the_same(serve
         await agent.say(type="event", seq=1, event=a_proof("c"))
         await agent.say(type="cancel", command_id="c", task_id="t", state="alive", pid=42)
         await asyncio.wait_for(request.done, HANGS)
-        assert server.agent.release(request, keep_proof=False) is None
+        assert server.agent.release(request, keep_proof=False) == []
         assert (await agent.hears("ack"))["seq"] == 1
     assert len(await server.events()) == 1
 

@@ -2,12 +2,17 @@
 
 from datetime import UTC, datetime
 
+import msgspec
+import pytest
+
 from signalbox.messages.events import TaskFailed, TaskReceived, TaskRetried, TaskStarted, TaskSucceeded
 from signalbox_controller.agents.protocol import Snapshot, SnapshotRun
 from signalbox_controller.agents.running import RunningTasks
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST, SECOND = "0000.1700000000000.abcdef01.42", "0001.1700000009000.abcdef01.43"
+#: The same id, sent once more.
+OTHER = "0000.1700000000500.abcdef01.43"
 
 
 def started(run: str = FIRST, pid: int = 42, retries: int = 0) -> TaskStarted:
@@ -31,10 +36,10 @@ def ended(run: str = FIRST) -> TaskSucceeded:
 def test_a_started_task_runs_until_it_ends() -> None:
     table = RunningTasks()
     table.note(started())
-    assert table.running["t"].pid == 42
+    assert [run.pid for run in table.of("t")] == [42]
     assert table.name("t") == "charge"
     table.note(ended())
-    assert table.running == {}
+    assert table.all() == []
     assert table.name("t") == ""
 
 
@@ -43,7 +48,7 @@ def test_a_waiting_task_is_known_by_name_and_does_not_run() -> None:
     table.note(
         TaskReceived(at=AT, task_id="t", run="0000", celery_name="shop.orders.charge", name="charge", worker="w@h")
     )
-    assert table.running == {}
+    assert table.all() == []
     assert table.name("t") == "charge"
 
 
@@ -55,7 +60,7 @@ def test_the_end_of_an_earlier_attempt_does_not_end_the_present_one() -> None:
             at=AT, task_id="t", run=FIRST, celery_name="shop.orders.charge", name="charge", worker="w@h", error="no"
         )
     )
-    assert table.running["t"].run == SECOND
+    assert [run.run for run in table.of("t")] == [SECOND]
 
 
 def test_a_snapshot_repairs_what_lost_events_left_wrong() -> None:
@@ -64,8 +69,8 @@ def test_a_snapshot_repairs_what_lost_events_left_wrong() -> None:
     table.note(started())
     other = SnapshotRun(task_id="u", run=SECOND, pid=43, name="ship", celery_name="shop.orders.ship", started_at=AT)
     table.repair(Snapshot(running=[other], reserved=["v"]))
-    assert list(table.running) == ["u"]
-    run = table.running["u"]
+    [run] = table.all()
+    assert run.task_id == "u"
     assert (run.worker, run.celery_name, run.retries, run.started_at) == ("w@h", "shop.orders.ship", 1, AT)
 
 
@@ -73,13 +78,52 @@ def test_a_snapshot_keeps_what_is_known_better_already() -> None:
     table = RunningTasks()
     table.note(started())
     table.repair(Snapshot(running=[SnapshotRun(task_id="t", run=FIRST, pid=42)]))
-    assert table.running["t"].queue == "celery"
+    assert [run.queue for run in table.of("t")] == ["celery"]
 
 
 def test_a_run_that_died_with_its_worker_becomes_a_failure_that_says_so() -> None:
     table = RunningTasks()
     table.note(started())
-    failed = table.running["t"].failed("web-01", "worker_lost", "Worker lost: signal 9 (SIGKILL)")
+    failed = table.of("t")[0].failed("web-01", "worker_lost", "Worker lost: signal 9 (SIGKILL)")
     assert isinstance(failed, TaskFailed)
     assert (failed.task_id, failed.run, failed.host, failed.pid) == ("t", FIRST, "web-01", 42)
     assert (failed.outcome, failed.queue, failed.started_at) == ("worker_lost", "celery", AT)
+
+
+def test_an_id_may_run_twice_in_one_worker_and_each_run_ends_by_itself() -> None:
+    table = RunningTasks()
+    table.note(started(FIRST, pid=42))
+    table.note(started(OTHER, pid=43))
+    assert [run.run for run in table.of("t")] == [FIRST, OTHER]
+    table.note(ended(OTHER))
+    assert [run.run for run in table.of("t")] == [FIRST]
+    table.repair(Snapshot(running=[SnapshotRun(task_id="t", run=run, pid=1) for run in (FIRST, OTHER)]))
+    assert [run.run for run in table.all()] == [FIRST, OTHER]
+
+
+def received(delivery: str) -> TaskReceived:
+    return TaskReceived(
+        at=AT, task_id="t", run=delivery, delivery=delivery, celery_name="shop.orders.charge", name="charge", worker="w@h"
+    )
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["as the agent says", "an older agent does not name deliveries"])
+def test_while_a_second_delivery_waits_the_end_of_the_first_does_not_let_it_be_forgotten(named: bool) -> None:
+    one, two = ("0000.1.abcdef01.w1", "0000.2.abcdef01.w2") if named else ("0000", "0000.2")
+    table = RunningTasks()
+    for delivery in (one, two):
+        table.note(received(delivery))
+    table.note(msgspec.structs.replace(started(), delivery=one if named else ""))
+    table.note(ended())
+    assert table.knows("t")
+    table.note(msgspec.structs.replace(ended(two), delivery=two if named else ""))
+    assert not table.knows("t")
+
+
+def test_what_a_snapshot_lists_as_waiting_waits_until_its_delivery_ends() -> None:
+    table = RunningTasks()
+    table.repair(Snapshot(running=[], reserved=["t"]))
+    assert table.knows("t")
+    table.note(msgspec.structs.replace(started(), delivery="0000.1.abcdef01.w1"))
+    table.note(ended())
+    assert not table.knows("t")

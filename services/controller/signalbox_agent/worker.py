@@ -267,6 +267,7 @@ class WorkerAgent:
             {
                 "task_id": run.task_id,
                 "run": run.key,
+                "delivery": run.delivery,
                 "pid": run.pid,
                 "name": run.name,
                 "celery_name": run.celery_name,

@@ -86,14 +86,15 @@ class Commander:
         grace: float | None = None,
         wait: float = 10.0,
         record_wait: float = 0.0,
+        holders: frozenset[str] = frozenset(),
     ) -> CancelResult:
         """Cancel a task and wait up to `wait` seconds for the proof, then up to `record_wait` for the record.
 
-        A second cancel of a task joins the one that is under way and gets the same answers.
+        `holders` are the hosts that are known to run it: there is no proof without their answers. A second cancel of a task joins the one that is under way and gets the same answers.
         """
         command = CancelTask(**_heading(issuer), task_id=task_id, grace=grace)
         command_id, hosts = await self._publish_once(command)
-        collected = await self._collect(command_id, hosts, Patience(wait, record_wait))
+        collected = await self._collect(command_id, hosts, Patience(wait, record_wait), holders=holders)
         result = _cancel_result(task_id, command_id, collected)
         if result.verdict is not None and not result.verified:
             await release(self._redis, names.cancelling(task_id), command_id)  # the next cancel is a command of its own
@@ -197,9 +198,10 @@ class Commander:
         hosts: frozenset[str],
         patience: Patience,
         follow: Callable[[Collected], None] = lambda _collected: None,
+        holders: frozenset[str] = frozenset(),
     ) -> Collected:
         clock = asyncio.get_running_loop().time
-        given, collected, receipts = clock(), Collected(hosts), Receipts(self._redis, command_id)
+        given, collected, receipts = clock(), Collected(hosts, holders=holders), Receipts(self._redis, command_id)
         while (left := collected.ends_at(patience) - (clock() - given)) > 0:
             for receipt in await receipts.next(left):
                 collected.note(receipt, clock() - given)

@@ -64,6 +64,10 @@ class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
     task: TaskView
     #: The cancel that was asked for first.
     cancel_command_id: str | None
+    #: The hosts that run it; several where its id was sent or delivered more than once.
+    running_on: tuple[str, ...] = ()
+    #: Whether a run of it was given up whose end nobody saw; it may go on.
+    unsure: bool = False
 
 
 def _columns(view: type[msgspec.Struct]) -> str:
@@ -71,15 +75,24 @@ def _columns(view: type[msgspec.Struct]) -> str:
 
 
 _TASK = f"SELECT {_columns(TaskView)} FROM tasks"  # noqa: S608 - our own names
-_KNOWN_TASK = f"SELECT {_columns(TaskView)}, cancel_command_id FROM tasks WHERE task_id = $1"  # noqa: S608
-_KNOWN_TASKS = f"SELECT {_columns(TaskView)}, cancel_command_id FROM tasks WHERE task_id = ANY($1::text[])"  # noqa: S608
+_KNOWN = f"""
+SELECT {_columns(TaskView)}, cancel_command_id, ARRAY(
+        SELECT DISTINCT host FROM task_logs AS l WHERE l.task_id = t.task_id AND l.status = 'running' AND l.host <> ''
+    ) AS running_on,
+    EXISTS (
+        SELECT FROM task_logs AS l WHERE l.task_id = t.task_id AND l.status = 'failed' AND NOT l.confirmed
+    ) AS unsure
+FROM tasks AS t
+"""  # noqa: S608
+_KNOWN_TASK = f"{_KNOWN} WHERE task_id = $1"
+_KNOWN_TASKS = f"{_KNOWN} WHERE task_id = ANY($1::text[])"
 #: One statement, so that the tasks and their number are of the same moment.
 _MATCHES = f"""
 SELECT {_columns(Match)}, count(*) OVER () AS total, count(*) FILTER (WHERE status = 'running') OVER () AS running
 FROM tasks
 """  # noqa: S608
 _UNFINISHED = "SELECT count(*) FROM tasks WHERE task_id = ANY($1::text[]) AND finished_at IS NULL"
-_LOGS = f"SELECT {_columns(LogView)} FROM task_logs WHERE task_id = $1 ORDER BY run LIMIT $2"  # noqa: S608
+_LOGS = f"SELECT {_columns(LogView)} FROM task_logs WHERE task_id = $1 ORDER BY attempt, log_id LIMIT $2"  # noqa: S608
 _COMMANDS = f"SELECT {_columns(CommandView)} FROM commands"  # noqa: S608
 #: The reconciler doubts a silent host, too; but it may be what is silent, or be cut off from the bus itself.
 _HOSTS = f"""
@@ -107,8 +120,9 @@ async def find_tasks(connection: Connection, task_ids: Sequence[str]) -> dict[st
 
 def _known(row: Mapping[str, Any]) -> KnownTask:
     fields = dict(row)
-    command_id = fields.pop("cancel_command_id")
-    return KnownTask(task=TaskView(**fields), cancel_command_id=command_id)
+    more = {name: fields.pop(name) for name in ("cancel_command_id", "unsure")}
+    running_on = tuple(fields.pop("running_on"))
+    return KnownTask(task=TaskView(**fields), running_on=running_on, **more)
 
 
 async def unfinished_of(connection: Connection, task_ids: Sequence[str]) -> int:

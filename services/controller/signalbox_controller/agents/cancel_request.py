@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -24,14 +24,14 @@ class WithheldProof(msgspec.Struct, frozen=True):
 class CancelRequest:
     """A request that stays open across reconnects, until the agent's final report or our deadline."""
 
-    def __init__(self, line: Cancel, run: Run | None, name: str) -> None:
+    def __init__(self, line: Cancel, runs: Sequence[Run], name: str) -> None:
         self.line = line
         #: What we knew of the task before we asked.
-        self.run = run
+        self.runs = runs
         self.name = name
-        self.withheld: WithheldProof | None = None
+        self.withheld: list[WithheldProof] = []
         self.report: CancelReport | None = None
-        self._child = identify(run.pid) if run else None
+        self._children = {run.pid: identify(run.pid) for run in runs}
         self._asked_at = ticks_now()
         self._seen: dict[Proc, None] = {}
         self._answered = asyncio.Event()
@@ -42,17 +42,17 @@ class CancelRequest:
         self.report = report
         self._answered.set()
         if report.state == "signalled":
-            if report.pid is not None and (self._child is None or self._child.pid != report.pid):
-                self._child = identify(report.pid)
+            if report.pid is not None and self._children.get(report.pid) is None:
+                self._children[report.pid] = identify(report.pid)
         else:
             self.finish("cancelled" if report.state == "dead" else report.state)
 
     def withhold(self, proof: WithheldProof) -> bool:
-        """Withhold a proof, if it is the proof of this request; return whether it is."""
-        if self.withheld is not None or proof.event.command_id != self.line.command_id:
-            return False
-        self.withheld = proof
-        return True
+        """Withhold a proof, if it is one of this request; return whether it is."""
+        ours = proof.event.command_id == self.line.command_id
+        if ours:
+            self.withheld.append(proof)
+        return ours
 
     def finish(self, result: Verdict) -> None:
         """Set the result; a later one changes nothing."""
@@ -65,17 +65,28 @@ class CancelRequest:
         """The result, or `unproven` while there is none."""
         return self.done.result() if self.done.done() else "unproven"
 
-    def child(self) -> Proc | None:
-        """The task's process if it is still there; None when it is gone, or when it was the worker's own.
+    @property
+    def held(self) -> bool:
+        """Whether the worker was known to run the task, or to have it wait, when it was asked."""
+        return bool(self.runs or self.name)
 
-        A process that has its pid and was started after we asked is another one.
+    def children(self) -> list[Proc]:
+        """The processes of the ended runs that are still there; none that are gone, or were the worker's own.
+
+        A process that has the pid of one and was started after we asked is another one.
         """
         if self.report is not None and self.report.shared:
-            return None
-        pid = self.report.pid if self.report and self.report.pid is not None else None
-        if self._child is not None and pid in {None, self._child.pid}:
-            return self._child if present(self._child) else None
-        seen = identify(pid) if pid is not None else None
+            return []
+        pids = {proof.event.pid for proof in self.withheld}
+        if self.report is not None and self.report.pid is not None:
+            pids.add(self.report.pid)
+        found = [self._child(pid) for pid in pids or self._children]
+        return [child for child in found if child is not None and present(child)]
+
+    def _child(self, pid: int) -> Proc | None:
+        if (known := self._children.get(pid)) is not None:
+            return known
+        seen = identify(pid)
         return seen if seen is not None and seen.started <= self._asked_at else None
 
     async def answered(self, seconds: float) -> bool:

@@ -114,6 +114,8 @@ class SnapshotRun(msgspec.Struct, frozen=True, kw_only=True):
 
     task_id: str
     run: str
+    #: As in `TaskEvent`.
+    delivery: str = ""
     pid: int
     name: str = ""
     celery_name: str = ""

@@ -24,6 +24,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     task_id: str
     run: str
+    delivery: str = ""
     pid: int
     celery_name: str
     name: str
@@ -53,11 +54,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunningTasks:
-    """The runs of one launch of a worker, and the names of what it has taken from the queue."""
+    """The runs of one launch of a worker, and the deliveries that wait in it; an id may have several of both."""
 
     def __init__(self) -> None:
-        self.running: dict[str, Run] = {}
         self.node = ""
+        #: By task id and run.
+        self._running: dict[str, dict[str, Run]] = {}
+        #: The keys of the deliveries that wait, by task id; a listed one whose key is not known has an empty one.
+        self._waiting: dict[str, set[str]] = {}
         self._names: dict[str, str] = {}
 
     def name(self, task_id: str) -> str:
@@ -68,36 +72,66 @@ class RunningTasks:
         """Whether this worker has taken it from its queue, and it is not over."""
         return task_id in self._names
 
+    def all(self) -> list[Run]:
+        """Every run."""
+        return [run for runs in self._running.values() for run in runs.values()]
+
+    def of(self, task_id: str) -> list[Run]:
+        """The runs of one task, the first one first."""
+        return list(self._running.get(task_id, {}).values())
+
     def seed(self, runs: Iterable[Run]) -> None:
         """Begin with what is known from before; its agent knows better, if it still comes to speak."""
-        self.running = {run.task_id: run for run in runs}
-        self._names |= {run.task_id: run.name for run in self.running.values()}
+        self._running = {}
+        for run in runs:
+            self._add(run)
+
+    def clear(self) -> None:
+        """Nothing runs any more."""
+        self._running.clear()
 
     def note(self, event: AnyTaskEvent) -> None:
         """Take in what happened to a task."""
         if isinstance(event, TaskStarted):
-            self._names[event.task_id] = event.name
+            self._end_wait(event)
             run = msgspec.convert(event, Run, from_attributes=True)
-            self.running[event.task_id] = msgspec.structs.replace(run, started_at=event.at)
+            self._add(msgspec.structs.replace(run, started_at=event.at))
         elif isinstance(event, TaskReceived):
+            self._waiting.setdefault(event.task_id, set()).add(event.run)
             self._names[event.task_id] = event.name
         elif not isinstance(event, TaskSignalled):
-            known = self.running.get(event.task_id)
-            if known is None or known.run <= event.run:
-                self.running.pop(event.task_id, None)
-                self._names.pop(event.task_id, None)
+            if self._running.get(event.task_id, {}).pop(event.run, None) is None:
+                self._end_wait(event)
+            self._forget(event.task_id)
 
     def repair(self, snapshot: Snapshot) -> None:
         """Bring the table in line with what the worker really holds."""
-        runs = {listed.task_id: self._run_of(listed) for listed in snapshot.running}
-        held = {*runs, *snapshot.reserved}
-        self.running = runs
-        self._names = {task_id: self._names.get(task_id, "") for task_id in held}
-        self._names |= {run.task_id: run.name for run in runs.values()}
+        runs = [self._run_of(listed) for listed in snapshot.running]
+        self._waiting = {task_id: self._waiting.get(task_id) or {""} for task_id in snapshot.reserved}
+        self._names = {task_id: self._names.get(task_id, "") for task_id in snapshot.reserved}
+        self.seed(runs)
+
+    def _add(self, run: Run) -> None:
+        self._running.setdefault(run.task_id, {})[run.run] = run
+        self._names[run.task_id] = run.name
+
+    def _end_wait(self, event: AnyTaskEvent) -> None:
+        """The delivery of this event waits no more; older agents do not name it."""
+        waiting = self._waiting.get(event.task_id, set())
+        keys = (event.delivery, event.run, event.run.partition(".")[0])
+        waiting.discard(next((key for key in keys if key in waiting), ""))
+
+    def _forget(self, task_id: str) -> None:
+        """Forget a task of which nothing runs or waits."""
+        for table in (self._running, self._waiting):
+            if not table.get(task_id):
+                table.pop(task_id, None)
+        if task_id not in self._running and task_id not in self._waiting:
+            self._names.pop(task_id, None)
 
     def _run_of(self, listed: SnapshotRun) -> Run:
-        known = self.running.get(listed.task_id)
-        if known is not None and known.run == listed.run:
+        known = self._running.get(listed.task_id, {}).get(listed.run)
+        if known is not None:
             return known
         fields = msgspec.structs.asdict(listed) | {"celery_name": listed.celery_name or listed.name}
         return Run(**fields, worker=self.node, retries=_retries(listed.run))

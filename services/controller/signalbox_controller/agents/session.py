@@ -164,7 +164,7 @@ class Agent:
         """Ask it to end a task; the same command asks about a task once."""
         request = self._requests.get((line.command_id, line.task_id))
         if request is None:
-            request = CancelRequest(line, self.runs.running.get(line.task_id), self.runs.name(line.task_id))
+            request = CancelRequest(line, self.runs.of(line.task_id), self.runs.name(line.task_id))
             self._requests[line.command_id, line.task_id] = request
             self.send(line)
         return request
@@ -182,14 +182,15 @@ class Agent:
         """Whether the task runs or waits there, as far as we can know."""
         return not self.complete or self.runs.knows(task_id)
 
-    def release(self, request: CancelRequest, *, keep_proof: bool) -> WithheldProof | None:
-        """Close a question; a proof that was kept back is answered, or goes out as it is."""
+    def release(self, request: CancelRequest, *, keep_proof: bool) -> list[WithheldProof]:
+        """Close a question; proofs that were kept back are answered, or go out as they are."""
         self._requests.pop((request.line.command_id, request.line.task_id), None)
-        proof, request.withheld = request.withheld, None
-        if proof is None or keep_proof:
-            return proof
-        self._outbox.put(proof.event, published=self.publishing(proof.seq))
-        return None
+        proofs, request.withheld = request.withheld, []
+        if keep_proof:
+            return proofs
+        for proof in proofs:
+            self._outbox.put(proof.event, published=self.publishing(proof.seq))
+        return []
 
     def publishing(self, seq: int) -> Callable[[], None]:
         """What the outbox has to call when it published the event of this number."""
@@ -210,13 +211,14 @@ class Agent:
 
     def take_lost_runs(self) -> list[Run]:
         """Its process is gone: finish every request, and return the runs that ended with it and are in no request."""
-        lost = dict(self.runs.running)
+        lost = {(run.task_id, run.run): run for run in self.runs.all()}
         for request in self._requests.values():
-            run = self.runs.running.get(request.line.task_id)  # two may ask about the same one
-            lost.pop(request.line.task_id, None)
-            request.run = request.run or run
-            request.finish("cancelled" if run else "unknown")
-        self.runs.running.clear()
+            runs = self.runs.of(request.line.task_id)  # two may ask about the same one
+            request.runs = request.runs or runs
+            for run in request.runs:
+                lost.pop((run.task_id, run.run), None)
+            request.finish("cancelled" if runs else "unknown")
+        self.runs.clear()
         self.answers = False
         self.close()
         return list(lost.values())

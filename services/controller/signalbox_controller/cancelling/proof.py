@@ -44,10 +44,13 @@ def verdict_of(reported: Verdict | None, proof: Proof | None, *, ran: bool, canc
     return "alive" if proof.survivors else "cancelled"
 
 
-def verdict_of_host(verdicts: Sequence[Verdict]) -> Verdict:
-    """The worst final verdict of the host's workers; one that is not final counts only where none is. Pure."""
+def verdict_of_host(verdicts: Sequence[Verdict], holders: Sequence[Verdict] = ()) -> Verdict:
+    """The worst final verdict of the host's workers; one that is not final counts only where none is. Pure.
+
+    It also counts in `holders`, the verdicts of those that were known to have the task: each may run it.
+    """
     final = [verdict for verdict in verdicts if MEANING[verdict].is_final]
-    return worst(final or verdicts)
+    return worst([*(final or verdicts), *holders])
 
 
 async def prove(request: CancelRequest, reaper: Reaper, kill_at: float, deadline: float, *, ours: bool) -> Proof:
@@ -72,9 +75,8 @@ async def prove(request: CancelRequest, reaper: Reaper, kill_at: float, deadline
     if left():
         await terminate_all(left, reaper, kill_at)
     survivors = await kill_all(left, reaper, max(0.1, deadline - asyncio.get_running_loop().time()))
-    child = request.child()
-    if child is not None and not ended(child):
-        survivors += await gone([child], deadline, reaper)
-    unreaped = [*also_ended, *request.strays(), *([child] if child else [])]
+    children = request.children()
+    survivors += await gone([child for child in children if not ended(child)], deadline, reaper)
+    unreaped = [*also_ended, *request.strays(), *children]
     await gone(unreaped, asyncio.get_running_loop().time() + UNREAPED, reaper)
     return Proof([proc for proc in also_ended if proc not in survivors], survivors)

@@ -161,7 +161,7 @@ class Fleet:
 
     def running(self) -> tuple[tuple[str, str], ...]:
         """The tasks that run now, with their run ids."""
-        return tuple((run.task_id, run.run) for agent in self._agents() for run in agent.runs.running.values())
+        return tuple((run.task_id, run.run) for agent in self._agents() for run in agent.runs.all())
 
     def _agents(self) -> list[Agent]:
         """The agents of all processes that run, and of external workers."""
