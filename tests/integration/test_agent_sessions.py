@@ -178,7 +178,7 @@ async def test_events_get_the_host_and_are_acknowledged_once_redis_has_them(serv
         await agent.say(type="event", seq=2, event=an_event("TaskSucceeded"))
 
         async def taken() -> bool:
-            return server.agent.runs.running == {} and server.agent.runs.name("t") == ""
+            return server.agent.runs.all() == [] and server.agent.runs.name("t") == ""
 
         await eventually(taken, "both events")
         assert await server.events() == []
@@ -232,7 +232,7 @@ async def test_when_redis_is_away_for_long_the_agent_keeps_its_events(server: Se
             await agent.say(type="event", seq=seq, event=an_event(task_id=str(seq)))
 
         async def full() -> bool:
-            return len(server.agent.runs.running) == 50
+            return len(server.agent.runs.all()) == 50
 
         await eventually(full, "fifty events")
         await agent.say(type="event", seq=51, event=an_event(task_id="51"))

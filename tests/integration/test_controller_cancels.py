@@ -27,7 +27,7 @@ from signalbox.messages.events import (
     TaskSucceeded,
 )
 from signalbox.messages.receipts import Answered
-from support.eventually import HANGS
+from support.eventually import HANGS, eventually
 from support.host import ALICE, KEY, SHOP, Host, a_host, exists
 from support.stores.choose import a_redis
 
@@ -239,3 +239,21 @@ async def test_a_worker_that_does_not_answer_leaves_the_cancel_unproven_and_is_n
         assert cancelled.verdict == "cancelled"
     finally:
         os.kill(frozen, signal.SIGCONT)
+
+
+async def test_an_id_that_runs_twice_in_one_worker_is_cancelled_when_both_runs_are_dead(host: Host) -> None:
+    task_id = str(uuid.uuid4())
+    for _ in range(2):
+        sending = {"args": (), "kwargs": {"seconds": 120.0}, "task_id": task_id}
+        await asyncio.to_thread(host.celery.send_task, "shop.reports.count_stock", **sending)
+
+    async def both() -> list[TaskStarted] | None:
+        found = await host.of(TaskStarted, task_id=task_id)
+        return found if len(found) == 2 else None
+
+    runs = await eventually(both, "two runs")
+    assert (await host.commander.cancel(task_id, ALICE)).verdict == "cancelled"
+    assert not [run.pid for run in runs if exists(run.pid)]
+    cancelled = await host.of(TaskCancelled, task_id=task_id)
+    assert {event.run for event in cancelled} == {run.run for run in runs}
+    assert {event.delivery for event in cancelled} == {run.delivery for run in runs}

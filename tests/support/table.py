@@ -9,6 +9,7 @@ from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import AnyEvent
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.batch import Batch
+from signalbox_reconciler.fold.liveliest import Run
 from signalbox_reconciler.fold.rows import LogRow, Phase, TaskRow, precedence
 
 #: What a run that was given up says.
@@ -34,7 +35,8 @@ class Table:
         """Take in rows."""
         for task in batch.tasks.values():
             self.rows.add(msgspec.structs.replace(task))
-        for row in (*batch.logs.values(), *batch.waits.values()):
+        runs: list[Run] = [*batch.logs.values(), *batch.waits.values()]
+        for row in runs:
             self.rows.add(msgspec.structs.replace(row))
         self.rows.settle()
 

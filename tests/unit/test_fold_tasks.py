@@ -13,7 +13,8 @@ from signalbox.messages.base import Message
 from signalbox.messages.events import AnyEvent, AnyTaskEvent, TaskReceived
 from signalbox_reconciler.fold import EVENT_HANDLERS, fold
 from signalbox_reconciler.fold.batch import Batch
-from signalbox_reconciler.fold.rows import LogRow, Phase, TaskRow
+from signalbox_reconciler.fold.liveliest import Run
+from signalbox_reconciler.fold.rows import LogRow, Phase, TaskRow, WaitRow
 from support.history import KILLED, WORKER, Life, after, deliveries, lives
 
 LIFE = Life()
@@ -34,7 +35,7 @@ def orders(*events: AnyTaskEvent) -> list[tuple[AnyTaskEvent, ...]]:
 
 
 def rows_of(batch: Batch) -> object:
-    rows = (*batch.logs.values(), *batch.waits.values())
+    rows: list[Run] = [*batch.logs.values(), *batch.waits.values()]
     return msgspec.to_builtins([batch.tasks, {f"{row.task_id}/{row.run}": row for row in rows}])
 
 
@@ -47,7 +48,8 @@ def merged(batches: Iterable[list[AnyTaskEvent]]) -> Batch:
 
 
 def _add(table: Batch, batch: Batch) -> None:
-    for row in (*batch.tasks.values(), *batch.logs.values(), *batch.waits.values()):
+    rows: list[TaskRow | LogRow | WaitRow] = [*batch.tasks.values(), *batch.logs.values(), *batch.waits.values()]
+    for row in rows:
         table.add(row)
     table.settle()
 

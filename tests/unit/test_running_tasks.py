@@ -102,9 +102,8 @@ def test_an_id_may_run_twice_in_one_worker_and_each_run_ends_by_itself() -> None
 
 
 def received(delivery: str) -> TaskReceived:
-    return TaskReceived(
-        at=AT, task_id="t", run=delivery, delivery=delivery, celery_name="shop.orders.charge", name="charge", worker="w@h"
-    )
+    heading = {"celery_name": "shop.orders.charge", "name": "charge", "worker": "w@h"}
+    return TaskReceived(at=AT, task_id="t", run=delivery, delivery=delivery, **heading)
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["as the agent says", "an older agent does not name deliveries"])

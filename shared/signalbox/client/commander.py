@@ -90,7 +90,8 @@ class Commander:
     ) -> CancelResult:
         """Cancel a task and wait up to `wait` seconds for the proof, then up to `record_wait` for the record.
 
-        `holders` are the hosts that are known to run it: there is no proof without their answers. A second cancel of a task joins the one that is under way and gets the same answers.
+        A second cancel of a task joins the one that is under way and gets the same answers. `holders` are hosts that
+        are known to run it: there is no proof without their answers.
         """
         command = CancelTask(**_heading(issuer), task_id=task_id, grace=grace)
         command_id, hosts = await self._publish_once(command)

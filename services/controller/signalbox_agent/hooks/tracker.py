@@ -83,9 +83,9 @@ class Tracker:
     def _mark_of(self, request: Any, *, redelivered: bool) -> str:
         """A mark of the delivery: redelivered or not, its number, and the message where its transport names that."""
         mark = f"{'r' if redelivered else 'w'}{next(self._deliveries)}"
-        message = getattr(getattr(request, "message", None), "delivery_tag", None)
-        named = isinstance(message, str) and message[:8].isalnum()
-        return f"{mark}.{message[:8]}" if named else mark
+        message: object = getattr(getattr(request, "message", None), "delivery_tag", None)
+        name = message[:8] if isinstance(message, str) else ""
+        return f"{mark}.{name}" if name.isalnum() and name.isascii() else mark
 
     # The steps of a task
 

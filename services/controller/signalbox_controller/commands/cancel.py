@@ -103,7 +103,7 @@ async def _cancel_without_agent(answer: Answer, ports: Ports, kill_at: float, de
 
 
 async def _wait_for_all(cancels: Mapping[asyncio.Future[Verdict], Answer]) -> None:
-    """Wait for all of them; for those that were not known to have it at most `OTHERS_WITHIN` after a decisive answer."""
+    """Wait for all; for those that were not known to have the task at most `OTHERS_WITHIN` after a decisive answer."""
     waiting = set(cancels)
     while waiting:
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -139,7 +139,7 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
 def _events(
     command: CancelTask, ports: Ports, answer: Answer, reported: Sequence[TaskCancelled]
 ) -> list[TaskCancelled]:
-    """The proofs as events: the agent's, the first one with what we ended besides; our own, when it died with its worker."""
+    """The proofs as events: the agent's, the first with what we ended besides; our own, when it died with its worker."""
     ended = {proc.pid for proc in answer.proof.ended} if answer.proof else set()
     if reported:
         first, *others = reported

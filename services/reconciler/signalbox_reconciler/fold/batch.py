@@ -47,7 +47,8 @@ class Batch(msgspec.Struct):
         for log in self.logs.values():
             self.waits.pop((log.task_id, log.delivery), None)
         runs: defaultdict[str, list[Run]] = defaultdict(list)
-        for row in (*self.logs.values(), *self.waits.values()):
+        rows: list[Run] = [*self.logs.values(), *self.waits.values()]
+        for row in rows:
             runs[row.task_id].append(row)
         for task_id, task in self.tasks.items():
             show(task, liveliest(runs[task_id]))

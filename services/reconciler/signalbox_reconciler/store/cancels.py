@@ -52,7 +52,8 @@ _ENDED_VALUES = f"""4, true, {_WEAKEST}, 'failed', 'cancelled',
 #: Deliveries that wait, where the task waits or on the host that dropped it; each gets a log.
 _END_WAITS = f"""
 WITH ended AS (
-    DELETE FROM task_waits AS w USING unnest($1::text[], $2::timestamptz[], $3::text[]) AS e (task_id, at, host), tasks AS t
+    DELETE FROM task_waits AS w
+    USING unnest($1::text[], $2::timestamptz[], $3::text[]) AS e (task_id, at, host), tasks AS t
     WHERE w.task_id = e.task_id AND t.task_id = e.task_id AND (t.status = 'pending' OR w.host = e.host)
     RETURNING w.*, e.at
 )

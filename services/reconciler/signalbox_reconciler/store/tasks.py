@@ -67,7 +67,8 @@ WITH runs AS (
 ), placed AS (
     SELECT *,
         max(place) OVER (PARTITION BY task_id) AS last,
-        max(place) FILTER (WHERE phase IN (2, 4) OR (phase = 1 AND kind IS NOT NULL)) OVER (PARTITION BY task_id) AS next,
+        max(place) FILTER (WHERE phase IN (2, 4) OR (phase = 1 AND kind IS NOT NULL))
+            OVER (PARTITION BY task_id) AS next,
         max(received) FILTER (WHERE kind = 'r') OVER (PARTITION BY task_id, message) AS redelivered
     FROM keyed
 ), lives AS (
