@@ -48,7 +48,11 @@ def runs(draw: DrawFn) -> list[Run]:
         if phase == Phase.RECEIVED:
             found.append(WaitRow(**heading, status="pending"))
             continue
-        ended = {"status": "failed", "outcome": "error", "finished_at": START + timedelta(seconds=draw(st.integers(0, 3)))}
+        ended = {
+            "status": "failed",
+            "outcome": "error",
+            "finished_at": START + timedelta(seconds=draw(st.integers(0, 3))),
+        }
         state = {"status": "running"} if phase == Phase.STARTED else ended
         found.append(LogRow(**heading, **state, delivery=draw(KEYS)))
     return found
@@ -106,7 +110,7 @@ def test_sql_and_python_order_keys_alike(database: tuple[asyncio.Runner, Databas
 
     async def parts(key: str) -> tuple[list[int], str | None]:
         async with opened.connection() as connection:
-            row = await connection.fetchrow("SELECT run_order($1) AS place, delivery_kind($1) AS kind", key)
+            [row] = await connection.fetch("SELECT run_order($1) AS place, delivery_kind($1) AS kind", key)
             return [int(part) for part in row["place"]], row["kind"]
 
     @examples(150)

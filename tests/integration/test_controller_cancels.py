@@ -26,7 +26,7 @@ from signalbox.messages.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from signalbox.messages.receipts import Answered
+from signalbox.messages.receipts import Answered, Progressed
 from support.eventually import HANGS, eventually
 from support.host import ALICE, KEY, SHOP, Host, a_host, exists
 from support.stores.choose import a_redis
@@ -138,7 +138,8 @@ async def test_two_cancels_of_one_task_both_hear_that_it_is_dead(host: Host) -> 
     first, second = a_cancel(started.task_id), a_cancel(started.task_id)
     await asyncio.gather(*(publish_command(host.redis, KEY, command) for command in (first, second)))
     for command in (first, second):
-        answer = (await host.receipts(command.command_id, 1))[0]
+        progress, answer = await host.receipts(command.command_id, 2)
+        assert isinstance(progress, Progressed)
         assert isinstance(answer, Answered)
         assert answer.verdict == "cancelled"
     assert not exists(started.pid)

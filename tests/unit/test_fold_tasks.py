@@ -232,4 +232,3 @@ def test_a_task_was_created_when_anybody_first_saw_anything_of_it(events: list[A
 def test_what_was_started_or_has_ended_has_a_log_and_what_only_waits_has_none(events: list[AnyTaskEvent]) -> None:
     runs = {event.run for event in events if not isinstance(event, TaskReceived)}
     assert {run for _, run in fold(events).logs} == runs
-

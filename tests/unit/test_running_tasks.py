@@ -1,6 +1,7 @@
 """What a worker runs, known to its controller even after the worker's death."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -102,7 +103,7 @@ def test_an_id_may_run_twice_in_one_worker_and_each_run_ends_by_itself() -> None
 
 
 def received(delivery: str) -> TaskReceived:
-    heading = {"celery_name": "shop.orders.charge", "name": "charge", "worker": "w@h"}
+    heading: dict[str, Any] = {"celery_name": "shop.orders.charge", "name": "charge", "worker": "w@h"}
     return TaskReceived(at=AT, task_id="t", run=delivery, delivery=delivery, **heading)
 
 

@@ -216,6 +216,8 @@ class WorkerAgent:
             self._cancel(self._canceller, message["command_id"], message["task_id"], float(message["grace"]))
         elif message["type"] == "refuse":
             self._canceller.refuse(message["task_ids"])
+        elif message["type"] == "allow":
+            self._canceller.allow(message["task_ids"])
         elif message["type"] == "stop":
             self._end(message)
         elif message["type"] == "welcome":

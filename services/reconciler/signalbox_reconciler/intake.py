@@ -36,7 +36,7 @@ async def _write(
 ) -> Publication:
     batch = fold(messages)
     changed = await write_batch(connection, batch, redelivered=redelivered)
-    await intents.keep(connection, [row.command_id for row in batch.commands.values() if row.task_ids])
+    await intents.keep(connection, [row.command_id for row in batch.commands.values() if row.task_ids or row.allows])
     now = utc_now()
     done = (event for event in messages if isinstance(event, CommandDone))
     receipts = [Recorded(command_id=event.command_id, at=now, host=event.host) for event in done]

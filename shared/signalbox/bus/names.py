@@ -33,6 +33,9 @@ def cancelling(task_id: str) -> str:
 CANCELLED = "signalbox:cancelled"
 CANCELLED_LATELY = "signalbox:cancelled:lately"
 
+#: Sorted set of the ids that were released, scored by the epoch second up to which what `CANCELLED` says is void.
+ALLOWED = "signalbox:cancelled:allowed"
+
 #: Sorted set of host names, scored by the epoch second (of the server's clock) at which each one's presence runs, or
 #: ran, out.
 PRESENCE = "signalbox:presence"

@@ -17,11 +17,18 @@ from signalbox.bus.publisher import COMMANDS_LENGTH, publish_command
 from signalbox.bus.receipts import Receipts
 from signalbox.client.bulk import Bulk, Progress
 from signalbox.client.receipts import Collected, Patience
-from signalbox.client.results import BulkResult, CancelResult, ProcessesResult
+from signalbox.client.results import AllowResult, BulkResult, CancelResult, ProcessesResult
 from signalbox.errors import UnknownHost
 from signalbox.messages.base import utc_now
 from signalbox.messages.codec import encode, sign
-from signalbox.messages.commands import CancelTask, CancelTasks, RestartProcesses, StartProcesses, StopProcesses
+from signalbox.messages.commands import (
+    AllowTask,
+    CancelTask,
+    CancelTasks,
+    RestartProcesses,
+    StartProcesses,
+    StopProcesses,
+)
 from signalbox.messages.verdicts import worst_of_processes
 
 #: Seconds after which a command that nobody carried out is refused.
@@ -139,6 +146,28 @@ class Commander:
             for part, command in enumerate(commands)
         ]
         return bulk.result([command.command_id for command in commands], await asyncio.gather(*collected))
+
+    async def allow(self, task_id: str, issuer: Issuer, *, wait: float = 10.0, record_wait: float = 0.0) -> AllowResult:
+        """Let an id run again that was cancelled; wait up to `wait` seconds for the hosts that read commands.
+
+        Hosts that are away learn of it when they return.
+        """
+        command = AllowTask(**_heading(issuer), task_id=task_id)
+        await publish_command(self._redis, self._key, command)
+        async with bus_errors():
+            await self._redis.delete(names.cancelling(task_id))  # the next cancel is a command of its own
+        hosts = await present(self._redis)
+        patience = Patience(wait if hosts else 0.0, record_wait, stragglers=wait)
+        collected = await self._collect(command.command_id, hosts, patience)
+        verdicts = {answer.verdict for answer in collected.answers.values()}
+        return AllowResult(
+            task_id=task_id,
+            command_id=command.command_id,
+            allowed=verdicts <= {"allowed"},
+            detail=_refusals(collected),
+            recorded=collected.all_recorded,
+            silent=collected.silent,
+        )
 
     async def stop(
         self, issuer: Issuer, *, wait: float = 60.0, record_wait: float = 0.0, **options: Unpack[StopOptions]

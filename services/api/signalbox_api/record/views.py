@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -58,6 +58,19 @@ class Matches(msgspec.Struct, frozen=True, kw_only=True):
     running: int
 
 
+class LiveRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a task that has not ended."""
+
+    log_id: int
+    attempt: int
+    #: Whether somebody saw it lately.
+    confirmed: bool
+    host: str | None
+    worker: str | None
+    pid: int | None
+    started_at: datetime | None
+
+
 class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
     """Task as a cancel needs it."""
 
@@ -91,8 +104,19 @@ _MATCHES = f"""
 SELECT {_columns(Match)}, count(*) OVER () AS total, count(*) FILTER (WHERE status = 'running') OVER () AS running
 FROM tasks
 """  # noqa: S608
+#: Cancels that were given before a release are void.
+_REFUSED = """
+SELECT COALESCE((SELECT name FROM tasks WHERE task_id = $1), '') WHERE EXISTS (
+    SELECT FROM cancels AS c WHERE c.task_id = $1 AND c.state <> 'refused' AND NOT EXISTS (
+        SELECT FROM allows AS a WHERE a.task_id = c.task_id AND a.issued_at >= c.issued_at
+    )
+)
+"""
 _UNFINISHED = "SELECT count(*) FROM tasks WHERE task_id = ANY($1::text[]) AND finished_at IS NULL"
 _LOGS = f"SELECT {_columns(LogView)} FROM task_logs WHERE task_id = $1 ORDER BY attempt, log_id LIMIT $2"  # noqa: S608
+_RUNS = f"""
+SELECT {_columns(LiveRun)} FROM task_logs WHERE task_id = $1 AND status = 'running' ORDER BY attempt, log_id LIMIT $2
+"""  # noqa: S608
 _COMMANDS = f"SELECT {_columns(CommandView)} FROM commands"  # noqa: S608
 #: The reconciler doubts a silent host, too; but it may be what is silent, or be cut off from the bus itself.
 _HOSTS = f"""
@@ -123,6 +147,12 @@ def _known(row: Mapping[str, Any]) -> KnownTask:
     more = {name: fields.pop(name) for name in ("cancel_command_id", "unsure")}
     running_on = tuple(fields.pop("running_on"))
     return KnownTask(task=TaskView(**fields), running_on=running_on, **more)
+
+
+async def find_refused(connection: Connection, task_id: str) -> str | None:
+    """The name of a task that was cancelled and not released, empty if it is not recorded; None of any other."""
+    found = await connection.fetchval(_REFUSED, task_id)
+    return None if found is None else str(found)
 
 
 async def unfinished_of(connection: Connection, task_ids: Sequence[str]) -> int:
@@ -185,6 +215,11 @@ def _like(text: str) -> str:
 async def list_logs(connection: Connection, task_id: str) -> list[LogView]:
     """The attempts at a task, first to last."""
     return [LogView(**row) for row in await connection.fetch(_LOGS, task_id, MOST)]
+
+
+async def list_runs(connection: Connection, task_id: str) -> list[LiveRun]:
+    """The runs of a task at this moment, the first one first."""
+    return [LiveRun(**row) for row in await connection.fetch(_RUNS, task_id, MOST)]
 
 
 async def list_commands(connection: Connection, limit: int, after: Cursor | None) -> Page:

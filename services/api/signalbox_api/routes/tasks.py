@@ -15,7 +15,7 @@ from signalbox_api.answers.json_response import reply
 from signalbox_api.answers.openapi import answers
 from signalbox_api.errors import NotFound
 from signalbox_api.record.cursor import read_cursor
-from signalbox_api.record.views import TaskFilter, find_task, list_logs, list_tasks
+from signalbox_api.record.views import LiveRun, TaskFilter, find_task, list_logs, list_runs, list_tasks
 from signalbox_api.routes.access import VIEWERS
 from signalbox_api.services import Wired
 
@@ -37,6 +37,13 @@ class TaskList(msgspec.Struct, frozen=True, kw_only=True):
     items: Sequence[TaskView]
     #: What to give as `after` to get the next part; null: this was the last.
     next: str | None
+
+
+class TaskDetail(TaskView, frozen=True, kw_only=True):
+    """One task, and what runs of it at this moment."""
+
+    #: Several where its id was sent or delivered more than once.
+    runs: Sequence[LiveRun]
 
 
 class LogList(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +74,7 @@ async def tasks(
 
 
 @router.get(
-    "/scheduler/tasks/{task_id}/", summary="Look at one task", responses=answers(TaskView, 404), dependencies=VIEWERS
+    "/scheduler/tasks/{task_id}/", summary="Look at one task", responses=answers(TaskDetail, 404), dependencies=VIEWERS
 )
 async def task(task_id: str, services: Wired) -> Response:
     """One task, as the record has it."""
@@ -76,7 +83,8 @@ async def task(task_id: str, services: Wired) -> Response:
         known = await services.record.read(lambda connection: find_task(connection, task_id))
     if known is None:
         raise NotFound(f"The record knows no task {task_id[:200]!r}")
-    return reply(known.task)
+    runs = await services.record.read(lambda connection: list_runs(connection, task_id))
+    return reply(TaskDetail(**msgspec.structs.asdict(known.task), runs=runs))
 
 
 @router.get(

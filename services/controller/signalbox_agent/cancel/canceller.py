@@ -19,14 +19,13 @@ from signalbox_agent.link.loop import Loop
 from signalbox_agent.link.slices import Slices
 from signalbox_agent.tasks import events
 from signalbox_agent.tasks.runs import Run, Runs
+from signalbox_agent.tasks.texts import REASON, refused
 
 #: Seconds between TERM and KILL for a cancelled task that came back, where no command says how many.
 GRACE = 5.0
 #: Seconds after which a kill is worth an event of its own; before, the event only delays the proof.
 SWIFT = 0.05
-#: The error of a cancelled task, for people.
-REASON = "Task cancelled manually"
-#: The same of a task that was killed after its body had ended; nobody can tell how far its report had come.
+#: The error of one that was killed after its body had ended; nobody can tell how far its report had come.
 CUT_OFF = f"{REASON}; its work was done, and its report was cut off"
 
 Answer = dict[str, Any]
@@ -115,6 +114,12 @@ class Canceller:
                 here.append(task_id)
         self._later.put(partial(self._end, task_id) for task_id in here)
 
+    def allow(self, task_ids: Iterable[str]) -> None:
+        """Let tasks run again that were cancelled; what was dropped or ended of them stays so."""
+        for task_id in task_ids:
+            self.runs.refused.pop(task_id, None)
+            self.runs.ended.pop(task_id, None)
+
     def _end(self, task_id: str) -> None:
         self._drop(task_id, self.runs.refused.get(task_id))
         for run in self.runs.of(task_id):
@@ -151,7 +156,8 @@ class Canceller:
             return False
         request = run.request
         self.runs.end(run, {"state": "dropped", "detail": "It will not run"})
-        self.link.event(events.dropped(run, "cancelled", REASON, self.runs.refused.get(run.task_id)))
+        command_id = self.runs.refused.get(run.task_id)
+        self.link.event(events.dropped(run, "cancelled", refused(run, command_id), command_id))
         self._later.put([partial(self._announcer.dropped, request)])
         return True
 

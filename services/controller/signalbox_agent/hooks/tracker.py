@@ -95,7 +95,7 @@ class Tracker:
         with self.loop.lock:
             run = self.run_of(request)
             if not run.received and run.original is None:
-                run.received = True
+                run.received, run.came_late = True, self._is_held(run.task_id)
                 self.link.event(events.received(run, request.eta, request.root_id, request.parent_id))
 
     @guarded

@@ -58,6 +58,8 @@ class Run:
     acks_late: bool = False
     #: Whether TaskReceived was sent.
     received: bool = False
+    #: Whether its id was refused already when it came.
+    came_late: bool = False
     #: Whether its final event was sent.
     over: bool = False
     #: The latest kill.

@@ -205,6 +205,12 @@ class Refuse(Line, frozen=True, kw_only=True):
     task_ids: list[str]
 
 
+class Allow(Line, frozen=True, kw_only=True):
+    """These may run again, although they were cancelled; a long list comes in several lines."""
+
+    task_ids: list[str]
+
+
 class Stop(Line, frozen=True, kw_only=True):
     """A stop of the worker is under way; TERM, QUIT and KILL come as signals."""
 
@@ -235,7 +241,7 @@ class Ping(Line, frozen=True, kw_only=True):
     """To be answered with a pong."""
 
 
-ControllerLine = Welcome | Ack | Cancel | Refuse | Stop | Lease | Claimed | Ping
+ControllerLine = Welcome | Ack | Cancel | Refuse | Allow | Stop | Lease | Claimed | Ping
 
 #: Each raises UnreadableMessage: `decode` for what is no line of this protocol, `decode_event` for what is no event.
 decode: Callable[[bytes], AgentLine] = reader(msgspec.json.Decoder(AgentLine))

@@ -70,7 +70,9 @@ class Agent:
         self.missing = False
         self.stop_handshake = StopHandshake(self._send_to_worker, adopted=adopted)
 
-    def greet(self, connection: Connection, hello: Hello, cancelled: Sequence[str]) -> None:
+    def greet(
+        self, connection: Connection, hello: Hello, cancelled: Sequence[str], allowed: Sequence[str] = ()
+    ) -> None:
         """Take a new connection, which replaces an older one, and ask again what it has not answered."""
         if self._connection is not None:
             self._connection.close()
@@ -86,6 +88,9 @@ class Agent:
         self._liveness, self.ticks = Liveness(), Ticks()
         self.complete = self.complete or not self.answers
         self.runs.node = hello.node
+        if self.answers and allowed:
+            for portion in _portions(allowed):
+                connection.send(protocol.Allow(task_ids=portion))
         *earlier, last = _portions(cancelled) if self.answers else [[]]
         for portion in earlier:
             connection.send(protocol.Refuse(task_ids=portion))
@@ -105,6 +110,11 @@ class Agent:
         """Have a worker that is connected refuse these; one that connects later gets them then."""
         for portion in _portions(task_ids):
             self._send_to_worker(protocol.Refuse(task_ids=portion))
+
+    def allow(self, task_ids: Sequence[str]) -> None:
+        """Have a worker that is connected run these again; one that connects later gets them then."""
+        for portion in _portions(task_ids):
+            self._send_to_worker(protocol.Allow(task_ids=portion))
 
     def send(self, line: protocol.ControllerLine) -> bool:
         """Send a line if it is connected, and answer whether it is; one that connects later does not get it."""

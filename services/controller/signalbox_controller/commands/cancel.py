@@ -139,7 +139,7 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
 def _events(
     command: CancelTask, ports: Ports, answer: Answer, reported: Sequence[TaskCancelled]
 ) -> list[TaskCancelled]:
-    """The proofs as events: the agent's, the first with what we ended besides; our own, when it died with its worker."""
+    """The proofs as events: the agent's, the first with what we ended besides; ours, if it died with its worker."""
     ended = {proc.pid for proc in answer.proof.ended} if answer.proof else set()
     if reported:
         first, *others = reported

@@ -46,3 +46,16 @@ SELECT task_id, run, run, attempt, phase, confirmed, precedence, status, outcome
 FROM tasks AS t
 WHERE phase = 4 AND started_at IS NULL
     AND NOT EXISTS (SELECT FROM task_logs AS l WHERE l.task_id = t.task_id AND l.run = t.run);
+
+-- The latest release of each id that was cancelled: cancels that were given before it are void.
+CREATE TABLE allows (
+    task_id text COLLATE "C" PRIMARY KEY,
+    issued_at timestamptz NOT NULL,
+    command_id text NOT NULL
+);
+
+ALTER TABLE commands DROP CONSTRAINT commands_state_check;
+ALTER TABLE commands ADD CONSTRAINT commands_state_check CHECK (state IN (
+    'issued', 'cancelled', 'dropped', 'finished', 'unknown', 'unsupported', 'alive', 'unproven', 'stopped', 'started',
+    'incomplete', 'allowed', 'refused', 'expired'
+));

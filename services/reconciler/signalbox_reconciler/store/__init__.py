@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from signalbox.postgres.pool import Connection, Row
 from signalbox_reconciler.fold.batch import Batch
 from signalbox_reconciler.fold.commands import CommandRow
+from signalbox_reconciler.store.allows import insert_allows
 from signalbox_reconciler.store.cancels import apply_cancels, end_cancelled
 from signalbox_reconciler.store.commands import (
     conclude_commands,
@@ -37,6 +38,7 @@ async def write_batch(connection: Connection, batch: Batch, *, redelivered: bool
         await lock_commands(connection, command_ids)
     if batch.commands:
         await insert_commands(connection, batch.commands.values(), changed)
+        await insert_allows(connection, batch.commands.values())
     task_ids, ended = await _write_tasks(connection, batch, changed)
     await _write_hosts(connection, batch, changed)
     if command_ids:
@@ -63,7 +65,8 @@ async def write_commands(
     command_ids = {row.command_id for row in rows}
     await lock_commands(connection, command_ids)
     await insert_commands(connection, rows, changed)
-    task_ids = await conclude_commands(connection, command_ids, changed) | _about(rows)
+    task_ids = await insert_allows(connection, rows)
+    task_ids |= await conclude_commands(connection, command_ids, changed) | _about(rows)
     if task_ids:
         await apply_cancels(connection, task_ids, changed)
     if redelivered:
@@ -101,7 +104,7 @@ async def _write_runs(connection: Connection, batch: Batch, changed: ChangedView
 
 
 def _may_be_cancelled(row: Row, inserted: Collection[str]) -> bool:
-    return row["task_id"] in inserted or row["status"] == "pending"
+    return row["task_id"] in inserted or row["status"] in {"pending", "running"}
 
 
 def _with_several_runs(batch: Batch, logs: Collection[Row]) -> set[str]:

@@ -7,6 +7,7 @@ from signalbox.messages.verdicts import CANCELLED, CANCELLED_ERROR
 from signalbox.postgres.pool import Connection
 from signalbox_reconciler.fold.rows import VerdictRow
 from signalbox_reconciler.store import views
+from signalbox_reconciler.store.allows import HOLDS
 from signalbox_reconciler.store.tasks import show_liveliest
 
 #: Of the cancels that had an effect, the first one.
@@ -19,6 +20,7 @@ FROM (
         SELECT c.issued_at, c.command_id FROM cancels AS c
         WHERE c.task_id = k.task_id AND c.issued_at IS NOT NULL AND c.state NOT IN ('refused', 'unsupported')
             AND (c.state <> 'unknown' OR k.status <> 'running')
+            AND (k.status NOT IN ('pending', 'running') OR {HOLDS})
         ORDER BY c.issued_at, c.command_id LIMIT 1
     ) AS first ON true
     WHERE k.task_id = ANY($1::text[])
@@ -78,21 +80,22 @@ RETURNING {views.columns("log")}
 """  # noqa: S608
 
 #: The cancels that were carried out, or came to that, of tasks that wait.
-_OF_WAITING = """
+_OF_WAITING = f"""
 SELECT DISTINCT ON (c.task_id) c.task_id, c.finished_at AS at FROM cancels AS c JOIN tasks AS t USING (task_id)
-WHERE c.task_id = ANY($1::text[]) AND c.state IN ('cancelled', 'dropped') AND t.status = 'pending'
+WHERE c.task_id = ANY($1::text[]) AND c.state IN ('cancelled', 'dropped') AND t.status = 'pending' AND {HOLDS}
 ORDER BY c.task_id, c.finished_at
-"""
+"""  # noqa: S608
 
 #: A task and its cancel that were recorded at the same moment by different reconcilers.
-_UNAPPLIED = """
+_UNAPPLIED = f"""
 SELECT DISTINCT c.task_id FROM cancels AS c JOIN tasks AS t USING (task_id)
 WHERE COALESCE(c.issued_at, c.finished_at) > now() - interval '10 minutes' AND c.issued_at IS NOT NULL
     AND c.state NOT IN ('refused', 'unsupported')
     AND (c.state <> 'unknown' OR t.status <> 'running')
+    AND (t.status NOT IN ('pending', 'running') OR {HOLDS})
     AND (t.cancel_command_id IS NULL OR (t.status = 'pending' AND c.state IN ('cancelled', 'dropped')))
 LIMIT 500
-"""
+"""  # noqa: S608
 
 
 async def end_cancelled(connection: Connection, verdicts: Collection[VerdictRow], changed: views.ChangedViews) -> None:

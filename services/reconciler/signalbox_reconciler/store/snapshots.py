@@ -59,6 +59,7 @@ WHERE l.phase = 4 AND NOT l.confirmed AND l.finished_at < to_timestamp(EXCLUDED.
 RETURNING {views.columns("log")}, l.delivery
 """  # noqa: S608
 
+
 async def repair(connection: Connection, snapshots: Collection[HostSeen], changed: views.ChangedViews) -> None:
     """Compare the snapshots with the record, and correct it."""
     for snapshot in snapshots:
