@@ -125,11 +125,14 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
         published += [answer.agent.publishing(proof.seq) for proof in proofs]
         if answer.result == "cancelled":
             events += _events(command, ports, answer, [proof.event for proof in proofs])
+    verdict = verdict_of_host(
+        [answer.result for answer in answers], [answer.result for answer in answers if answer.request.held]
+    )
+    # Of a run that ended by itself while another one had to be ended nothing needs to be said.
+    relevant = [answer for answer in answers if verdict == "finished" or answer.result != "finished"]
     return Result(
-        verdict=verdict_of_host(
-            [answer.result for answer in answers], [answer.result for answer in answers if answer.request.held]
-        ),
-        detail=" ".join(filter(None, map(_detail, answers))),
+        verdict=verdict,
+        detail=" ".join(filter(None, map(_detail, relevant))),
         task_name=next((answer.request.name for answer in answers if answer.request.name), ""),
         events=tuple(events),
         published=tuple(published),

@@ -33,6 +33,10 @@ function attempt(one, several) {
   const which = several ? `Attempt ${one.attempt ?? "?"}` : "";
   const place = [one.host, one.pid ? `pid ${one.pid}` : ""].filter(Boolean).join(" · ");
   const outcome = one.outcome && !["succeeded", "error"].includes(one.outcome) ? spoken(one.outcome) : "";
+  if (several && !one.started_at && isOver(one)) {
+    const how = one.outcome === "cancelled" ? "refused" : "never started";
+    return [entry(one.finished_at, one.status, `${which} ${how}`, [one.host, one.worker].filter(Boolean).join(" · "))];
+  }
   return [
     entry(one.started_at, "running", which ? `${which} started` : "Started", place),
     isOver(one) ? entry(one.finished_at, one.status, which ? `${which} ${one.status}` : finish(one.status), outcome) : null,
