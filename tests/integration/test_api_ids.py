@@ -14,8 +14,8 @@ from support.api import Api, an_answering_host, an_api, ended, put_task, says
 from support.stores.server import Redis
 
 LOG = (
-    "INSERT INTO task_logs (task_id, run, attempt, phase, confirmed, precedence, status, outcome, retries, host, worker,"
-    " pid, started_at, finished_at) VALUES ($1, $2, $3, $4, $5, 1, $6, $7, 0, $8, 'w', 4711, now(), $9)"
+    "INSERT INTO task_logs (task_id, run, attempt, phase, confirmed, precedence, status, outcome, retries, host,"
+    " worker, pid, started_at, finished_at) VALUES ($1, $2, $3, $4, $5, 1, $6, $7, 0, $8, 'w', 4711, now(), $9)"
 )
 
 
@@ -46,7 +46,8 @@ async def put_cancel(database: Database, task_id: str) -> None:
     async with database.connection() as connection:
         issued_at = utc_now() - timedelta(hours=1)
         await connection.execute(
-            "INSERT INTO cancels (task_id, command_id, issued_at, state, finished_at) VALUES ($1, 'c1', $2, 'cancelled', $2)",
+            "INSERT INTO cancels (task_id, command_id, issued_at, state, finished_at)"
+            " VALUES ($1, 'c1', $2, 'cancelled', $2)",
             task_id,
             issued_at,
         )
