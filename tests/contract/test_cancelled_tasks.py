@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from signalbox.bus import names
-from signalbox.bus.cancelled import Follower, remember
+from signalbox.bus.cancelled import Follower, release, remember
 from signalbox.bus.connection import connect
 from signalbox.errors import BusUnavailable
 from support.stores import server
@@ -105,3 +105,31 @@ async def test_a_redis_that_is_away_says_so(valkey: server.Redis, redis: Redis, 
     for work in (remember(redis, {"a": LATER}), follower.added(), follower.everything()):
         with pytest.raises(BusUnavailable):
             await work
+
+
+@pytest.mark.parametrize(
+    ("steps", "refused"),
+    [
+        ([("cancel", 10), ("allow", 20)], None),
+        ([("allow", 20), ("cancel", 10)], None),  # a host that was away brings back what it knew
+        ([("cancel", 10), ("allow", 20), ("cancel", 30)], 30),
+        ([("cancel", 30), ("allow", 20)], 30),
+        ([("cancel", 10), ("allow", 20), ("cancel", 10), ("cancel", 30), ("allow", 20)], 30),
+        ([("cancel", 20), ("allow", 20)], None),
+        ([("allow", 20), ("cancel", 20)], 21),  # in one second: a cancel is never lost
+        ([("cancel", 10), ("allow", 20), ("allow", 15)], None),
+        ([("cancel", 10), ("allow", 20), ("cancel", 30), ("allow", 40)], None),
+    ],
+)
+async def test_of_a_cancel_and_a_release_the_later_one_holds_in_whatever_order_they_come(
+    redis: Redis, follower: Follower, steps: list[tuple[str, int]], refused: int | None
+) -> None:
+    followed: dict[str, int] = {}
+    for what, seconds in steps:
+        await (remember if what == "cancel" else release)(redis, {"a": LATER + seconds, "b": LATER})
+        for task_id, until in (await follower.added() or {}).items():
+            if until > 0 or -until >= followed.get(task_id, 0):
+                followed[task_id] = max(until, 0)
+    expected = None if refused is None else LATER + refused
+    assert (await Follower(redis).everything()).get("a") == expected
+    assert followed.get("a", 0) == (expected or 0)

@@ -1,8 +1,7 @@
 """A Redis that is slow and not silent: what is cancelled is known before any worker is launched."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,8 @@ from support.proxy import a_proxy
 from support.stores.server import Redis
 
 
-async def nothing_pending() -> AsyncIterator[tuple[Collection[str], datetime]]:
-    nothing: tuple[tuple[Collection[str], datetime], ...] = ()
+async def nothing_pending() -> AsyncIterator[cancelled_ids.Intent]:
+    nothing: tuple[cancelled_ids.Intent, ...] = ()
     for one in nothing:
         yield one
 
@@ -32,7 +31,10 @@ async def test_a_host_that_starts_waits_for_all_that_a_slow_redis_has_to_say(
     async with a_proxy(valkey.url) as proxy, connect(valkey.url) as redis, connect(proxy.url_of(valkey.url)) as slow:
         await remember(redis, {f"t{number}": until for number in range(5000)})
         proxy.delay = 0.1
-        with closing(Journal(tmp_path / "cancelled", LIMIT)) as journal:
-            cancelled = CancelledIds(slow, journal, 3600.0)
+        with (
+            closing(Journal(tmp_path / "cancelled", LIMIT)) as journal,
+            closing(Journal(tmp_path / "allowed", LIMIT)) as allowed,
+        ):
+            cancelled = CancelledIds(slow, journal, allowed, 3600.0)
             await cancelled.load(nothing_pending())
             assert len(cancelled.ids()) == 5000

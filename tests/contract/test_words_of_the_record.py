@@ -9,13 +9,15 @@ import pytest
 from signalbox.messages.base import Evidence, Outcome, ProcessKind, ProcessState, Status
 from signalbox.messages.events import TaskCancelled
 from signalbox.messages.verdicts import CANCELLED_ERROR, CancelVerdict, Verdict
-from signalbox_agent.cancel import canceller
+from signalbox_agent.tasks import texts
 from signalbox_api.auth.credential import Role
 
 _SERVICES = Path(__file__).parents[2] / "services"
 _RECORD = _SERVICES / "reconciler/signalbox_reconciler/migrations"
 _ACCESS = _SERVICES / "api/signalbox_api/migrations"
-_CHECK = re.compile(r"(?:CREATE|ALTER) TABLE (\w+)|(?:text|CONSTRAINT)[^,;]*? CHECK \((\w+) IN \(([^)]*)\)")
+_CHECK = re.compile(
+    r"(?:CREATE|ALTER) TABLE (\w+)(?=\s[^;]*?CHECK|\s\()|(?:text[^,;]*?|CONSTRAINT \w+) CHECK \((\w+) IN \(([^)]*)\)"
+)
 
 
 def accepted(folder: Path) -> dict[str, set[str]]:
@@ -61,4 +63,4 @@ def test_the_agent_the_event_and_the_record_say_the_same_of_a_cancelled_task() -
         )
         if name == "error"
     ]
-    assert default == canceller.REASON == CANCELLED_ERROR
+    assert default == texts.REASON == CANCELLED_ERROR

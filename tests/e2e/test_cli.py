@@ -62,6 +62,19 @@ async def test_tasks_are_listed_and_filtered(system: System) -> None:
     await run("cancel", task["task_id"], data=system.data)
 
 
+async def test_a_cancelled_id_is_released(system: System) -> None:
+    task = await system.running()
+    task_id = task["task_id"]
+    await run("cancel", task_id, data=system.data)
+    allowed = await run("allow", task_id, "--reason", "a mistake", data=system.data)
+    again = await run("allow", task_id, "--json", data=system.data)
+
+    assert allowed == Ended(0, "Task count_stock may run again\n", "")
+    assert again.code == 1
+    assert json.loads(again.out)[0]["status"] == "error"
+    assert again.err.strip() == f"Task {task_id} was not cancelled, or may run again already"
+
+
 async def test_celery_is_stopped_and_started(system: System) -> None:
     stopped = await run("stop", "--mode", "immediate", "--reason", "deploy", data=system.data)
     between = json.loads((await run("status", "--json", data=system.data)).out)

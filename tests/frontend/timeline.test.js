@@ -31,6 +31,12 @@ for (const [what, one, logs, expected] of /** @type {[string, any, any[], string
     [log(2, { started_at: "2026-01-01T10:01:00Z" }), log(1, ENDED)],
     ["Created: ", "Attempt 1 started: ", "Attempt 1 failed: cancelled", "Attempt 2 started: "],
   ],
+  [
+    "a task whose id came again after its cancel",
+    task("a", ENDED),
+    [log(1, ENDED), log(2, { ...ENDED, started_at: null, finished_at: "2026-01-01T12:03:00Z", host: "web-1", worker: "w@web-1" })],
+    ["Created: ", "Attempt 1 started: ", "Attempt 1 failed: cancelled", "Attempt 2 refused: web-1 · w@web-1"],
+  ],
 ])) {
   test(`the timeline of ${what}`, () => assert.deepEqual(timelineOf(one, logs).map(({ title, detail }) => `${title}: ${detail}`), expected));
 }

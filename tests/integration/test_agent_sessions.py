@@ -179,7 +179,7 @@ async def test_events_get_the_host_and_are_acknowledged_once_redis_has_them(serv
         await agent.say(type="event", seq=2, event=an_event("TaskSucceeded"))
 
         async def taken() -> bool:
-            return server.agent.runs.running == {} and server.agent.runs.name("t") == ""
+            return server.agent.runs.all() == [] and server.agent.runs.name("t") == ""
 
         await eventually(taken, "both events")
         assert await server.events() == []
@@ -233,7 +233,7 @@ async def test_when_redis_is_away_for_long_the_agent_keeps_its_events(server: Se
             await agent.say(type="event", seq=seq, event=an_event(task_id=str(seq)))
 
         async def full() -> bool:
-            return len(server.agent.runs.running) == 50
+            return len(server.agent.runs.all()) == 50
 
         await eventually(full, "fifty events")
         await agent.say(type="event", seq=51, event=an_event(task_id="51"))
@@ -288,8 +288,7 @@ async def test_a_proof_is_kept_back_until_the_controller_has_looked_itself(serve
             return len(await server.events()) == 1
 
         await eventually(another, "the other event")
-        proof = server.agent.release(request, keep_proof=True)
-        assert proof is not None
+        [proof] = server.agent.release(request, keep_proof=True)
         server.outbox.put(proof.event, kept=server.agent.acknowledging(proof.seq))
         # Only now: an agent that had forgotten it earlier could not tell it to our successor.
         assert (await agent.hears("ack"))["seq"] == 2
@@ -304,7 +303,7 @@ async def test_a_proof_that_nobody_waits_for_any_more_is_told_all_the_same(serve
         await agent.say(type="event", seq=1, event=a_proof("c"))
         await agent.say(type="cancel", command_id="c", task_id="t", state="alive", pid=42)
         await asyncio.wait_for(request.done, HANGS)
-        assert server.agent.release(request, keep_proof=False) is None
+        assert server.agent.release(request, keep_proof=False) == []
         assert (await agent.hears("ack"))["seq"] == 1
     assert len(await server.events()) == 1
 

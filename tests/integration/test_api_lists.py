@@ -107,7 +107,8 @@ async def test_a_task_and_its_logs_are_shown_with_every_field(client: httpx.Asyn
             task_id,
         )
     task = await get(client, f"/scheduler/tasks/{task_id}/")
-    assert set(task) == {*TaskView.__struct_fields__, "confirmed_at"}
+    assert set(task) == {*TaskView.__struct_fields__, "confirmed_at", "runs"}
+    assert task["runs"] == []
     assert (task["status"], task["error"]) == ("failed", "ValueError: no")
     assert task["finished_at"].endswith("Z")
     logs = await get(client, f"/scheduler/tasks/{task_id}/logs/")

@@ -26,8 +26,8 @@ from signalbox.messages.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from signalbox.messages.receipts import Answered
-from support.eventually import HANGS
+from signalbox.messages.receipts import Answered, Progressed
+from support.eventually import HANGS, eventually
 from support.host import ALICE, KEY, SHOP, Host, a_host, exists
 from support.stores.choose import a_redis
 
@@ -138,7 +138,8 @@ async def test_two_cancels_of_one_task_both_hear_that_it_is_dead(host: Host) -> 
     first, second = a_cancel(started.task_id), a_cancel(started.task_id)
     await asyncio.gather(*(publish_command(host.redis, KEY, command) for command in (first, second)))
     for command in (first, second):
-        answer = (await host.receipts(command.command_id, 1))[0]
+        progress, answer = await host.receipts(command.command_id, 2)
+        assert isinstance(progress, Progressed)
         assert isinstance(answer, Answered)
         assert answer.verdict == "cancelled"
     assert not exists(started.pid)
@@ -239,3 +240,21 @@ async def test_a_worker_that_does_not_answer_leaves_the_cancel_unproven_and_is_n
         assert cancelled.verdict == "cancelled"
     finally:
         os.kill(frozen, signal.SIGCONT)
+
+
+async def test_an_id_that_runs_twice_in_one_worker_is_cancelled_when_both_runs_are_dead(host: Host) -> None:
+    task_id = str(uuid.uuid4())
+    for _ in range(2):
+        sending = {"args": (), "kwargs": {"seconds": 120.0}, "task_id": task_id}
+        await asyncio.to_thread(host.celery.send_task, "shop.reports.count_stock", **sending)
+
+    async def both() -> list[TaskStarted] | None:
+        found = await host.of(TaskStarted, task_id=task_id)
+        return found if len(found) == 2 else None
+
+    runs = await eventually(both, "two runs")
+    assert (await host.commander.cancel(task_id, ALICE)).verdict == "cancelled"
+    assert not [run.pid for run in runs if exists(run.pid)]
+    cancelled = await host.of(TaskCancelled, task_id=task_id)
+    assert {event.run for event in cancelled} == {run.run for run in runs}
+    assert {event.delivery for event in cancelled} == {run.delivery for run in runs}

@@ -8,6 +8,7 @@ import pytest
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import AnyEvent
 from signalbox_reconciler.fold.rows import LogRow, TaskRow
+from signalbox_reconciler.fold.run_keys import parse
 from support.examples import LONG, examples, expect_no_fault
 from support.history import Life
 from support.record import Record, a_record
@@ -55,17 +56,25 @@ class Merging(TaskMachine):
         super().check()
         table, logs = self.both.table, self.both.record.rows("task_logs", "task_id || ' ' || run")
         assert (self.record.tasks(), self.record.logs()) == (table.tasks(), table.logs())
+        waits = self.both.record.rows("task_waits", "task_id || ' ' || run")
+        assert set(waits) == {f"{task_id} {run}" for task_id, run in table.rows.waits}
         numbers = attempts(table)
         assert {key: log["attempt"] for key, log in logs.items()} == numbers
         for task_id, task in self.both.record.rows("tasks", "task_id").items():
             own = [number for key, number in numbers.items() if key.startswith(f"{task_id} ")]
-            assert task["attempt"] == max([table.rows.tasks[task_id].retries + 1, *own])
+            own += [wait.retries + 1 for wait in table.rows.waits.values() if wait.task_id == task_id]
+            assert int(str(task["attempt"])) >= max(own)
+
+
+def _place(row: tuple[tuple[str, str], LogRow]) -> tuple[str, tuple[int, int], str]:
+    (task_id, run), _ = row
+    return task_id, parse(run).order, run
 
 
 def attempts(table: Table) -> dict[str, int]:
     """One more than the count of retries, or than the attempt before where that is greater."""
     numbers, last = {}, {"": 0}
-    for (task_id, run), log in sorted(table.logs().items()):
+    for (task_id, run), log in sorted(table.logs().items(), key=_place):
         last[task_id] = max(log.retries, last.get(task_id, 0)) + 1
         numbers[f"{task_id} {run}"] = last[task_id]
     return numbers

@@ -22,7 +22,7 @@ from signalbox.messages.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from signalbox_agent.tasks.runs import run_key
+from signalbox_agent.tasks.runs import delivery_key, run_key
 from support.history import KILLED, START
 
 #: Hosts, one letter for each of its workers.
@@ -40,6 +40,7 @@ class _Heading(TypedDict):
     name: str
     worker: str
     retries: int
+    delivery: str
 
 
 @dataclasses.dataclass(eq=False)
@@ -63,6 +64,8 @@ class Letter:
     task_id: str
     retries: int = 0
     again: bool = False
+    #: Its broker's name for it; the same when it is delivered again.
+    message: str = "m0"
 
 
 @dataclasses.dataclass(eq=False)
@@ -87,27 +90,22 @@ class Turn:
     over: bool = False
 
     @property
-    def key(self) -> str:
+    def delivery(self) -> str:
         """As the agent makes it."""
-        retries, again = self.letter.retries, self.letter.again
-        if self.started_at is not None:
-            return run_key(retries, self.started_at.timestamp(), self.instance, self.pid or 0)
-        return run_key(retries, self.received_at.timestamp() if again else None)
+        mark = f"{'r' if self.letter.again else 'w'}1.{self.letter.message}"
+        return delivery_key(self.letter.retries, self.received_at.timestamp(), self.instance, mark)
 
     @property
-    def rank(self) -> tuple[int, datetime, bool, timedelta]:
-        """Of several turns of a task the greatest one is the latest.
+    def key(self) -> str:
+        """As the agent makes it."""
+        if self.started_at is None:
+            return self.delivery
+        return run_key(self.letter.retries, self.started_at.timestamp(), self.instance, self.pid or 0)
 
-        Those of which the key says nothing but the retry are one: it ends when the first of them is dropped.
-        """
-        began = self.started_at or (self.received_at if self.letter.again else START)
-        dropped = self.finished_at is not None
-        return (
-            self.letter.retries,
-            began,
-            dropped,
-            START - self.finished_at if self.finished_at else self.received_at - START,
-        )
+    @property
+    def place(self) -> tuple[int, datetime]:
+        """Of several turns of a task the greatest is the latest."""
+        return self.letter.retries, self.started_at or self.received_at
 
     @property
     def waits(self) -> bool:
@@ -168,7 +166,8 @@ class Fleet:
     def retry(self, turn: Turn) -> None:
         """It raises Retry."""
         self._end(turn, "pending", "error", "Busy()")
-        self.queue.append(Letter(turn.letter.task_id, turn.letter.retries + 1))
+        retries = turn.letter.retries + 1
+        self.queue.append(Letter(turn.letter.task_id, retries, message=f"{turn.letter.message}x{len(self.turns)}"))
         began = {"started_at": turn.started_at, "pid": turn.pid}
         self._tell(TaskRetried(**self._heading(turn), error="Busy()", **began))  # type: ignore[arg-type]
 
@@ -226,6 +225,10 @@ class Fleet:
         running = [(turn.letter.task_id, turn.key) for turn in self.turns if turn.runs and turn.worker.host == host]
         return HostSeen(at=self.now, host=host, running=tuple(running), interval=HEARTBEAT)
 
+    def send_again(self, task_id: str) -> None:
+        """The application sends a message of the same id, as people do to run a job once."""
+        self.queue.append(Letter(task_id, message=f"m{len(self.turns) + len(self.queue) + 1}"))
+
     # What is so
 
     def live(self, worker: Worker | None = None) -> list[Turn]:
@@ -233,8 +236,21 @@ class Fleet:
         return [turn for turn in self.turns if not turn.over and worker in {None, turn.worker}]
 
     def latest(self) -> dict[str, Turn]:
-        """The latest turn of each task that any worker had."""
-        return {turn.letter.task_id: turn for turn in sorted(self.turns, key=lambda turn: turn.rank)}
+        """The liveliest turn of each task that any worker had: it runs, waits, or is the one that ended last."""
+        return {turn.letter.task_id: turn for turn in sorted(self.turns, key=self._liveliness)}
+
+    def _liveliness(self, turn: Turn) -> tuple[int, datetime, tuple[int, datetime]]:
+        over = turn.finished_at is not None and turn.status != "pending"
+        life = 3 if turn.runs else 1 if over else 0 if self._came_again(turn) else 2
+        return life, turn.finished_at or START if over else START, turn.place
+
+    def _came_again(self, turn: Turn) -> bool:
+        """Whether what waits, was given back, or is gone with its worker, has been delivered since."""
+        others = [other for other in self.turns if other.letter.task_id == turn.letter.task_id]
+        if turn.finished_at is not None:
+            return any(other.place > turn.place for other in others)
+        same = [other for other in others if other.letter.message == turn.letter.message and other.letter.again]
+        return any(other.received_at > turn.received_at for other in same)
 
     def attempts(self) -> dict[tuple[str, str], Turn]:
         """The turns that were started, by task id and run."""
@@ -245,7 +261,7 @@ class Fleet:
         turn.over, turn.status, turn.outcome, turn.error, turn.finished_at = True, status, outcome, error, self.now
 
     def _return(self, turn: Turn) -> None:
-        self.queue.append(Letter(turn.letter.task_id, turn.letter.retries, again=True))
+        self.queue.append(dataclasses.replace(turn.letter, again=True))
 
     def _heading(self, turn: Turn) -> _Heading:
         return _Heading(
@@ -257,4 +273,5 @@ class Fleet:
             name="charge",
             worker=f"{turn.worker.name}@{turn.worker.host}",
             retries=turn.letter.retries,
+            delivery=turn.delivery,
         )

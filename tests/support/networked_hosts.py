@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -204,6 +205,28 @@ class HostNetwork:
         send = self._celery.send_task
         sent = await asyncio.to_thread(send, "shop.reports.count_stock", kwargs=arguments, queue=host)
         return str(sent.id)
+
+    async def send_as(self, task_id: str, host: str, *, seconds: float) -> None:
+        """Send such a task under an id of the application's own."""
+        send, arguments = self._celery.send_task, {"seconds": seconds}
+        await asyncio.to_thread(send, "shop.reports.count_stock", kwargs=arguments, queue=host, task_id=task_id)
+
+    async def cancel(self, task_id: str, **body: Any) -> tuple[int, Json]:
+        """Cancel a task; the HTTP status and the answer."""
+        async with self.api.client() as client:
+            answer = await client.post(f"/scheduler/cancel-task/{task_id}/", json=body, timeout=60.0)
+        return answer.status_code, answer.json()
+
+    async def logs(self, task_id: str, *, within: float = HANGS, **statuses: int) -> list[Json]:
+        """The logs of a task, as soon as so many have each status."""
+
+        async def look() -> list[Json]:
+            rows = await self.recording.rows("SELECT * FROM task_logs WHERE task_id = $1", task_id)
+            counts = Counter(row["status"] for row in rows)
+            assert counts == statuses, f"there are {counts}"
+            return rows or [{}]
+
+        return await eventually(look, f"logs of {task_id}: {statuses}", within=within)
 
     async def task(self, task_id: str, *, within: float = HANGS, **fields: Any) -> Json:
         """A task of the record, as soon as it has these values."""

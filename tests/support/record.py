@@ -19,7 +19,7 @@ from support.table import NOBODY_KNOWS
 T = TypeVar("T")
 Rows = dict[str, dict[str, object]]
 
-TABLES = ("task_logs", "tasks", "cancels", "command_answers", "commands", "hosts")
+TABLES = ("task_logs", "task_waits", "tasks", "cancels", "command_answers", "commands", "hosts")
 #: TRUNCATE would wait for the disk.
 EMPTY = "; ".join(f"DELETE FROM {table}" for table in TABLES)  # noqa: S608 - our own names
 

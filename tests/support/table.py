@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeVar
 
 import msgspec
 
@@ -10,12 +9,11 @@ from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import AnyEvent
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.batch import Batch
-from signalbox_reconciler.fold.rows import Fact, LogRow, Phase, TaskRow, precedence
+from signalbox_reconciler.fold.liveliest import Run
+from signalbox_reconciler.fold.rows import LogRow, Phase, TaskRow, precedence
 
 #: What a run that was given up says.
 NOBODY_KNOWS = "Nobody knows"
-
-R = TypeVar("R", bound=Fact)
 
 
 class Table:
@@ -37,18 +35,17 @@ class Table:
         """Take in rows."""
         for task in batch.tasks.values():
             self.rows.add(msgspec.structs.replace(task))
-        for log in batch.logs.values():
-            self.rows.add(msgspec.structs.replace(log))
+        runs: list[Run] = [*batch.logs.values(), *batch.waits.values()]
+        for row in runs:
+            self.rows.add(msgspec.structs.replace(row))
+        self.rows.settle()
 
     def give_up(self, task_id: str, run: str, at: datetime) -> None:
         """As `store.lost.lose` does."""
-        task, log = self.rows.tasks[task_id], self.rows.logs[task_id, run]
-        if log.status != "running":
-            return
-        if (task.run, task.status) == (run, "running"):
-            self.inferred.add(lost(task, at))
-        self.inferred.add(lost(log, at))
-        self.merge(self.inferred)
+        log = self.rows.logs[task_id, run]
+        if log.status == "running":
+            self.inferred.add(lost(log, at))
+            self.merge(self.inferred)
 
     def tasks(self) -> dict[str, TaskRow]:
         """By their ids."""
@@ -59,7 +56,7 @@ class Table:
         return {key: msgspec.structs.replace(row) for key, row in self.rows.logs.items()}
 
 
-def lost(row: R, at: datetime) -> R:
+def lost(row: LogRow, at: datetime) -> LogRow:
     """What is inferred of a run of which no more is heard."""
     return msgspec.structs.replace(
         row,
@@ -70,4 +67,5 @@ def lost(row: R, at: datetime) -> R:
         outcome="worker_lost",
         error=NOBODY_KNOWS,
         finished_at=at,
+        cancel_kill_at=None,
     )

@@ -14,6 +14,7 @@ from signalbox_agent.cancel.decide import (
     Standing,
     action_for,
     decide,
+    gravest,
 )
 
 #: Seconds on a monotonic clock.
@@ -120,3 +121,23 @@ def test_what_a_cancel_does_depends_on_where_the_task_is(
     standing: Standing, can_kill: bool, can_refuse: bool, expected: CancelAction
 ) -> None:
     assert action_for(standing, can_kill=can_kill, can_refuse=can_refuse) is expected
+
+
+@pytest.mark.parametrize(
+    ("states", "answer"),
+    [
+        (["dead"], "dead"),
+        (["finished", "dead"], "dead"),
+        (["dropped", "finished"], "dropped"),
+        (["unknown", "finished"], "finished"),
+        (["dead", "alive"], "alive"),
+    ],
+)
+def test_of_several_runs_of_an_id_the_gravest_answer_counts(states: list[str], answer: str) -> None:
+    assert gravest([{"state": state} for state in states])["state"] == answer
+    assert gravest([{"state": state} for state in states[::-1]])["state"] == answer
+
+
+def test_what_each_run_may_have_left_behind_is_looked_after() -> None:
+    answers = [{"state": "dead", "pid": pid, "strays": [(pid + 1, 7)]} for pid in (1, 5)]
+    assert gravest(answers)["strays"] == [(2, 7), (6, 7)]

@@ -16,6 +16,12 @@ def test_the_ids_on_disk_are_known_until_their_time_is_over(tmp_path: Path) -> N
     assert refused(str(tmp_path / "agents.sock")) == ["a", "b c"]
 
 
+def test_of_an_id_the_last_line_on_disk_holds_so_that_one_that_was_released_is_not_refused(tmp_path: Path) -> None:
+    later = int(time.time()) + 60
+    (tmp_path / "cancelled").write_text(f"{later} a\n{later} b\n0 a\n0 b\n{later} b\n", "utf-8")
+    assert refused(str(tmp_path / "agents.sock")) == ["b"]
+
+
 def test_no_file_is_no_trouble(tmp_path: Path) -> None:
     assert refused(str(tmp_path / "agents.sock")) == []
 

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from signalbox_agent.tasks.runs import Recent, Run, Runs, run_key
+from signalbox_agent.tasks.runs import Recent, Run, Runs, delivery_key, run_key
 
 
 def a_run(task_id: str = "a") -> Run:
@@ -66,3 +66,21 @@ def test_a_full_memory_forgets_what_was_not_touched_for_longest() -> None:
     assert "b" not in recent
     assert "c" in recent
     assert len(recent) == 2
+
+
+def test_runs_of_one_id_that_begin_in_the_same_millisecond_have_keys_of_their_own() -> None:
+    runs = Runs()
+    first, second = a_run(), a_run()
+    for run in (first, second):
+        runs.add(run)
+        runs.begin(run, 1_700_000_000.0, 41, "instance")  # greenlets share a pid
+    assert first.key != second.key
+
+
+def test_what_waits_bears_the_key_of_its_delivery_until_it_begins() -> None:
+    delivery = delivery_key(2, 1_700_000_000.123, "0123456789abcdef", "w7")
+    assert delivery == "0002.1700000000123.01234567.w7"
+    run = Run(SimpleNamespace(), "a", "shop.a", "a", 2, delivery)
+    assert run.key == delivery
+    run.begin(1_700_000_001.0, 41, "0123456789abcdef")
+    assert (run.key, run.delivery) == ("0002.1700000001000.01234567.41", delivery)

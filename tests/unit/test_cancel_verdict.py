@@ -69,3 +69,20 @@ def test_a_task_is_cancelled_only_when_nothing_of_it_is_left(
 def test_the_gravest_finding_is_the_hosts_verdict(results: Sequence[Verdict], verdict: Verdict) -> None:
     assert verdict_of_host(results) == verdict
     assert verdict_of_host(list(reversed(results))) == verdict
+
+
+@pytest.mark.parametrize(
+    ("results", "holders", "verdict"),
+    [
+        # A worker that was known to have the task may run it, whatever another one has settled for itself.
+        (["cancelled", "unproven"], ["cancelled", "unproven"], "unproven"),
+        (["finished", "unproven"], ["unproven"], "unproven"),
+        (["cancelled", "unproven"], ["cancelled"], "cancelled"),
+        (["alive", "unproven"], ["alive", "unproven"], "alive"),
+        (["finished", "cancelled"], ["finished", "cancelled"], "cancelled"),
+    ],
+)
+def test_a_worker_that_was_known_to_have_the_task_must_answer(
+    results: Sequence[Verdict], holders: Sequence[Verdict], verdict: Verdict
+) -> None:
+    assert verdict_of_host(results, holders) == verdict

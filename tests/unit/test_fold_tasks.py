@@ -13,7 +13,8 @@ from signalbox.messages.base import Message
 from signalbox.messages.events import AnyEvent, AnyTaskEvent, TaskReceived
 from signalbox_reconciler.fold import EVENT_HANDLERS, fold
 from signalbox_reconciler.fold.batch import Batch
-from signalbox_reconciler.fold.rows import LogRow, Phase, TaskRow
+from signalbox_reconciler.fold.liveliest import Run
+from signalbox_reconciler.fold.rows import LogRow, Phase, TaskRow, WaitRow
 from support.history import KILLED, WORKER, Life, after, deliveries, lives
 
 LIFE = Life()
@@ -34,18 +35,23 @@ def orders(*events: AnyTaskEvent) -> list[tuple[AnyTaskEvent, ...]]:
 
 
 def rows_of(batch: Batch) -> object:
-    return msgspec.to_builtins([batch.tasks, {"/".join(key): row for key, row in batch.logs.items()}])
+    rows: list[Run] = [*batch.logs.values(), *batch.waits.values()]
+    return msgspec.to_builtins([batch.tasks, {f"{row.task_id}/{row.run}": row for row in rows}])
 
 
 def merged(batches: Iterable[list[AnyTaskEvent]]) -> Batch:
     """What the table holds after these batches, if its SQL merges as the fold does."""
     table = Batch()
-    for batch in map(fold, batches):
-        for task in batch.tasks.values():
-            table.add(task)
-        for log in batch.logs.values():
-            table.add(log)
+    for batch in batches:
+        _add(table, fold(batch))
     return table
+
+
+def _add(table: Batch, batch: Batch) -> None:
+    rows: list[TaskRow | LogRow | WaitRow] = [*batch.tasks.values(), *batch.logs.values(), *batch.waits.values()]
+    for row in rows:
+        table.add(row)
+    table.settle()
 
 
 def test_each_event_has_exactly_one_handler() -> None:
@@ -111,9 +117,17 @@ def test_a_task_that_ended_by_itself_after_a_signal_still_shows_the_signal() -> 
         assert (task.status, task.cancel_signal, task.cancel_kill_at) == ("completed", "TERM", None)
 
 
-def test_a_dropped_task_is_cancelled_without_a_log() -> None:
+def test_a_dropped_task_is_cancelled_and_its_log_says_that_it_never_ran() -> None:
     batch = fold([LIFE.received(1), LIFE.dropped(2)])
-    assert (batch.tasks["t1"].status, batch.tasks["t1"].outcome, batch.logs) == ("failed", "cancelled", {})
+    assert (batch.tasks["t1"].status, batch.tasks["t1"].outcome, batch.waits) == ("failed", "cancelled", {})
+    [log] = batch.logs.values()
+    assert (log.status, log.outcome, log.started_at, log.pid, log.was_started) == (
+        "failed",
+        "cancelled",
+        None,
+        None,
+        False,
+    )
 
 
 def test_a_retried_task_is_pending_and_its_attempt_failed() -> None:
@@ -171,26 +185,24 @@ def test_no_order_no_repetition_and_no_batching_changes_the_result(
 @given(lives(), st.data())
 def test_an_end_never_goes_back_within_a_run(events: list[AnyTaskEvent], data: st.DataObject) -> None:
     table = Batch()
-    ended: dict[str, str | None] = {}
+    ended: set[str] = set()
     for event in data.draw(st.permutations(events)):
-        table = merged([[event]]) if not table.tasks else _add(table, event)
-        task = table.tasks["t1"]
-        if task.run in ended and ended[task.run] is not None:
-            assert task.outcome is not None, f"{task.run} had ended as {ended[task.run]}"
-        ended[task.run] = task.outcome
+        _add(table, fold([event]))
+        for (_, run), log in table.logs.items():
+            assert log.outcome is not None or run not in ended, f"{run} had ended"
+        ended = {run for (_, run), log in table.logs.items() if log.outcome is not None}
 
 
 @given(lives())
 def test_what_was_inferred_never_beats_what_was_seen(events: list[AnyTaskEvent]) -> None:
-    table = fold(events)
-    seen = msgspec.structs.asdict(table.tasks["t1"])
-    over = table.tasks["t1"].over
-    for phase in range(1, (Phase.FINISHED if over else table.tasks["t1"].phase) + 1):
-        inferred = fold(events).tasks["t1"]
-        inferred.confirmed, inferred.phase, inferred.precedence = False, phase, 2**62
-        inferred.status, inferred.outcome, inferred.error = "failed", "worker_lost", "nobody knows"
-        table.add(inferred)
-        assert msgspec.structs.asdict(table.tasks["t1"]) == seen
+    table, seen = fold(events), rows_of(fold(events))
+    for log in fold(events).logs.values():
+        for phase in range(Phase.STARTED, (Phase.FINISHED if log.over else log.phase) + 1):
+            given_up = {"confirmed": False, "phase": phase, "precedence": 2**62, "status": "failed"}
+            inferred = msgspec.structs.replace(log, **given_up, outcome="worker_lost", error="nobody knows")
+            table.add(inferred)
+            table.settle()
+            assert rows_of(table) == seen
 
 
 def test_a_retry_that_is_told_late_overrules_that_the_run_was_given_up() -> None:
@@ -200,10 +212,7 @@ def test_a_retry_that_is_told_late_overrules_that_the_run_was_given_up() -> None
         for row in (*given_up.tasks.values(), *given_up.logs.values()):
             row.confirmed = False
         for batch in (given_up, fold([told])):
-            for task in batch.tasks.values():
-                table.add(task)
-            for log in batch.logs.values():
-                table.add(log)
+            _add(table, batch)
         assert (table.tasks["t1"].status, table.tasks["t1"].confirmed) == ("pending", True)
         assert [(log.confirmed, log.finished_at) for log in table.logs.values()] == [(True, after(3))]
 
@@ -220,16 +229,6 @@ def test_a_task_was_created_when_anybody_first_saw_anything_of_it(events: list[A
 
 
 @given(lives())
-def test_only_runs_that_were_started_have_a_log(events: list[AnyTaskEvent]) -> None:
-    runs = {event.run for event in events if "." in event.run}
+def test_what_was_started_or_has_ended_has_a_log_and_what_only_waits_has_none(events: list[AnyTaskEvent]) -> None:
+    runs = {event.run for event in events if not isinstance(event, TaskReceived)}
     assert {run for _, run in fold(events).logs} == runs
-    assert not any(isinstance(event, TaskReceived) and event.run in runs for event in events)
-
-
-def _add(table: Batch, event: AnyTaskEvent) -> Batch:
-    batch = fold([event])
-    for task in batch.tasks.values():
-        table.add(task)
-    for log in batch.logs.values():
-        table.add(log)
-    return table

@@ -64,3 +64,16 @@ def test_many_keys_are_remembered_at_once_for_longer_and_never_for_less(tmp_path
         assert journal.expiries() == {"b": 1100, "a": 1200, "c": 1100}
     with closing(Journal(tmp_path / "keys", 10, Clock())) as journal:
         assert journal.expiries() == {"b": 1100, "a": 1200, "c": 1100}
+
+
+def test_a_key_is_forgotten_for_good_unless_it_holds_for_longer(tmp_path: Path) -> None:
+    clock = Clock()
+    now = clock.now
+    with closing(Journal(tmp_path / "keys", 10, clock)) as first:
+        first.remember({"a": now + 10, "b": now + 50})
+        assert first.forget({"a": now + 20, "b": now + 20, "c": now + 20}) == ["a"]
+        assert first.keys() == ["b"]
+        with closing(Journal(tmp_path / "keys", 10, clock)) as second:
+            assert second.keys() == ["b"]
+        first.remember({"a": now + 30})
+        assert set(first.keys()) == {"a", "b"}

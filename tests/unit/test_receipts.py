@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from signalbox.client.receipts import STRAGGLERS, Collected, Patience
-from signalbox.messages.receipts import Answered, AnyReceipt, Recorded
+from signalbox.messages.receipts import Answered, AnyReceipt, Progressed, Recorded
 from signalbox.messages.verdicts import Verdict
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -123,3 +123,33 @@ def test_the_record_is_complete_when_it_has_every_host_that_answered() -> None:
     assert not heard("ab", *both, (1.1, recorded("a"))).all_recorded
     assert heard("ab", *both, (1.1, recorded("a")), (1.2, recorded("b"))).all_recorded
     assert not heard("ab").all_recorded
+
+
+@pytest.mark.parametrize(
+    ("receipts", "ends_at", "verdict"),
+    [
+        # It runs on b as well, so b is no straggler.
+        ([(1.0, said("a", "cancelled"))], 10.0, None),
+        ([(1.0, said("a", "finished"))], 10.0, None),
+        ([(1.0, said("a", "cancelled")), (4.0, said("b", "cancelled"))], 6.0, "cancelled"),
+        ([(1.0, said("a", "finished")), (4.0, said("b", "cancelled"))], 6.0, "cancelled"),
+        # Nothing graver can come.
+        ([(1.0, said("a", "alive"))], 10.0, "alive"),
+    ],
+)
+def test_a_host_that_runs_the_task_is_waited_for(
+    receipts: list[tuple[float, AnyReceipt]], ends_at: float, verdict: Verdict | None
+) -> None:
+    collected = Collected(frozenset("ab"), holders=frozenset("b"))
+    for at, receipt in receipts:
+        collected.note(receipt, at)
+    assert collected.ends_at(PATIENCE) == pytest.approx(ends_at)
+    assert (collected.answer.verdict if collected.answer else None) == verdict
+
+
+def test_a_host_that_works_on_a_cancel_is_waited_for() -> None:
+    works = Progressed(command_id="c", at=AT, host="b", done=0, total=1)
+    collected = heard("ab", (0.2, works), (1.0, said("a", "cancelled")))
+    assert (collected.ends_at(PATIENCE), collected.answer) == (10.0, None)
+    collected.note(said("b", "cancelled"), 3.0)
+    assert collected.answer is not None

@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+import pytest
+
 from signalbox.messages.events import TaskFailed, TaskReceived, TaskRetried, TaskStarted, TaskSucceeded
 from signalbox_agent.child.slot import RUNNING, SlotState
 from signalbox_controller.agents.protocol import Snapshot, SnapshotRun
@@ -9,6 +12,8 @@ from signalbox_controller.agents.running import RunningTasks
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST, SECOND = "0000.1700000000000.abcdef01.42", "0001.1700000009000.abcdef01.43"
+#: The same id, sent once more.
+OTHER = "0000.1700000000500.abcdef01.43"
 
 
 def started(run: str = FIRST, pid: int = 42, retries: int = 0) -> TaskStarted:
@@ -32,10 +37,10 @@ def ended(run: str = FIRST) -> TaskSucceeded:
 def test_a_started_task_runs_until_it_ends() -> None:
     table = RunningTasks()
     table.note(started())
-    assert table.running["t"].pid == 42
+    assert [run.pid for run in table.of("t")] == [42]
     assert table.name("t") == "charge"
     table.note(ended())
-    assert table.running == {}
+    assert table.all() == []
     assert table.name("t") == ""
 
 
@@ -44,7 +49,7 @@ def test_a_waiting_task_is_known_by_name_and_does_not_run() -> None:
     table.note(
         TaskReceived(at=AT, task_id="t", run="0000", celery_name="shop.orders.charge", name="charge", worker="w@h")
     )
-    assert table.running == {}
+    assert table.all() == []
     assert table.name("t") == "charge"
 
 
@@ -56,7 +61,7 @@ def test_the_end_of_an_earlier_attempt_does_not_end_the_present_one() -> None:
             at=AT, task_id="t", run=FIRST, celery_name="shop.orders.charge", name="charge", worker="w@h", error="no"
         )
     )
-    assert table.running["t"].run == SECOND
+    assert [run.run for run in table.of("t")] == [SECOND]
 
 
 def test_a_snapshot_repairs_what_lost_events_left_wrong() -> None:
@@ -65,8 +70,8 @@ def test_a_snapshot_repairs_what_lost_events_left_wrong() -> None:
     table.note(started())
     other = SnapshotRun(task_id="u", run=SECOND, pid=43, name="ship", celery_name="shop.orders.ship", started_at=AT)
     table.repair(Snapshot(running=[other], reserved=["v"]))
-    assert list(table.running) == ["u"]
-    run = table.running["u"]
+    [run] = table.all()
+    assert run.task_id == "u"
     assert (run.worker, run.celery_name, run.retries, run.started_at) == ("w@h", "shop.orders.ship", 1, AT)
 
 
@@ -74,13 +79,13 @@ def test_a_snapshot_keeps_what_is_known_better_already() -> None:
     table = RunningTasks()
     table.note(started())
     table.repair(Snapshot(running=[SnapshotRun(task_id="t", run=FIRST, pid=42)]))
-    assert table.running["t"].queue == "celery"
+    assert [run.queue for run in table.of("t")] == ["celery"]
 
 
 def test_a_run_that_died_with_its_worker_becomes_a_failure_that_says_so() -> None:
     table = RunningTasks()
     table.note(started())
-    failed = table.running["t"].failed("web-01", "worker_lost", "Worker lost: signal 9 (SIGKILL)")
+    failed = table.of("t")[0].failed("web-01", "worker_lost", "Worker lost: signal 9 (SIGKILL)")
     assert isinstance(failed, TaskFailed)
     assert (failed.task_id, failed.run, failed.host, failed.pid) == ("t", FIRST, "web-01", 42)
     assert (failed.outcome, failed.queue, failed.started_at) == ("worker_lost", "celery", AT)
@@ -89,18 +94,18 @@ def test_a_run_that_died_with_its_worker_becomes_a_failure_that_says_so() -> Non
 def test_a_run_that_was_concluded_for_its_worker_does_not_come_back() -> None:
     table = RunningTasks()
     table.note(started())
-    run = table.running["t"]
+    run = table.of("t")[0]
     table.conclude(run, None)
     table.repair(Snapshot(running=[SnapshotRun(task_id="t", run=FIRST, pid=42)]))
     table.note(started())
-    assert table.running == {}
+    assert table.all() == []
     assert table.concluded == [(run, None)]
 
 
 def test_a_task_that_was_concluded_has_a_status_until_it_comes_again() -> None:
     table = RunningTasks()
     table.note(started())
-    table.conclude(table.running["t"], SlotState("SUCCESS", "t", began=1.0, ended=2.0))
+    table.conclude(table.of("t")[0], SlotState("SUCCESS", "t", began=1.0, ended=2.0))
     assert table.concluded_as("t") == "completed"
     assert table.concluded_as("u") == ""
     table.note(received("t"))
@@ -110,24 +115,25 @@ def test_a_task_that_was_concluded_has_a_status_until_it_comes_again() -> None:
 def test_another_run_of_a_task_that_was_concluded_is_seen() -> None:
     table = RunningTasks()
     table.note(started())
-    table.conclude(table.running["t"], None)
+    table.conclude(table.of("t")[0], None)
     table.note(started(SECOND, pid=43, retries=1))
-    assert table.running["t"].run == SECOND
+    assert table.of("t")[0].run == SECOND
 
 
 def test_a_worker_that_reports_an_end_itself_has_dealt_with_its_message() -> None:
     table = RunningTasks()
     table.note(started())
-    table.conclude(table.running["t"], SlotState("SUCCESS", "t", began=1.0, ended=2.0))
+    table.conclude(table.of("t")[0], SlotState("SUCCESS", "t", began=1.0, ended=2.0))
     table.note(ended())
     assert table.concluded == []
 
 
-def received(task_id: str, at: datetime = AT) -> TaskReceived:
+def received(task_id: str, at: datetime = AT, delivery: str = "0000") -> TaskReceived:
     return TaskReceived(
         at=at,
         task_id=task_id,
-        run="0000",
+        run=delivery,
+        delivery=delivery,
         celery_name="shop.orders.charge",
         name="charge",
         worker="w@h",
@@ -164,3 +170,36 @@ def test_an_earlier_run_of_a_task_that_waits_again_is_not_unseen() -> None:
     table = RunningTasks()
     table.note(received("t", AT + timedelta(seconds=10)))
     assert table.begun_unseen({42: [in_slot("t", "SUCCESS", after=5.0)]}, "abcdef0123") == []
+
+
+def test_an_id_may_run_twice_in_one_worker_and_each_run_ends_by_itself() -> None:
+    table = RunningTasks()
+    table.note(started(FIRST, pid=42))
+    table.note(started(OTHER, pid=43))
+    assert [run.run for run in table.of("t")] == [FIRST, OTHER]
+    table.note(ended(OTHER))
+    assert [run.run for run in table.of("t")] == [FIRST]
+    table.repair(Snapshot(running=[SnapshotRun(task_id="t", run=run, pid=1) for run in (FIRST, OTHER)]))
+    assert [run.run for run in table.all()] == [FIRST, OTHER]
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["as the agent says", "an older agent does not name deliveries"])
+def test_while_a_second_delivery_waits_the_end_of_the_first_does_not_let_it_be_forgotten(named: bool) -> None:
+    one, two = ("0000.1.abcdef01.w1", "0000.2.abcdef01.w2") if named else ("0000", "0000.2")
+    table = RunningTasks()
+    for delivery in (one, two):
+        table.note(received("t", delivery=delivery))
+    table.note(msgspec.structs.replace(started(), delivery=one if named else ""))
+    table.note(ended())
+    assert table.knows("t")
+    table.note(msgspec.structs.replace(ended(two), delivery=two if named else ""))
+    assert not table.knows("t")
+
+
+def test_what_a_snapshot_lists_as_waiting_waits_until_its_delivery_ends() -> None:
+    table = RunningTasks()
+    table.repair(Snapshot(running=[], reserved=["t"]))
+    assert table.knows("t")
+    table.note(msgspec.structs.replace(started(), delivery="0000.1.abcdef01.w1"))
+    table.note(ended())
+    assert not table.knows("t")

@@ -14,7 +14,7 @@ FIRST, SECOND = LIFE.run(2), ELSEWHERE.run(5, pid=101)
 
 
 @pytest.mark.parametrize("end", [FIRST.succeeded(9), FIRST.failed(9), FIRST.cancelled(9)])
-def test_while_a_second_attempt_runs_the_end_of_the_first_does_not_end_the_task(end: AnyTaskEvent) -> None:
+def test_while_a_second_run_is_alive_the_end_of_the_first_does_not_end_the_task(end: AnyTaskEvent) -> None:
     events: list[AnyTaskEvent] = [FIRST.started(), SECOND.started(), end]
     for order in permutations(events):
         batch = fold(order)
@@ -24,11 +24,19 @@ def test_while_a_second_attempt_runs_the_end_of_the_first_does_not_end_the_task(
         assert sum(log.status == "running" for log in batch.logs.values()) == 1
 
 
-def test_when_both_have_ended_the_second_attempt_is_what_counts() -> None:
-    events: list[AnyTaskEvent] = [FIRST.started(), SECOND.started(), SECOND.succeeded(8), FIRST.cancelled(9)]
+@pytest.mark.parametrize("end", [SECOND.succeeded(6), SECOND.failed(6), SECOND.cancelled(6)])
+def test_while_the_first_run_is_alive_the_end_of_a_second_one_does_not_end_the_task(end: AnyTaskEvent) -> None:
+    """The second one found a lock that was taken, and left at once."""
+    for order in permutations([FIRST.started(), SECOND.started(), end]):
+        task = fold(order).tasks["t1"]
+        assert (task.status, task.host, task.pid, task.outcome) == ("running", "web-07", 100, None)
+
+
+def test_when_both_have_ended_the_one_that_ended_last_is_what_counts() -> None:
+    events: list[AnyTaskEvent] = [FIRST.started(), SECOND.started(), SECOND.succeeded(6), FIRST.cancelled(9)]
     for order in permutations(events):
         batch = fold(order)
-        assert (batch.tasks["t1"].status, batch.tasks["t1"].outcome) == ("completed", "succeeded")
+        assert (batch.tasks["t1"].status, batch.tasks["t1"].outcome) == ("failed", "cancelled")
         assert sorted(str(log.outcome) for log in batch.logs.values()) == ["cancelled", "succeeded"]
 
 

@@ -37,7 +37,7 @@ async def test_a_cancel_that_is_broken_off_leaves_no_child_stopped(child: Proc, 
     main = identify(os.getpid())
     assert main is not None
     run = Run(task_id="x", run="0000", pid=child.pid, celery_name="a", name="a", worker="w")
-    request = CancelRequest(Cancel(command_id="c", task_id="x", grace=1.0), run, "a")
+    request = CancelRequest(Cancel(command_id="c", task_id="x", grace=1.0), [run], "a")
     outside = CancelWithoutAgent(request, run, child, Worker(main, Slots(tmp_path / "socket", "i")), kill_at=0.0)
     for _ in range(TRIES):
         looking = asyncio.ensure_future(outside._send(signal.SIGTERM))

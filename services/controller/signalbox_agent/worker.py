@@ -287,6 +287,8 @@ class WorkerAgent:
             self._cancel(self._canceller, message["command_id"], message["task_id"], float(message["grace"]))
         elif message["type"] == "refuse":
             self._canceller.refuse(message["task_ids"])
+        elif message["type"] == "allow":
+            self._canceller.allow(message["task_ids"])
         elif message["type"] == "report":
             self._snapshot()
         elif message["type"] == "stop":
@@ -347,6 +349,7 @@ class WorkerAgent:
             {
                 "task_id": run.task_id,
                 "run": run.key,
+                "delivery": run.delivery,
                 "pid": run.pid,
                 "name": run.name,
                 "celery_name": run.celery_name,

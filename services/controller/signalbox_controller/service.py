@@ -26,7 +26,7 @@ from signalbox_controller.beat_lease.leases import Leases
 from signalbox_controller.broker.pending_events import PendingEvents
 from signalbox_controller.broker.program import Programs
 from signalbox_controller.broker.redelivery import Redelivery
-from signalbox_controller.cancelling.cancelled_ids import CancelledIds, pending_cancels
+from signalbox_controller.cancelling.cancelled_ids import CancelledIds, pending_intents
 from signalbox_controller.commands.deduplication import LIMIT as COMMANDS_LIMIT
 from signalbox_controller.commands.deduplication import Deduplication
 from signalbox_controller.commands.dispatcher import Dispatcher
@@ -101,7 +101,8 @@ async def controller(
         stack.callback(outbox.write)
         replay = Replay(redis, kept_events, host)
         refused = stack.enter_context(closing(Journal(folders.cancelled, CANCELLED_LIMIT)))
-        cancelled_ids = CancelledIds(redis, refused, settings.remember_cancelled)
+        allowed = stack.enter_context(closing(Journal(folders.state / "allowed", CANCELLED_LIMIT)))
+        cancelled_ids = CancelledIds(redis, refused, allowed, settings.remember_cancelled)
         launcher = _launcher(host, folders, settings, environ)
         contained = stack.enter_context(containment(settings.data, off=settings.cgroups == "off"))
         context = _context(stack, folders, configuration, launcher, outbox, cancelled_ids, contained)
@@ -125,7 +126,7 @@ async def controller(
         heartbeat = Heartbeat(host, redis, outbox, fleet, contained, replay)
         waiting = WaitingTasks(host, redis, outbox, fleet, Programs(launcher, context.reaper))
 
-        await cancelled_ids.load(pending_cancels(commands, settings.key))
+        await cancelled_ids.load(pending_intents(commands, settings.key))
         await stack.enter_async_context(context.agents.listening(folders.socket))
         context.pending_events.open()
         fleet.open()
@@ -189,8 +190,8 @@ def _context(
     """The context of the processes of this host; `stack` closes it."""
     reaper = stack.enter_context(_reaping())
     memory = stack.enter_context(closing(OutOfMemory()))
-    agents = Agents(launcher.host, outbox, ChildDeaths(reaper, memory), cancelled_ids.ids)
-    cancelled_ids.on_new = agents.refuse
+    agents = Agents(launcher.host, outbox, ChildDeaths(reaper, memory), cancelled_ids.ids, cancelled_ids.allowed)
+    cancelled_ids.on_new, cancelled_ids.on_allowed = agents.refuse, agents.allow
     return HostContext(
         host=launcher.host,
         launcher=launcher,

@@ -51,7 +51,7 @@ async def _write(intents: Intents, connection: Connection, messages: Sequence[Ta
     events = [taken.event for taken in messages]
     batch = fold(events)
     changed = await write_batch(connection, batch, redelivered=redelivered)
-    await intents.keep(connection, [row.command_id for row in batch.commands.values() if row.task_ids])
+    await intents.keep(connection, [row.command_id for row in batch.commands.values() if row.task_ids or row.allows])
     now = utc_now()
     done = (event for event in events if isinstance(event, CommandDone))
     receipts = [Recorded(command_id=event.command_id, at=now, host=event.host) for event in done]

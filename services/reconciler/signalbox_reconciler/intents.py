@@ -5,8 +5,9 @@ from collections.abc import Collection
 
 from redis.asyncio import Redis
 
-from signalbox.bus.cancelled import LIMIT, Follower, remember, until
+from signalbox.bus.cancelled import LIMIT, Follower, release, remember, until
 from signalbox.postgres.pool import Connection, Database
+from signalbox_reconciler.store.allows import allows_of
 from signalbox_reconciler.store.verdicts import intents, intents_of
 
 log = logging.getLogger(__name__)
@@ -22,13 +23,15 @@ class Intents:
         self._follower = Follower(redis)
 
     async def keep(self, connection: Connection, command_ids: Collection[str]) -> None:
-        """Have the tasks of these cancels refused everywhere; call it before the commit that marks them as failed.
+        """Have the tasks of these cancels refused everywhere, and those of releases no more; call it before the commit.
 
         Raises:
             BusUnavailable: Redis is unavailable.
         """
         if not command_ids:
             return
+        voids = await allows_of(connection, command_ids)
+        await release(self._redis, {task_id: until(at, self._seconds) for task_id, at in voids.items()})
         since = await intents_of(connection, command_ids)
         await remember(self._redis, {task_id: until(at, self._seconds) for task_id, at in since.items()})
 

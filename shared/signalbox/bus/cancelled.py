@@ -3,11 +3,14 @@
 A sorted set holds them. A stream beside it holds the latest additions in their order: a reader that goes on from its
 position misses nothing. A reader that does not find its position (Redis was emptied or set back, or too much was added
 meanwhile) reads the whole set again.
+
+An id can be released: what was to be forgotten up to a certain second is void then. A third key holds those seconds, so
+that a host that was away does not bring back what was released meanwhile. A later cancel is forgotten later, and holds.
 """
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 from math import ceil
@@ -31,6 +34,8 @@ _PORTION = 250
 #: Ids, each with the second of the epoch at which it may be forgotten.
 Untils = Mapping[str, int]
 
+_KEYS = (names.CANCELLED, names.CANCELLED_LATELY, names.ALLOWED)
+
 #: The id of the next entry. The first of a stream has a random part: after Redis was emptied, a stream that began in
 #: the same millisecond would else have the ids of the former one, and a follower would not notice the loss.
 _NEXT = """
@@ -41,19 +46,35 @@ local function next_id(stream, random)
 end
 """
 
-#: An id that is there already may get a later expiry, never an earlier one.
+#: An id that is there already may get a later expiry, never an earlier one; one that was released needs a later one.
 _ADD = f"""{_NEXT}
 local fresh = {{}}
 for i = 4, #ARGV, 2 do
-    if redis.call('ZADD', KEYS[1], 'GT', 'CH', ARGV[i + 1], ARGV[i]) == 1 then
-        fresh[#fresh + 1], fresh[#fresh + 2] = ARGV[i], ARGV[i + 1]
+    local void = tonumber(redis.call('ZSCORE', KEYS[3], ARGV[i]) or 0)
+    local late = tonumber(ARGV[i + 1]) == void and 1 or 0
+    if tonumber(ARGV[i + 1]) + late > void and
+        redis.call('ZADD', KEYS[1], 'GT', 'CH', ARGV[i + 1] + late, ARGV[i]) == 1
+    then
+        fresh[#fresh + 1], fresh[#fresh + 2] = ARGV[i], string.format('%d', ARGV[i + 1] + late)
     end
 end
 if #fresh > 0 then redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], next_id(KEYS[2], ARGV[3]), unpack(fresh)) end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', redis.call('TIME')[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', redis.call('TIME')[1])
 local beyond = math.max(0, redis.call('ZCARD', KEYS[1]) - ARGV[1])
 if beyond > 0 then redis.call('ZREMRANGEBYRANK', KEYS[1], 0, beyond - 1) end
 return beyond
+"""
+
+#: Each id with the second up to which it is released; in the stream that is negative.
+_RELEASE = f"""{_NEXT}
+for i = 3, #ARGV, 2 do
+    redis.call('ZADD', KEYS[3], 'GT', ARGV[i + 1], ARGV[i])
+    if tonumber(redis.call('ZSCORE', KEYS[1], ARGV[i]) or 0) <= tonumber(ARGV[i + 1]) then
+        redis.call('ZREM', KEYS[1], ARGV[i])
+    end
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[1], next_id(KEYS[2], ARGV[2]), ARGV[i], -ARGV[i + 1])
+end
 """
 
 #: The position to follow from. An empty stream gets an entry, so that its loss can be noticed.
@@ -79,10 +100,37 @@ async def remember(redis: Redis, untils: Untils, *, limit: int = LIMIT) -> None:
         return
     async with bus_errors(redis), redis.pipeline(transaction=False) as pipe:
         for portion in _portions(untils):
-            pipe.eval(_ADD, 2, names.CANCELLED, names.CANCELLED_LATELY, limit, _LATELY, _random(), *portion)
+            pipe.eval(_ADD, 3, *_KEYS, limit, _LATELY, _random(), *portion)
         forgotten = sum(await pipe.execute())
     if forgotten:
         log.warning("More than %d cancelled tasks are to be remembered: the %d oldest are forgotten", limit, forgotten)
+
+
+async def release(redis: Redis, voids: Untils) -> None:
+    """Release tasks: void is what is to be forgotten up to these seconds.
+
+    Raises:
+        BusUnavailable: it is not certain that they were released; release them again.
+    """
+    if not voids:
+        return
+    async with bus_errors(), redis.pipeline(transaction=False) as pipe:
+        for portion in _portions(voids):
+            pipe.eval(_RELEASE, 3, *_KEYS, _LATELY, _random(), *portion)
+        await pipe.execute()
+
+
+async def released(redis: Redis, task_ids: Collection[str]) -> dict[str, int]:
+    """Those of these tasks that were released lately, and the seconds up to which.
+
+    Raises:
+        BusUnavailable: Redis is away.
+    """
+    if not task_ids:
+        return {}
+    async with bus_errors():
+        scores = await redis.zmscore(names.ALLOWED, list(task_ids))
+    return {task_id: int(score) for task_id, score in zip(task_ids, scores, strict=True) if score is not None}
 
 
 def _random() -> int:
@@ -134,7 +182,9 @@ class Follower:
         return found
 
     async def added(self) -> dict[str, int] | None:
-        """Read the additions since the last read; None when the position is gone: read everything.
+        """Read the changes since the last read; None when the position is gone: read everything.
+
+        Of an id that was released the second is negative; what is to be forgotten up to it is void.
 
         Raises:
             BusUnavailable: Redis is away.

@@ -33,6 +33,9 @@ def cancelling(task_id: str) -> str:
 CANCELLED = "signalbox:cancelled"
 CANCELLED_LATELY = "signalbox:cancelled:lately"
 
+#: Sorted set of the ids that were released, scored by the epoch second up to which what `CANCELLED` says is void.
+ALLOWED = "signalbox:cancelled:allowed"
+
 
 def confirmed(epoch: str) -> str:
     """How many of the events of one start of a controller the record has; see `confirmations`."""

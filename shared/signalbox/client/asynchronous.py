@@ -7,7 +7,7 @@ from typing import Self, Unpack
 from signalbox.bus.connection import connect
 from signalbox.client.bulk import Progress
 from signalbox.client.commander import Commander, Issuer, StopOptions, Targets
-from signalbox.client.results import BulkResult, CancelResult, ProcessesResult, succeed_or_raise
+from signalbox.client.results import AllowResult, BulkResult, CancelResult, ProcessesResult, succeed_or_raise
 from signalbox.settings import Settings
 
 
@@ -52,6 +52,10 @@ class AsyncClient:
         """
         result = await self._commander.cancel(task_id, self._issuer(reason), wait=wait, grace=grace)
         return succeed_or_raise(result)
+
+    async def allow(self, task_id: str, *, reason: str = "", wait: float = 10.0) -> AllowResult:
+        """Let an id run again that was cancelled; hosts that are away learn of it when they return."""
+        return await self._commander.allow(task_id, self._issuer(reason), wait=wait)
 
     async def cancel_many(
         self,

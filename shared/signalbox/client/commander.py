@@ -17,11 +17,18 @@ from signalbox.bus.publisher import COMMANDS_LENGTH, publish_command
 from signalbox.bus.receipts import Receipts
 from signalbox.client.bulk import Bulk, Progress
 from signalbox.client.receipts import Collected, Patience
-from signalbox.client.results import BulkResult, CancelResult, ProcessesResult
+from signalbox.client.results import AllowResult, BulkResult, CancelResult, ProcessesResult
 from signalbox.errors import UnknownHost
 from signalbox.messages.base import utc_now
 from signalbox.messages.codec import encode, sign
-from signalbox.messages.commands import CancelTask, CancelTasks, RestartProcesses, StartProcesses, StopProcesses
+from signalbox.messages.commands import (
+    AllowTask,
+    CancelTask,
+    CancelTasks,
+    RestartProcesses,
+    StartProcesses,
+    StopProcesses,
+)
 from signalbox.messages.verdicts import worst_of_processes
 
 #: Seconds after which a command that nobody carried out is refused.
@@ -86,14 +93,16 @@ class Commander:
         grace: float | None = None,
         wait: float = 10.0,
         record_wait: float = 0.0,
+        holders: frozenset[str] = frozenset(),
     ) -> CancelResult:
         """Cancel a task and wait up to `wait` seconds for the proof, then up to `record_wait` for the record.
 
-        A second cancel of a task joins the one that is under way and gets the same answers.
+        A second cancel of a task joins the one that is under way and gets the same answers. `holders` are hosts that
+        are known to run it: there is no proof without their answers.
         """
         command = CancelTask(**_heading(issuer), task_id=task_id, grace=grace)
         command_id, hosts = await self._publish_once(command)
-        collected = await self._collect(command_id, hosts, Patience(wait, record_wait))
+        collected = await self._collect(command_id, hosts, Patience(wait, record_wait), holders=holders)
         result = _cancel_result(task_id, command_id, collected)
         if result.verdict is not None and not result.verified:
             await release(self._redis, names.cancelling(task_id), command_id)  # the next cancel is a command of its own
@@ -137,6 +146,28 @@ class Commander:
             for part, command in enumerate(commands)
         ]
         return bulk.result([command.command_id for command in commands], await asyncio.gather(*collected))
+
+    async def allow(self, task_id: str, issuer: Issuer, *, wait: float = 10.0, record_wait: float = 0.0) -> AllowResult:
+        """Let an id run again that was cancelled; wait up to `wait` seconds for the hosts that read commands.
+
+        Hosts that are away learn of it when they return.
+        """
+        command = AllowTask(**_heading(issuer), task_id=task_id)
+        await publish_command(self._redis, self._key, command)
+        async with bus_errors():
+            await self._redis.delete(names.cancelling(task_id))  # the next cancel is a command of its own
+        hosts = await present(self._redis)
+        patience = Patience(wait if hosts else 0.0, record_wait, stragglers=wait)
+        collected = await self._collect(command.command_id, hosts, patience)
+        verdicts = {answer.verdict for answer in collected.answers.values()}
+        return AllowResult(
+            task_id=task_id,
+            command_id=command.command_id,
+            allowed=verdicts <= {"allowed"},
+            detail=_refusals(collected),
+            recorded=collected.all_recorded,
+            silent=collected.silent,
+        )
 
     async def stop(
         self, issuer: Issuer, *, wait: float = 60.0, record_wait: float = 0.0, **options: Unpack[StopOptions]
@@ -197,9 +228,10 @@ class Commander:
         hosts: frozenset[str],
         patience: Patience,
         follow: Callable[[Collected], None] = lambda _collected: None,
+        holders: frozenset[str] = frozenset(),
     ) -> Collected:
         clock = asyncio.get_running_loop().time
-        given, collected, receipts = clock(), Collected(hosts), Receipts(self._redis, command_id)
+        given, collected, receipts = clock(), Collected(hosts, holders=holders), Receipts(self._redis, command_id)
         while (left := collected.ends_at(patience) - (clock() - given)) > 0:
             for receipt in await receipts.next(left):
                 collected.note(receipt, clock() - given)

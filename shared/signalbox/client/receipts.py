@@ -30,6 +30,8 @@ class Collected(msgspec.Struct):
     progress: dict[str, Progressed] = {}
     decided_at: float | None = None
     completed_at: float | None = None
+    #: The hosts that may run the task; none of them is a straggler.
+    holders: frozenset[str] = frozenset()
 
     def note(self, receipt: AnyReceipt, now: float) -> None:
         """Take in one receipt; the same one twice changes nothing."""
@@ -53,7 +55,7 @@ class Collected(msgspec.Struct):
         if self.completed_at is not None:
             recording = self.proven and not self.all_recorded
             return self.completed_at + patience.record if recording else 0.0
-        if self.decided_at is not None:
+        if self.decided_at is not None and not self.awaited:
             return min(patience.answers, self.decided_at + patience.stragglers)
         return patience.answers
 
@@ -68,6 +70,11 @@ class Collected(msgspec.Struct):
         return self.hosts - self.answers.keys()
 
     @property
+    def awaited(self) -> frozenset[str]:
+        """The hosts that read commands, may have the task, and have not answered: one decisive answer is not enough."""
+        return (self.holders & self.hosts | self.progress.keys()) - self.answers.keys()
+
+    @property
     def complete(self) -> bool:
         """Whether every host that reads commands has answered, and there is at least one."""
         return bool(self.answers) and not self.silent
@@ -76,7 +83,8 @@ class Collected(msgspec.Struct):
     def answer(self) -> Answered | None:
         """The most severe answer; None while a more severe one may come."""
         worst = max(self.answers.values(), key=lambda answer: severity(answer.verdict), default=None)
-        return worst if self.complete or decisive(worst) else None
+        settled = decisive(worst) and not self.awaited
+        return worst if self.complete or settled or (worst is not None and worst.verdict == "alive") else None
 
     @property
     def proven(self) -> bool:

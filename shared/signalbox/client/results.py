@@ -33,6 +33,21 @@ class CancelResult(msgspec.Struct, frozen=True, kw_only=True):
         return self.verdict in CANCELLED
 
 
+class AllowResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Result of a release, or its state when the wait was over."""
+
+    task_id: str
+    command_id: str
+    #: No host refused it.
+    allowed: bool
+    #: Why a host refused it.
+    detail: str = ""
+    #: The record shows it.
+    recorded: bool = False
+    #: The hosts that read commands and have not answered; they carry it out however late they read it.
+    silent: frozenset[str] = frozenset()
+
+
 class BulkResult(msgspec.Struct, frozen=True, kw_only=True):
     """Result of a cancel of many tasks, or its state when the wait was over."""
 

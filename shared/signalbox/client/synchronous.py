@@ -64,6 +64,7 @@ class Client:
 
     cancel = _waiting(AsyncClient.cancel)
     cancel_many = _waiting(AsyncClient.cancel_many)
+    allow = _waiting(AsyncClient.allow)
     stop = _waiting(AsyncClient.stop)
     start = _waiting(AsyncClient.start)
     restart = _waiting(AsyncClient.restart)

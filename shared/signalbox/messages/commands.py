@@ -43,6 +43,12 @@ class CancelTasks(Command, frozen=True, kw_only=True):
     grace: float | None = None
 
 
+class AllowTask(Command, frozen=True, kw_only=True):
+    """Let this id run again, whatever cancels were given before; carried out however late it is read."""
+
+    task_id: str
+
+
 class StopProcesses(Command, frozen=True, kw_only=True):
     """Stop workers and beat; an empty target means all of them."""
 
@@ -77,4 +83,4 @@ class RestartProcesses(Command, frozen=True, kw_only=True):
     redeliver: bool = False
 
 
-AnyCommand = CancelTask | CancelTasks | StopProcesses | StartProcesses | RestartProcesses
+AnyCommand = CancelTask | CancelTasks | AllowTask | StopProcesses | StartProcesses | RestartProcesses

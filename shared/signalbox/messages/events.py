@@ -16,15 +16,17 @@ class Event(Message, frozen=True, kw_only=True):
 
 
 class TaskEvent(Event, frozen=True, kw_only=True):
-    """Something that happened to one attempt of a task.
+    """Something that happened to one run of a task, or to one delivery of it that no child has begun.
 
-    `run` orders the attempts of a task: the zero-padded count of retries, and, once started, the start
-    time in milliseconds, the worker's instance and the child's pid, joined by dots. Of two facts about
-    a task the one with the greater `run` is the later one.
+    `run` names and orders them: the count of retries, the start in milliseconds, the worker's instance and the
+    child's pid, joined by dots. Before the start it is that of the delivery. Its numbers are compared as numbers.
     """
 
     task_id: str
     run: str
+    #: The delivery that the run came by: retries, receipt in milliseconds, the worker's instance, `w` and a number
+    #: (`r` if its broker marked it as redelivered) and, where the broker names messages, that name. Empty: not known.
+    delivery: str = ""
     #: The task's name in Celery, such as `shop.orders.charge`.
     celery_name: str
     #: What people call it: its shadow name, or the last part of `celery_name`.

@@ -26,6 +26,7 @@ Verdict = Literal[
     "stopped",  # the processes are gone
     "started",  # the processes consume; the answer to a restart, too
     "incomplete",  # some processes are not as asked
+    "allowed",  # an id that was cancelled may run again
 ]
 
 #: Status of an answer: done, under way, or neither.
@@ -94,6 +95,9 @@ MEANING: Mapping[Verdict, Meaning] = {
         ("runs in a pool that cannot end a single task", "run in pools that cannot end a single task"),
         is_final=True,
         error=CannotCancel,
+    ),
+    "allowed": Meaning(
+        200, ("may run again", "may run again"), "Task {task} may run again on {host}, and wherever its release is read"
     ),
     "incomplete": Meaning(502, ("is not as asked", "are not as asked")),
     "unproven": Meaning(202, ("is not proven to be over yet", "are not proven to be over yet")),

@@ -36,6 +36,13 @@ class CancelBody(Body):
     ] = None
 
 
+class AllowBody(Body):
+    """All fields may be left out, and so may the body."""
+
+    reason: Reason | None = None
+    wait: Annotated[float | None, Field(ge=0, le=60, description="Seconds to wait for the hosts.")] = None
+
+
 Text = Annotated[str, Field(min_length=1, max_length=255, pattern=PLAIN)]
 
 

@@ -8,11 +8,13 @@ import msgspec
 
 from signalbox.client.results import CancelResult
 from signalbox.messages.base import Evidence
-from signalbox.messages.verdicts import MEANING, AnswerStatus, CancelVerdict, Verdict
+from signalbox.messages.verdicts import CANCELLED, MEANING, AnswerStatus, CancelVerdict, Verdict
 from signalbox.messages.views import TaskView
 from signalbox_api.answers.processes import when
 from signalbox_api.record.views import KnownTask
 
+#: Verdicts that say of a task that it runs no more.
+SETTLED = CANCELLED | {"finished"}
 #: Celery lets callers choose ids; these are the characters that the ones we accept are made of.
 _CUSTOM_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,155}")
 
@@ -68,6 +70,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     awaited: str = ""
     #: Whether the controller of the task's host reads commands.
     host_present: bool = True
+    #: Hosts that run it as well, according to the record, and do not read commands.
+    away: frozenset[str] = frozenset()
     #: Seconds after its cancel for which a task is refused.
     refused_for: float = 604800.0
 
@@ -97,11 +101,14 @@ def over(task: TaskView) -> bool:
 
 def from_record(case: Case) -> Decision | None:
     """The decision where the record alone gives it; None: the hosts must be asked."""
-    return _ended(case) if case.task and over(case.task) else None
+    return _ended(case) if case.known and over(case.known.task) and not case.known.unsure else None
 
 
 def from_hosts(case: Case, result: CancelResult) -> Decision:
     """The decision after the hosts have answered, or their time is over."""
+    if case.away and result.verdict in SETTLED:
+        words = f"{_title(case, result)} also runs on {', '.join(sorted(case.away))}, which does not answer"
+        return _decision("unproven", result, f"{words}; the cancel awaits its return")
     decide = _DECIDE.get(result.verdict, _unproven) if result.verdict else _unproven
     return decide(case, result)
 

@@ -37,13 +37,17 @@ async def cancel(services: Services, task_id: str, issuer: Issuer, body: CancelB
         case = await _read_again(services, case, wait=True)
         if case.task is not None and case.task.finished_at is not None:
             return from_hosts(case, result)
+    holders = frozenset(case.known.running_on) if case.known else frozenset()
     result = await services.commander.cancel(
         task_id,
         issuer,
         grace=body.grace,
         wait=max(PROOF_WAIT, (body.grace or 0.0) + BEYOND_GRACE) if body.wait is None else body.wait,
         record_wait=0.0 if case.awaited else RECORD_WAIT,
+        holders=holders,
     )
+    if away := holders - await present(services.redis) if len(holders) > 1 else frozenset():
+        case = msgspec.structs.replace(case, away=away)
     if result.verdict in {"unknown", "finished", None}:
         case = await _read_again(services, case)
     return from_hosts(case, result)
@@ -82,7 +86,7 @@ async def _read_again(services: Services, case: Case, *, wait: bool = False) -> 
     later = await poll(partial(_read, services, case.task_id), _final, seconds)
     if not later.record_up:
         return msgspec.structs.replace(case, record_up=False, awaited=later.awaited)
-    return msgspec.structs.replace(later, host_present=present_now)
+    return msgspec.structs.replace(later, host_present=present_now, away=case.away)
 
 
 def _final(case: Case) -> bool:

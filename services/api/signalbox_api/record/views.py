@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -77,12 +77,29 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     report_ages: Mapping[str, float]
 
 
+class LiveRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of a task that has not ended."""
+
+    log_id: int
+    attempt: int
+    #: Whether somebody saw it lately.
+    confirmed: bool
+    host: str | None
+    worker: str | None
+    pid: int | None
+    started_at: datetime | None
+
+
 class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
     """Task as a cancel needs it."""
 
     task: TaskView
     #: The cancel that was asked for first.
     cancel_command_id: str | None
+    #: The hosts that run it; several where its id was sent or delivered more than once.
+    running_on: tuple[str, ...] = ()
+    #: Whether a run of it was given up whose end nobody saw; it may go on.
+    unsure: bool = False
 
 
 def _columns(view: type[msgspec.Struct]) -> str:
@@ -90,15 +107,35 @@ def _columns(view: type[msgspec.Struct]) -> str:
 
 
 _TASK = f"SELECT {_columns(TaskView)} FROM tasks"  # noqa: S608 - our own names
-_KNOWN_TASK = f"SELECT {_columns(TaskView)}, cancel_command_id FROM tasks WHERE task_id = $1"  # noqa: S608
-_KNOWN_TASKS = f"SELECT {_columns(TaskView)}, cancel_command_id FROM tasks WHERE task_id = ANY($1::text[])"  # noqa: S608
+_KNOWN = f"""
+SELECT {_columns(TaskView)}, cancel_command_id, ARRAY(
+        SELECT DISTINCT host FROM task_logs AS l WHERE l.task_id = t.task_id AND l.status = 'running' AND l.host <> ''
+    ) AS running_on,
+    EXISTS (
+        SELECT FROM task_logs AS l WHERE l.task_id = t.task_id AND l.status = 'failed' AND NOT l.confirmed
+    ) AS unsure
+FROM tasks AS t
+"""  # noqa: S608
+_KNOWN_TASK = f"{_KNOWN} WHERE task_id = $1"
+_KNOWN_TASKS = f"{_KNOWN} WHERE task_id = ANY($1::text[])"
 #: One statement, so that the tasks and their number are of the same moment.
 _MATCHES = f"""
 SELECT {_columns(Match)}, count(*) OVER () AS total, count(*) FILTER (WHERE status = 'running') OVER () AS running
 FROM tasks
 """  # noqa: S608
+#: Cancels that were given before a release are void.
+_REFUSED = """
+SELECT COALESCE((SELECT name FROM tasks WHERE task_id = $1), '') WHERE EXISTS (
+    SELECT FROM cancels AS c WHERE c.task_id = $1 AND c.state <> 'refused' AND NOT EXISTS (
+        SELECT FROM allows AS a WHERE a.task_id = c.task_id AND a.issued_at >= c.issued_at
+    )
+)
+"""
 _UNFINISHED = "SELECT count(*) FROM tasks WHERE task_id = ANY($1::text[]) AND finished_at IS NULL"
-_LOGS = f"SELECT {_columns(LogView)} FROM task_logs WHERE task_id = $1 ORDER BY run LIMIT $2"  # noqa: S608
+_LOGS = f"SELECT {_columns(LogView)} FROM task_logs WHERE task_id = $1 ORDER BY attempt, log_id LIMIT $2"  # noqa: S608
+_RUNS = f"""
+SELECT {_columns(LiveRun)} FROM task_logs WHERE task_id = $1 AND status = 'running' ORDER BY attempt, log_id LIMIT $2
+"""  # noqa: S608
 _COMMANDS = f"SELECT {_columns(CommandView)} FROM commands"  # noqa: S608
 #: The reconciler doubts a silent host, too; but it may be what is silent, or be cut off from the bus itself.
 _HOSTS = f"""
@@ -137,8 +174,15 @@ async def find_tasks(connection: Connection, task_ids: Sequence[str]) -> dict[st
 
 def _known(row: Mapping[str, Any]) -> KnownTask:
     fields = dict(row)
-    command_id = fields.pop("cancel_command_id")
-    return KnownTask(task=TaskView(**fields), cancel_command_id=command_id)
+    more = {name: fields.pop(name) for name in ("cancel_command_id", "unsure")}
+    running_on = tuple(fields.pop("running_on"))
+    return KnownTask(task=TaskView(**fields), running_on=running_on, **more)
+
+
+async def find_refused(connection: Connection, task_id: str) -> str | None:
+    """The name of a task that was cancelled and not released, empty if it is not recorded; None of any other."""
+    found = await connection.fetchval(_REFUSED, task_id)
+    return None if found is None else str(found)
 
 
 async def unfinished_of(connection: Connection, task_ids: Sequence[str]) -> int:
@@ -203,6 +247,11 @@ async def list_logs(connection: Connection, task_id: str) -> list[LogView]:
     return [LogView(**row) for row in await connection.fetch(_LOGS, task_id, MOST)]
 
 
+async def list_runs(connection: Connection, task_id: str) -> list[LiveRun]:
+    """The runs of a task at this moment, the first one first."""
+    return [LiveRun(**row) for row in await connection.fetch(_RUNS, task_id, MOST)]
+
+
 async def list_commands(connection: Connection, limit: int, after: Cursor | None) -> Page[CommandView]:
     """The audit trail, newest first."""
     where = " WHERE (issued_at, command_id) < ($2, $3)" if after else ""
@@ -231,7 +280,7 @@ async def read_fleet(connection: Connection) -> Fleet:
     """Every host that has, or had, a controller, and its processes, workers before beat."""
     hosts = await connection.fetch(_HOSTS, MOST)
     return Fleet(
-        hosts=[HostView(name=row["name"], state=row["state"], seen_at=row["seen_at"]) for row in hosts],
+        hosts=[HostView(**{name: row[name] for name in HostView.__struct_fields__}) for row in hosts],
         processes=[ProcessView(**row) for row in await connection.fetch(_PROCESSES, MOST)],
         report_ages={row["name"]: row["report_age"] for row in hosts},
     )

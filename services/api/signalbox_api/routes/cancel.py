@@ -5,11 +5,13 @@ import time
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
-from signalbox_api.answers.bodies import CancelBody, CancelTasksBody
+from signalbox_api.answers.allow import AllowAnswer
+from signalbox_api.answers.bodies import AllowBody, CancelBody, CancelTasksBody
 from signalbox_api.answers.bulk_cancel import BulkAnswer
 from signalbox_api.answers.cancel import CancelAnswer
 from signalbox_api.answers.json_response import reply
 from signalbox_api.answers.openapi import answers
+from signalbox_api.cancelling.allow import allow
 from signalbox_api.cancelling.many import cancel_many, preview
 from signalbox_api.cancelling.one import cancel
 from signalbox_api.cancelling.progress import LINES, ProgressLines
@@ -38,6 +40,24 @@ async def cancel_task(
     if decision.answer.verified:
         services.metrics.cancel(time.perf_counter() - began)
     return reply(decision.answer, decision.http)
+
+
+@router.post(
+    "/scheduler/tasks/{task_id}/allow/",
+    summary="Let a task run again whose id was cancelled",
+    responses=answers(AllowAnswer, 404, 422, 502, others={202: AllowAnswer}),
+)
+async def allow_task(
+    task_id: str, request: Request, caller: Operator, services: Wired, body: AllowBody | None = None
+) -> Response:
+    """Take back that an id is refused, for applications that use ids again; nothing is sent or started by it.
+
+    200: every host that reads commands runs it again, should it come. 202: some have not answered within `wait`
+    seconds; they, and those that are away, carry it out when they read it. 404: no cancel of it is in force.
+    """
+    body = body or AllowBody()
+    http, answer = await allow(services, task_id, issuer(caller, request, body.reason), body)
+    return reply(answer, http)
 
 
 @router.post(

@@ -18,7 +18,16 @@ from signalbox_api.answers.openapi import answers
 from signalbox_api.errors import NotFound
 from signalbox_api.record.cursor import read_cursor
 from signalbox_api.record.status import TaskStatus, task_status
-from signalbox_api.record.views import Page, TaskFilter, find_task, list_logs, list_tasks, report_ages
+from signalbox_api.record.views import (
+    LiveRun,
+    Page,
+    TaskFilter,
+    find_task,
+    list_logs,
+    list_runs,
+    list_tasks,
+    report_ages,
+)
 from signalbox_api.record.vouching import Behind
 from signalbox_api.routes.access import VIEWERS
 from signalbox_api.services import Services, Wired
@@ -45,6 +54,13 @@ class TaskList(msgspec.Struct, frozen=True, kw_only=True):
     as_of: datetime | None
     #: The parts that are behind or away. While there are any, no task that is not over counts as confirmed.
     behind: tuple[Behind, ...]
+
+
+class TaskDetail(TaskStatus, frozen=True, kw_only=True):
+    """One task, and what runs of it at this moment."""
+
+    #: Several where its id was sent or delivered more than once.
+    runs: Sequence[LiveRun]
 
 
 class LogList(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,20 +99,23 @@ async def tasks(
 
 
 @router.get(
-    "/scheduler/tasks/{task_id}/", summary="Look at one task", responses=answers(TaskStatus, 404), dependencies=VIEWERS
+    "/scheduler/tasks/{task_id}/", summary="Look at one task", responses=answers(TaskDetail, 404), dependencies=VIEWERS
 )
 async def task(task_id: str, services: Wired) -> Response:
     """One task, as the record has it; one that is not over counts as confirmed only while somebody vouches for it."""
 
-    async def found(connection: Connection) -> tuple[list[TaskView], dict[str, float]]:
+    async def found(connection: Connection) -> tuple[list[TaskView], list[LiveRun], dict[str, float]]:
         known = await find_task(connection, task_id)
         tasks = [known.task] if known else []
-        return tasks, await report_ages(connection, tasks)
+        return tasks, await list_runs(connection, task_id), await report_ages(connection, tasks)
 
-    tasks, ages = await services.record.read(found) if may_be_task_id(task_id) else ([], {})
+    tasks, runs, ages = await services.record.read(found) if may_be_task_id(task_id) else ([], [], {})
     if not tasks:
         raise NotFound(f"The record knows no task {task_id[:200]!r}")
-    return reply(_with_status(services, tasks, ages)[0])
+    vouch = services.probes.vouch()
+    seen = [run if vouch.given else msgspec.structs.replace(run, confirmed=False) for run in runs]
+    status = _with_status(services, tasks, ages)[0]
+    return reply(TaskDetail(**msgspec.structs.asdict(status), runs=seen))
 
 
 def _with_status(services: Services, tasks: Sequence[TaskView], ages: Mapping[str, float]) -> list[TaskStatus]:

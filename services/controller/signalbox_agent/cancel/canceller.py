@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from signalbox_agent.cancel.announcer import Announcer
-from signalbox_agent.cancel.decide import CancelAction, Standing, action_for
+from signalbox_agent.cancel.decide import CancelAction, Standing, action_for, gravest
 from signalbox_agent.cancel.kill import Kill
 from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.celery_compat import requests as compat
@@ -19,14 +19,13 @@ from signalbox_agent.link.loop import Loop
 from signalbox_agent.link.slices import Slices
 from signalbox_agent.tasks import events
 from signalbox_agent.tasks.runs import Run, Runs
+from signalbox_agent.tasks.texts import REASON, refused
 
 #: Seconds between TERM and KILL for a cancelled task that came back, where no command says how many.
 GRACE = 5.0
 #: Seconds after which a kill is worth an event of its own; before, the event only delays the proof.
 SWIFT = 0.05
-#: The error of a cancelled task, for people.
-REASON = "Task cancelled manually"
-#: The same of a task that was killed after its body had ended; nobody can tell how far its report had come.
+#: The error of one that was killed after its body had ended; nobody can tell how far its report had come.
 CUT_OFF = f"{REASON}; its work was done, and its report was cut off"
 
 Answer = dict[str, Any]
@@ -65,6 +64,8 @@ class Canceller:
         self._announcer = Announcer(self.loop, self.pool)
         #: One for all: of two, each would be due again when the other is done, and kombu's hub runs up to ten in a row.
         self._later = Slices(self.loop)
+        #: The answers about single runs, by command and task, until there is one about each.
+        self._answers: dict[tuple[str, str], list[Answer]] = {}
 
     # What the controller asks
 
@@ -73,22 +74,25 @@ class Canceller:
         if (off := self.missing.sentence(TRACKING)) is not None:
             self._refuse_command(command_id, task_id, off)
             return
-        live = self.runs.of(task_id)
-        if not live:
+        chosen = [(run, self._action(run)) for run in self.runs.of(task_id)]
+        refusing = next((run for run, action in chosen if action is CancelAction.REFUSE), None)
+        running = [run for run, action in chosen if action in {CancelAction.KILL, CancelAction.AWAIT}]
+        for run in running:  # all of them are dead before the command is answered
+            run.asked_by.add(command_id)
+        self._drop(task_id, command_id)
+        for run in running:
+            self._end_run(run, command_id, grace)
+        if refusing is not None:
+            self._refuse_command(command_id, task_id, self._why_not(refusing))
+        elif not running:
             self._absent(command_id, task_id)
+
+    def _end_run(self, run: Run, command_id: str | None, grace: float) -> None:
+        if self._action(run) is CancelAction.AWAIT:
+            run.pending_cancels.append((command_id, grace))
             return
-        chosen = {self._action(run): run for run in reversed(live)}
-        if CancelAction.KILL in chosen:
-            self.runs.refused[task_id] = command_id
-            self._kill(chosen[CancelAction.KILL], [command_id], grace)
-        elif CancelAction.REFUSE in chosen:
-            self._refuse_command(command_id, task_id, self._why_not(chosen[CancelAction.REFUSE]))
-        elif CancelAction.AWAIT in chosen:
-            chosen[CancelAction.AWAIT].pending_cancels.append((command_id, grace))
-        if CancelAction.DROP in chosen:
-            self._drop(task_id, command_id)
-            if len(chosen) == 1:
-                self._absent(command_id, task_id)
+        self.runs.refused[run.task_id] = command_id or self.runs.refused.get(run.task_id)
+        self._kill(run, [command_id] if command_id else [], grace)
 
     def _why_not(self, run: Run) -> str:
         if run.together:
@@ -122,24 +126,29 @@ class Canceller:
                 here.append(task_id)
         self._later.put(partial(self._end, task_id) for task_id in here)
 
+    def allow(self, task_ids: Iterable[str]) -> None:
+        """Let tasks run again that were cancelled; what was dropped or ended of them stays so."""
+        for task_id in task_ids:
+            self.runs.refused.pop(task_id, None)
+            self.runs.ended.pop(task_id, None)
+
     def _end(self, task_id: str) -> None:
         self._drop(task_id, self.runs.refused.get(task_id))
         for run in self.runs.of(task_id):
-            choice = self._action(run)
-            if choice is CancelAction.KILL:
-                self._kill(run, [], GRACE)
-            elif choice is CancelAction.AWAIT:
-                run.pending_cancels.append((None, GRACE))
+            if self._action(run) in {CancelAction.KILL, CancelAction.AWAIT}:
+                self._end_run(run, None, GRACE)
 
     def _action(self, run: Run) -> CancelAction:
         choice = action_for(standing(run), can_kill=self.pool.can_kill, can_refuse=self.can_refuse)
         return CancelAction.REFUSE if choice is CancelAction.DROP and not self.missing.can(CANCEL_WAITING) else choice
 
     def _absent(self, command_id: str, task_id: str) -> None:
-        known = self.runs.ended.get(task_id)
-        if known is None:
-            self.runs.refused[task_id] = command_id
-        self._answer(command_id, task_id, known or {"state": "unknown"})
+        self._answer(command_id, task_id, self._known_end(command_id, task_id))
+
+    def _known_end(self, command_id: str, task_id: str) -> Answer:
+        """The answer about a task of which nothing is left here; it may run elsewhere, and must not come from there."""
+        self.runs.refused[task_id] = command_id
+        return self.runs.ended.get(task_id) or {"state": "unknown"}
 
     def _drop(self, task_id: str, command_id: str | None) -> None:
         """Drop the runs of a task that wait here; it is announced to Celery when that has time."""
@@ -159,7 +168,8 @@ class Canceller:
             return False
         request = run.request
         self.runs.end(run, {"state": "dropped", "detail": "It will not run"})
-        self.link.event(events.dropped(run, "cancelled", REASON, self.runs.refused.get(run.task_id)))
+        command_id = self.runs.refused.get(run.task_id)
+        self.link.event(events.dropped(run, "cancelled", refused(run, command_id), command_id))
         self._later.put([partial(self._announcer.dropped, request)])
         return True
 
@@ -171,15 +181,14 @@ class Canceller:
         if not pending and run.task_id in self.runs.refused:  # refused while it was on its way to the child
             pending = [(None, GRACE)]
         for command_id, grace in pending:
-            self.runs.refused[run.task_id] = command_id or self.runs.refused.get(run.task_id)
-            self._kill(run, [command_id] if command_id else [], grace)
+            self._end_run(run, command_id, grace)
 
     def unstarted(self, run: Run) -> None:
         """It was over before a child began to run it."""
         pending, run.pending_cancels = run.pending_cancels, []
         for command_id, _ in pending:
             if command_id:
-                self._absent(command_id, run.task_id)
+                self._settle(run, command_id, self._known_end(command_id, run.task_id))
 
     def about_to_exit(self, pid: int) -> None:
         """A child says that it is about to exit."""
@@ -205,11 +214,11 @@ class Canceller:
         """Its child died a moment ago; if by itself, Celery is about to notice and to say what becomes of it."""
         if self.ended_outside(run):
             for command_id in commands:
-                self._absent(command_id, run.task_id)
+                self._settle(run, command_id, self._known_end(command_id, run.task_id))
             return
         for command_id in commands:
             detail = f"Its process {run.pid} died before it could be signalled"
-            self._answer(command_id, run.task_id, {"state": "finished", "status": "failed", "detail": detail})
+            self._settle(run, command_id, {"state": "finished", "status": "failed", "detail": detail})
 
     def ended_outside(self, run: Run) -> bool:
         """Whether the controller has ended its child while we did not answer: then it is cancelled, for us as well."""
@@ -262,13 +271,14 @@ class Canceller:
 
     def finished(self, kill: Kill) -> None:
         """See KillObserver; the event was sent when the child reported the end."""
-        self.runs.refused.pop(kill.run.task_id, None)
+        if not self.runs.of(kill.run.task_id):
+            self.runs.refused.pop(kill.run.task_id, None)
         self._close(kill, {"state": "finished", "status": kill.end})
 
     def late(self, kill: Kill) -> None:
         """See KillObserver."""
         for command_id in kill.commands:
-            self._absent(command_id, kill.run.task_id)
+            self._settle(kill.run, command_id, self._known_end(command_id, kill.run.task_id))
 
     def alive(self, kill: Kill) -> None:
         """See KillObserver."""
@@ -278,17 +288,17 @@ class Canceller:
     def _close(self, kill: Kill, answer: Answer) -> None:
         run = kill.run
         self.runs.end(run, answer)
-        duplicate = next((other for other in self.runs.of(run.task_id) if other.started_at is not None), None)
-        if duplicate is not None:  # delivered twice: dead means that no run of it is left
-            self._kill(duplicate, kill.commands, GRACE)
-            return
-        handed = next((other for other in self.runs.of(run.task_id) if standing(other) is Standing.HANDED), None)
-        if handed is not None and kill.commands:
-            handed.pending_cancels.extend((command_id, GRACE) for command_id in kill.commands)
-            return
         for command_id in kill.commands:
-            self._answer(command_id, run.task_id, answer)
+            self._settle(run, command_id, answer)
         self.link.flush()
+
+    def _settle(self, run: Run, command_id: str, answer: Answer) -> None:
+        """Answer a command when it has an answer about each run that it was to end: with the gravest."""
+        run.asked_by.discard(command_id)
+        key = (command_id, run.task_id)
+        self._answers.setdefault(key, []).append(answer)
+        if not any(command_id in other.asked_by for other in self.runs.of(run.task_id) if other is not run):
+            self._answer(command_id, run.task_id, gravest(self._answers.pop(key)))
 
     def resume(self) -> None:
         """The broker is back."""

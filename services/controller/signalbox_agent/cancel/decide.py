@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Sequence
+from typing import Any
 
 #: Seconds that a process may take to die of KILL until it is reported as alive.
 KILL_WITHIN = 2.0
@@ -38,6 +40,19 @@ def action_for(standing: Standing, *, can_kill: bool, can_refuse: bool = False) 
             return CancelAction.DROP
         return CancelAction.AWAIT if can_kill else CancelAction.REFUSE
     return CancelAction.KILL if can_kill else CancelAction.REFUSE
+
+
+#: The states of a run after a cancel, the least grave first.
+_STATES = ("unknown", "finished", "dropped", "dead", "alive")
+
+
+def gravest(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The answer about several runs of one task: the gravest, with what all of them may have left behind."""
+    answer = max(answers, key=lambda answer: _STATES.index(answer["state"]))
+    strays = [stray for one in answers for stray in one.get("strays", ())]
+    dead = [one for one in answers if one["state"] == "dead"]
+    cgroups = [name for one in dead for name in one.get("cgroups", ("",))]
+    return answer | ({"strays": strays} if strays else {}) | ({"cgroups": cgroups} if any(cgroups) else {})
 
 
 class Stage(enum.Enum):

@@ -9,13 +9,12 @@ from billiard.exceptions import SoftTimeLimitExceeded, Terminated, TimeLimitExce
 from celery.exceptions import Ignore, Reject, Retry
 
 from signalbox_agent.broker.ending import Ending
-from signalbox_agent.cancel.canceller import REASON
 from signalbox_agent.celery_compat import requests as compat
 from signalbox_agent.child.slot import REQUEUED, SlotState
 from signalbox_agent.tasks import events
 from signalbox_agent.tasks.events import Event
 from signalbox_agent.tasks.runs import Run, Runs
-from signalbox_agent.tasks.texts import error_of, lost
+from signalbox_agent.tasks.texts import error_of, lost, refused
 
 #: The final event, and the status with which a late cancel is answered; None when the task goes on elsewhere.
 Outcome = tuple[Event, str | None]
@@ -90,7 +89,8 @@ class Outcomes:
     def refusal(self, run: Run) -> Event:
         """The final event of a task that was revoked before it ran."""
         if run.task_id in self.runs.refused:
-            return events.dropped(run, "cancelled", REASON, self.runs.refused.get(run.task_id))
+            command_id = self.runs.refused.get(run.task_id)
+            return events.dropped(run, "cancelled", refused(run, command_id), command_id)
         return events.dropped(run, "revoked", "Revoked, but not by Signalbox")
 
 

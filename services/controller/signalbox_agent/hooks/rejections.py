@@ -7,20 +7,18 @@ that was received and dropped, if its message says of which task it is; others a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import time
 from typing import Any
 
 from celery.utils.saferepr import saferepr
 from kombu.exceptions import ContentDisallowed
 
-from signalbox_agent.cancel.canceller import REASON
 from signalbox_agent.celery_compat.worker import INVALID, UNDECODABLE, UNKNOWN
 from signalbox_agent.hooks.tracker import Tracker
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks import events
 from signalbox_agent.tasks.events import Event
-from signalbox_agent.tasks.runs import Run, run_key
-from signalbox_agent.tasks.texts import clean, error_of
+from signalbox_agent.tasks.runs import Run
+from signalbox_agent.tasks.texts import clean, error_of, refused
 
 #: The name of a task whose message does not tell it in a part that can be read.
 NAMELESS = "unknown"
@@ -84,7 +82,8 @@ class Rejections:
             if not tracker.is_held(task_id):
                 return False
             run = self._run(message, about)
-            dropped = events.dropped(run, "cancelled", REASON, tracker.runs.refused.get(task_id))
+            run.came_late, command_id = True, tracker.runs.refused.get(task_id)
+            dropped = events.dropped(run, "cancelled", refused(run, command_id), command_id)
             self._drop(run, about, dropped, {"state": "dropped", "detail": "It will not run"})
             return True
 
@@ -104,11 +103,12 @@ class Rejections:
     def _run(self, message: Any, about: dict[str, Any]) -> Run:
         name = clean(about.get("task") or NAMELESS)
         short, retries = clean(about.get("shadow") or name.rpartition(".")[2]), about.get("retries")
-        run = Run(None, clean(about["id"]), name, short, retries if isinstance(retries, int) and retries > 0 else 0)
+        count = retries if isinstance(retries, int) and retries > 0 else 0
+        redelivered = bool(message.delivery_info.get("redelivered"))
+        delivery = self.tracker.delivery_of(message, count, redelivered=redelivered)
+        run = Run(None, clean(about["id"]), name, short, count, delivery)
         args, kwargs = (clean(about.get(part)) for part in ("argsrepr", "kwargsrepr"))
         run.describe(self.tracker.node, self.tracker.queue_of(message), args, kwargs)
-        if message.delivery_info.get("redelivered"):  # as in Tracker: it may have been started before
-            run.key = run_key(run.retries, time())
         return run
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from time import time
 from typing import Any
 
@@ -23,7 +24,7 @@ from signalbox_agent.link.loop import Loop
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks import events
 from signalbox_agent.tasks.events import Event
-from signalbox_agent.tasks.runs import Run, Runs, run_key
+from signalbox_agent.tasks.runs import Run, Runs, delivery_key
 from signalbox_agent.tasks.texts import clean, error_of
 
 #: The error of a task that Celery rejected before it ran.
@@ -60,6 +61,7 @@ class Tracker:
 
     def __post_init__(self) -> None:
         self._outcomes = Outcomes(self.runs, self.ending, shared=self.shared)
+        self._deliveries = count(1)
 
     def run_of(self, request: Any) -> Run:
         """The run that belongs to a request."""
@@ -72,18 +74,27 @@ class Tracker:
         headers = request.request_dict
         celery_name = clean(request.type)
         name = clean(headers.get("shadow") or celery_name.rpartition(".")[2])
-        run = Run(request, clean(request.id), celery_name, name, int(headers.get("retries") or 0))
+        retries, redelivered = int(headers.get("retries") or 0), bool(request.delivery_info.get("redelivered"))
+        delivery = self.delivery_of(getattr(request, "message", None), retries, redelivered=redelivered)
+        run = Run(request, clean(request.id), celery_name, name, retries, delivery)
         run.describe(self.node, self.queue_of(request), clean(request.argsrepr), clean(request.kwargsrepr))
         run.acks_late, run.taken_at = bool(request.task.acks_late), time()
         run.own_strategy = has_own_strategy(request.task)
-        if request.delivery_info.get("redelivered"):
+        if redelivered:
             run.original = self.runs.original_of(run.task_id, run.retries)
             if run.original is not None:
                 run.original.duplicates.append(run)
-            # It may have been started before; this wait is later than that start.
-            run.key = run_key(run.retries, time())
         self.runs.add(run)
         return run
+
+    def delivery_of(self, message: Any, retries: int, *, redelivered: bool) -> str:
+        """The key of a delivery: redelivered or not, its number, and the message where its transport names that."""
+        mark = f"{'r' if redelivered else 'w'}{next(self._deliveries)}"
+        tag: object = getattr(message, "delivery_tag", None)
+        name = tag[:8] if isinstance(tag, str) else ""
+        return delivery_key(
+            retries, time(), self.instance, f"{mark}.{name}" if name.isalnum() and name.isascii() else mark
+        )
 
     # The steps of a task
 
@@ -93,7 +104,7 @@ class Tracker:
         with self.loop.lock:
             run = self.run_of(request)
             if not run.received and run.original is None:
-                run.received = True
+                run.received, run.came_late = True, self.is_held(run.task_id)
                 self.link.event(events.received(run, request.eta, request.root_id, request.parent_id))
 
     @guarded
@@ -130,7 +141,7 @@ class Tracker:
             return False
 
     def _begin(self, run: Run, started_at: float, pid: int) -> None:
-        run.begin(started_at, pid, self.instance)
+        self.runs.begin(run, started_at, pid, self.instance)
         self.link.event(events.started(run))
         self.canceller.accepted(run)
 

@@ -9,18 +9,19 @@ import contextlib
 import os
 from time import time
 
-#: The file beside the socket: on each line the second of the epoch at which an id is forgotten, and the id.
+#: The file beside the socket: on each line the second of the epoch at which an id is forgotten, and the id; the last
+#: line of an id holds, and one that was released has a 0 there.
 NAME = "cancelled"
 
 
 def refused(socket: str) -> list[str]:
     """The ids; none where there is no such file."""
-    found: list[str] = []
+    found: dict[str, bool] = {}
     path = os.path.join(os.path.dirname(socket), NAME)
     with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
         now = time()
         for line in file:
             until, _, task_id = line.rstrip("\n").partition(" ")
-            if task_id and until.isdigit() and int(until) > now:  # the last line may be cut off
-                found.append(task_id)
-    return found
+            if task_id and until.isdigit():  # the last line may be cut off
+                found[task_id] = int(until) > now
+    return [task_id for task_id, holds in found.items() if holds]

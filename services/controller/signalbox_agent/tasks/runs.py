@@ -18,11 +18,16 @@ REFUSED = 200_000
 
 
 def run_key(retries: int, since: float | None = None, instance: str = "", pid: int = 0) -> str:
-    """The key that orders the attempts of a task; a text, compared from left to right."""
+    """The key that orders the runs of a task; its parts are compared as numbers."""
     if since is None:
         return f"{retries:04d}"
     key = f"{retries:04d}.{int(since * 1000):013d}"
     return f"{key}.{instance[:8]}.{pid}" if pid else key
+
+
+def delivery_key(retries: int, at: float, instance: str, mark: str) -> str:
+    """The key of one delivery, which waits; `mark` tells it from all others of its worker."""
+    return f"{retries:04d}.{int(at * 1000):013d}.{instance[:8]}.{mark}"
 
 
 @lru_cache(maxsize=1_000)
@@ -33,13 +38,15 @@ def _kind(celery_name: str, name: str, worker: str, queue: str) -> str:
 
 @dataclass(slots=True, eq=False)
 class Run:
-    """One attempt of one task, as its worker sees it."""
+    """One delivery of one task, and the run that it becomes, as its worker sees it."""
 
     request: Any
     task_id: str
     celery_name: str
     name: str
     retries: int = 0
+    #: See `delivery_key`.
+    delivery: str = ""
     key: str = field(init=False)
     #: The fields that all its events have, and those of the arguments; JSON without the braces.
     identity: str = ""
@@ -59,12 +66,16 @@ class Run:
     received: bool = False
     #: How many processes it has left running, as its child has seen at its end.
     left_processes: int = 0
+    #: Whether its id was refused already when it came.
+    came_late: bool = False
     #: Whether its final event was sent.
     over: bool = False
     #: The latest kill.
     kill: Any = None
     #: Cancels that came between the hand-over to the pool and the start: (command id, grace).
     pending_cancels: list[tuple[str | None, float]] = field(default_factory=list)
+    #: The commands that asked for its end, and have no answer about it yet.
+    asked_by: set[str] = field(default_factory=set)
     #: The run of an earlier delivery of its message, which it must not run beside; and those of later deliveries.
     original: Run | None = None
     duplicates: list[Run] = field(default_factory=list)
@@ -72,7 +83,7 @@ class Run:
     announced: list[tuple[str, dict[str, Any]]] | None = None
 
     def __post_init__(self) -> None:
-        self.key = run_key(self.retries)
+        self.key = self.delivery or run_key(self.retries)
 
     @property
     def killing(self) -> bool:
@@ -82,7 +93,8 @@ class Run:
     def describe(self, worker: str, queue: str, args: str, kwargs: str) -> None:
         """Fill in what its events tell."""
         kind = _kind(self.celery_name, self.name, worker, queue)
-        self.identity = f'"task_id":{quote(self.task_id)},"retries":{self.retries},{kind}'
+        delivery = f'"delivery":"{self.delivery}",' if self.delivery else ""
+        self.identity = f'"task_id":{quote(self.task_id)},{delivery}"retries":{self.retries},{kind}'
         self.arguments = f'"args":{quote(args)},"kwargs":{quote(kwargs)}'
 
     def begin(self, started_at: float, pid: int, instance: str) -> None:
@@ -107,7 +119,7 @@ class Recent(OrderedDict[str, V]):
 
 
 class Runs:
-    """All runs of this worker; a task can have two at once when its broker delivered it twice."""
+    """All runs of this worker; a task can have several at once, as its id was sent or delivered more than once."""
 
     def __init__(self) -> None:
         self._live: dict[str, list[Run]] = {}
@@ -157,6 +169,13 @@ class Runs:
         """
         live = (run for run in self.of(task_id) if run.started_at is not None and not run.over)
         return next((run for run in live if run.retries == retries), None)
+
+    def begin(self, run: Run, started_at: float, pid: int, instance: str) -> None:
+        """A child accepted it; greenlets that begin in the same millisecond share a pid, and must not share a key."""
+        run.begin(started_at, pid, instance)
+        while any(other.key == run.key for other in self._live.get(run.task_id, ()) if other is not run):
+            started_at += 0.001
+            run.begin(started_at, pid, instance)
 
     def has(self, task_id: str) -> bool:
         """Whether there is one of this task."""

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from signalbox_agent.tasks.runs import Run
 
 #: Characters of arguments, results and errors.
 LIMIT = 1_000
 #: Characters of a traceback; its end tells most.
 TRACEBACK_LIMIT = 20_000
+
+#: The error of a cancelled task, for people.
+REASON = "Task cancelled manually"
 
 # What billiard says of a dead child: `Worker exited prematurely: signal 9 (SIGKILL) Job: 3.`
 _HOW_IT_DIED = re.compile(r"(signal \d+(?: \(\w+\))?|exitcode -?\d+)")
@@ -42,6 +48,17 @@ def error_of(exception: Any) -> str:
         text = "(the error has no readable text)"
     name = type(exception).__name__
     return clean(f"{name}: {text}" if text else name)
+
+
+def refused(run: Run, command_id: str | None) -> str:
+    """Why a delivery did not run; of one that came when its id had been cancelled, how that is taken back."""
+    if not run.came_late:
+        return REASON
+    command = f" by command {command_id}" if command_id else ""
+    return clean(
+        f"{REASON}: refused when it came, as its id had been cancelled{command};"
+        f" `signalbox allow {run.task_id}` lets it run again"
+    )
 
 
 def lost(pid: int | None, exception: Any) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -25,21 +25,22 @@ class WithheldProof(msgspec.Struct, frozen=True):
 class CancelRequest:
     """A request that stays open across reconnects, until the agent's final report or our deadline."""
 
-    def __init__(self, line: Cancel, run: Run | None, name: str, launch: Cgroup | None = None) -> None:
+    def __init__(self, line: Cancel, runs: Sequence[Run], name: str, launch: Cgroup | None = None) -> None:
         """`launch` is the cgroup of the worker's launch."""
         self.line = line
         #: What we knew of the task before we asked.
-        self.run = run
+        self.runs = runs
         self.name = name
-        self.withheld: WithheldProof | None = None
+        self.withheld: list[WithheldProof] = []
         self.report: CancelReport | None = None
-        self._child = identify(run.pid) if run else None
+        self._children = {run.pid: identify(run.pid) for run in runs}
         self._asked_at = ticks_now()
         self._seen: dict[Proc, None] = {}
         self._launch = launch
-        self._cgroup: Cgroup | None = None
-        if self._child is not None:  # should its worker die before it answers
-            self.contain(self._child)
+        #: The cgroups that hold, or held, what its runs have started, by name; None where that has to be searched for.
+        self._cgroups: dict[str, Cgroup | None] = {}
+        for child in filter(None, self._children.values()):  # should its worker die before it answers
+            self.contain(child)
         self._answered = asyncio.Event()
         self.done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
 
@@ -48,20 +49,19 @@ class CancelRequest:
         self.report = report
         self._answered.set()
         if report.state == "dead":
-            named = self._launch is not None and proc_of(report.cgroup) is not None
-            self._cgroup = self._launch.below(report.cgroup) if self._launch and named else None
+            self._cgroups = {name: self._named(name) for name in report.cgroups}
         if report.state == "signalled":
-            if report.pid is not None and (self._child is None or self._child.pid != report.pid):
-                self._child = identify(report.pid)
+            if report.pid is not None and self._children.get(report.pid) is None:
+                self._children[report.pid] = identify(report.pid)
         else:
             self.finish("cancelled" if report.state == "dead" else report.state)
 
     def withhold(self, proof: WithheldProof) -> bool:
-        """Withhold a proof, if it is the proof of this request; return whether it is."""
-        if self.withheld is not None or proof.event.command_id != self.line.command_id:
-            return False
-        self.withheld = proof
-        return True
+        """Withhold a proof, if it is one of this request; return whether it is."""
+        ours = proof.event.command_id == self.line.command_id
+        if ours:
+            self.withheld.append(proof)
+        return ours
 
     def finish(self, result: Verdict) -> None:
         """Set the result; a later one changes nothing."""
@@ -74,29 +74,49 @@ class CancelRequest:
         """The result, or `unproven` while there is none."""
         return self.done.result() if self.done.done() else "unproven"
 
-    def child(self) -> Proc | None:
-        """The task's process if it is still there; None when it is gone, or when it was the worker's own.
+    @property
+    def held(self) -> bool:
+        """Whether the worker was known to run the task, or to have it wait, when it was asked."""
+        return bool(self.runs or self.name)
 
-        A process that has its pid and was started after we asked is another one.
+    def children(self) -> list[Proc]:
+        """The processes of the ended runs that are still there; none that are gone, or were the worker's own.
+
+        A process that has the pid of one and was started after we asked is another one.
         """
         if self.report is not None and self.report.shared:
-            return None
-        pid = self.report.pid if self.report and self.report.pid is not None else None
-        if self._child is not None and pid in {None, self._child.pid}:
-            return self._child if present(self._child) else None
-        seen = identify(pid) if pid is not None else None
+            return []
+        pids = {proof.event.pid for proof in self.withheld}
+        if self.report is not None and self.report.pid is not None:
+            pids.add(self.report.pid)
+        if self.report is None or self.report.state != "dead":  # that of several runs may have ended by itself
+            pids.update(run.pid for run in self.runs)
+        found = [self._child(pid) for pid in pids]
+        return [child for child in found if child is not None and present(child)]
+
+    def _child(self, pid: int) -> Proc | None:
+        if (known := self._children.get(pid)) is not None:
+            return known
+        seen = identify(pid)
         return seen if seen is not None and seen.started <= self._asked_at else None
 
     def contain(self, child: Proc) -> None:
-        """Note the cgroup of the task's process, if it is in one of its own."""
-        own = self._launch.below(name_for(child)) if self._launch else None
-        if own is not None and own.has(child.pid):
-            self._cgroup = own
+        """Note the cgroup of a process of the task, if it is in one of its own."""
+        own = self._named(name_for(child))
+        self._cgroups[name_for(child)] = own if own is not None and own.has(child.pid) else None
+
+    def _named(self, name: str) -> Cgroup | None:
+        return self._launch.below(name) if self._launch and proc_of(name) is not None else None
 
     @property
-    def cgroup(self) -> Cgroup | None:
-        """The cgroup that holds, or held, what the task has started; None where that has to be searched for."""
-        return self._cgroup
+    def cgroups(self) -> list[Cgroup]:
+        """The cgroups that hold, or held, what the task has started."""
+        return [cgroup for cgroup in self._cgroups.values() if cgroup is not None]
+
+    @property
+    def contained(self) -> bool:
+        """Whether all that it has started is, or was, in these; else it has to be searched for."""
+        return bool(self._cgroups) and None not in self._cgroups.values()
 
     async def answered(self, seconds: float) -> bool:
         """Wait for the first report of the agent; answer whether one came within `seconds`."""

@@ -100,7 +100,7 @@ class ChildDeaths:
         self, event: AnyTaskEvent, left: Callable[[], list[Proc]], cgroup: Cgroup | None, publish: Publish
     ) -> None:
         pids = ", ".join(str(proc.pid) for proc in left())
-        survivors = await kill_all(left, self._reaper, cgroup=cgroup)
+        survivors = await kill_all(left, self._reaper, cgroups=[cgroup] if cgroup else ())
         log.info("Task %s left processes behind when its own died: pid %s; ended", event.task_id, pids)
         if survivors and isinstance(event, TaskFailed):
             outlived = ", ".join(str(proc.pid) for proc in survivors)

@@ -150,6 +150,8 @@ class SnapshotRun(msgspec.Struct, frozen=True, kw_only=True):
 
     task_id: str
     run: str
+    #: As in `TaskEvent`.
+    delivery: str = ""
     pid: int
     name: str = ""
     celery_name: str = ""
@@ -177,8 +179,8 @@ class CancelReport(Line, frozen=True, kw_only=True, tag="cancel"):
     shared: bool = False
     #: Pids and start times (in clock ticks) of what descended from the child and may live on.
     strays: list[tuple[int, int]] = []
-    #: The name of the cgroup that held what the task had started; empty where that had to be searched for.
-    cgroup: str = ""
+    #: The names of the cgroups that held what its runs had started; an empty one where that had to be searched for.
+    cgroups: list[str] = []
     #: How the task ended, when it is `finished`.
     status: str | None = None
     detail: str | None = None
@@ -245,6 +247,12 @@ class Report(Line, frozen=True, kw_only=True):
     """To be answered with a snapshot, now."""
 
 
+class Allow(Line, frozen=True, kw_only=True):
+    """These may run again, although they were cancelled; a long list comes in several lines."""
+
+    task_ids: list[str]
+
+
 class Stop(Line, frozen=True, kw_only=True):
     """A stop of the worker is under way; TERM, QUIT and KILL come as signals."""
 
@@ -275,7 +283,7 @@ class Ping(Line, frozen=True, kw_only=True):
     """To be answered with a pong."""
 
 
-ControllerLine = Welcome | Ack | Cancel | Refuse | Report | Stop | Lease | Claimed | Ping
+ControllerLine = Welcome | Ack | Cancel | Refuse | Allow | Report | Stop | Lease | Claimed | Ping
 
 #: Each raises UnreadableMessage: `decode` for what is no line of this protocol, `decode_event` for what is no event.
 decode: Callable[[bytes], AgentLine] = reader(msgspec.json.Decoder(AgentLine))

@@ -18,7 +18,7 @@ from signalbox.messages.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from signalbox_agent.child.slot import REQUEUED, SlotState, label
+from signalbox_agent.child.slot import REQUEUED, SlotState, find, label
 from signalbox_agent.tasks.runs import run_key
 from signalbox_controller.agents.protocol import Snapshot, SnapshotRun
 
@@ -28,6 +28,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     task_id: str
     run: str
+    #: The key of the delivery that it began with; empty where nobody has said it.
+    delivery: str = ""
     pid: int
     celery_name: str
     name: str
@@ -93,7 +95,7 @@ class HeldRuns(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
-    """A task that a worker has taken from its queue."""
+    """A delivery that a worker has taken from its queue, and that waits there."""
 
     #: When it was seen there first.
     since: datetime
@@ -103,71 +105,104 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunningTasks:
-    """The runs of one launch of a worker, and what it has taken from the queue."""
+    """The runs of one launch of a worker, and the deliveries that wait in it; an id may have several of both."""
 
     def __init__(self) -> None:
-        self.running: dict[str, Run] = {}
         self.node = ""
-        self._taken: dict[str, Taken] = {}
-        self._concluded: dict[str, tuple[Run, SlotState | None]] = {}
+        #: By task id and run.
+        self._running: dict[str, dict[str, Run]] = {}
+        #: By task id and delivery; that of a listed one is not known, and empty.
+        self._waiting: dict[str, dict[str, Taken]] = {}
+        #: The runs that are over of tasks of which others run or wait.
+        self._over: dict[str, list[Run]] = {}
+        #: By task id and run.
+        self._concluded: dict[tuple[str, str], tuple[Run, SlotState | None]] = {}
 
     def name(self, task_id: str) -> str:
         """What people call the task; empty when this worker does not know it."""
-        taken = self._taken.get(task_id)
-        return taken.name if taken is not None else ""
+        runs, waiting = self._running.get(task_id, {}), self._waiting.get(task_id, {})
+        names = [*(run.name for run in runs.values()), *(taken.name for taken in waiting.values())]
+        return next(filter(None, names), "")
 
     def knows(self, task_id: str) -> bool:
         """Whether this worker has taken it from its queue, and it is not over."""
-        return task_id in self._taken
+        return task_id in self._running or task_id in self._waiting
 
     @property
     def held(self) -> frozenset[str]:
         """The ids of what it has taken from its queue and is not over."""
-        return frozenset(self._names)
+        return frozenset(self._running.keys() | self._waiting.keys())
+
+    def all(self) -> list[Run]:
+        """Every run."""
+        return [run for runs in self._running.values() for run in runs.values()]
+
+    def of(self, task_id: str) -> list[Run]:
+        """The runs of one task, the first one first."""
+        return list(self._running.get(task_id, {}).values())
 
     def seed(self, runs: Iterable[Run]) -> None:
         """Begin with what is known from before; its agent knows better, if it still comes to speak."""
-        self.running = {run.task_id: run for run in runs}
-        self._taken |= {run.task_id: _taken_by(run) for run in self.running.values()}
+        self._running = {}
+        for run in runs:
+            self._add(run)
+
+    def clear(self) -> None:
+        """Nothing runs any more."""
+        self._running.clear()
 
     def note(self, event: AnyTaskEvent) -> None:
         """Take in what happened to a task."""
         if isinstance(event, TaskStarted):
-            self._start(msgspec.structs.replace(msgspec.convert(event, Run, from_attributes=True), started_at=event.at))
+            self._end_wait(event.task_id, event.delivery, event.run)
+            self._add(msgspec.structs.replace(msgspec.convert(event, Run, from_attributes=True), started_at=event.at))
+            self._forget(event.task_id)
         elif isinstance(event, TaskReceived):
-            self._taken[event.task_id] = Taken(
-                since=event.at, name=event.name, celery_name=event.celery_name, queue=event.queue
-            )
+            taken = Taken(since=event.at, name=event.name, celery_name=event.celery_name, queue=event.queue)
+            self._waiting.setdefault(event.task_id, {})[event.run] = taken
         elif not isinstance(event, TaskSignalled):
-            self._concluded.pop(event.run, None)
-            self._end(event.task_id, event.run)
-
-    def _start(self, run: Run) -> None:
-        if run.run not in self._concluded:
-            self.running[run.task_id] = run
-            self._taken[run.task_id] = _taken_by(run)
-
-    def _end(self, task_id: str, run: str) -> None:
-        known = self.running.get(task_id)
-        if known is None or known.run <= run:
-            self.running.pop(task_id, None)
-            self._taken.pop(task_id, None)
+            self._concluded.pop((event.task_id, event.run), None)
+            self._end(event.task_id, event.run, event.delivery)
 
     def repair(self, snapshot: Snapshot) -> None:
         """Bring the table in line with what the worker really holds; what was concluded does not run again."""
-        listed = (self._run_of(listed) for listed in snapshot.running)
-        runs = {run.task_id: run for run in listed if run.run not in self._concluded}
-        now = utc_now()
-        self.running = runs
-        self._taken = {task_id: self._taken.get(task_id) or Taken(since=now) for task_id in snapshot.reserved}
-        self._taken |= {run.task_id: _taken_by(run) for run in runs.values()}
+        runs, now = [self._run_of(listed) for listed in snapshot.running], utc_now()
+        self._waiting = {task_id: self._waiting.get(task_id) or {"": Taken(since=now)} for task_id in snapshot.reserved}
+        self.seed(runs)
+        self._over = {task_id: over for task_id, over in self._over.items() if self.knows(task_id)}
+
+    def _add(self, run: Run) -> None:
+        if (run.task_id, run.run) not in self._concluded:
+            self._running.setdefault(run.task_id, {})[run.run] = run
+
+    def _end(self, task_id: str, run: str, delivery: str) -> None:
+        """A run is over, or a delivery that never ran."""
+        if (ended := self._running.get(task_id, {}).pop(run, None)) is None:
+            self._end_wait(task_id, delivery, run)
+        else:
+            self._over.setdefault(task_id, []).append(ended)
+        self._forget(task_id)
+
+    def _end_wait(self, task_id: str, delivery: str, run: str) -> None:
+        """This delivery waits no more; older agents do not name it."""
+        waiting = self._waiting.get(task_id, {})
+        keys = (delivery, run, run.partition(".")[0])
+        waiting.pop(next((key for key in keys if key in waiting), ""), None)
+
+    def _forget(self, task_id: str) -> None:
+        """Forget a task of which nothing runs or waits."""
+        for table in (self._running, self._waiting):
+            if not table.get(task_id):
+                table.pop(task_id, None)
+        if not self.knows(task_id):
+            self._over.pop(task_id, None)
 
     # Ends that the worker has not reported
 
     def conclude(self, run: Run, state: SlotState | None) -> None:
         """Note that a run is over, which its worker does not know yet; `state` is how it ended by itself, if it did."""
-        self._concluded[run.run] = (run, state)
-        self._end(run.task_id, run.run)
+        self._concluded[run.task_id, run.run] = (run, state)
+        self._end(run.task_id, run.run, run.delivery)
 
     @property
     def concluded(self) -> Sequence[tuple[Run, SlotState | None]]:
@@ -176,32 +211,43 @@ class RunningTasks:
 
     def concluded_as(self, task_id: str) -> str:
         """The status of a task that is over, which its worker does not know; empty where it waits or runs again."""
-        if task_id in self._taken:
+        if self.knows(task_id):
             return ""
         ends = (state.status if state else "failed" for run, state in self.concluded if run.task_id == task_id)
         return next(filter(None, ends), "")
 
     def begun_unseen(self, slots: Mapping[int, Sequence[SlotState]], instance: str) -> list[WrittenRun]:
-        """Tasks that a child has begun, by its slot, and of which its worker has not even reported that.
+        """Deliveries that a child has begun, by its slot, and of which its worker has not even reported that.
 
-        The slot may also show an earlier run of a task that was sent again under its id: that has begun before the
-        worker took the new message.
+        The slot may also show an earlier run of a task that was sent again under its id: one that was reported, or that
+        began before the worker took the new message.
         """
-        waiting = {label(task_id): task_id for task_id in self._taken if task_id not in self.running}
-        found: dict[str, WrittenRun] = {}
+        waiting = {label(task_id): (task_id, dict(taken)) for task_id, taken in self._waiting.items()}
+        found: list[WrittenRun] = []
         for pid, states in slots.items():
-            for state in states:
-                task_id = waiting.get(state.task_id)
-                if task_id is not None and state.began >= self._taken[task_id].since.timestamp():
-                    found[task_id] = (self._run_in(pid, state, task_id, instance), state)
-        return list(found.values())
+            for state in sorted(states, key=lambda state: state.began):
+                task_id, deliveries = waiting.get(state.task_id, ("", {}))
+                begun = [key for key, taken in deliveries.items() if taken.since.timestamp() <= state.began]
+                if begun and not self._reported(pid, state, task_id, states):
+                    taken = deliveries.pop(begun[0])
+                    found.append((self._run_in(pid, state, task_id, begun[0], taken, instance), state))
+        return found
 
-    def _run_in(self, pid: int, state: SlotState, task_id: str, instance: str) -> Run:
-        taken = self._taken[task_id]
+    def _reported(self, pid: int, state: SlotState, task_id: str, states: Sequence[SlotState]) -> bool:
+        """Whether a state in the slot of a child is that of a run that its worker has reported."""
+        known = [*self.of(task_id), *self._over.get(task_id, ())]
+        return any(
+            find(states, run.task_id, run.retries, run.started_at.timestamp()) is state
+            for run in known
+            if run.pid == pid and run.started_at is not None
+        )
+
+    def _run_in(self, pid: int, state: SlotState, task_id: str, delivery: str, taken: Taken, instance: str) -> Run:
         celery_name = taken.celery_name or state.celery_name
         return Run(
             task_id=task_id,
             run=run_key(state.retries, state.began, instance, pid),
+            delivery=delivery,
             pid=pid,
             celery_name=celery_name,
             name=taken.name or celery_name.rpartition(".")[2],
@@ -213,15 +259,11 @@ class RunningTasks:
         )
 
     def _run_of(self, listed: SnapshotRun) -> Run:
-        known = self.running.get(listed.task_id)
-        if known is not None and known.run == listed.run:
+        known = self._running.get(listed.task_id, {}).get(listed.run)
+        if known is not None:
             return known
         fields = msgspec.structs.asdict(listed) | {"celery_name": listed.celery_name or listed.name}
         return Run(**fields, worker=self.node, retries=_retries(listed.run))
-
-
-def _taken_by(run: Run) -> Taken:
-    return Taken(since=run.started_at or utc_now(), name=run.name, celery_name=run.celery_name, queue=run.queue)
 
 
 def _retries(run: str) -> int:

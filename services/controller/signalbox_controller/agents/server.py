@@ -18,18 +18,29 @@ from signalbox_controller.state.outbox import Outbox
 log = logging.getLogger(__name__)
 
 #: Answers the agent of a worker that we did not launch; none when it may not join.
+#: Seconds between two looks whether all workers are connected.
+POLL = 0.02
+
 AdmitExternal = Callable[[Connection, Hello], Agent | None]
 
 
 class Agents:
     """The agents of all processes that we launched, and of those that joined us, by instance."""
 
-    def __init__(self, host: str, outbox: Outbox, deaths: ChildDeaths, cancelled: Callable[[], Sequence[str]]) -> None:
-        """`cancelled` answers the ids that must never run."""
+    def __init__(
+        self,
+        host: str,
+        outbox: Outbox,
+        deaths: ChildDeaths,
+        cancelled: Callable[[], Sequence[str]],
+        allowed: Callable[[], Sequence[str]] = list,
+    ) -> None:
+        """`cancelled` answers the ids that must never run, `allowed` those that may run again."""
         self._host = host
         self._outbox = outbox
         self._deaths = deaths
         self._cancelled = cancelled
+        self._allowed = allowed
         self._agents: dict[str, Agent] = {}
         #: Decides about workers that somebody else launched.
         self.admit_external: AdmitExternal = lambda _connection, _hello: None
@@ -71,6 +82,19 @@ class Agents:
         for agent in self.workers():
             agent.refuse(task_ids)
 
+    def allow(self, task_ids: Sequence[str]) -> None:
+        """Have every worker run these again, should they come."""
+        for agent in self.workers():
+            agent.allow(task_ids)
+
+    async def silent(self, within: float) -> list[str]:
+        """Wait for all workers to be connected; return the names of those that are not after so many seconds."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + within
+        while (silent := [agent.name for agent in self.workers() if not agent.audible]) and clock() < until:  # noqa: ASYNC110
+            await asyncio.sleep(POLL)
+        return silent
+
     @asynccontextmanager
     async def listening(self, path: Path) -> AsyncIterator[None]:
         """Take connections until the body ends; the path stays, for agents to find the next controller at."""
@@ -96,7 +120,7 @@ class Agents:
         if hello.protocol != PROTOCOL:
             log.error("The agent of %s speaks protocol %d, we %d: refused", agent.name, hello.protocol, PROTOCOL)
             return None
-        agent.greet(connection, hello, self._cancelled())
+        agent.greet(connection, hello, self._cancelled(), self._allowed())
         agent.hold(self._full)
         return agent
 

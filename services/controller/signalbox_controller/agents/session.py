@@ -90,7 +90,9 @@ class Agent:
         self.missing = False
         self.stop_handshake = StopHandshake(self._send_to_worker, adopted=adopted)
 
-    def greet(self, connection: Connection, hello: Hello, cancelled: Sequence[str]) -> None:
+    def greet(
+        self, connection: Connection, hello: Hello, cancelled: Sequence[str], allowed: Sequence[str] = ()
+    ) -> None:
         """Take a new connection, which replaces an older one, and ask again what it has not answered."""
         if self._connection is not None:
             self._connection.close()
@@ -106,6 +108,9 @@ class Agent:
         self._liveness, self.ticks = Liveness(), Ticks()
         self.complete = self.complete or not self.answers
         self.runs.node = hello.node
+        if self.answers and allowed:
+            for portion in _portions(allowed):
+                connection.send(protocol.Allow(task_ids=portion))
         *earlier, last = _portions(cancelled) if self.answers else [[]]
         for portion in earlier:
             connection.send(protocol.Refuse(task_ids=portion))
@@ -125,6 +130,11 @@ class Agent:
         """Have a worker that is connected refuse these; one that connects later gets them then."""
         for portion in _portions(task_ids):
             self._send_to_worker(protocol.Refuse(task_ids=portion))
+
+    def allow(self, task_ids: Sequence[str]) -> None:
+        """Have a worker that is connected run these again; one that connects later gets them then."""
+        for portion in _portions(task_ids):
+            self._send_to_worker(protocol.Allow(task_ids=portion))
 
     def send(self, line: protocol.ControllerLine) -> bool:
         """Send a line if it is connected, and answer whether it is; one that connects later does not get it."""
@@ -185,7 +195,7 @@ class Agent:
 
     def publish_death(self, event: AnyTaskEvent) -> None:
         """Publish the end of a run whose process is gone, once all that it had launched is."""
-        self._deaths.clean_up(event, self._outbox.put, ours=not self.adopted)
+        self._deaths.clean_up(event, self._outbox.put, ours=not self.adopted, launch=self._cgroup)
 
     def hold(self, paused: bool) -> None:
         """Stop or go on reading; see `Outbox.on_full`."""
@@ -202,8 +212,8 @@ class Agent:
         """Ask it to end a task; the same command asks about a task once."""
         request = self._requests.get((line.command_id, line.task_id))
         if request is None:
-            run, name = self.runs.running.get(line.task_id), self.runs.name(line.task_id)
-            request = CancelRequest(line, run, name, self._cgroup)
+            runs, name = self.runs.of(line.task_id), self.runs.name(line.task_id)
+            request = CancelRequest(line, runs, name, self._cgroup)
             self._requests[line.command_id, line.task_id] = request
             self.send(line)
             if status := self.runs.concluded_as(line.task_id):
@@ -223,14 +233,15 @@ class Agent:
         """Whether the task runs or waits there, as far as we can know."""
         return not self.complete or self.runs.knows(task_id)
 
-    def release(self, request: CancelRequest, *, keep_proof: bool) -> WithheldProof | None:
-        """Close a question; a proof that was kept back is answered, or goes out as it is."""
+    def release(self, request: CancelRequest, *, keep_proof: bool) -> list[WithheldProof]:
+        """Close a question; proofs that were kept back are answered, or go out as they are."""
         self._requests.pop((request.line.command_id, request.line.task_id), None)
-        proof, request.withheld = request.withheld, None
-        if proof is None or keep_proof:
-            return proof
-        self._outbox.put(proof.event, kept=self.acknowledging(proof.seq))
-        return None
+        proofs, request.withheld = request.withheld, []
+        if keep_proof:
+            return proofs
+        for proof in proofs:
+            self._outbox.put(proof.event, kept=self.acknowledging(proof.seq))
+        return []
 
     def acknowledging(self, seq: int) -> Callable[[], None]:
         """What the outbox has to call when the event of this number outlives the controller."""
@@ -252,17 +263,18 @@ class Agent:
     def take_held_runs(self, slots: Slots, instance: str) -> HeldRuns:
         """Its process is gone: finish every request, and return the runs that it held and that are in no request."""
         concluded = self.runs.concluded
-        ended = [(run, state) for run in list(self.runs.running.values()) if (state := self._end_of(run, slots))]
+        ended = [(run, state) for run in self.runs.all() if (state := self._end_of(run, slots))]
         for run, state in ended:
             self.conclude(run, state)
         unseen = self.runs.begun_unseen(slots.all(), instance)
-        lost = {task_id: run for task_id, run in self.runs.running.items() if not slots.went_on(run)}
-        for request in self._requests.values():
-            known = self.runs.running.get(request.line.task_id)  # two may ask about the same one
-            lost.pop(request.line.task_id, None)
-            request.run = request.run or known
-            request.finish("cancelled" if known else "unknown")
-        self.runs.running.clear()
+        lost = {(run.task_id, run.run): run for run in self.runs.all() if not slots.went_on(run)}
+        cancelled = [run for run in lost.values() if self.is_asked_about(run.task_id)]
+        for request in self._requests.values():  # two may ask about the same task
+            request.runs = [run for run in cancelled if run.task_id == request.line.task_id]
+            request.finish("cancelled" if request.runs or request.withheld else "unknown")
+        for run in cancelled:
+            del lost[run.task_id, run.run]
+        self.runs.clear()
         self.answers = False
         self.close()
         return HeldRuns(lost=list(lost.values()), ended=ended, unseen=unseen, concluded=concluded)
@@ -283,7 +295,9 @@ class Agent:
         self.runs.conclude(run, state)
         for request in self._requests.values():
             if state is not None and request.line.task_id == run.task_id:
-                request.on_report(_finished(request.line, state.status or None))
+                request.runs = [other for other in request.runs if other.run != run.run]
+                if not self.runs.of(run.task_id):
+                    request.on_report(_finished(request.line, state.status or None))
 
     def handle_line(self, line: AgentLine) -> None:
         self._has_sent = True

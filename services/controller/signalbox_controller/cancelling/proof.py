@@ -26,7 +26,7 @@ class Proof(msgspec.Struct, frozen=True):
     #: Processes that outlived KILL.
     survivors: list[Proc]
     evidence: Evidence = "search"
-    #: Whether the kernel says that something is left in the cgroup of the task.
+    #: Whether the kernel says that something is left in a cgroup of the task.
     populated: bool = False
 
 
@@ -54,10 +54,13 @@ def evidence_of_host(proofs: Iterable[Proof]) -> Evidence | None:
     return "search" if "search" in seen else "cgroup" if seen else None
 
 
-def verdict_of_host(verdicts: Sequence[Verdict]) -> Verdict:
-    """The worst final verdict of the host's workers; one that is not final counts only where none is. Pure."""
+def verdict_of_host(verdicts: Sequence[Verdict], holders: Sequence[Verdict] = ()) -> Verdict:
+    """The worst final verdict of the host's workers; one that is not final counts only where none is. Pure.
+
+    It also counts in `holders`, the verdicts of those that were known to have the task: each may run it.
+    """
     final = [verdict for verdict in verdicts if MEANING[verdict].is_final]
-    return worst(final or verdicts)
+    return worst([*(final or verdicts), *holders])
 
 
 async def prove(request: CancelRequest, reaper: Reaper, kill_at: float, deadline: float, *, ours: bool) -> Proof:
@@ -75,23 +78,20 @@ async def prove(request: CancelRequest, reaper: Reaper, kill_at: float, deadline
     also_ended: dict[Proc, None] = {}
 
     def left() -> list[Proc]:
-        if request.cgroup is not None:
-            found = request.cgroup.procs()
-        else:
-            found = descendants.find([*request.strays(), *launched_by(tasks, reaper, ours=ours)])
+        found = [proc for cgroup in request.cgroups for proc in cgroup.procs()]
+        if not request.contained:
+            found += descendants.find([*request.strays(), *launched_by(tasks, reaper, ours=ours)])
         also_ended.update(dict.fromkeys(found))
         return found
 
     if left():
         await terminate_all(left, reaper, kill_at)
     seconds = max(0.1, deadline - asyncio.get_running_loop().time())
-    survivors = await kill_all(left, reaper, seconds, request.cgroup)
-    child = request.child()
-    if child is not None and not ended(child):
-        survivors += await gone([child], deadline, reaper)
-    unreaped = [*also_ended, *request.strays(), *([child] if child else [])]
+    survivors = await kill_all(left, reaper, seconds, request.cgroups)
+    children = request.children()
+    survivors += await gone([child for child in children if not ended(child)], deadline, reaper)
+    unreaped = [*also_ended, *request.strays(), *children]
     await gone(unreaped, asyncio.get_running_loop().time() + UNREAPED, reaper)
     dead = [proc for proc in also_ended if proc not in survivors]
-    if request.cgroup is None:
-        return Proof(dead, survivors)
-    return Proof(dead, survivors, "cgroup", request.cgroup.populated)
+    evidence: Evidence = "cgroup" if request.contained else "search"
+    return Proof(dead, survivors, evidence, any(cgroup.populated for cgroup in request.cgroups))

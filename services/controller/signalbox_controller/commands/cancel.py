@@ -1,13 +1,14 @@
 """Cancel of one task: asks every worker of the host at once, and reports the task dead only after a proof."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from signalbox.messages.base import utc_now
+from signalbox.messages.base import Evidence, utc_now
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import TaskCancelled
+from signalbox.messages.receipts import Progressed
 from signalbox.messages.verdicts import MEANING, Verdict
 from signalbox_controller.agents.cancel_request import CancelRequest
 from signalbox_controller.agents.protocol import Cancel
@@ -21,6 +22,8 @@ from signalbox_controller.commands.ports import Ports, Result
 ANSWER_WITHIN = 3.0
 #: Seconds that the other agents have to answer after one has given a decisive answer.
 OTHERS_WITHIN = 0.5
+#: Seconds after which the caller hears that we have the task; it waits a while longer for hosts that have not answered.
+SOON = 0.1
 
 
 class Answer(msgspec.Struct):
@@ -37,13 +40,26 @@ class Answer(msgspec.Struct):
 async def cancel_task(command: CancelTask, ports: Ports) -> Result:
     """End the task in every worker of this host, and refuse it here from now on."""
     ports.cancelled.add((command.task_id,), command.issued_at)
-    return await end_task(command, ports.agents.workers(), ports)
+    workers = ports.agents.workers()
+    if not any(worker.runs.knows(command.task_id) for worker in workers):
+        return await end_task(command, workers, ports)
+    working = asyncio.get_running_loop().call_later(SOON, _report_progress, command, ports)
+    try:
+        return await end_task(command, workers, ports)
+    finally:
+        working.cancel()
+
+
+def _report_progress(command: CancelTask, ports: Ports) -> None:
+    """Have the caller wait for us, whatever another host answers: one id may run on several."""
+    progress = Progressed(command_id=command.command_id, at=utc_now(), host=ports.host, done=0, total=1)
+    ports.outbox.put(receipts=[progress])
 
 
 async def end_task(command: CancelTask, agents: Sequence[Agent], ports: Ports) -> Result:
     """Ask these agents to end the task, and prove their answers."""
     answers = [Answer(agent, agent.ask(_line(command, ports, agent))) for agent in agents]
-    await _wait_for_all([asyncio.ensure_future(_cancel_in(answer, ports)) for answer in answers])
+    await _wait_for_all({asyncio.ensure_future(_cancel_in(answer, ports)): answer for answer in answers})
     result = _conclude(command, ports, answers)
     return (await ports.cancel_agentless(command) or result) if result.verdict == "unknown" else result
 
@@ -61,7 +77,7 @@ async def _cancel_in(answer: Answer, ports: Ports) -> Verdict:
     reported = await _reported(answer, ports, kill_at, deadline)
     if reported == "cancelled":
         answer.proof = await prove(request, ports.reaper, kill_at, deadline, ours=not answer.agent.adopted)
-    answer.result = verdict_of(reported, answer.proof, ran=request.run is not None, cancels_one=cancels_one)
+    answer.result = verdict_of(reported, answer.proof, ran=bool(request.runs), cancels_one=cancels_one)
     return answer.result
 
 
@@ -79,14 +95,15 @@ async def _reported(answer: Answer, ports: Ports, kill_at: float, deadline: floa
 
 async def _cancel_without_agent(answer: Answer, ports: Ports, kill_at: float, deadline: float) -> Ended | None:
     """End the task without the agent, if that does not answer; None when it does, or nothing is ours to end."""
-    worker, child, run = ports.fleet.worker_of(answer.agent), answer.request.child(), answer.request.run
-    if worker is None or child is None or run is None or not await unanswered(answer.request, worker):
-        return None
-    return await CancelWithoutAgent(answer.request, run, child, worker, kill_at).end(deadline)
+    worker, request = ports.fleet.worker_of(answer.agent), answer.request
+    runs, children = request.runs, request.children()
+    if worker is None or len(runs) != 1 or not children or not await unanswered(request, worker):
+        return None  # of several runs of one id none is ended without it
+    return await CancelWithoutAgent(request, runs[0], children[0], worker, kill_at).end(deadline)
 
 
-async def _wait_for_all(cancels: list[asyncio.Future[Verdict]]) -> None:
-    """Wait for all of them, but for at most `OTHERS_WITHIN` after one has given a decisive answer."""
+async def _wait_for_all(cancels: Mapping[asyncio.Future[Verdict], Answer]) -> None:
+    """Wait for all; for those that were not known to have the task at most `OTHERS_WITHIN` after a decisive answer."""
     waiting = set(cancels)
     while waiting:
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -94,7 +111,9 @@ async def _wait_for_all(cancels: list[asyncio.Future[Verdict]]) -> None:
             break
     if waiting:
         _, waiting = await asyncio.wait(waiting, timeout=OTHERS_WITHIN)
-    for cancel in waiting:
+    if holders := {cancel for cancel in waiting if cancels[cancel].request.held}:
+        await asyncio.wait(holders)
+    for cancel in waiting - holders:
         cancel.cancel()
 
 
@@ -102,39 +121,50 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
     events: list[TaskCancelled] = []
     kept = []
     for answer in answers:
-        proof = answer.agent.release(answer.request, keep_proof=answer.result == "cancelled")
-        if proof is not None:
-            kept.append(answer.agent.acknowledging(proof.seq))
-        if answer.result == "cancelled" and (event := _event(command, ports, answer, proof.event if proof else None)):
-            events.append(event)
-    verdict = verdict_of_host([answer.result for answer in answers])
-    proofs = [answer.proof for answer in answers if answer.proof is not None and answer.result == "cancelled"]
+        proofs = answer.agent.release(answer.request, keep_proof=answer.result == "cancelled")
+        kept += [answer.agent.acknowledging(proof.seq) for proof in proofs]
+        if answer.result == "cancelled":
+            events += _events(command, ports, answer, [proof.event for proof in proofs])
+    verdict = verdict_of_host(
+        [answer.result for answer in answers], [answer.result for answer in answers if answer.request.held]
+    )
+    proven = [answer.proof for answer in answers if answer.proof is not None and answer.result == "cancelled"]
+    # Of a run that ended by itself while another one had to be ended nothing needs to be said.
+    relevant = [answer for answer in answers if verdict == "finished" or answer.result != "finished"]
     return Result(
         verdict=verdict,
-        proof=evidence_of_host(proofs) if verdict == "cancelled" else None,
-        detail=" ".join(filter(None, map(_detail, answers))),
+        proof=evidence_of_host(proven) if verdict == "cancelled" else None,
+        detail=" ".join(filter(None, map(_detail, relevant))),
         task_name=next((answer.request.name for answer in answers if answer.request.name), ""),
         events=tuple(events),
         kept=tuple(kept),
     )
 
 
-def _event(command: CancelTask, ports: Ports, answer: Answer, reported: TaskCancelled | None) -> TaskCancelled | None:
-    """The proof as an event: the agent's, with what we ended besides; our own, when the agent died with its worker."""
+def _events(
+    command: CancelTask, ports: Ports, answer: Answer, reported: Sequence[TaskCancelled]
+) -> list[TaskCancelled]:
+    """The proofs as events: the agent's, the first with what we ended besides; ours, if it died with its worker."""
     ended = {proc.pid for proc in answer.proof.ended} if answer.proof else set()
+    report, keys = answer.request.report, {event.run for event in reported}
+    signal = answer.without_agent.signal if answer.without_agent else "KILL"
+    told = report is not None and report.state == "dead"
+    ours = [
+        run.cancelled(ports.host, command.command_id, signal)
+        for run in (() if told else answer.request.runs)
+        if run.run not in keys
+    ]
+    for event in ours:
+        answer.agent.runs.note(event)
+    events = [*reported, *(msgspec.structs.replace(event, killed=(event.pid,)) for event in ours)]
     evidence = answer.proof.evidence if answer.proof else "search"
-    if reported is not None:
-        killed = tuple(sorted({*reported.killed, *ended}))
-        at = utc_now() if ended else reported.at
-        return msgspec.structs.replace(reported, killed=killed, at=at, proof=evidence)
-    report, run = answer.request.report, answer.request.run
-    if run is None or (report is not None and report.state == "dead"):
-        return None
-    event = run.cancelled(
-        ports.host, command.command_id, answer.without_agent.signal if answer.without_agent else "KILL"
-    )
-    answer.agent.runs.note(event)
-    return msgspec.structs.replace(event, killed=tuple(sorted({run.pid, *ended})), proof=evidence)
+    return [_with_search(event, ended if number == 0 else set(), evidence) for number, event in enumerate(events)]
+
+
+def _with_search(event: TaskCancelled, ended: Collection[int], evidence: Evidence) -> TaskCancelled:
+    """The event with what the controller's own look has added to it."""
+    killed, at = tuple(sorted({*event.killed, *ended})), utc_now() if ended else event.at
+    return msgspec.structs.replace(event, killed=killed, at=at, proof=evidence)
 
 
 def _detail(answer: Answer) -> str:

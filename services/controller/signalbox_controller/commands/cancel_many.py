@@ -30,7 +30,7 @@ async def cancel_tasks(command: CancelTasks, ports: Ports) -> Result:
     task_ids = list(dict.fromkeys(command.task_ids))
     workers = ports.agents.workers()
     holdings = [(task_id, holders) for task_id in task_ids if (holders := [w for w in workers if w.may_hold(task_id)])]
-    running = {task_id for task_id, holders in holdings if any(task_id in worker.runs.running for worker in holders)}
+    running = {task_id for task_id, holders in holdings if any(worker.runs.of(task_id) for worker in holders)}
     ports.cancelled.add(task_ids, command.issued_at)
     work = _Work(command, ports, total=len(holdings))
     async with asyncio.TaskGroup() as group:

@@ -11,6 +11,7 @@ from signalbox.errors import BadSignature, UnreadableMessage
 from signalbox.messages.base import utc_now
 from signalbox.messages.codec import decode_command, verify
 from signalbox.messages.commands import (
+    AllowTask,
     AnyCommand,
     CancelTask,
     CancelTasks,
@@ -22,6 +23,7 @@ from signalbox.messages.commands import (
 from signalbox.messages.events import CommandDone, CommandGiven, CommandRefused
 from signalbox.messages.receipts import Answered
 from signalbox.messages.verdicts import Verdict
+from signalbox_controller.commands.allow import allow_task
 from signalbox_controller.commands.cancel import cancel_task
 from signalbox_controller.commands.cancel_many import cancel_tasks
 from signalbox_controller.commands.deduplication import Deduplication
@@ -36,13 +38,14 @@ Handler = Callable[[Any, Ports], Awaitable[Result]]
 COMMAND_HANDLERS: Mapping[type[Command], Handler] = {
     CancelTask: cancel_task,
     CancelTasks: cancel_tasks,
+    AllowTask: allow_task,
     StopProcesses: stop_processes,
     StartProcesses: start_processes,
     RestartProcesses: restart_processes,
 }
 
-#: Commands that do not expire.
-CANCELS = (CancelTask, CancelTasks)
+#: Commands that do not expire, and are for every host.
+LASTING = (CancelTask, CancelTasks, AllowTask)
 
 
 class Unacceptable(Exception):
@@ -57,8 +60,8 @@ class Dispatcher:
     ) -> None:
         """Commands that expired before `since` are ignored.
 
-        Cancels are carried out however late they are read, if they expired after `cancels_since`: a task id is never
-        used for another task, so a late cancel does no harm, and a lost one would let its task run.
+        Cancels and releases are carried out however late they are read, if they expired after `cancels_since`: a lost
+        cancel would let its task run, and a lost release would refuse it.
         """
         self._ports = ports
         self._deduplication = deduplication
@@ -86,7 +89,7 @@ class Dispatcher:
             await self._consider(command)
 
     def _addressed(self, command: AnyCommand) -> bool:
-        hosts = () if isinstance(command, CANCELS) else command.hosts
+        hosts = () if isinstance(command, LASTING) else command.hosts
         return not hosts or self._ports.host in hosts
 
     async def _answered_before(self, command: AnyCommand) -> bool:
@@ -99,7 +102,7 @@ class Dispatcher:
         return True
 
     async def _consider(self, command: AnyCommand) -> None:
-        if command.expires_at > (self._cancels_since if isinstance(command, CANCELS) else utc_now()):
+        if command.expires_at > (self._cancels_since if isinstance(command, LASTING) else utc_now()):
             await self._carry_out(command)
         elif command.expires_at > self._since:
             expired = f"it expired at {command.expires_at:%H:%M:%S} UTC, before this host could carry it out"
@@ -163,7 +166,7 @@ def _done(answer: Answered) -> CommandDone:
 
 def _broken(command: AnyCommand) -> Result:
     """The result when a handler of ours raised."""
-    verdict: Verdict = "unproven" if isinstance(command, CANCELS) else "incomplete"
+    verdict: Verdict = "unproven" if isinstance(command, LASTING) else "incomplete"
     return Result(verdict=verdict, detail="The controller failed at it; its log says how.")
 
 
@@ -171,6 +174,8 @@ def _name(command: AnyCommand) -> str:
     name = type(command).__name__
     match command:
         case CancelTask():
+            return f"{name} {command.task_id}"
+        case AllowTask():
             return f"{name} {command.task_id}"
         case CancelTasks():
             return f"{name} of {len(command.task_ids)} tasks"

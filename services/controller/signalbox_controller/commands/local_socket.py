@@ -16,8 +16,8 @@ import msgspec
 from signalbox.errors import UnreadableMessage
 from signalbox.lines import encode_line
 from signalbox.local.protocol import ISSUER, REQUEST_LIMIT, NotDone, Reply, ShowStatus, decode_request
-from signalbox.messages.commands import AnyCommand, CancelTask, CancelTasks
-from signalbox_controller.commands.dispatcher import Dispatcher
+from signalbox.messages.commands import AnyCommand
+from signalbox_controller.commands.dispatcher import LASTING, Dispatcher
 from signalbox_controller.host.heartbeat import Heartbeat
 from signalbox_controller.linux.peers import peer_of
 
@@ -80,7 +80,7 @@ class LocalSocket:
     async def _carry_out(self, command: AnyCommand, uid: int) -> Reply:
         issuer = f"{ISSUER}:{_name(uid)}@{self._host}"
         command = msgspec.structs.replace(command, issued_by=issuer, issued_from=self._host)
-        if not isinstance(command, CancelTask | CancelTasks):
+        if not isinstance(command, LASTING):
             if not set(command.hosts) <= {self._host}:
                 return NotDone(message=f"This is {self._host}; its own socket reaches no other host.")
             command = msgspec.structs.replace(command, hosts=(self._host,))

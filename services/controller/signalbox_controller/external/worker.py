@@ -92,7 +92,7 @@ class ExternalWorker(AgentReports):
     async def _clean_up(self, end: str) -> None:
         context, instance = self._context, self.instance
         written = spool.path_of(context.launcher.socket, instance)
-        await kill_all(orphans_of(self.note.proc, self.agent.runs.running.values()), context.reaper)
+        await kill_all(orphans_of(self.note.proc, self.agent.runs.all()), context.reaper)
         slots = Slots(context.launcher.socket, instance)
         held, _ = await end_leftovers(self._process, context.reaper, spool.read(written), slots)
         events = lost_tasks(self.note.name, context.host, held, end, None).events

@@ -181,11 +181,11 @@ class Fleet:
 
     def running(self) -> tuple[tuple[str, str], ...]:
         """The tasks that run now, with their run ids."""
-        return tuple((run.task_id, run.run) for agent in self._agents() for run in agent.runs.running.values())
+        return tuple((run.task_id, run.run) for agent in self._agents() for run in agent.runs.all())
 
     def _seed(self, adopted: Instance | None) -> None:
         """Begin with the runs that are known of an adopted worker, unless those of a stop are, which are newer."""
-        if adopted is not None and not adopted.agent.runs.running:
+        if adopted is not None and not adopted.agent.runs.all():
             adopted.agent.runs.seed(self.known_runs.of(adopted.id))
 
     def _seed_external(self) -> None:

@@ -59,7 +59,7 @@ class RunChecks:
         self._host = host
         self._fleet = fleet
         self._outbox = outbox
-        self._findings: dict[str, Finding] = {}
+        self._findings: dict[tuple[str, str], Finding] = {}
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
@@ -70,12 +70,14 @@ class RunChecks:
     def look(self) -> None:
         """Take one round."""
         workers = self._fleet.watched()
-        self._fleet.known_runs.update({one.instance: list(one.agent.runs.running.values()) for one in workers})
+        self._fleet.known_runs.update({one.instance: one.agent.runs.all() for one in workers})
         findings, self._findings = self._findings, {}
         for worker in workers:
-            for run in list(worker.agent.runs.running.values()):
+            for run in worker.agent.runs.all():
                 if run.pid != worker.pid:  # else it shares the worker's process
-                    finding = self._findings[run.run] = findings.get(run.run) or Finding(identify(run.pid))
+                    finding = self._findings[run.task_id, run.run] = findings.get((run.task_id, run.run)) or Finding(
+                        identify(run.pid)
+                    )
                     self._check(worker, run, finding)
 
     def _check(self, worker: WatchedWorker, run: Run, finding: Finding) -> None:

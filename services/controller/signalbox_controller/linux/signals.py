@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.proc import Proc, ended, present
@@ -94,27 +94,27 @@ async def kill_all(
     find: Callable[[], Iterable[Proc]],
     reaper: Reaper,
     seconds: float = KILL_DEADLINE,
-    cgroup: Cgroup | None = None,
+    cgroups: Sequence[Cgroup] = (),
 ) -> list[Proc]:
     """KILL all that `find` finds, and what was forked meanwhile, until nothing is left; return what outlived it.
 
-    With a cgroup, all that is in that is killed, too, and it is over only when the kernel says that nothing is left.
+    All that is in these cgroups is killed, too, and it is over only when the kernel says that nothing is left there.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     seen: set[Proc] = set()
-    while (found := list(find())) or (cgroup is not None and cgroup.populated):
+    while (found := list(find())) or any(cgroup.populated for cgroup in cgroups):
         seen.update(found)
-        _kill(found, cgroup)
+        _kill(found, cgroups)
         if loop.time() >= deadline:
-            return found or (cgroup.procs() if cgroup else [])
+            return found or [proc for cgroup in cgroups for proc in cgroup.procs()]
         await gone(found, min(deadline, loop.time() + POLL_MOST), reaper)
         await asyncio.sleep(0 if found else POLL)
     return await gone(seen, loop.time() + UNREAPED, reaper)
 
 
-def _kill(procs: Iterable[Proc], cgroup: Cgroup | None) -> None:
-    if cgroup is not None:
+def _kill(procs: Iterable[Proc], cgroups: Sequence[Cgroup]) -> None:
+    for cgroup in cgroups:
         with contextlib.suppress(OSError):  # then one by one
             cgroup.kill()
     for proc in procs:

@@ -52,6 +52,11 @@ class Tree:
         found = self._descendants.find([*self._of_the_session(), *launched])
         return [proc for proc in found if proc != self.main]
 
+    @property
+    def cgroups(self) -> list[Cgroup]:
+        """The cgroups that hold it: that of the launch, or none."""
+        return [self.cgroup] if self.cgroup else []
+
     def _of_the_session(self) -> list[Proc]:
         contained = self.cgroup.procs() if self.cgroup else []
         if self._gone:

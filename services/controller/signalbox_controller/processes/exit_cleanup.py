@@ -69,7 +69,7 @@ async def end_leftovers(
 
     The `spooled` lines are read where the agent has not reported what ran: it died before it connected.
     """
-    survivors = await kill_all(instance.tree.rest, reaper, cgroup=instance.tree.cgroup)
+    survivors = await kill_all(instance.tree.rest, reaper, cgroups=instance.tree.cgroups)
     await instance.agent.quiet(LAST_LINES)
     if not instance.agent.complete:
         instance.agent.recall(spooled)

@@ -102,7 +102,7 @@ class Supervised(AgentReports):
             self.instance.asked, agent = True, self.instance.agent
             agent.stop_handshake.begin(protocol.Stop(error=words.stopped(order), redeliver=order.redeliver))
             seconds = 0.0 if mode == "immediate" else self._timeout
-            self._context.stop_orders.begin(self.spec.name, order, seconds, agent.runs.running.values())
+            self._context.stop_orders.begin(self.spec.name, order, seconds, agent.runs.all())
         graceful = Input.DRAIN if self.spec.kind == "worker" else Input.HALT
         self._feed(Input.KILL if mode == "immediate" else graceful, message)
 
@@ -256,9 +256,9 @@ class Supervised(AgentReports):
         if (instance := self.instance) is None:
             return
         await instance.agent.stop_handshake.let_go()
-        self._context.stop_orders.about_to_kill(self.spec.name, instance.agent.runs.running.values())
+        self._context.stop_orders.about_to_kill(self.spec.name, instance.agent.runs.all())
         self._context.pending_events.keep(instance.id, instance.agent.acknowledgements.waiting)
-        if survivors := await kill_all(instance.tree.find, self._context.reaper, cgroup=instance.tree.cgroup):
+        if survivors := await kill_all(instance.tree.find, self._context.reaper, cgroups=instance.tree.cgroups):
             self._outlived(survivors)
 
     def _outlived(self, survivors: list[Proc]) -> None:

@@ -53,6 +53,15 @@ class Journal:
             self._put(later)
         return new
 
+    def forget(self, voids: Mapping[str, float]) -> list[str]:
+        """Forget keys, each unless it expires after that second of the epoch; return those that were known."""
+        known = [key for key, until in voids.items() if key in self and self._keys[key] <= until]
+        for key in known:
+            del self._keys[key]
+        if known:
+            self._append([f"0 {key}\n" for key in known])
+        return known
+
     def _put(self, untils: Mapping[str, float]) -> None:
         for key, until in untils.items():
             self._keys.pop(key, None)

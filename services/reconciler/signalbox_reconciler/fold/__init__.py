@@ -54,4 +54,5 @@ def fold(events: Iterable[AnyEvent]) -> Batch:
     batch = Batch()
     for event in events:
         EVENT_HANDLERS[type(event)](event, batch)
+    batch.settle()
     return batch

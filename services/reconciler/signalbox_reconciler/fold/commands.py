@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from signalbox.messages.commands import (
+    AllowTask,
     AnyCommand,
     CancelTask,
     CancelTasks,
@@ -31,6 +32,8 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     #: The tasks of a cancel with a valid signature.
     task_ids: tuple[str, ...] = ()
+    #: The task of a release with a valid signature.
+    allows: str = ""
     #: The hosts that it names, one a line.
     hosts: str = ""
     issued_by: str
@@ -56,7 +59,8 @@ def audit(command: AnyCommand) -> CommandRow:
         command=type(command).__name__,
         target=_target(command),
         task_ids=_task_ids(command),
-        hosts="" if isinstance(command, CancelTask | CancelTasks) else "\n".join(command.hosts),
+        allows=command.task_id if isinstance(command, AllowTask) else "",
+        hosts="" if isinstance(command, CancelTask | CancelTasks | AllowTask) else "\n".join(command.hosts),
         issued_by=command.issued_by,
         issued_from=command.issued_from,
         reason=command.reason,
@@ -71,6 +75,7 @@ def audit_forged(command: AnyCommand, position: str) -> CommandRow:
     changes = {
         "command_id": f"forged:{position}",
         "task_ids": (),
+        "allows": "",
         "state": "refused",
         "detail": FORGED.format(command.command_id),
         "finished_at": command.issued_at,
@@ -89,7 +94,7 @@ def _task_ids(command: AnyCommand) -> tuple[str, ...]:
 
 
 def _target(command: AnyCommand) -> str:
-    if isinstance(command, CancelTask):
+    if isinstance(command, CancelTask | AllowTask):
         return command.task_id
     if isinstance(command, CancelTasks):
         count = len(_task_ids(command))
@@ -106,7 +111,7 @@ def _duration(command: AnyCommand) -> float:
             return DEFAULT_DURATION + (command.grace or 0.0)
         case StopProcesses():
             return DEFAULT_DURATION if command.timeout is None else command.timeout
-        case StartProcesses():
+        case StartProcesses() | AllowTask():
             return DEFAULT_DURATION
         case RestartProcesses():
             return RESTART_DURATION

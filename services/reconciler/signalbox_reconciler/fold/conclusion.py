@@ -101,7 +101,7 @@ def conclude_everywhere(
     verdict = worst_of_processes([answer.verdict for answer in answers])
     detail = _detail(answers)
     if missing:
-        verdict = "incomplete" if verdict in {"stopped", "started", "unknown"} else verdict
+        verdict = "incomplete" if verdict in {"stopped", "started", "unknown"} else verdict  # a release lasts
         detail = "; ".join(filter(None, (detail, f"no answer from {', '.join(missing)}")))
     return Conclusion(state=verdict, detail=detail, finished_at=max(answer.at for answer in answers))
 

@@ -11,6 +11,7 @@ import msgspec
 
 from signalbox.messages.base import Certainty, Evidence, Outcome, Status
 from signalbox.messages.verdicts import Verdict
+from signalbox_reconciler.fold.run_keys import parse
 
 
 class Phase(IntEnum):
@@ -24,7 +25,7 @@ class Phase(IntEnum):
 
 
 class Fact(msgspec.Struct, kw_only=True):
-    """State of one run according to one event; of two facts the one with the greater `order` is shown."""
+    """State of one run according to one event; of two facts about it the one with the greater `order` is shown."""
 
     run: str
     phase: int
@@ -47,11 +48,13 @@ class Fact(msgspec.Struct, kw_only=True):
     # Accumulated over all facts about one run.
     started_at: datetime | None = None
     pid: int | None = None
+    cancel_signal: str | None = None
+    cancel_kill_at: datetime | None = None
 
     @property
-    def order(self) -> tuple[str, bool, bool, int, int]:
-        """The rank among the facts about the same key: any observed end ranks above an inferred one."""
-        return (self.run, self.over, self.confirmed, self.phase, self.precedence)
+    def order(self) -> tuple[bool, bool, int, int]:
+        """The rank among the facts about the same run: any observed end ranks above an inferred one."""
+        return (self.over, self.confirmed, self.phase, self.precedence)
 
     @property
     def over(self) -> bool:
@@ -60,11 +63,9 @@ class Fact(msgspec.Struct, kw_only=True):
 
 
 class TaskRow(Fact, kw_only=True):
-    """A row of `tasks`."""
+    """A row of `tasks`: the task itself, and the liveliest of its runs; see `fold.liveliest`."""
 
     task_id: str
-    cancel_signal: str | None = None
-    cancel_kill_at: datetime | None = None
 
     # Description of the task, from the event with the greatest `details_key`, which has the most of it.
     details_key: str
@@ -82,10 +83,28 @@ class TaskRow(Fact, kw_only=True):
 
 
 class LogRow(Fact, kw_only=True):
-    """A row of `task_logs`: one run that was started."""
+    """A row of `task_logs`: one run that was started, or one delivery that ended before it was."""
 
     task_id: str
+    #: The key of the delivery that it came by, as `WaitRow.run`; empty where it is not known.
+    delivery: str = ""
     traceback: str | None = None
+
+    @property
+    def was_started(self) -> bool:
+        """Whether a child began it."""
+        return parse(self.run).started
+
+
+class WaitRow(Fact, kw_only=True):
+    """A row of `task_waits`: one delivery that waits in a worker; there is none once it has a log."""
+
+    task_id: str
+
+    @property
+    def delivery(self) -> str:
+        """Its key."""
+        return self.run
 
 
 class HostRow(msgspec.Struct, kw_only=True):

@@ -17,22 +17,22 @@ from signalbox.messages.events import (
     TaskSucceeded,
 )
 from signalbox_reconciler.fold.batch import Batch
-from signalbox_reconciler.fold.rows import LogRow, Phase, TaskRow, microseconds, precedence
+from signalbox_reconciler.fold.rows import LogRow, Phase, TaskRow, WaitRow, microseconds, precedence
+from signalbox_reconciler.fold.run_keys import padded, parse
 
 #: The error in the log of a run that was requeued.
 REQUEUED = "Given back to its queue, to be run again"
-#: Number of parts in the key of a run that a child began; see `TaskEvent`.
-RUN_PARTS = 4
 #: Signals sent to a process; greenlets get none.
 SIGNALS = frozenset({"TERM", "KILL"})
 
 
 def received(event: TaskReceived, batch: Batch) -> None:
-    """The task is pending in a worker."""
+    """A delivery of the task waits in a worker."""
     row = _task(event, Phase.RECEIVED, "pending", details=2)
     row.args, row.kwargs, row.eta = event.args, event.kwargs, event.eta
     row.root_id, row.parent_id = event.root_id, event.parent_id
     batch.add(row)
+    batch.add(WaitRow(**_common(event, Phase.RECEIVED), status="pending"))
 
 
 def started(event: TaskStarted, batch: Batch) -> None:
@@ -44,80 +44,60 @@ def started(event: TaskStarted, batch: Batch) -> None:
 
 
 def signalled(event: TaskSignalled, batch: Batch) -> None:
-    """The task is still running after a signal was sent."""
-    row = _task(event, Phase.STARTED, "running")
-    row.cancel_signal, row.cancel_kill_at = event.signal, event.kill_at
-    batch.add(row)
-    batch.add(_log(event, Phase.STARTED))
+    """The run goes on after a signal was sent."""
+    batch.add(_task(event, Phase.STARTED, "running"))
+    log = _log(event, Phase.STARTED)
+    log.cancel_signal, log.cancel_kill_at = event.signal, event.kill_at
+    batch.add(log)
 
 
 def retried(event: TaskRetried, batch: Batch) -> None:
-    """The run failed; the task is pending again."""
-    row = _task(event, Phase.WAITING, "pending")
-    row.error = event.error
-    batch.add(row)
-    _end_log(event, Phase.WAITING, batch, "failed", "error", event.error, event.traceback)
+    """The run failed; the task will come again."""
+    _end(event, batch, "failed", "error", event.error, event.traceback, phase=Phase.WAITING)
 
 
 def requeued(event: TaskRequeued, batch: Batch) -> None:
-    """The run gave its task back; the task is pending again."""
-    batch.add(_task(event, Phase.WAITING, "pending"))
-    _end_log(event, Phase.WAITING, batch, "failed", event.outcome, event.error or REQUEUED)
+    """The run gave its task back; the task will come again."""
+    _end(event, batch, "failed", event.outcome, event.error or REQUEUED, phase=Phase.WAITING)
 
 
 def succeeded(event: TaskSucceeded, batch: Batch) -> None:
-    """The task completed."""
-    _end_task(event, batch, "completed", event.outcome)
-    _end_log(event, Phase.FINISHED, batch, "completed", event.outcome)
+    """The run completed."""
+    _end(event, batch, "completed", event.outcome)
 
 
 def failed(event: TaskFailed, batch: Batch) -> None:
-    """The task failed, without a retry."""
-    _end_task(event, batch, "failed", event.outcome, event.error)
-    _end_log(event, Phase.FINISHED, batch, "failed", event.outcome, event.error, event.traceback)
+    """The run failed, without a retry."""
+    _end(event, batch, "failed", event.outcome, event.error, event.traceback)
 
 
 def dropped(event: TaskDropped, batch: Batch) -> None:
-    """The task failed before it ran, so there is no log."""
-    _end_task(event, batch, "failed", event.outcome, event.error)
+    """A delivery ended before it ran."""
+    _end(event, batch, "failed", event.outcome, event.error)
 
 
 def cancelled(event: TaskCancelled, batch: Batch) -> None:
-    """The task failed because it was cancelled, with proof of its end."""
+    """The run was cancelled, with proof of its end."""
     signal = event.signal if event.signal in SIGNALS else None
-    _end_task(event, batch, "failed", "cancelled", event.error, signal=signal)
-    _end_log(event, Phase.FINISHED, batch, "failed", "cancelled", event.error)
+    _end(event, batch, "failed", "cancelled", event.error, signal=signal)
 
 
-def _end_task(
+def _end(
     event: TaskEvent,
-    batch: Batch,
-    status: Status,
-    outcome: Outcome,
-    error: str | None = None,
-    *,
-    signal: str | None = None,
-) -> None:
-    row = _task(event, Phase.FINISHED, status)
-    row.outcome, row.error, row.finished_at, row.cancel_signal = outcome, error, _ended_at(event), signal
-    batch.add(row)
-
-
-def _end_log(
-    event: TaskEvent,
-    phase: Phase,
     batch: Batch,
     status: Status,
     outcome: Outcome,
     error: str | None = None,
     traceback: str = "",
+    *,
+    phase: Phase = Phase.FINISHED,
+    signal: str | None = None,
 ) -> None:
-    if event.run.count(".") < RUN_PARTS - 1:
-        return  # no child ran it: the key has only retries, and perhaps a redelivery
-    row = _log(event, phase)
-    row.status, row.outcome, row.error, row.traceback = status, outcome, error, traceback or None
-    row.finished_at = _ended_at(event)
-    batch.add(row)
+    batch.add(_task(event, phase, status))
+    log = _log(event, phase)
+    log.status, log.outcome, log.error, log.traceback = status, outcome, error, traceback or None
+    log.finished_at, log.cancel_signal = _ended_at(event), signal
+    batch.add(log)
 
 
 def _ended_at(event: TaskEvent) -> datetime:
@@ -146,14 +126,13 @@ def _common(event: TaskEvent, phase: Phase) -> dict[str, Any]:
 
 
 def _task(event: TaskEvent, phase: Phase, status: Status, *, details: int = 0) -> TaskRow:
-    """The row of an event; `details` ranks how much of the task itself such an event carries."""
+    """The row of the task itself; `details` ranks how much of it such an event carries."""
     common = _common(event, phase)
     started_at = common["started_at"]
     return TaskRow(
         **common,
         status=status,
-        # The blank sorts before every character of a run, so that a longer run counts as the later one.
-        details_key=f"{details}{event.run} {microseconds(event.at):017d}",
+        details_key=f"{details}{padded(event.run)} {microseconds(event.at):017d}",
         name=event.name,
         celery_name=event.celery_name,
         queue=event.queue,
@@ -162,4 +141,6 @@ def _task(event: TaskEvent, phase: Phase, status: Status, *, details: int = 0) -
 
 
 def _log(event: TaskEvent, phase: Phase) -> LogRow:
-    return LogRow(**_common(event, phase), status="running")
+    # Older agents do not name the delivery; its key then was the count of retries alone.
+    delivery = event.delivery or (event.run.partition(".")[0] if parse(event.run).started else event.run)
+    return LogRow(**_common(event, phase), delivery=delivery, status="running")

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from signalbox.postgres.pool import Connection, Row
 from signalbox_reconciler.fold.batch import Batch
 from signalbox_reconciler.fold.commands import CommandRow
+from signalbox_reconciler.store.allows import insert_allows
 from signalbox_reconciler.store.cancels import apply_cancels, end_cancelled
 from signalbox_reconciler.store.commands import (
     conclude_commands,
@@ -15,10 +16,11 @@ from signalbox_reconciler.store.commands import (
 from signalbox_reconciler.store.hosts import LEFT, mark_unknown, upsert_hosts, upsert_processes
 from signalbox_reconciler.store.logs import number_attempts, select_logs, upsert_logs
 from signalbox_reconciler.store.snapshots import repair
-from signalbox_reconciler.store.tasks import count_attempts, upsert_tasks
+from signalbox_reconciler.store.tasks import show_liveliest, upsert_tasks
 from signalbox_reconciler.store.verdicts import cancels_to_reconsider, tasks_of, upsert_verdicts
 from signalbox_reconciler.store.views import ChangedViews
 from signalbox_reconciler.store.waiting import apply_comparisons
+from signalbox_reconciler.store.waits import end_waits, upsert_waits
 
 __all__ = ["ChangedViews", "write_batch", "write_commands"]
 
@@ -37,6 +39,7 @@ async def write_batch(connection: Connection, batch: Batch, *, redelivered: bool
         await lock_commands(connection, command_ids)
     if batch.commands:
         await insert_commands(connection, batch.commands.values(), changed)
+        await insert_allows(connection, batch.commands.values())
     task_ids, ended = await _write_tasks(connection, batch, changed)
     await _write_hosts(connection, batch, changed)
     await apply_comparisons(connection, batch.comparisons.values(), changed)
@@ -64,7 +67,8 @@ async def write_commands(
     command_ids = {row.command_id for row in rows}
     await lock_commands(connection, command_ids)
     await insert_commands(connection, rows, changed)
-    task_ids = await conclude_commands(connection, command_ids, changed) | _about(rows)
+    task_ids = await insert_allows(connection, rows)
+    task_ids |= await conclude_commands(connection, command_ids, changed) | _about(rows)
     if task_ids:
         await apply_cancels(connection, task_ids, changed)
     if redelivered:
@@ -79,25 +83,30 @@ def _about(rows: Iterable[CommandRow]) -> set[str]:
 
 async def _write_tasks(connection: Connection, batch: Batch, changed: ChangedViews) -> tuple[set[str], set[str]]:
     """Return the ids of the tasks to which an earlier cancel may apply, and of those that ended."""
-    concerned: set[str] = set()
-    ended: set[str] = set()
-    if batch.tasks:
-        tasks = await upsert_tasks(connection, batch.tasks.values())
-        changed.add("task", tasks)
-        concerned.update(row["task_id"] for row in tasks if row["has_cancel"] and _may_be_cancelled(row))
-        ended.update(row["task_id"] for row in tasks if row["outcome"])
+    if not batch.tasks:
+        return set(), set()
+    tasks = {row["task_id"]: row for row in await upsert_tasks(connection, batch.tasks.values())}
+    inserted = {task_id for task_id, row in tasks.items() if row["inserted"]}
+    await _write_runs(connection, batch, changed)
+    tasks |= {row["task_id"]: row for row in await show_liveliest(connection, batch.tasks)}
+    changed.add("task", tasks.values())
+    concerned = {key for key, row in tasks.items() if row["has_cancel"] and _may_be_cancelled(row, inserted)}
+    return concerned, {task_id for task_id, row in tasks.items() if row["outcome"]}
+
+
+async def _write_runs(connection: Connection, batch: Batch, changed: ChangedViews) -> None:
     if batch.logs:
         logs = await upsert_logs(connection, batch.logs.values())
         changed.add("log", logs)
-        several = _with_several_runs(batch, logs)
-        if several and (numbered := await number_attempts(connection, several)):
-            changed.add("log", numbered)
-            changed.add("task", await count_attempts(connection, several))
-    return concerned, ended
+        await end_waits(connection, [(log.task_id, log.delivery) for log in batch.logs.values()])
+        if several := _with_several_runs(batch, logs):
+            changed.add("log", await number_attempts(connection, several))
+    if batch.waits:
+        await upsert_waits(connection, batch.waits.values())
 
 
-def _may_be_cancelled(row: Row) -> bool:
-    return bool(row["inserted"]) or row["status"] == "pending"
+def _may_be_cancelled(row: Row, inserted: Collection[str]) -> bool:
+    return row["task_id"] in inserted or row["status"] in {"pending", "running"}
 
 
 def _with_several_runs(batch: Batch, logs: Collection[Row]) -> set[str]:

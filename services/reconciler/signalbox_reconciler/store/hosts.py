@@ -7,6 +7,7 @@ from signalbox.postgres.pool import Connection, Row
 from signalbox_reconciler.fold.rows import HostRow
 from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import arrays, assignments, names, unnest
+from signalbox_reconciler.store.tasks import show_liveliest
 
 _HOSTS = {"name": "text", "online": "boolean", "at": "timestamptz", "proof": "text", "proof_detail": "text"}
 _HOST_VALUES = ("state", "proof", "proof_detail")
@@ -87,16 +88,9 @@ _DELETE_ENDED_EXTERNAL = """
 DELETE FROM processes WHERE guest AND state = 'stopped' AND at < now() - make_interval(secs => $1)
 """
 
-_UNCONFIRM_TASKS = f"""
-UPDATE tasks AS t SET confirmed = false, updated_at = now()
-FROM task_logs AS l
-WHERE l.host = ANY($1::text[]) AND l.status = 'running'
-    AND t.task_id = l.task_id AND t.run = l.run AND t.status = 'running' AND t.confirmed
-RETURNING {views.columns("task", "t.")}
-"""  # noqa: S608
-
-_UNCONFIRM_LOGS = """
+_UNCONFIRM = """
 UPDATE task_logs SET confirmed = false WHERE host = ANY($1::text[]) AND status = 'running' AND confirmed
+RETURNING task_id
 """
 
 #: By the clock of PostgreSQL: those of the hosts may be wrong.
@@ -134,8 +128,8 @@ async def upsert_processes(connection: Connection, rows: Collection[ProcessChang
 async def mark_unknown(connection: Connection, hosts: Collection[str], why: str, changed: views.ChangedViews) -> None:
     """Mark all processes on these hosts as unknown, and their running tasks as not confirmed."""
     changed.add("process", await connection.fetch(_MARK_PROCESSES_UNKNOWN, list(hosts), why))
-    changed.add("task", await connection.fetch(_UNCONFIRM_TASKS, list(hosts)))
-    await connection.execute(_UNCONFIRM_LOGS, list(hosts))
+    rows = await connection.fetch(_UNCONFIRM, list(hosts))
+    changed.add("task", await show_liveliest(connection, {row["task_id"] for row in rows}))
 
 
 async def mark_silent_hosts(connection: Connection, after: float, changed: views.ChangedViews) -> None:

@@ -1,4 +1,4 @@
-"""Logs of runs: the table `task_logs`, one row for each run that was started."""
+"""Logs of runs: the table `task_logs`, a row for each run that was started, and for each delivery that ended before."""
 
 from collections.abc import Collection
 
@@ -9,11 +9,29 @@ from signalbox_reconciler.store.columns import FACT, arrays, assignments, names,
 
 _KEY = {"task_id": "text", "run": "text"}
 _FACT = {**FACT, "traceback": "text"}
-_SUMS = {"started_at": "timestamptz", "pid": "integer"}
+_SUMS = {
+    "delivery": "text",
+    "started_at": "timestamptz",
+    "pid": "integer",
+    "cancel_signal": "text",
+    "cancel_kill_at": "timestamptz",
+}
 _COLUMNS = {**_KEY, **_FACT, **_SUMS}
 
 _NEWER = """(EXCLUDED.phase >= 3, EXCLUDED.confirmed, EXCLUDED.phase, EXCLUDED.precedence)
         > (l.phase >= 3, l.confirmed, l.phase, l.precedence)"""
+
+#: What two facts about the same run add up to.
+_ADDED = {
+    "delivery": "GREATEST(l.delivery, EXCLUDED.delivery)",
+    "started_at": "LEAST(l.started_at, EXCLUDED.started_at)",
+    "pid": "COALESCE(l.pid, EXCLUDED.pid)",
+    "cancel_signal": """CASE WHEN 'KILL' IN (l.cancel_signal, EXCLUDED.cancel_signal) THEN 'KILL'
+        ELSE COALESCE(l.cancel_signal, EXCLUDED.cancel_signal) END""",
+    "cancel_kill_at": """CASE
+        WHEN 'KILL' IN (l.cancel_signal, EXCLUDED.cancel_signal) OR GREATEST(l.phase, EXCLUDED.phase) >= 3 THEN NULL
+        ELSE LEAST(l.cancel_kill_at, EXCLUDED.cancel_kill_at) END""",
+}
 
 #: `has_others`: the run is new, and the task has others.
 _UPSERT = f"""
@@ -21,11 +39,8 @@ INSERT INTO task_logs AS l ({names(_COLUMNS)}, attempt)
 SELECT {names(_COLUMNS)}, retries + 1 FROM {unnest(_COLUMNS)} AS new ({names(_COLUMNS)})
 ON CONFLICT (task_id, run) DO UPDATE SET
     {assignments(_FACT, f"CASE WHEN {_NEWER} THEN EXCLUDED.{{}} ELSE l.{{}} END")},
-    started_at = LEAST(l.started_at, EXCLUDED.started_at),
-    pid = COALESCE(l.pid, EXCLUDED.pid)
-WHERE {_NEWER}
-    OR (l.started_at, l.pid)
-        IS DISTINCT FROM (LEAST(l.started_at, EXCLUDED.started_at), COALESCE(l.pid, EXCLUDED.pid))
+    {", ".join(f"{name} = {added}" for name, added in _ADDED.items())}
+WHERE {_NEWER} OR ({names(_ADDED, "l.")}) IS DISTINCT FROM ({", ".join(_ADDED.values())})
 RETURNING {views.columns("log")},
     xmax = 0 AND EXISTS (SELECT FROM task_logs AS o WHERE o.task_id = l.task_id AND o.run <> l.run) AS has_others
 """  # noqa: S608 - names of our own columns
@@ -40,9 +55,9 @@ JOIN unnest($1::text[], $2::text[]) AS wanted (task_id, run) USING (task_id, run
 _NUMBER = f"""
 UPDATE task_logs AS l SET attempt = numbered.attempt
 FROM (
-    SELECT task_id, run, place + max(retries + 1 - place) OVER (PARTITION BY task_id ORDER BY run) AS attempt
+    SELECT task_id, run, place + max(retries + 1 - place) OVER (PARTITION BY task_id ORDER BY place) AS attempt
     FROM (
-        SELECT task_id, run, retries, row_number() OVER (PARTITION BY task_id ORDER BY run) AS place
+        SELECT task_id, run, retries, row_number() OVER (PARTITION BY task_id ORDER BY run_order(run), run) AS place
         FROM task_logs WHERE task_id = ANY($1::text[])
     ) AS placed
 ) AS numbered

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from signalbox.postgres.pool import Connection
 from signalbox_reconciler.store import views
+from signalbox_reconciler.store.tasks import show_liveliest
 
 #: Runs by task id and run, with the assumed time of the end.
 Runs = Mapping[tuple[str, str], datetime]
@@ -16,14 +17,12 @@ HOST_SILENT = "Nothing is heard from its host any more, and nobody saw how it en
 KEYS = "unnest($1::text[], $2::text[], $3::timestamptz[]) AS k (task_id, run, at)"
 
 _LOSE = f"""
-UPDATE {{table}} AS t SET phase = 4, confirmed = false, precedence = -(EXTRACT(EPOCH FROM k.at) * 1000000)::bigint,
-    status = 'failed', outcome = 'worker_lost', error = $4, finished_at = k.at{{also}}
+UPDATE task_logs AS l SET phase = 4, confirmed = false, precedence = -(EXTRACT(EPOCH FROM k.at) * 1000000)::bigint,
+    status = 'failed', outcome = 'worker_lost', error = $4, finished_at = k.at, cancel_kill_at = NULL
 FROM {KEYS}
-WHERE t.task_id = k.task_id AND t.run = k.run AND t.status = 'running'
-RETURNING {{returning}}
+WHERE l.task_id = k.task_id AND l.run = k.run AND l.status = 'running'
+RETURNING {views.columns("log", "l.")}
 """  # noqa: S608 - names of our own columns
-_LOSE_LOGS = _LOSE.format(table="task_logs", also="", returning=views.columns("log", "t."))
-_LOSE_TASKS = _LOSE.format(table="tasks", also=", cancel_kill_at = NULL", returning=views.columns("task", "t."))
 
 #: Their assumed end is the last heartbeat of the host, by its own clock, so that its events after it is back are later.
 _ON_SILENT_HOSTS = """
@@ -36,9 +35,9 @@ LIMIT 1000
 
 async def mark_lost(connection: Connection, runs: Runs, error: str, changed: views.ChangedViews) -> None:
     """Show these runs, if still shown as running, as failed and not confirmed."""
-    columns = [*columns_of(runs), error]
-    changed.add("task", await connection.fetch(_LOSE_TASKS, *columns))
-    changed.add("log", await connection.fetch(_LOSE_LOGS, *columns))
+    logs = await connection.fetch(_LOSE, *columns_of(runs), error)
+    changed.add("log", logs)
+    changed.add("task", await show_liveliest(connection, {row["task_id"] for row in logs}))
 
 
 async def mark_lost_on_silent_hosts(connection: Connection, changed: views.ChangedViews, *, after: float) -> None:

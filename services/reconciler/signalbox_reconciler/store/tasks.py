@@ -1,4 +1,4 @@
-"""Tasks: the SQL that merges rows into the table `tasks` by the rules of `fold.merge`."""
+"""Tasks: the SQL that describes them, and that shows of each the liveliest of its runs."""
 
 from collections.abc import Collection
 
@@ -8,8 +8,10 @@ from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import FACT, arrays, assignments, names, unnest
 
 _KEY = {"task_id": "text"}
-_FACT = {"run": "text", **FACT}
-_SUMS = {
+#: What a task shows of one of its runs.
+_SHOWN = {
+    "run": "text",
+    **FACT,
     "started_at": "timestamptz",
     "pid": "integer",
     "cancel_signal": "text",
@@ -26,65 +28,97 @@ _DETAILS = {
     "root_id": "text",
     "parent_id": "text",
 }
-_COLUMNS = {**_KEY, **_FACT, **_SUMS, **_DETAILS, "created_at": "timestamptz"}
+_COLUMNS = {**_KEY, **_SHOWN, **_DETAILS, "created_at": "timestamptz"}
 
-_NEWER = """((EXCLUDED.run, EXCLUDED.phase >= 3, EXCLUDED.confirmed, EXCLUDED.phase, EXCLUDED.precedence)
-        > (t.run, t.phase >= 3, t.confirmed, t.phase, t.precedence))"""
+_HAS_CANCEL = "EXISTS (SELECT FROM cancels AS c WHERE c.task_id = t.task_id) AS has_cancel"
 
-#: What two facts about the same run add up to.
-_ADDED = {
-    "started_at": "LEAST(t.started_at, EXCLUDED.started_at)",
-    "pid": "COALESCE(t.pid, EXCLUDED.pid)",
-    "cancel_signal": """CASE WHEN 'KILL' IN (t.cancel_signal, EXCLUDED.cancel_signal) THEN 'KILL'
-        ELSE COALESCE(t.cancel_signal, EXCLUDED.cancel_signal) END""",
-    "cancel_kill_at": """CASE
-        WHEN 'KILL' IN (t.cancel_signal, EXCLUDED.cancel_signal) OR GREATEST(t.phase, EXCLUDED.phase) >= 3 THEN NULL
-        ELSE LEAST(t.cancel_kill_at, EXCLUDED.cancel_kill_at) END""",
-}
-_SET_SUMS = ",\n    ".join(
-    f"{name} = CASE WHEN EXCLUDED.run = t.run THEN {added}"
-    f" WHEN EXCLUDED.run > t.run THEN EXCLUDED.{name} ELSE t.{name} END"
-    for name, added in _ADDED.items()
-)
-
-#: `inserted`: there was no such row; `has_cancel`: it has a cancel.
+#: `inserted`: there was no such row; `has_cancel`: it has a cancel. What an existing task shows is left to `_SHOW`.
 _UPSERT = f"""
 INSERT INTO tasks AS t ({names(_COLUMNS)}, attempt)
 SELECT {names(_COLUMNS)}, retries + 1 FROM {unnest(_COLUMNS)} AS new ({names(_COLUMNS)})
 ON CONFLICT (task_id) DO UPDATE SET
-    {assignments(_FACT, f"CASE WHEN {_NEWER} THEN EXCLUDED.{{}} ELSE t.{{}} END")},
-    {_SET_SUMS},
     {assignments(_DETAILS, "CASE WHEN EXCLUDED.details_key > t.details_key THEN EXCLUDED.{} ELSE t.{} END")},
     created_at = LEAST(t.created_at, EXCLUDED.created_at),
-    attempt = GREATEST(t.attempt, EXCLUDED.attempt),
-    {assignments(("asked_at", "vouched_at"), f"CASE WHEN {_NEWER} THEN now() ELSE t.{{}} END")},
-    doubted = t.doubted AND NOT {_NEWER},
     updated_at = now()
-WHERE {_NEWER}
-    OR EXCLUDED.details_key > t.details_key
-    OR EXCLUDED.created_at < t.created_at
-    OR (EXCLUDED.run = t.run AND ({names(_SUMS, "t.")}) IS DISTINCT FROM ({", ".join(_ADDED.values())}))
-RETURNING {views.columns("task")}, xmax = 0 AS inserted,
-    EXISTS (SELECT FROM cancels AS c WHERE c.task_id = t.task_id) AS has_cancel
+WHERE EXCLUDED.details_key > t.details_key OR EXCLUDED.created_at < t.created_at
+RETURNING {views.columns("task")}, xmax = 0 AS inserted, {_HAS_CANCEL}
 """  # noqa: S608 - names of our own columns
 
+#: Whether the task shows this fact already, and whether that is confirmed: not while nobody saw it wait.
+_SAME = "((t.run, t.phase, t.precedence) = (s.run, s.phase, s.precedence))"
+_TAKEN_OVER = [name for name in _SHOWN if name != "confirmed"]
+_CONFIRMED = f"(s.confirmed AND NOT (t.doubted AND {_SAME}))"
 
-_COUNT_ATTEMPTS = f"""
-UPDATE tasks AS t SET attempt = logs.attempt, updated_at = now()
-FROM (
-    SELECT task_id, max(attempt) AS attempt FROM task_logs WHERE task_id = ANY($1::text[]) GROUP BY task_id
-) AS logs
-WHERE t.task_id = logs.task_id AND t.attempt < logs.attempt
-RETURNING {views.columns("task", "t.")}
+#: The rule of `fold.liveliest`, step by step. Most tasks have one run: nothing of its key is looked at then.
+_SHOW = f"""
+WITH runs AS (
+    SELECT task_id, run, delivery, {names(FACT)}, started_at, pid, cancel_signal, cancel_kill_at, attempt
+    FROM task_logs WHERE task_id = ANY($1::text[])
+    UNION ALL
+    SELECT task_id, run, run, 1, confirmed, precedence, 'pending', NULL, NULL, retries, host, worker, NULL, NULL, 0,
+        NULL, NULL, NULL, NULL, retries + 1
+    FROM task_waits WHERE task_id = ANY($1::text[])
+), counted AS (
+    SELECT *, count(*) OVER own > 1 AS several, max(attempt) OVER own AS attempts
+    FROM runs WINDOW own AS (PARTITION BY task_id)
+), keyed AS (
+    SELECT *,
+        CASE WHEN several THEN run_order(run) END AS place,
+        CASE WHEN several THEN delivery_kind(delivery) END AS kind,
+        CASE WHEN several THEN run_order(delivery) END AS received,
+        CASE WHEN several AND delivery_kind(delivery) IS NOT NULL THEN split_part(delivery, '.', 5) ELSE '' END
+            AS message
+    FROM counted
+), placed AS (
+    SELECT *,
+        max(place) OVER (PARTITION BY task_id) AS last,
+        max(place) FILTER (WHERE phase IN (2, 4) OR (phase = 1 AND kind IS NOT NULL))
+            OVER (PARTITION BY task_id) AS next,
+        max(received) FILTER (WHERE kind = 'r') OVER (PARTITION BY task_id, message) AS redelivered
+    FROM keyed
+), lives AS (
+    SELECT *, CASE
+        WHEN NOT several OR phase = 2 THEN 3
+        WHEN phase = 4 THEN 1
+        WHEN phase = 1 AND kind IS NOT NULL THEN CASE WHEN redelivered > received THEN 0 ELSE 2 END
+        ELSE CASE WHEN last > place OR next >= place THEN 0 ELSE 2 END
+    END AS life
+    FROM placed
+), liveliest AS (
+    SELECT DISTINCT ON (task_id) * FROM lives
+    ORDER BY task_id, life DESC, (life = 3 AND confirmed) DESC,
+        CASE WHEN life = 1 THEN finished_at END DESC NULLS LAST, place DESC, run DESC
+), shown AS (
+    SELECT task_id, run, phase, confirmed, precedence,
+        CASE phase WHEN 2 THEN 'running' WHEN 4 THEN status ELSE 'pending' END AS status,
+        CASE WHEN phase = 4 THEN outcome END AS outcome,
+        CASE WHEN phase = 4 OR outcome = 'error' THEN error END AS error,
+        retries, host, worker,
+        CASE WHEN phase = 4 THEN finished_at END AS finished_at,
+        CASE WHEN phase = 4 THEN proof END AS proof,
+        left_processes, started_at, pid, cancel_signal,
+        CASE WHEN phase < 3 THEN cancel_kill_at END AS cancel_kill_at,
+        attempts
+    FROM liveliest
+)
+UPDATE tasks AS t SET {assignments(_TAKEN_OVER, "s.{}")}, attempt = GREATEST(t.attempt, s.attempts),
+    confirmed = {_CONFIRMED}, doubted = t.doubted AND {_SAME},
+    {assignments(("asked_at", "vouched_at"), f"CASE WHEN {_SAME} THEN t.{{}} ELSE now() END")},
+    updated_at = now()
+FROM shown AS s
+WHERE t.task_id = s.task_id
+    AND ({names(_TAKEN_OVER, "t.")}, t.confirmed, t.attempt)
+        IS DISTINCT FROM ({names(_TAKEN_OVER, "s.")}, {_CONFIRMED}, GREATEST(t.attempt, s.attempts))
+RETURNING {views.columns("task", "t.")}, false AS inserted, {_HAS_CANCEL}
 """  # noqa: S608
 
 
 async def upsert_tasks(connection: Connection, rows: Collection[TaskRow]) -> list[Row]:
-    """Merge rows of distinct tasks; return what changed, with `inserted` and `has_cancel`."""
+    """Insert tasks, and merge what describes them; return what changed, with `inserted` and `has_cancel`."""
     ordered = sorted(rows, key=lambda row: row.task_id)
     return await connection.fetch(_UPSERT, *arrays(_COLUMNS, ordered))
 
 
-async def count_attempts(connection: Connection, task_ids: Collection[str]) -> list[Row]:
-    """Raise the attempt of tasks to that of their logs; return what changed."""
-    return await connection.fetch(_COUNT_ATTEMPTS, list(task_ids))
+async def show_liveliest(connection: Connection, task_ids: Collection[str]) -> list[Row]:
+    """Have these tasks show the liveliest of their runs; return what changed, as `upsert_tasks` does."""
+    return await connection.fetch(_SHOW, list(task_ids)) if task_ids else []

@@ -13,6 +13,7 @@ from signalbox_reconciler.fold.commands import CommandRow
 from signalbox_reconciler.fold.conclusion import InferredVerdicts
 from signalbox_reconciler.fold.merge import merge_answer
 from signalbox_reconciler.fold.rows import VerdictRow
+from signalbox_reconciler.store.allows import HOLDS
 from signalbox_reconciler.store.columns import arrays, assignments, names, unnest
 
 #: The verdict of a host may be recorded before the command.
@@ -75,10 +76,10 @@ GROUP BY command_id, state ORDER BY command_id
 
 #: The time from which a task is refused; one with an ETA waits for that first.
 _SINCE = "max(GREATEST(c.issued_at, t.eta)) AS since FROM cancels AS c LEFT JOIN tasks AS t USING (task_id)"
-_INTENTS_OF = f"SELECT c.task_id, {_SINCE} WHERE c.command_id = ANY($1::text[]) GROUP BY c.task_id"
+_INTENTS_OF = f"SELECT c.task_id, {_SINCE} WHERE c.command_id = ANY($1::text[]) AND {HOLDS} GROUP BY c.task_id"
 _INTENTS = f"""
 SELECT c.task_id, {_SINCE}
-WHERE c.state <> 'refused' AND GREATEST(c.issued_at, t.eta) > now() - make_interval(secs => $1)
+WHERE c.state <> 'refused' AND {HOLDS} AND GREATEST(c.issued_at, t.eta) > now() - make_interval(secs => $1)
 GROUP BY c.task_id ORDER BY since DESC LIMIT $2
 """
 

@@ -9,6 +9,9 @@ from signalbox.bus.waiting import Question, WaitingTask
 from signalbox.messages.events import WaitingCompared
 from signalbox.postgres.pool import Connection
 from signalbox_reconciler.store import views
+from signalbox_reconciler.store.logs import number_attempts
+from signalbox_reconciler.store.tasks import show_liveliest
+from signalbox_reconciler.store.waits import end_waits
 
 #: Tasks in one round.
 TASKS = 2_000
@@ -84,14 +87,27 @@ _MISSED = """missed AS (
     )
     ORDER BY t.task_id FOR UPDATE OF t SKIP LOCKED
 )"""
+#: A discarded delivery is a log of its own: that of the one that waited in a worker, or that of the message which the
+#: last run has put into the queue.
 _DISCARD = f"""
-WITH {_MISSED}
-UPDATE tasks AS t SET phase = 4, confirmed = t.confirmed OR t.doubted, doubted = false,
-    precedence = -(EXTRACT(EPOCH FROM m.asked_at) * 1000000)::bigint,
-    status = 'failed', outcome = 'discarded', error = $1, finished_at = m.asked_at, cancel_kill_at = NULL,
-    updated_at = now()
-FROM missed AS m WHERE t.task_id = m.task_id AND m.again
-RETURNING {views.columns("task", "t.")}
+WITH {_MISSED}, discarded AS (
+    SELECT t.task_id, t.confirmed OR t.doubted AS confirmed, t.host, t.worker, m.asked_at,
+        CASE WHEN t.phase = 3 THEN NULL ELSE t.run END AS delivery,
+        CASE WHEN t.phase = 3 AND t.error IS NOT NULL THEN t.retries + 1 ELSE t.retries END AS retries,
+        (EXTRACT(EPOCH FROM m.asked_at) * 1000000)::bigint AS microseconds
+    FROM missed AS m JOIN tasks AS t USING (task_id) WHERE m.again
+), keyed AS (
+    SELECT *, COALESCE(delivery, format('%s.%s', lpad(retries::text, GREATEST(4, length(retries::text)), '0'),
+        lpad((microseconds / 1000)::text, 13, '0'))) AS run
+    FROM discarded
+)
+INSERT INTO task_logs AS l (task_id, run, delivery, attempt, phase, confirmed, precedence, status, outcome, error,
+    retries, host, worker, finished_at)
+SELECT task_id, run, run, retries + 1, 4, confirmed, -microseconds, 'failed', 'discarded', $1,
+    retries, host, worker, asked_at
+FROM keyed
+ON CONFLICT (task_id, run) DO NOTHING
+RETURNING {views.columns("log", "l.")}, l.delivery
 """  # noqa: S608
 _SUSPECT = f"""
 WITH {_MISSED}
@@ -136,8 +152,19 @@ async def apply_comparisons(
 
 async def judge_rounds(connection: Connection, changed: views.ChangedViews) -> None:
     """Discard what two complete rounds have missed; mark as not confirmed what nobody vouches for."""
-    changed.add("task", await connection.fetch(_DISCARD, DISCARDED))
+    await _discard(connection, changed)
     await connection.execute(_SUSPECT)
     changed.add("task", await connection.fetch(_DOUBT, ANSWER_WITHIN))
     await connection.execute("DELETE FROM waiting_rounds WHERE asked_at < now() - make_interval(secs => $1)", KEPT)
     await connection.execute("DELETE FROM waiting_answers WHERE asked_at < now() - make_interval(secs => $1)", KEPT)
+
+
+async def _discard(connection: Connection, changed: views.ChangedViews) -> None:
+    logs = await connection.fetch(_DISCARD, DISCARDED)
+    if not logs:
+        return
+    changed.add("log", logs)
+    await end_waits(connection, [(row["task_id"], row["delivery"]) for row in logs])
+    task_ids = {row["task_id"] for row in logs}
+    changed.add("log", await number_attempts(connection, task_ids))
+    changed.add("task", await show_liveliest(connection, task_ids))

@@ -175,7 +175,7 @@ class ProcessKill(Kill):
     def proof(self) -> dict[str, Any]:
         """The same, and the descendants that still are in the process table: alive, or waiting to be reaped."""
         strays = [(proc.pid, proc.started) for proc in self._descendants.unreaped()]
-        return {**self.facts(), "strays": strays, "cgroup": self.cgroup}
+        return {**self.facts(), "strays": strays, "cgroups": [self.cgroup]}
 
     def killed(self) -> list[int]:
         """The pids of the processes that are dead now, the child's first."""

@@ -142,6 +142,16 @@ export class TaskActions {
     }
   }
 
+  /** Lets the id of a cancelled task run again. @param {Task} task */
+  async allow(task) {
+    try {
+      const answer = await this.api.post(`/scheduler/tasks/${encodeURIComponent(task.task_id)}/allow/`, {}, { timeout: CANCEL_TIMEOUT_MS });
+      this.toasts.show(answer?.status === "success" ? "good" : "plain", answer?.message ?? `${task.name} may run again.`);
+    } catch (error) {
+      if (!isSignedOut(error)) this.toasts.show("bad", words(error));
+    }
+  }
+
   /** The stop of a whole process, where nothing less ends a task. @param {unknown} error */
   #instead(error) {
     const scope = error instanceof ApiError ? error.answer?.instead : null;

@@ -81,6 +81,16 @@ export function cancelRefusal(task, user, asked, now) {
   return "";
 }
 
+/** Why this user may not let a task run again whose id was cancelled; empty where they may. @param {import("../types.js").User | null} user */
+export function allowRefusal(user) {
+  return roleRefusal(user, "letting a task run again");
+}
+
+/** The runs of a task at this moment, the first one first. @param {import("../types.js").Log[]} logs */
+export function liveRuns(logs) {
+  return logs.filter(({ status }) => status === "running").sort((a, b) => (a.attempt ?? 0) - (b.attempt ?? 0));
+}
+
 /**
  * How far a cancel has come: `Cancelling… TERM, KILL in 4 s`.
  * @param {Task} task

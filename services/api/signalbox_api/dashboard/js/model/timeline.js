@@ -34,6 +34,10 @@ function attempt(one, several) {
   const place = [one.host, one.pid ? `pid ${one.pid}` : ""].filter(Boolean).join(" · ");
   const outcome = one.outcome && !["succeeded", "error"].includes(one.outcome) ? spoken(one.outcome) : "";
   const end = [outcome, leftRunning(one)].filter(Boolean).join(" · ");
+  if (several && !one.started_at && isOver(one)) {
+    const how = one.outcome === "cancelled" ? "refused" : "never started";
+    return [entry(one.finished_at, one.status, `${which} ${how}`, [one.host, one.worker].filter(Boolean).join(" · "))];
+  }
   return [
     entry(one.started_at, "running", which ? `${which} started` : "Started", place),
     isOver(one) ? entry(one.finished_at, one.status, which ? `${which} ${one.status}` : finish(one.status), end) : null,

@@ -7,11 +7,11 @@ import { duration, fullTime, moment, preciseTime, pretty, time } from "../../cor
 import { listHash } from "../../core/route.js";
 import { useApp, useStore } from "../../core/store.js";
 import { html } from "../../core/ui.js";
-import { leftRunning, proofOf } from "../../model/tasks.js";
+import { allowRefusal, isOver, leftRunning, liveRuns, proofOf } from "../../model/tasks.js";
 import { timelineOf } from "../../model/timeline.js";
 import { BackIcon } from "../icons.js";
 import { LogView } from "./log_view.js";
-import { CancelButton, CancelProgress, CopyId, Outcome, Runtime, StatusBadge } from "./task_parts.js";
+import { CancelButton, CancelProgress, CopyId, Outcome, Runtime, StatusBadge, Time } from "./task_parts.js";
 
 /** @typedef {import("../../types.js").Task} Task */
 /** @typedef {import("../../types.js").Log} Log */
@@ -33,6 +33,7 @@ export function TaskPage() {
   const { task, logs } = page;
   return html`${back}<article class="page" data-testid="task-page" data-task-id=${task.task_id} data-status=${task.status}>
     <${Title} task=${task} />
+    <${Runs} logs=${logs} />
     ${page.phase === "failed" && html`<p class="problem" role="alert">${page.error}</p>`}
     ${task.error && html`<p class="page-error" data-testid="task-error">${task.error}</p>`}
     ${leftRunning(task) && html`<p class="panel" data-testid="left-processes">This task ${leftRunning(task)}; Signalbox has not ended what it left.</p>`}
@@ -52,9 +53,34 @@ function Title({ task }) {
     <div class="page-state">
       <${StatusBadge} of=${task} /><${Outcome} of=${task} /><${CancelProgress} task=${task} />
       <span class="page-runtime"><${Runtime} task=${task} /></span>
-      <${CancelButton} task=${task} label="Cancel task" />
+      <${CancelButton} task=${task} label="Cancel task" /><${AllowButton} task=${task} />
     </div>
   </div>`;
+}
+
+/** Several runs of one id at once: its message was sent or delivered more than once. @param {{logs: Log[]}} props */
+function Runs({ logs }) {
+  const runs = liveRuns(logs);
+  if (runs.length < 2) return null;
+  return html`<p class="problem" role="status" data-testid="runs-at-once">
+    <b>${runs.length} runs at once.</b> A cancel ends all of them:${" "}
+    ${runs.map((run, index) => html`${index > 0 && ", "}<span key=${run.log_id}>${[run.host, run.worker, run.pid && `pid ${run.pid}`].filter(Boolean).join(" · ")} since <${Time} at=${run.started_at} /></span>`)}
+  </p>`;
+}
+
+/** Where its id was cancelled: every delivery of it is refused until somebody takes that back. @param {{task: Task}} props */
+function AllowButton({ task }) {
+  const { tasks, toasts } = useApp();
+  const user = useStore((state) => state.session.user);
+  if (!isOver(task) || task.outcome !== "cancelled") return null;
+  const refusal = allowRefusal(user);
+  return html`<button
+    class="button"
+    data-testid="allow"
+    aria-disabled=${refusal ? "true" : undefined}
+    title=${refusal || "Its id was cancelled: each delivery of it is refused until this is pressed. Nothing is started by it."}
+    onClick=${() => (refusal ? toasts.show("plain", refusal) : tasks.allow(task))}
+  >Allow it to run again</button>`;
 }
 
 /** @param {{task: Task}} props */
