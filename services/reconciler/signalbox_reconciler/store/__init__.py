@@ -14,13 +14,12 @@ from signalbox_reconciler.store.commands import (
     upsert_answers,
 )
 from signalbox_reconciler.store.hosts import LEFT, mark_unknown, upsert_hosts, upsert_processes
-from signalbox_reconciler.store.logs import number_attempts, select_logs, upsert_logs
+from signalbox_reconciler.store.runs import end_waits, number_attempts, select_logs, upsert_logs, upsert_waits
 from signalbox_reconciler.store.snapshots import repair
 from signalbox_reconciler.store.tasks import show_liveliest, upsert_tasks
 from signalbox_reconciler.store.verdicts import cancels_to_reconsider, tasks_of, upsert_verdicts
 from signalbox_reconciler.store.views import ChangedViews
 from signalbox_reconciler.store.waiting import apply_comparisons
-from signalbox_reconciler.store.waits import end_waits, upsert_waits
 
 __all__ = ["ChangedViews", "write_batch", "write_commands"]
 

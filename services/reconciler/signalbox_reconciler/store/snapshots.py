@@ -9,10 +9,9 @@ from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import arrays, names, unnest
 from signalbox_reconciler.store.confirmations import hosts_with_missing_events
 from signalbox_reconciler.store.hosts import retire
-from signalbox_reconciler.store.logs import number_attempts
 from signalbox_reconciler.store.lost import KEYS, NOT_LISTED, columns_of, mark_lost
+from signalbox_reconciler.store.runs import end_waits, number_attempts
 from signalbox_reconciler.store.tasks import show_liveliest
-from signalbox_reconciler.store.waits import end_waits
 
 #: `-infinity` is read as 1970: asyncpg returns it without a time zone, which would break the comparison.
 _RUNNING = """

@@ -9,9 +9,8 @@ from signalbox.bus.waiting import Question, WaitingTask
 from signalbox.messages.events import WaitingCompared
 from signalbox.postgres.pool import Connection
 from signalbox_reconciler.store import views
-from signalbox_reconciler.store.logs import number_attempts
+from signalbox_reconciler.store.runs import end_waits, number_attempts
 from signalbox_reconciler.store.tasks import show_liveliest
-from signalbox_reconciler.store.waits import end_waits
 
 #: Tasks in one round.
 TASKS = 2_000

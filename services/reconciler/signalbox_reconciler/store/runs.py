@@ -1,9 +1,12 @@
-"""Logs of runs: the table `task_logs`, a row for each run that was started, and for each delivery that ended before."""
+"""Runs: the tables `task_logs` and `task_waits`.
+
+A log is a run that was started, or a delivery that ended before; a wait is a delivery that waits in a worker.
+"""
 
 from collections.abc import Collection
 
 from signalbox.postgres.pool import Connection, Row
-from signalbox_reconciler.fold.rows import LogRow
+from signalbox_reconciler.fold.rows import LogRow, WaitRow
 from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import FACT, arrays, assignments, names, unnest
 
@@ -65,6 +68,29 @@ WHERE l.task_id = numbered.task_id AND l.run = numbered.run AND l.attempt <> num
 RETURNING {views.columns("log", "l.")}
 """  # noqa: S608
 
+_WAIT_FACT = {
+    "confirmed": "boolean",
+    "precedence": "bigint",
+    "retries": "integer",
+    "host": "text",
+    "worker": "text",
+}
+_WAIT_COLUMNS = {"task_id": "text", "run": "text", **_WAIT_FACT}
+
+#: A delivery that has a log waits no more, whichever is recorded first.
+_WAIT_UPSERT = f"""
+INSERT INTO task_waits AS w ({names(_WAIT_COLUMNS)})
+SELECT {names(_WAIT_COLUMNS)} FROM {unnest(_WAIT_COLUMNS)} AS new ({names(_WAIT_COLUMNS)})
+WHERE NOT EXISTS (SELECT FROM task_logs AS l WHERE l.task_id = new.task_id AND l.delivery = new.run)
+ON CONFLICT (task_id, run) DO UPDATE SET {assignments(_WAIT_FACT, "EXCLUDED.{}")}
+WHERE (EXCLUDED.confirmed, EXCLUDED.precedence) > (w.confirmed, w.precedence)
+"""  # noqa: S608 - names of our own columns
+
+_END_WAITS = """
+DELETE FROM task_waits AS w USING unnest($1::text[], $2::text[]) AS begun (task_id, run)
+WHERE w.task_id = begun.task_id AND w.run = begun.run
+"""
+
 
 async def upsert_logs(connection: Connection, rows: Collection[LogRow]) -> list[Row]:
     """Merge rows of distinct runs; return what changed, with `has_others`."""
@@ -80,3 +106,14 @@ async def number_attempts(connection: Connection, task_ids: Collection[str]) -> 
 async def select_logs(connection: Connection, keys: Collection[tuple[str, str]]) -> list[Row]:
     """The runs as they are, by task id and run."""
     return await connection.fetch(_SELECT, [key[0] for key in keys], [key[1] for key in keys])
+
+
+async def upsert_waits(connection: Connection, rows: Collection[WaitRow]) -> None:
+    """Merge rows of distinct deliveries; call it after their logs are written."""
+    ordered = sorted(rows, key=lambda row: (row.task_id, row.run))
+    await connection.execute(_WAIT_UPSERT, *arrays(_WAIT_COLUMNS, ordered))
+
+
+async def end_waits(connection: Connection, begun: Collection[tuple[str, str]]) -> None:
+    """Delete the waits of deliveries that have a log, by task id and delivery."""
+    await connection.execute(_END_WAITS, *zip(*sorted(begun), strict=True))
