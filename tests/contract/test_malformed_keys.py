@@ -7,11 +7,13 @@ import pytest
 from redis.asyncio import Redis
 
 from signalbox.bus import names
+from signalbox.bus.cancelled import release, released
 from signalbox.bus.confirmations import read_confirmation
 from signalbox.bus.connection import connect
 from signalbox.bus.lock import acquire
 from signalbox.bus.publisher import publish_events
 from signalbox.bus.receipts import Receipts
+from signalbox.bus.waiting import Question, Questions, ask
 from signalbox.client.commander import Commander, Issuer
 from signalbox.errors import BusMalformed
 from signalbox.messages.base import utc_now
@@ -98,3 +100,22 @@ async def test_a_count_of_tries_to_sign_in(redis: Redis) -> None:
         await throttle.count("alice", "10.0.0.1")
     await throttle.count("alice", "10.0.0.1")
     await throttle.uncount("alice", "10.0.0.1")
+
+
+async def test_the_ids_that_were_released(redis: Redis) -> None:
+    await redis.set(names.ALLOWED, "x")
+    with pytest.raises(BusMalformed):
+        await release(redis, {"t": 1})
+    await release(redis, {"t": 1})
+    assert await released(redis, ["t"]) == {"t": 1}
+    assert await is_put_aside(redis, names.ALLOWED)
+
+
+async def test_the_questions_about_waiting_tasks(redis: Redis) -> None:
+    await redis.set(names.WAITING, "x")
+    question = Question(asked_at=utc_now(), tasks=())
+    with pytest.raises(BusMalformed):
+        await ask(redis, question)
+    await ask(redis, question)
+    assert await Questions(redis).read() == [question]
+    assert await is_put_aside(redis, names.WAITING)

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis as Client
-from redis.exceptions import ResponseError
 
+from signalbox.bus import names
 from signalbox.bus.progress import progress
-from signalbox.errors import BusUnavailable
+from signalbox.errors import BusMalformed, BusUnavailable
 from support.eventually import eventually
 from support.stores.server import Redis
 
@@ -74,12 +74,14 @@ async def test_a_member_is_idle_while_it_does_not_ask(redis: Any) -> None:
     assert (await progress(redis, STREAM, GROUP)).idle is not None
 
 
-async def test_a_stream_of_another_kind_is_an_error_and_an_absent_redis_is_one_of_its_own(
-    redis: Any, valkey: Redis
-) -> None:
-    await redis.set("a-string", "x")
-    with pytest.raises(ResponseError):
-        await progress(redis, "a-string", GROUP)
+async def test_what_is_no_stream_is_put_aside(redis: Any) -> None:
+    await redis.set(STREAM, "x")
+    with pytest.raises(BusMalformed):
+        await progress(redis, STREAM, GROUP)
+    assert await redis.get(names.set_aside(STREAM)) == b"x"
+
+
+async def test_an_absent_redis_is_an_error_of_its_own(redis: Any, valkey: Redis) -> None:
     await valkey.stop()
     with pytest.raises(BusUnavailable):
         await progress(redis, STREAM, GROUP)

@@ -114,7 +114,7 @@ async def release(redis: Redis, voids: Untils) -> None:
     """
     if not voids:
         return
-    async with bus_errors(), redis.pipeline(transaction=False) as pipe:
+    async with bus_errors(redis), redis.pipeline(transaction=False) as pipe:
         for portion in _portions(voids):
             pipe.eval(_RELEASE, 3, *_KEYS, _LATELY, _random(), *portion)
         await pipe.execute()
@@ -128,7 +128,7 @@ async def released(redis: Redis, task_ids: Collection[str]) -> dict[str, int]:
     """
     if not task_ids:
         return {}
-    async with bus_errors():
+    async with bus_errors(redis):
         scores = await redis.zmscore(names.ALLOWED, list(task_ids))
     return {task_id: int(score) for task_id, score in zip(task_ids, scores, strict=True) if score is not None}
 

@@ -98,7 +98,7 @@ def _cancellable(kind: type[AbstractConnection]) -> type[AbstractConnection]:
 
 
 @asynccontextmanager
-async def bus_errors(redis: Redis | None = None, types: Mapping[str, str] = _NO_TYPES) -> AsyncIterator[None]:
+async def bus_errors(redis: Redis, types: Mapping[str, str] = _NO_TYPES) -> AsyncIterator[None]:
     """Turn the errors of an absent Redis into BusUnavailable.
 
     A key of another type than ours is put aside in `redis`; `types` are those of keys that are not always there.
@@ -109,8 +109,7 @@ async def bus_errors(redis: Redis | None = None, types: Mapping[str, str] = _NO_
         raise BusUnavailable(f"Redis does not answer: {error}") from error
     except ResponseError as error:
         if WRONG_TYPE in str(error):
-            if redis is not None:
-                await put_aside_wrong_types(redis, types)
+            await put_aside_wrong_types(redis, types)
             raise BusMalformed(f"A key in Redis was put aside: {error}") from error
         if not _UNABLE.search(str(error)):
             raise

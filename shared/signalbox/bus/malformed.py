@@ -24,10 +24,10 @@ DEAD_LENGTH = 10_000
 #: Seconds for which a value that was put aside is kept.
 KEPT_FOR = 7 * 86400
 
-_STREAMS = (names.EVENTS, names.COMMANDS, names.CHANGES, names.CANCELLED_LATELY)
+_STREAMS = (names.EVENTS, names.COMMANDS, names.CHANGES, names.CANCELLED_LATELY, names.WAITING)
 #: The types of the keys that are always there.
 TYPES: Mapping[str, str] = {
-    **dict.fromkeys((names.CANCELLED, names.PRESENCE, names.NODES), "zset"),
+    **dict.fromkeys((names.CANCELLED, names.ALLOWED, names.PRESENCE, names.NODES), "zset"),
     **dict.fromkeys(_STREAMS, "stream"),
     **{names.dead(stream): "stream" for stream in _STREAMS},
     names.RESTARTING: "string",

@@ -97,7 +97,7 @@ async def roll_call(redis: Redis) -> RollCall:
 
 async def heartbeat_ages(redis: Redis) -> dict[str, float]:
     """Seconds since the last heartbeat of each known host, by the clock of Redis; one that left counts as older."""
-    async with bus_errors():
+    async with bus_errors(redis):
         seconds, microseconds, scores = cast("Any", await redis.eval(_AGES, 1, names.PRESENCE))
     now = int(seconds) + int(microseconds) / 1e6
     hosts = zip(scores[::2], scores[1::2], strict=True)

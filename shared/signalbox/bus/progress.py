@@ -56,7 +56,7 @@ async def progress(redis: Redis, stream: str, group: str) -> Progress:
     Raises:
         BusUnavailable: Redis is away.
     """
-    async with bus_errors():
+    async with bus_errors(redis, {stream: "stream"}):
         answer = await redis.eval(_PROGRESS, 1, stream, group)
     seconds, microseconds, oldest, idle = cast("tuple[bytes, bytes, bytes, int]", answer)
     now = int(seconds) + int(microseconds) / 1e6

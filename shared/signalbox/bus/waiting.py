@@ -51,7 +51,7 @@ async def ask(redis: Redis, question: Question) -> None:
     Raises:
         BusUnavailable: it may not have been asked.
     """
-    async with bus_errors():
+    async with bus_errors(redis):
         await redis.xadd(names.WAITING, {"data": encode(question)}, maxlen=LENGTH, approximate=False)
 
 
@@ -68,7 +68,7 @@ class Questions:
         Raises:
             BusUnavailable: Redis is away.
         """
-        async with bus_errors():
+        async with bus_errors(self._redis):
             entries = entries_of(await self._redis.xread({names.WAITING: self._position}))
         questions = []
         for entry in entries:

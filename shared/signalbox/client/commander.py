@@ -154,7 +154,7 @@ class Commander:
         """
         command = AllowTask(**_heading(issuer), task_id=task_id)
         await publish_command(self._redis, self._key, command)
-        async with bus_errors():
+        async with bus_errors(self._redis):
             await self._redis.delete(names.cancelling(task_id))  # the next cancel is a command of its own
         hosts = await present(self._redis)
         patience = Patience(wait if hosts else 0.0, record_wait, stragglers=wait)

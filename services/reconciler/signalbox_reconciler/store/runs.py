@@ -78,7 +78,7 @@ _WAIT_FACT = {
 _WAIT_COLUMNS = {"task_id": "text", "run": "text", **_WAIT_FACT}
 
 #: A delivery that has a log waits no more, whichever is recorded first.
-_WAIT_UPSERT = f"""
+_UPSERT_WAITS = f"""
 INSERT INTO task_waits AS w ({names(_WAIT_COLUMNS)})
 SELECT {names(_WAIT_COLUMNS)} FROM {unnest(_WAIT_COLUMNS)} AS new ({names(_WAIT_COLUMNS)})
 WHERE NOT EXISTS (SELECT FROM task_logs AS l WHERE l.task_id = new.task_id AND l.delivery = new.run)
@@ -111,7 +111,7 @@ async def select_logs(connection: Connection, keys: Collection[tuple[str, str]])
 async def upsert_waits(connection: Connection, rows: Collection[WaitRow]) -> None:
     """Merge rows of distinct deliveries; call it after their logs are written."""
     ordered = sorted(rows, key=lambda row: (row.task_id, row.run))
-    await connection.execute(_WAIT_UPSERT, *arrays(_WAIT_COLUMNS, ordered))
+    await connection.execute(_UPSERT_WAITS, *arrays(_WAIT_COLUMNS, ordered))
 
 
 async def end_waits(connection: Connection, begun: Collection[tuple[str, str]]) -> None:
