@@ -50,7 +50,7 @@ def runs(draw: DrawFn) -> list[Run]:
             continue
         ended = {
             "status": "failed",
-            "outcome": "error",
+            "outcome": draw(st.sampled_from(["error", "discarded"])),
             "finished_at": START + timedelta(seconds=draw(st.integers(0, 3))),
         }
         state = {"status": "running"} if phase == Phase.STARTED else ended

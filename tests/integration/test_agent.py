@@ -85,7 +85,8 @@ def test_a_task_that_is_given_back_to_its_queue_runs_later_in_the_order_of_runs(
     kinds = ["TaskReceived", "TaskStarted", "TaskRequeued", "TaskReceived", "TaskStarted", "TaskSucceeded"]
     assert worker.peer.kinds(task_id) == kinds
     runs = [line["event"]["run"] for line in worker.peer.lines if line.get("event", {}).get("task_id") == task_id]
-    assert runs == sorted(runs)
+    times = [run.split(".")[:2] for run in runs]
+    assert times == sorted(times)
     assert done.result == "'second time'"
 
 
@@ -361,7 +362,8 @@ def test_an_unknown_task_is_refused_when_it_arrives(worker: Worker) -> None:
     assert worker.peer.answer(command)["state"] == "unknown"
     worker.send("nap", task_id=task_id)
     dropped = worker.peer.event("TaskDropped", task_id)
-    assert (dropped.outcome, dropped.command_id, dropped.error) == ("cancelled", command, "Task cancelled manually")
+    assert (dropped.outcome, dropped.command_id) == ("cancelled", command)
+    assert f"refused when it came, as its id had been cancelled by command {command}" in dropped.error
     assert worker.peer.answer(worker.peer.cancel(task_id))["state"] == "dropped"
 
 

@@ -22,7 +22,7 @@ from support.task_machine import PICK, TaskMachine, pick, shown, shown_of_run, t
 Manner = Literal["dies", "lives on", "completes"]
 MANNERS = st.sampled_from(get_args(Manner))
 #: What says when the record heard of something, or only orders rows.
-OURS = {"updated_at", "heard_at", "log_id", "key"}
+OURS = {"updated_at", "heard_at", "asked_at", "vouched_at", "log_id", "key"}
 
 
 @pytest.fixture

@@ -187,7 +187,7 @@ async def test_what_was_only_told_is_not_confirmed_by_being_held_and_its_end_is_
     record: Record, database: Database
 ) -> None:
     async with database.transaction() as connection:
-        await connection.execute("DELETE FROM tasks")
+        await connection.execute("DELETE FROM tasks; DELETE FROM task_waits")
     await record.events(msgspec.structs.replace(LIFE.received(0), certainty="told"))
     await record.answers(await record.round(), seen="t1")
     assert (await record.judge())["confirmed"] is False

@@ -36,7 +36,7 @@ async def test_what_is_stopped_while_its_restart_waits_for_its_turn_stays_stoppe
     async with a_host(tmp_path / "host", valkey, SHOP + SECOND) as host:
         before = (await host.process_is("worker", "running")).pid
         await host.process_is("second", "running")
-        await host.redis.set(names.RESTARTING, "another restart")
+        await host.redis.set(names.RESTARTING, "another restart", ex=600)
         restart = host.begin(host.commander.restart(ALICE, processes=["second"]))
         await commands_are(host, 1)
         assert (await host.commander.stop(ALICE, processes=["second"])).verdict == "stopped"

@@ -31,6 +31,11 @@ def again(name: str, began: int, ended: int, **fields: Any) -> LogRow:
     return a_run(name, began, Phase.WAITING, over=ended, **fields)
 
 
+def discarded(name: str, run: str) -> LogRow:
+    """A delivery that was given up, late."""
+    return over(name, 0, 1000, run=run, delivery=run, outcome="discarded")
+
+
 def waits(name: str, received: int, mark: str = "w1", retries: int = 0) -> WaitRow:
     """A delivery that waits."""
     run = f"{retries:04d}.{received:013d}.{name}.{mark}"
@@ -76,6 +81,17 @@ TABLE: list[tuple[str, list[Run], str]] = [
         "a",
     ),
     ("the redelivered one was redelivered", [waits("a", 10, "r1"), over("b", 30, 35, delivery="0000.20.b.r1")], "b"),
+    # Nobody found it, and it was given up; its events may have been on their way.
+    ("discarded, and it had run", [discarded("a", "0000.10.a.w1"), over("b", 20, 30, delivery="0000.10.a.w1")], "b"),
+    ("discarded, and sent again", [discarded("a", "0000.10.a.w1"), over("b", 20, 30, delivery="0000.15.b.w2")], "a"),
+    ("its retry was discarded", [again("a", 10, 15), discarded("b", "0001.0000000000050")], "b"),
+    (
+        "its retry was discarded, and had run",
+        [again("a", 10, 15), discarded("b", "0001.0000000000050"), over("c", 20, 30, retries=1)],
+        "c",
+    ),
+    ("given back, and discarded", [again("a", 10, 15), discarded("b", "0000.0000000000050")], "b"),
+    ("unnamed, discarded, and it had run", [discarded("a", "0000"), over("b", 20, 30)], "b"),
     # Older agents tell deliveries apart by the count of retries alone.
     ("unnamed, and ended", [waits_unnamed("a"), over("b", 10, 15)], "b"),
     ("unnamed, and its retry waits", [again("a", 10, 15), waits_unnamed("b", "0001", 1)], "b"),

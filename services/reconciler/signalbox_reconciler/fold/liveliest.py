@@ -38,7 +38,7 @@ def state_of(run: Run, runs: Collection[Run]) -> RunState:
     if run.phase == Phase.STARTED:
         return RunState.RUNNING
     if run.phase == Phase.FINISHED:
-        return RunState.ENDED
+        return RunState.REPLACED if _is_refuted(run, runs) else RunState.ENDED
     return RunState.REPLACED if _is_replaced(run, runs) else RunState.WAITING
 
 
@@ -55,6 +55,21 @@ def _is_replaced(run: Run, runs: Collection[Run]) -> bool:
         return any(order > key.order or (order == key.order and is_next) for order, is_next in others)
     again = (parse(other.delivery) for other in runs)
     return any(other.redelivered and other.message == key.message and other.order > key.order for other in again)
+
+
+def _is_refuted(run: Run, runs: Collection[Run]) -> bool:
+    """Whether what was discarded has run all the same: nobody found it, and its events were on their way.
+
+    A delivery that can be told apart has another log then, that of its run; elsewhere any run of the same attempt will
+    do, or of a later one.
+    """
+    if run.outcome != "discarded":
+        return False
+    key = parse(run.run)
+    if key.identified:
+        return any(other.delivery == run.delivery and other.run != run.run for other in runs)
+    ran = (parse(other.run) for other in runs if other.phase in {Phase.STARTED, Phase.FINISHED})
+    return any(other.started and other.retries >= key.retries for other in ran)
 
 
 def _can_be_told_apart(run: Run) -> bool:

@@ -66,6 +66,7 @@ WITH runs AS (
         CASE WHEN several THEN run_order(run) END AS place,
         CASE WHEN several THEN delivery_kind(delivery) END AS kind,
         CASE WHEN several THEN run_order(delivery) END AS received,
+        several AND phase IN (2, 4) AND run ~ '^[0-9]{{1,99}}[.][0-9]{{1,99}}[.][^.]*[.][0-9]{{1,99}}$' AS ran,
         CASE WHEN several AND delivery_kind(delivery) IS NOT NULL THEN split_part(delivery, '.', 5) ELSE '' END
             AS message
     FROM counted
@@ -74,11 +75,15 @@ WITH runs AS (
         max(place) OVER (PARTITION BY task_id) AS last,
         max(place) FILTER (WHERE phase IN (2, 4) OR (phase = 1 AND kind IS NOT NULL))
             OVER (PARTITION BY task_id) AS next,
-        max(received) FILTER (WHERE kind = 'r') OVER (PARTITION BY task_id, message) AS redelivered
+        max(received) FILTER (WHERE kind = 'r') OVER (PARTITION BY task_id, message) AS redelivered,
+        count(*) OVER (PARTITION BY task_id, delivery) > 1 AS shared,
+        max(place[1]) FILTER (WHERE ran) OVER (PARTITION BY task_id) AS ran_last
     FROM keyed
 ), lives AS (
     SELECT *, CASE
         WHEN NOT several OR phase = 2 THEN 3
+        WHEN phase = 4 AND outcome = 'discarded' AND CASE WHEN delivery_kind(run) IS NOT NULL THEN shared
+            ELSE ran_last >= place[1] END THEN 0
         WHEN phase = 4 THEN 1
         WHEN phase = 1 AND kind IS NOT NULL THEN CASE WHEN redelivered > received THEN 0 ELSE 2 END
         ELSE CASE WHEN last > place OR next >= place THEN 0 ELSE 2 END
