@@ -19,7 +19,7 @@ from signalbox.messages.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from support.eventually import HANGS
+from support.eventually import HANGS, eventually
 from support.host import ALICE, lives
 from support.logged_worker import LoggedWorker, a_logged_worker
 from support.stores.choose import a_redis
@@ -66,6 +66,23 @@ async def is_cancelled_for_good(worker: LoggedWorker, started: TaskStarted, resu
     assert worker.words(started.task_id)[0] == "started"
     assert not {"started", "finished"} & set(worker.words(started.task_id)[1:])
     assert worker.host.celery.AsyncResult(started.task_id).state == "REVOKED"
+
+
+async def test_every_run_of_an_id_in_a_stopped_worker_is_ended_without_it(worker: LoggedWorker) -> None:
+    first = await running(worker, 60.0, "")
+    worker.send("long", 60.0, "", task_id=first.task_id)
+
+    async def both() -> list[TaskStarted]:
+        found = await worker.host.of(TaskStarted, task_id=first.task_id)
+        return found if len(found) == 2 else []
+
+    runs = await eventually(both, "two runs of one id")
+    with stopped(await worker.host.pid("worker")):
+        result = await worker.host.commander.cancel(first.task_id, ALICE, grace=GRACE)
+        assert not [run.pid for run in runs if lives(run.pid)]
+    assert (result.verdict, result.verified) == ("cancelled", True)
+    told = await worker.host.of(TaskCancelled, task_id=first.task_id)
+    assert {one.run for one in told} == {run.run for run in runs}
 
 
 @pytest.mark.parametrize("how", ["", "slow", "deaf", "swallows", "one call", "launches", "daemon"])

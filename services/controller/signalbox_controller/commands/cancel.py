@@ -12,6 +12,7 @@ from signalbox.messages.receipts import Progressed
 from signalbox.messages.verdicts import MEANING, Verdict
 from signalbox_controller.agents.cancel_request import CancelRequest
 from signalbox_controller.agents.protocol import Cancel
+from signalbox_controller.agents.running import Run
 from signalbox_controller.agents.session import Agent
 from signalbox_controller.cancelling.proof import Proof, evidence_of_host, prove, verdict_of, verdict_of_host
 from signalbox_controller.cancelling.without_agent import CancelWithoutAgent, Ended, unanswered
@@ -94,12 +95,25 @@ async def _reported(answer: Answer, ports: Ports, kill_at: float, deadline: floa
 
 
 async def _cancel_without_agent(answer: Answer, ports: Ports, kill_at: float, deadline: float) -> Ended | None:
-    """End the task without the agent, if that does not answer; None when it does, or nothing is ours to end."""
+    """End all runs of the task without an agent that does not answer; None if it does, or one is not ours to end."""
     worker, request = ports.fleet.worker_of(answer.agent), answer.request
-    runs, children = request.runs, request.children()
-    if worker is None or len(runs) != 1 or not children or not await unanswered(request, worker):
-        return None  # of several runs of one id none is ended without it
-    return await CancelWithoutAgent(request, runs[0], children[0], worker, kill_at).end(deadline)
+    children = {child.pid: child for child in request.children()}
+    runs = [run for run in request.runs if run.pid in children]
+    if worker is None or not runs or len(runs) < len(request.runs) or not await unanswered(request, worker):
+        return None
+    cancels = [CancelWithoutAgent(request, run, children[run.pid], worker, kill_at) for run in runs]
+    ends = dict(zip(runs, await asyncio.gather(*(cancel.end(deadline) for cancel in cancels)), strict=True))
+    return _of_all_runs(request, ends)
+
+
+def _of_all_runs(request: CancelRequest, ends: Mapping[Run, Ended | None]) -> Ended | None:
+    """The end of a task whose runs ended like this; of those that ended by themselves nothing more is to be told."""
+    known = [end for end in ends.values() if end is not None]
+    if len(known) < len(ends):
+        return None
+    cancelled = {run: end for run, end in ends.items() if end is not None and end.result == "cancelled"}
+    request.runs = list(cancelled)
+    return max(cancelled.values() or known, key=lambda end: end.signal == "KILL")
 
 
 async def _wait_for_all(cancels: Mapping[asyncio.Future[Verdict], Answer]) -> None:
