@@ -159,4 +159,5 @@ async def test_a_task_that_waits_for_its_time_is_dropped_and_never_runs(system: 
     assert answer.status_code == 200, answer.text
     await system.task_when(twin, "completed")
     assert (await system.task_when(waiting, "failed"))["error"] == MESSAGE
-    assert await system.record("select * from task_logs where task_id = $1", waiting) == []
+    [refused] = await system.record("select * from task_logs where task_id = $1", waiting)
+    assert (refused["outcome"], refused["started_at"]) == ("cancelled", None)

@@ -100,8 +100,9 @@ async def heartbeat_ages(redis: Redis) -> dict[str, float]:
     async with bus_errors(redis):
         seconds, microseconds, scores = cast("Any", await redis.eval(_AGES, 1, names.PRESENCE))
     now = int(seconds) + int(microseconds) / 1e6
-    hosts = zip(scores[::2], scores[1::2], strict=True)
-    return {host.decode(): max(0.0, now - (float(until) - PRESENCE_TTL)) for host, until in hosts}
+    hosts = zip(map(text, scores[::2]), map(float, scores[1::2]), strict=True)
+    known = {host: until for host, until in hosts if host is not None and until <= now + KNOWN_FOR}
+    return {host: max(0.0, now - (until - PRESENCE_TTL)) for host, until in known.items()}
 
 
 async def present(redis: Redis) -> frozenset[str]:
