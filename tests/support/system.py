@@ -69,9 +69,11 @@ class System:
         answer.raise_for_status()
         return str(answer.json()["token"])
 
-    async def send(self, task: str, *, countdown: float | None = None, **arguments: Any) -> str:
-        """Send a task of the shop, as in `send("reports.count_stock", seconds=60.0)`; its id."""
-        task_id = await asyncio.to_thread(self._send, f"shop.{task}", arguments, countdown)
+    async def send(
+        self, task: str, *, countdown: float | None = None, under: str | None = None, **arguments: Any
+    ) -> str:
+        """Send a task of the shop, as in `send("reports.count_stock", seconds=60.0)`, `under` this id; its id."""
+        task_id = await asyncio.to_thread(self._send, f"shop.{task}", arguments, countdown, under)
         self._sent.append(task_id)
         return task_id
 
@@ -137,10 +139,10 @@ class System:
         async with self.client() as client:
             await asyncio.gather(*(client.post(f"/scheduler/cancel-task/{task_id}/") for task_id in left))
 
-    def _send(self, name: str, arguments: Json, countdown: float | None) -> str:
+    def _send(self, name: str, arguments: Json, countdown: float | None, under: str | None) -> str:
         shop = environment.shop(self.run.valkey.url)
         with celery_sender(shop["SHOP_BROKER_URL"], shop["SHOP_RESULT_BACKEND"]) as app:
-            return str(app.send_task(name, kwargs=arguments, countdown=countdown).id)
+            return str(app.send_task(name, kwargs=arguments, countdown=countdown, task_id=under).id)
 
 
 @asynccontextmanager
