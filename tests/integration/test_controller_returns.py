@@ -11,6 +11,7 @@ import pytest
 from signalbox.messages.events import ProcessChanged, TaskFailed, TaskStarted, TaskSucceeded
 from support.eventually import eventually
 from support.host import ALICE, Host, a_host, lives
+from support.logged_worker import a_logged_worker
 from support.stores.server import Redis
 
 
@@ -25,8 +26,8 @@ async def written_down(host: Host, event: str, task_id: str) -> None:
     """Wait until a worker without a controller has noted this event of a task."""
 
     async def look() -> bool:
-        [spool] = (host.data / "run").glob("*.diary")
-        events = [json.loads(line).get("event", {}) for line in spool.read_text().splitlines()]
+        spools = (host.data / "run").glob("*.diary")  # there is one as soon as the worker has noticed
+        events = [json.loads(line).get("event", {}) for spool in spools for line in spool.read_text().splitlines()]
         return any((seen.get("type"), seen.get("task_id")) == (event, task_id) for seen in events)
 
     await eventually(look, f"{event} of {task_id} in the spool")
@@ -55,6 +56,34 @@ async def test_a_worker_that_died_without_a_controller_is_missed_with_all_that_i
     await host.process_is("worker", "running")
     assert len(host.workers()) == 1
     assert not list((host.data / "run").glob("*.diary"))
+
+
+async def test_a_worker_that_died_in_the_same_moment_as_its_controller_leaves_each_task_with_its_end(
+    tmp_path: Path, valkey: Redis
+) -> None:
+    async with a_logged_worker(tmp_path, valkey) as worker:
+        host = worker.host
+        earlier = worker.send("neighbour")
+        await host.seen(TaskSucceeded, task_id=earlier)
+        finishes, long = worker.send("aimed", 2.0, "finished"), worker.send("aimed", 120.0, "finished")
+        for task_id in (finishes, long):
+            await host.seen(TaskStarted, task_id=task_id)
+        os.kill(main := await host.pid("worker"), signal.SIGSTOP)  # neither learns of the end of the other
+
+        async def finished() -> bool:
+            return worker.words(finishes) == ["started", "finished"]
+
+        await host.end_hard()
+        await eventually(finished, "the task has finished")
+        await worker.child_writes((await host.seen(TaskStarted, task_id=finishes)).pid, "SUCCESS")
+        os.kill(main, signal.SIGKILL)
+        host.start()
+        lost = await host.seen(TaskFailed, task_id=long)
+        assert (lost.outcome, lost.run) == ("worker_lost", (await host.seen(TaskStarted, task_id=long)).run)
+        done = await host.seen(TaskSucceeded, task_id=finishes)
+        assert done.run == (await host.seen(TaskStarted, task_id=finishes)).run
+        for task_id in (earlier, finishes):
+            assert not await host.of(TaskFailed, task_id=task_id)
 
 
 async def test_what_was_to_stop_and_died_without_a_controller_stays_stopped(host: Host) -> None:

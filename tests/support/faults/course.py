@@ -22,7 +22,7 @@ BEFORE, AFTER = 2.0, 2.0
 #: Seconds between two looks.
 PAUSE = 0.3
 #: Seconds after which what is not true will not become so any more.
-NEVER = 3 * HANGS
+NEVER = 1.5 * HANGS
 #: Lies that are told of one round.
 TOLD = 8
 

@@ -60,8 +60,6 @@ class Load:
         #: Ids by the time at which they were sent, and those of them that may be cancelled.
         self.sent: dict[str, float] = {}
         self._targets: list[str] = []
-        #: Sent, and the broker did not confirm it.
-        self.doubtful: set[str] = set()
         self.cancels = 0
         #: What the api said that it had proved.
         self.verified: list[Claim] = []
@@ -96,7 +94,7 @@ class Load:
                     await self._stopped.wait()
             if self._stopped.is_set():
                 return
-            await self._send(kind)
+            self._asked.append(asyncio.create_task(self._send(kind)))
 
     def _kinds(self) -> Iterator[Kind]:
         while True:
@@ -105,12 +103,8 @@ class Load:
     async def _send(self, kind: Kind) -> None:
         task_id = str(uuid4())
         self.sent[task_id] = time.time()
-        try:
+        with suppress(OperationalError, RedisError, OSError):  # whether the broker has it is not known then
             await asyncio.to_thread(self._publish, kind, task_id)
-        except (OperationalError, RedisError, OSError):
-            self.doubtful.add(task_id)
-            self._celery.close()
-            self._celery = self._connect()
         if kind in {LONG, LATER}:
             self._targets.append(task_id)
 

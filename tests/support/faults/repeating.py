@@ -12,19 +12,21 @@ def repeating(
 ) -> Callable[[Site], AbstractAsyncContextManager[None]]:
     """Do so, with so many seconds between."""
 
-    async def go_on(site: Site) -> None:
-        while True:
+    async def go_on(site: Site, stop: asyncio.Event) -> None:
+        while not stop.is_set():
             await act(site)
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await stop.wait()
 
     @asynccontextmanager
     async def repeated(site: Site) -> AsyncIterator[None]:
-        acting = asyncio.create_task(go_on(site))
+        stop = asyncio.Event()
+        acting = asyncio.create_task(go_on(site, stop))
         try:
             yield
         finally:
-            acting.cancel()
-            with suppress(asyncio.CancelledError):
-                await acting
+            stop.set()  # a cancel would be lost in a client whose connection it has just closed
+            await acting
 
     return repeated

@@ -10,6 +10,7 @@ would hit. Behind the two places the tracebacks lie, written before the line tha
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 from collections.abc import Iterable
@@ -42,6 +43,8 @@ STORED = {
 
 #: Bytes of a place, a page; and places.
 PLACE, PLACES = 4096, 2
+#: Bytes of a place for the event of a start.
+START = 8192
 #: Bytes of a traceback; its end tells most.
 TRACEBACK = 16_384
 #: Bytes of an id, a name and an error, as they are quoted.
@@ -169,6 +172,8 @@ class Slots:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
+        #: Of each child: the handle of its starts, and how many there were.
+        self._starts: dict[int, tuple[int, int]] = {}
 
     def open(self) -> None:
         """Make the folder."""
@@ -210,6 +215,22 @@ class Slots:
             os.close(handle)
         return int(count) if noted == label(task_id) else 0
 
+    def note_start(self, pid: int, event: str) -> None:
+        """Write the event of a start beside the slot, for whoever finds neither this worker nor its controller alive.
+
+        As in the slot, the present run and the one before have a place each.
+        """
+        line = event.encode() + b"\n"
+        if len(line) > START:
+            return
+        with contextlib.suppress(OSError):
+            if pid not in self._starts:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+                self._starts[pid] = os.open(_starts(self.folder, pid), flags, 0o600), 0
+            handle, count = self._starts[pid]
+            self._starts[pid] = handle, count + 1
+            os.pwrite(handle, line, count % PLACES * START)
+
     def mark(self, pid: int | None, run: str) -> dict[str, Any] | None:
         """The cancel by which the controller has ended this child under this run, while its worker did not answer."""
         try:
@@ -221,7 +242,10 @@ class Slots:
 
     def forget(self, pid: int) -> None:
         """Remove the slot of a dead child."""
-        for path in (os.path.join(self.folder, str(pid)), _left(self.folder, pid)):
+        handle, _ = self._starts.pop(pid, (None, 0))
+        if handle is not None:
+            os.close(handle)
+        for path in (os.path.join(self.folder, str(pid)), _left(self.folder, pid), _starts(self.folder, pid)):
             with contextlib.suppress(OSError):
                 os.unlink(path)
 
@@ -233,6 +257,17 @@ def read_folder(folder: str) -> dict[int, list[SlotState]]:
     except OSError:
         return {}
     return {pid: read_all(os.path.join(folder, str(pid))) for pid in pids}
+
+
+def read_starts(folder: str) -> list[bytes]:
+    """The events of the latest starts in each child, two at most, in no order."""
+    found: list[bytes] = []
+    for path in glob.glob(_starts(folder, None)):
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            data = file.read()
+            lines = [data[at : at + START].partition(b"\n")[0].strip(b"\0") for at in range(0, PLACES * START, START)]
+            found += filter(None, lines)
+    return found
 
 
 def read_all(path: str) -> list[SlotState]:
@@ -280,6 +315,11 @@ def _decode(line: bytes, data: bytes) -> SlotState:
 
 def _left(folder: str, pid: int | None) -> str:
     return os.path.join(folder, f"{pid}.left")
+
+
+def _starts(folder: str, pid: int | None) -> str:
+    """The file with the starts of a child, or a pattern for those of all."""
+    return os.path.join(glob.escape(folder) if pid is None else folder, f"{'*' if pid is None else pid}.starts")
 
 
 def folder_of(controller: str, instance: str) -> str:

@@ -142,7 +142,10 @@ class Tracker:
 
     def _begin(self, run: Run, started_at: float, pid: int) -> None:
         self.runs.begin(run, started_at, pid, self.instance)
-        self.link.event(events.started(run))
+        started = events.started(run)
+        self.link.event(started)
+        if not self.shared:
+            self.slots.note_start(pid, started)
         self.canceller.accepted(run)
 
     @guarded

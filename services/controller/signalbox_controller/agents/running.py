@@ -171,6 +171,10 @@ class RunningTasks:
         self.seed(runs)
         self._over = {task_id: over for task_id, over in self._over.items() if self.knows(task_id)}
 
+    def forget(self, run: Run) -> None:
+        """It is over, and was reported."""
+        self._end(run.task_id, run.run, run.delivery)
+
     def _add(self, run: Run) -> None:
         if (run.task_id, run.run) not in self._concluded:
             self._running.setdefault(run.task_id, {})[run.run] = run

@@ -11,7 +11,7 @@ import msgspec
 
 from signalbox.errors import UnreadableMessage
 from signalbox.messages.base import utc_now
-from signalbox.messages.events import AnyTaskEvent, EventsLost, TaskCancelled
+from signalbox.messages.events import AnyTaskEvent, EventsLost, TaskCancelled, TaskStarted
 from signalbox_agent.cancel.pool import Abilities
 from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.child.slot import SlotState
@@ -259,6 +259,20 @@ class Agent:
                 self.runs.node = line.node
             else:
                 self.handle_line(line)
+
+    def recall_starts(self, slots: Slots) -> None:
+        """Take in what its worker wrote of starts, where the worker and the controller that it reported to are gone.
+
+        Of the two latest runs of a child the first is over: its child wrote how, or it was reported long ago.
+        """
+        starts = slots.starts()
+        latest = {event.pid: event.run for event in starts if isinstance(event, TaskStarted)}
+        for event in starts:
+            self.runs.note(msgspec.structs.replace(event, host=self._host))
+        for run in self.runs.all():
+            state = slots.of_run(run)
+            if latest.get(run.pid, run.run) != run.run and not (state and state.stored):
+                self.runs.forget(run)
 
     def take_held_runs(self, slots: Slots, instance: str) -> HeldRuns:
         """Its process is gone: finish every request, and return the runs that it held and that are in no request."""

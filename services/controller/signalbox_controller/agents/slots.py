@@ -11,8 +11,11 @@ from pathlib import Path
 
 import msgspec
 
+from signalbox.errors import UnreadableMessage
+from signalbox.messages.events import AnyTaskEvent
 from signalbox_agent.child import slot
 from signalbox_agent.child.slot import SlotState
+from signalbox_controller.agents import protocol
 from signalbox_controller.agents.running import Run
 
 log = logging.getLogger(__name__)
@@ -55,6 +58,16 @@ class Slots:
     def all(self) -> dict[int, list[SlotState]]:
         """The runs of each child, by its pid."""
         return slot.read_folder(str(self._folder))
+
+    def starts(self) -> list[AnyTaskEvent]:
+        """The latest starts of each child, as its worker wrote them, in the order in which they came."""
+        found: list[AnyTaskEvent] = []
+        for line in slot.read_starts(str(self._folder)):
+            try:
+                found.append(protocol.decode_event(msgspec.Raw(line)))
+            except UnreadableMessage as error:
+                log.warning("%s: a start is unreadable, as its writer died over it: %s", self._folder, error)
+        return sorted(found, key=lambda event: event.at)
 
     def mark(self, pid: int, mark: Mark) -> bool:
         """Write a mark for the worker to read; answer whether that could be written."""

@@ -67,12 +67,15 @@ async def end_leftovers(
 
     Answers the runs that it held, and what could not be ended. Its children are dead when their slots are read.
 
-    The `spooled` lines are read where the agent has not reported what ran: it died before it connected.
+    The `spooled` lines are read where the agent has not reported what ran: it died before it connected. Where there are
+    none, it died together with the controller that it was connected to, and the slots tell what its children began.
     """
     survivors = await kill_all(instance.tree.rest, reaper, cgroups=instance.tree.cgroups)
     await instance.agent.quiet(LAST_LINES)
     if not instance.agent.complete:
         instance.agent.recall(spooled)
+    if not instance.agent.complete:
+        instance.agent.recall_starts(slots)
     held = instance.agent.take_held_runs(slots, instance.id)
     ran = [*held.lost, *(run for run, state in held.unseen if not state.stored)]
     tasks = [*(run.task_id for run in ran), *instance.agent.stop_handshake.ended]
