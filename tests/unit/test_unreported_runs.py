@@ -39,11 +39,11 @@ class Rounds:
     def __init__(self, folder: Path, run: Run) -> None:
         self.reports, self.runs, self.slot = Reports(), Runs(), Slot(str(folder))
         self.runs.add(run)
-        self._rounds = UnreportedRuns(self.runs, Slots(str(folder)), Loop(), self.reports)
+        self.rounds = UnreportedRuns(self.runs, Slots(str(folder)), Loop(), self.reports)
 
     def take(self, count: int) -> None:
         for _ in range(count):
-            self._rounds.look()
+            self.rounds.look()
 
 
 def a_run(request: Any = None, *, started: bool = True) -> Run:
@@ -124,3 +124,41 @@ def test_what_waits_is_dropped_with_the_connection_but_not_what_a_child_may_run(
         runs.add(run)
     runs.forget_waiting(lambda run: run is on_its_way)
     assert runs.all() == [on_its_way]
+
+
+def others(rounds: Rounds, count: int = 2) -> None:
+    """Its child runs others, which take both places of its slot."""
+    for number in range(count):
+        rounds.slot.begin(f"other {number}")
+        rounds.slot.write("SUCCESS", ended=True)
+
+
+def test_an_end_that_was_seen_is_reported_although_its_child_has_begun_others_since(tmp_path: Path) -> None:
+    rounds = Rounds(tmp_path, a_run())
+    rounds.slot.begin("t1")
+    rounds.slot.write("FAILURE", ended=True)
+    rounds.take(1)
+    others(rounds)
+    rounds.take(2)
+    assert rounds.reports.ended == [("t1", "FAILURE")]
+
+
+def test_what_celery_forgot_is_found_when_its_child_begins_the_next_task(tmp_path: Path) -> None:
+    rounds = Rounds(tmp_path, a_run(handed(None), started=False))
+    rounds.rounds.broker_lost()
+    rounds.slot.begin("t1")
+    rounds.slot.write("FAILURE", ended=True)
+    rounds.slot.begin("other")
+    rounds.rounds.accepted(PID)
+    others(rounds)
+    rounds.take(2)
+    assert (rounds.reports.begun, rounds.reports.ended) == ([("t1", PID)], [("t1", "FAILURE")])
+
+
+def test_a_run_whose_child_has_only_others_in_its_slot_is_not_listed_as_running_any_more(tmp_path: Path) -> None:
+    rounds = Rounds(tmp_path, a_run())
+    others(rounds)
+    rounds.take(1)
+    assert len(rounds.runs.all()) == 1
+    rounds.take(1)
+    assert (rounds.runs.all(), rounds.reports.ended) == ([], [])

@@ -71,6 +71,7 @@ class WorkerAgent:
         self._claims: Claims | None = None
         self._rejections: Rejections | None = None
         self._passing: SlotPassing | None = None
+        self._unreported: UnreportedRuns | None = None
         self._bodies = Bodies()
         self._ending = Ending()
         self._missing = Missing([])
@@ -154,7 +155,9 @@ class WorkerAgent:
             self._claims = Claims(tracker, (self._bodies.mark, self._pool.prepare))
             observe_jobs(pool, ForeignJobs(tracker).observe)
         if not shared:
-            UnreportedRuns(self.runs, self.slots, self.loop, tracker).start()
+            self._unreported = UnreportedRuns(self.runs, self.slots, self.loop, tracker)
+            self._unreported.start()
+            tracker.on_accepted = self._unreported.accepted
         if self._missing.can(names.POOL_STATE):
             self._pool_watch = self._watch_of(self._pool)
         self._rejections = Rejections(tracker)
@@ -224,6 +227,8 @@ class WorkerAgent:
                 self._report_stopping()
             else:
                 self.runs.forget_waiting(self._is_handed)
+                if self._unreported is not None:
+                    self._unreported.broker_lost()
                 if self._ready:
                     self._ready, self._waiting = False, True
                     self.link.send({"type": "waiting"})

@@ -192,6 +192,11 @@ class Slots:
         """The runs of each child, by its pid."""
         return read_folder(self.folder)
 
+    def went_on(self, pid: int, since: float) -> bool:
+        """Whether the child with this pid has begun others since then, and shows only those."""
+        states = read_all(os.path.join(self.folder, str(pid)))
+        return len(states) == PLACES and all(state.began > since for state in states)
+
     def ended_by_itself(self, pid: int | None, task_id: str) -> bool:
         """Whether the body of this task, the child's latest, ended before any TERM had reached it."""
         state = self.read(pid) if pid is not None else None

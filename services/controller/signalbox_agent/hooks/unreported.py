@@ -2,7 +2,8 @@
 
 Celery reads nothing from its children while its broker is away. When it loses the broker it forgets what it has handed
 to a child that has not accepted it: the child runs that all the same. A finding counts when a whole round has passed
-since it was first seen: in between, Celery's loop has turned and read what the child had sent.
+since it was first seen: in between, Celery's loop has turned and read what the child had sent. What was seen stays so,
+also when the child has begun others since; so what was forgotten is looked for whenever its child may have ended it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from time import time
 from typing import Protocol
 
 from signalbox_agent.celery_compat.requests import is_handed_over, job_of
-from signalbox_agent.child.slot import Slots, SlotState, find
+from signalbox_agent.child.slot import Slots, SlotState
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks.runs import Run, Runs
@@ -44,6 +45,10 @@ class UnreportedRuns:
         self._reporter = reporter
         #: The rounds in which a run was found, one after the other.
         self._rounds: dict[Run, int] = {}
+        #: The child and the latest state of a run, while they are of interest.
+        self._seen: dict[Run, tuple[int, SlotState]] = {}
+        #: The runs that Celery has forgotten while a child had them, or was about to.
+        self._forgotten: list[Run] = []
 
     def start(self) -> None:
         """Begin with the rounds; they go on for as long as the worker lives."""
@@ -52,6 +57,24 @@ class UnreportedRuns:
     def _round(self) -> None:
         self._loop.call_later(EVERY, self._round)
         self.look()
+
+    def broker_lost(self) -> None:
+        """Celery forgets now what it has handed over and no child has accepted."""
+        runs = self._runs.all()
+        self._forgotten = [run for run in runs if run.started_at is None and is_handed_over(run.request)]
+
+    @guarded
+    def accepted(self, pid: int) -> None:
+        """A child has begun a task: what it ran before that is over, and still in its slot."""
+        for run in self._forgotten:
+            self._see(run, pid, run.taken_at)
+
+    def _see(self, run: Run, pid: int, since: float) -> SlotState | None:
+        """The state of a run, as its child wrote it or as it was seen before."""
+        state = self._slots.find(pid, run.task_id, run.retries, since)
+        if state is not None:
+            self._seen[run] = pid, state
+        return self._seen[run][1] if run in self._seen else None
 
     @guarded
     def look(self) -> None:
@@ -63,6 +86,8 @@ class UnreportedRuns:
             if act is not None:
                 found[run] = act
         self._rounds = {run: self._rounds.get(run, 0) + 1 for run in found}
+        self._seen = {run: seen for run, seen in self._seen.items() if run in found}
+        self._forgotten = [run for run in self._forgotten if run in found and run.started_at is None]
         for run, act in found.items():
             if self._rounds[run] > 1:
                 act()
@@ -71,21 +96,31 @@ class UnreportedRuns:
         """What to do about one that runs, if its child has ended it."""
         if run.started_at is None or run.over or run.killing or time() - run.started_at < EVERY:
             return None
-        state = self._slots.find(run.pid or 0, run.task_id, run.retries, run.started_at)
-        return partial(self._reporter.ended_unreported, run, state) if state is not None and state.stored else None
+        state = self._see(run, run.pid or 0, run.started_at)
+        if state is not None:
+            return partial(self._reporter.ended_unreported, run, state) if state.stored else None
+        if run.together:
+            return None  # in a job of a strategy of its own, which may call others in place
+        return partial(self._runs.remove, run) if self._slots.went_on(run.pid or 0, run.started_at) else None
 
     def _begun(self, run: Run, written: Callable[[], dict[int, list[SlotState]]]) -> Callable[[], None] | None:
         """What to do about one that was handed to a child, and not accepted."""
         if run.original is not None or not is_handed_over(run.request):
             return None
+        for pid in written():
+            self._see(run, pid, run.taken_at)
         if not self._rounds.get(run):
             return _nothing
-        for pid, states in written().items():
-            state = find(states, run.task_id, run.retries, run.taken_at)
-            if state is not None:
-                return partial(self._reporter.began_unreported, run, pid, state)
+        if run in self._seen:
+            return partial(self._report, run, *self._seen[run])
         given_up = job_of(run.request) is None and self._rounds[run] >= BEGINS_WITHIN
         return partial(self._runs.remove, run) if given_up else _nothing
+
+    def _report(self, run: Run, pid: int, state: SlotState) -> None:
+        """Report that it began, and its end where that was seen as well."""
+        self._reporter.began_unreported(run, pid, state)
+        if state.stored:
+            self._reporter.ended_unreported(run, state)
 
 
 def _nothing() -> None:
