@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from support.faults.course import Spells
 from support.faults.diary import read
 from support.faults.truth import GRACE, Claim, Process, Run, Sight, disagreements, lies
 
@@ -117,3 +118,10 @@ def test_a_diary_is_read_run_by_run() -> None:
     first, second = Run(CHILD, 1.0, "retried", 2.0), Run(OTHER, 3.0, "end", 4.0)
     assert read(lines) == {"a": [first, second], "b": [Run(OTHER, 1.5, "left", 3.0)]}
     assert read(["a 7 70 end 2.0"]) == {}, "what began before the diary was opened is of no interest"
+
+
+def test_what_follows_within_a_moment_was_never_wrong_and_the_rest_until_it_was_right() -> None:
+    spells = Spells(T)
+    for seconds, wrong in ((0.0, "ab"), (0.5, "b"), (1.5, "bc"), (2.0, "c"), (2.4, "")):
+        spells.look(T + seconds, dict.fromkeys(wrong, "it differs"), "degraded" if seconds < 1 else "")
+    assert (spells.true_at, spells.green_at) == (T + 2.0, T + 0.5)

@@ -37,14 +37,16 @@ def _fill(file: int, size: int) -> None:
 
 
 @asynccontextmanager
-async def read_only(site: Site) -> AsyncIterator[None]:
-    """Everything in the folder can be read, and nothing written, as after an error of the disk."""
+async def no_inodes(site: Site) -> AsyncIterator[None]:
+    """No file can be made in the folder."""
     _need_a_disk(site)
-    _remount(site.system.data, "ro")
+    folder = site.system.data
+    before = os.statvfs(folder)
+    _allow_inodes(folder, before.f_files - before.f_ffree)
     try:
         yield
     finally:
-        _remount(site.system.data, "rw")
+        _allow_inodes(folder, before.f_files)
 
 
 @asynccontextmanager
@@ -65,6 +67,5 @@ def _need_a_disk(site: Site) -> None:
         missing("only root may mount a file system, which this fault is about")
 
 
-def _remount(folder: Path, how: str) -> None:
-    # A file that is open for writing forbids the file system to become read-only, and not the mount.
-    subprocess.run(["mount", "-o", f"remount,bind,{how}", str(folder)], check=True, capture_output=True)
+def _allow_inodes(folder: Path, count: int) -> None:
+    subprocess.run(["mount", "-o", f"remount,nr_inodes={count}", str(folder)], check=True, capture_output=True)

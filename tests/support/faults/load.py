@@ -1,6 +1,7 @@
 """The load: twenty tasks a second of several kinds, and about one cancel a second."""
 
 import asyncio
+import dataclasses
 import itertools
 import random
 import time
@@ -132,5 +133,5 @@ class Load:
                 answer = await client.post(f"/scheduler/cancel-task/{task_id}/", json={"wait": PROOF_WITHIN})
             said = answer.json()
             if answer.status_code == 200 and said["status"] == "success" and said["verified"]:
-                words = {"status": "failed", "outcome": "cancelled", "finished_at": time.time()}
-                self.verified.append(Claim(by="the answer to its cancel", task_id=task_id, **words))
+                claim = Claim(by="the answer to its cancel", task_id=task_id, status="failed", outcome="cancelled")
+                self.verified.append(dataclasses.replace(claim, finished_at=time.time()))

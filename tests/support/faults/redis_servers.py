@@ -5,8 +5,11 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
+import redis
 from redis.asyncio import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from signalbox.bus import names
 from signalbox_local.stores.valkey import EmbeddedValkey
@@ -15,6 +18,8 @@ from support.faults.repeating import repeating
 from support.faults.site import QUEUE, UNACKED, Site
 
 Pick = Callable[[Site], EmbeddedValkey]
+#: Seconds for one command.
+ANSWERS_WITHIN = 2.0
 Means = Callable[[Site], AbstractAsyncContextManager[None]]
 
 
@@ -68,8 +73,8 @@ def doing(pick: Pick, act: Callable[[Redis], Awaitable[object]]) -> Means:
 
     @asynccontextmanager
     async def done(site: Site) -> AsyncIterator[None]:
-        async with Redis.from_url(pick(site).url) as redis:
-            await act(redis)
+        async with Redis.from_url(pick(site).url) as server:
+            await act(server)
         yield
 
     return done
@@ -80,37 +85,35 @@ def full(pick: Pick) -> Means:
 
     @asynccontextmanager
     async def full(site: Site) -> AsyncIterator[None]:
-        async with Redis.from_url(pick(site).url) as redis:
-            await redis.config_set("maxmemory-policy", "noeviction")
-            await redis.config_set("maxmemory", "1mb")
+        async with Redis.from_url(pick(site).url) as server:
+            await server.config_set("maxmemory-policy", "noeviction")
+            await server.config_set("maxmemory", "1mb")
             try:
                 yield
             finally:
-                await redis.config_set("maxmemory", "0")
+                await server.config_set("maxmemory", "0")
 
     return full
 
 
 def cut(pick: Pick) -> Means:
     """All connections are closed, twice a second."""
-
-    async def close(site: Site) -> None:
-        async with Redis.from_url(pick(site).url) as redis:
-            for kind in ("normal", "pubsub"):
-                with suppress(RedisError):
-                    await redis.execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
-
-    return repeating(close, 0.5)
+    return _again_and_again(pick, "CLIENT KILL TYPE normal SKIPME yes", "CLIENT KILL TYPE pubsub SKIPME yes")
 
 
 def without_scripts(pick: Pick) -> Means:
     """Its cache of scripts is emptied, twice a second, as by a restart."""
+    return _again_and_again(pick, "SCRIPT FLUSH")
 
-    async def flush(site: Site) -> None:
-        async with Redis.from_url(pick(site).url) as redis:
-            await redis.script_flush()
 
-    return repeating(flush, 0.5)
+def _again_and_again(pick: Pick, *commands: str) -> Means:
+    def give(site: Site) -> None:
+        with redis.Redis.from_url(pick(site).url, socket_timeout=ANSWERS_WITHIN, retry=Retry(NoBackoff(), 0)) as client:
+            for command in commands:
+                with suppress(RedisError):
+                    client.execute_command(*command.split())
+
+    return repeating(lambda site: asyncio.to_thread(give, site), 0.5)
 
 
 @asynccontextmanager
@@ -129,26 +132,28 @@ async def set_back(site: Site) -> AsyncIterator[None]:
         shutil.rmtree(copy, ignore_errors=True)
 
 
-async def emptied(redis: Redis) -> None:
+async def emptied(server: Redis) -> None:
     """Everything in it is gone."""
-    await redis.flushall()
+    await server.flushall()
 
 
-async def purged(redis: Redis) -> None:
+async def purged(server: Redis) -> None:
     """Its queue is emptied, as by `celery purge`."""
-    await redis.delete(QUEUE)
+    await server.delete(QUEUE)
 
 
-async def forgotten(redis: Redis) -> None:
+async def forgotten(server: Redis) -> None:
     """What workers hold is emptied."""
-    await redis.delete(UNACKED, f"{UNACKED}_index")
+    await server.delete(UNACKED, f"{UNACKED}_index")
 
 
-async def malformed(redis: Redis) -> None:
+async def malformed(server: Redis) -> None:
     """Entries that nobody can read, and a list where a stream was."""
     for stream in (names.EVENTS, names.COMMANDS, names.CHANGES):
         for _ in range(20):
-            await redis.xadd(stream, {b"data": b"neither { nor ]"})
+            await server.xadd(stream, {b"data": b"neither { nor ]"})
     for key in (names.EVENTS, names.PRESENCE):
-        await redis.delete(key)
-        await redis.rpush(key, "what nobody wrote")
+        async with server.pipeline(transaction=True) as pipe:
+            pipe.delete(key)
+            pipe.rpush(key, "what nobody wrote")
+            await pipe.execute()

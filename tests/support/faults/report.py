@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from support.faults.course import Result
+from support.faults.course import LAG, Result
 
 #: The lines of the document between which the table stands.
 BEGIN, END = "<!-- measured -->", "<!-- end -->"
@@ -32,11 +32,14 @@ def _row(rounds: Sequence[Result]) -> str:
     tasks, cancels = sum(one.tasks for one in rounds), sum(one.cancels for one in rounds)
     found = sum(len(one.lies) for one in rounds)
     true, green = [one.true_after for one in rounds], [one.green_after for one in rounds]
-    columns = (f"{fault.name}, {fault.lasts:g} s", fault.seen, len(rounds), tasks, cancels, found)
+    name = fault.name if fault.once else f"{fault.name} for {fault.lasts:g} s"
+    columns = (name, fault.seen, len(rounds), tasks, cancels, found)
     return f"| {' | '.join(map(str, [*columns, _times(true), _times(green)]))} |\n"
 
 
 def _times(seconds: Sequence[float]) -> str:
     """The median, and the longest where there are several."""
+    if max(seconds) < LAG:
+        return f"< {LAG:g} s"
     most = f" (at most {max(seconds):.1f})" if len(seconds) > 1 else ""
     return f"{statistics.median(seconds):.1f} s{most}"
