@@ -7,6 +7,7 @@ from support.faults.redis_servers import broker, bus
 from support.faults.site import WORKERS
 
 NO_BUS = 'every light `unknown`, a strip says "Redis is away" and since when; a cancel answers 503'
+REFUSES = "a cancel may answer 503, and some lights may be `unknown`"
 NO_DATABASE = 'every light `unknown`, a strip says "PostgreSQL is away"; cancels and stops go on'
 NO_RECONCILER = "every light `unknown`, a strip says that the reconciler is away or behind; cancels and stops go on"
 NO_API = "the page says that it is not connected, and what it shows is as of when"
@@ -23,7 +24,7 @@ FAULTS = (
     Fault("bus emptied", redis_servers.doing(bus, redis_servers.emptied), NOTHING, once=True),
     Fault("bus set back to an older copy", redis_servers.set_back, NOTHING),
     Fault("bus frozen", redis_servers.frozen(bus), NO_BUS, lasts=10.0),
-    Fault("bus out of memory", redis_servers.full(bus), NO_BUS),
+    Fault("bus out of memory", redis_servers.full(bus), REFUSES),
     Fault("bus with malformed keys", redis_servers.doing(bus, redis_servers.malformed), NOTHING, once=True),
     Fault("bus connections cut", redis_servers.cut(bus), NOTHING),
     Fault("bus without its scripts", redis_servers.without_scripts(bus), NOTHING),
