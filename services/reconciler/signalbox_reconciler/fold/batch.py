@@ -1,6 +1,6 @@
 """Batch of rows that events amount to: at most one row for each key."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from operator import attrgetter
@@ -66,6 +66,11 @@ class Batch(msgspec.Struct):
             runs[row.task_id].append(row)
         for task_id, task in self.tasks.items():
             show(task, liveliest(runs[task_id]))
+
+    def with_several_runs(self) -> set[str]:
+        """The tasks of which it has several runs, or deliveries that wait."""
+        counts = Counter(task_id for task_id, _ in (*self.logs, *self.waits))
+        return {task_id for task_id, count in counts.items() if count > 1}
 
 
 #: For each kind of row its field in the batch, its key, and how two of them are merged.

@@ -81,23 +81,31 @@ def _about(rows: Iterable[CommandRow]) -> set[str]:
 
 
 async def _write_tasks(connection: Connection, batch: Batch, changed: ChangedViews) -> tuple[set[str], set[str]]:
-    """Return the ids of the tasks to which an earlier cancel may apply, and of those that ended."""
+    """Return the ids of the tasks to which an earlier cancel may apply, and of those that ended.
+
+    A new task has no runs but those of the batch, and shows the liveliest of them already.
+    """
     if not batch.tasks:
         return set(), set()
     tasks = {row["task_id"]: row for row in await upsert_tasks(connection, batch.tasks.values())}
     inserted = {task_id for task_id, row in tasks.items() if row["inserted"]}
-    await _write_runs(connection, batch, changed)
-    tasks |= {row["task_id"]: row for row in await show_liveliest(connection, batch.tasks)}
+    known = batch.tasks.keys() - inserted
+    await _write_runs(connection, batch, known, changed)
+    to_show = known | batch.with_several_runs()
+    tasks |= {row["task_id"]: row for row in await show_liveliest(connection, to_show)}
     changed.add("task", tasks.values())
     concerned = {key for key, row in tasks.items() if row["has_cancel"] and _may_be_cancelled(row, inserted)}
     return concerned, {task_id for task_id, row in tasks.items() if row["outcome"]}
 
 
-async def _write_runs(connection: Connection, batch: Batch, changed: ChangedViews) -> None:
+async def _write_runs(connection: Connection, batch: Batch, known: Collection[str], changed: ChangedViews) -> None:
+    """Write the runs; `known` are the ids of the tasks that the record had before."""
     if batch.logs:
         logs = await upsert_logs(connection, batch.logs.values())
         changed.add("log", logs)
-        await end_waits(connection, [(log.task_id, log.delivery) for log in batch.logs.values()])
+        await end_waits(
+            connection, [(log.task_id, log.delivery) for log in batch.logs.values() if log.task_id in known]
+        )
         if several := _with_several_runs(batch, logs):
             changed.add("log", await number_attempts(connection, several))
     if batch.waits:

@@ -116,4 +116,5 @@ async def upsert_waits(connection: Connection, rows: Collection[WaitRow]) -> Non
 
 async def end_waits(connection: Connection, begun: Collection[tuple[str, str]]) -> None:
     """Delete the waits of deliveries that have a log, by task id and delivery."""
-    await connection.execute(_END_WAITS, *zip(*sorted(begun), strict=True))
+    if begun:
+        await connection.execute(_END_WAITS, *zip(*sorted(begun), strict=True))
