@@ -29,6 +29,16 @@ _PORTION = 100
 _ADD_ALL = """
 for i = 2, #ARGV do redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'data', ARGV[i]) end
 """
+#: The same for entries with numbers, which are empty where there are none.
+_ADD_NUMBERED = """
+for i = 2, #ARGV, 2 do
+    if ARGV[i + 1] == '' then
+        redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'data', ARGV[i])
+    else
+        redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'data', ARGV[i], 'numbers', ARGV[i + 1])
+    end
+end
+"""
 
 
 class EventEntry(msgspec.Struct, frozen=True):
@@ -66,12 +76,10 @@ async def publish_entries(redis: Redis, entries: Iterable[EventEntry], receipts:
         BusUnavailable: it is not certain that they were published; publish them again.
     """
     types = {names.receipts(receipt.command_id): "stream" for receipt in receipts}
-    async with bus_errors(redis, types), redis.pipeline(transaction=True) as pipe:
-        for entry in entries:
-            fields: dict[FieldT, EncodableT] = {b"data": entry.data}
-            if entry.numbers:
-                fields[b"numbers"] = entry.numbers
-            pipe.xadd(names.EVENTS, fields, maxlen=EVENTS_LENGTH, approximate=True)
+    fields = [field for entry in entries for field in (entry.data, entry.numbers)]
+    async with bus_errors(redis, types), redis.pipeline(transaction=bool(receipts)) as pipe:
+        if fields:
+            pipe.eval(_ADD_NUMBERED, 1, names.EVENTS, EVENTS_LENGTH, *fields)
         queue_receipts(pipe, receipts)
         await pipe.execute()
 

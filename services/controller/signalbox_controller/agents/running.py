@@ -155,7 +155,7 @@ class RunningTasks:
         """Take in what happened to a task."""
         if isinstance(event, TaskStarted):
             self._end_wait(event.task_id, event.delivery, event.run)
-            self._add(msgspec.structs.replace(msgspec.convert(event, Run, from_attributes=True), started_at=event.at))
+            self._add(_begun(event))
             self._forget(event.task_id)
         elif isinstance(event, TaskReceived):
             taken = Taken(since=event.at, name=event.name, celery_name=event.celery_name, queue=event.queue)
@@ -268,6 +268,22 @@ class RunningTasks:
             return known
         fields = msgspec.structs.asdict(listed) | {"celery_name": listed.celery_name or listed.name}
         return Run(**fields, worker=self.node, retries=_retries(listed.run))
+
+
+def _begun(event: TaskStarted) -> Run:
+    return Run(
+        task_id=event.task_id,
+        run=event.run,
+        delivery=event.delivery,
+        pid=event.pid,
+        celery_name=event.celery_name,
+        name=event.name,
+        worker=event.worker,
+        queue=event.queue,
+        retries=event.retries,
+        started_at=event.at,
+        acks_late=event.acks_late,
+    )
 
 
 def _retries(run: str) -> int:

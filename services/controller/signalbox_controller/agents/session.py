@@ -34,6 +34,9 @@ Listener = Callable[[AnyTaskEvent], None]
 
 #: Turns without a sign of life after which a worker may not be about to report what it has seen; see `liveness.EVERY`.
 MUTE = 2
+#: Seconds from an event that is kept to its acknowledgement, which stands for all that are kept by then: each one
+#: wakes the worker, and costs it as much as an event.
+ACKNOWLEDGE_AFTER = 0.05
 #: Ids in one line to a worker, which is read within a few milliseconds.
 PORTION = 2_000
 
@@ -68,6 +71,8 @@ class Agent:
         self._cgroup = cgroup
         self.acknowledgements = Acknowledgements()
         self._acked = 0
+        #: Whether an acknowledgement is about to be sent.
+        self._acking = False
         self._connection: Connection | None = None
         self._requests: dict[tuple[str, str], CancelRequest] = {}
         self._has_sent = True
@@ -248,7 +253,9 @@ class Agent:
 
         def kept() -> None:
             self.acknowledgements.settle(seq)
-            asyncio.get_running_loop().call_soon(self._acknowledge)
+            if not self._acking:
+                self._acking = True
+                asyncio.get_running_loop().call_later(ACKNOWLEDGE_AFTER, self._acknowledge)
 
         return kept
 
@@ -345,13 +352,14 @@ class Agent:
             return
         kept = self.acknowledging(line.seq)
         try:
-            event = msgspec.structs.replace(protocol.decode_event(line.event), host=self._host)
+            event = protocol.decode_event(line.event)
         except UnreadableMessage as error:
             log.error(  # noqa: TRY400 - the text says it all
                 "An event of %s is unreadable and lost: %s", self.name, error
             )
             kept()
             return
+        msgspec.structs.force_setattr(event, "host", self._host)  # nobody else has it yet
         self.acknowledgements.keep(line.seq, event)
         self.runs.note(event)
         self.stop_handshake.note(event)
@@ -369,6 +377,7 @@ class Agent:
             self._outbox.put(event, kept=kept)
 
     def _acknowledge(self) -> None:
+        self._acking = False
         if self._acked != self.acknowledgements.acked and self._connection is not None:
             self._acked = self.acknowledgements.acked
             self._connection.send(protocol.Ack(seq=self._acked))

@@ -54,6 +54,6 @@ class StopHandshake:
 
     def note(self, event: AnyTaskEvent) -> None:
         """Count a task that the worker itself has ended."""
-        if isinstance(event, TaskFailed | TaskRequeued) and event.outcome == "stopped":
+        if isinstance(event, (TaskFailed, TaskRequeued)) and event.outcome == "stopped":
             self.stopped += isinstance(event, TaskFailed)
             self.ended.append(event.task_id)

@@ -74,7 +74,7 @@ class KeptEvents:
 
     def entry(self, data: bytes, first: int, last: int | None = None) -> EventEntry:
         """The entry for the bus of an event with this number; it may stand for all up to `last`."""
-        numbers = f"{self.epoch} {first}" if last in {None, first} else f"{self.epoch} {first} {last}"
+        numbers = f"{self.epoch} {first}" if last is None or last == first else f"{self.epoch} {first} {last}"
         return EventEntry(data, numbers.encode())
 
     def append(self, first: int, events: Sequence[bytes]) -> bool:
