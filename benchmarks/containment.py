@@ -3,6 +3,9 @@
 Both workers have one prefork child and the same broker, and are measured in turns in one run, so that a busy moment of
 the machine falls on both; the one that goes first alternates. The ratio is that of the medians. The controller runs on
 the same machine, as it does on every host; api and record do not.
+
+Where the time goes is told by the CPU time of each process. On a machine with fewer idle cores than processes, what
+controller and Redis use is taken from the worker, too.
 """
 
 import argparse
@@ -13,11 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 from compare import until
 from redis.asyncio import Redis
 
@@ -64,6 +69,18 @@ _BARE = ("worker", "-Q", "bare", "-n", "bare@%h", "-c", "1", "-P", "prefork", "-
 _QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
 
+#: The processes whose CPU time is told.
+PARTS = ("main process", "pool child", "controller", "Redis")
+
+Processes = Mapping[str, psutil.Process]
+
+
+def cpu(processes: Processes) -> Counter[str]:
+    """The CPU time of each, in microseconds."""
+    times = {part: process.cpu_times() for part, process in processes.items()}
+    return Counter({part: round((time.user + time.system) * 1e6) for part, time in times.items()})
+
+
 @dataclass
 class Side:
     """One of the two workers; its queue bears its name."""
@@ -71,8 +88,14 @@ class Side:
     name: str
     host: Host
     broker: Redis
+    #: The pid of its main process.
+    pid: int
+    #: Of controller and Redis, if they run on this machine.
+    others: Processes
     #: Tasks a second.
     rates: list[float] = field(default_factory=list)
+    #: By process, for a task; in microseconds.
+    costs: list[Mapping[str, float]] = field(default_factory=list)
 
     def _send(self, name: str) -> str:
         send = self.host.celery.send_task
@@ -86,6 +109,8 @@ class Side:
         await broker.blpop(f"held:{self.name}")
         await asyncio.to_thread(lambda: [self._send("empty") for _ in range(count)])
         last = await asyncio.to_thread(self._send, "stamp")
+        processes = self._processes()
+        used = cpu(processes)
         await broker.rpush(f"release:{self.name}", 1)
 
         async def stamped() -> bool:
@@ -93,55 +118,86 @@ class Side:
 
         await until(f"the end of {count} tasks", stamped)
         begin, end = map(float, await broker.lrange(times, 0, -1))
-        self.rates.append(count / (end - begin))
         if self.name == "contained":  # its last events must not be published while the other one is measured
             await self.host.seen(TaskSucceeded, task_id=last)
+        used_now = cpu(processes)
+        self.rates.append(count / (end - begin))
+        self.costs.append({part: (used_now[part] - used[part]) / count for part in processes})
+
+    def _processes(self) -> Processes:
+        main = psutil.Process(self.pid)
+        return {"main process": main, "pool child": main.children()[0], **self.others}
+
+    def cost(self, part: str) -> float:
+        """CPU time of one process for a task, in microseconds; 0 where it is not known."""
+        return statistics.mean(cost.get(part, 0.0) for cost in self.costs)
 
 
 @contextmanager
-def _a_bare_worker(folder: Path, broker: str) -> Iterator[None]:
-    """Run a worker as Celery itself launches it."""
+def _a_bare_worker(folder: Path, broker: str) -> Iterator[int]:
+    """Run a worker as Celery itself launches it; the pid of its main process."""
     environ = {**os.environ, "SHOP_BROKER_URL": broker, "SIDE": "bare"}
     command = [sys.executable, "-m", "celery", "-A", "bench_app", *_BARE, *_QUIET]
     with (folder / "bare.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log)
     try:
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait()
 
 
-async def benchmark(rounds: int, tasks: int) -> tuple[Side, Side]:
+async def _redis_of(broker: Redis) -> Processes:
+    """The process of Redis, if it runs here."""
+    pid = int((await broker.info("server"))["process_id"])
+    found = psutil.pid_exists(pid) and psutil.Process(pid).name().startswith(("redis", "valkey"))
+    return {"Redis": psutil.Process(pid)} if found else {}
+
+
+async def benchmark(rounds: int, tasks: int, *, cgroups: bool) -> tuple[Side, Side]:
     """Measure both workers in turns."""
+    environ = {} if cgroups else {"SIGNALBOX_CGROUPS": "off"}
     with tempfile.TemporaryDirectory(prefix="signalbox-bench-") as name:
         folder = Path(name)
         (folder / "bench_app.py").write_text(_APP)
         configuration = _CONFIG.replace("{folder}", str(folder))
-        async with a_redis(folder / "redis") as redis, a_host(folder / "host", redis, configuration) as host:
+        async with (
+            a_redis(folder / "redis") as redis,
+            a_host(folder / "host", redis, configuration, **environ) as host,
+        ):
             seen = await host.seen(HostSeen)
-            if seen.proof != "cgroup":
+            if cgroups and seen.proof != "cgroup":
                 raise SystemExit(f"this machine has no cgroups for the controller: {seen.proof_detail}")
             await host.process_is("bench", "running")
             broker = Redis.from_url(host.broker)
-            sides = Side("bare", host, broker), Side("contained", host, broker)
-            with _a_bare_worker(folder, host.broker):
+            with _a_bare_worker(folder, host.broker) as bare:
+                controller = {} if host.process is None else {"controller": psutil.Process(host.process.pid)}
+                others = {**controller, **await _redis_of(broker)}
+                sides = (
+                    Side("bare", host, broker, bare, others),
+                    Side("contained", host, broker, await host.pid("bench"), others),
+                )
                 for number in range(rounds + 1):
                     for side in sides[:: -1 if number % 2 else 1]:
                         await side.measure(tasks)
             await broker.aclose()
             for side in sides:
-                del side.rates[0]  # both were warming up
+                del side.rates[0], side.costs[0]  # both were warming up
             return sides
 
 
 def report(bare: Side, contained: Side) -> str:
-    """The rates of both workers, and their ratio."""
+    """The rates of both workers, their ratio, and the CPU time of each process for a task."""
     before, after = statistics.median(bare.rates), statistics.median(contained.rates)
-    return (
-        f"empty tasks a second, {len(bare.rates)} rounds: without monitoring {before:.0f}, "
-        f"with agent and cgroups {after:.0f}, ratio {after / before:.3f}"
-    )
+    rounds, ratio = len(bare.rates), after / before
+    lines = [
+        f"empty tasks a second, {rounds} rounds: without monitoring {before:.0f}, with {after:.0f}, ratio {ratio:.3f}",
+        f"{'CPU for a task, µs':22}{'without':>10}{'with':>10}{'more':>10}",
+    ]
+    for part in PARTS:
+        without, with_agent = bare.cost(part), contained.cost(part)
+        lines.append(f"{part:22}{without:10.1f}{with_agent:10.1f}{with_agent - without:10.1f}")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -149,9 +205,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=8, help="how often each is measured (default: 8)")
     parser.add_argument("--tasks", type=int, default=3000, help="empty tasks in a round (default: 3000)")
+    parser.add_argument("--without-cgroups", action="store_true", help="the agent without cgroups")
     arguments = parser.parse_args()
     began = time.monotonic()
-    sys.stdout.write(f"{report(*asyncio.run(benchmark(arguments.rounds, arguments.tasks)))}\n")
+    measured = benchmark(arguments.rounds, arguments.tasks, cgroups=not arguments.without_cgroups)
+    sys.stdout.write(f"{report(*asyncio.run(measured))}\n")
     sys.stderr.write(f"measured in {time.monotonic() - began:.0f} s\n")
 
 
