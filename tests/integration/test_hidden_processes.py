@@ -14,26 +14,11 @@ import pytest_asyncio
 from signalbox.messages.events import HostSeen, TaskCancelled, TaskFailed, TaskStarted, TaskSucceeded
 from signalbox_controller.cancelling.wording import SEARCHED
 from support.cgroups import cgroup_of, need_cgroups
-from support.eventually import eventually
+from support.daemons import DAEMONS, WAYS, Daemon, sent
 from support.host import ALICE, Host, a_host, exists, lives
 from support.stores.choose import a_redis
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-DAEMONS = """
-[apps.daemons]
-app = "daemons"
-directory = "{examples}/../tests/support/apps"
-[apps.daemons.environment]
-SHOP_BROKER_URL = "${{SHOP_BROKER_URL}}"
-SHOP_RESULT_BACKEND = "${{SHOP_RESULT_BACKEND}}"
-[[apps.daemons.workers]]
-name = "worker"
-concurrency = 1
-stop_timeout = 10.0
-"""
-#: A shell with `env -i … &`; two forks without exec; two forks, and another program without any environment.
-WAYS = ("shell", "forks", "cleared")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -46,37 +31,11 @@ async def host(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Host]:
         yield one
 
 
-class Daemon:
-    """A process that a task has started, and whose pid is in a file."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    async def pid(self) -> int:
-        """Its pid, as soon as it is there."""
-
-        async def look() -> int | None:
-            return int(self.file.read_text(encoding="ascii") or 0) if self.file.exists() else None
-
-        return await eventually(look, f"a pid in {self.file}")
-
-    def end(self) -> None:
-        """End it, should it live."""
-        if self.file.exists() and lives(pid := int(self.file.read_text(encoding="ascii"))):
-            os.kill(pid, signal.SIGKILL)
-
-
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
     one = Daemon(tmp_path / "daemon.pid")
     yield one
     one.end()
-
-
-async def sent(host: Host, task: str, *arguments: object) -> TaskStarted:
-    """Send a task and wait until it runs."""
-    task_id = host.celery.send_task(f"daemons.{task}", arguments).id
-    return await host.seen(TaskStarted, task_id=task_id)
 
 
 async def idle(host: Host, seconds: float = 600.0) -> TaskStarted:
@@ -102,7 +61,8 @@ async def test_a_cancel_ends_a_daemon_that_no_search_would_find(host: Host, daem
 async def test_a_stop_ends_a_daemon_that_no_search_would_find(host: Host, daemon: Daemon, way: str) -> None:
     await sent(host, "hides", way, str(daemon.file), 600.0)
     pid = await daemon.pid()
-    assert (await host.commander.stop(ALICE, mode="immediate")).verdict == "stopped"
+    result = await host.commander.stop(ALICE, mode="immediate")
+    assert (result.verdict, result.proof, result.detail) == ("stopped", "cgroup", "")
     assert not lives(pid)
     assert (await host.commander.start(ALICE)).verdict == "started"
 
@@ -116,7 +76,8 @@ async def test_a_task_that_leaves_a_daemon_says_so_and_nobody_elses_cancel_hits_
     assert (await host.commander.cancel(after.task_id, ALICE)).proof == "cgroup"
     assert not exists(after.pid)
     assert lives(pid)
-    assert (await host.commander.stop(ALICE, mode="immediate")).verdict == "stopped"
+    result = await host.commander.stop(ALICE, mode="immediate")
+    assert (result.verdict, result.proof, result.detail) == ("stopped", "cgroup", "")
     assert not lives(pid)
     assert (await host.commander.start(ALICE)).verdict == "started"
 
@@ -193,7 +154,7 @@ async def test_pool_children_that_are_spawned_have_a_cgroup_too(tmp_path: Path, 
         assert not lives(pid)
 
 
-async def test_without_cgroups_a_cancel_says_what_it_does_not_cover(tmp_path: Path, daemon: Daemon) -> None:
+async def test_without_cgroups_a_cancel_and_a_stop_say_what_they_do_not_cover(tmp_path: Path, daemon: Daemon) -> None:
     off = {"SIGNALBOX_CGROUPS": "off"}
     async with a_redis(tmp_path / "redis") as redis, a_host(tmp_path / "host", redis, DAEMONS, **off) as host:
         await host.process_is("worker", "running")
@@ -204,5 +165,9 @@ async def test_without_cgroups_a_cancel_says_what_it_does_not_cover(tmp_path: Pa
         assert (result.verdict, result.proof) == ("cancelled", "search")
         assert SEARCHED in result.detail
         assert (await host.seen(TaskCancelled, task_id=started.task_id)).proof == "search"
+        stop = await host.commander.stop(ALICE, mode="immediate")
+        assert (stop.verdict, stop.proof, stop.detail) == ("stopped", "search", SEARCHED)
+        again = await host.commander.stop(ALICE, mode="immediate")
+        assert (again.verdict, again.proof, again.detail) == ("stopped", None, "")
         seen = await host.seen(HostSeen)
         assert (seen.proof, "SIGNALBOX_CGROUPS" in seen.proof_detail) == ("search", True)
