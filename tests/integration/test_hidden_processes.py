@@ -3,6 +3,7 @@
 Elsewhere the answer says what it does not cover.
 """
 
+import fcntl
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +16,7 @@ from signalbox.messages.events import HostSeen, TaskCancelled, TaskFailed, TaskS
 from signalbox_controller.cancelling.wording import SEARCHED
 from support.cgroups import cgroup_of, need_cgroups
 from support.daemons import DAEMONS, WAYS, Daemon, sent
+from support.eventually import eventually
 from support.host import ALICE, Host, a_host, exists, lives
 from support.stores.choose import a_redis
 
@@ -36,6 +38,16 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     one = Daemon(tmp_path / "daemon.pid")
     yield one
     one.end()
+
+
+def is_locked(file: Path) -> bool:
+    """Whether any process holds the lock that it, or one that it descends from, has taken."""
+    with file.open("rb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 async def idle(host: Host, seconds: float = 600.0) -> TaskStarted:
@@ -65,6 +77,20 @@ async def test_a_stop_ends_a_daemon_that_no_search_would_find(host: Host, daemon
     assert (result.verdict, result.proof, result.detail) == ("stopped", "cgroup", "")
     assert not lives(pid)
     assert (await host.commander.start(ALICE)).verdict == "started"
+
+
+async def test_a_cancel_ends_what_forks_faster_than_one_can_look(host: Host, tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    started = await sent(host, "hides", "flees", str(lock), 600.0)
+
+    async def flees() -> bool:
+        return lock.exists() and lock.read_bytes() == b"1"
+
+    await eventually(flees, "a daemon that flees")
+    assert is_locked(lock)
+    result = await host.commander.cancel(started.task_id, ALICE)
+    assert (result.verdict, result.proof) == ("cancelled", "cgroup")
+    assert not is_locked(lock)
 
 
 async def test_a_task_that_leaves_a_daemon_says_so_and_nobody_elses_cancel_hits_it(host: Host, daemon: Daemon) -> None:
