@@ -3,6 +3,7 @@
 Elsewhere the answer says what it does not cover.
 """
 
+import fcntl
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -14,26 +15,12 @@ import pytest_asyncio
 from signalbox.messages.events import HostSeen, TaskCancelled, TaskFailed, TaskStarted, TaskSucceeded
 from signalbox_controller.cancelling.wording import SEARCHED
 from support.cgroups import cgroup_of, need_cgroups
+from support.daemons import DAEMONS, WAYS, Daemon, sent
 from support.eventually import eventually
 from support.host import ALICE, Host, a_host, exists, lives
 from support.stores.choose import a_redis
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-DAEMONS = """
-[apps.daemons]
-app = "daemons"
-directory = "{examples}/../tests/support/apps"
-[apps.daemons.environment]
-SHOP_BROKER_URL = "${{SHOP_BROKER_URL}}"
-SHOP_RESULT_BACKEND = "${{SHOP_RESULT_BACKEND}}"
-[[apps.daemons.workers]]
-name = "worker"
-concurrency = 1
-stop_timeout = 10.0
-"""
-#: A shell with `env -i … &`; two forks without exec; two forks, and another program without any environment.
-WAYS = ("shell", "forks", "cleared")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -46,26 +33,6 @@ async def host(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Host]:
         yield one
 
 
-class Daemon:
-    """A process that a task has started, and whose pid is in a file."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    async def pid(self) -> int:
-        """Its pid, as soon as it is there."""
-
-        async def look() -> int | None:
-            return int(self.file.read_text(encoding="ascii") or 0) if self.file.exists() else None
-
-        return await eventually(look, f"a pid in {self.file}")
-
-    def end(self) -> None:
-        """End it, should it live."""
-        if self.file.exists() and lives(pid := int(self.file.read_text(encoding="ascii"))):
-            os.kill(pid, signal.SIGKILL)
-
-
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
     one = Daemon(tmp_path / "daemon.pid")
@@ -73,10 +40,14 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     one.end()
 
 
-async def sent(host: Host, task: str, *arguments: object) -> TaskStarted:
-    """Send a task and wait until it runs."""
-    task_id = host.celery.send_task(f"daemons.{task}", arguments).id
-    return await host.seen(TaskStarted, task_id=task_id)
+def is_locked(file: Path) -> bool:
+    """Whether any process holds the lock that it, or one that it descends from, has taken."""
+    with file.open("rb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 async def idle(host: Host, seconds: float = 600.0) -> TaskStarted:
@@ -102,9 +73,24 @@ async def test_a_cancel_ends_a_daemon_that_no_search_would_find(host: Host, daem
 async def test_a_stop_ends_a_daemon_that_no_search_would_find(host: Host, daemon: Daemon, way: str) -> None:
     await sent(host, "hides", way, str(daemon.file), 600.0)
     pid = await daemon.pid()
-    assert (await host.commander.stop(ALICE, mode="immediate")).verdict == "stopped"
+    result = await host.commander.stop(ALICE, mode="immediate")
+    assert (result.verdict, result.proof, result.detail) == ("stopped", "cgroup", "")
     assert not lives(pid)
     assert (await host.commander.start(ALICE)).verdict == "started"
+
+
+async def test_a_cancel_ends_what_forks_faster_than_one_can_look(host: Host, tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    started = await sent(host, "hides", "flees", str(lock), 600.0)
+
+    async def flees() -> bool:
+        return lock.exists() and lock.read_bytes() == b"1"
+
+    await eventually(flees, "a daemon that flees")
+    assert is_locked(lock)
+    result = await host.commander.cancel(started.task_id, ALICE)
+    assert (result.verdict, result.proof) == ("cancelled", "cgroup")
+    assert not is_locked(lock)
 
 
 async def test_a_task_that_leaves_a_daemon_says_so_and_nobody_elses_cancel_hits_it(host: Host, daemon: Daemon) -> None:
@@ -116,7 +102,8 @@ async def test_a_task_that_leaves_a_daemon_says_so_and_nobody_elses_cancel_hits_
     assert (await host.commander.cancel(after.task_id, ALICE)).proof == "cgroup"
     assert not exists(after.pid)
     assert lives(pid)
-    assert (await host.commander.stop(ALICE, mode="immediate")).verdict == "stopped"
+    result = await host.commander.stop(ALICE, mode="immediate")
+    assert (result.verdict, result.proof, result.detail) == ("stopped", "cgroup", "")
     assert not lives(pid)
     assert (await host.commander.start(ALICE)).verdict == "started"
 
@@ -193,7 +180,7 @@ async def test_pool_children_that_are_spawned_have_a_cgroup_too(tmp_path: Path, 
         assert not lives(pid)
 
 
-async def test_without_cgroups_a_cancel_says_what_it_does_not_cover(tmp_path: Path, daemon: Daemon) -> None:
+async def test_without_cgroups_a_cancel_and_a_stop_say_what_they_do_not_cover(tmp_path: Path, daemon: Daemon) -> None:
     off = {"SIGNALBOX_CGROUPS": "off"}
     async with a_redis(tmp_path / "redis") as redis, a_host(tmp_path / "host", redis, DAEMONS, **off) as host:
         await host.process_is("worker", "running")
@@ -204,5 +191,9 @@ async def test_without_cgroups_a_cancel_says_what_it_does_not_cover(tmp_path: Pa
         assert (result.verdict, result.proof) == ("cancelled", "search")
         assert SEARCHED in result.detail
         assert (await host.seen(TaskCancelled, task_id=started.task_id)).proof == "search"
+        stop = await host.commander.stop(ALICE, mode="immediate")
+        assert (stop.verdict, stop.proof, stop.detail) == ("stopped", "search", SEARCHED)
+        again = await host.commander.stop(ALICE, mode="immediate")
+        assert (again.verdict, again.proof, again.detail) == ("stopped", None, "")
         seen = await host.seen(HostSeen)
         assert (seen.proof, "SIGNALBOX_CGROUPS" in seen.proof_detail) == ("search", True)

@@ -170,6 +170,7 @@ def heard(verdict: Any, **fields: Any) -> ProcessesResult:
     return ProcessesResult(command_id="a command", verdict=verdict, **fields)
 
 
+SEARCHED = ProcessReport(name="worker", kind="worker", state="stopped", host="web-01", proof="search")
 STUCK = ProcessReport(name="worker", kind="worker", state="stopping", host="web-01", message="pid 7 in state D")
 
 
@@ -183,6 +184,10 @@ STUCK = ProcessReport(name="worker", kind="worker", state="stopping", host="web-
         (
             *("stop", heard("stopped", recorded=True, tasks_killed=1), 200),
             "Celery has been stopped; 1 running task was marked as failed",
+        ),
+        (
+            *("stop", heard("stopped", recorded=True, processes=(SEARCHED,), proof="search"), 200),
+            "were marked as failed; processes that left their tasks' families cannot be found on web-01",
         ),
         ("start", heard("started", recorded=True), 200, "Celery has been started"),
         ("restart", heard("started", recorded=True), 200, "Celery has been restarted"),
@@ -204,6 +209,7 @@ def test_a_stop_or_start_is_answered_in_words(verb: Verb, result: ProcessesResul
     assert status == http
     assert words in answer.message
     assert answer.verified == (http == 200)
+    assert answer.proof == result.proof
 
 
 def test_a_stop_while_the_reconciler_is_away_says_what_is_not_recorded() -> None:

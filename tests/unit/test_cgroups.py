@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.messages.base import Evidence
+from signalbox.messages.base import Evidence, weakest
 from signalbox_agent.cgroup import Cgroup, name_for, path_of, proc_of
 from signalbox_agent.child.slot import Slot, Slots
 from signalbox_agent.proc import Proc
-from signalbox_controller.cancelling.proof import Proof, evidence_of_host, verdict_of
+from signalbox_controller.cancelling.proof import Proof, verdict_of
 from signalbox_controller.cancelling.wording import SEARCHED, SHARED, limits_of
 from signalbox_controller.linux import cgroups
 from signalbox_controller.linux.cgroups import REMEDY, Mount, find, folder_of, mount_of
@@ -113,10 +113,16 @@ def test_the_membership_of_the_second_version_is_read() -> None:
 
 @pytest.mark.parametrize(
     ("seen", "evidence"),
-    [((), None), (("cgroup",), "cgroup"), (("search",), "search"), (("cgroup", "search"), "search")],
+    [
+        ((), None),
+        ((None,), None),
+        (("cgroup", None), "cgroup"),
+        (("search", None), "search"),
+        (("cgroup", "search"), "search"),
+    ],
 )
-def test_of_several_proofs_the_weakest_counts(seen: Sequence[Evidence], evidence: Evidence | None) -> None:
-    assert evidence_of_host([Proof([], [], one) for one in seen]) == evidence
+def test_of_several_proofs_the_weakest_counts(seen: Sequence[Evidence | None], evidence: Evidence | None) -> None:
+    assert weakest(seen) == evidence
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from signalbox.client.bulk import Bulk, Progress
 from signalbox.client.receipts import Collected, Patience
 from signalbox.client.results import AllowResult, BulkResult, CancelResult, ProcessesResult
 from signalbox.errors import UnknownHost
-from signalbox.messages.base import utc_now
+from signalbox.messages.base import utc_now, weakest
 from signalbox.messages.codec import encode, sign
 from signalbox.messages.commands import (
     AllowTask,
@@ -292,6 +292,7 @@ def _processes_result(
         detail=(answer.detail if verdict == answer.verdict else _refusals(collected)) if answer else "",
         processes=tuple(report for a in collected.answers.values() for report in a.processes),
         tasks_killed=sum(a.tasks_killed for a in collected.answers.values()),
+        proof=weakest(a.proof for a in collected.answers.values()),
         recorded=collected.all_recorded,
         silent=silent,
         away=silent & away,

@@ -80,6 +80,8 @@ class ProcessesResult(msgspec.Struct, frozen=True, kw_only=True):
     processes: tuple[ProcessReport, ...] = ()
     #: How many running tasks ended with their processes.
     tasks_killed: int = 0
+    #: Of a stop: what proves that nothing is left, of all processes that were ended the weakest.
+    proof: Evidence | None = None
     recorded: bool = False
     #: Hosts that were asked and have not answered.
     silent: frozenset[str] = frozenset()

@@ -1,5 +1,6 @@
 """Base of all messages: frozen structs, told apart on the wire by their `type`."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -42,6 +43,12 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=True, omit_defaults=True):
     """A message on the bus: immutable, named in the imperative (command) or the past tense (event)."""
+
+
+def weakest(proofs: Iterable[Evidence | None]) -> Evidence | None:
+    """Of several proofs the weakest; None without any."""
+    seen = set(proofs)
+    return "search" if "search" in seen else "cgroup" if "cgroup" in seen else None
 
 
 def utc_now() -> datetime:

@@ -23,6 +23,8 @@ class ProcessReport(msgspec.Struct, frozen=True, kw_only=True):
     standby: bool = False
     #: Launched by somebody else, who alone can stop and start it.
     guest: bool = False
+    #: Answers to a stop only: what proves that nothing of a process that was ended is left.
+    proof: Evidence | None = None
 
 
 class TaskVerdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +55,7 @@ class Answered(Receipt, frozen=True, kw_only=True):
     task_id: str | None = None
     #: The task's name, where the host knows it.
     task_name: str = ""
-    #: CancelTask only: of a task that was ended.
+    #: CancelTask and StopProcesses only, where something had to be ended; of several proofs the weakest.
     proof: Evidence | None = None
     #: CancelTasks only: those of which the host can say more than `unknown`.
     tasks: tuple[TaskVerdict, ...] = ()

@@ -123,7 +123,8 @@ def _body(answer: Answered) -> dict[str, Any]:
     one = answer.tasks_killed == 1
     count = f"{answer.tasks_killed} running task{'' if one else 's'}"
     task = answer.task_name or answer.task_id
-    return body | {"message": sentence.format(host=answer.host, count=count, task=task)}
+    said = sentence.format(host=answer.host, count=count, task=task)
+    return body | {"message": f"{said} {answer.detail}".strip()}
 
 
 def _bulk_body(command: CancelTasks, answer: Answered) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from signalbox.client.results import ProcessesResult
+from signalbox.messages.base import Evidence
 from signalbox.messages.receipts import ProcessReport
 from signalbox.messages.verdicts import MEANING, AnswerStatus, Verdict
 
@@ -25,6 +26,8 @@ class ProcessesAnswer(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     command_id: str
     verified: bool
+    #: Of a stop, what proves that nothing is left: `search` where that covers no process that left its task's family.
+    proof: Evidence | None
     recorded: bool
     #: How many running tasks ended with their processes.
     tasks_killed: int
@@ -59,6 +62,7 @@ def outcome(order: Order, result: ProcessesResult) -> tuple[int, ProcessesAnswer
         message=words(order, result),
         command_id=result.command_id,
         verified=status == "success",
+        proof=result.proof,
         recorded=result.recorded,
         tasks_killed=result.tasks_killed,
         processes=result.processes,
@@ -71,6 +75,8 @@ def _success(order: Order, result: ProcessesResult) -> str:
         one = result.tasks_killed == 1
         end = f"{'was' if one else 'were'} marked as failed" if result.recorded else "ended with them"
         parts.append(f"{result.tasks_killed} running task{'' if one else 's'} {end}")
+    if hosts := sorted({process.host for process in result.processes if process.proof == "search"}):
+        parts.append(f"processes that left their tasks' families cannot be found on {', '.join(hosts)}")
     if not result.recorded:
         parts.append(f"the record will follow {when(order.awaited)}")
     return "; ".join(parts)

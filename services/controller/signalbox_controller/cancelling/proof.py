@@ -5,7 +5,7 @@ task had a cgroup, the kernel says that nothing is left in it. Elsewhere the con
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -46,12 +46,6 @@ def verdict_of(reported: Verdict | None, proof: Proof | None, *, ran: bool, canc
     if proof is None:
         return "unproven"
     return "alive" if proof.survivors or proof.populated else "cancelled"
-
-
-def evidence_of_host(proofs: Iterable[Proof]) -> Evidence | None:
-    """What proves that nothing of a task is left on a host: of several proofs the weakest; none without any. Pure."""
-    seen = {proof.evidence for proof in proofs}
-    return "search" if "search" in seen else "cgroup" if seen else None
 
 
 def verdict_of_host(verdicts: Sequence[Verdict], holders: Sequence[Verdict] = ()) -> Verdict:

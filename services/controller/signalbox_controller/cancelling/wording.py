@@ -14,8 +14,8 @@ SEARCHED = "Processes that left the task's family cannot be found on this host."
 SHARED = "Programs that it had started are not covered, as its pool runs all tasks in one process."
 
 
-def limits_of(evidence: Evidence, *, shared: bool) -> str:
-    """The sentence that says what the proof of a cancel does not cover; empty when it covers all."""
+def limits_of(evidence: Evidence | None, *, shared: bool) -> str:
+    """The sentence that says what a proof does not cover; empty when it covers all, or nothing was to be proven."""
     if shared:
         return SHARED
     return SEARCHED if evidence == "search" else ""

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from signalbox.messages.base import Evidence, utc_now
+from signalbox.messages.base import Evidence, utc_now, weakest
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import TaskCancelled
 from signalbox.messages.receipts import Progressed
@@ -14,7 +14,7 @@ from signalbox_controller.agents.cancel_request import CancelRequest
 from signalbox_controller.agents.protocol import Cancel
 from signalbox_controller.agents.running import Run
 from signalbox_controller.agents.session import Agent
-from signalbox_controller.cancelling.proof import Proof, evidence_of_host, prove, verdict_of, verdict_of_host
+from signalbox_controller.cancelling.proof import Proof, prove, verdict_of, verdict_of_host
 from signalbox_controller.cancelling.without_agent import CancelWithoutAgent, Ended, unanswered
 from signalbox_controller.cancelling.wording import WorkerAnswer, detail_of, limits_of
 from signalbox_controller.commands.ports import Ports, Result
@@ -147,7 +147,7 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
     relevant = [answer for answer in answers if verdict == "finished" or answer.result != "finished"]
     return Result(
         verdict=verdict,
-        proof=evidence_of_host(proven) if verdict == "cancelled" else None,
+        proof=weakest(proof.evidence for proof in proven) if verdict == "cancelled" else None,
         detail=" ".join(filter(None, map(_detail, relevant))),
         task_name=next((answer.request.name for answer in answers if answer.request.name), ""),
         events=tuple(events),

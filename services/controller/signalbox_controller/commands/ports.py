@@ -40,7 +40,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     #: Cancels only.
     task_name: str = ""
-    #: Of a task that was ended.
+    #: Of what was ended: a task, or processes.
     proof: Evidence | None = None
     #: CancelTasks only: those whose verdict is not `unknown`.
     tasks: tuple[TaskVerdict, ...] = ()

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from signalbox.messages.base import ProcessState
+from signalbox.messages.base import ProcessState, weakest
 from signalbox.messages.commands import RestartProcesses, StartProcesses, StopProcesses
 from signalbox.messages.receipts import ProcessReport
+from signalbox_controller.cancelling.wording import limits_of
 from signalbox_controller.commands.ports import Ports, Result
 from signalbox_controller.errors import RestartNotAllowed
 from signalbox_controller.external.worker import LAUNCHED_BY_OTHERS
@@ -80,9 +81,12 @@ def _result(
     verdict: Literal["stopped", "started"], expected: ProcessState, reports: Sequence[ProcessReport], killed: int = 0
 ) -> Result:
     others = [report for report in reports if report.state != expected and not report.standby]
+    proof = weakest(report.proof for report in reports)
+    detail = " ".join(f"{report.name} is {report.state}: {report.message}." for report in others)
     return Result(
         verdict="incomplete" if others else verdict,
-        detail=" ".join(f"{report.name} is {report.state}: {report.message}." for report in others),
+        detail=detail or limits_of(proof, shared=False),
+        proof=proof,
         processes=tuple(reports),
         tasks_killed=killed,
     )

@@ -136,7 +136,7 @@ class Fleet:
         for process in processes:
             process.stop(order, mode, timeout)
         await _all(processes, _absent, seconds)
-        return [process.status.report() for process in processes]
+        return [process.stopped() for process in processes]
 
     async def start(self, processes: Sequence[Supervised]) -> list[ProcessReport]:
         """Start them all at once; return when each consumes, or has failed."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from signalbox.messages.base import Evidence
 from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.proc import Proc, descendants, ended, identify, pids, stat, variable
 from signalbox_controller.linux.procfs import INSTANCE_VARIABLE, TASK_VARIABLE, bearing
@@ -56,6 +57,11 @@ class Tree:
     def cgroups(self) -> list[Cgroup]:
         """The cgroups that hold it: that of the launch, or none."""
         return [self.cgroup] if self.cgroup else []
+
+    @property
+    def evidence(self) -> Evidence:
+        """What proves its end, as long as it runs: the kernel, if the main process is in the cgroup of the launch."""
+        return "cgroup" if self.cgroup is not None and self.cgroup.has(self.main.pid) else "search"
 
     def _of_the_session(self) -> list[Proc]:
         contained = self.cgroup.procs() if self.cgroup else []

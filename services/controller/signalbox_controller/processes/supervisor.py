@@ -6,6 +6,10 @@ import signal
 from collections.abc import Callable
 from typing import Literal
 
+import msgspec
+
+from signalbox.messages.base import Evidence
+from signalbox.messages.receipts import ProcessReport
 from signalbox.service import Jobs
 from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.proc import Proc
@@ -48,8 +52,9 @@ class Supervised(AgentReports):
         self.status = ProcessStatus(identity, desired, context.publish)
         self.log = LogFile(context.launcher.log(spec), context.logs)
         self.instance: Instance | None = None
-        #: How many running tasks ended with it since the latest order to stop.
+        #: How many running tasks ended with it since the latest order to stop, and what proves its end.
         self.tasks_killed = 0
+        self._proof: Evidence | None = None
         self._context = context
         self._order: Order | None = None
         self._timeout = spec.stop_timeout
@@ -95,16 +100,22 @@ class Supervised(AgentReports):
     def _end(self, order: Order, mode: Mode, timeout: float | None, message: str) -> None:
         self._order = order
         self._timeout = self.spec.stop_timeout if timeout is None else timeout
-        self.tasks_killed = 0  # those of an earlier end do not count again
+        self.tasks_killed, self._proof = 0, None  # what was said of an earlier end does not count again
         if self.status.state in ALIVE and mode != "immediate":
             message += f"; killed in at most {words.seconds(self._timeout)}"
         if self.instance is not None:
             self.instance.asked, agent = True, self.instance.agent
+            self._proof = self.instance.tree.evidence
             agent.stop_handshake.begin(protocol.Stop(error=words.stopped(order), redeliver=order.redeliver))
             seconds = 0.0 if mode == "immediate" else self._timeout
             self._context.stop_orders.begin(self.spec.name, order, seconds, agent.runs.all())
         graceful = Input.DRAIN if self.spec.kind == "worker" else Input.HALT
         self._feed(Input.KILL if mode == "immediate" else graceful, message)
+
+    def stopped(self) -> ProcessReport:
+        """Report on it after an order to stop."""
+        proof = self._proof if self.status.state == "stopped" else None
+        return msgspec.structs.replace(self.status.report(), proof=proof)
 
     @property
     def decided(self) -> bool:
@@ -262,6 +273,7 @@ class Supervised(AgentReports):
             self._outlived(survivors)
 
     def _outlived(self, survivors: list[Proc]) -> None:
+        self._proof = None
         pids = ", ".join(str(proc.pid) for proc in survivors)
         self.status.message = f"outlived KILL: pid {pids}; the kernel holds it, look for state D in ps"
         log.error("%s %s", self.spec.name, self.status.message)
