@@ -6,8 +6,6 @@ import signal
 from collections.abc import Callable
 from typing import Literal
 
-import msgspec
-
 from signalbox.messages.base import Evidence
 from signalbox.messages.receipts import ProcessReport
 from signalbox.service import Jobs
@@ -30,7 +28,7 @@ from signalbox_controller.processes.exit_reason import ExitReport
 from signalbox_controller.processes.instance import Instance, launch
 from signalbox_controller.processes.machine import ALIVE, Action, Input, step
 from signalbox_controller.processes.readiness import logs_ready, overdue
-from signalbox_controller.processes.status import Identity, ProcessStatus
+from signalbox_controller.processes.status import Identity, ProcessStatus, after_a_stop
 from signalbox_controller.processes.stop_orders import PendingStop
 from signalbox_controller.words import Order
 
@@ -55,6 +53,8 @@ class Supervised(AgentReports):
         #: How many running tasks ended with it since the latest order to stop, and what proves its end.
         self.tasks_killed = 0
         self._proof: Evidence | None = None
+        #: What outlived its KILL.
+        self._survivors: list[Proc] = []
         self._context = context
         self._order: Order | None = None
         self._timeout = spec.stop_timeout
@@ -114,8 +114,7 @@ class Supervised(AgentReports):
 
     def stopped(self) -> ProcessReport:
         """Report on it after an order to stop."""
-        proof = self._proof if self.status.state == "stopped" else None
-        return msgspec.structs.replace(self.status.report(), proof=proof)
+        return after_a_stop(self.status.report(), self._proof, self._survivors)
 
     @property
     def decided(self) -> bool:
@@ -273,7 +272,7 @@ class Supervised(AgentReports):
             self._outlived(survivors)
 
     def _outlived(self, survivors: list[Proc]) -> None:
-        self._proof = None
+        self._proof, self._survivors = None, survivors
         pids = ", ".join(str(proc.pid) for proc in survivors)
         self.status.message = f"outlived KILL: pid {pids}; the kernel holds it, look for state D in ps"
         log.error("%s %s", self.spec.name, self.status.message)
