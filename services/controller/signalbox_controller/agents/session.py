@@ -11,13 +11,14 @@ import msgspec
 
 from signalbox.errors import UnreadableMessage
 from signalbox.messages.base import utc_now
-from signalbox.messages.events import AnyTaskEvent, EventsLost, TaskCancelled, TaskStarted
+from signalbox.messages.events import AnyTaskEvent, EventsLost, TaskStarted
 from signalbox_agent.cancel.pool import Abilities
 from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.child.slot import SlotState
 from signalbox_controller.agents import protocol
 from signalbox_controller.agents.acknowledgements import Acknowledgements
 from signalbox_controller.agents.cancel_request import CancelRequest, WithheldProof
+from signalbox_controller.agents.cancel_requests import CancelRequests
 from signalbox_controller.agents.child_deaths import ChildDeaths, died
 from signalbox_controller.agents.connection import Connection
 from signalbox_controller.agents.liveness import Liveness, Ticks
@@ -74,7 +75,7 @@ class Agent:
         #: Whether an acknowledgement is about to be sent.
         self._acking = False
         self._connection: Connection | None = None
-        self._requests: dict[tuple[str, str], CancelRequest] = {}
+        self._requests = CancelRequests(self.runs, cgroup)
         self._has_sent = True
         self._liveness = Liveness()
         self.ticks = Ticks()
@@ -122,8 +123,8 @@ class Agent:
         leased = self._supervisor.leased
         connection.send(protocol.Welcome(acked=self.acknowledgements.acked, cancelled=last, leased=leased))
         self._acked = self.acknowledgements.acked
-        for request in self._requests.values():
-            connection.send(request.line)
+        for line in self._requests.lines():
+            connection.send(line)
         self.stop_handshake.greet()
         self._supervisor.on_report(hello)
 
@@ -215,14 +216,9 @@ class Agent:
 
     def ask(self, line: protocol.Cancel) -> CancelRequest:
         """Ask it to end a task; the same command asks about a task once."""
-        request = self._requests.get((line.command_id, line.task_id))
-        if request is None:
-            runs, name = self.runs.of(line.task_id), self.runs.name(line.task_id)
-            request = CancelRequest(line, runs, name, self._cgroup)
-            self._requests[line.command_id, line.task_id] = request
+        request, is_new = self._requests.open(line)
+        if is_new:
             self.send(line)
-            if status := self.runs.concluded_as(line.task_id):
-                request.on_report(_finished(line, status))
         return request
 
     @contextmanager
@@ -240,8 +236,7 @@ class Agent:
 
     def release(self, request: CancelRequest, *, keep_proof: bool) -> list[WithheldProof]:
         """Close a question; proofs that were kept back are answered, or go out as they are."""
-        self._requests.pop((request.line.command_id, request.line.task_id), None)
-        proofs, request.withheld = request.withheld, []
+        proofs = self._requests.close(request)
         if keep_proof:
             return proofs
         for proof in proofs:
@@ -283,42 +278,18 @@ class Agent:
 
     def take_held_runs(self, slots: Slots, instance: str) -> HeldRuns:
         """Its process is gone: finish every request, and return the runs that it held and that are in no request."""
-        concluded = self.runs.concluded
-        ended = [(run, state) for run in self.runs.all() if (state := self._end_of(run, slots))]
-        for run, state in ended:
-            self.conclude(run, state)
-        unseen = self.runs.begun_unseen(slots.all(), instance)
-        lost = {(run.task_id, run.run): run for run in self.runs.all() if not slots.went_on(run)}
-        cancelled = [run for run in lost.values() if self.is_asked_about(run.task_id)]
-        for request in self._requests.values():  # two may ask about the same task
-            request.runs = [run for run in cancelled if run.task_id == request.line.task_id]
-            request.finish("cancelled" if request.runs or request.withheld else "unknown")
-        for run in cancelled:
-            del lost[run.task_id, run.run]
-        self.runs.clear()
+        held = self._requests.end(slots, instance)
         self.answers = False
         self.close()
-        return HeldRuns(lost=list(lost.values()), ended=ended, unseen=unseen, concluded=concluded)
-
-    def _end_of(self, run: Run, slots: Slots) -> SlotState | None:
-        """How it ended by itself; a task that is being cancelled and would come back has not ended."""
-        state = slots.of_run(run)
-        if state is None or not state.stored or (not state.status and self.is_asked_about(run.task_id)):
-            return None
-        return state
+        return held
 
     def is_asked_about(self, task_id: str) -> bool:
-        """Whether a request about this task is open."""
-        return any(request.line.task_id == task_id for request in self._requests.values())
+        """Whether a cancel of this task is open."""
+        return self._requests.has(task_id)
 
     def conclude(self, run: Run, state: SlotState | None) -> None:
         """A run is over, and was not reported: it ended by itself in this state, or its process died."""
-        self.runs.conclude(run, state)
-        for request in self._requests.values():
-            if state is not None and request.line.task_id == run.task_id:
-                request.runs = [other for other in request.runs if other.run != run.run]
-                if not self.runs.of(run.task_id):
-                    request.on_report(_finished(request.line, state.status or None))
+        self._requests.conclude(run, state)
 
     def handle_line(self, line: AgentLine) -> None:
         self._has_sent = True
@@ -329,8 +300,7 @@ class Agent:
             case Numbered():
                 self._event(line)
             case CancelReport():
-                if (request := self._requests.get((line.command_id, line.task_id))) is not None:
-                    request.on_report(line)
+                self._requests.on_report(line)
             case protocol.Snapshot():
                 self.runs.repair(line)
                 self.complete = True
@@ -365,11 +335,8 @@ class Agent:
         self.stop_handshake.note(event)
         for listener in self._listeners:
             listener(event)
-        for request in self._requests.values():
-            if request.line.task_id == event.task_id:
-                request.name = event.name
-                if isinstance(event, TaskCancelled) and request.withhold(WithheldProof(event, line.seq)):
-                    return
+        if self._requests.withhold(event, line.seq):
+            return
         if died(event):
             publish = partial(self._outbox.put, kept=kept)
             self._deaths.clean_up(event, publish, ours=not self.adopted, launch=self._cgroup)
@@ -381,11 +348,6 @@ class Agent:
         if self._acked != self.acknowledgements.acked and self._connection is not None:
             self._acked = self.acknowledgements.acked
             self._connection.send(protocol.Ack(seq=self._acked))
-
-
-def _finished(line: protocol.Cancel, status: str | None) -> CancelReport:
-    """The report that a task had ended by itself."""
-    return CancelReport(command_id=line.command_id, task_id=line.task_id, state="finished", status=status)
 
 
 def _portions(task_ids: Sequence[str]) -> list[list[str]]:
