@@ -8,7 +8,7 @@ from signalbox.postgres.pool import Connection
 from signalbox_reconciler.fold.rows import VerdictRow
 from signalbox_reconciler.store import views
 from signalbox_reconciler.store.allows import HOLDS
-from signalbox_reconciler.store.tasks import show_liveliest
+from signalbox_reconciler.store.tasks import lock_tasks, show_liveliest
 
 #: Of the cancels that had an effect, the first one.
 _INTENTS = f"""
@@ -102,6 +102,7 @@ async def end_cancelled(connection: Connection, verdicts: Collection[VerdictRow]
     """End runs and deliveries that a host reports as cancelled, in case their own event is missing."""
     ended = sorted((v.task_id, v.at, v.host, v.verdict == "cancelled") for v in verdicts if v.verdict in CANCELLED)
     if ended:
+        await lock_tasks(connection, {task_id for task_id, *_ in ended})
         changed.add("log", await connection.fetch(_END_RUNS, *zip(*ended, strict=True)))
         await _end_waiting(connection, [(task_id, at, host) for task_id, at, host, _ in ended], changed)
 
@@ -125,6 +126,7 @@ async def apply_cancels(connection: Connection, task_ids: Collection[str], chang
     """
     changed.add("task", await connection.fetch(_INTENTS, list(task_ids)))
     if waiting := await connection.fetch(_OF_WAITING, list(task_ids)):
+        await lock_tasks(connection, {row["task_id"] for row in waiting})
         await _end_waiting(connection, [(row["task_id"], row["at"], "") for row in waiting], changed)
 
 

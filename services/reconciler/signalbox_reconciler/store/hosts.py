@@ -7,7 +7,7 @@ from signalbox.postgres.pool import Connection, Row
 from signalbox_reconciler.fold.rows import HostRow
 from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import arrays, assignments, names, unnest
-from signalbox_reconciler.store.tasks import show_liveliest
+from signalbox_reconciler.store.tasks import lock_tasks, show_liveliest
 
 _HOSTS = {"name": "text", "online": "boolean", "at": "timestamptz", "proof": "text", "proof_detail": "text"}
 _HOST_VALUES = ("state", "proof", "proof_detail")
@@ -128,8 +128,9 @@ async def upsert_processes(connection: Connection, rows: Collection[ProcessChang
 async def mark_unknown(connection: Connection, hosts: Collection[str], why: str, changed: views.ChangedViews) -> None:
     """Mark all processes on these hosts as unknown, and their running tasks as not confirmed."""
     changed.add("process", await connection.fetch(_MARK_PROCESSES_UNKNOWN, list(hosts), why))
-    rows = await connection.fetch(_UNCONFIRM, list(hosts))
-    changed.add("task", await show_liveliest(connection, {row["task_id"] for row in rows}))
+    task_ids = {row["task_id"] for row in await connection.fetch(_UNCONFIRM, list(hosts))}
+    await lock_tasks(connection, task_ids)
+    changed.add("task", await show_liveliest(connection, task_ids))
 
 
 async def mark_silent_hosts(connection: Connection, after: float, changed: views.ChangedViews) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from signalbox.postgres.pool import Connection
 from signalbox_reconciler.store import views
-from signalbox_reconciler.store.tasks import show_liveliest
+from signalbox_reconciler.store.tasks import lock_tasks, show_liveliest
 
 #: Runs by task id and run, with the assumed time of the end.
 Runs = Mapping[tuple[str, str], datetime]
@@ -35,6 +35,7 @@ LIMIT 1000
 
 async def mark_lost(connection: Connection, runs: Runs, error: str, changed: views.ChangedViews) -> None:
     """Show these runs, if still shown as running, as failed and not confirmed."""
+    await lock_tasks(connection, {task_id for task_id, _ in runs})
     logs = await connection.fetch(_LOSE, *columns_of(runs), error)
     changed.add("log", logs)
     changed.add("task", await show_liveliest(connection, {row["task_id"] for row in logs}))

@@ -11,7 +11,7 @@ from signalbox_reconciler.store.confirmations import hosts_with_missing_events
 from signalbox_reconciler.store.hosts import retire
 from signalbox_reconciler.store.lost import KEYS, NOT_LISTED, columns_of, mark_lost
 from signalbox_reconciler.store.runs import end_waits, number_attempts
-from signalbox_reconciler.store.tasks import show_liveliest
+from signalbox_reconciler.store.tasks import lock_tasks, show_liveliest
 
 #: `-infinity` is read as 1970: asyncpg returns it without a time zone, which would break the comparison.
 _RUNNING = """
@@ -76,6 +76,7 @@ async def repair(connection: Connection, snapshots: Collection[HostSeen], change
     if difference.lost:
         await mark_lost(connection, difference.lost, NOT_LISTED, changed)
     if difference.confirmed:
+        await lock_tasks(connection, {task_id for task_id, _ in difference.confirmed})
         rows = await connection.fetch(_CONFIRM, *columns_of(difference.confirmed))
         changed.add("task", await show_liveliest(connection, {row["task_id"] for row in rows}))
     if difference.unrecorded:
@@ -87,6 +88,7 @@ def _epochs(snapshots: Collection[HostSeen]) -> list[str]:
 
 
 async def _restore(connection: Connection, runs: list[ListedRun], changed: views.ChangedViews) -> None:
+    await lock_tasks(connection, {run.task_id for run in runs})
     logs = await connection.fetch(_RESTORE, *arrays(_LISTED, runs))
     if not logs:
         return

@@ -120,6 +120,7 @@ RETURNING {views.columns("task", "t.")}, false AS inserted, {_HAS_CANCEL}
 #: Until the end of the transaction. The planner does not know how few rows window functions leave: it would read all
 #: tasks of a table of some ten thousand for a batch of some hundred, five times the cost of the batch.
 _BY_KEY = "SET LOCAL enable_seqscan = off"
+_LOCK = "SELECT FROM tasks WHERE task_id = ANY($1::text[]) ORDER BY task_id FOR NO KEY UPDATE"
 
 
 async def upsert_tasks(connection: Connection, rows: Collection[TaskRow]) -> list[Row]:
@@ -128,8 +129,17 @@ async def upsert_tasks(connection: Connection, rows: Collection[TaskRow]) -> lis
     return await connection.fetch(_UPSERT, *arrays(_COLUMNS, ordered))
 
 
+async def lock_tasks(connection: Connection, task_ids: Collection[str]) -> None:
+    """Keep others from changing these tasks and their runs until the end of the transaction.
+
+    Before `show_liveliest`, which else may wait for a transaction that adds a run, and then show what it saw before
+    that; `upsert_tasks` does the same. Best before their runs are changed, as whoever writes a batch locks tasks first.
+    """
+    await connection.execute(_LOCK, sorted(task_ids))
+
+
 async def show_liveliest(connection: Connection, task_ids: Collection[str]) -> list[Row]:
-    """Have these tasks show the liveliest of their runs; return what changed, as `upsert_tasks` does."""
+    """Have these tasks, which are locked, show the liveliest of their runs; return what changed, as `upsert_tasks`."""
     if not task_ids:
         return []
     await connection.execute(_BY_KEY)
