@@ -85,6 +85,25 @@ async def test_every_run_of_an_id_in_a_stopped_worker_is_ended_without_it(worker
     assert {one.run for one in told} == {run.run for run in runs}
 
 
+async def test_the_child_of_a_run_that_ended_by_itself_outlives_the_cancel_of_another_one(worker: LoggedWorker) -> None:
+    """It may be at another task by now."""
+    long = await running(worker, 60.0, "")
+    worker.send("aimed", 2.0, "finished", task_id=long.task_id)
+
+    async def the_other() -> TaskStarted | None:
+        found = await worker.host.of(TaskStarted, task_id=long.task_id)
+        return next((one for one in found if one.run != long.run), None)
+
+    short = await eventually(the_other, "the second run of one id")
+    with stopped(await worker.host.pid("worker")):
+        await worker.child_writes(short.pid, "SUCCESS")
+        result = await worker.host.commander.cancel(long.task_id, ALICE, grace=GRACE)
+        assert result.verdict == "cancelled"
+        assert (lives(long.pid), lives(short.pid)) == (False, True)
+    await worker.host.seen(TaskSucceeded, task_id=long.task_id)
+    assert {one.run for one in await worker.host.of(TaskCancelled, task_id=long.task_id)} == {long.run}
+
+
 @pytest.mark.parametrize("how", ["", "slow", "deaf", "swallows", "one call", "launches", "daemon"])
 async def test_a_task_of_a_stopped_worker_is_ended_without_it_and_stays_so(worker: LoggedWorker, how: str) -> None:
     started = await running(worker, 60.0, how)

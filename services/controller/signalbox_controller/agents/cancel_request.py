@@ -100,6 +100,13 @@ class CancelRequest:
         seen = identify(pid)
         return seen if seen is not None and seen.started <= self._asked_at else None
 
+    def keep(self, runs: Sequence[Run]) -> None:
+        """Only these of its runs are ended by it; a child whose run ended by itself lives, and may have another one."""
+        self.runs, pids = runs, {run.pid for run in runs}
+        for child in filter(None, self._children.values()):
+            if child.pid not in pids:
+                self._cgroups.pop(name_for(child), None)
+
     def contain(self, child: Proc) -> None:
         """Note the cgroup of a process of the task, if it is in one of its own."""
         own = self._named(name_for(child))

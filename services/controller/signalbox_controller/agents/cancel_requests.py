@@ -66,7 +66,7 @@ class CancelRequests:
         if state is None:  # its cancel goes on: what it had started may live
             return
         for request in self._about(run.task_id):
-            request.runs = [other for other in request.runs if other.run != run.run]
+            request.keep([other for other in request.runs if other.run != run.run])
             if not self._runs.of(run.task_id):
                 request.on_report(_finished(request.line, state.status or None))
 

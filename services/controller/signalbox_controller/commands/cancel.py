@@ -112,7 +112,7 @@ def _of_all_runs(request: CancelRequest, ends: Mapping[Run, Ended | None]) -> En
     if len(known) < len(ends):
         return None
     cancelled = {run: end for run, end in ends.items() if end is not None and end.result == "cancelled"}
-    request.runs = list(cancelled)
+    request.keep(list(cancelled))
     return max(cancelled.values() or known, key=lambda end: end.signal == "KILL")
 
 
