@@ -47,6 +47,21 @@ FROM tasks AS t
 WHERE phase = 4 AND started_at IS NULL
     AND NOT EXISTS (SELECT FROM task_logs AS l WHERE l.task_id = t.task_id AND l.run = t.run);
 
+-- A task that was cancelled while it waited to be tried again, or to be run again: its next delivery ended before it came.
+WITH cancelled AS (
+    SELECT t.*, format('%s.%s.cancelled.w0', t.retries,
+        GREATEST(trunc(EXTRACT(EPOCH FROM t.finished_at) * 1000), (run_order(t.run))[2] + 1)) AS next
+    FROM tasks AS t JOIN task_logs AS l USING (task_id, run) WHERE t.phase = 4 AND l.phase = 3
+), logged AS (
+    INSERT INTO task_logs
+        (task_id, run, delivery, attempt, phase, confirmed, precedence, status, outcome, error, retries, finished_at)
+    SELECT task_id, next, next, attempt + 1, phase, confirmed, precedence, status, outcome, error, retries, finished_at
+    FROM cancelled
+)
+UPDATE tasks AS t SET run = c.next, attempt = c.attempt + 1, host = NULL, worker = NULL, started_at = NULL, pid = NULL,
+    cancel_signal = NULL, cancel_kill_at = NULL
+FROM cancelled AS c WHERE t.task_id = c.task_id;
+
 -- The latest release of each id that was cancelled: cancels that were given before it are void.
 CREATE TABLE allows (
     task_id text COLLATE "C" PRIMARY KEY,
