@@ -9,6 +9,7 @@ import pytest
 
 from signalbox.messages.base import utc_now
 from signalbox.messages.commands import AllowTask, CancelTask
+from signalbox.messages.verdicts import Verdict
 from signalbox.postgres.pool import Database
 from support.api import Api, an_answering_host, an_api, ended, put_task, says
 from support.stores.server import Redis
@@ -86,6 +87,18 @@ async def test_a_host_that_runs_it_and_is_away_leaves_a_cancel_unproven(
     for attempt, host in ((1, "somehost"), (2, "away")):
         await put_run(database, task_id, attempt, host=host)
     async with an_answering_host(valkey.url, says("cancelled")):
+        answer = await client.post(f"/scheduler/cancel-task/{task_id}/", json={"wait": 1})
+    assert (answer.status_code, answer.json()["verified"]) == (202, False)
+    assert "also runs on away, which does not answer" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("verdict", ["cancelled", "dropped", "finished"])
+async def test_an_answer_about_another_delivery_proves_nothing_of_the_only_known_run_on_a_host_that_is_away(
+    client: httpx.AsyncClient, database: Database, valkey: Redis, verdict: Verdict
+) -> None:
+    task_id = await put_task(database, status="running", phase=2, host="away")
+    await put_run(database, task_id, 1, host="away")
+    async with an_answering_host(valkey.url, says(verdict)):
         answer = await client.post(f"/scheduler/cancel-task/{task_id}/", json={"wait": 1})
     assert (answer.status_code, answer.json()["verified"]) == (202, False)
     assert "also runs on away, which does not answer" in answer.json()["message"]

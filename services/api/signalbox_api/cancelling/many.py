@@ -125,7 +125,7 @@ def _case(services: Services, task_id: str, known: Known, hosts: frozenset[str])
         record_up=known is not None,
         awaited=_awaited(services),
         host_present=host is None or host in hosts,
-        away=frozenset(task.running_on) - hosts if task and len(task.running_on) > 1 else frozenset(),
+        away=frozenset(task.running_on) - hosts if task else frozenset(),
         refused_for=services.refused_for,
     )
 

@@ -46,7 +46,7 @@ async def cancel(services: Services, task_id: str, issuer: Issuer, body: CancelB
         record_wait=0.0 if case.awaited else RECORD_WAIT,
         holders=holders,
     )
-    if away := holders - await present(services.redis) if len(holders) > 1 else frozenset():
+    if holders and (away := holders - await present(services.redis)):
         case = msgspec.structs.replace(case, away=away)
     if result.verdict in {"unknown", "finished", None}:
         case = await _read_again(services, case)
