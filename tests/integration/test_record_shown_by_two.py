@@ -60,7 +60,7 @@ async def test_a_run_that_begins_while_another_is_given_up_elsewhere_is_shown(da
 
     async with database.connection() as connection:
         [shown] = await connection.fetch("SELECT run, status, confirmed FROM tasks")
-    assert tuple(shown) == (SECOND.key, "running", True)
+    assert (shown["run"], shown["status"], shown["confirmed"]) == (SECOND.key, "running", True)
 
 
 async def _apply(database: Database, change: Change) -> None:
