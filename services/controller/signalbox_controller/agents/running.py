@@ -161,8 +161,8 @@ class RunningTasks:
             taken = Taken(since=event.at, name=event.name, celery_name=event.celery_name, queue=event.queue)
             self._waiting.setdefault(event.task_id, {})[event.run] = taken
         elif not isinstance(event, TaskSignalled):
-            self._concluded.pop((event.task_id, event.run), None)
-            self._end(event.task_id, event.run, event.delivery)
+            if self._concluded.pop((event.task_id, event.run), None) is None:
+                self._end(event.task_id, event.run, event.delivery)
 
     def repair(self, snapshot: Snapshot) -> None:
         """Bring the table in line with what the worker really holds; what was concluded does not run again."""
