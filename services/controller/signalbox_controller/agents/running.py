@@ -160,9 +160,12 @@ class RunningTasks:
         elif isinstance(event, TaskReceived):
             taken = Taken(since=event.at, name=event.name, celery_name=event.celery_name, queue=event.queue)
             self._waiting.setdefault(event.task_id, {})[event.run] = taken
-        elif not isinstance(event, TaskSignalled):
-            if self._concluded.pop((event.task_id, event.run), None) is None:
-                self._end(event.task_id, event.run, event.delivery)
+        elif not isinstance(event, TaskSignalled) and not self._was_concluded(event):
+            self._end(event.task_id, event.run, event.delivery)
+
+    def _was_concluded(self, event: AnyTaskEvent) -> bool:
+        """Whether the end of this run was known already; from now on its worker knows it, too."""
+        return self._concluded.pop((event.task_id, event.run), None) is not None
 
     def repair(self, snapshot: Snapshot) -> None:
         """Bring the table in line with what the worker really holds; what was concluded does not run again."""
