@@ -210,8 +210,9 @@ class Agent:
             self._connection.hold(paused)
 
     def close(self) -> None:
-        """Hang up; the agent keeps its events for the next controller."""
+        """Hang up; the agent keeps for the next controller what is not acknowledged."""
         if self._connection is not None:
+            self._acknowledge()
             self._connection.close()
 
     def ask(self, line: protocol.Cancel) -> CancelRequest:
