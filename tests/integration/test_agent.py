@@ -278,7 +278,7 @@ def test_the_next_task_after_one_that_outlived_a_cancel_can_clean_up(lone_worker
 @pytest.mark.parametrize("task", ["fails_on_term", "retries_on_term"])
 def test_a_task_that_ends_otherwise_after_term_is_cancelled_and_does_not_come_back(worker: Worker, task: str) -> None:
     task_id, pid = worker.there(task)
-    answer = worker.peer.answer(worker.peer.cancel(task_id))
+    answer = worker.peer.answer(worker.peer.cancel(task_id, grace=DEADLINE))  # it sends its retry before it ends
     assert answer["state"] == "dead"
     assert gone(pid)
     if task == "retries_on_term":

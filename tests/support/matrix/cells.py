@@ -34,6 +34,8 @@ SHARING = frozenset(pool.name for pool in ALL_POOLS if pool.shares)
 SLOTS = {pool.name: pool.slots for pool in ALL_POOLS}
 #: Seconds that each running task takes if nobody ends it.
 LASTS = 5.0
+#: The same for what keeps the only slot of a worker while others are cancelled that wait, also on a busy machine.
+LASTS_ALONE = 15.0
 #: The same, for what keeps its worker from answering in time.
 LONG = 7.0
 

@@ -11,6 +11,7 @@ from support.matrix.cells import (
     DOWN,
     KINDS,
     LASTS,
+    LASTS_ALONE,
     LATER,
     PLAIN,
     POOLS,
@@ -93,7 +94,7 @@ class Course:
     async def _busy(self, pool: str) -> AsyncIterator[None]:
         """Every slot of the worker is taken while the body runs; a solo one, which answers only then, gets it back."""
         field, slots = self._field, SLOTS[pool]
-        task, seconds = ("blocks", HANGS) if slots > 1 else ("plain", LASTS)
+        task, seconds = ("blocks", HANGS) if slots > 1 else ("plain", LASTS_ALONE)
         blockers = [
             await field.send(self._cell(pool, ""), seconds=seconds, task=task, counts=False) for _ in range(slots)
         ]

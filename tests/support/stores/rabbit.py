@@ -31,8 +31,8 @@ class RabbitMQ(EmbeddedServer):
     """A RabbitMQ that can be stopped, killed and started again with the same address and durable queues."""
 
     name = "RabbitMQ"
-    #: Six of them on an idle machine.
-    start_deadline = 60.0
+    #: Six of them on an idle machine, and more than 60 on one that is busy.
+    start_deadline = 150.0
     stop_steps = ((signal.SIGTERM, 15.0),)
 
     def __init__(self, data: Path) -> None:
