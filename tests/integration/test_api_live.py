@@ -103,8 +103,9 @@ async def test_a_browser_is_told_with_each_beat_who_vouches_for_what_it_shows(
     assert (beat["behind"], beat["as_of"] is not None) == ([], True)
     async with an_api(valkey.url, empty_of_reconcilers, vouched=False) as alone, browser(alone) as socket:
         beat = await frame(socket, "beat")
-    [behind] = beat["behind"]
-    assert (behind["part"], behind["since"], beat["as_of"]) == ("reconciler", None, None)
+    # What is slow on a busy machine may be behind as well.
+    since = {one["part"]: one["since"] for one in beat["behind"]}
+    assert (since.get("reconciler", "it is not"), beat["as_of"]) == (None, None)
 
 
 async def test_a_browser_that_was_away_gets_what_it_missed_and_nothing_twice(api: Api, redis: Any) -> None:
