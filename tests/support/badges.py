@@ -20,6 +20,7 @@ from playwright.async_api import Page
 from websockets.asyncio.client import ClientConnection, connect
 
 from support.eventually import eventually, eventually_blocking
+from support.host import lives
 from support.page import look_at
 from support.system import System
 
@@ -187,7 +188,7 @@ def _family(pid: int) -> list[int]:
 
 
 def _last_gone(pids: list[int]) -> float:
-    """Wait until none of them exists; when one of them was last seen.
+    """Wait until none of them lives; when one of them was last seen to.
 
     Not when they were found gone: on a busy machine we may look later than the page does.
     """
@@ -196,7 +197,7 @@ def _last_gone(pids: list[int]) -> float:
     def look() -> bool:
         nonlocal seen
         looked = time.time()
-        if any(Path(f"/proc/{pid}").exists() for pid in pids):
+        if any(map(lives, pids)):
             seen = looked
             return False
         return True
