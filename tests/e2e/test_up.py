@@ -18,6 +18,7 @@ import pytest_asyncio
 from signalbox_local.ports import free_port
 from signalbox_local.services.service import RESTARTS
 from support.eventually import HANGS, eventually
+from support.host import lives
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -80,15 +81,8 @@ async def up(data: Path, port: int) -> AsyncIterator[Terminal]:
 
 def gone(processes: list[psutil.Process]) -> bool:
     """Whether all of them end in the end; a zombie has ended."""
-    _, left = psutil.wait_procs([process for process in processes if not _has_ended(process)], timeout=HANGS)
+    _, left = psutil.wait_procs([process for process in processes if lives(process.pid)], timeout=HANGS)
     return not left
-
-
-def _has_ended(process: psutil.Process) -> bool:
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
