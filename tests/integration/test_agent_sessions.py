@@ -295,7 +295,7 @@ async def test_a_proof_is_kept_back_until_the_controller_has_looked_itself(serve
     assert isinstance((await server.events())[-1], TaskCancelled)
 
 
-async def test_a_proof_that_nobody_waits_for_any_more_is_told_all_the_same(server: Server) -> None:
+async def test_a_proof_that_something_outlived_is_told_with_what_is_left(server: Server) -> None:
     async with background(server.outbox.run), an_agent(server.path) as agent:
         await agent.greet("ours")
         request = server.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
@@ -303,9 +303,11 @@ async def test_a_proof_that_nobody_waits_for_any_more_is_told_all_the_same(serve
         await agent.say(type="event", seq=1, event=a_proof("c"))
         await agent.say(type="cancel", command_id="c", task_id="t", state="alive", pid=42)
         await asyncio.wait_for(request.done, HANGS)
-        assert server.agent.release(request, keep_proof=False) == []
+        assert server.agent.release(request, keep_proof=False, survivors=2) == []
         assert (await agent.hears("ack"))["seq"] == 1
-    assert len(await server.events()) == 1
+    [event] = await server.events()
+    assert isinstance(event, TaskCancelled)
+    assert event.left_processes == 2
 
 
 async def test_a_question_is_asked_again_after_a_reconnect(server: Server) -> None:

@@ -11,6 +11,8 @@ from signalbox_controller.cancelling.proof import Proof, verdict_of, verdict_of_
 NOTHING_LEFT = Proof([], [])
 ALL_ENDED = Proof([Proc(4711, 1)], [])
 ONE_SURVIVED = Proof([], [Proc(4711, 1)])
+#: The kernel says so, and lists nothing.
+SOMETHING_SURVIVED = Proof([], [], "cgroup", populated=True)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +23,7 @@ ONE_SURVIVED = Proof([], [Proc(4711, 1)])
         ("cancelled", NOTHING_LEFT, True, True, "cancelled"),
         ("cancelled", ALL_ENDED, True, True, "cancelled"),
         ("cancelled", ONE_SURVIVED, True, True, "alive"),
+        ("cancelled", SOMETHING_SURVIVED, True, True, "alive"),
         # The task of a worker that died with it, in a pool that cannot end a single one.
         ("cancelled", NOTHING_LEFT, True, False, "cancelled"),
         # No report in time: a pool that cannot end one task is named, unless the task may be elsewhere.

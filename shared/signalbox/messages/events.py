@@ -139,7 +139,7 @@ class TaskCancelled(TaskEvent, frozen=True, kw_only=True):
     error: str = CANCELLED_ERROR
     #: None: its sender does not say.
     proof: Evidence | None = None
-    #: How many processes it had left running when its body ended, before the cancel; they are not ended.
+    #: How many processes it has left running: when its body ended, before the cancel, or as they outlived KILL.
     left_processes: int = 0
 
 

@@ -235,13 +235,15 @@ class Agent:
         """Whether the task runs or waits there, as far as we can know."""
         return not self.complete or self.runs.knows(task_id)
 
-    def release(self, request: CancelRequest, *, keep_proof: bool) -> list[WithheldProof]:
-        """Close a question; proofs that were kept back are answered, or go out as they are."""
+    def release(self, request: CancelRequest, *, keep_proof: bool, survivors: int = 0) -> list[WithheldProof]:
+        """Close a question; proofs that were kept back are answered, or go out with what outlived KILL all the same."""
         proofs = self._requests.close(request)
         if keep_proof:
             return proofs
         for proof in proofs:
-            self._outbox.put(proof.event, kept=self.acknowledging(proof.seq))
+            left = proof.event.left_processes + survivors
+            event = msgspec.structs.replace(proof.event, left_processes=left)
+            self._outbox.put(event, kept=self.acknowledging(proof.seq))
         return []
 
     def acknowledging(self, seq: int) -> Callable[[], None]:

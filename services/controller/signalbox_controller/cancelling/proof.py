@@ -29,6 +29,11 @@ class Proof(msgspec.Struct, frozen=True):
     #: Whether the kernel says that something is left in a cgroup of the task.
     populated: bool = False
 
+    @property
+    def left(self) -> int:
+        """How many processes outlived KILL; 1 where the kernel says that there are some, and they cannot be listed."""
+        return max(len(self.survivors), int(self.populated))
+
 
 def verdict_of(reported: Verdict | None, proof: Proof | None, *, ran: bool, cancels_one: bool) -> Verdict:
     """The verdict on a cancel in one worker: `cancelled` only if the search, too, found that nothing is left. Pure.
@@ -45,7 +50,7 @@ def verdict_of(reported: Verdict | None, proof: Proof | None, *, ran: bool, canc
         return reported
     if proof is None:
         return "unproven"
-    return "alive" if proof.survivors or proof.populated else "cancelled"
+    return "alive" if proof.left else "cancelled"
 
 
 def verdict_of_host(verdicts: Sequence[Verdict], holders: Sequence[Verdict] = ()) -> Verdict:

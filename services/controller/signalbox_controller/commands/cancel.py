@@ -135,9 +135,10 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
     events: list[TaskCancelled] = []
     kept = []
     for answer in answers:
-        proofs = answer.agent.release(answer.request, keep_proof=answer.result == "cancelled")
+        cancelled, survivors = answer.result == "cancelled", answer.proof.left if answer.proof else 0
+        proofs = answer.agent.release(answer.request, keep_proof=cancelled, survivors=survivors)
         kept += [answer.agent.acknowledging(proof.seq) for proof in proofs]
-        if answer.result == "cancelled":
+        if cancelled:
             events += _events(command, ports, answer, [proof.event for proof in proofs])
     verdict = verdict_of_host(
         [answer.result for answer in answers], [answer.result for answer in answers if answer.request.held]

@@ -88,9 +88,12 @@ _DELETE_ENDED_EXTERNAL = """
 DELETE FROM processes WHERE guest AND state = 'stopped' AND at < now() - make_interval(secs => $1)
 """
 
+_CONFIRMED = """
+SELECT DISTINCT task_id FROM task_logs WHERE host = ANY($1::text[]) AND status = 'running' AND confirmed
+"""
 _UNCONFIRM = """
-UPDATE task_logs SET confirmed = false WHERE host = ANY($1::text[]) AND status = 'running' AND confirmed
-RETURNING task_id
+UPDATE task_logs SET confirmed = false
+WHERE host = ANY($1::text[]) AND task_id = ANY($2::text[]) AND status = 'running' AND confirmed
 """
 
 #: By the clock of PostgreSQL: those of the hosts may be wrong.
@@ -128,8 +131,9 @@ async def upsert_processes(connection: Connection, rows: Collection[ProcessChang
 async def mark_unknown(connection: Connection, hosts: Collection[str], why: str, changed: views.ChangedViews) -> None:
     """Mark all processes on these hosts as unknown, and their running tasks as not confirmed."""
     changed.add("process", await connection.fetch(_MARK_PROCESSES_UNKNOWN, list(hosts), why))
-    task_ids = {row["task_id"] for row in await connection.fetch(_UNCONFIRM, list(hosts))}
+    task_ids = {row["task_id"] for row in await connection.fetch(_CONFIRMED, list(hosts))}
     await lock_tasks(connection, task_ids)
+    await connection.execute(_UNCONFIRM, list(hosts), list(task_ids))
     changed.add("task", await show_liveliest(connection, task_ids))
 
 
