@@ -35,13 +35,15 @@ def _reporting(on_success: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(failed__retval__runtime, ExceptionInfo):
             # An exit, raised where tasks share the process: Celery's own method cannot read it.
             return self.on_failure(failed__retval__runtime)
-        if self._signalbox_tracker.exited(self, failed__retval__runtime):
+        tracker = self._signalbox_tracker
+        if tracker.shared and tracker.exited(self, failed__retval__runtime):
             return None
-        self._signalbox_tracker.succeeded(self, failed__retval__runtime)
+        tracker.succeeded(self, failed__retval__runtime)
         try:
             return on_success(self, failed__retval__runtime, **kwargs)
         finally:
-            self._signalbox_tracker.settled(self, failed__retval__runtime)
+            if self._signalbox is None or self._signalbox.kill is not None:
+                tracker.settled(self, failed__retval__runtime)
 
     return call
 
@@ -51,7 +53,8 @@ def _waiting(execute: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(execute)
     def call(self: Any, pool: Any, **kwargs: Any) -> Any:
-        if self._signalbox_tracker.waits_for_another(self):
+        run = self._signalbox
+        if (run is None or run.original is not None) and self._signalbox_tracker.waits_for_another(self):
             raise TaskRevokedError(self.id)
         return execute(self, pool, **kwargs)
 
@@ -100,13 +103,13 @@ class TrackedRequest:
             setattr(cls, name, _WRAPPERS[name](cls.__dict__[name]))
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        started_at = time() - (monotonic() - time_accepted)
-        if self._signalbox_tracker.refused(self, started_at):
+        started_at, tracker = time() - (monotonic() - time_accepted), self._signalbox_tracker
+        if tracker.shared and tracker.refused(self, started_at):
             raise TaskRevokedError(self.id)  # type: ignore[attr-defined]
         try:
             super().on_accepted(pid, time_accepted)  # type: ignore[misc]
         finally:
-            self._signalbox_tracker.accepted(self, pid, started_at)
+            tracker.accepted(self, pid, started_at)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         if self._signalbox_tracker.swallows(self, exc_info):

@@ -26,7 +26,7 @@ FIRST_RETRY, LAST_RETRY = 0.2, 2.0
 #: Seconds until a controller that does not answer to hello is tried anew.
 WELCOME_WITHIN = 5.0
 #: Seconds between two writes of events: each wakes the controller, and costs as much as making the events.
-PACE = 0.01
+PACE = 0.02
 #: Seconds before a full socket is tried again.
 STALL = 0.02
 #: Bytes: of one write, of all writes of one turn, and of a line from the controller.
@@ -68,7 +68,7 @@ class Link:
         self._pacing = False
         self._tries = 0
         self._flushing = False
-        loop.on_turn = self._turn
+        loop.on_turn, loop.idle = self._turn, self._idle
 
     # What the rest of the agent uses
 
@@ -77,6 +77,7 @@ class Link:
         line = self.backlog.put(event)
         if self.spool is not None:
             self.spool.note(line)
+        self._pace()
         self._loop.wake()
 
     def send(self, message: Message) -> None:
@@ -148,19 +149,23 @@ class Link:
     def _pending(self) -> bool:
         return bool(self._output or self._answers or (self.online and self.backlog.waiting))
 
+    def _idle(self) -> bool:
+        return not self._answers and (self._pacing or not self._pending)
+
     def _turn(self) -> None:
         """Answers go at once, events a few milliseconds after those before them."""
         if self._answers:
             self.flush()
-        if self._pacing or not self._pending:
-            return
-        wait = self._paced_until - monotonic()
-        if wait > 0:
-            self._pacing = True
-            self._loop.call_later(wait, self._paced)
-        else:
+        if self._pending and not self._pace():
             self._paced_until = monotonic() + PACE
             self.flush()
+
+    def _pace(self) -> bool:
+        """Whether events have to wait; asked when they come, as a timer that a turn sets costs another turn."""
+        if not self._pacing and self.online and (wait := self._paced_until - monotonic()) > 0:
+            self._pacing = True
+            self._loop.call_later(wait, self._paced)
+        return self._pacing
 
     def _paced(self) -> None:
         self._pacing = False

@@ -52,6 +52,8 @@ class Loop:
         self.lock = threading.RLock()
         #: Called once a turn, after all else.
         self.on_turn: Callback = lambda: None
+        #: Whether `on_turn` would do nothing; Celery's loop turns several times for each task.
+        self.idle: Callable[[], bool] = lambda: False
         #: Celery's event loop, while we are on it.
         self.hub: Any = None
         #: The same; also while it stands still but will turn again, as when its broker is away.
@@ -131,6 +133,8 @@ class Loop:
         self.start_thread()
 
     def _turn(self) -> None:
+        if self.idle():
+            return
         with self.lock:
             alarm = self._alarm
             _run(self.on_turn)

@@ -173,7 +173,8 @@ class Runs:
     def begin(self, run: Run, started_at: float, pid: int, instance: str) -> None:
         """A child accepted it; greenlets that begin in the same millisecond share a pid, and must not share a key."""
         run.begin(started_at, pid, instance)
-        while any(other.key == run.key for other in self._live.get(run.task_id, ()) if other is not run):
+        others = [other for other in self._live.get(run.task_id, ()) if other is not run]
+        while others and any(other.key == run.key for other in others):
             started_at += 0.001
             run.begin(started_at, pid, instance)
 
