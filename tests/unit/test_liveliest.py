@@ -83,6 +83,21 @@ TABLE: list[tuple[str, list[Run], str]] = [
     ("the redelivered one was redelivered", [waits("a", 10, "r1"), over("b", 30, 35, delivery="0000.20.b.r1")], "b"),
     # Nobody found it, and it was given up; its events may have been on their way.
     ("discarded, and it had run", [discarded("a", "0000.10.a.w1"), over("b", 20, 30, delivery="0000.10.a.w1")], "b"),
+    (
+        "discarded, and its message ran by another delivery",
+        [discarded("a", "0000.10.a.w1.m"), over("b", 20, 30, delivery="0000.15.b.w2.m")],
+        "b",
+    ),
+    (
+        "discarded, and another message of its id ran",
+        [discarded("a", "0000.10.a.w1.m"), over("b", 20, 30, delivery="0000.15.b.w2.n")],
+        "a",
+    ),
+    (
+        "discarded, and nobody saw how the run of its message ended",
+        [discarded("a", "0000.10.a.w1.m"), over("b", 20, 30, delivery="0000.15.b.w2.m", confirmed=False)],
+        "a",
+    ),
     ("discarded, and sent again", [discarded("a", "0000.10.a.w1"), over("b", 20, 30, delivery="0000.15.b.w2")], "a"),
     ("its retry was discarded", [again("a", 10, 15), discarded("b", "0001.0000000000050")], "b"),
     (

@@ -9,6 +9,7 @@ from signalbox_agent.child.slot import (
     INTERRUPTED,
     OVER,
     PLACE,
+    PLACES,
     REQUEUED,
     RUNNING,
     UNWOUND,
@@ -56,23 +57,26 @@ def test_a_run_is_written_as_it_begins_and_as_it_ends(slot: Slot, slots: Slots) 
     assert over.ended >= over.began > 0
 
 
-def test_the_run_before_the_present_one_is_still_there_and_the_one_before_that_is_not(slot: Slot, slots: Slots) -> None:
-    for task_id in ("t1", "t2", "t3"):
+def test_the_runs_before_the_present_one_are_still_there_until_others_take_their_places(
+    slot: Slot, slots: Slots
+) -> None:
+    task_ids = [f"t{number}" for number in range(PLACES + 1)]
+    for task_id in task_ids:
         slot.begin(task_id)
         slot.write("SUCCESS", ended=True)
-    assert [state.task_id for state in states(slots)] == ["t2", "t3"]
-    slot.begin("t4")
-    assert [(state.task_id, state.word) for state in states(slots)] == [("t3", "SUCCESS"), ("t4", RUNNING)]
+    assert [state.task_id for state in states(slots)] == task_ids[1:]
+    slot.begin("last")
+    assert [state.task_id for state in states(slots)] == [*task_ids[2:], "last"]
+    assert [state.word for state in states(slots)] == ["SUCCESS"] * (PLACES - 1) + [RUNNING]
 
 
 def test_a_shorter_line_leaves_nothing_of_a_longer_one(slot: Slot, slots: Slots) -> None:
     slot.begin("a-long-id-of-a-task", 0, "a.long.name")
     slot.write("FAILURE", "ValueError: " + "x" * 300, "Traceback", ended=True)
-    slot.begin("t2")
-    slot.begin("t3")
+    for number in range(PLACES):
+        slot.begin(f"t{number}")
     assert [(state.task_id, state.error, state.traceback) for state in states(slots)] == [
-        ("t2", "", ""),
-        ("t3", "", ""),
+        (f"t{number}", "", "") for number in range(PLACES)
     ]
 
 
@@ -97,7 +101,7 @@ def test_each_run_stays_in_its_page_whatever_its_texts_are(slot: Slot, slots: Sl
     assert second.stored
     assert second.traceback
     written = Path(slots.folder, str(PID)).read_bytes()
-    assert all(len(written[at : at + PLACE].partition(b"\n")[0]) < PLACE for at in (0, PLACE))
+    assert all(len(written[at : at + PLACE].strip(b"\0")) < PLACE for at in range(0, PLACES * PLACE, PLACE))
 
 
 def test_ids_that_are_too_long_are_still_told_apart() -> None:
@@ -167,7 +171,7 @@ def test_a_run_is_known_by_its_id_its_attempt_and_its_start(
 
 def test_a_child_that_wrote_nothing_has_no_runs(slots: Slots) -> None:
     assert slots.read(PID) is None
-    assert slots.find(PID, "t1", 0, 0.0) is None
+    assert slots.of_child(PID) == []
 
 
 def test_a_slot_that_is_removed_is_gone(slot: Slot, slots: Slots) -> None:

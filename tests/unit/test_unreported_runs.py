@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from signalbox_agent.child.slot import Slot, Slots, SlotState
+from signalbox_agent.cancel.pool import PoolControl
+from signalbox_agent.child.slot import PLACES, Slot, Slots, SlotState
 from signalbox_agent.hooks.unreported import BEGINS_WITHIN, EVERY, UnreportedRuns
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.tasks.runs import Run, Runs
@@ -33,13 +34,23 @@ class Reports:
         self.ended.append((run.task_id, state.word))
 
 
+class Pool(PoolControl):
+    """A pool, one of whose children may be busy while a job lies in its pipe."""
+
+    unread = False
+
+    def has_unread(self) -> bool:
+        return self.unread
+
+
 class Rounds:
     """A worker that holds one run, and the slot of its child."""
 
     def __init__(self, folder: Path, run: Run) -> None:
         self.reports, self.runs, self.slot = Reports(), Runs(), Slot(str(folder))
         self.runs.add(run)
-        self.rounds = UnreportedRuns(self.runs, Slots(str(folder)), Loop(), self.reports)
+        self.pool = Pool()
+        self.rounds = UnreportedRuns(self.runs, self.pool, Slots(str(folder)), Loop(), self.reports)
 
     def take(self, count: int) -> None:
         for _ in range(count):
@@ -111,6 +122,31 @@ def test_a_task_that_no_child_begins_is_left_to_the_broker_once_celery_has_forgo
     assert not rounds.runs.has("t1")
 
 
+def test_what_a_child_has_begun_is_the_run_of_one_delivery_only(tmp_path: Path) -> None:
+    first, again = a_run(handed(None), started=False), a_run(handed(None), started=False)
+    rounds = Rounds(tmp_path, first)
+    rounds.runs.add(again)
+    rounds.slot.begin("t1")
+    rounds.take(3)
+    assert rounds.reports.begun == [("t1", PID)]
+    assert (first.started_at is None, again.started_at is None) == (False, True)
+    rounds.slot.write("SUCCESS", ended=True)
+    first.started_at = time() - 2 * EVERY
+    rounds.take(3)
+    assert rounds.reports.ended == [("t1", "SUCCESS")]
+    assert again.started_at is None
+
+
+def test_a_task_that_may_lie_in_the_pipe_of_a_busy_child_stays(tmp_path: Path) -> None:
+    rounds = Rounds(tmp_path, a_run(handed(None), started=False))
+    rounds.pool.unread = True
+    rounds.take(3 * BEGINS_WITHIN)
+    assert rounds.runs.has("t1")
+    rounds.pool.unread = False
+    rounds.take(BEGINS_WITHIN)
+    assert not rounds.runs.has("t1")
+
+
 def test_a_task_that_waits_in_the_pool_stays(tmp_path: Path) -> None:
     rounds = Rounds(tmp_path, a_run(handed(object()), started=False))
     rounds.take(3 * BEGINS_WITHIN)
@@ -126,8 +162,8 @@ def test_what_waits_is_dropped_with_the_connection_but_not_what_a_child_may_run(
     assert runs.all() == [on_its_way]
 
 
-def others(rounds: Rounds, count: int = 2) -> None:
-    """Its child runs others, which take both places of its slot."""
+def others(rounds: Rounds, count: int = PLACES) -> None:
+    """Its child runs others, which take all places of its slot."""
     for number in range(count):
         rounds.slot.begin(f"other {number}")
         rounds.slot.write("SUCCESS", ended=True)
@@ -149,10 +185,24 @@ def test_what_celery_forgot_is_found_when_its_child_begins_the_next_task(tmp_pat
     rounds.slot.begin("t1")
     rounds.slot.write("FAILURE", ended=True)
     rounds.slot.begin("other")
-    rounds.rounds.accepted(PID)
+    rounds.rounds.accepted(PID, Run(object(), "other", "shop.t", "t"))
     others(rounds)
     rounds.take(2)
     assert (rounds.reports.begun, rounds.reports.ended) == ([("t1", PID)], [("t1", "FAILURE")])
+
+
+def test_an_end_is_found_when_its_child_begins_the_next_task_however_many_it_runs_until_the_next_round(
+    tmp_path: Path,
+) -> None:
+    run = a_run()
+    rounds = Rounds(tmp_path, run)
+    rounds.rounds.accepted(PID, run)
+    rounds.slot.begin("t1")
+    rounds.slot.write("FAILURE", ended=True)
+    rounds.rounds.accepted(PID, Run(object(), "other", "shop.t", "t"))
+    others(rounds)
+    rounds.take(2)
+    assert rounds.reports.ended == [("t1", "FAILURE")]
 
 
 def test_a_run_whose_child_has_only_others_in_its_slot_is_not_listed_as_running_any_more(tmp_path: Path) -> None:

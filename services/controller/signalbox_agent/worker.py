@@ -155,7 +155,7 @@ class WorkerAgent:
             self._claims = Claims(tracker, (self._bodies.mark, self._pool.prepare))
             observe_jobs(pool, ForeignJobs(tracker).observe)
         if not shared:
-            self._unreported = UnreportedRuns(self.runs, self.slots, self.loop, tracker)
+            self._unreported = UnreportedRuns(self.runs, self._pool, self.slots, self.loop, tracker)
             self._unreported.start()
             tracker.on_accepted = self._unreported.accepted
         if self._missing.can(names.POOL_STATE):

@@ -115,6 +115,10 @@ class PoolControl:
     def keep_sent(self) -> None:
         """Let the shutdown of the pool wait for what its processes were sent, and may run."""
 
+    def has_unread(self) -> bool:
+        """Whether a process of the pool was sent something that it has not read yet."""
+        return False
+
     def read_reports(self, hub: Any) -> None:
         """Let Celery read now what the processes of the pool have sent."""
 

@@ -65,6 +65,12 @@ def output_of(process: Any) -> int:
     return handle
 
 
+def input_of(process: Any) -> int:
+    """The descriptor of the pipe that a child reads its jobs from, at our end (`AsynPool` keeps it on the process)."""
+    handle: int = process.inqW_fd
+    return handle
+
+
 def result_reader(pool: Any) -> Callable[[int], None]:
     """The callback of the hub when a child has written (`AsynPool.handle_result_event`)."""
     reader: Callable[[int], None] = inner(pool).handle_result_event

@@ -1,10 +1,10 @@
-"""Slot of a pool child: a file with its present task and the one before, written by the child as each begins and ends.
+"""Slot of a pool child: a file with its present task and those before, written as each begins and ends.
 
-It lies beside the controller's socket, in `<instance>.children/<pid>`. Its two places are used in turns, each holds one
-line of JSON in a page of its own, and a write takes 3 to 5 µs. The page cache keeps what a process wrote when it is
-killed, and a KILL does not cut a write within one page in two: so a run that has ended is known as such by whoever
-survives, the worker's agent or the controller. A reader that has stopped the child (SIGSTOP) learns which task a signal
-would hit. Behind the two places the tracebacks lie, written before the line that they belong to.
+It lies beside the controller's socket, in `<instance>.children/<pid>`. Its places are used in turns, each holds a line
+of JSON in a page of its own, and a write takes 3 to 5 µs. The page cache keeps what a process wrote when it is killed,
+and a KILL does not cut a write within one page in two: so a run that has ended is known as such by whoever survives,
+the worker's agent or the controller. A reader that has stopped the child (SIGSTOP) learns which task a signal would
+hit. Behind the places the tracebacks lie, written before the line that they belong to.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ STORED = {
     REQUEUED: "",
 }
 
-#: Bytes of a place, a page; and places.
-PLACE, PLACES = 4096, 2
-#: Bytes of a place for the event of a start.
-START = 8192
+#: Bytes of a place, a page; and places: what Celery has forgotten is looked for once a second.
+PLACE, PLACES = 4096, 8
+#: Bytes of a place for the event of a start; and places.
+START, STARTS = 8192, 2
 #: Bytes of a traceback; its end tells most.
 TRACEBACK = 16_384
 #: Bytes of an id, a name and an error, as they are quoted.
@@ -123,7 +123,7 @@ class Slot:
         self._run = self._label = ""
 
     def begin(self, task_id: str, retries: int = 0, celery_name: str = "", *, acks_late: bool = False) -> None:
-        """A task begins; it takes the place of the one before the last."""
+        """A task begins; it takes the place of the oldest one."""
         self._number += 1
         self._began = time()
         late = "true" if acks_late else "false"
@@ -185,9 +185,9 @@ class Slots:
         """The latest run of the child with this pid; None when it has none."""
         return read(os.path.join(self.folder, str(pid)))
 
-    def find(self, pid: int, task_id: str, retries: int, started_at: float) -> SlotState | None:
-        """The state of one run of the child with this pid; None when it is not known."""
-        return find(read_all(os.path.join(self.folder, str(pid))), task_id, retries, started_at)
+    def of_child(self, pid: int) -> list[SlotState]:
+        """The runs of the child with this pid, the latest last."""
+        return read_all(os.path.join(self.folder, str(pid)))
 
     def all(self) -> dict[int, list[SlotState]]:
         """The runs of each child, by its pid."""
@@ -195,7 +195,7 @@ class Slots:
 
     def went_on(self, pid: int, since: float) -> bool:
         """Whether the child with this pid has begun others since then, and shows only those."""
-        states = read_all(os.path.join(self.folder, str(pid)))
+        states = self.of_child(pid)
         return len(states) == PLACES and all(state.began > since for state in states)
 
     def ended_by_itself(self, pid: int | None, task_id: str) -> bool:
@@ -226,7 +226,7 @@ class Slots:
     def note_start(self, pid: int, event: str) -> None:
         """Write the event of a start beside the slot, for whoever finds neither this worker nor its controller alive.
 
-        As in the slot, the present run and the one before have a place each.
+        The present run and the one before have a place each.
         """
         line = event.encode() + b"\n"
         if len(line) > START:
@@ -237,7 +237,7 @@ class Slots:
                 self._starts[pid] = os.open(_starts(self.folder, pid), flags, 0o600), 0
             handle, count = self._starts[pid]
             self._starts[pid] = handle, count + 1
-            os.pwrite(handle, line, count % PLACES * START)
+            os.pwrite(handle, line, count % STARTS * START)
 
     def mark(self, pid: int | None, run: str) -> dict[str, Any] | None:
         """The cancel by which the controller has ended this child under this run, while its worker did not answer."""
@@ -273,7 +273,7 @@ def read_starts(folder: str) -> list[bytes]:
     for path in glob.glob(_starts(folder, None)):
         with contextlib.suppress(OSError), open(path, "rb") as file:
             data = file.read()
-            lines = [data[at : at + START].partition(b"\n")[0].strip(b"\0") for at in range(0, PLACES * START, START)]
+            lines = [data[at : at + START].partition(b"\n")[0].strip(b"\0") for at in range(0, STARTS * START, START)]
             found += filter(None, lines)
     return found
 

@@ -61,8 +61,8 @@ class Tracker:
 
     def __post_init__(self) -> None:
         self._outcomes = Outcomes(self.runs, self.ending, shared=self.shared)
-        #: Called with the pid of a child that has accepted a task.
-        self.on_accepted: Callable[[int], object] = lambda _: None
+        #: Called with the pid of a child that has accepted a task, and the run.
+        self.on_accepted: Callable[[int, Run], object] = lambda *_: None
         self._deliveries = count(1)
 
     def run_of(self, request: Any) -> Run:
@@ -125,7 +125,7 @@ class Tracker:
             if run.over or run.started_at is not None or not self.pool.watch(pid):
                 return  # the pool accepts in the parent's name what it is about to refuse
             self._begin(run, request.time_start or started_at, pid)
-            self.on_accepted(pid)
+            self.on_accepted(pid, run)
 
     @guarded
     def refused(self, request: Any, started_at: float) -> bool:

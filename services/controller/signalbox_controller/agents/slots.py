@@ -43,7 +43,7 @@ class Slots:
         return slot.read(str(self._folder / str(pid)))
 
     def of_run(self, run: Run) -> SlotState | None:
-        """How far a run has come; None when its child has not written it, or two others since."""
+        """How far a run has come; None when its child has not written it, or others in its place since."""
         if run.started_at is None:
             return None
         states = slot.read_all(str(self._folder / str(run.pid)))

@@ -60,16 +60,23 @@ def _is_replaced(run: Run, runs: Collection[Run]) -> bool:
 def _is_refuted(run: Run, runs: Collection[Run]) -> bool:
     """Whether what was discarded has run all the same: nobody found it, and its events were on their way.
 
-    A delivery that can be told apart has another log then, that of its run; elsewhere any run of the same attempt will
-    do, or of a later one.
+    A delivery that can be told apart has another log then, that of its run. Or its message ran by another delivery, and
+    was acknowledged with that. Elsewhere any run of the same attempt will do, or of a later one.
     """
     if run.outcome != "discarded":
         return False
     key = parse(run.run)
     if key.identified:
-        return any(other.delivery == run.delivery and other.run != run.run for other in runs)
+        others = [other for other in runs if other.run != run.run]
+        return any(other.delivery == run.delivery or _has_run(other, key.message) for other in others)
     ran = (parse(other.run) for other in runs if other.phase in {Phase.STARTED, Phase.FINISHED})
     return any(other.started and other.retries >= key.retries for other in ran)
+
+
+def _has_run(run: Run, message: str) -> bool:
+    """Whether this is a run of that message which goes on, or was seen to end."""
+    is_run = run.phase in {Phase.STARTED, Phase.FINISHED} and parse(run.run).started
+    return is_run and run.confirmed and bool(message) and parse(run.delivery).message == message
 
 
 def _can_be_told_apart(run: Run) -> bool:

@@ -77,12 +77,13 @@ WITH runs AS (
             OVER (PARTITION BY task_id) AS next,
         max(received) FILTER (WHERE kind = 'r') OVER (PARTITION BY task_id, message) AS redelivered,
         count(*) OVER (PARTITION BY task_id, delivery) > 1 AS shared,
+        message <> '' AND bool_or(ran AND confirmed) OVER (PARTITION BY task_id, message) AS message_ran,
         max(place[1]) FILTER (WHERE ran) OVER (PARTITION BY task_id) AS ran_last
     FROM keyed
 ), lives AS (
     SELECT *, CASE
         WHEN NOT several OR phase = 2 THEN 3
-        WHEN phase = 4 AND outcome = 'discarded' AND CASE WHEN delivery_kind(run) IS NOT NULL THEN shared
+        WHEN phase = 4 AND outcome = 'discarded' AND CASE WHEN delivery_kind(run) IS NOT NULL THEN shared OR message_ran
             ELSE ran_last >= place[1] END THEN 0
         WHEN phase = 4 THEN 1
         WHEN phase = 1 AND kind IS NOT NULL THEN CASE WHEN redelivered > received THEN 0 ELSE 2 END

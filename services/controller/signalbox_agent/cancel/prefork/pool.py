@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import select
 import signal
+import termios
 import types
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -97,6 +101,10 @@ class Prefork(PoolControl):
         """Let the shutdown of the pool wait for what its children were sent, and may run."""
         compat.keep_sent(self._pool)
 
+    def has_unread(self) -> bool:
+        """Whether a child was sent a job that it has not read yet, as it is busy with another one."""
+        return any(_unread(compat.input_of(process)) for process in tuple(compat.processes(self._pool)))
+
     def read_reports(self, hub: Any) -> None:
         """Let Celery read now what the children have sent."""
         for process in tuple(compat.processes(self._pool)):
@@ -123,3 +131,11 @@ class Prefork(PoolControl):
         Nothing of the task runs any more then, and all that it started still is the child's.
         """
         compat.before_exit(self._pool, guarded(exiting))
+
+
+def _unread(handle: int) -> int:
+    """The bytes in a pipe (FIONREAD, ioctl_pipe(7)); 0 where it is closed."""
+    count = array("i", [0])
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(handle, termios.FIONREAD, count)
+    return count[0]
