@@ -137,6 +137,26 @@ def test_what_a_child_has_begun_is_the_run_of_one_delivery_only(tmp_path: Path) 
     assert again.started_at is None
 
 
+def test_what_celery_has_reported_is_not_taken_for_what_it_has_forgotten(tmp_path: Path) -> None:
+    forgotten, reported = a_run(handed(None), started=False), a_run()
+    rounds = Rounds(tmp_path, forgotten)
+    rounds.runs.add(reported)
+    rounds.rounds.broker_lost()
+    rounds.slot.begin("t1")
+    rounds.rounds.accepted(PID, reported)
+    rounds.slot.write("SUCCESS", ended=True)
+    rounds.take(3)
+    assert (rounds.reports.begun, rounds.reports.ended) == ([], [("t1", "SUCCESS")])
+    assert reported.over
+
+
+def test_a_run_is_not_listed_any_more_when_its_child_has_begun_another_one(tmp_path: Path) -> None:
+    rounds = Rounds(tmp_path, a_run())
+    others(rounds, 1)
+    rounds.take(2)
+    assert rounds.runs.all() == []
+
+
 def test_a_task_that_may_lie_in_the_pipe_of_a_busy_child_stays(tmp_path: Path) -> None:
     rounds = Rounds(tmp_path, a_run(handed(None), started=False))
     rounds.pool.unread = True

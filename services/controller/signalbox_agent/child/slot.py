@@ -194,9 +194,8 @@ class Slots:
         return read_folder(self.folder)
 
     def went_on(self, pid: int, since: float) -> bool:
-        """Whether the child with this pid has begun others since then, and shows only those."""
-        states = self.of_child(pid)
-        return len(states) == PLACES and all(state.began > since for state in states)
+        """Whether the child with this pid, which runs one after the other, has begun any since then."""
+        return any(state.began > since for state in self.of_child(pid))
 
     def ended_by_itself(self, pid: int | None, task_id: str) -> bool:
         """Whether the body of this task, the child's latest, ended before any TERM had reached it."""

@@ -74,6 +74,8 @@ class UnreportedRuns:
     @guarded
     def accepted(self, pid: int, run: Run) -> None:
         """A child has begun this run: what it ran before that is over, and still in its slot."""
+        if self._forgotten and run.started_at is not None:
+            self._see(run, pid, run.started_at)
         for other in self._forgotten:
             self._see(other, pid, other.taken_at)
         previous, self._begun_in[pid] = self._begun_in.get(pid), run
