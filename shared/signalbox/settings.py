@@ -2,8 +2,10 @@
 
 import math
 import os
+import re
 import socket
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 import msgspec
@@ -11,6 +13,10 @@ import msgspec
 from signalbox.errors import SettingsError
 
 MIN_KEY_LENGTH = 32
+
+Network = IPv4Network | IPv6Network
+
+_ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +36,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     #: `SIGNALBOX_PORT`: the port that the api listens on.
     port: int = 8000
+    #: `SIGNALBOX_ROOT_PATH`: the path below which a proxy serves the api, as in `/signalbox`; empty: none.
+    root_path: str = ""
+    #: `SIGNALBOX_TRUSTED_PROXIES`, else `FORWARDED_ALLOW_IPS`: the proxies whose X-Forwarded-* headers are believed.
+    trusted_proxies: tuple[Network, ...] = ()
     #: `SIGNALBOX_DATA`: the folder for state that must survive a restart.
     data: Path = Path(".signalbox")
     #: `SIGNALBOX_CONFIG`: the controller's list of processes.
@@ -60,6 +70,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             key=_key(environ),
             host=environ.get("SIGNALBOX_HOST", "127.0.0.1"),
             port=_port(environ.get("SIGNALBOX_PORT", "8000")),
+            root_path=_root_path(environ.get("SIGNALBOX_ROOT_PATH", "")),
+            trusted_proxies=_networks(environ, "SIGNALBOX_TRUSTED_PROXIES", "FORWARDED_ALLOW_IPS"),
             data=Path(environ.get("SIGNALBOX_DATA", ".signalbox")),
             config=Path(environ.get("SIGNALBOX_CONFIG", "signalbox.toml")),
             hostname=environ.get("SIGNALBOX_HOSTNAME") or socket.gethostname(),
@@ -92,6 +104,27 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 65536:
         raise SettingsError(f"SIGNALBOX_PORT is {text!r}; it must be a number from 1 to 65535")
     return int(text)
+
+
+def _root_path(text: str) -> str:
+    path = text.rstrip("/")
+    if not _ROOT_PATH.fullmatch(path):
+        raise SettingsError(
+            f"SIGNALBOX_ROOT_PATH is {text!r}; it must be a path of letters, digits and - . _ ~, as in /signalbox"
+        )
+    return path
+
+
+def _networks(environ: Mapping[str, str], *names: str) -> tuple[Network, ...]:
+    name = next((name for name in names if environ.get(name)), names[0])
+    texts = environ.get(name, "").replace(",", " ").split()
+    try:
+        return tuple(ip_network(text, strict=False) for text in texts)
+    except ValueError as error:
+        raise SettingsError(
+            f"{name} is {environ[name]!r}; it must list the addresses or networks of your proxies,"
+            " as in 127.0.0.1,10.0.0.0/8"
+        ) from error
 
 
 def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:

@@ -73,20 +73,24 @@ async def vouch_for_the_record(database_url: str) -> None:
 
 
 @asynccontextmanager
-async def an_api(redis_url: str, database_url: str, *, vouched: bool = True) -> AsyncIterator[Api]:
+async def an_api(
+    redis_url: str, database_url: str, *, vouched: bool = True, behind: Json | None = None
+) -> AsyncIterator[Api]:
     """Start the api on a free port, with an admin and a token; stop it at the end.
 
-    Unless it is `vouched` for, nobody vouches for the record until a reconciler runs.
+    Unless it is `vouched` for, nobody vouches for the record until a reconciler runs. `behind` holds settings about
+    a proxy.
     """
     if vouched:
         await vouch_for_the_record(database_url)
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # only then asyncio sends small answers at once
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        settings = Settings(redis_url=redis_url, database_url=database_url, key=KEY, port=port)
+        settings = Settings(redis_url=redis_url, database_url=database_url, key=KEY, port=port, **(behind or {}))
         token = await bootstrap(settings, ADMIN, PASSWORD)
         app = create_app(settings)
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws_per_message_deflate=False, lifespan="on"))
+        config = uvicorn.Config(app, log_config=None, ws_per_message_deflate=False, lifespan="on", proxy_headers=False)
+        server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             while not server.started:

@@ -85,6 +85,7 @@ class Windows:
             viewport={"width": 1280, "height": 800},
             locale="en-GB",
             timezone_id="UTC",
+            ignore_https_errors=self._url.startswith("https:"),  # no browser trusts the certificate of a test
         )
         context.set_default_timeout(PATIENCE_MS)
         window = Window(await context.new_page(), expected)

@@ -18,7 +18,14 @@ SOURCES = sorted(Path(signalbox_api.__path__[0]).rglob("*.py"))
 RECORD = ("tasks", "task_logs", "processes", "hosts", "commands", "command_answers", "reconcilers")
 
 #: The only calls that need no credential; /session is where one gets it, and the page is where one types it in.
-OPEN = {("GET", "/healthz"), ("POST", "/session"), ("GET", "/"), ("GET", "/assets/{path:path}")}
+#: /readyz says to strangers only whether it is able to serve.
+OPEN = {
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("POST", "/session"),
+    ("GET", "/"),
+    ("GET", "/assets/{path:path}"),
+}
 
 
 def names_used(source: Path) -> Iterator[str]:

@@ -69,6 +69,14 @@ def test_by_default_it_is_port_8000_and_the_example() -> None:
     assert plan.config.name == "signalbox.example.toml"
 
 
+def test_below_a_path_the_address_that_is_printed_has_it_and_the_api_gets_it(tmp_path: Path) -> None:
+    plan = Plan.from_env({"SIGNALBOX_ROOT_PATH": "/signalbox/", "SIGNALBOX_TRUSTED_PROXIES": "10.0.0.7"})
+    assert plan.url == "http://127.0.0.1:8000/signalbox"
+    base = environment.common(Plan(data=tmp_path, port=1), redis_url=BUS, key="k", environ={})
+    api = environment.for_api(base, "postgresql://record", plan)
+    assert (api["SIGNALBOX_ROOT_PATH"], api["SIGNALBOX_TRUSTED_PROXIES"]) == ("/signalbox/", "10.0.0.7")
+
+
 def test_the_controller_never_learns_where_the_record_is(tmp_path: Path) -> None:
     ours = {
         "PATH": "/bin",

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
@@ -75,6 +76,8 @@ def test_each_variable_arrives_in_its_field() -> None:
         "SIGNALBOX_DATABASE_URL": "postgresql://record",
         "SIGNALBOX_HOST": "0.0.0.0",  # noqa: S104 - a value to be read, nothing listens
         "SIGNALBOX_PORT": "9000",
+        "SIGNALBOX_ROOT_PATH": "/ops/signalbox/",
+        "SIGNALBOX_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8 ::1",
         "SIGNALBOX_DATA": "/var/lib/signalbox",
         "SIGNALBOX_CONFIG": "/etc/signalbox.toml",
         "SIGNALBOX_HOSTNAME": "web-07",
@@ -91,6 +94,8 @@ def test_each_variable_arrives_in_its_field() -> None:
         "key": ENOUGH["SIGNALBOX_KEY"],
         "host": "0.0.0.0",  # noqa: S104
         "port": 9000,
+        "root_path": "/ops/signalbox",
+        "trusted_proxies": tuple(map(ip_network, ("127.0.0.1", "10.0.0.0/8", "::1"))),
         "data": Path("/var/lib/signalbox"),
         "config": Path("/etc/signalbox.toml"),
         "hostname": "web-07",
@@ -124,6 +129,13 @@ def test_the_prefixed_name_wins_over_the_plain_one() -> None:
         ({"SIGNALBOX_PORT": "65536"}, "SIGNALBOX_PORT is '65536'"),
         ({"SIGNALBOX_PORT": "-1"}, "SIGNALBOX_PORT is '-1'"),
         ({"SIGNALBOX_PORT": "\u00b2"}, "SIGNALBOX_PORT is"),
+        ({"SIGNALBOX_ROOT_PATH": "signalbox"}, "SIGNALBOX_ROOT_PATH is 'signalbox'; it must be a path"),
+        ({"SIGNALBOX_ROOT_PATH": "/a//b"}, "SIGNALBOX_ROOT_PATH is '/a//b'"),
+        ({"SIGNALBOX_ROOT_PATH": "/a/../b"}, "SIGNALBOX_ROOT_PATH is '/a/../b'"),
+        ({"SIGNALBOX_ROOT_PATH": "https://a/b"}, "SIGNALBOX_ROOT_PATH is 'https://a/b'"),
+        ({"SIGNALBOX_TRUSTED_PROXIES": "*"}, "SIGNALBOX_TRUSTED_PROXIES is '*'; it must list the addresses"),
+        ({"SIGNALBOX_TRUSTED_PROXIES": "proxy.local"}, "SIGNALBOX_TRUSTED_PROXIES is 'proxy.local'"),
+        ({"FORWARDED_ALLOW_IPS": "*"}, "FORWARDED_ALLOW_IPS is '*'; it must list"),
         ({"SIGNALBOX_ON_EXIT": "explode"}, "SIGNALBOX_ON_EXIT is 'explode'; it must be one of: leave, stop"),
         ({"SIGNALBOX_LOST_AFTER": "0"}, "SIGNALBOX_LOST_AFTER is '0'; it must be a number of seconds"),
         ({"SIGNALBOX_LOST_AFTER": "never"}, "SIGNALBOX_LOST_AFTER is 'never'"),

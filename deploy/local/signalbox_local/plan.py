@@ -30,11 +30,14 @@ class Plan:
     #: Whether the embedded stores survive a power failure.
     durable: bool = True
     log_level: str = "info"
+    #: Path below which a proxy serves the api, and the proxies that it believes; checked by the api.
+    root_path: str = ""
+    trusted_proxies: str = ""
 
     @property
     def url(self) -> str:
         """Address of the dashboard."""
-        return f"http://{HOST}:{self.port}"
+        return f"http://{HOST}:{self.port}{self.root_path.rstrip('/')}"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> "Plan":
@@ -54,4 +57,6 @@ class Plan:
             redis_url=environ.get("SIGNALBOX_REDIS_URL") or environ.get("REDIS_URL", ""),
             hostname=environ.get("SIGNALBOX_HOSTNAME", ""),
             log_level=environ.get("SIGNALBOX_LOG_LEVEL") or "info",
+            root_path=environ.get("SIGNALBOX_ROOT_PATH", ""),
+            trusted_proxies=environ.get("SIGNALBOX_TRUSTED_PROXIES", ""),
         )

@@ -26,8 +26,8 @@ _HELP = """Serves Signalbox's REST interface, live changes and dashboard.
 
 Everything is set by environment variables: SIGNALBOX_REDIS_URL (or REDIS_URL), SIGNALBOX_DATABASE_URL (or
 DATABASE_URL), SIGNALBOX_KEY; and where they should differ from 127.0.0.1, 8000 and info: SIGNALBOX_HOST,
-SIGNALBOX_PORT, SIGNALBOX_LOG_LEVEL. Behind a proxy, set FORWARDED_ALLOW_IPS to its address, so that its
-X-Forwarded-For and X-Forwarded-Proto are believed."""
+SIGNALBOX_PORT, SIGNALBOX_LOG_LEVEL. Behind a proxy, SIGNALBOX_TRUSTED_PROXIES names its address, so that its
+X-Forwarded-For, -Proto and -Host are believed, and SIGNALBOX_ROOT_PATH the path below which it serves this."""
 
 
 def main() -> None:
@@ -54,6 +54,7 @@ def _serve(app: FastAPI, settings: Settings) -> int:
         log_config=None,
         access_log=settings.log_level.lower() == "debug",
         server_header=False,
+        proxy_headers=False,  # ours are read in web/forwarded.py, from named proxies only
         limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=SHUTDOWN_WAIT,
         ws_max_size=MESSAGE,

@@ -23,9 +23,11 @@ from signalbox_api.live.tail import Tail
 from signalbox_api.record.database import DatabaseHealth, QueryPool
 from signalbox_api.record.fleet import FleetReader
 from signalbox_api.record.probes import Probes
-from signalbox_api.routes import ROUTERS, handlers
+from signalbox_api.routes import ROUTERS, handlers, own_addresses
 from signalbox_api.services import Services
+from signalbox_api.web.forwarded import Forwarded
 from signalbox_api.web.metrics import Measure, Metrics
+from signalbox_api.web.root_path import RootPath, check_root_path
 from signalbox_api.web.security import Headers, Limits
 from signalbox_api.web.static import read_folder
 
@@ -54,12 +56,13 @@ def create_app(settings: Settings) -> FastAPI:
     """The application; connections are opened when it starts and closed when it ends.
 
     Raises:
-        SettingsError: there is no database to read from.
+        SettingsError: there is no database to read from, or the root path is one of our own addresses.
     """
     if not settings.database_url:
         raise SettingsError(
             "SIGNALBOX_DATABASE_URL is not set; set it as in postgresql://user:password@host:5432/signalbox"
         )
+    check_root_path(settings.root_path, own_addresses())
     metrics = Metrics()
     app = FastAPI(
         title="Signalbox",
@@ -76,6 +79,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Limits)
     app.add_middleware(Headers)
     app.add_middleware(Measure, metrics=metrics)
+    app.add_middleware(RootPath, root=settings.root_path)
+    app.add_middleware(Forwarded, trusted=settings.trusted_proxies)
     return app
 
 
@@ -130,6 +135,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
         hub=hub,
         metrics=metrics,
         refused_for=settings.remember_cancelled,
+        root_path=settings.root_path,
         dashboard=read_folder("dashboard"),
         reference=read_folder("reference"),
     )

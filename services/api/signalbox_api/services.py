@@ -47,6 +47,8 @@ class Services:
     metrics: Metrics
     #: Seconds after its cancel for which a task is refused.
     refused_for: float
+    #: The path below which a proxy serves all this; empty: none.
+    root_path: str
     #: Files by their path: the dashboard, and the reference at /docs.
     dashboard: dict[str, File]
     reference: dict[str, File]

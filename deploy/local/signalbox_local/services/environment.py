@@ -43,7 +43,13 @@ def with_record(base: Mapping[str, str], database_url: str) -> dict[str, str]:
 
 def for_api(base: Mapping[str, str], database_url: str, plan: Plan) -> dict[str, str]:
     """For the api."""
-    return {**with_record(base, database_url), "SIGNALBOX_HOST": HOST, "SIGNALBOX_PORT": str(plan.port)}
+    return {
+        **with_record(base, database_url),
+        "SIGNALBOX_HOST": HOST,
+        "SIGNALBOX_PORT": str(plan.port),
+        "SIGNALBOX_ROOT_PATH": plan.root_path,
+        "SIGNALBOX_TRUSTED_PROXIES": plan.trusted_proxies,
+    }
 
 
 def for_controller(base: Mapping[str, str], plan: Plan) -> dict[str, str]:

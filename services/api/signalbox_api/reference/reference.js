@@ -3,6 +3,9 @@
  * @module
  */
 
+/** Relative to this file, because a proxy may serve all of Signalbox below a path. */
+const DOCUMENT = new URL("../openapi.json", import.meta.url).href;
+
 const METHODS = ["get", "post", "put", "delete"];
 
 /**
@@ -126,7 +129,7 @@ function show(document_) {
   document.getElementById("reference")?.replaceChildren(
     h("h1", {}, `${document_.info.title} ${document_.info.version}`),
     ...prose(document_.info.description ?? ""),
-    h("p", {}, "For programs: ", h("a", { href: "/openapi.json" }, "/openapi.json")),
+    h("p", {}, "For programs: ", h("a", { href: DOCUMENT }, "openapi.json")),
     ...groups.flatMap(({ tag, own }) => [h("h2", {}, tag), ...own.map(({ path, method, call }) => callSection(path, method, call))]),
     h("h2", {}, "Shapes"),
     ...Object.entries(document_.components.schemas).map(([name, schema]) => schemaSection(name, schema)),
@@ -134,7 +137,7 @@ function show(document_) {
 }
 
 try {
-  const answer = await fetch("/openapi.json", { credentials: "same-origin" });
+  const answer = await fetch(DOCUMENT, { credentials: "same-origin" });
   if (!answer.ok) throw new Error(`Signalbox answered ${answer.status}`);
   show(await answer.json());
 } catch (error) {

@@ -1,5 +1,7 @@
 """Routes of the api; each module has one `router` of short functions."""
 
+from collections.abc import Iterator
+
 from fastapi import APIRouter
 
 from signalbox_api.routes import admin, cancel, celery, commands, health, live, pages, session, tasks
@@ -16,3 +18,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     pages.router,
 )
+
+
+def own_addresses() -> Iterator[str]:
+    """The paths of all routes."""
+    return (str(getattr(route, "path", "")) for router in ROUTERS for route in router.routes)

@@ -18,6 +18,8 @@ SESSION_COOKIE = "signalbox_session"
 CSRF_COOKIE = "signalbox_csrf"
 CSRF_HEADER = "X-CSRF-Token"
 
+#: Ports that a browser leaves out of an Origin.
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 #: Methods that change nothing (RFC 9110, section 9.2.1).
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -31,7 +33,7 @@ async def identify(connection: HTTPConnection, services: Wired) -> Credential:
         CredentialsUnknown: neither Redis nor PostgreSQL answers.
     """
     bearer = _bearer(connection)
-    text = bearer or connection.cookies.get(SESSION_COOKIE)
+    text = bearer or _session(connection)
     if not text:
         raise NotSignedIn("Sign in first, or send a token in the header Authorization: Bearer <token>")
     secret = read_secret(text)
@@ -44,6 +46,13 @@ async def identify(connection: HTTPConnection, services: Wired) -> Credential:
             raise NotSignedIn("A token is sent in the header Authorization: Bearer <token>, not in a cookie")
         _check_source(connection, credential)
     return credential
+
+
+async def identify_if_any(connection: HTTPConnection, services: Wired) -> Credential | None:
+    """The credential of the caller, as `identify` finds it; None: the caller shows none."""
+    if not (_bearer(connection) or _session(connection)):
+        return None
+    return await identify(connection, services)
 
 
 def require(needed: Role) -> Callable[..., Awaitable[Credential]]:
@@ -72,7 +81,20 @@ def issuer(caller: Credential, connection: HTTPConnection, reason: str | None) -
 def same_origin(connection: HTTPConnection) -> bool:
     """Whether a request comes from our own page, or from no page at all."""
     origin = connection.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc.lower() == connection.headers.get("host", "").lower()
+    if origin is None:
+        return True
+    theirs = urlsplit(origin)
+    default = _DEFAULT_PORTS.get(theirs.scheme, "")
+    asked = connection.headers.get("host", "").lower().removesuffix(default)
+    return bool(asked) and theirs.netloc.lower().removesuffix(default) == asked
+
+
+def forged(connection: HTTPConnection, what: str = "This request") -> ForgedRequest:
+    """The refusal of what another site's page made the browser send."""
+    return ForgedRequest(
+        f"{what} came from another site, {connection.headers['origin']}; it was refused. If that is the address of your"
+        " proxy: it must send it as Host, or as X-Forwarded-Host and be named in SIGNALBOX_TRUSTED_PROXIES"
+    )
 
 
 def _bearer(connection: HTTPConnection) -> str | None:
@@ -80,9 +102,18 @@ def _bearer(connection: HTTPConnection) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
+def _session(connection: HTTPConnection) -> str | None:
+    """The session cookie; of several the first, which is that of the longest path (RFC 6265, section 5.4)."""
+    for part in connection.headers.get("cookie", "").split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == SESSION_COOKIE:
+            return value
+    return None
+
+
 def _check_source(connection: HTTPConnection, credential: Credential) -> None:
     if not same_origin(connection):
-        raise ForgedRequest(f"This request came from another site, {connection.headers['origin']}; it was refused")
+        raise forged(connection)
     if connection.scope["type"] == "websocket":
         if "origin" not in connection.headers:  # browsers always send it here, and it stands in for the CSRF token
             raise ForgedRequest("A websocket with a session cookie must say its Origin; scripts use a token instead")

@@ -38,9 +38,12 @@ async def docs_asset(path: str, request: Request, services: Wired) -> Response:
 
 
 @router.get("/openapi.json", dependencies=VIEWERS)
-async def openapi(request: Request) -> Response:
+async def openapi(request: Request, services: Wired) -> Response:
     """The reference for programs (OpenAPI 3.1)."""
-    return Response(msgspec.json.encode(describe(request.app)), media_type="application/json")
+    document = describe(request.app)
+    if services.root_path:
+        document = {**document, "servers": [{"url": services.root_path}]}
+    return Response(msgspec.json.encode(document), media_type="application/json")
 
 
 def _serve(folder: dict[str, File], path: str, request: Request) -> Response:

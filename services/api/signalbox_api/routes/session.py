@@ -2,7 +2,7 @@
 
 import secrets
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal, TypedDict
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
@@ -15,8 +15,8 @@ from signalbox_api.answers.openapi import answers
 from signalbox_api.auth.credential import Credential, Role
 from signalbox_api.auth.secret import Secret, mint
 from signalbox_api.auth.users import User, add_session, find_user
-from signalbox_api.errors import ForgedRequest, NotSignedIn
-from signalbox_api.routes.access import CSRF_COOKIE, SESSION_COOKIE, client_address, identify, same_origin
+from signalbox_api.errors import NotSignedIn
+from signalbox_api.routes.access import CSRF_COOKIE, SESSION_COOKIE, client_address, forged, identify, same_origin
 from signalbox_api.services import Services, Wired
 
 router = APIRouter(tags=["Session"])
@@ -47,7 +47,7 @@ class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
 async def sign_in(body: SignIn, request: Request, services: Wired) -> Response:
     """Exchange a name and a password for a session cookie, valid for twelve hours."""
     if not same_origin(request):
-        raise ForgedRequest("This sign-in came from another site; it was refused")
+        raise forged(request, "This sign-in")
     address = client_address(request)
     await services.throttle.count(body.username, address)
     user = await services.accounts.read(lambda connection: find_user(connection, body.username))
@@ -57,7 +57,9 @@ async def sign_in(body: SignIn, request: Request, services: Wired) -> Response:
     await services.throttle.uncount(body.username, address)
     secret, credential = await _begin(services, user, address)
     answer = _answer(credential)
-    _set_cookies(answer, secret.text, credential.csrf, secure=request.url.scheme == "https")
+    values, age = {SESSION_COOKIE: secret.text, CSRF_COOKIE: credential.csrf}, SESSION_HOURS * 3600
+    for cookie, value in values.items():
+        answer.set_cookie(cookie, value, max_age=age, httponly=cookie == SESSION_COOKIE, **_reach(request, services))
     return answer
 
 
@@ -75,7 +77,7 @@ async def sign_out(caller: Anyone, request: Request, services: Wired) -> Respons
     await services.directory.revoke([caller.id])
     answer = reply(DoneAnswer(message="You are signed out"))
     for cookie in (SESSION_COOKIE, CSRF_COOKIE):
-        answer.delete_cookie(cookie, samesite="strict", secure=request.url.scheme == "https")
+        answer.delete_cookie(cookie, **_reach(request, services))
     return answer
 
 
@@ -99,7 +101,13 @@ def _answer(credential: Credential) -> Response:
     return reply(SessionAnswer(user=person, csrf=credential.csrf))
 
 
-def _set_cookies(answer: Response, session: str, csrf: str, *, secure: bool) -> None:
-    age = SESSION_HOURS * 3600
-    answer.set_cookie(SESSION_COOKIE, session, max_age=age, httponly=True, samesite="strict", secure=secure)
-    answer.set_cookie(CSRF_COOKIE, csrf, max_age=age, httponly=False, samesite="strict", secure=secure)
+class _Reach(TypedDict):
+    """Requests that a cookie goes with."""
+
+    path: str
+    samesite: Literal["strict"]
+    secure: bool
+
+
+def _reach(request: Request, services: Services) -> _Reach:
+    return _Reach(path=services.root_path or "/", samesite="strict", secure=request.url.scheme == "https")

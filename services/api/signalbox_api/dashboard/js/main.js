@@ -13,6 +13,7 @@ import { Clock } from "./core/clock.js";
 import { Feed } from "./core/feed.js";
 import { Hold } from "./core/hold.js";
 import { Live } from "./core/live.js";
+import { socketAddressOf } from "./core/root.js";
 import { parseRoute } from "./core/route.js";
 import { AppContext, Store } from "./core/store.js";
 import { html, render } from "./core/ui.js";
@@ -55,7 +56,7 @@ function assembled() {
     const { route } = store.state;
     if (route.view === "task") tasks.open(route.id);
   };
-  const live = new Live(liveUrl(), {
+  const live = new Live(socketAddressOf("/scheduler/live/"), {
     state(connection) {
       const news = live.lastNews;
       clock.freeze(knownUntil(connection, news === null ? null : clock.at(news)));
@@ -82,10 +83,6 @@ function assembled() {
     },
   });
   return { store, clock, hold, live, feed, toasts, session, tasks, bulk, processes };
-}
-
-function liveUrl() {
-  return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/scheduler/live/`;
 }
 
 /** Follows the URL. @param {App} app */

@@ -3,6 +3,8 @@
  * @module
  */
 
+import { addressOf } from "./root.js";
+
 const DEFAULT_TIMEOUT_MS = 10_000;
 /** An answer that is followed while it comes about: JSON, an object a line. */
 const LINES = "application/x-ndjson";
@@ -75,7 +77,7 @@ export class Api {
     if (body !== undefined) headers["Content-Type"] = "application/json";
     let response, text;
     try {
-      response = await fetch(path, {
+      response = await fetch(addressOf(path), {
         method,
         headers,
         body: body === undefined ? null : JSON.stringify(body),
