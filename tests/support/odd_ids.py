@@ -22,7 +22,7 @@ ODD_IDS = {
     "dot": ".",
     "dots": "..",
     "percent": "a%2Fb%",
-    "markup": "<b title=\"x\">&amp;'</b>",
+    "markup": '<b title="x">&amp;\'</b>',
     "query": "%_\\' OR 1=1; --",
     "like a code": "base64url:YWJj",
     "emoji": "🚂" * 40,

@@ -105,7 +105,9 @@ class Commander:
         collected = await self._collect(command_id, hosts, Patience(wait, record_wait), holders=holders)
         result = _cancel_result(task_id, command_id, collected)
         if result.verdict is not None and not result.verified:
-            await release(self._redis, names.cancelling(command.task_id), command_id)  # the next cancel is a command of its own
+            await release(
+                self._redis, names.cancelling(command.task_id), command_id
+            )  # the next cancel is a command of its own
         return result
 
     async def cancel_many(

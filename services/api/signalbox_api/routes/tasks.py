@@ -39,7 +39,9 @@ router = APIRouter(tags=["Tasks"])
 Limit = Annotated[int, Query(ge=1, le=500)]
 After = Annotated[str | None, Query(max_length=2000, description="`next` of the page before.")]
 _Text = Annotated[str | None, Query(max_length=LONGEST_TEXT, pattern=PLAIN)]
-_Search = Annotated[str | None, Query(max_length=LONGEST_TEXT, pattern=PLAIN, description="A part of the name or the id.")]
+_Search = Annotated[
+    str | None, Query(max_length=LONGEST_TEXT, pattern=PLAIN, description="A part of the name or the id.")
+]
 
 #: A century, beyond which PostgreSQL's own times end sooner or later.
 _Age = Annotated[float | None, Query(ge=0, le=3.2e9, description="Seconds since the task was created, at least.")]
