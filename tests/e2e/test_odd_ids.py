@@ -1,8 +1,9 @@
-"""Tasks whose ids are of the application's own making: each is sent, runs, is shown and is cancelled, whatever it holds."""
+"""Tasks with ids of the application's own making: each is sent, runs, is shown and cancelled, whatever it holds."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NamedTuple
 from urllib.parse import quote
 
 import httpx
@@ -63,28 +64,37 @@ async def ended(client: httpx.AsyncClient, task: Json) -> None:
 # Ways to cancel
 
 
-async def by_address(system: System, client: httpx.AsyncClient, task_id: str) -> None:
+class Caller(NamedTuple):
+    """Who cancels, and where."""
+
+    system: System
+    client: httpx.AsyncClient
+
+
+async def by_address(caller: Caller, task_id: str) -> None:
     part = address_part(task_id) if task_id in {".", ".."} else quote(task_id, safe="")  # httpx follows the dots
-    answer = await client.post(f"/scheduler/cancel-task/{part}/", json={})
+    answer = await caller.client.post(f"/scheduler/cancel-task/{part}/", json={})
     assert (answer.status_code, answer.json()["task_id"], answer.json()["verified"]) == (200, task_id, True)
 
 
-async def by_many(system: System, client: httpx.AsyncClient, task_id: str) -> None:
-    answer = (await client.post("/scheduler/cancel-tasks/", json={"task_ids": [task_id]})).json()
+async def by_many(caller: Caller, task_id: str) -> None:
+    answer = (await caller.client.post("/scheduler/cancel-tasks/", json={"task_ids": [task_id]})).json()
     assert [(task["task_id"], task["outcome"]) for task in answer["tasks"]] == [(task_id, "cancelled")]
 
 
-async def by_cli(system: System, client: httpx.AsyncClient, task_id: str) -> None:
-    done = await run("cancel", "--json", "--", task_key(task_id) if "\0" in task_id else task_id, data=system.data)
+async def by_cli(caller: Caller, task_id: str) -> None:
+    done = await run(
+        "cancel", "--json", "--", task_key(task_id) if "\0" in task_id else task_id, data=caller.system.data
+    )
     assert [outcome["verified"] for outcome in json.loads(done.out)] == [True]
 
 
-async def by_client(system: System, client: httpx.AsyncClient, task_id: str) -> None:
-    async with AsyncClient(system.run.valkey.url, system.run.key) as service:
+async def by_client(caller: Caller, task_id: str) -> None:
+    async with AsyncClient(caller.system.run.valkey.url, caller.system.run.key) as service:
         assert (await service.cancel(task_id)).task_id == task_id
 
 
-WAYS: list[Callable[[System, httpx.AsyncClient, str], Awaitable[None]]] = [by_address, by_many, by_cli, by_client]
+WAYS: list[Callable[[Caller, str], Awaitable[None]]] = [by_address, by_many, by_cli, by_client]
 
 
 async def test_a_task_of_any_id_is_shown_and_cancelled_in_every_way(system: System, client: httpx.AsyncClient) -> None:
@@ -96,7 +106,7 @@ async def test_a_task_of_any_id_is_shown_and_cancelled_in_every_way(system: Syst
         assert key in {one["task_id"] for one in listed}
         logs = (await client.get(f"/scheduler/tasks/{address_part(task_id)}/logs/")).json()["items"]
         assert [log["pid"] for log in logs] == [task["pid"]]
-        await WAYS[number % len(WAYS)](system, client, task_id)
+        await WAYS[number % len(WAYS)](Caller(system, client), task_id)
         await ended(client, task)
 
 
@@ -106,11 +116,11 @@ async def test_a_cancelled_id_is_refused_and_allowed_again_whatever_it_holds(
     ids = [f"{task_id} again" for task_id in (ODD_IDS[name] for name in ("url", "line breaks", "3000 letters"))]
     for task_id in ids:
         await running(system, client, task_id)
-        await by_many(system, client, task_id)
+        await by_many(Caller(system, client), task_id)
         allowed = await client.post(f"/scheduler/tasks/{address_part(task_id)}/allow/", json={})
         assert (allowed.status_code, allowed.json()["status"]) == (200, "success")
         await running(system, client, task_id)
-        await by_address(system, client, task_id)
+        await by_address(Caller(system, client), task_id)
 
 
 async def test_the_page_shows_and_cancels_a_task_of_any_id(
@@ -141,7 +151,7 @@ async def test_the_page_of_a_long_id_opens_by_the_whole_of_it(
     await running(system, client, task_id)
     await look_at(page, f"#/tasks/{quote(task_id, safe='')}")
     await expect(page.get_by_test_id("task-page")).to_contain_text(task_id)
-    await by_client(system, client, task_id)
+    await by_client(Caller(system, client), task_id)
     await expect(page.get_by_test_id("task-page")).to_have_attribute("data-status", "failed")  # it is live, too
 
 
@@ -161,5 +171,5 @@ async def test_a_name_too_long_for_an_index_has_its_row(system: System, client: 
 async def test_an_id_that_is_no_text_in_utf_8_is_shown_and_cancelled(system: System, client: httpx.AsyncClient) -> None:
     task = await running(system, client, SURROGATE)
     assert task["task_key"] == "a\\ud800b"
-    await by_many(system, client, task["task_key"])
+    await by_many(Caller(system, client), task["task_key"])
     await ended(client, task)

@@ -1,5 +1,7 @@
 """Any text may be the id of a task: each has a key that fits everywhere, and an address that nobody changes."""
 
+import json
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -13,6 +15,7 @@ from signalbox.messages.ids import LONGEST, address_part, from_address_part, pri
 from signalbox_agent.child.slot import PLACE, Slot, Slots, label
 from signalbox_agent.tasks import ids as agent
 from signalbox_api.web.task_addresses import with_id_in_one_part
+from signalbox_reconciler.feed import without_nul
 from support.history import HOST, Life, after
 from support.odd_ids import LONG_NAME, ODD_IDS, SURROGATE
 
@@ -121,7 +124,7 @@ def test_a_name_is_cut_to_what_an_index_takes() -> None:
 
 
 @pytest.mark.parametrize("task_id", EVERY.values(), ids=EVERY)
-def test_a_slot_holds_any_id(task_id: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_slot_holds_any_id(task_id: str, tmp_path: Path) -> None:
     key = agent.key_of(task_id)
     slot, slots = Slot(str(tmp_path)), Slots(str(tmp_path))
     slot.begin(key, 1, LONG_NAME)
@@ -130,3 +133,8 @@ def test_a_slot_holds_any_id(task_id: str, tmp_path) -> None:  # type: ignore[no
     assert path.stat().st_size <= 2 * PLACE
     assert (state := slots.read(int(path.name))) is not None
     assert (state.task_id, state.word) == (label(key), "FAILURE")
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\0\0\0", "\\\0", "\\u0000", "\\\\u0000\0", "a\\", "plain"])
+def test_only_what_is_a_nul_is_replaced_in_what_the_record_reads(text: str) -> None:
+    assert json.loads(without_nul(json.dumps(text).encode())) == text.replace("\0", "\ufffd")

@@ -67,7 +67,8 @@ async def _read(services: Services, task_id: str) -> Case:
         )
     if known is None and not is_uuid(task_id):
         raise NotATaskId(
-            f"{task_id[:200]!r} is not a task id: it is no UUID (such as {_EXAMPLE}), and the record knows no task of that id"
+            f"{task_id[:200]!r} is not a task id: it is no UUID (such as {_EXAMPLE}),"
+            " and the record knows no task of that id"
         )
     awaited = services.probes.vouch("database", "reconciler").awaited
     return Case(task_id=task_id, known=known, record_up=True, awaited=awaited, refused_for=services.refused_for)

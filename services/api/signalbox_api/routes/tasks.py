@@ -108,7 +108,6 @@ async def tasks(
 )
 async def task(task_id: TaskId, services: Wired) -> Response:
     """One task, as the record has it; one that is not over counts as confirmed only while somebody vouches for it."""
-
     key = task_key(task_id)
 
     async def found(connection: Connection) -> tuple[list[TaskView], list[LiveRun], dict[str, float]]:
