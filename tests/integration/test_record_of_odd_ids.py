@@ -1,5 +1,7 @@
 """The record of tasks whose ids and names are longer than an index takes, or hold what PostgreSQL does not store."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -27,7 +29,7 @@ async def write(database: Database, *events: AnyEvent) -> None:
 async def test_every_table_takes_any_id_and_name(database: Database) -> None:
     """In one batch, which one bad row would spoil."""
     lives = [Life(task_id) for task_id in ODD_IDS.values()]
-    heading = {"issued_by": "user:ann", "issued_at": after(3), "expires_at": after(10_000)}
+    heading: dict[str, Any] = {"issued_by": "user:ann", "issued_at": after(3), "expires_at": after(10_000)}
     for life in lives:
         run = life.run(2)
         cancel = CancelTask(command_id=f"c {life.task_id[:99]}", task_id=life.task_id, **heading)
