@@ -1,7 +1,9 @@
 """Any text may be the id of a task: each has a key that fits everywhere, and an address that nobody changes."""
 
 import json
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
@@ -12,6 +14,9 @@ from signalbox.messages.codec import decode_command, decode_event, encode
 from signalbox.messages.commands import CancelTasks
 from signalbox.messages.events import HostSeen
 from signalbox.messages.ids import LONGEST, address_part, from_address_part, printable, short_name, task_key
+from signalbox_agent.child.bodies import Bodies
+from signalbox_agent.child.child import VARIABLE, CurrentTask
+from signalbox_agent.child.own_cgroup import OwnCgroup
 from signalbox_agent.child.slot import PLACE, Slot, Slots, label
 from signalbox_agent.tasks import ids as agent
 from signalbox_api.web.task_addresses import with_id_in_one_part
@@ -138,3 +143,18 @@ def test_a_slot_holds_any_id(task_id: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["a\0b", "\0\0\0", "\\\0", "\\u0000", "\\\\u0000\0", "a\\", "plain"])
 def test_only_what_is_a_nul_is_replaced_in_what_the_record_reads(text: str) -> None:
     assert json.loads(without_nul(json.dumps(text).encode())) == text.replace("\0", "\ufffd")
+
+
+@pytest.mark.parametrize("task_id", EVERY.values(), ids=EVERY)
+def test_a_child_marks_itself_and_its_slot_with_the_key(
+    task_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "")
+    task = SimpleNamespace(request=SimpleNamespace(retries=0), name="shop.charge", acks_late=False)
+    current = CurrentTask(Slot(str(tmp_path)), OwnCgroup(""), Bodies())
+    current._begin(task_id, task)
+    assert os.environ[VARIABLE] == agent.key_of(task_id)
+    current._end(task, "SUCCESS", None)
+    state = Slots(str(tmp_path)).read(os.getpid())
+    assert state is not None
+    assert (state.task_id, state.word) == (label(agent.key_of(task_id)), "SUCCESS")
