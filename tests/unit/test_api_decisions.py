@@ -8,7 +8,7 @@ import pytest
 from signalbox.client.results import CancelResult
 from signalbox.messages.verdicts import Verdict
 from signalbox.messages.views import TaskView
-from signalbox_api.answers.cancel import Case, Decision, from_hosts, from_record, is_uuid, may_be_task_id
+from signalbox_api.answers.cancel import Case, Decision, from_hosts, from_record, is_uuid
 from signalbox_api.record.views import KnownTask
 
 TASK_ID = "8f8b3c1e-5a64-4d0c-9a52-0d6c3f4a7f10"
@@ -185,19 +185,16 @@ def test_how_long_a_task_is_refused_is_told_in_the_largest_unit_that_is_exact(se
 
 
 @pytest.mark.parametrize(
-    ("text", "uuid", "possible"),
+    ("text", "uuid"),
     [
-        (TASK_ID, True, True),
-        (TASK_ID.upper(), True, True),
-        ("order-17:charge", False, True),
-        ("x" * 155, False, True),
-        ("x" * 156, False, False),
-        ("{" + TASK_ID + "}", False, False),
-        (TASK_ID.replace("-", ""), False, True),
-        ("not an id", False, False),
-        ("a\nb", False, False),
-        ("", False, False),
+        (TASK_ID, True),
+        (TASK_ID.upper(), True),
+        ("order-17:charge", False),
+        ("{" + TASK_ID + "}", False),
+        (TASK_ID.replace("-", ""), False),
+        ("not an id", False),
+        ("", False),
     ],
 )
-def test_nonsense_is_told_from_task_ids(text: str, uuid: bool, possible: bool) -> None:
-    assert (is_uuid(text), may_be_task_id(text)) == (uuid, possible)
+def test_ids_that_celery_makes_are_told_from_others(text: str, uuid: bool) -> None:
+    assert is_uuid(text) == uuid

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from signalbox_agent.broker.waiting import Listing, ids_of
+from signalbox_agent.tasks.ids import key_of
 
 
 def body(**fields: object) -> str:
@@ -36,3 +37,10 @@ def test_only_what_is_looked_for_is_found_whatever_else_lies_there() -> None:
     listing = Listing(["t1"])
     listing.take([{"headers": {"id": "t1"}}, {"headers": {"id": "t2"}}, "no message", None, 7])
     assert listing.found == {"t1"}
+
+
+def test_an_id_is_found_by_its_key() -> None:
+    ids = ["x" * 3000, "a\nb", "order:42/7"]
+    listing = Listing(map(key_of, ids))
+    listing.take([{"headers": {"id": task_id}} for task_id in ids])
+    assert listing.found == set(map(key_of, ids))

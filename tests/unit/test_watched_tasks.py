@@ -1,12 +1,15 @@
 """What the watch makes of Celery's events: the same run whoever hears of it, and never more than was told."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
 from signalbox.messages.events import AnyTaskEvent
+from signalbox_agent.agentless.inspect import Inspector
 from signalbox_agent.agentless.tasks import OpenTasks
+from signalbox_agent.tasks.ids import key_of
 
 NODE, AT = "celery@web-09", 1_800_000_000.0
 RECEIVED = {"type": "task-received", "name": "shop.orders.charge", "args": "(1,)", "retries": 2}
@@ -94,3 +97,21 @@ def test_a_worker_that_has_an_agent_is_passed_over() -> None:
     told = Told(NODE)
     told.hear(**RECEIVED)
     assert told.events == []
+
+
+def test_a_long_id_is_told_by_its_key_and_revoked_as_it_is() -> None:
+    told, long = Told(), "x" * 3000
+    told.hear(**RECEIVED, uuid=long)
+    told.watched.listed(NODE, {"id": long, "name": "shop.orders.charge", "retries": 2}, active=True)
+    assert [(event["type"], event["task_id"], event["full_id"]) for event in told.events] == [
+        ("TaskReceived", key_of(long), long),
+        ("TaskStarted", key_of(long), long),
+    ]
+    asked: list[list[str]] = []
+    control = SimpleNamespace(revoke=lambda ids, **_: asked.append(ids))
+    inspector = Inspector(SimpleNamespace(control=control), told.watched, enable=False, lost_after=60.0)
+    inspector.revoke([key_of(long), "unknown"])
+    assert asked == [[long, "unknown"]]
+    again = OpenTasks(told.events.append, {key_of(long): {**told.watched.open[key_of(long)], "id": long}}, [])
+    again.take({"hostname": NODE, "uuid": long, "timestamp": AT, "type": "task-succeeded"})
+    assert again.open == {}

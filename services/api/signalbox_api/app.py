@@ -30,6 +30,7 @@ from signalbox_api.web.metrics import Measure, Metrics
 from signalbox_api.web.root_path import RootPath, check_root_path
 from signalbox_api.web.security import Headers, Limits
 from signalbox_api.web.static import read_folder
+from signalbox_api.web.task_addresses import TaskAddresses
 
 #: Connections to Redis: each cancel that waits for its proof holds one.
 COMMAND_CONNECTIONS, QUICK_CONNECTIONS = 256, 32
@@ -76,6 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     handlers.install(app)
+    app.add_middleware(TaskAddresses)
     app.add_middleware(Limits)
     app.add_middleware(Headers)
     app.add_middleware(Measure, metrics=metrics)

@@ -5,6 +5,7 @@ A redelivered batch is written again, which changes nothing, and published again
 """
 
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
@@ -191,9 +192,13 @@ class Feed(Generic[M]):
         self._outage = ""
 
 
+#: NUL in JSON; after a backslash that is escaped itself it is a text that looks like one.
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+
 def without_nul(data: bytes) -> bytes:
     """JSON with NUL, which PostgreSQL cannot store, replaced by U+FFFD."""
-    return data.replace(b"\\u0000", b"\\ufffd")
+    return _NUL.sub(rb"\1\\ufffd", data) if b"\\u0000" in data else data
 
 
 def _age(entry: Entry) -> float:

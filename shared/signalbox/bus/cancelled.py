@@ -21,6 +21,7 @@ from redis.asyncio import Redis
 from signalbox.bus import names
 from signalbox.bus.connection import bus_errors
 from signalbox.bus.malformed import MOST, number, text
+from signalbox.messages.ids import is_task_key
 
 log = logging.getLogger(__name__)
 
@@ -209,4 +210,4 @@ class Follower:
 def _task_id(member: bytes) -> str | None:
     """The id in a member of the set; None for one that no task can have."""
     found = text(member)
-    return found if found and found.isprintable() else None
+    return found if found is not None and is_task_key(found) else None

@@ -7,6 +7,7 @@ import msgspec
 from signalbox.client.receipts import Collected
 from signalbox.client.results import BulkResult
 from signalbox.messages.commands import MOST_TASKS
+from signalbox.messages.ids import task_key
 from signalbox.messages.receipts import Answered, TaskVerdict
 from signalbox.messages.verdicts import severity
 
@@ -61,7 +62,12 @@ def task_by_task(task_ids: Iterable[str], answers: Collection[Answered], *, comp
         if known is None or severity(task.verdict) > severity(known.verdict):
             found[task.task_id] = task
     other = _not_named(answers, complete=complete)
-    return tuple(found.get(task_id) or msgspec.structs.replace(other, task_id=task_id) for task_id in task_ids)
+    return tuple(_named(found.get(task_key(task_id), other), task_id) for task_id in task_ids)
+
+
+def _named(verdict: TaskVerdict, task_id: str) -> TaskVerdict:
+    """The verdict under the id that the caller gave."""
+    return verdict if verdict.task_id == task_id else msgspec.structs.replace(verdict, task_id=task_id)
 
 
 def _not_named(answers: Collection[Answered], *, complete: bool) -> TaskVerdict:

@@ -105,7 +105,9 @@ class Commander:
         collected = await self._collect(command_id, hosts, Patience(wait, record_wait), holders=holders)
         result = _cancel_result(task_id, command_id, collected)
         if result.verdict is not None and not result.verified:
-            await release(self._redis, names.cancelling(task_id), command_id)  # the next cancel is a command of its own
+            await release(
+                self._redis, names.cancelling(command.task_id), command_id
+            )  # the next cancel is a command of its own
         return result
 
     async def cancel_many(
@@ -155,7 +157,7 @@ class Commander:
         command = AllowTask(**_heading(issuer), task_id=task_id)
         await publish_command(self._redis, self._key, command)
         async with bus_errors(self._redis):
-            await self._redis.delete(names.cancelling(task_id))  # the next cancel is a command of its own
+            await self._redis.delete(names.cancelling(command.task_id))  # the next cancel is a command of its own
         hosts = await present(self._redis)
         patience = Patience(wait if hosts else 0.0, record_wait, stragglers=wait)
         collected = await self._collect(command.command_id, hosts, patience)

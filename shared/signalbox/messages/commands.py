@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from signalbox.messages.base import Message, Moment
+from signalbox.messages.ids import task_key
 
 #: Seconds between TERM and KILL when neither the caller nor the worker's configuration says.
 DEFAULT_GRACE = 5.0
@@ -28,9 +29,13 @@ class Command(Message, frozen=True, kw_only=True):
 class CancelTask(Command, frozen=True, kw_only=True):
     """End this task wherever it is, and never let it run (again); carried out however late it is read."""
 
+    #: Becomes its key: see `signalbox.messages.ids`.
     task_id: str
     #: Seconds from TERM to KILL; none means what the worker's configuration says.
     grace: float | None = None
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "task_id", task_key(self.task_id))
 
 
 class CancelTasks(Command, frozen=True, kw_only=True):
@@ -42,11 +47,17 @@ class CancelTasks(Command, frozen=True, kw_only=True):
     #: As in CancelTask.
     grace: float | None = None
 
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "task_ids", tuple(map(task_key, self.task_ids)))
+
 
 class AllowTask(Command, frozen=True, kw_only=True):
     """Let this id run again, whatever cancels were given before; carried out however late it is read."""
 
     task_id: str
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "task_id", task_key(self.task_id))
 
 
 class StopProcesses(Command, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ import msgspec
 
 from signalbox.messages.base import Certainty, Evidence, Message, Moment, Outcome, ProcessKind, ProcessState
 from signalbox.messages.commands import AnyCommand
+from signalbox.messages.ids import printable, short_name, task_key
 from signalbox.messages.receipts import ProcessReport, TaskVerdict
 from signalbox.messages.verdicts import CANCELLED_ERROR, Verdict
 
@@ -22,7 +23,10 @@ class TaskEvent(Event, frozen=True, kw_only=True):
     child's pid, joined by dots. Before the start it is that of the delivery. Its numbers are compared as numbers.
     """
 
+    #: The key of its id: see `signalbox.messages.ids`.
     task_id: str
+    #: The whole id, where that is not its key.
+    full_id: str = ""
     run: str
     #: The delivery that the run came by: retries, receipt in milliseconds, the worker's instance, `w` and a number
     #: (`r` if its broker marked it as redelivered) and, where the broker names messages, that name. Empty: not known.
@@ -37,6 +41,15 @@ class TaskEvent(Event, frozen=True, kw_only=True):
     retries: int = 0
     #: All but what was seen is shown as not confirmed. `host` is empty then: a node name may say anything.
     certainty: Certainty = "seen"
+
+    def __post_init__(self) -> None:
+        """Make it fit for the record: older agents send the id and the name as they are."""
+        key, name = task_key(self.task_id), short_name(self.name)
+        if key != self.task_id:
+            msgspec.structs.force_setattr(self, "full_id", self.full_id or printable(self.task_id))
+            msgspec.structs.force_setattr(self, "task_id", key)
+        if name != self.name:
+            msgspec.structs.force_setattr(self, "name", name)
 
 
 class TaskReceived(TaskEvent, frozen=True, kw_only=True):
@@ -196,6 +209,10 @@ class HostSeen(Event, frozen=True, kw_only=True):
     #: By them the record notices events that the bus has lost.
     numbers: EventNumbers | None = None
 
+    def __post_init__(self) -> None:
+        running = tuple((task_key(task_id), run) for task_id, run in self.running)
+        msgspec.structs.force_setattr(self, "running", running)
+
 
 class HostLeft(Event, frozen=True, kw_only=True):
     """A controller ended on purpose; its processes may run on."""
@@ -222,6 +239,10 @@ class CommandDone(Event, frozen=True, kw_only=True):
     #: CancelTasks only: those of which the host can say more than `unknown`.
     tasks: tuple[TaskVerdict, ...] = ()
     processes: tuple[ProcessReport, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.task_id is not None:
+            msgspec.structs.force_setattr(self, "task_id", task_key(self.task_id))
 
 
 class CommandRefused(Event, frozen=True, kw_only=True):

@@ -18,7 +18,10 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 class TaskView(View, frozen=True, kw_only=True):
     """One Celery task."""
 
+    #: Its id; of one that is longer than 1,000 bytes the beginning and a digest, by which every call finds it, too.
     task_id: str
+    #: The whole id, where `task_id` is not that; control characters are written as `\x0a`.
+    full_id: str | None = None
     name: str
     celery_name: str
     status: Status

@@ -1,10 +1,10 @@
 """`signalbox allow`: lets ids run again that were cancelled."""
 
 from typing import Any
-from urllib.parse import quote
 
 import click
 
+from signalbox.messages.ids import address_part
 from signalbox_cli.errors import Refused
 from signalbox_cli.options import Backend, connected, show_json
 from signalbox_cli.output.table import say
@@ -37,7 +37,7 @@ def allow(backend: Backend, *, as_json: bool, task_ids: tuple[str, ...], reason:
 
 def _allow(backend: Backend, task_id: str, reason: str | None) -> dict[str, Any]:
     try:
-        _, answer = backend.post(f"/scheduler/tasks/{quote(task_id, safe='')}/allow/", {"reason": reason}, wait=_WAIT)
+        _, answer = backend.post(f"/scheduler/tasks/{address_part(task_id)}/allow/", {"reason": reason}, wait=_WAIT)
     except Refused as error:
         return {"status": "error", "message": error.message, "task_id": task_id}
     return answer

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import quote
 
 import click
 
+from signalbox.messages.ids import address_part
 from signalbox_cli.commands.cancel_many import Selection, cancel_selected
 from signalbox_cli.errors import Refused
 from signalbox_cli.options import Backend, connected_or_local, show_json, with_options
@@ -85,7 +85,7 @@ def cancel(
 
 
 def _cancel_one(backend: Backend, task_id: str, body: dict[str, Any], *, as_json: bool) -> None:
-    path, wait = f"/scheduler/cancel-task/{quote(task_id, safe='')}/", body["wait"]
+    path, wait = f"/scheduler/cancel-task/{address_part(task_id)}/", body["wait"]
     try:
         with spinner("waiting for proof"):
             status, answer = backend.post(path, body, wait=_WAIT if wait is None else wait)

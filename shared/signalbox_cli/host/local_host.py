@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import unquote
 
 import msgspec
 
@@ -27,6 +26,7 @@ from signalbox.messages.commands import (
     StopProcesses,
 )
 from signalbox.messages.events import HostSeen
+from signalbox.messages.ids import from_address_part
 from signalbox.messages.receipts import Answered
 from signalbox.messages.verdicts import MEANING, counted
 from signalbox_cli.api.http import Query
@@ -101,7 +101,7 @@ def _command(path: str, body: dict[str, Any]) -> AnyCommand:
     heading = {"command_id": str(uuid.uuid4()), "issued_by": "", "issued_at": now, "expires_at": now + _TTL}
     given = {name: value for name, value in body.items() if value is not None}
     if cancel := _CANCEL.fullmatch(path):
-        return msgspec.convert({**given, **heading, "task_id": unquote(cancel["task_id"])}, CancelTask)
+        return msgspec.convert({**given, **heading, "task_id": from_address_part(cancel["task_id"])}, CancelTask)
     return cast("AnyCommand", msgspec.convert({**given, **heading}, _COMMANDS[path]))
 
 

@@ -12,6 +12,8 @@ from signalbox_api.auth.passwords import LONGEST, SHORTEST
 
 #: PostgreSQL keeps no text with a zero in it.
 PLAIN = r"^[^\x00]*$"
+#: Characters of a text to look for, which may be the whole of a long id, and of an id.
+LONGEST_TEXT = 10_000
 
 Reason = Annotated[str, Field(max_length=500, pattern=PLAIN, description="Why; goes on the audit trail.")]
 #: Names appear on the audit trail, so they are plain.
@@ -43,7 +45,7 @@ class AllowBody(Body):
     wait: Annotated[float | None, Field(ge=0, le=60, description="Seconds to wait for the hosts.")] = None
 
 
-Text = Annotated[str, Field(min_length=1, max_length=255, pattern=PLAIN)]
+Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT, pattern=PLAIN)]
 
 
 class TasksFilter(Body):
@@ -76,7 +78,7 @@ class CancelTasksBody(Body):
     """Either `task_ids` or `filter`; all other fields may be left out."""
 
     task_ids: Annotated[
-        list[Annotated[str, Field(max_length=255)]] | None, Field(min_length=1, max_length=MOST_TASKS)
+        list[Annotated[str, Field(max_length=LONGEST_TEXT)]] | None, Field(min_length=1, max_length=MOST_TASKS)
     ] = None
     filter: TasksFilter | None = None
     dry_run: Annotated[bool, Field(description="Only count what matches now; nothing is cancelled.")] = False

@@ -1,6 +1,5 @@
 """Answer to a cancel of one task, and its sentence: pure, from what the record and the hosts say."""
 
-import re
 import uuid
 from collections.abc import Callable
 
@@ -15,8 +14,6 @@ from signalbox_api.record.views import KnownTask
 
 #: Verdicts that say of a task that it runs no more.
 SETTLED = CANCELLED | {"finished"}
-#: Celery lets callers choose ids; these are the characters that the ones we accept are made of.
-_CUSTOM_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,155}")
 
 
 class Instead(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +55,15 @@ class Decision(msgspec.Struct, frozen=True):
         """The HTTP status."""
         return MEANING[self.outcome].http_status
 
+    def under(self, task_id: str) -> "Decision":
+        """The same under the id that the caller gave."""
+        return Decision(self.outcome, msgspec.structs.replace(self.answer, task_id=task_id))
+
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """Case of a cancel: the task, and what the record knows of it."""
 
+    #: The key of its id.
     task_id: str
     known: KnownTask | None
     #: Whether the record could be read; otherwise `known` means nothing.
@@ -87,11 +89,6 @@ def is_uuid(text: str) -> bool:
         return str(uuid.UUID(text)) == text.lower()
     except ValueError:
         return False
-
-
-def may_be_task_id(text: str) -> bool:
-    """Whether a text could be the id of a task."""
-    return _CUSTOM_ID.fullmatch(text) is not None
 
 
 def over(task: TaskView) -> bool:

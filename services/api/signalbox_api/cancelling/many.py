@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from operator import not_
 
+import msgspec
+
 from signalbox.bus.presence import present
 from signalbox.client.bulk import Progress
 from signalbox.client.commander import Issuer
 from signalbox.client.results import BulkResult, CancelResult
 from signalbox.errors import DatabaseUnavailable
+from signalbox.messages.ids import task_key
 from signalbox.messages.receipts import TaskVerdict
 from signalbox_api.answers import bulk_cancel, cancel
 from signalbox_api.answers.bodies import CancelTasksBody
@@ -50,8 +53,9 @@ async def cancel_many(
     """
     matches = await _matches(services, body) if body.filter else None
     chosen = [task.task_id for task in matches.tasks] if matches else body.task_ids or []
-    task_ids = list(dict.fromkeys(chosen))
-    known = await _known(services, [task_id for task_id in task_ids if cancel.may_be_task_id(task_id)])
+    given = {task_key(task_id): task_id for task_id in chosen}
+    task_ids = list(given)
+    known = await _known(services, task_ids)
     outcomes = _outcomes_of_record(services, task_ids, known)
     result = await services.commander.cancel_many(
         [task_id for task_id in task_ids if task_id not in outcomes],
@@ -64,9 +68,14 @@ async def cancel_many(
     )
     outcomes |= await _outcomes_of_hosts(services, result, known)
     matched = matches.total if matches else None
-    tasks = [outcomes[task_id] for task_id in task_ids]
+    tasks = [_under(outcomes[key], task_id) for key, task_id in given.items()]
     recorded = result.recorded or await _all_finished(services, result, known)
     return bulk_cancel.answer(tasks, result.command_ids, matched=matched, recorded=recorded)
+
+
+def _under(task: BulkTask, task_id: str) -> BulkTask:
+    """The outcome under the id that the caller gave."""
+    return task if task.task_id == task_id else msgspec.structs.replace(task, task_id=task_id)
 
 
 def _awaited(services: Services) -> str:
@@ -86,7 +95,7 @@ async def _all_finished(services: Services, result: BulkResult, known: Known) ->
 
 
 async def _matches(services: Services, body: CancelTasksBody) -> Matches:
-    ids = tuple(filter(cancel.may_be_task_id, body.task_ids or ()))
+    ids = tuple(map(task_key, body.task_ids or ()))
     if body.filter is None and not ids:  # a filter without any would mean every task
         return Matches(tasks=[], total=0, running=0)
     given = body.filter.model_dump() if body.filter else {"task_ids": ids}
@@ -109,9 +118,7 @@ def _outcomes_of_record(services: Services, task_ids: Sequence[str], known: Know
         over = bulk_cancel.from_record(case)
         if over is not None:
             outcomes[task_id] = over
-        elif not cancel.may_be_task_id(task_id) or (
-            case.record_up and case.task is None and not cancel.is_uuid(task_id)
-        ):
+        elif not task_id or (case.record_up and case.task is None and not cancel.is_uuid(task_id)):
             outcomes[task_id] = bulk_cancel.no_task_id(task_id)
     return outcomes
 

@@ -7,8 +7,9 @@ import msgspec
 from signalbox.bus.presence import present
 from signalbox.client.commander import Issuer
 from signalbox.errors import DatabaseUnavailable
+from signalbox.messages.ids import task_key
 from signalbox_api.answers.bodies import CancelBody
-from signalbox_api.answers.cancel import Case, Decision, from_hosts, from_record, is_uuid, may_be_task_id
+from signalbox_api.answers.cancel import Case, Decision, from_hosts, from_record, is_uuid
 from signalbox_api.cancelling.polling import poll
 from signalbox_api.errors import NotATaskId
 from signalbox_api.record.database import FALLBACK_WAIT
@@ -28,6 +29,10 @@ async def cancel(services: Services, task_id: str, issuer: Issuer, body: CancelB
         NotATaskId: neither a UUID nor an id that the record knows.
         BusUnavailable: nothing was cancelled.
     """
+    return (await _cancel(services, task_key(task_id), issuer, body)).under(task_id)
+
+
+async def _cancel(services: Services, task_id: str, issuer: Issuer, body: CancelBody) -> Decision:
     case = await _read(services, task_id)
     if decision := from_record(case):
         return decision
@@ -54,8 +59,6 @@ async def cancel(services: Services, task_id: str, issuer: Issuer, body: CancelB
 
 
 async def _read(services: Services, task_id: str) -> Case:
-    if not may_be_task_id(task_id):
-        raise NotATaskId(f"{task_id[:200]!r} is not a task id; Celery's are UUIDs such as {_EXAMPLE}")
     try:
         known = await services.urgent.read(lambda connection: find_task(connection, task_id), FALLBACK_WAIT)
     except DatabaseUnavailable:
@@ -64,7 +67,8 @@ async def _read(services: Services, task_id: str) -> Case:
         )
     if known is None and not is_uuid(task_id):
         raise NotATaskId(
-            f"{task_id!r} is not a task id: it is no UUID (such as {_EXAMPLE}), and the record knows no task of that id"
+            f"{task_id[:200]!r} is not a task id: it is no UUID (such as {_EXAMPLE}),"
+            " and the record knows no task of that id"
         )
     awaited = services.probes.vouch("database", "reconciler").awaited
     return Case(task_id=task_id, known=known, record_up=True, awaited=awaited, refused_for=services.refused_for)

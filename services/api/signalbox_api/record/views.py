@@ -9,6 +9,7 @@ import msgspec
 
 from signalbox.bus.presence import SILENCE_SHOWN
 from signalbox.messages.base import Outcome, Status
+from signalbox.messages.ids import short_name
 from signalbox.messages.views import CommandView, HostView, LogView, ProcessView, TaskView, View
 from signalbox.postgres.pool import Connection, Row
 from signalbox_api.record.cursor import Cursor
@@ -157,6 +158,9 @@ SELECT EXTRACT(EPOCH FROM now() - max(seen_at))::float8 AS seen_age,
 FROM reconcilers
 """
 
+#: The columns in which a text is searched for.
+_SEARCHED = ("name", "celery_name", "task_id", "full_id")
+
 #: Rows of a list without pages: hosts, processes, attempts.
 MOST = 5000
 
@@ -220,7 +224,7 @@ def _task_conditions(filters: TaskFilter) -> tuple[list[str], list[object]]:
     arguments: list[object] = []
     for column in ("status", "name", "host", "queue", "outcome"):
         if value := getattr(filters, column):
-            arguments.append(value)
+            arguments.append(short_name(value) if column == "name" else value)
             conditions.append(f"{column} = ${len(arguments)}")
     if filters.unfinished and not filters.status:
         conditions.append("status IN ('pending', 'running')")
@@ -233,7 +237,7 @@ def _task_conditions(filters: TaskFilter) -> tuple[list[str], list[object]]:
     if filters.q:
         arguments.append(_like(filters.q))
         place = f"${len(arguments)}"
-        conditions.append(f"(name ILIKE {place} OR celery_name ILIKE {place} OR task_id ILIKE {place})")
+        conditions.append(f"({' OR '.join(f'{column} ILIKE {place}' for column in _SEARCHED)})")
     return conditions, arguments
 
 

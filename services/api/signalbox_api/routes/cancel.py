@@ -17,6 +17,7 @@ from signalbox_api.cancelling.one import cancel
 from signalbox_api.cancelling.progress import LINES, ProgressLines
 from signalbox_api.routes.access import Operator, issuer
 from signalbox_api.services import Wired
+from signalbox_api.web.task_addresses import TaskId
 
 router = APIRouter(tags=["Tasks"])
 
@@ -27,7 +28,7 @@ router = APIRouter(tags=["Tasks"])
     responses=answers(CancelAnswer, 404, 409, 422, 502, others={202: CancelAnswer}),
 )
 async def cancel_task(
-    task_id: str, request: Request, caller: Operator, services: Wired, body: CancelBody | None = None
+    task_id: TaskId, request: Request, caller: Operator, services: Wired, body: CancelBody | None = None
 ) -> Response:
     """End a task wherever it is, and never let it run again.
 
@@ -48,7 +49,7 @@ async def cancel_task(
     responses=answers(AllowAnswer, 404, 422, 502, others={202: AllowAnswer}),
 )
 async def allow_task(
-    task_id: str, request: Request, caller: Operator, services: Wired, body: AllowBody | None = None
+    task_id: TaskId, request: Request, caller: Operator, services: Wired, body: AllowBody | None = None
 ) -> Response:
     """Take back that an id is refused, for applications that use ids again; nothing is sent or started by it.
 

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from signalbox.messages.base import Outcome, Status, utc_now
+from signalbox.messages.ids import task_key
 from signalbox.messages.views import LogView, TaskView
 from signalbox.postgres.pool import Connection
-from signalbox_api.answers.bodies import PLAIN
-from signalbox_api.answers.cancel import may_be_task_id
+from signalbox_api.answers.bodies import LONGEST_TEXT, PLAIN
 from signalbox_api.answers.json_response import reply
 from signalbox_api.answers.openapi import answers
 from signalbox_api.errors import NotFound
@@ -31,14 +31,17 @@ from signalbox_api.record.views import (
 from signalbox_api.record.vouching import Behind
 from signalbox_api.routes.access import VIEWERS
 from signalbox_api.services import Services, Wired
+from signalbox_api.web.task_addresses import TaskId
 
 router = APIRouter(tags=["Tasks"])
 
 #: Rows of one answer.
 Limit = Annotated[int, Query(ge=1, le=500)]
-After = Annotated[str | None, Query(max_length=500, description="`next` of the page before.")]
-_Text = Annotated[str | None, Query(max_length=255, pattern=PLAIN)]
-_Search = Annotated[str | None, Query(max_length=255, pattern=PLAIN, description="A part of the name or the id.")]
+After = Annotated[str | None, Query(max_length=2000, description="`next` of the page before.")]
+_Text = Annotated[str | None, Query(max_length=LONGEST_TEXT, pattern=PLAIN)]
+_Search = Annotated[
+    str | None, Query(max_length=LONGEST_TEXT, pattern=PLAIN, description="A part of the name or the id.")
+]
 
 #: A century, beyond which PostgreSQL's own times end sooner or later.
 _Age = Annotated[float | None, Query(ge=0, le=3.2e9, description="Seconds since the task was created, at least.")]
@@ -59,6 +62,8 @@ class TaskList(msgspec.Struct, frozen=True, kw_only=True):
 class TaskDetail(TaskStatus, frozen=True, kw_only=True):
     """One task, and what runs of it at this moment."""
 
+    #: The `task_id` that lists and live changes show; here that is the one that was asked for.
+    task_key: str
     #: Several where its id was sent or delivered more than once.
     runs: Sequence[LiveRun]
 
@@ -101,21 +106,23 @@ async def tasks(
 @router.get(
     "/scheduler/tasks/{task_id}/", summary="Look at one task", responses=answers(TaskDetail, 404), dependencies=VIEWERS
 )
-async def task(task_id: str, services: Wired) -> Response:
+async def task(task_id: TaskId, services: Wired) -> Response:
     """One task, as the record has it; one that is not over counts as confirmed only while somebody vouches for it."""
+    key = task_key(task_id)
 
     async def found(connection: Connection) -> tuple[list[TaskView], list[LiveRun], dict[str, float]]:
-        known = await find_task(connection, task_id)
+        known = await find_task(connection, key)
         tasks = [known.task] if known else []
-        return tasks, await list_runs(connection, task_id), await report_ages(connection, tasks)
+        return tasks, await list_runs(connection, key), await report_ages(connection, tasks)
 
-    tasks, runs, ages = await services.record.read(found) if may_be_task_id(task_id) else ([], [], {})
+    tasks, runs, ages = await services.record.read(found)
     if not tasks:
         raise NotFound(f"The record knows no task {task_id[:200]!r}")
     vouch = services.probes.vouch()
     seen = [run if vouch.given else msgspec.structs.replace(run, confirmed=False) for run in runs]
     status = _with_status(services, tasks, ages)[0]
-    return reply(TaskDetail(**msgspec.structs.asdict(status), runs=seen))
+    fields = {**msgspec.structs.asdict(status), "task_id": task_id}
+    return reply(TaskDetail(**fields, task_key=key, runs=seen))
 
 
 def _with_status(services: Services, tasks: Sequence[TaskView], ages: Mapping[str, float]) -> list[TaskStatus]:
@@ -131,11 +138,9 @@ def _with_status(services: Services, tasks: Sequence[TaskView], ages: Mapping[st
     responses=answers(LogList, 404),
     dependencies=VIEWERS,
 )
-async def logs(task_id: str, services: Wired) -> Response:
+async def logs(task_id: TaskId, services: Wired) -> Response:
     """Each attempt at the task that was started: where, when, and how it ended."""
-    found: list[LogView] = []
-    if may_be_task_id(task_id):
-        found = await services.record.read(lambda connection: list_logs(connection, task_id))
+    found = await services.record.read(lambda connection: list_logs(connection, task_key(task_id)))
     if not found:
         await task(task_id, services)  # a task without logs is not the same as no task
     return reply(LogList(items=found))

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from signalbox_agent.agentless.tasks import OpenTasks, Task
+from signalbox_agent.tasks.ids import key_of
 
 #: Seconds for workers to answer; Celery waits that long in any case.
 PATIENCE = 1.0
@@ -55,13 +56,13 @@ class Inspector:
         return self._miss(there)
 
     def _take_in(self, node: str, running: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> set[str]:
-        """Take in the tasks that a worker has; answer their ids."""
+        """Take in the tasks that a worker has; answer the keys of their ids."""
         self.tasks.nodes[node] = time.monotonic()
         for request in running:
             self.tasks.listed(node, request, active=True)
         for request in waiting:
             self.tasks.listed(node, request, active=False)
-        return {request["id"] for request in (*running, *waiting)}
+        return {key_of(request["id"]) for request in (*running, *waiting)}
 
     def _miss(self, there: dict[str, set[str]]) -> bool:
         """Find the ends of tasks that their workers do not name any more; the event of a recent end may still come."""
@@ -78,9 +79,9 @@ class Inspector:
 
     def _find_out(self, task_id: str, task: Task) -> None:
         """Celery's result backend may know how it ended."""
-        meta = self._result(task_id)
+        meta = self._result(task["id"])
         event = {
-            "uuid": task_id,
+            "uuid": task["id"],
             "timestamp": _epoch(meta.get("date_done")),
             "result": repr(meta.get("result")),
             "exception": repr(meta.get("result")),
@@ -94,7 +95,7 @@ class Inspector:
             if end is not None:
                 end(self.tasks, task["node"], event)
             elif task["started"]:
-                self._end(task_id, task, UNSEEN)
+                self._end(task, UNSEEN)
             else:
                 self.tasks.forget(task_id)  # it went back to its queue
 
@@ -111,14 +112,14 @@ class Inspector:
             if task["node"] not in silent:
                 continue
             if task["started"]:
-                self._end(task_id, task, SILENT)
+                self._end(task, SILENT)
             else:
                 self.tasks.forget(task_id)
         for node in silent:
             self.tasks.nodes.pop(node, None)
 
-    def _end(self, task_id: str, task: Task, error: str) -> None:
-        self.tasks.fail(task["node"], {"uuid": task_id}, "worker_lost", error, certainty="inferred")
+    def _end(self, task: Task, error: str) -> None:
+        self.tasks.fail(task["node"], {"uuid": task["id"]}, "worker_lost", error, certainty="inferred")
 
     def revoke(self, task_ids: list[str]) -> list[str]:
         """Have every worker without an agent refuse them, and those that run them send TERM; what is known then."""
@@ -126,8 +127,9 @@ class Inspector:
         others = sorted({*self.tasks.nodes} - self.tasks.agents)
         if not others:
             return ["no worker without an agent is heard of"] * len(tasks)
+        ids = [task["id"] if task else task_id for task, task_id in zip(tasks, task_ids, strict=True)]
         answers = self.app.control.revoke(
-            task_ids, terminate=True, signal="SIGTERM", destination=others, reply=True, timeout=PATIENCE
+            ids, terminate=True, signal="SIGTERM", destination=others, reply=True, timeout=PATIENCE
         )
         answered = {node for answer in answers or () for node in answer}
         return [_of_revoked(task, answered) for task in tasks]

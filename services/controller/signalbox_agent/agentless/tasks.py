@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from signalbox_agent.tasks.events import instant
+from signalbox_agent.tasks.ids import key_of, whole
 from signalbox_agent.tasks.runs import Recent
 from signalbox_agent.tasks.texts import clean
 
@@ -33,7 +34,7 @@ def run_of(retries: int, *, started: bool) -> str:
 
 
 class OpenTasks:
-    """The open tasks, by id; each change of them is published."""
+    """The open tasks, by the key of their id; each change of them is published."""
 
     def __init__(self, publish: Callable[[Event], None], tasks: dict[str, Task], agents: list[str]) -> None:
         """`tasks` are those that were open before; `agents` the node names of workers that have one."""
@@ -41,7 +42,7 @@ class OpenTasks:
         self.lock = threading.RLock()
         self.open: Recent[Task] = Recent(LIMIT)
         for task_id, task in tasks.items():
-            self.open[task_id] = {**task, "missed": 0}
+            self.open[task_id] = {**task, "id": task.get("id") or task_id, "missed": 0}
         #: When those that ended last did, on the monotonic clock: an answer that names one may be older.
         self._over: Recent[float] = Recent(LIMIT)
         self.agents = frozenset(agents)
@@ -123,38 +124,37 @@ class OpenTasks:
     def listed(self, node: str, request: dict[str, Any], *, active: bool) -> None:
         """Take in a task that a worker has, by its own answer; publish the events that were missed."""
         with self.lock:
-            task_id = request["id"]
+            task_id = key_of(request["id"])
             task = self.open.get(task_id)
             if task is None and time.monotonic() - self._over.get(task_id, -OVER) < OVER:
                 return
             retries = int(request.get("retries") or (task or {}).get("retries") or 0)
             if task is None:
-                event = {**request, "uuid": task_id, "timestamp": time.time(), "retries": retries}
+                event = {**request, "uuid": request["id"], "timestamp": time.time(), "retries": retries}
                 self.received(node, {**event, "args": repr(request.get("args")), "kwargs": repr(request.get("kwargs"))})
                 task = self.open[task_id]
             task["missed"] = 0
             if active and not task["started"]:
                 began = request.get("time_start") or time.time()
-                self.started(node, {"uuid": task_id, "timestamp": began}, request.get("worker_pid") or 0)
+                self.started(node, {"uuid": request["id"], "timestamp": began}, request.get("worker_pid") or 0)
 
     def forget(self, task_id: str) -> None:
         """Forget a task: it waits elsewhere, or nobody knows where."""
         with self.lock:
             self.open.pop(task_id, None)
 
-    def _note(self, task_id: str, node: str, name: str, retries: int) -> Task:
-        task = {"node": node, "name": name, "retries": retries, "started": False, "missed": 0}
-        self._over.pop(task_id, None)
-        self.open[task_id] = task
+    def _note(self, uuid: str, node: str, name: str, retries: int) -> Task:
+        task = {"id": uuid, "node": node, "name": name, "retries": retries, "started": False, "missed": 0}
+        self._over.pop(key_of(uuid), None)
+        self.open[key_of(uuid)] = task
         return task
 
-    def _known(self, task_id: str, node: str) -> Task:
-        return self.open.get(task_id) or self._note(task_id, node, "unknown", 0)
+    def _known(self, uuid: str, node: str) -> Task:
+        return self.open.get(key_of(uuid)) or self._note(uuid, node, "unknown", 0)
 
     def _end(self, kind: str, node: str, event: Event, fields: dict[str, Any], *, started: bool = True) -> None:
         with self.lock:
-            task_id = event["uuid"]
-            task = self._known(task_id, node)
+            task, task_id = self._known(event["uuid"], node), key_of(event["uuid"])
             del self.open[task_id]
             self._over[task_id] = time.monotonic()
         self._report(kind, event, task, fields, started=started)
@@ -164,7 +164,8 @@ class OpenTasks:
             {
                 "type": kind,
                 "at": instant(float(event.get("timestamp") or time.time())),
-                "task_id": event["uuid"],
+                "task_id": key_of(event["uuid"]),
+                "full_id": whole(event["uuid"]),
                 "run": run_of(task["retries"], started=started),
                 "celery_name": task["name"],
                 "name": task["name"].rpartition(".")[2],

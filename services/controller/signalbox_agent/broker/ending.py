@@ -9,7 +9,7 @@ from celery import states
 
 from signalbox_agent.cancel.results import ResultWriter
 from signalbox_agent.celery_compat.requests import is_cancelled, stored_as_revoked
-from signalbox_agent.child.slot import Slots
+from signalbox_agent.child.slot import Slots, label
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks.runs import Run
 
@@ -57,4 +57,4 @@ class Ending:
 def is_done(slots: Slots, run: Run) -> bool:
     """Whether the child of a task says that its work is done: the report of it may not have been read."""
     state = slots.read(run.pid) if run.pid is not None else None
-    return state is not None and state.task_id == run.task_id and state.word in DONE
+    return state is not None and state.task_id == label(run.task_id) and state.word in DONE

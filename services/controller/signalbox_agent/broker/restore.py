@@ -16,6 +16,7 @@ from typing import Any
 
 from signalbox_agent.broker.ownership import MARK
 from signalbox_agent.celery_compat import redis_broker
+from signalbox_agent.tasks.ids import key_of
 
 #: Seconds that all of it may take.
 DEADLINE = 60
@@ -46,7 +47,7 @@ class Entry:
         self.raw, self.exchange, self.routing_key = json.loads(value)
         properties = self.raw["properties"]
         del properties[MARK]
-        self.task_id = self.raw["headers"].get("id") or properties.get("correlation_id")
+        self.task_id = key_of(self.raw["headers"].get("id") or properties.get("correlation_id"))
         self.retries = int(self.raw["headers"].get("retries") or 0)
         self.redelivered = bool(self.raw["headers"].get("redelivered"))
 

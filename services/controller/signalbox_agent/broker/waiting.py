@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Any
 
 from signalbox_agent.celery_compat import redis_broker
+from signalbox_agent.tasks.ids import key_of
 
 #: Seconds that all of it may take.
 DEADLINE = 20
@@ -57,7 +58,7 @@ class Listing:
         """Take in messages, in the form in which the transport keeps them."""
         for raw in raws:
             if isinstance(raw, dict):
-                self.found.update(self._wanted.intersection(ids_of(raw)))
+                self.found.update(self._wanted.intersection(map(key_of, ids_of(raw))))
 
 
 class RedisQueues:

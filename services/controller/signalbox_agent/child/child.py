@@ -17,6 +17,7 @@ from signalbox_agent.child.own_cgroup import OwnCgroup
 from signalbox_agent.child.slot import INTERRUPTED, OVER, REQUEUED, UNWOUND, Slot
 from signalbox_agent.child.term import TermHandler
 from signalbox_agent.safety import guarded
+from signalbox_agent.tasks.ids import key_of
 from signalbox_agent.tasks.texts import error_of
 
 VARIABLE = "SIGNALBOX_TASK_ID"
@@ -51,10 +52,11 @@ class CurrentTask:
     def _begin(self, task_id: str, task: Any, **_: Any) -> None:
         if self._depth == 0:
             self._bodies.awaited = task
-            os.environ[VARIABLE] = task_id
+            key = key_of(task_id)
+            os.environ[VARIABLE] = key
             self._interrupted, self._traceback = False, ""
             self._cgroup.begin()
-            self._slot.begin(task_id, task.request.retries or 0, task.name, acks_late=bool(task.acks_late))
+            self._slot.begin(key, task.request.retries or 0, task.name, acks_late=bool(task.acks_late))
         self._depth += 1
 
     @guarded

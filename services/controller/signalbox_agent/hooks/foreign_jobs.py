@@ -17,8 +17,8 @@ from signalbox_agent.hooks.requests import TrackedRequest
 from signalbox_agent.hooks.tracker import Tracker
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks import events
+from signalbox_agent.tasks.ids import key_of
 from signalbox_agent.tasks.runs import Run
-from signalbox_agent.tasks.texts import clean
 
 #: How deep in the arguments of a job requests may lie, and how many objects are looked at.
 DEPTH, LIMIT = 4, 20_000
@@ -33,7 +33,7 @@ Callback = Callable[..., Any]
 
 def ids_in(arguments: Any) -> Iterator[str]:
     """The ids of the requests that lie in the arguments of a job."""
-    return (clean(one) for one in itertools.islice(_ids(arguments, DEPTH), LIMIT))
+    return (key_of(one) for one in itertools.islice(_ids(arguments, DEPTH), LIMIT))
 
 
 def _ids(value: Any, depth: int) -> Iterator[str]:

@@ -17,6 +17,7 @@ from signalbox_agent.hooks.tracker import Tracker
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks import events
 from signalbox_agent.tasks.events import Event
+from signalbox_agent.tasks.ids import key_of, whole
 from signalbox_agent.tasks.runs import Run
 from signalbox_agent.tasks.texts import clean, error_of, refused
 
@@ -78,7 +79,7 @@ class Rejections:
         """Drop a message of a cancelled task, as its strategy knows no refusal; answer whether it was dropped."""
         tracker, about = self.tracker, description(message)
         with tracker.loop.lock:
-            task_id = clean(about.get("id"))
+            task_id = key_of(about.get("id"))
             if not tracker.is_held(task_id):
                 return False
             run = self._run(message, about)
@@ -106,7 +107,8 @@ class Rejections:
         count = retries if isinstance(retries, int) and retries > 0 else 0
         redelivered = bool(message.delivery_info.get("redelivered"))
         delivery = self.tracker.delivery_of(message, count, redelivered=redelivered)
-        run = Run(None, clean(about["id"]), name, short, count, delivery)
+        run = Run(None, key_of(about["id"]), name, short, count, delivery)
+        run.full_id = whole(about["id"])
         args, kwargs = (clean(about.get(part)) for part in ("argsrepr", "kwargsrepr"))
         run.describe(self.tracker.node, self.tracker.queue_of(message), args, kwargs)
         return run

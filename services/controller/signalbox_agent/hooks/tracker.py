@@ -24,6 +24,7 @@ from signalbox_agent.link.loop import Loop
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks import events
 from signalbox_agent.tasks.events import Event
+from signalbox_agent.tasks.ids import key_of, whole
 from signalbox_agent.tasks.runs import Run, Runs, delivery_key
 from signalbox_agent.tasks.texts import clean, error_of
 
@@ -78,7 +79,8 @@ class Tracker:
         name = clean(headers.get("shadow") or celery_name.rpartition(".")[2])
         retries, redelivered = int(headers.get("retries") or 0), bool(request.delivery_info.get("redelivered"))
         delivery = self.delivery_of(getattr(request, "message", None), retries, redelivered=redelivered)
-        run = Run(request, clean(request.id), celery_name, name, retries, delivery)
+        run = Run(request, key_of(request.id), celery_name, name, retries, delivery)
+        run.full_id = whole(request.id)
         run.describe(self.node, self.queue_of(request), clean(request.argsrepr), clean(request.kwargsrepr))
         run.acks_late, run.taken_at = bool(request.task.acks_late), time()
         run.own_strategy = has_own_strategy(request.task)
@@ -293,7 +295,7 @@ class Tracker:
 
         A strategy of its own has taken it by now, and may run it all the same.
         """
-        return self.is_held(clean(request.id)) and not has_own_strategy(request.task)
+        return self.is_held(key_of(request.id)) and not has_own_strategy(request.task)
 
     @guarded
     def refuse(self, request: Any) -> bool:

@@ -13,6 +13,7 @@ from json.encoder import encode_basestring_ascii as quote
 from time import time
 from typing import Any
 
+from signalbox_agent.tasks.ids import key_of
 from signalbox_agent.tasks.runs import Run
 from signalbox_agent.tasks.texts import clean, traceback_of
 
@@ -61,7 +62,7 @@ def _certainty(run: Run) -> str:
 def received(run: Run, eta: datetime | None, root_id: str | None, parent_id: str | None) -> Event:
     """It waits here."""
     due = f'"{eta.isoformat()}"' if eta and eta.tzinfo else "null"
-    root, parent = (quote(clean(one)) if one else "null" for one in (root_id, parent_id))
+    root, parent = (quote(key_of(one)) if one else "null" for one in (root_id, parent_id))
     more = f'{run.arguments},"eta":{due},"root_id":{root},"parent_id":{parent}{_certainty(run)}'
     return event("TaskReceived", run, time(), more)
 

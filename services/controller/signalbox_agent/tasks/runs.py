@@ -41,6 +41,7 @@ class Run:
     """One delivery of one task, and the run that it becomes, as its worker sees it."""
 
     request: Any
+    #: The key of its id: see `tasks.ids`.
     task_id: str
     celery_name: str
     name: str
@@ -48,6 +49,8 @@ class Run:
     #: See `delivery_key`.
     delivery: str = ""
     key: str = field(init=False)
+    #: The whole id, where that is not its key.
+    full_id: str = ""
     #: The fields that all its events have, and those of the arguments; JSON without the braces.
     identity: str = ""
     arguments: str = ""
@@ -94,7 +97,8 @@ class Run:
         """Fill in what its events tell."""
         kind = _kind(self.celery_name, self.name, worker, queue)
         delivery = f'"delivery":"{self.delivery}",' if self.delivery else ""
-        self.identity = f'"task_id":{quote(self.task_id)},{delivery}"retries":{self.retries},{kind}'
+        full = f'"full_id":{quote(self.full_id)},' if self.full_id else ""
+        self.identity = f'"task_id":{quote(self.task_id)},{full}{delivery}"retries":{self.retries},{kind}'
         self.arguments = f'"args":{quote(args)},"kwargs":{quote(kwargs)}'
 
     def begin(self, started_at: float, pid: int, instance: str) -> None:

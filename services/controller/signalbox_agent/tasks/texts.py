@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def refused(run: Run, command_id: str | None) -> str:
     command = f" by command {command_id}" if command_id else ""
     return clean(
         f"{REASON}: refused when it came, as its id had been cancelled{command};"
-        f" `signalbox allow {run.task_id}` lets it run again"
+        f" `signalbox allow {shlex.quote(run.task_id)}` lets it run again"
     )
 
 

@@ -22,7 +22,7 @@ class OpenTasks(RememberedTable[OpenTask]):
         if isinstance(event, (TaskReceived, TaskStarted)):
             started = isinstance(event, TaskStarted)
             self.value[event.task_id] = OpenTask(
-                node=event.worker, name=event.celery_name, retries=event.retries, started=started
+                node=event.worker, name=event.celery_name, retries=event.retries, started=started, id=event.full_id
             )
             while len(self.value) > LIMIT:
                 del self.value[next(iter(self.value))]

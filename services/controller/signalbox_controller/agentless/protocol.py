@@ -30,6 +30,8 @@ class OpenTask(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     retries: int
     started: bool
+    #: Its id, where that is not the key by which it is listed.
+    id: str = ""
 
 
 class Agents(Line, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Journal:
-    """A bounded set of keys, each with the epoch second at which it is forgotten; keys hold no white space.
+    """A bounded set of keys, each with the epoch second at which it is forgotten; keys hold no line break.
 
     What was added survives the death of the controller at once, and that of the machine after `sync`.
     """

@@ -69,6 +69,7 @@ class TaskRow(Fact, kw_only=True):
 
     # Description of the task, from the event with the greatest `details_key`, which has the most of it.
     details_key: str
+    full_id: str | None = None
     name: str
     celery_name: str
     queue: str

@@ -133,6 +133,7 @@ def _task(event: TaskEvent, phase: Phase, status: Status, *, details: int = 0) -
         **common,
         status=status,
         details_key=f"{details}{padded(event.run)} {microseconds(event.at):017d}",
+        full_id=event.full_id or None,
         name=event.name,
         celery_name=event.celery_name,
         queue=event.queue,

@@ -19,6 +19,7 @@ _SHOWN = {
 }
 _DETAILS = {
     "details_key": "text",
+    "full_id": "text",
     "name": "text",
     "celery_name": "text",
     "queue": "text",

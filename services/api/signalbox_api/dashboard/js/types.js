@@ -8,7 +8,8 @@
  * @typedef {"viewer" | "operator" | "admin"} Role
  *
  * @typedef {object} Task
- * @property {string} task_id
+ * @property {string} task_id  Of a long id its beginning and a digest.
+ * @property {string | null} [full_id]  The whole id, where `task_id` is not that.
  * @property {string} name
  * @property {string} [celery_name]
  * @property {Status} status

@@ -4,7 +4,7 @@
  */
 
 import { ApiError, isSignedOut, words } from "../core/api.js";
-import { queryOf, taskHash } from "../core/route.js";
+import { cancelAddress, queryOf, taskAddress, taskHash } from "../core/route.js";
 import { isSelecting } from "../model/selection.js";
 import { emptyPage } from "../model/state.js";
 import { appended, applied, loadedList, PAGE_SIZE, settled } from "../model/task_list.js";
@@ -80,11 +80,12 @@ export class TaskActions {
       const known = this.store.state.list.rows.find((task) => task.task_id === id) ?? null;
       this.store.update({ page: { ...emptyPage(id), task: known } });
     }
-    const path = `/scheduler/tasks/${encodeURIComponent(id)}/`;
+    const path = taskAddress(id);
     try {
-      const [[task, logs], seen] = await this.#recorded(() => Promise.all([this.api.get(path), this.api.get(`${path}logs/`)]));
+      const [[found, logs], seen] = await this.#recorded(() => Promise.all([this.api.get(path), this.api.get(`${path}logs/`)]));
       if (turn !== this.#paging) return;
-      this.store.update({ page: { id, phase: "ready", task, logs: logs.items ?? logs, error: "" } });
+      const task = { ...found, task_id: found.task_key }; // as in live changes, whichever form of a long id was asked for
+      this.store.update({ page: { id: task.task_id, phase: "ready", task, logs: logs.items ?? logs, error: "" } });
       this.apply(seen);
     } catch (error) {
       if (turn === this.#paging && !isSignedOut(error)) this.store.update({ page: { ...this.store.state.page, phase: "failed", error: words(error) } });
@@ -132,7 +133,7 @@ export class TaskActions {
   async cancel(task, reason) {
     this.#asked(task.task_id, true);
     try {
-      const path = `/scheduler/cancel-task/${encodeURIComponent(task.task_id)}/`;
+      const path = cancelAddress(task.task_id);
       const answer = await this.api.post(path, reason ? { reason } : {}, { timeout: CANCEL_TIMEOUT_MS });
       this.toasts.show(answer?.status === "success" ? "good" : "plain", answer?.message ?? `The cancel of ${task.name} was accepted.`);
     } catch (error) {
@@ -145,7 +146,7 @@ export class TaskActions {
   /** Lets the id of a cancelled task run again. @param {Task} task */
   async allow(task) {
     try {
-      const answer = await this.api.post(`/scheduler/tasks/${encodeURIComponent(task.task_id)}/allow/`, {}, { timeout: CANCEL_TIMEOUT_MS });
+      const answer = await this.api.post(`${taskAddress(task.task_id)}allow/`, {}, { timeout: CANCEL_TIMEOUT_MS });
       this.toasts.show(answer?.status === "success" ? "good" : "plain", answer?.message ?? `${task.name} may run again.`);
     } catch (error) {
       if (!isSignedOut(error)) this.toasts.show("bad", words(error));

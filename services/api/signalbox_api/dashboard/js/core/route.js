@@ -37,6 +37,26 @@ export function taskHash(id) {
   return `#/tasks/${encodeURIComponent(id)}`;
 }
 
+/** Begins an id in an address of the api whose characters a proxy or a browser might change. */
+const ENCODED = "base64url:";
+
+/** The address of a task in the api; an id may be any text: a slash, a dot alone, letters beyond ASCII. @param {string} id */
+export function taskAddress(id) {
+  return `/scheduler/tasks/${addressPart(id)}/`;
+}
+
+/** Where to cancel a task. @param {string} id */
+export function cancelAddress(id) {
+  return `/scheduler/cancel-task/${addressPart(id)}/`;
+}
+
+/** @param {string} id */
+function addressPart(id) {
+  if (/^(?!\.{1,2}$)[A-Za-z0-9_.:@-]+$/.test(id) && !id.startsWith(ENCODED)) return id;
+  const bytes = Array.from(new TextEncoder().encode(id), (byte) => String.fromCharCode(byte)).join("");
+  return ENCODED + btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
 export const PROCESSES_HASH = "#/processes";
 
 /** The filter as a query, without what is empty. @param {Filter} filter */

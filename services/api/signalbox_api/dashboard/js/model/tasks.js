@@ -53,7 +53,7 @@ export function matches(task, filter) {
   if (filter.status && task.status !== filter.status) return false;
   if (!filter.q) return true;
   const wanted = filter.q.toLowerCase();
-  return [task.name, task.celery_name, task.task_id].some((text) => text?.toLowerCase().includes(wanted));
+  return [task.name, task.celery_name, task.task_id, task.full_id].some((text) => text?.toLowerCase().includes(wanted));
 }
 
 /** How long it has run or waited until `now`, or ran in all; in milliseconds. @param {Task} task @param {number} now */

@@ -88,6 +88,7 @@ function Fields({ task }) {
   /** @type {[string, unknown][]} */
   const fields = [
     ["Task", task.celery_name ?? task.name],
+    ...(task.full_id ? [/** @type {[string, unknown]} */ (["Whole id", task.full_id])] : []),
     ["Queue", task.queue],
     ["Host", task.host],
     ["Worker", task.worker],
