@@ -1,6 +1,6 @@
 """An application for the schedulers of others: `-S django_celery_beat.schedulers:DatabaseScheduler`, RedBeat's.
 
-`python schedulers.py once` adds an entry of django-celery-beat that is due now, and only once.
+`python schedulers.py NAME` adds an entry of django-celery-beat that is due now, and only once, in place of all others.
 """
 
 import os
@@ -18,6 +18,7 @@ app.conf.update(
     beat_max_loop_interval=1,
     beat_schedule={"every second": {"task": "schedulers.tick", "schedule": 1.0}},
     redbeat_redis_url=app.conf.broker_url,
+    redbeat_lock_timeout=1500,  # as it is without our interval
     result_expires=None,
     timezone="UTC",
 )
@@ -40,9 +41,10 @@ def set_up(database: Path) -> None:
 
 
 def add_once(name: str) -> None:
-    """Add an entry that is due now, and only once."""
+    """Add an entry that is due now, and only once, in place of all others."""
     from django_celery_beat.models import ClockedSchedule, PeriodicTask
 
+    PeriodicTask.objects.all().delete()
     clocked = ClockedSchedule.objects.create(clocked_time=datetime.now(UTC))
     PeriodicTask.objects.create(name=name, task=f"schedulers.{name}", clocked=clocked, one_off=True)
 

@@ -126,9 +126,7 @@ class LeaseHolder:
         elif not beat.competes and not beat.present:
             beat.released()
             await self._record.release(self._lose())
-        elif await self._renewed():
-            self._restore = False
-        else:
+        elif not await self._renewed():
             self._lose()
             state = await self._record.read()
             log.warning("The lease of the beat of %s was lost to %s", self._label, state.host or "nobody")
@@ -142,10 +140,8 @@ class LeaseHolder:
         await self._record.release(fence)
 
     async def _renewed(self) -> bool:
-        if self._restore:
-            renewal = await self._record.renew(self._fence, self._runs, self._lock)
-        else:
-            renewal = await self._record.renew(self._fence, {})
+        whole, self._restore = self._restore, False
+        renewal = await self._record.renew(self._fence, *((self._runs, self._lock) if whole else ({},)))
         if renewal is Renewal.PUT_BACK:
             renewal = await self._record.renew(self._fence, self._runs, self._lock)
         return renewal is not Renewal.LOST
@@ -195,8 +191,10 @@ class LeaseHolder:
             return False
         try:
             async with asyncio.timeout(STEP):
-                granted = await self._record.claim(fence)
+                # What the next holder has to know must be there before anything is sent.
+                granted = await (self._renewed() if self._restore else self._record.claim(fence))
         except (BusUnavailable, RedisError, TimeoutError):
+            self._restore = True
             return False
         if not granted:
             self.hurry()
