@@ -4,6 +4,8 @@ Each is the real one, in a thread and with a broker of its own; only the control
 """
 
 import asyncio
+import atexit
+import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
@@ -100,7 +102,9 @@ class Redbeats(Kind):
 @cache
 def set_up() -> None:
     """Django, once for the process."""
-    schedulers.set_up(Path(tempfile.mkdtemp(prefix="signalbox-django-")) / "beat.sqlite3")
+    folder = tempfile.mkdtemp(prefix="signalbox-django-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    schedulers.set_up(Path(folder) / "beat.sqlite3")
 
 
 class Ended(Exception):
