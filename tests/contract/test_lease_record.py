@@ -1,6 +1,7 @@
 """The lease of beat in a real Redis: whoever comes late, with whatever it remembers, changes nothing."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ import pytest
 from redis.asyncio import Redis as Client
 
 from signalbox.bus import names
-from signalbox.bus.connection import connect
+from signalbox.bus.connection import UNAVAILABLE, connect
 from signalbox_controller.beat_lease.fencing import FencingTokens
 from signalbox_controller.beat_lease.holder import LeaseHolder
 from signalbox_controller.beat_lease.record import EntryTimes, Grant, LeaseRecord, LeaseState, Renewal
@@ -104,7 +105,7 @@ async def test_a_lease_that_was_renewed_since_it_was_seen_cannot_be_taken(
     assert await ours.renew(fence, {})
     assert await theirs.take(before, 0) is None
     before = await theirs.read()
-    assert await ours.claim(fence, "nightly", 1.5)
+    assert await ours.claim(fence)
     assert await theirs.take(before, 0) is None
 
 
@@ -114,7 +115,7 @@ async def test_a_former_holder_can_neither_send_nor_renew_nor_give_it_away(
     old = await taken(ours)
     new = await taken(theirs)
     assert new > old
-    assert not await ours.claim(old, "nightly", 1.5)
+    assert not await ours.claim(old)
     assert await ours.renew(old, {"nightly": 1.5}) is Renewal.LOST
     await ours.release(old)
     assert theirs.ours(await theirs.read())
@@ -125,13 +126,25 @@ async def test_a_former_holder_can_neither_send_nor_renew_nor_give_it_away(
 
 async def test_the_next_holder_learns_when_everything_ran_last(ours: LeaseRecord, theirs: LeaseRecord) -> None:
     fence = await taken(ours)
-    assert await ours.claim(fence, "nightly", 1.25)
-    assert await ours.claim(fence, "hourly: café", 1792000000.123456)
-    assert await ours.claim(fence, "nightly", 2.5)
+    assert await ours.renew(fence, {"nightly": 1.25})
+    assert await ours.renew(fence, {"hourly: café": 1792000000.123456}, "a lock")
+    assert await ours.renew(fence, {"nightly": 2.5})
     await ours.release(fence)
     found = await theirs.take(await theirs.read(), 0)
     assert found is not None
     assert found.runs == {"nightly": 2.5, "hourly: café": 1792000000.123456}
+    assert found.lock == "a lock"
+
+
+async def test_what_was_not_sent_when_its_holder_died_is_due_for_the_next_one(
+    ours: LeaseRecord, theirs: LeaseRecord
+) -> None:
+    fence = await taken(ours)
+    assert await ours.renew(fence, {"nightly": 1.25})
+    assert await ours.claim(fence), "and it died before it could send"
+    found = await theirs.take(await theirs.read(), 0)
+    assert found is not None
+    assert found.runs == {"nightly": 1.25}
 
 
 async def test_what_an_emptied_redis_forgot_is_put_back_by_the_holder(
@@ -139,20 +152,21 @@ async def test_what_an_emptied_redis_forgot_is_put_back_by_the_holder(
 ) -> None:
     fence = await taken(ours)
     await redis.flushdb()
-    assert await ours.renew(fence, {"nightly": 1.5})
-    assert await ours.claim(fence, "hourly", 2.5)
+    assert await ours.renew(fence, {"nightly": 1.5}, "a lock")
+    assert await ours.renew(fence, {"hourly": 2.5})
     seen = await theirs.read()
     assert (seen.owner, seen.host, seen.fence) == ("us", "web-01", fence)
     found = await theirs.take(seen, fence)
     assert found is not None
     assert found.runs == {"nightly": 1.5, "hourly": 2.5}
+    assert found.lock == "a lock"
 
 
 async def test_the_times_of_a_schedule_are_put_back_into_a_redis_that_was_emptied(
     redis: Client, ours: LeaseRecord, tmp_path: Path
 ) -> None:
     async with a_holder(ours, tmp_path) as (holder, beat):
-        assert await holder.claim(beat.fence, "nightly", 1.5)
+        await holder.sent(beat.fence, {"nightly": 1.5})
         await redis.flushdb()
 
         async def back() -> bool:
@@ -161,12 +175,29 @@ async def test_the_times_of_a_schedule_are_put_back_into_a_redis_that_was_emptie
         await eventually(back, "the time at which the nightly task was sent")
 
 
+async def test_what_was_sent_while_redis_was_away_is_known_as_soon_as_it_is_back(
+    valkey: Redis, redis: Client, ours: LeaseRecord, tmp_path: Path
+) -> None:
+    async with a_holder(ours, tmp_path) as (holder, beat):
+        assert await holder.claim(beat.fence)
+        await valkey.stop()
+        await holder.sent(beat.fence, {"nightly": 1.5})
+        assert not await holder.claim(beat.fence)
+        await valkey.start()
+
+        async def back() -> bool:
+            with contextlib.suppress(*UNAVAILABLE):
+                return await redis.hgetall(names.beat_runs("shop")) == {b"nightly": b"1.5"}
+            return False
+
+        await eventually(back, "the time at which the nightly task was sent")
+
+
 async def test_a_holder_whose_clock_was_ahead_does_not_keep_the_next_one_silent(
     ours: LeaseRecord, theirs: LeaseRecord, tmp_path: Path
 ) -> None:
     fence = await taken(theirs)
-    assert await theirs.claim(fence, "hourly", time.time() + 3600.0)
-    assert await theirs.claim(fence, "nightly", 1.5)
+    assert await theirs.renew(fence, {"hourly": time.time() + 3600.0, "nightly": 1.5})
     await theirs.release(fence)
     async with a_holder(ours, tmp_path) as (_, beat):
         assert beat.runs["hourly"] <= time.time()
@@ -181,4 +212,4 @@ async def test_who_takes_a_forgotten_lease_gets_a_greater_fence_than_anybody_had
     await redis.flushdb()
     assert await taken(theirs, known=old) == old + 1
     assert not await ours.renew(old, {})
-    assert not await ours.claim(old, "nightly", 1.5)
+    assert not await ours.claim(old)

@@ -37,6 +37,7 @@ class Tick(msgspec.Struct, frozen=True):
     task_id: str
     #: The beat that sent it.
     pid: int
+    task: str
 
 
 class Ticks:
@@ -57,7 +58,7 @@ class Ticks:
             if found is not None:
                 headers = json.loads(found[1])["headers"]
                 pid = int(headers["origin"].partition("@")[0].removeprefix("gen"))
-                self.all.append(Tick(time.monotonic(), headers["id"], pid))
+                self.all.append(Tick(time.monotonic(), headers["id"], pid, headers["task"]))
 
     async def next(self, *, within: float = HANGS, but: Sequence[int] = ()) -> Tick:
         """The next message of a beat that is none of these processes."""
@@ -106,10 +107,15 @@ class BeatHosts(msgspec.Struct):
 
 @asynccontextmanager
 async def beat_hosts(
-    folder: Path, redis: Redis, names: Sequence[str] = ("web-01", "web-02"), *, lease: float = LEASE
+    folder: Path,
+    redis: Redis,
+    names: Sequence[str] = ("web-01", "web-02"),
+    *,
+    lease: float = LEASE,
+    configuration: str = CONFIGURATION,
 ) -> AsyncIterator[BeatHosts]:
     """Hosts with one beat among them; yielded as soon as that sends."""
-    configuration = f"{CONFIGURATION}lease = {lease}\n"
+    configuration = f"{configuration}lease = {lease}\n"
     async with AsyncExitStack() as stack:
         broker = connect(redis.url_of(1))
         stack.push_async_callback(broker.aclose)

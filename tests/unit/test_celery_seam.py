@@ -24,7 +24,8 @@ from support.eventually import HANGS
 PACKAGE = AGENT / "signalbox_agent"
 ALL = [*names.WORKER_NAMES, *names.PREFORK_NAMES, *names.REDIS_NAMES, *names.BEAT_NAMES]
 #: Public names of other libraries, or of Celery itself, that are in the list as well.
-PUBLIC = {"append", "tick", "apply_async", "revoked", "on_success", "on_failure", "on_accepted", "execute_using_pool"}
+PUBLIC = {"append", "tick", "reserve", "apply_async", "revoked"}
+PUBLIC |= {"on_success", "on_failure", "on_accepted", "execute_using_pool"}
 PRIVATE = {name.name for name in ALL} - PUBLIC - {"DEATH", "TERM_SIGNAL", "semaphore", "state_handlers"}
 #: Attributes of our own objects, and of the standard library, that begin with an underscore.
 OURS = {"_signalbox", "_signalbox_tracker", "_under_way", "_exit", "_getframe"}

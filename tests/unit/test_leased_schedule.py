@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ class Permission:
         self.grants = True
         self.runs: tuple[int, dict[str, float]] | None = (1, {})
         self.asked: list[tuple[str, int]] = []
+        self.notes: list[str] = []
 
     def may_send(self, seconds: float) -> bool:  # noqa: ARG002 - nothing to wait for
         return self.may
@@ -33,9 +35,12 @@ class Permission:
         runs, self.runs = self.runs, None
         return runs
 
-    def ask(self, entry: str, fence: int) -> bool:
+    def ask(self, entry: str, fence: int) -> float:
         self.asked.append((entry, fence))
-        return self.grants
+        return clock_gettime(CLOCK_BOOTTIME) + 60.0 if self.grants else 0.0
+
+    def sent(self, entry: str, at: float) -> None:  # noqa: ARG002
+        self.notes.append(entry)
 
 
 class Beat:
@@ -48,7 +53,8 @@ class Beat:
         #: Seconds until the next tick, of each that was not held back, and of all.
         self.pauses: list[float] = []
         self.turns: list[float] = []
-        LeasedSchedule(self.scheduler, self.permission, self._ticked, self.told.append)  # type: ignore[arg-type]
+        self.waits: list[str] = []
+        LeasedSchedule(self.scheduler, self.permission, self._ticked, self.told.append, self.waits.append)  # type: ignore[arg-type]
         self._queue = app.connection_for_read().SimpleQueue(app.conf.task_default_queue)
 
     def _ticked(self, pause: float, held: bool) -> None:
@@ -92,6 +98,7 @@ def test_what_is_granted_is_sent_once(a_beat: Callable[[Any], Beat]) -> None:
     beat.scheduler.tick()
     assert beat.scheduler.tick() > HOLD
     assert (beat.sent(), beat.permission.asked) == (1, [("nightly", 1)])
+    assert beat.permission.notes == ["nightly"]
 
 
 def test_what_is_refused_is_due_again(a_beat: Callable[[Any], Beat]) -> None:
@@ -100,7 +107,8 @@ def test_what_is_refused_is_due_again(a_beat: Callable[[Any], Beat]) -> None:
     beat.permission.grants = False
     assert beat.scheduler.tick() == HOLD
     assert beat.scheduler.schedule["nightly"] is entry
-    assert (beat.sent(), beat.pauses, beat.turns) == (0, [], [HOLD])
+    assert entry.total_run_count == 0
+    assert (beat.sent(), beat.pauses, beat.turns, beat.permission.notes) == (0, [], [HOLD], [])
     beat.permission.grants = True
     beat.scheduler.tick()
     assert beat.sent() == 1
@@ -126,7 +134,17 @@ def test_the_next_holder_is_told_from_when_on_entries_count(a_beat: Callable[[An
     beat = a_beat(3600.0)
     since = seconds(beat.scheduler.schedule["nightly"].last_run_at)
     beat.scheduler.tick()
-    assert beat.told == [{"type": "begin", "fence": 1, "runs": {"nightly": since}}]
+    assert beat.told == [{"type": "begin", "fence": 1, "runs": {"nightly": since}, "lock": ""}]
+
+
+def test_what_celery_cannot_send_for_another_reason_than_its_broker_is_dropped_as_celery_does(
+    a_beat: Callable[[Any], Beat],
+) -> None:
+    beat = a_beat(3600.0)
+    overdue(beat).args = (object(),)
+    beat.scheduler.tick()
+    assert beat.scheduler.tick() > HOLD
+    assert (beat.sent(), beat.permission.notes) == (0, [])
 
 
 def test_a_lease_is_abandoned_when_it_did_not_change_for_so_long_while_it_could_be_seen() -> None:

@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Any
 
 from signalbox_agent import PROTOCOL
+from signalbox_agent.beat.own_lock import wait_for_lock
 from signalbox_agent.beat.permission import Permission
 from signalbox_agent.beat.schedule import LeasedSchedule
 from signalbox_agent.celery_compat.names import BEAT_NAMES, Missing
@@ -29,6 +30,8 @@ class BeatAgent:
         self._instance = instance
         self._ready = False
         self._stopping = False
+        #: What it waits for, unless it is ready.
+        self._waiting = ""
         self._sent_at = 0.0
         #: On the monotonic clock.
         self._next_tick = 0.0
@@ -42,11 +45,17 @@ class BeatAgent:
         for sentence in self._missing:
             logger.warning("Signalbox: %s", sentence)
         scheduler = self._service.scheduler
-        LeasedSchedule(scheduler, self._permission, self._ticked, self._send)
+        LeasedSchedule(scheduler, self._permission, self._ticked, self._send, self._waits)
         os.register_at_fork(after_in_child=guarded(self.link.abandon))
         self.loop.start_thread()
         with self.loop.lock:
             self.link.connect()
+        wait_for_lock(scheduler, self._permission, self._waits)
+
+    def _waits(self, reason: str) -> None:
+        with self.loop.lock:
+            self._ready, self._waiting = False, reason
+            self.link.send({"type": "waiting", "reason": reason})
 
     def _send(self, message: dict[str, Any]) -> None:
         with self.loop.lock:
@@ -73,6 +82,8 @@ class BeatAgent:
         if message["type"] == "welcome":  # both may have come since the hello
             if self._ready:
                 self.link.send({"type": "ready"})
+            elif self._waiting:
+                self.link.send({"type": "waiting", "reason": self._waiting})
             if self._next_tick:  # a scheduler that hangs will send no other
                 self._say_tick()
             if self._stopping:

@@ -27,6 +27,10 @@ class Permission:
         self._leased: bool | None = None
         self._fence = 0
         self._runs: dict[str, float] | None = None
+        #: The token of the scheduler's own lock that the former beat had.
+        self.left_lock = ""
+        #: The latest run of each entry that this process has sent.
+        self._sent: dict[str, float] = {}
         self._asked = 0
         self._granted = False
         self._changed = threading.Event()
@@ -40,6 +44,9 @@ class Permission:
             self._changed.set()
         elif message["type"] == "lease":
             self._fence, self._runs = message["fence"], message["runs"]
+            self.left_lock = message.get("lock", "")
+            if self._fence and self._sent:  # a controller that has just come may not know it
+                self._link.send({"type": "sent", "fence": self._fence, "runs": self._sent})
             self._changed.set()
         elif message["type"] == "claimed" and message["number"] == self._asked:
             self._granted = message["granted"]
@@ -67,16 +74,24 @@ class Permission:
             runs, self._runs = self._runs, None
             return None if runs is None or not self._fence else (self._fence, runs)
 
-    def ask(self, entry: str, fence: int) -> bool:
-        """Whether this entry may be sent at this moment, under the lease with this fence."""
+    def ask(self, entry: str, fence: int) -> float:
+        """Until when this entry may be sent under the lease with this fence, on CLOCK_BOOTTIME; 0 if it may not."""
         began = clock_gettime(CLOCK_BOOTTIME)
         with self._loop.lock:
             if not fence or fence != self._fence or not self._link.online:
-                return False
+                return 0.0
             self._asked += 1
             self._granted = False
             self._answered.clear()
             claim = {"number": self._asked, "fence": fence, "entry": entry, "at": time(), "asked": began}
-            self._link.send({"type": "claim", **claim})
+            self._link.send({"type": "claim", "confirms": True, **claim})
         self._answered.wait(PATIENCE)
-        return self._granted and clock_gettime(CLOCK_BOOTTIME) - began < PATIENCE
+        until = began + PATIENCE
+        return until if self._granted and clock_gettime(CLOCK_BOOTTIME) < until else 0.0
+
+    def sent(self, entry: str, at: float) -> None:
+        """Tell that an entry was sent, and has this time as its latest run."""
+        with self._loop.lock:
+            self._sent[entry] = at
+            if self._fence:
+                self._link.send({"type": "sent", "fence": self._fence, "runs": {entry: at}})

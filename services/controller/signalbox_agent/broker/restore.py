@@ -12,8 +12,10 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from signalbox_agent.broker.envelope import mapping, run_of
 from signalbox_agent.broker.ownership import MARK
 from signalbox_agent.celery_compat import redis_broker
 from signalbox_agent.tasks.ids import key_of
@@ -26,14 +28,23 @@ LOOK = 500
 #: made by a worker without an agent, which has taken the message since, mark and all.
 SINCE = 0.5
 
-#: Moves an entry back to its queues, or only removes it, unless it is not what it was.
+#: Moves an entry back to its queues, or only removes it, unless it is not what it was. A script that fails on its way
+#: keeps what it has done, so all that can fail comes first.
 MOVE = """
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+for i = 3, #KEYS do
+    local kind = redis.call('TYPE', KEYS[i]).ok
+    if kind ~= 'none' and kind ~= 'list' then return KEYS[i] .. ' is no queue but a ' .. kind end
+end
+for i = 3, #KEYS do redis.call('RPUSH', KEYS[i], ARGV[i]) end
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
-for i = 3, #KEYS do redis.call('RPUSH', KEYS[i], ARGV[i]) end
 return 1
 """
+
+
+class Odd(Exception):
+    """A message that cannot be given back."""
 
 
 class Entry:
@@ -45,10 +56,11 @@ class Entry:
         self.instance = instance
         self.score = score
         self.raw, self.exchange, self.routing_key = json.loads(value)
-        properties = self.raw["properties"]
-        del properties[MARK]
-        self.task_id = key_of(self.raw["headers"].get("id") or properties.get("correlation_id"))
-        self.retries = int(self.raw["headers"].get("retries") or 0)
+        del self.raw["properties"][MARK]
+        # Kombu notes in there that it was delivered before.
+        self.raw["headers"] = mapping(self.raw.get("headers"))
+        task_id, self.retries = run_of(self.raw)
+        self.task_id = key_of(task_id)
         self.redelivered = bool(self.raw["headers"].get("redelivered"))
 
 
@@ -77,6 +89,8 @@ class Broker:
         self._prefix = channel.global_keyprefix or ""
         self._redis = Redis(connection_pool=channel.pool)  # not kombu's client, which prefixes some commands only
         self._hash, self._index = (self._prefix + key for key in redis_broker.unacked_keys(channel))
+        #: The messages that were left alone.
+        self.odd: set[bytes] = set()
 
     def unacked_of(self, instances: set[str]) -> list[Entry]:
         """Entries of these instances; the newest first, as the message that is pushed last is taken next."""
@@ -86,18 +100,39 @@ class Broker:
     def _marked(self, instances: set[str]) -> Iterator[Entry]:
         wanted = [instance.encode() for instance in instances]
         for tag, value in self._redis.hscan_iter(self._hash, count=LOOK):
-            if not any(instance in value for instance in wanted):
-                continue
-            mark = json.loads(value)[0]["properties"].get(MARK)
-            score = self._redis.zscore(self._index, tag)
-            if mark and mark[0] in instances and score is not None and 0 <= score - mark[1] <= SINCE:
-                yield Entry(tag, value, mark[0], score)
+            if any(instance in value for instance in wanted):
+                with self.leaving_alone(tag):
+                    yield from self._read(tag, value, instances)
+
+    def _read(self, tag: bytes, value: bytes, instances: set[str]) -> Iterator[Entry]:
+        mark = json.loads(value)[0]["properties"].get(MARK)
+        if not mark or mark[0] not in instances:
+            return
+        score = self._redis.zscore(self._index, tag)
+        if score is not None and 0 <= score - mark[1] <= SINCE:
+            yield Entry(tag, value, mark[0], score)
+
+    @contextmanager
+    def leaving_alone(self, tag: bytes) -> Iterator[None]:
+        """Leave a message alone that is not as messages are, and tell of it; a broker that fails is another matter."""
+        from redis.exceptions import RedisError
+
+        try:
+            yield
+        except (RedisError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever somebody has put in there
+            self.odd.add(tag)
+            name = repr(tag.decode(errors="replace"))
+            sys.stderr.write(f"Signalbox: message {name} in {self._hash!r} is left alone: {error!r}\n")
 
     def give_back(self, entry: Entry) -> bool:
         """To its queue; answers whether it was still where it had been."""
         pushes = Pushes()
         redis_broker.push_back(self._channel, entry.raw, entry.exchange, entry.routing_key, pushes)
-        return bool(pushes.keys) and self._move(entry, [self._prefix + key for key in pushes.keys], pushes.payloads)
+        if not pushes.keys:
+            raise Odd(f"no queue takes what is sent to {entry.exchange!r} with the key {entry.routing_key!r}")
+        return self._move(entry, [self._prefix + key for key in pushes.keys], pushes.payloads)
 
     def forget(self, entry: Entry) -> bool:
         """Acknowledge it in the name of the dead."""
@@ -105,27 +140,34 @@ class Broker:
 
     def _move(self, entry: Entry, queues: list[str], payloads: list[str]) -> bool:
         keys = (self._hash, self._index, *queues)
-        return bool(self._redis.eval(MOVE, len(keys), *keys, entry.tag, entry.value, *payloads))
+        found: Any = self._redis.eval(MOVE, len(keys), *keys, entry.tag, entry.value, *payloads)
+        if isinstance(found, bytes):
+            raise Odd(found.decode(errors="replace"))
+        return bool(found)
 
 
 def restore_messages(broker: Broker, debts: dict[str, dict[str, list[Any]]]) -> dict[str, int]:
     """Give back all but the tasks that were stopped for good, had ended, or seem to kill their workers.
 
     One that ran in a worker that died, and had been given back before, is left to the visibility time-out: a task
-    that brings down its worker would otherwise go through all workers in seconds.
+    that brings down its worker would otherwise go through all workers in seconds. So is one that is odd.
     """
-    counts = {"restored": 0, "forgotten": 0, "left": 0}
+    counts = dict.fromkeys(("restored", "forgotten", "left", "gone"), 0)
     entries = broker.unacked_of(set(debts))
     over = finished(entries, debts)
     for entry in entries:
-        debt = debts[entry.instance]
-        if entry.task_id in debt["forget"] or entry in over:
-            counts["forgotten"] += broker.forget(entry)
-        elif entry.redelivered and entry.task_id in debt["crashed"]:
-            counts["left"] += 1
-        else:
-            counts["restored"] += broker.give_back(entry)
-    return counts
+        with broker.leaving_alone(entry.tag):
+            counts[_settle(broker, entry, debts[entry.instance], over=entry in over)] += 1
+    return {**counts, "odd": len(broker.odd)}
+
+
+def _settle(broker: Broker, entry: Entry, debt: dict[str, list[Any]], *, over: bool) -> str:
+    """Do with a message what has to be done, and name it."""
+    if entry.task_id in debt["forget"] or over:
+        return "forgotten" if broker.forget(entry) else "gone"
+    if entry.redelivered and entry.task_id in debt["crashed"]:
+        return "left"
+    return "restored" if broker.give_back(entry) else "gone"
 
 
 def finished(entries: list[Entry], debts: dict[str, dict[str, list[Any]]]) -> list[Entry]:

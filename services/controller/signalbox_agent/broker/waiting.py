@@ -8,7 +8,6 @@ there is none.
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import signal
@@ -17,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
+from signalbox_agent.broker.envelope import ids_of
 from signalbox_agent.celery_compat import redis_broker
 from signalbox_agent.tasks.ids import key_of
 
@@ -28,19 +28,6 @@ LONGEST, PAGE = 20_000, 500
 KEYS = 20_000
 #: The beginning of the key under which kombu notes the queues of an exchange; their names follow the last separator.
 BINDINGS, SEPARATOR = "_kombu.binding.", "\x06\x16"
-
-
-def ids_of(raw: dict[str, Any]) -> Iterator[str]:
-    """The ids by which a message may name its task: headers (protocol 2), properties, body (protocol 1)."""
-    headers = raw.get("headers") or {}
-    properties = raw.get("properties") or {}
-    found = headers.get("id"), properties.get("correlation_id")
-    yield from (one for one in found if isinstance(one, str))
-    if not headers.get("id"):
-        with suppress(ValueError, TypeError, LookupError):
-            body = raw["body"]
-            text = base64.b64decode(body) if properties.get("body_encoding") == "base64" else body
-            yield str(json.loads(text)["id"])
 
 
 class Listing:

@@ -112,7 +112,7 @@ REDIS_NAMES = [
 ]
 GEVENT_NAMES = _names(CANCEL_RUNNING, "celery.concurrency.gevent:TaskPool", "_pool_map")
 EVENTLET_NAMES = _names(CANCEL_RUNNING, "celery.concurrency.eventlet:TaskPool", "_pool_map")
-BEAT_NAMES = _names(BEAT_LEASE, "celery.beat:Scheduler", "_heap tick apply_async")
+BEAT_NAMES = _names(BEAT_LEASE, "celery.beat:Scheduler", "_heap tick reserve apply_async")
 
 
 class Missing:

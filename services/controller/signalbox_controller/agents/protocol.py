@@ -114,6 +114,15 @@ class Claim(Line, frozen=True, kw_only=True):
     at: float
     #: When it asked, in seconds of CLOCK_BOOTTIME; all processes of a host share that clock.
     asked: float
+    #: Whether it tells when the entry was sent; agents of an older version do not.
+    confirms: bool = False
+
+
+class Sent(Line, frozen=True, kw_only=True):
+    """A leased beat has sent these entries of its schedule, with these as their latest runs."""
+
+    fence: int
+    runs: dict[str, float]
 
 
 class Begin(Line, frozen=True, kw_only=True):
@@ -121,10 +130,15 @@ class Begin(Line, frozen=True, kw_only=True):
 
     fence: int
     runs: dict[str, float]
+    #: The token of the lock that its scheduler has of its own; the next beat need not wait until it expires.
+    lock: str = ""
 
 
 class Waiting(Line, frozen=True, kw_only=True):
-    """It has lost its broker, and takes nothing until that is back; what it runs goes on."""
+    """It has lost its broker, and takes nothing until that is back; what it runs goes on. Or it waits to begin."""
+
+    #: What it waits for, if it is not the broker.
+    reason: str = ""
 
 
 class Stopping(Line, frozen=True, kw_only=True):
@@ -207,7 +221,7 @@ class Pong(Line, frozen=True, kw_only=True):
 
 
 #: What concerns the process and not its tasks.
-ProcessReport = Hello | Ready | PoolReport | Claim | Begin | Waiting | Stopping | Rejected
+ProcessReport = Hello | Ready | PoolReport | Claim | Sent | Begin | Waiting | Stopping | Rejected
 AgentLine = ProcessReport | Tick | Pong | Numbered | Snapshot | CancelReport | Gap | MessageOwnership | Released
 
 
@@ -270,6 +284,8 @@ class Lease(Line, frozen=True, kw_only=True):
     fence: int
     #: When each entry was last sent by whomever, in seconds of the epoch.
     runs: dict[str, float] = {}
+    #: As in Begin, of the beat before it.
+    lock: str = ""
 
 
 class Claimed(Line, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 import time
 
-from signalbox_controller.agents.protocol import Begin, Claim, Claimed, Hello, Lease, ProcessReport
+from signalbox_controller.agents.protocol import Begin, Claim, Claimed, Hello, Lease, ProcessReport, Sent
 from signalbox_controller.beat_lease.holder import LeaseHolder
 from signalbox_controller.beat_lease.record import Grant
 from signalbox_controller.config.specs import ProcessSpec
@@ -112,8 +112,10 @@ class LeasedBeat(Supervised):
         match report:
             case Claim():
                 self._jobs.begin(self._answer(report))
+            case Sent():
+                self._jobs.begin(self._holder.sent(report.fence, report.runs))
             case Begin():
-                self._holder.begin(report.fence, report.runs)
+                self._holder.begin(report.fence, report.runs, report.lock)
             case _:
                 super().on_report(report)
 
@@ -123,16 +125,18 @@ class LeasedBeat(Supervised):
             self._hand_over(self.instance)
 
     def _hand_over(self, instance: Instance) -> None:
-        grant = self._grant or Grant(0, {})
-        instance.agent.send(Lease(fence=grant.fence, runs=dict(grant.runs)))
+        grant = self._holder.grant if self._grant else Grant(0, {})
+        instance.agent.send(Lease(fence=grant.fence, runs=dict(grant.runs), lock=grant.lock))
 
     async def _answer(self, claim: Claim) -> None:
         fresh = time.clock_gettime(time.CLOCK_BOOTTIME) - claim.asked < CLAIM_COUNTS
-        granted = fresh and await self._holder.claim(claim.fence, claim.entry, claim.at)
+        granted = fresh and await self._holder.claim(claim.fence)
         if self.instance is not None:
             self.instance.agent.send(Claimed(number=claim.number, granted=granted))
-            if granted:  # a claim that is granted and not sent is lost: a KILL must not come before the broker's answer
+            if granted:  # what is sent and not noted may be sent again: a KILL must not come before the broker's answer
                 self.instance.agent.ticks.expect(SEND_WITHIN)
+        if granted and not claim.confirms:
+            await self._holder.sent(claim.fence, {claim.entry: claim.at})
 
     # Its end.
 

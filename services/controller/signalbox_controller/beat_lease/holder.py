@@ -89,6 +89,7 @@ class LeaseHolder:
         #: On the loop's clock: until then, other hosts may take what this one has given up.
         self._stands_back_until = 0.0
         self._runs: dict[str, float] = {}
+        self._lock = ""
         self._fence = 0
         self._restore = False
         self._silent_turns = 0
@@ -125,9 +126,7 @@ class LeaseHolder:
         elif not beat.competes and not beat.present:
             beat.released()
             await self._record.release(self._lose())
-        elif await self._renewed():
-            self._restore = False
-        else:
+        elif not await self._renewed():
             self._lose()
             state = await self._record.read()
             log.warning("The lease of the beat of %s was lost to %s", self._label, state.host or "nobody")
@@ -141,9 +140,10 @@ class LeaseHolder:
         await self._record.release(fence)
 
     async def _renewed(self) -> bool:
-        renewal = await self._record.renew(self._fence, self._runs if self._restore else {})
+        whole, self._restore = self._restore, False
+        renewal = await self._record.renew(self._fence, *((self._runs, self._lock) if whole else ({},)))
         if renewal is Renewal.PUT_BACK:
-            renewal = await self._record.renew(self._fence, self._runs)
+            renewal = await self._record.renew(self._fence, self._runs, self._lock)
         return renewal is not Renewal.LOST
 
     async def _seek(self, beat: Beat) -> None:
@@ -154,9 +154,9 @@ class LeaseHolder:
             beat.stand_by(state.host)
         elif (taken := await self._record.take(state, greatest)) is not None:
             self._fencing_tokens.learn(self._label, taken.fence)
-            taken = Grant(taken.fence, _by_our_clock(taken.runs))
+            taken = Grant(taken.fence, _by_our_clock(taken.runs), taken.lock)
             log.info("Holds the lease of the beat of %s, fence %d", self._label, taken.fence)
-            self._fence, self._runs, self._silent_turns = taken.fence, dict(taken.runs), 0
+            self._fence, self._runs, self._lock, self._silent_turns = taken.fence, dict(taken.runs), taken.lock, 0
             beat.permit(taken)
         else:
             self.hurry()
@@ -177,29 +177,50 @@ class LeaseHolder:
         self._expiry.forget()
         return fence
 
-    async def claim(self, fence: int, entry: str, at: float) -> bool:
-        """Whether the beat that was permitted with this fence may send this entry now; `at` is the time it notes.
+    @property
+    def grant(self) -> Grant:
+        """The lease as it is now, for a beat that begins."""
+        return Grant(self._fence, dict(self._runs), self._lock)
 
-        A claim that was noted and is never sent is lost: nothing is sent twice.
+    async def claim(self, fence: int) -> bool:
+        """Whether the beat that was permitted with this fence may send an entry now.
+
+        Nothing is noted yet: what is due and not sent stays due, for whoever holds the lease next.
         """
         if not fence or fence != self._fence:
             return False
         try:
             async with asyncio.timeout(STEP):
-                granted = await self._record.claim(fence, entry, at)
+                # What the next holder has to know must be there before anything is sent.
+                granted = await (self._renewed() if self._restore else self._record.claim(fence))
         except (BusUnavailable, RedisError, TimeoutError):
+            self._restore = True
             return False
-        if granted:
-            self._runs[entry] = at
-        else:
+        if not granted:
             self.hurry()
         return granted
 
-    def begin(self, fence: int, runs: EntryTimes) -> None:
+    async def sent(self, fence: int, runs: EntryTimes) -> None:
+        """Note when entries were sent, so that the next holder does not send them again."""
+        if not fence or fence != self._fence:
+            return
+        self._learn(runs)
+        try:
+            async with asyncio.timeout(STEP):
+                await self._record.renew(fence, {entry: self._runs[entry] for entry in runs})
+        except (BusUnavailable, RedisError, TimeoutError):
+            self._restore = True
+
+    def begin(self, fence: int, runs: EntryTimes, lock: str) -> None:
         """Note from when on entries count that have never been sent, so that the next holder misses none of them."""
         if fence == self._fence:
-            self._runs = {**runs, **self._runs}
+            self._learn(runs)
+            self._lock = lock
             self._restore = True
+
+    def _learn(self, runs: EntryTimes) -> None:
+        for entry, at in runs.items():
+            self._runs[entry] = max(at, self._runs.get(entry, at))
 
     async def leave(self, beat: Beat) -> None:
         """Give it away if its beat is gone; one that runs on keeps it for the next controller."""

@@ -34,7 +34,7 @@ local owner, fence, renewals = held[1] or '', held[2] or '0', held[3] or '0'
 if owner ~= '' and owner ~= ARGV[1] and (fence ~= ARGV[4] or renewals ~= ARGV[5]) then return {} end
 fence = string.format('%d', math.max(tonumber(fence), tonumber(ARGV[3])) + 1)
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'host', ARGV[2], 'fence', fence, 'renewals', '0')
-return {fence, redis.call('HGETALL', KEYS[2])}
+return {fence, redis.call('HGETALL', KEYS[2]), redis.call('HGET', KEYS[1], 'lock') or ''}
 """
 
 #: A lease that an emptied Redis has forgotten is put back; nobody else can have taken it meanwhile without a trace.
@@ -46,14 +46,14 @@ if forgotten then
 end
 if not current(ARGV[1], ARGV[2]) then return 0 end
 redis.call('HINCRBY', KEYS[1], 'renewals', 1)
-for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
+if ARGV[4] ~= '' then redis.call('HSET', KEYS[1], 'lock', ARGV[4]) end
+for i = 5, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
 return forgotten and 2 or 1
 """
 
 _CLAIM = """
 if not current(ARGV[1], ARGV[2]) then return 0 end
 redis.call('HINCRBY', KEYS[1], 'renewals', 1)
-redis.call('HSET', KEYS[2], ARGV[3], ARGV[4])
 return 1
 """
 
@@ -88,6 +88,8 @@ class Grant(msgspec.Struct, frozen=True):
 
     fence: int
     runs: EntryTimes
+    #: The token of the lock that the scheduler of the former beat had of its own, if it had one.
+    lock: str = ""
 
 
 class LeaseRecord:
@@ -121,18 +123,19 @@ class LeaseRecord:
         found = await self._run(_TAKE, self._host, greatest, state.fence, state.renewals)
         if not found:
             return None
-        fence, runs = cast("tuple[bytes, list[bytes]]", found)
+        fence, runs, lock = cast("tuple[bytes, list[bytes], bytes]", found)
         times = {text(entry): number(at) for entry, at in zip(runs[::2], runs[1::2], strict=True)}
-        return Grant(int(fence), {entry: at for entry, at in times.items() if entry is not None and at is not None})
+        known = {entry: at for entry, at in times.items() if entry is not None and at is not None}
+        return Grant(int(fence), known, text(lock) or "")
 
-    async def renew(self, fence: int, runs: EntryTimes) -> Renewal:
-        """Show that its holder lives, and note runs again that Redis may have forgotten."""
+    async def renew(self, fence: int, runs: EntryTimes, lock: str = "") -> Renewal:
+        """Show that its holder lives, and note runs, and the lock of its scheduler if there is one."""
         flat = [word for entry, at in runs.items() for word in (entry, repr(at))]
-        return Renewal(cast("int", await self._run(_RENEW, fence, self._host, *flat)))
+        return Renewal(cast("int", await self._run(_RENEW, fence, self._host, lock, *flat)))
 
-    async def claim(self, fence: int, entry: str, at: float) -> bool:
-        """Note that this entry is sent now, before it is; false when another holds the lease."""
-        return bool(await self._run(_CLAIM, fence, entry, repr(at)))
+    async def claim(self, fence: int) -> bool:
+        """Ask for leave to send an entry; false when another holds the lease."""
+        return bool(await self._run(_CLAIM, fence))
 
     async def release(self, fence: int) -> None:
         """Let the next one have it at once."""

@@ -118,6 +118,10 @@ class Redelivery:
         if counts is not None:
             result = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing was left"
             log.info("Messages that %s held at the broker: %s", names, result)
+            if odd := counts.get("odd"):
+                log.warning(
+                    "%d of them cannot be given back, and stay where they are: see the log of %s", odd, spec.name
+                )
         elif not any(instance in self._pending.value for instance in restores):
             log.error("Messages that %s held return after the visibility time-out of the broker only", names)
         return counts is not None

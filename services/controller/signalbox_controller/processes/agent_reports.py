@@ -42,12 +42,13 @@ class AgentReports(ABC):
                 if report.ready:
                     self._on_consuming(report.children)
             case protocol.Waiting():
-                self._feed(Input.WAITING, "its broker is away; it consumes again as soon as that is back")
+                broker = "its broker is away; it consumes again as soon as that is back"
+                self._feed(Input.WAITING, report.reason or broker)
             case protocol.Stopping():
                 self._on_leaving(LEAVING)
             case protocol.Rejected():
                 self._on_rejected(report)
-            case protocol.Claim() | protocol.Begin():
+            case protocol.Claim() | protocol.Sent() | protocol.Begin():
                 pass  # only of a leased beat
 
     def _on_hello(self, hello: protocol.Hello) -> None:
