@@ -35,7 +35,8 @@ def test_a_worker_needs_no_more_than_a_name(tmp_path: Path) -> None:
     (worker,) = read(tmp_path, SMALLEST).processes
     assert (worker.name, worker.kind, worker.app, worker.label) == ("worker", "worker", "shop", "shop")
     assert (worker.python, worker.directory) == (sys.executable, tmp_path)
-    assert (worker.queues, worker.concurrency, worker.pool) == (("celery",), 4, "prefork")
+    assert (worker.queues, worker.concurrency, worker.pool) == ((), 4, "prefork")
+    assert not any((worker.command, worker.gossip, worker.mingle, worker.heartbeat, worker.events))
     assert (worker.stop_timeout, worker.kill_after, worker.restart) == (30.0, 5.0, "on-failure")
     assert worker.node("web-01") == "worker@web-01"
 
@@ -79,6 +80,19 @@ def test_workers_without_an_agent_are_watched_only_where_the_file_says_so(tmp_pa
     assert (watch.environment, watch.enable_events, watch.lost_after) == ({"COLOUR": "blue"}, True, 300.0)
 
 
+@pytest.mark.parametrize("pool", ["prefork", "processes", "threads", "solo", "gevent", "eventlet"])
+def test_a_pool_may_have_any_of_the_names_that_celery_gives_it(tmp_path: Path, pool: str) -> None:
+    (worker,) = read(tmp_path, f"{SMALLEST}pool = '{pool}'\n").processes
+    assert worker.pool == pool
+
+
+def test_a_pool_of_ones_own_is_named_where_celery_looks_for_it(tmp_path: Path) -> None:
+    text = f"{SMALLEST}pool = 'custom'\n"
+    table = "[apps.shop.workers.environment]\nCELERY_CUSTOM_WORKER_POOL = 'shop.pool:Pool'\n"
+    assert read(tmp_path, text + table).processes[0].pool == "custom"
+    assert read(tmp_path, text, CELERY_CUSTOM_WORKER_POOL="shop.pool:Pool").processes[0].pool == "custom"
+
+
 def test_a_name_that_two_applications_use_gets_the_applications_in_front(tmp_path: Path) -> None:
     other = SMALLEST.replace("apps.shop", "apps.bank") + '[[apps.bank.workers]]\nname = "teller"\n'
     names = [spec.name for spec in read(tmp_path, SMALLEST + other).processes]
@@ -97,6 +111,8 @@ def test_a_name_that_two_applications_use_gets_the_applications_in_front(tmp_pat
         (SMALLEST + "concurrency = 'two'\n", ["apps.shop.workers[0].concurrency", "int"]),
         (SMALLEST + "concurrency = 0\n", ["apps.shop.workers[0].concurrency", ">= 1"]),
         (SMALLEST + "pool = 'preforks'\n", ["apps.shop.workers[0].pool", "preforks"]),
+        (SMALLEST + "pool = 'custom'\n", ["apps.shop.workers.worker.pool", "CELERY_CUSTOM_WORKER_POOL", "set it"]),
+        (SMALLEST + "command = ['']\n", ["apps.shop.workers[0].command[0]", ">= 1"]),
         (SMALLEST + "restart = 'sometimes'\n", ["apps.shop.workers[0].restart"]),
         (SMALLEST + "queues = []\n", ["apps.shop.workers[0].queues"]),
         (SMALLEST + "start_timeout = 0\n", ["apps.shop.workers[0].start_timeout"]),

@@ -14,6 +14,7 @@ from signalbox.bus import names
 from signalbox.bus.cancelled import LIMIT as CANCELLED_LIMIT
 from signalbox.bus.connection import connect
 from signalbox.bus.consumer import Consumer
+from signalbox.local.protocol import Unseen
 from signalbox.messages.base import utc_now
 from signalbox.service import background
 from signalbox.settings import Settings
@@ -37,6 +38,7 @@ from signalbox_controller.config.folders import Folders, link_cancelled, lock, p
 from signalbox_controller.config.settings import Configuration
 from signalbox_controller.external.folder import write_folder
 from signalbox_controller.external.notes import Notes
+from signalbox_controller.external.unseen import unseen_workers
 from signalbox_controller.external.workers import ExternalWorkers
 from signalbox_controller.fleet.fleet import Fleet
 from signalbox_controller.fleet.known_runs import KnownRuns
@@ -131,7 +133,14 @@ async def controller(
         context.pending_events.open()
         fleet.open()
         stack.callback(fleet.detach)
-        await stack.enter_async_context(LocalSocket(host, dispatcher, heartbeat).listening(folders.operator))
+
+        async def find_unseen() -> Unseen:
+            known = {process.pid for process in fleet.status() if process.pid}
+            workers = await asyncio.to_thread(unseen_workers, known, folders.guest)
+            return Unseen(workers=tuple(workers), nodes=tuple(watches.nodes()))
+
+        local_socket = LocalSocket(host, dispatcher, heartbeat, find_unseen)
+        await stack.enter_async_context(local_socket.listening(folders.operator))
 
         async def rotation() -> None:
             await rotate(fleet.logs() + watches.logs())

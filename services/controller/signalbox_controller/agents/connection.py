@@ -1,6 +1,7 @@
 """One connection to an agent: bytes to lines, lines to bytes, and neither side able to drown the other."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Protocol, cast
@@ -42,9 +43,13 @@ class Connection(asyncio.Protocol):
         self._rest = b""
         self._skipping = False
         self._timer: asyncio.TimerHandle | None = None
+        #: Who is at the other end, by the kernel; nobody (pid 0) when it has hung up.
+        self.peer = Peer(0, -1)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        with contextlib.suppress(OSError):
+            self.peer = peer_of(transport.get_extra_info("socket"))
         self._timer = asyncio.get_running_loop().call_later(HELLO_WITHIN, self._no_hello)
 
     def _no_hello(self) -> None:
@@ -81,11 +86,6 @@ class Connection(asyncio.Protocol):
             self._listener = self._admit(self, line)
             if self._listener is None:
                 self.close()
-
-    def peer(self) -> Peer:
-        """Who is at the other end; nobody (pid 0) when it has hung up."""
-        connection = None if self._transport is None else self._transport.get_extra_info("socket")
-        return Peer(0, -1) if connection is None else peer_of(connection)
 
     def send(self, line: ControllerLine) -> None:
         """Send a line; a peer that lets megabytes wait is cut off, and connects anew when it is well."""

@@ -26,6 +26,9 @@ Queue = Annotated[str, msgspec.Meta(pattern=r"^[^,\s]+$")]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Timeout = Annotated[float, msgspec.Meta(ge=1)]
 
+#: The variable in which Celery looks for the class of the pool `custom`.
+CUSTOM_POOL = "CELERY_CUSTOM_WORKER_POOL"
+
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>.*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
@@ -39,10 +42,16 @@ class Worker(_Table, frozen=True, kw_only=True):
     """`[[apps.<app>.workers]]`; durations are in seconds."""
 
     name: Name
-    queues: Annotated[tuple[Queue, ...], msgspec.Meta(min_length=1)] = ("celery",)
+    #: Without any, the worker consumes what its application says.
+    queues: Annotated[tuple[Queue, ...], msgspec.Meta(min_length=1)] = ()
     concurrency: Annotated[int, msgspec.Meta(ge=1)] = 4
-    pool: Literal["prefork", "threads", "solo", "gevent", "eventlet"] = "prefork"
+    pool: Literal["prefork", "processes", "threads", "solo", "gevent", "eventlet", "custom"] = "prefork"
     options: tuple[str, ...] = ()
+    command: tuple[Text, ...] = ()
+    gossip: bool = False
+    mingle: bool = False
+    heartbeat: bool = False
+    events: bool = False
     environment: dict[str, str] = {}
     start_timeout: Timeout = 30.0
     stop_timeout: Seconds = 30.0
@@ -56,6 +65,7 @@ class Beat(_Table, frozen=True, kw_only=True):
 
     name: Name = "beat"
     options: tuple[str, ...] = ()
+    command: tuple[Text, ...] = ()
     environment: dict[str, str] = {}
     start_timeout: Timeout = 30.0
     stop_timeout: Seconds = 30.0
@@ -171,6 +181,12 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
         return common | msgspec.structs.asdict(table) | {"kind": kind, "environment": general | own}
 
     for worker in app.workers:
+        given = {**environ, **general, **worker.environment}
+        if worker.pool == "custom" and not given.get(CUSTOM_POOL):
+            raise ConfigurationError(
+                f"{where}.workers.{worker.name}.pool is 'custom', and {CUSTOM_POOL} is not set; set it to the pool's"
+                f" `package:Class` in {where}.workers.environment"
+            )
         yield ProcessSpec(minimum_running=app.minimum_running, **fields(f"workers.{worker.name}", "worker", worker))
     if app.beat is not None:
         yield ProcessSpec(**fields("beat", "beat", app.beat))

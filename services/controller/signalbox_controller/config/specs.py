@@ -46,9 +46,17 @@ class ProcessSpec(AppSpec, frozen=True, kw_only=True):
     kill_after: float = 5.0
     #: Of a beat: seconds after the death of its host within which another host's beat takes over; 0 without a lease.
     lease: float = 0.0
+    #: None: those of the application.
     queues: tuple[str, ...] = ()
     concurrency: int = 1
     pool: str = ""
+    #: What comes before the interpreter on the command line, such as `nice`; it has to execute the rest in its place.
+    command: tuple[str, ...] = ()
+    #: Features of Celery that a worker of ours does without unless the file wants them; see `docs/celery.md`.
+    gossip: bool = False
+    mingle: bool = False
+    heartbeat: bool = False
+    events: bool = False
 
     def node(self, host: str) -> str:
         """Celery's name for it; beat has none."""

@@ -161,13 +161,16 @@ class Fleet:
 
     def status(self) -> tuple[ProcessChanged, ...]:
         """The status of every process."""
-        return tuple(one.status.event() for one in (*self._processes.values(), *self.external.select()))
+        supervised = [one.status for one in self._processes.values()]
+        others = [one.status for one in self.external.select()] + [one.status for one in self.external.refused.all()]
+        return tuple(status.event() for status in supervised + others)
 
     def nodes(self) -> dict[str, bool]:
         """The node names of all workers, and whether each has an agent, or may get one."""
         workers = [process for process in self._processes.values() if process.status.node]
         ours = {one.status.node: one.instance is None or not one.instance.agent.missing for one in workers}
-        return ours | {worker.note.node: not worker.agent.missing for worker in self.external.select()}
+        refused = {worker.status.node: False for worker in self.external.refused.all() if worker.status.node}
+        return ours | refused | {worker.note.node: not worker.agent.missing for worker in self.external.select()}
 
     @property
     def empty(self) -> bool:
@@ -198,10 +201,6 @@ class Fleet:
         others = [(one.instance, one.agent, one.note.proc) for one in self.external.select()]
         socket = self._context.launcher.socket
         return [WatchedWorker(id_, agent, Slots(socket, id_), main.pid) for id_, agent, main in (*ours, *others)]
-
-    def running_names(self) -> set[str]:
-        """The names of the configured processes that run."""
-        return {name for name, process in self._processes.items() if process.instance}
 
     async def held(self) -> frozenset[str] | None:
         """The tasks that the workers hold, waiting or running; None when one of those that run does not list them."""

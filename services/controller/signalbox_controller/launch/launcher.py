@@ -95,11 +95,17 @@ def inheritable(environ: Mapping[str, str], settings: Settings) -> dict[str, str
 
 
 def command_line(spec: ProcessSpec, host: str, state: Path) -> Sequence[str]:
-    """The command line of a process; Celery's own events, gossip and mingle stay off, as the agent does their work."""
-    celery = (spec.python, "-m", "signalbox_agent", "-A", spec.app)
+    """The command line of a process."""
+    celery = (*spec.command, spec.python, "-m", "signalbox_agent", "-A", spec.app)
     if spec.kind == "beat":
         schedule = str(state / f"{spec.name}.schedule")
         return (*celery, "beat", "-s", schedule, "--pidfile=", "-l", "INFO", *spec.options)
-    consumes = ("-Q", ",".join(spec.queues), "-c", str(spec.concurrency), "-P", spec.pool)
-    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-    return (*celery, "worker", "-n", spec.node(host), *consumes, *quiet, "-l", "INFO", *spec.options)
+    queues = ("-Q", ",".join(spec.queues)) if spec.queues else ()
+    pool = ("-c", str(spec.concurrency), "-P", spec.pool)
+    return (*celery, "worker", "-n", spec.node(host), *queues, *pool, *_features(spec), "-l", "INFO", *spec.options)
+
+
+def _features(spec: ProcessSpec) -> Sequence[str]:
+    """Celery's own events, gossip, mingle and heartbeat stay off unless wanted, as the agent does their work."""
+    off = {"--without-gossip": spec.gossip, "--without-mingle": spec.mingle, "--without-heartbeat": spec.heartbeat}
+    return (*(option for option, wanted in off.items() if not wanted), *(("-E",) if spec.events else ()))

@@ -47,6 +47,7 @@ async def clean_up_after(
     lost = lost_tasks(spec.name, context.host, held, end, order)
     context.pending_events.publish(instance.id, instance.agent.acknowledgements.waiting, lost.events)
     if instance.agent.stop_handshake.ownership:  # or its broker misses them by itself
+        lost.restore.queues = instance.agent.queues
         context.redelivery.schedule(instance.id, lost.restore)
     context.agents.retire(instance.id)
     context.launches.forget(spec.name)

@@ -44,6 +44,7 @@ class Instance:
         self.id = id_
         self.main = main
         self.agent = agent
+        agent.main = main
         self.tree = Tree(main, reaper, ours=popen is not None, gone=id_ if gone else "", cgroup=cgroup)
         #: Where its part of the log begins.
         self.log_start = log_start
