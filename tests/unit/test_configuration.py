@@ -1,5 +1,7 @@
 """`signalbox.toml`: what it may say, and what a person is told when it makes no sense."""
 
+import os
+import pwd
 import sys
 from pathlib import Path
 
@@ -80,6 +82,15 @@ def test_workers_without_an_agent_are_watched_only_where_the_file_says_so(tmp_pa
     assert (watch.environment, watch.enable_events, watch.lost_after) == ({"COLOUR": "blue"}, True, 300.0)
 
 
+def test_processes_run_as_another_user_by_the_key_or_by_celerys_own_option(tmp_path: Path) -> None:
+    own = pwd.getpwuid(os.getuid()).pw_name
+    text = SMALLEST.replace('app = "shop"', f'app = "shop"\nuser = "{own}"')
+    assert read(tmp_path, text).processes[0].runs_as == own
+    for options in ("['--uid', 'web']", "['-Ofair', '--uid=web']"):
+        assert read(tmp_path, f"{SMALLEST}options = {options}\n").processes[0].runs_as == "web"
+    assert read(tmp_path, SMALLEST).processes[0].runs_as == ""
+
+
 @pytest.mark.parametrize("pool", ["prefork", "processes", "threads", "solo", "gevent", "eventlet"])
 def test_a_pool_may_have_any_of_the_names_that_celery_gives_it(tmp_path: Path, pool: str) -> None:
     (worker,) = read(tmp_path, f"{SMALLEST}pool = '{pool}'\n").processes
@@ -131,6 +142,10 @@ def test_a_name_that_two_applications_use_gets_the_applications_in_front(tmp_pat
         (SMALLEST + "[apps.shop.watch]\nevents = true\n", ["apps.shop.watch", "'events'", "enable_events"]),
         (SMALLEST + "[apps.shop.watch]\nlost_after = 0\n", ["apps.shop.watch.lost_after", ">= 1"]),
         (SMALLEST + '[[apps.shop.workers]]\nname = "worker"\n', ["apps.shop: two processes", "'worker'"]),
+        (
+            SMALLEST.replace('app = "shop"', 'app = "shop"\nuser = "no-such"'),
+            ["apps.shop.user", "'no-such'", "no user"],
+        ),
         (SMALLEST.replace('app = "shop"', 'app = "shop"\ndirectory = "no/such"'), ["apps.shop.directory", "no/such"]),
         (SMALLEST + '[apps.shop.environment]\nA = "${NOT_SET}"\n', ["apps.shop.environment", "${NOT_SET}", "set it"]),
     ],

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol, cast
 
 from signalbox.errors import UnreadableMessage
@@ -35,9 +35,12 @@ class Listener(Protocol):
 class Connection(asyncio.Protocol):
     """An asyncio protocol and not a stream: it saves a turn of the loop on every cancel."""
 
-    def __init__(self, admit: Callable[["Connection", Hello], Listener | None]) -> None:
-        """`admit` answers who listens to this agent; None turns it away."""
+    def __init__(
+        self, admit: Callable[["Connection", Hello], Listener | None], users: Collection[int] | None = None
+    ) -> None:
+        """`admit` answers who listens to this agent; None turns it away. Others than `users` are not read at all."""
         self._admit = admit
+        self._users = users
         self._listener: Listener | None = None
         self._transport: asyncio.Transport | None = None
         self._rest = b""
@@ -50,6 +53,9 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         with contextlib.suppress(OSError):
             self.peer = peer_of(transport.get_extra_info("socket"))
+        if self._users is not None and self.peer.uid not in self._users:
+            self._transport.abort()
+            return
         self._timer = asyncio.get_running_loop().call_later(HELLO_WITHIN, self._no_hello)
 
     def _no_hello(self) -> None:

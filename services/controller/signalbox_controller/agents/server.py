@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -101,11 +101,16 @@ class Agents:
         return silent
 
     @asynccontextmanager
-    async def listening(self, path: Path) -> AsyncIterator[None]:
-        """Take connections until the body ends; the path stays, for agents to find the next controller at."""
+    async def listening(self, path: Path, users: Collection[int] | None = None) -> AsyncIterator[None]:
+        """Take connections until the body ends; the path stays, for agents to find the next controller at.
+
+        With `users` anybody may connect, and is hung up on unless the kernel says that it is one of these.
+        """
         path.unlink(missing_ok=True)  # noqa: ASYNC240 - before anything else runs
         loop = asyncio.get_running_loop()
-        server = await loop.create_unix_server(lambda: Connection(self._admit), path, backlog=128)
+        server = await loop.create_unix_server(lambda: Connection(self._admit, users), path, backlog=128)
+        if users is not None:
+            path.chmod(0o666)  # noqa: ASYNC240
         try:
             yield
         finally:

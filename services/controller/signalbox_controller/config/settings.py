@@ -15,6 +15,7 @@ from signalbox.messages.base import ProcessKind
 from signalbox_controller.config.celery_options import reserved_option
 from signalbox_controller.config.specs import AppSpec, ProcessSpec, RestartPolicy, WatchSpec
 from signalbox_controller.errors import ConfigurationError
+from signalbox_controller.linux.accounts import account_of
 from signalbox_controller.logs.logfile import Limits
 
 T = TypeVar("T")
@@ -85,6 +86,7 @@ class App(_Table, frozen=True, kw_only=True):
     app: Text
     directory: str = "."
     python: Text = sys.executable
+    user: str = ""
     environment: dict[str, str] = {}
     minimum_running: Annotated[int, msgspec.Meta(ge=0)] = 0
     workers: list[Worker] = []
@@ -169,8 +171,16 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
             f"{where}.minimum_running is {app.minimum_running}, of {len(app.workers)} workers: none could ever be"
             " restarted; it must be lower than their number"
         )
+    if error := _refused_user(app.user):
+        raise ConfigurationError(f"{where}.user: {error}")
     python = str(folder / app.python if "/" in app.python else app.python)
-    common: dict[str, Any] = {"app": app.app, "label": label, "directory": directory, "python": python}
+    common: dict[str, Any] = {
+        "app": app.app,
+        "label": label,
+        "directory": directory,
+        "python": python,
+        "user": app.user,
+    }
     general = _resolved(f"{where}.environment", app.environment, environ)
 
     def fields(key: str, kind: ProcessKind, table: Worker | Beat) -> dict[str, Any]:
@@ -192,6 +202,16 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
         yield ProcessSpec(**fields("beat", "beat", app.beat))
     if app.watch is not None:
         yield WatchSpec(**common, environment=general, **msgspec.structs.asdict(app.watch))
+
+
+def _refused_user(name: str) -> str:
+    """Why processes cannot run as this user; empty when they can."""
+    account = account_of(name) if name else None
+    if account is None:
+        return f"there is no user {name!r} on this machine; correct it" if name else ""
+    if os.geteuid() not in {0, account.uid}:
+        return f"only root can run processes as {name}; run the controller as root, or leave `user` out"
+    return ""
 
 
 def _resolved(where: str, values: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:

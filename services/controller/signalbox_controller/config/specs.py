@@ -23,6 +23,8 @@ class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
     python: str
     #: The user's variables, resolved.
     environment: dict[str, str]
+    #: The account to run it as; empty for the controller's own.
+    user: str = ""
 
 
 class ProcessSpec(AppSpec, frozen=True, kw_only=True):
@@ -57,6 +59,16 @@ class ProcessSpec(AppSpec, frozen=True, kw_only=True):
     mingle: bool = False
     heartbeat: bool = False
     events: bool = False
+
+    @property
+    def runs_as(self) -> str:
+        """The account that it comes to run as: `user`, or what Celery's own option `--uid` says; empty for ours."""
+        for place, option in enumerate(self.options):
+            if option == "--uid":
+                return "".join(self.options[place + 1 : place + 2])
+            if option.startswith("--uid="):
+                return option.removeprefix("--uid=")
+        return self.user
 
     def node(self, host: str) -> str:
         """Celery's name for it; beat has none."""
