@@ -190,6 +190,17 @@ async def test_an_idle_worker_without_an_agent_is_found_on_its_machine_with_the_
             assert not found.keys() & {guest.pid, await host.pid("worker"), *children}
 
 
+@pytest.mark.parametrize("program", ["opentelemetry-instrument", "ddtrace-run"])
+async def test_a_worker_that_monitoring_of_others_launches_joins(host: Host, tmp_path: Path, program: str) -> None:
+    before = [str(Path(sys.executable).with_name(program))]
+    quiet = {"OTEL_SDK_DISABLED": "true", "DD_TRACE_ENABLED": "false", "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false"}
+    with celery(
+        host, tmp_path / "celery.log", "-n", f"celery@{NAME}", before=before, PYTHONPATH=guest_path(host), **quiet
+    ) as guest:
+        joined = await host.process_is("celery", "running")
+        assert (joined.pid, joined.guest, joined.message.startswith("launched by others")) == (guest.pid, True, True)
+
+
 async def test_a_worker_with_a_sitecustomize_that_hides_ours_joins_all_the_same(host: Host, tmp_path: Path) -> None:
     """As `opentelemetry-instrument` puts one in front of whatever PYTHONPATH there is."""
     own = tmp_path / "own"
