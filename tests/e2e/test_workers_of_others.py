@@ -49,6 +49,7 @@ async def test_a_worker_from_a_shell_is_on_the_page_without_buttons_and_says_why
     with a_worker_of_others(system, tmp_path / "celery.log", "-n", "shell@testhost", "-Q", "shell") as pid:
         await expect(row).to_have_attribute("data-state", "running")
         await expect(row).to_contain_text(f"pid {pid}")
+        await expect(row.get_by_test_id("queues")).to_have_text("shell")
         await expect(row.get_by_role("button")).to_have_count(0)
         assert "Do that where it was launched" in str(await row.get_by_test_id("guest").get_attribute("title"))
         told = await run("status", data=system.data)

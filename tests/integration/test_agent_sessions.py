@@ -1,6 +1,8 @@
 """What a controller makes of its agents' words: whom it lets in, what it acknowledges when, and whom it believes."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ from signalbox.bus.consumer import entries_of
 from signalbox.messages.codec import decode_event
 from signalbox.messages.events import AnyEvent, EventsLost, TaskCancelled, TaskStarted
 from signalbox.service import background
+from signalbox_agent.proc import identify
 from signalbox_controller.agents import protocol
 from signalbox_controller.agents.child_deaths import ChildDeaths
 from signalbox_controller.agents.connection import LINE_LIMIT
@@ -73,6 +76,7 @@ class Server:
         self.agents = Agents("web-01", self.outbox, ChildDeaths(Reaper(), OutOfMemory()), lambda: ["cancelled before"])
         self.reports = Reports()
         self.agent: Agent = self.agents.expect("ours", "worker", self.reports)
+        self.agent.main = identify(os.getpid())  # the test speaks for the worker
 
     async def events(self) -> list[AnyEvent]:
         rows = entries_of(await self.redis.xread({names.EVENTS: b"0"}))
@@ -109,6 +113,42 @@ async def test_whoever_we_did_not_launch_is_turned_away(server: Server) -> None:
     async with an_agent(server.path) as agent:
         await agent.say(type="hello", instance="theirs", pid=1, kind="worker", protocol=1)
         assert await agent.is_hung_up_on()
+    assert server.reports.words == []
+
+
+async def test_a_worker_that_its_command_starts_as_a_child_is_let_in_and_says_so(server: Server) -> None:
+    said: list[list[str]] = []
+    server.reports.on_report = lambda report: said.append(getattr(report, "missing", []))  # type: ignore[method-assign]
+    code = (
+        "import json, os, socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]);"
+        "hello = dict(type='hello', instance='ours', pid=os.getpid(), kind='worker', protocol=1, ready=True);"
+        "s.sendall(json.dumps(hello).encode() + b'\\n'); sys.stdin.read()"
+    )
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, str(server.path), stdin=asyncio.subprocess.PIPE
+    )
+    try:
+        await eventually(lambda: _answer(bool(said)), "a hello from a child of the main process")
+        assert "starts the interpreter as a child" in said[0][0]
+    finally:
+        worker.kill()
+        await worker.wait()
+
+
+async def _answer(value: bool) -> bool:
+    return value
+
+
+async def test_nobody_else_may_speak_in_the_name_of_a_worker_that_we_launched(server: Server) -> None:
+    worker = await asyncio.create_subprocess_exec("sleep", "60")
+    try:
+        server.agent.main = identify(worker.pid)
+        async with an_agent(server.path) as agent:
+            await agent.say(type="hello", instance="ours", pid=worker.pid, kind="worker", protocol=1)
+            assert await agent.is_hung_up_on()
+    finally:
+        worker.kill()
+        await worker.wait()
     assert server.reports.words == []
 
 

@@ -4,13 +4,15 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
+from signalbox.local.ask import ask
+from signalbox.local.protocol import FindUnseen, Unseen
 from signalbox.messages.events import HostSeen, ProcessChanged, TaskFailed, TaskSucceeded
 from support.eventually import HANGS, eventually
 from support.host import ALICE, NAME, ROOT, Host, a_host, exists, lives
@@ -32,12 +34,12 @@ concurrency = 1
 
 
 @contextmanager
-def celery(host: Host, log: Path, *options: str, **environ: str) -> Iterator[psutil.Popen]:
-    """`celery -A shop worker …`, as somebody types it; nothing is left of it afterwards."""
+def celery(host: Host, log: Path, *options: str, before: Sequence[str] = (), **environ: str) -> Iterator[psutil.Popen]:
+    """`celery -A shop worker …`, as somebody types it, `before` in front; nothing is left of it afterwards."""
     program = str(Path(sys.executable).with_name("celery"))
     results = host.celery.conf.result_backend
     environment = os.environ | {"SHOP_BROKER_URL": host.broker, "SHOP_RESULT_BACKEND": results} | environ
-    line = [program, "-A", "shop", "worker", "-c", "2", "-l", "INFO", *options]
+    line = [*before, program, "-A", "shop", "worker", "-c", "2", "-l", "INFO", *options]
     with log.open("ab") as output:
         process = psutil.Popen(line, cwd=ROOT / "examples", env=environment, stdout=output, stderr=output)
     try:
@@ -169,6 +171,62 @@ async def test_a_guest_that_somebody_starts_anew_by_hup_is_the_same_process_and_
         assert (await host.process_is("celery", "running")).pid == guest.pid
         quick = await host.send("reports.count_stock", seconds=0.1)
         await host.seen(TaskSucceeded, task_id=quick)
+
+
+async def test_an_idle_worker_without_an_agent_is_found_on_its_machine_with_the_reason_and_no_other_is(
+    host: Host, tmp_path: Path
+) -> None:
+    async def unseen() -> dict[int, str]:
+        reply = await asyncio.to_thread(ask, host.data, FindUnseen(), HANGS)
+        assert isinstance(reply, Unseen)
+        return {worker.pid: worker.reason for worker in reply.workers}
+
+    async with a_guest(host, tmp_path / "guest.log") as guest:
+        with celery(host, tmp_path / "idle.log", "-n", f"idle@{NAME}") as idle:
+            await says(tmp_path / "idle.log", "ready.")
+            found = await unseen()
+            assert found[idle.pid] == f"its PYTHONPATH does not name {guest_path(host)}"
+            children = {child.pid for child in (*idle.children(), *guest.children())}
+            assert not found.keys() & {guest.pid, await host.pid("worker"), *children}
+
+
+@pytest.mark.parametrize("program", ["opentelemetry-instrument", "ddtrace-run"])
+async def test_a_worker_that_monitoring_of_others_launches_joins(host: Host, tmp_path: Path, program: str) -> None:
+    before = [str(Path(sys.executable).with_name(program))]
+    quiet = {"OTEL_SDK_DISABLED": "true", "DD_TRACE_ENABLED": "false", "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false"}
+    with celery(
+        host, tmp_path / "celery.log", "-n", f"celery@{NAME}", before=before, PYTHONPATH=guest_path(host), **quiet
+    ) as guest:
+        joined = await host.process_is("celery", "running")
+        assert (joined.pid, joined.guest, joined.message.startswith("launched by others")) == (guest.pid, True, True)
+
+
+async def test_a_worker_with_a_sitecustomize_that_hides_ours_joins_all_the_same(host: Host, tmp_path: Path) -> None:
+    """As `opentelemetry-instrument` puts one in front of whatever PYTHONPATH there is."""
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "sitecustomize.py").write_text("", encoding="utf-8")
+    path = os.pathsep.join((str(own), guest_path(host)))
+    with celery(host, tmp_path / "celery.log", "-n", f"celery@{NAME}", PYTHONPATH=path) as guest:
+        assert (await host.process_is("celery", "running")).pid == guest.pid
+        task = await host.running()
+        assert (await host.commander.cancel(task.task_id, ALICE)).verdict == "cancelled"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a pid namespace")
+async def test_a_worker_that_may_not_join_is_shown_with_the_reason_and_logs_it_and_counts_in_a_stop(
+    host: Host, tmp_path: Path
+) -> None:
+    log = tmp_path / "pod.log"
+    apart = ("unshare", "--pid", "--fork", "--mount-proc")
+    with celery(host, log, "-n", f"pod@{NAME}", before=apart, PYTHONPATH=guest_path(host)):
+        shown = await host.process_is("pod", "unknown")
+        assert (shown.guest, "another pid namespace" in shown.message) == (True, True)
+        await says(log, "this worker has not joined")
+        assert "another pid namespace" in log.read_text(encoding="utf-8")
+        stop = await host.commander.stop(ALICE, mode="immediate")
+        assert (stop.verdict, "pod is unknown: has not joined" in stop.detail) == ("incomplete", True)
+    assert (await host.process_is("pod", "stopped")).message == "ended; it had not joined"
 
 
 async def test_a_worker_works_on_when_signalbox_is_not_there(tmp_path: Path, valkey: Redis) -> None:

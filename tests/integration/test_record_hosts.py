@@ -75,6 +75,17 @@ async def test_a_heartbeat_that_says_nothing_new_is_not_told_to_anybody(record: 
     assert (await record.one("hosts"))["seen_at"] == after(3)
 
 
+async def test_the_queues_of_a_worker_are_shown_and_a_change_of_them_is_told(record: Record) -> None:
+    def consuming(seconds: float, *queues: str) -> ProcessChanged:
+        return msgspec.structs.replace(worker("running", seconds), queues=queues)
+
+    other = msgspec.structs.replace(worker("running", 1), name="other")
+    await record.events(beat(1, processes=[consuming(1, "mail", "a queue, of theirs"), other]))
+    assert await record.events(beat(2, processes=[consuming(2, "mail", "a queue, of theirs"), other])) == []
+    (change,) = await record.events(beat(3, processes=[consuming(3, "mail"), other]))
+    assert (change.key, msgspec.json.decode(change.row)["queues"]) == (f"{HOST}/worker", ["mail"])
+
+
 async def test_what_a_host_can_prove_is_shown_and_a_change_of_it_is_told(record: Record) -> None:
     await record.events(beat(1))
     proof = msgspec.structs.replace(beat(2), proof="search", proof_detail="not writable")

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from signalbox.local.ask import ask
+from signalbox.local.protocol import FindUnseen, Unseen
 from signalbox.messages.events import ProcessChanged, TaskEvent, TaskFailed, TaskReceived, TaskStarted, TaskSucceeded
 from signalbox_local.ports import free_port
 from support.eventually import HANGS, eventually
@@ -151,6 +153,9 @@ async def test_many_are_passed_on_together_and_each_has_its_answer(tmp_path: Pat
             one.task_id: "unproven" for one in started
         }
         assert (await watch_of(host)).num_threads() < MOST_THREADS
+        reply = await asyncio.to_thread(ask, host.data, FindUnseen(), HANGS)
+        assert isinstance(reply, Unseen)
+        assert reply.nodes == (NODE,)
         for one in started:
             assert (await host.seen(TaskFailed, task_id=one.task_id)).certainty == "inferred"
 

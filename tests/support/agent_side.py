@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -43,7 +44,14 @@ class AgentSide:
 
     async def greet(self, instance: str, **more: object) -> Line:
         """Say hello as a worker; the welcome."""
-        hello = {"protocol": 1, "instance": instance, "pid": 1, "kind": "worker", "node": "w@h", "ready": True}
+        hello = {
+            "protocol": 1,
+            "instance": instance,
+            "pid": os.getpid(),
+            "kind": "worker",
+            "node": "w@h",
+            "ready": True,
+        }
         await self.say(type="hello", **(hello | more))
         return await self.hears("welcome")
 

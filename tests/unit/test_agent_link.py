@@ -80,6 +80,25 @@ def test_what_the_controller_says_is_handed_over_in_its_order(loop: Loop, link: 
     assert [line["type"] for line in heard] == ["welcome", "cancel", "cancel", "cancel", "ping"]
 
 
+def test_an_agent_that_is_refused_logs_the_reason_once_and_comes_to_the_next_controller(
+    loop: Loop, link: Link, peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer.refusing = "it is of another user"
+    for _ in range(2):
+        connect(loop, link)
+        tell(loop, link, 1)
+        assert not link.online
+        link.welcomed.clear()
+        peer.close()
+        peer.open()
+        assert link.welcomed.wait(HANGS)
+    peer.refusing = ""
+    peer.close()
+    peer.open()
+    peer.wait(lambda _: numbers(peer) == [1, 2], "what happened meanwhile")
+    assert caplog.text.count("this worker has not joined, which does not affect it: it is of another user") == 1
+
+
 def test_nonsense_from_the_controller_is_passed_over(loop: Loop, link: Link, peer: Peer) -> None:
     connect(loop, link)
     peer.write(b'nonsense\n{"no": "type"}\n[]\n')

@@ -1,5 +1,7 @@
 """`signalbox.toml`: what it may say, and what a person is told when it makes no sense."""
 
+import os
+import pwd
 import sys
 from pathlib import Path
 
@@ -35,7 +37,8 @@ def test_a_worker_needs_no_more_than_a_name(tmp_path: Path) -> None:
     (worker,) = read(tmp_path, SMALLEST).processes
     assert (worker.name, worker.kind, worker.app, worker.label) == ("worker", "worker", "shop", "shop")
     assert (worker.python, worker.directory) == (sys.executable, tmp_path)
-    assert (worker.queues, worker.concurrency, worker.pool) == (("celery",), 4, "prefork")
+    assert (worker.queues, worker.concurrency, worker.pool) == ((), 4, "prefork")
+    assert not any((worker.command, worker.gossip, worker.mingle, worker.heartbeat, worker.events))
     assert (worker.stop_timeout, worker.kill_after, worker.restart) == (30.0, 5.0, "on-failure")
     assert worker.node("web-01") == "worker@web-01"
 
@@ -79,6 +82,28 @@ def test_workers_without_an_agent_are_watched_only_where_the_file_says_so(tmp_pa
     assert (watch.environment, watch.enable_events, watch.lost_after) == ({"COLOUR": "blue"}, True, 300.0)
 
 
+def test_processes_run_as_another_user_by_the_key_or_by_celerys_own_option(tmp_path: Path) -> None:
+    own = pwd.getpwuid(os.getuid()).pw_name
+    text = SMALLEST.replace('app = "shop"', f'app = "shop"\nuser = "{own}"')
+    assert read(tmp_path, text).processes[0].runs_as == own
+    for options in ("['--uid', 'web']", "['-Ofair', '--uid=web']"):
+        assert read(tmp_path, f"{SMALLEST}options = {options}\n").processes[0].runs_as == "web"
+    assert read(tmp_path, SMALLEST).processes[0].runs_as == ""
+
+
+@pytest.mark.parametrize("pool", ["prefork", "processes", "threads", "solo", "gevent", "eventlet"])
+def test_a_pool_may_have_any_of_the_names_that_celery_gives_it(tmp_path: Path, pool: str) -> None:
+    (worker,) = read(tmp_path, f"{SMALLEST}pool = '{pool}'\n").processes
+    assert worker.pool == pool
+
+
+def test_a_pool_of_ones_own_is_named_where_celery_looks_for_it(tmp_path: Path) -> None:
+    text = f"{SMALLEST}pool = 'custom'\n"
+    table = "[apps.shop.workers.environment]\nCELERY_CUSTOM_WORKER_POOL = 'shop.pool:Pool'\n"
+    assert read(tmp_path, text + table).processes[0].pool == "custom"
+    assert read(tmp_path, text, CELERY_CUSTOM_WORKER_POOL="shop.pool:Pool").processes[0].pool == "custom"
+
+
 def test_a_name_that_two_applications_use_gets_the_applications_in_front(tmp_path: Path) -> None:
     other = SMALLEST.replace("apps.shop", "apps.bank") + '[[apps.bank.workers]]\nname = "teller"\n'
     names = [spec.name for spec in read(tmp_path, SMALLEST + other).processes]
@@ -97,6 +122,8 @@ def test_a_name_that_two_applications_use_gets_the_applications_in_front(tmp_pat
         (SMALLEST + "concurrency = 'two'\n", ["apps.shop.workers[0].concurrency", "int"]),
         (SMALLEST + "concurrency = 0\n", ["apps.shop.workers[0].concurrency", ">= 1"]),
         (SMALLEST + "pool = 'preforks'\n", ["apps.shop.workers[0].pool", "preforks"]),
+        (SMALLEST + "pool = 'custom'\n", ["apps.shop.workers.worker.pool", "CELERY_CUSTOM_WORKER_POOL", "set it"]),
+        (SMALLEST + "command = ['']\n", ["apps.shop.workers[0].command[0]", ">= 1"]),
         (SMALLEST + "restart = 'sometimes'\n", ["apps.shop.workers[0].restart"]),
         (SMALLEST + "queues = []\n", ["apps.shop.workers[0].queues"]),
         (SMALLEST + "start_timeout = 0\n", ["apps.shop.workers[0].start_timeout"]),
@@ -115,6 +142,10 @@ def test_a_name_that_two_applications_use_gets_the_applications_in_front(tmp_pat
         (SMALLEST + "[apps.shop.watch]\nevents = true\n", ["apps.shop.watch", "'events'", "enable_events"]),
         (SMALLEST + "[apps.shop.watch]\nlost_after = 0\n", ["apps.shop.watch.lost_after", ">= 1"]),
         (SMALLEST + '[[apps.shop.workers]]\nname = "worker"\n', ["apps.shop: two processes", "'worker'"]),
+        (
+            SMALLEST.replace('app = "shop"', 'app = "shop"\nuser = "no-such"'),
+            ["apps.shop.user", "'no-such'", "no user"],
+        ),
         (SMALLEST.replace('app = "shop"', 'app = "shop"\ndirectory = "no/such"'), ["apps.shop.directory", "no/such"]),
         (SMALLEST + '[apps.shop.environment]\nA = "${NOT_SET}"\n', ["apps.shop.environment", "${NOT_SET}", "set it"]),
     ],

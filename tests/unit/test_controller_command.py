@@ -35,6 +35,12 @@ def test_check_shows_what_would_be_run(capsys: pytest.CaptureFixture[str]) -> No
     )
 
 
+def test_check_says_so_where_the_application_chooses_the_queues(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(CONFIGURATION.replace('queues = ["mail", "celery"]', ""), encoding="utf-8")
+    assert main(["--check"]) == 0
+    assert "worker (worker of shop) consumes the queues of its application with 4 × prefork" in capsys.readouterr().out
+
+
 def test_check_names_a_mistake_and_fails(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text(CONFIGURATION.replace("queues", "queue"), encoding="utf-8")
     assert main(["--check"]) == 2

@@ -9,7 +9,8 @@ import pytest
 
 from signalbox_controller.agents.protocol import Hello
 from signalbox_controller.external.folder import write_folder
-from signalbox_controller.external.workers import name_for, refusal
+from signalbox_controller.external.refused import name_for
+from signalbox_controller.external.workers import refusal
 from signalbox_controller.linux.peers import Peer
 
 OURS, PID = 1000, 4711
@@ -49,6 +50,29 @@ def test_the_program_of_a_worker_is_what_brings_the_agent_in_unless_a_controller
 ) -> None:
     code = "import celery.apps.worker, celery.signals; print(len(celery.signals.worker_init.receivers))"
     assert python(code, folder, **variables) == hooked
+
+
+RECEIVERS = "import celery.bin.celery, celery.apps.worker as _; from celery.signals import worker_init as s"
+
+
+def test_celerys_command_line_brings_the_agent_in_where_another_sitecustomize_hides_ours(
+    folder: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "sitecustomize.py").write_text("MARK = 'own'\n", encoding="utf-8")
+    code = f"import sitecustomize; {RECEIVERS}; print(sitecustomize.MARK, len(s.receivers))"
+    assert python(code, own, folder) == "own 1"
+
+
+def test_an_agent_that_could_come_in_twice_comes_in_once(folder: Path) -> None:
+    assert python(f"{RECEIVERS}; print(len(s.receivers))", folder) == "1"
+
+
+def test_the_command_by_which_it_comes_in_is_no_command_of_celerys_that_people_see(folder: Path) -> None:
+    code = "import sys; sys.argv = ['celery', '{}']; from celery.__main__ import main; main()"
+    assert "signalbox" not in python(code.format("--help"), folder).lower()
+    assert str(folder) in python(code.format("signalbox"), folder)
 
 
 def test_an_agent_that_cannot_be_imported_is_told_in_one_line_and_the_worker_goes_on(folder: Path) -> None:

@@ -44,6 +44,30 @@ def test_a_worker_is_launched_with_the_agent_and_without_what_it_replaces() -> N
     )
 
 
+def test_a_worker_without_queues_is_left_to_consume_what_its_application_says() -> None:
+    assert "-Q" not in command_line(a_worker_spec(queues=()), "web-01", Path("/data"))
+
+
+@pytest.mark.parametrize(
+    ("feature", "options"),
+    [
+        ("gossip", {"--without-mingle", "--without-heartbeat"}),
+        ("mingle", {"--without-gossip", "--without-heartbeat"}),
+        ("heartbeat", {"--without-gossip", "--without-mingle"}),
+        ("events", {"--without-gossip", "--without-mingle", "--without-heartbeat", "-E"}),
+    ],
+)
+def test_a_feature_of_celery_that_is_off_can_be_taken_back(feature: str, options: set[str]) -> None:
+    line = command_line(a_worker_spec(**{feature: True}), "web-01", Path("/data"))
+    assert {word for word in line if word.startswith("--without-") or word == "-E"} == options
+
+
+def test_a_command_comes_before_the_interpreter() -> None:
+    for kind, name in (("worker", "worker"), ("beat", "beat")):
+        spec = a_worker_spec(kind=kind, name=name, command=("nice", "-n", "5"))
+        assert command_line(spec, "web-01", Path("/data"))[:5] == ("nice", "-n", "5", "/srv/venv/bin/python", "-m")
+
+
 def test_beat_keeps_its_schedule_with_us_and_leaves_no_pidfile() -> None:
     beat = a_worker_spec(name="beat", kind="beat", options=("--max-interval=5",))
     assert command_line(beat, "web-01", Path("/data")) == (

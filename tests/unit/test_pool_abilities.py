@@ -1,10 +1,12 @@
 """What a pool can do is said by the pool; of an agent that is older than that, it is known by the pool's name."""
 
 from dataclasses import asdict
+from typing import Any
 
 import msgspec
 import pytest
 from celery.concurrency import get_implementation
+from celery.concurrency.base import BasePool
 
 from signalbox_agent.cancel import pool as agent_pool
 from signalbox_agent.cancel.pool import Abilities
@@ -33,6 +35,20 @@ def hello(**more: object) -> Hello:
 def test_an_agent_says_what_its_pool_can_do(name: str, can: Abilities) -> None:
     pool = get_implementation(name)
     assert agent_pool.abilities_of(pool.__new__(pool)) == can
+
+
+def test_a_pool_that_is_derived_from_one_of_celerys_is_that_pool() -> None:
+    prefork, solo = get_implementation("prefork"), get_implementation("solo")
+    for pool, name in ((prefork, "prefork"), (get_implementation("processes"), "prefork"), (solo, "solo")):
+        derived = type("TaskPool", (pool,), {"__module__": "shop.pools"})
+        one: Any = object.__new__(derived)
+        assert (agent_pool.name_of(one), agent_pool.abilities_of(one)) == (name, dict(POOLS)[name])
+
+
+def test_a_pool_of_nobodys_cannot_end_a_single_task_and_has_the_name_of_its_module() -> None:
+    pool = type("Pool", (BasePool,), {"__module__": "shop.pools"})
+    one: Any = object.__new__(pool)
+    assert (agent_pool.name_of(one), agent_pool.abilities_of(one)) == ("pools", Abilities(cancels_one=False))
 
 
 @pytest.mark.parametrize(("name", "can"), [*POOLS, ("", Abilities()), ("custom", Abilities())])

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from time import monotonic, sleep
 
 from signalbox_agent.cgroup import Cgroup
+
+#: Seconds within which the controller moves a process of another user, right after its launch.
+MOVED_WITHIN = 2.0
 
 
 def main() -> None:
@@ -34,11 +38,27 @@ def _enter(path: str) -> str:
     """Enter the cgroup of this launch before anything else is done; answer its path, empty when that fails."""
     if path:
         try:
-            Cgroup(path).enter()
+            _enter_or_wait(Cgroup(path))
         except OSError as error:
             sys.stderr.write(f"Signalbox: what tasks start is searched for, not contained: {error}\n")
             return ""
     return path
+
+
+def _enter_or_wait(cgroup: Cgroup) -> None:
+    """Enter it; where this process runs as another user than the controller, wait for that to move us.
+
+    Raises:
+        OSError: neither has come about.
+    """
+    try:
+        cgroup.enter()
+    except PermissionError:
+        end = monotonic() + MOVED_WITHIN
+        while not cgroup.has(os.getpid()):
+            if monotonic() > end:
+                raise
+            sleep(0.005)
 
 
 def _install(path: str, instance: str, cgroup: str) -> None:

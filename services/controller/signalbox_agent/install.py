@@ -11,9 +11,18 @@ from celery import signals
 from signalbox_agent.not_installed import report
 from signalbox_agent.safety import complain, guarded
 
+#: The pid of the process in which that was done: a worker of ours may have the guest folder on its PYTHONPATH, too, and
+#: an external one gets the agent in two ways.
+_installed = 0
+
+
+def is_installed() -> bool:
+    """Whether it is installed in this process."""
+    return _installed == os.getpid()
+
 
 def install(path: str, instance: str, *, guest: bool = False, cgroup: str = "") -> None:
-    """Install it.
+    """Install it; the first call counts.
 
     Args:
         path: the controller's socket.
@@ -21,7 +30,10 @@ def install(path: str, instance: str, *, guest: bool = False, cgroup: str = "") 
         guest: launched by somebody else than a controller.
         cgroup: the path of the one that this process is in, if the controller has made it for this launch.
     """
-    here = os.getpid()
+    global _installed  # noqa: PLW0603 - one process, one agent
+    if is_installed():
+        return
+    _installed = here = os.getpid()
 
     @guarded
     def begin(sender: Any, signal: Any, **_: Any) -> None:

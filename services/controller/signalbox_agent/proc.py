@@ -102,6 +102,20 @@ def variable(pid: int, name: bytes) -> str | None:
     return next((value.decode(errors="replace") for value in found), None)
 
 
+def command_line(pid: int) -> list[str]:
+    """The words of its command line, or the one title that it has given itself; none of a kernel thread or zombie."""
+    data = _read(f"/proc/{pid}/cmdline") or b""
+    return [word.decode(errors="replace") for word in data.rstrip(b"\0").split(b"\0") if data]
+
+
+def effective_user(pid: int) -> int | None:
+    """The id of the user whose rights it has; None when it is gone."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+
+
 def boot_id() -> str:
     """The id of this boot of the machine; start times begin anew with each."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

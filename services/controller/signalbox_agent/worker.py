@@ -27,6 +27,7 @@ from signalbox_agent.child.bodies import Bodies
 from signalbox_agent.child.slot import Slots, folder_of
 from signalbox_agent.hooks.foreign_jobs import ForeignJobs
 from signalbox_agent.hooks.pool_watch import PoolWatch
+from signalbox_agent.hooks.queue_watch import QueueWatch
 from signalbox_agent.hooks.rejections import Rejections
 from signalbox_agent.hooks.requests import Claims, on_received, queue_finder, settle_duplicate
 from signalbox_agent.hooks.slot_passing import SlotPassing, pass_on_slots
@@ -82,6 +83,7 @@ class WorkerAgent:
         self.link = Link(path, self.loop, self._hello, self._on_message)
         self.link.spool = Spool(path_of(path, instance), self._first_page)
         self._pool_watch = self._watch_of(self._pool)
+        self._queue_watch = QueueWatch(self.loop, self.link)
         self.slots = Slots(folder_of(path, instance))
         self._cgroup = Cgroup(cgroup) if cgroup else None
         self.ownership = MessageOwnership(instance, self._report_ownership)
@@ -183,6 +185,12 @@ class WorkerAgent:
             if self._rejections is not None and has_own_strategy(task):
                 refuse_messages(consumer, name, self._rejections.refuse)
 
+    @guarded
+    def took(self, consumer: Any) -> None:
+        """Celery's consumer is about to take messages from its queues."""
+        self.ownership.take(consumer.task_consumer.channel)
+        self._queue_watch.take(consumer)
+
     def rejected(self, kind: str, message: Any, error: Any) -> None:
         """A message is about to be thrown away."""
         if self._rejections is not None:
@@ -282,6 +290,7 @@ class WorkerAgent:
             "ready": self._ready,
             "children": self._pool_watch.state(),
             "guest": self._guest,
+            "queues": self._queue_watch.names(),
             "missing": self._missing.sentences,
         }
 

@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _show(configuration: Configuration, host: str) -> None:
     sys.stdout.write(f"{host}: {len(configuration.processes)} processes\n")
     for spec in configuration.processes:
-        consumes = f" consumes {', '.join(spec.queues)} with {spec.concurrency} × {spec.pool}" if spec.queues else ""
+        queues = ", ".join(spec.queues) or "the queues of its application"
+        consumes = f" consumes {queues} with {spec.concurrency} × {spec.pool}" if spec.kind == "worker" else ""
         sys.stdout.write(f"  {spec.name} ({spec.kind} of {spec.app}){consumes}\n")
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import os
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,6 +15,7 @@ from signalbox.bus import names
 from signalbox.bus.cancelled import LIMIT as CANCELLED_LIMIT
 from signalbox.bus.connection import connect
 from signalbox.bus.consumer import Consumer
+from signalbox.local.protocol import Unseen
 from signalbox.messages.base import utc_now
 from signalbox.service import background
 from signalbox.settings import Settings
@@ -37,6 +39,7 @@ from signalbox_controller.config.folders import Folders, link_cancelled, lock, p
 from signalbox_controller.config.settings import Configuration
 from signalbox_controller.external.folder import write_folder
 from signalbox_controller.external.notes import Notes
+from signalbox_controller.external.unseen import unseen_workers
 from signalbox_controller.external.workers import ExternalWorkers
 from signalbox_controller.fleet.fleet import Fleet
 from signalbox_controller.fleet.known_runs import KnownRuns
@@ -46,8 +49,9 @@ from signalbox_controller.host.heartbeat import Heartbeat
 from signalbox_controller.host.hostname import HostName
 from signalbox_controller.host.waiting import WaitingTasks
 from signalbox_controller.launch.agent_copies import copy_agent
-from signalbox_controller.launch.launcher import Launcher, inheritable
+from signalbox_controller.launch.launcher import Launcher, inheritable, other_account
 from signalbox_controller.launch.launches import Launches
+from signalbox_controller.launch.user_folders import user_folders
 from signalbox_controller.linux.cgroups import Containment, containment
 from signalbox_controller.linux.out_of_memory import OutOfMemory
 from signalbox_controller.linux.reaper import Reaper, become_subreaper
@@ -103,7 +107,8 @@ async def controller(
         refused = stack.enter_context(closing(Journal(folders.cancelled, CANCELLED_LIMIT)))
         allowed = stack.enter_context(closing(Journal(folders.state / "allowed", CANCELLED_LIMIT)))
         cancelled_ids = CancelledIds(redis, refused, allowed, settings.remember_cancelled)
-        launcher = _launcher(host, folders, settings, environ)
+        accounts = {one.uid: one for spec in configuration.processes if (one := other_account(spec.runs_as))}
+        launcher = _launcher(host, folders, settings, environ, others=bool(accounts))
         contained = stack.enter_context(containment(settings.data, off=settings.cgroups == "off"))
         context = _context(stack, folders, configuration, launcher, outbox, cancelled_ids, contained)
         fleet = _fleet(redis, context, folders, configuration)
@@ -127,11 +132,18 @@ async def controller(
         waiting = WaitingTasks(host, redis, outbox, fleet, Programs(launcher, context.reaper))
 
         await cancelled_ids.load(pending_intents(commands, settings.key))
-        await stack.enter_async_context(context.agents.listening(folders.socket))
+        await stack.enter_async_context(_listening(context.agents, launcher, accounts))
         context.pending_events.open()
         fleet.open()
         stack.callback(fleet.detach)
-        await stack.enter_async_context(LocalSocket(host, dispatcher, heartbeat).listening(folders.operator))
+
+        async def find_unseen() -> Unseen:
+            known = {process.pid for process in fleet.status() if process.pid}
+            workers = await asyncio.to_thread(unseen_workers, known, folders.guest)
+            return Unseen(workers=tuple(workers), nodes=tuple(watches.nodes()))
+
+        local_socket = LocalSocket(host, dispatcher, heartbeat, find_unseen)
+        await stack.enter_async_context(local_socket.listening(folders.operator))
 
         async def rotation() -> None:
             await rotate(fleet.logs() + watches.logs())
@@ -153,6 +165,17 @@ async def controller(
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
         yield
         await _end(fleet, heartbeat, outbox, stop=settings.on_exit == "stop")
+
+
+@asynccontextmanager
+async def _listening(agents: Agents, launcher: Launcher, accounts: Collection[int]) -> AsyncIterator[None]:
+    """The sockets for agents; `accounts` are the users other than ours that processes run as."""
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(agents.listening(launcher.socket))
+        if launcher.user_folders:
+            users = {0, os.getuid(), *accounts}
+            await stack.enter_async_context(agents.listening(launcher.user_folders.socket, users))
+        yield
 
 
 async def _end(fleet: Fleet, heartbeat: Heartbeat, outbox: Outbox, *, stop: bool) -> None:
@@ -208,7 +231,11 @@ def _context(
     )
 
 
-def _launcher(host: str, folders: Folders, settings: Settings, environ: Mapping[str, str]) -> Launcher:
+def _launcher(host: str, folders: Folders, settings: Settings, environ: Mapping[str, str], *, others: bool) -> Launcher:
+    """The launcher; `others` tells that there are processes that run as other users."""
+    users = user_folders(settings.data, folders.cancelled) if others else None
+    if users:
+        users.open()
     return Launcher(
         host=host,
         logs=folders.logs,
@@ -216,6 +243,7 @@ def _launcher(host: str, folders: Folders, settings: Settings, environ: Mapping[
         agent=copy_agent(folders.agent),
         socket=folders.socket,
         environ=inheritable(environ, settings),
+        user_folders=users,
     )
 
 

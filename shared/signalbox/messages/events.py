@@ -184,6 +184,8 @@ class ProcessChanged(Event, frozen=True, kw_only=True):
     standby: bool = False
     #: Launched by somebody else, who alone can stop and start it.
     guest: bool = False
+    #: The queues that a worker consumes, by its own report; what it consumed last, when it does not run.
+    queues: tuple[str, ...] = ()
 
 
 class EventNumbers(msgspec.Struct, frozen=True, kw_only=True):

@@ -92,6 +92,8 @@ class ProcessView(View, frozen=True, kw_only=True):
     standby: bool
     #: Launched by somebody else, who alone can stop and start it.
     guest: bool
+    #: The queues that a worker consumes, by its own report; what it consumed last, when it does not run.
+    queues: tuple[str, ...] = ()
 
 
 class HostView(View, frozen=True, kw_only=True):

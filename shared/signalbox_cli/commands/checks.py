@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
+from signalbox.local.protocol import Unseen
 from signalbox_cli.api.http import Api
-from signalbox_cli.commands.external_workers import RECENT, instructions, python_path, without_agent
+from signalbox_cli.commands.external_workers import RECENT, find_unseen, instructions, python_path, without_agent
 from signalbox_cli.commands.processes import part_in_words
 from signalbox_cli.errors import Refused, Unreachable
 
@@ -48,10 +49,12 @@ def examine(api: Api, data: Path) -> Iterator[Check]:
     token = _token(api)
     yield token
     if token.ok:
+        unseen = find_unseen(data)
         for name, step in (
             ("readiness", _readiness(api)),
             ("hosts", _celery(api)),
-            ("workers without an agent", _without_agent(api, data)),
+            ("workers without an agent", _without_agent(api, data, unseen)),
+            ("workers of this machine", unseen_check(unseen, python_path(data))),
         ):
             try:
                 yield from step
@@ -92,15 +95,28 @@ def _celery(api: Api) -> Iterator[Check]:
             yield msgspec.structs.replace(check, advice=_NOBODY_VOUCHES) if status.get("behind") else check
 
 
-def _without_agent(api: Api, data: Path) -> Iterator[Check]:
-    """Workers without an agent, as far as recent tasks name them."""
-    found = without_agent(api.get("/scheduler/tasks/", {"limit": RECENT}).get("items", []))
+def _without_agent(api: Api, data: Path, unseen: Unseen | None) -> Iterator[Check]:
+    """Workers without an agent, as far as recent tasks name them, or the watches of this host have heard of them."""
+    named = without_agent(api.get("/scheduler/tasks/", {"limit": RECENT}).get("items", []))
+    found = sorted({*named, *(unseen.nodes if unseen else ())})
     where, advice = python_path(data), ""
     detail = f"none is known; one that you launch yourself joins with PYTHONPATH={where}"
     if found:
         detail = f"{', '.join(found)}: what they do is not confirmed, and a cancel of theirs is not proven"
         advice = instructions(where)
     yield Check(check="workers without an agent", ok=True, note=bool(found), detail=detail, advice=advice)
+
+
+def unseen_check(unseen: Unseen | None, where: str) -> Iterator[Check]:
+    """Celery workers of this machine that no agent speaks for, also those that do nothing; none where nobody looked."""
+    if unseen is None:
+        return
+    name = "workers of this machine"
+    if not unseen.workers:
+        yield Check(check=name, ok=True, detail="each Celery worker that runs here has the agent")
+        return
+    found = "; ".join(f"pid {worker.pid} ({worker.command}): {worker.reason}" for worker in unseen.workers)
+    yield Check(check=name, ok=True, note=True, detail=f"without an agent: {found}", advice=instructions(where))
 
 
 def _host(host: dict[str, Any]) -> Check:

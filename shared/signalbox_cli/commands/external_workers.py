@@ -4,10 +4,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from signalbox.errors import SignalboxError
+from signalbox.local.ask import ask
 from signalbox.local.places import guest_folder
+from signalbox.local.protocol import FindUnseen, Unseen
 
 #: The newest tasks, in which `signalbox doctor` looks for workers without an agent.
 RECENT = 500
+#: Seconds in which a controller looks through the process table.
+LOOK_WITHIN = 5.0
 #: The folder of a controller that does not run on this machine.
 _ELSEWHERE = "<SIGNALBOX_DATA of that host's controller>/guest"
 
@@ -15,6 +20,15 @@ _ELSEWHERE = "<SIGNALBOX_DATA of that host's controller>/guest"
 def without_agent(tasks: Iterable[Mapping[str, Any]]) -> list[str]:
     """The node names of workers without an agent: their tasks have no host."""
     return sorted({str(task["worker"]) for task in tasks if task.get("worker") and not task.get("host")})
+
+
+def find_unseen(data: Path) -> Unseen | None:
+    """The workers that no agent speaks for; None where this machine has no controller that could say so."""
+    try:
+        reply = ask(data, FindUnseen(), LOOK_WITHIN)
+    except SignalboxError:
+        return None
+    return reply if isinstance(reply, Unseen) else None
 
 
 def python_path(data: Path) -> str:

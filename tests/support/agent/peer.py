@@ -35,6 +35,8 @@ class Peer:
         #: Sent with the next welcome.
         self.cancelled: list[str] = []
         self.acked = 0
+        #: Why an agent is not welcome; empty when it is.
+        self.refusing = ""
         #: Whether events are acknowledged.
         self.acking = True
         #: Whether anything is read at all, hello included.
@@ -95,7 +97,8 @@ class Peer:
         protocol.decode(line)
         message = json.loads(line)
         if message["type"] == "hello":
-            self._send(connection, {"type": "welcome", "acked": self.acked, "cancelled": self.cancelled})
+            welcome = {"type": "welcome", "acked": self.acked, "cancelled": self.cancelled}
+            self._send(connection, {"type": "refused", "why": self.refusing} if self.refusing else welcome)
         elif message["type"] == "event":
             decode_event(json.dumps(message["event"] | {"host": "here"}).encode())
             if self.acking:

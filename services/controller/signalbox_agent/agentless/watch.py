@@ -111,12 +111,14 @@ class Watch:
                 self._send({**order, "type": "revoked", "detail": detail})
 
     def _inspect(self) -> None:
-        pause = 0.0
+        pause, nodes = 0.0, None
         while True:
             self._due.wait(pause)
             self._due.clear()
             try:
                 pause = AGAIN if self.inspector.round() else EVERY
+                if nodes != (nodes := sorted({*self.tasks.nodes} - self.tasks.agents)):
+                    self._send({"type": "nodes", "names": nodes})
             except Exception as error:  # noqa: BLE001
                 sys.stderr.write(f"Signalbox watch: the workers cannot be asked: {error!r}\n")
                 pause = EVERY

@@ -194,7 +194,7 @@ def main() -> None:
     order = json.load(sys.stdin)
     sys.path.insert(0, os.getcwd())
     app = find_app(order["app"])
-    app.amqp.queues.select(order["queues"])
+    app.amqp.queues.select(order["queues"])  # none: those of the application
     with app.connection_for_read() as connection:
         channel = connection.default_channel
         counts = {}

@@ -17,6 +17,8 @@ from signalbox_agent.child.slot import Slots
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.tasks.runs import Run
 
+#: The package of Celery's own pools.
+CONCURRENCY = "celery.concurrency."
 #: Our modules by the module of Celery's pool.
 MODULES = {
     "celery.concurrency.prefork": "prefork.control",
@@ -49,8 +51,10 @@ class Context(NamedTuple):
 
 
 def name_of(pool: Any) -> str:
-    """The name of a pool on the command line."""
-    name = type(pool).__module__.rpartition(".")[2]
+    """The name of a pool on the command line; of one that is derived from a pool of Celery's, the name of that."""
+    modules = [base.__module__ for base in type(pool).__mro__]
+    known = [module for module in modules if module.startswith(CONCURRENCY) and module != f"{CONCURRENCY}base"]
+    name = (known or modules)[0].rpartition(".")[2]
     return "threads" if name == "thread" else name
 
 

@@ -144,8 +144,10 @@ class Missing:
 
 def check_worker(worker: Any) -> Missing:
     """The names that are missing for a WorkController, with its pool and its broker."""
-    pool = getattr(worker.pool_cls, "__module__", "").rpartition(".")[2]
-    of_pool = {"prefork": PREFORK_NAMES, "gevent": GEVENT_NAMES, "eventlet": EVENTLET_NAMES}.get(pool, [])
+    # A pool may be derived from one of Celery's.
+    pools = {base.__module__.rpartition(".")[2] for base in getattr(worker.pool_cls, "__mro__", ())}
+    names = {"prefork": PREFORK_NAMES, "gevent": GEVENT_NAMES, "eventlet": EVENTLET_NAMES}
+    of_pool = next((names[pool] for pool in names if pool in pools), [])
     return Missing([*WORKER_NAMES, *of_pool, *(REDIS_NAMES if _uses_redis(worker.app) else [])])
 
 

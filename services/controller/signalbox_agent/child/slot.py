@@ -10,9 +10,11 @@ hit. Behind the places the tracebacks lie, written before the line that they bel
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import json
 import os
+import stat
 from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
@@ -270,19 +272,33 @@ def read_starts(folder: str) -> list[bytes]:
     """The events of the latest starts in each child, two at most, in no order."""
     found: list[bytes] = []
     for path in glob.glob(_starts(folder, None)):
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            data = file.read()
+        with contextlib.suppress(OSError):
+            data = _contents(path, STARTS * START)
             lines = [data[at : at + START].partition(b"\n")[0].strip(b"\0") for at in range(0, STARTS * START, START)]
             found += filter(None, lines)
     return found
+
+
+def _contents(path: str, limit: int) -> bytes:
+    """So many bytes of a file; the user whose worker wrote it may have put anything there: a pipe, a device, a link.
+
+    Raises:
+        OSError: it is not there, or no regular file.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "no regular file", path)
+        return os.read(handle, limit)
+    finally:
+        os.close(handle)
 
 
 def read_all(path: str) -> list[SlotState]:
     """The runs in a slot, the latest last."""
     for _ in range(TRIES):
         try:
-            with open(path, "rb") as file:
-                data = file.read()
+            data = _contents(path, PLACES * (PLACE + TRACEBACK))
         except OSError:
             return []
         lines = [data[at : at + PLACE].partition(b"\n")[0].strip(b"\0") for at in range(0, PLACES * PLACE, PLACE)]

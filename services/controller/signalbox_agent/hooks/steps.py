@@ -35,6 +35,9 @@ class Agent(Protocol):
     def built(self, consumer: Any) -> None:
         """Strategies were built."""
 
+    def took(self, consumer: Any) -> None:
+        """The consumer has its queues, and is about to take messages from them."""
+
     def rejected(self, kind: str, message: Any, error: Any) -> None:
         """A message is about to be thrown away."""
 
@@ -74,7 +77,7 @@ def consumer_step(agent: Agent) -> type:
             hook_into(agent, consumer)
 
         def start(self, consumer: Any) -> None:
-            take(agent, consumer)
+            agent.took(consumer)
             if consumer.hub is None:
                 agent.consuming()
             else:
@@ -107,12 +110,6 @@ def hook_into(agent: Agent, consumer: Any) -> None:
             agent.rejected(kind, message, error)
 
     compat.before_rejection(consumer, rejected)
-
-
-@guarded
-def take(agent: Agent, consumer: Any) -> None:
-    """Mark the messages that the consumer takes."""
-    agent.ownership.take(consumer.task_consumer.channel)
 
 
 @guarded

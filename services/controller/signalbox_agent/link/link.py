@@ -17,7 +17,7 @@ from typing import Any
 from signalbox_agent.link.backlog import Backlog
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.link.spool import Spool
-from signalbox_agent.safety import complain
+from signalbox_agent.safety import complain, logger
 
 Message = dict[str, Any]
 
@@ -55,7 +55,9 @@ class Link:
         self.backlog = Backlog()
         #: Where events go, too, while no controller listens; a beat has none.
         self.spool: Spool | None = None
-        #: Set once a controller has welcomed us for the first time.
+        #: Why the controller would not have us; empty when it has not said so.
+        self._refused = ""
+        #: Set once a controller has answered for the first time.
         self.welcomed = threading.Event()
         #: Whether a controller has welcomed us and is there.
         self.online = False
@@ -129,10 +131,10 @@ class Link:
             self._readable()  # a peer that waits for us to take its acknowledgements would not read on
             self._stalled_until = 0.0
             self.flush()
-            if self.online and not self._pending:
+            if (self.online or self._refused) and not self._pending:
                 break
             sleep(STALL)
-        if self.spool is not None and len(self.backlog):
+        if self.spool is not None and len(self.backlog) and not self._refused:
             self.spool.open()  # the controller may be dying, too, and not have read all
 
     def abandon(self) -> None:
@@ -215,6 +217,8 @@ class Link:
                 return
             if message["type"] == "welcome":
                 self._welcome(message)
+            elif message["type"] == "refused":
+                self._refuse(str(message["why"]))
             elif message["type"] == "ping":
                 self.send({"type": "pong"})
             self._on_message(message)
@@ -224,14 +228,23 @@ class Link:
             complain("a line from the controller")  # one place: the line is in the error
 
     def _welcome(self, message: Message) -> None:
-        self._tries = 0
+        self._tries, self._refused = 0, ""
         self.online = True
         if self.spool is not None:
             self.spool.close()
         self.backlog.rewind(message["acked"])
 
+    def _refuse(self, why: str) -> None:
+        """Log the reason once, and stay connected: so the controller sees the end of this process."""
+        self.welcomed.set()  # nothing more is to be waited for
+        if self.spool is not None:
+            self.spool.close()  # nobody would read it
+        if why != self._refused:
+            logger.warning("Signalbox: this worker has not joined, which does not affect it: %s", why)
+        self._refused = why
+
     def _unwelcome(self, peer: socket.socket) -> None:
-        if self._socket is peer and not self.online:
+        if self._socket is peer and not self.online and not self._refused:
             self._disconnect()
 
     def _disconnect(self) -> None:
@@ -244,7 +257,7 @@ class Link:
         self._retry()
 
     def _retry(self) -> None:
-        if self.spool is not None:
+        if self.spool is not None and not self._refused:
             self.spool.open()
         longest = min(LAST_RETRY, FIRST_RETRY * 2 ** min(self._tries, 8))
         self._tries += 1

@@ -55,7 +55,13 @@ class Revoked(Line, frozen=True, kw_only=True):
     detail: str
 
 
-WatchLine = Numbered | Revoked
+class Nodes(Line, frozen=True, kw_only=True):
+    """The node names of the workers without an agent that were heard of lately, busy or idle."""
+
+    names: list[str]
+
+
+WatchLine = Numbered | Revoked | Nodes
 
 #: Takes a line and raises UnreadableMessage when it is something else.
 decode: Callable[[bytes], WatchLine] = reader(msgspec.json.Decoder(WatchLine))

@@ -42,6 +42,8 @@ class AgentlessWatch:
         self._reaper = context.reaper
         self._outbox = outbox
         self._agents: list[str] = []
+        #: The node names of its workers, busy or idle.
+        self.nodes: frozenset[str] = frozenset()
         self._writer: asyncio.StreamWriter | None = None
         #: Answers that are due, by command and task, as one command may be about many tasks.
         self._asked: dict[tuple[str, str], asyncio.Future[str]] = {}
@@ -131,6 +133,8 @@ class AgentlessWatch:
             line = protocol.decode(data)
             if isinstance(line, Numbered):
                 self._event(line)
+            elif isinstance(line, protocol.Nodes):
+                self.nodes = frozenset(line.names)
             elif (answer := self._asked.get((line.command_id, line.task_id))) is not None and not answer.done():
                 answer.set_result(line.detail)
         except UnreadableMessage as error:

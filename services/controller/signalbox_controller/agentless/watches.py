@@ -34,6 +34,10 @@ class AgentlessWatches:
         """The log of each watch."""
         return [watch.log for watch in self._watches]
 
+    def nodes(self) -> list[str]:
+        """The node names of all workers without an agent."""
+        return sorted(frozenset[str]().union(*(watch.nodes for watch in self._watches)))
+
     async def run(self) -> None:
         """Run the watches until cancelled."""
         await run_all(*(watch.run for watch in self._watches), self._compare)

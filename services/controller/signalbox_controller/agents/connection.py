@@ -1,8 +1,9 @@
 """One connection to an agent: bytes to lines, lines to bytes, and neither side able to drown the other."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol, cast
 
 from signalbox.errors import UnreadableMessage
@@ -34,17 +35,27 @@ class Listener(Protocol):
 class Connection(asyncio.Protocol):
     """An asyncio protocol and not a stream: it saves a turn of the loop on every cancel."""
 
-    def __init__(self, admit: Callable[["Connection", Hello], Listener | None]) -> None:
-        """`admit` answers who listens to this agent; None turns it away."""
+    def __init__(
+        self, admit: Callable[["Connection", Hello], Listener | None], users: Collection[int] | None = None
+    ) -> None:
+        """`admit` answers who listens to this agent; None turns it away. Others than `users` are not read at all."""
         self._admit = admit
+        self._users = users
         self._listener: Listener | None = None
         self._transport: asyncio.Transport | None = None
         self._rest = b""
         self._skipping = False
         self._timer: asyncio.TimerHandle | None = None
+        #: Who is at the other end, by the kernel; nobody (pid 0) when it has hung up.
+        self.peer = Peer(0, -1)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        with contextlib.suppress(OSError):
+            self.peer = peer_of(transport.get_extra_info("socket"))
+        if self._users is not None and self.peer.uid not in self._users:
+            self._transport.abort()
+            return
         self._timer = asyncio.get_running_loop().call_later(HELLO_WITHIN, self._no_hello)
 
     def _no_hello(self) -> None:
@@ -81,11 +92,6 @@ class Connection(asyncio.Protocol):
             self._listener = self._admit(self, line)
             if self._listener is None:
                 self.close()
-
-    def peer(self) -> Peer:
-        """Who is at the other end; nobody (pid 0) when it has hung up."""
-        connection = None if self._transport is None else self._transport.get_extra_info("socket")
-        return Peer(0, -1) if connection is None else peer_of(connection)
 
     def send(self, line: ControllerLine) -> None:
         """Send a line; a peer that lets megabytes wait is cut off, and connects anew when it is well."""

@@ -56,6 +56,8 @@ class Hello(Line, frozen=True, kw_only=True):
     children: Children | None = None
     #: Whether somebody else than a controller launched it.
     guest: bool = False
+    #: The queues that it consumes; none before it does, and from an older agent.
+    queues: tuple[str, ...] = ()
     #: What is off as the installed Celery lacks what it needs; one sentence for each feature.
     missing: list[str] = []
     #: Why there is no agent in the process, which works all the same; nothing else comes from it.
@@ -100,6 +102,12 @@ class Tick(Line, frozen=True, kw_only=True):
     #: Seconds until the next one is due: beat sleeps for as long as its schedule lets it. Agents of an older version
     #: promise nothing.
     due_in: float | None = None
+
+
+class Queues(Line, frozen=True, kw_only=True):
+    """The queues that the worker consumes now; sent whenever they change, as by remote control."""
+
+    names: tuple[str, ...]
 
 
 class Claim(Line, frozen=True, kw_only=True):
@@ -221,7 +229,7 @@ class Pong(Line, frozen=True, kw_only=True):
 
 
 #: What concerns the process and not its tasks.
-ProcessReport = Hello | Ready | PoolReport | Claim | Sent | Begin | Waiting | Stopping | Rejected
+ProcessReport = Hello | Ready | PoolReport | Queues | Claim | Sent | Begin | Waiting | Stopping | Rejected
 AgentLine = ProcessReport | Tick | Pong | Numbered | Snapshot | CancelReport | Gap | MessageOwnership | Released
 
 
@@ -235,6 +243,12 @@ class Welcome(Line, frozen=True, kw_only=True):
     cancelled: list[str]
     #: Whether it is a beat that must hold a lease, and ask before it sends anything.
     leased: bool = False
+
+
+class Refused(Line, frozen=True, kw_only=True):
+    """The answer to the hello of a worker that may not join; it works on, and logs the reason."""
+
+    why: str
 
 
 class Ack(Line, frozen=True, kw_only=True):
@@ -299,7 +313,7 @@ class Ping(Line, frozen=True, kw_only=True):
     """To be answered with a pong."""
 
 
-ControllerLine = Welcome | Ack | Cancel | Refuse | Allow | Report | Stop | Lease | Claimed | Ping
+ControllerLine = Welcome | Refused | Ack | Cancel | Refuse | Allow | Report | Stop | Lease | Claimed | Ping
 
 #: Each raises UnreadableMessage: `decode` for what is no line of this protocol, `decode_event` for what is no event.
 decode: Callable[[bytes], AgentLine] = reader(msgspec.json.Decoder(AgentLine))

@@ -2,26 +2,30 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from signalbox_agent.cgroup import Cgroup
+from signalbox_controller.agents.admission import checked, speaks_for
 from signalbox_controller.agents.child_deaths import ChildDeaths
 from signalbox_controller.agents.connection import Connection, Listener
 from signalbox_controller.agents.liveness import EVERY
-from signalbox_controller.agents.protocol import PROTOCOL, Hello
+from signalbox_controller.agents.protocol import PROTOCOL, Hello, Refused
 from signalbox_controller.agents.session import Agent
 from signalbox_controller.agents.supervisor import Supervisor
+from signalbox_controller.linux.peers import Peer
 from signalbox_controller.state.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
-#: Answers the agent of a worker that we did not launch; none when it may not join.
+#: Processes that are logged because they spoke in the name of another one.
+IMPOSTORS = 1000
 #: Seconds between two looks whether all workers are connected.
 POLL = 0.02
 
-AdmitExternal = Callable[[Connection, Hello], Agent | None]
+#: Answers the agent of a worker that we did not launch; when it may not join, who waits for its end, if anybody does.
+AdmitExternal = Callable[[Connection, Hello], Agent | Listener | None]
 
 
 class Agents:
@@ -44,6 +48,7 @@ class Agents:
         self._agents: dict[str, Agent] = {}
         #: Decides about workers that somebody else launched.
         self.admit_external: AdmitExternal = lambda _connection, _hello: None
+        self._impostors: set[tuple[str, Peer]] = set()
         outbox.on_full = self._hold
         self._full = False
 
@@ -96,11 +101,16 @@ class Agents:
         return silent
 
     @asynccontextmanager
-    async def listening(self, path: Path) -> AsyncIterator[None]:
-        """Take connections until the body ends; the path stays, for agents to find the next controller at."""
+    async def listening(self, path: Path, users: Collection[int] | None = None) -> AsyncIterator[None]:
+        """Take connections until the body ends; the path stays, for agents to find the next controller at.
+
+        With `users` anybody may connect, and is hung up on unless the kernel says that it is one of these.
+        """
         path.unlink(missing_ok=True)  # noqa: ASYNC240 - before anything else runs
         loop = asyncio.get_running_loop()
-        server = await loop.create_unix_server(lambda: Connection(self._admit), path, backlog=128)
+        server = await loop.create_unix_server(lambda: Connection(self._admit, users), path, backlog=128)
+        if users is not None:
+            path.chmod(0o666)  # noqa: ASYNC240
         try:
             yield
         finally:
@@ -109,20 +119,33 @@ class Agents:
                 agent.close()
 
     def _admit(self, connection: Connection, hello: Hello) -> Listener | None:
-        agent = self._agents.get(hello.instance)
-        if agent is None and hello.guest:
-            agent = self.admit_external(connection, hello)
-            if agent is None:
-                return None
-        if agent is None:
-            log.warning("Pid %d claims to be instance %s, which we did not launch: refused", hello.pid, hello.instance)
+        admitted: Agent | Listener | None = self._agents.get(hello.instance)
+        if isinstance(admitted, Agent) and not speaks_for(admitted.main, connection.peer):
+            self._log_impostor(admitted, connection.peer)
             return None
+        if admitted is None and hello.guest:
+            admitted = self.admit_external(connection, hello)
+        elif admitted is None:
+            log.warning("Pid %d claims to be instance %s, which we did not launch: refused", hello.pid, hello.instance)
+        return self._greet(admitted, connection, hello) if isinstance(admitted, Agent) else admitted
+
+    def _greet(self, agent: Agent, connection: Connection, hello: Hello) -> Agent | None:
         if hello.protocol != PROTOCOL:
             log.error("The agent of %s speaks protocol %d, we %d: refused", agent.name, hello.protocol, PROTOCOL)
             return None
+        hello = checked(hello, connection.peer, agent.main)
+        if hello.error:
+            connection.send(Refused(why=hello.error))
         agent.greet(connection, hello, self._cancelled(), self._allowed())
         agent.hold(self._full)
         return agent
+
+    def _log_impostor(self, agent: Agent, peer: Peer) -> None:
+        """Log it once: whoever it is may come again and again."""
+        if (agent.name, peer) not in self._impostors and len(self._impostors) < IMPOSTORS:
+            self._impostors.add((agent.name, peer))
+            text = "Pid %d of user %d speaks in the name of %s, and is no process of it: refused"
+            log.warning(text, peer.pid, peer.uid, agent.name)
 
     def _hold(self, full: bool) -> None:
         self._full = full

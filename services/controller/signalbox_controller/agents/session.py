@@ -15,6 +15,7 @@ from signalbox.messages.events import AnyTaskEvent, EventsLost, TaskStarted
 from signalbox_agent.cancel.pool import Abilities
 from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.child.slot import SlotState
+from signalbox_agent.proc import Proc
 from signalbox_controller.agents import protocol
 from signalbox_controller.agents.acknowledgements import Acknowledgements
 from signalbox_controller.agents.cancel_request import CancelRequest, WithheldProof
@@ -86,6 +87,10 @@ class Agent:
         self._idle.set()
         #: Set when it has listed what it holds.
         self._listed = asyncio.Event()
+        #: Its main process; nobody else, and nothing but what it has started, may speak in its name.
+        self.main: Proc | None = None
+        #: The queues that it consumes, as far as its agent has reported them.
+        self.queues: tuple[str, ...] = ()
         #: Its orphans go to pid 1 and not to us.
         self.adopted = adopted
         #: Whether `runs` is all that it runs: an adopted one has to tell us first.
@@ -114,6 +119,7 @@ class Agent:
         self._liveness, self.ticks = Liveness(), Ticks()
         self.complete = self.complete or not self.answers
         self.runs.node = hello.node
+        self.queues = hello.queues or self.queues
         if self.answers and allowed:
             for portion in _portions(allowed):
                 connection.send(protocol.Allow(task_ids=portion))
@@ -317,6 +323,9 @@ class Agent:
                 self.ticks.take(line.due_in)
             case Hello() | protocol.Pong():
                 pass  # a sign of life, as every line is
+            case protocol.Queues(names=names):
+                self.queues = names
+                self._supervisor.on_report(line)
             case _:
                 self._supervisor.on_report(line)
 

@@ -5,9 +5,12 @@ being ended from outside, and for which cancel.
 """
 
 import contextlib
+import functools
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
@@ -17,8 +20,12 @@ from signalbox_agent.child import slot
 from signalbox_agent.child.slot import SlotState
 from signalbox_controller.agents import protocol
 from signalbox_controller.agents.running import Run
+from signalbox_controller.linux.accounts import acting_as_owner_of
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -31,17 +38,34 @@ class Mark(msgspec.Struct, frozen=True):
     signal: str
 
 
+def _with_rights_of_the_owner(
+    method: Callable[Concatenate["Slots", P], T],
+) -> Callable[Concatenate["Slots", P], T]:
+    """Do it with no more rights than the user has whose worker keeps the slots."""
+
+    @functools.wraps(method)
+    def call(slots: "Slots", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with acting_as_owner_of(slots.beside):
+            return method(slots, *args, **kwargs)
+
+    return call
+
+
 class Slots:
     """The slots of one launch of a worker."""
 
     def __init__(self, socket: Path, instance: str) -> None:
         """`socket` is the one that its agent connects to."""
         self._folder = Path(slot.folder_of(str(socket), instance))
+        #: The folder of the socket, which belongs to the user that the worker runs as.
+        self.beside = socket.parent
 
+    @_with_rights_of_the_owner
     def read(self, pid: int) -> SlotState | None:
         """The latest run of the child with this pid; None when there is none."""
         return slot.read(str(self._folder / str(pid)))
 
+    @_with_rights_of_the_owner
     def of_run(self, run: Run) -> SlotState | None:
         """How far a run has come; None when its child has not written it, or others in its place since."""
         if run.started_at is None:
@@ -49,16 +73,19 @@ class Slots:
         states = slot.read_all(str(self._folder / str(run.pid)))
         return slot.find(states, run.task_id, run.retries, run.started_at.timestamp())
 
+    @_with_rights_of_the_owner
     def went_on(self, run: Run) -> bool:
         """Whether its child has begun others since, and shows only those: the run is over, and how is not known."""
         states = slot.read_all(str(self._folder / str(run.pid)))
         since = run.started_at.timestamp() if run.started_at else 0.0
         return bool(states) and all(state.began > since for state in states) and self.of_run(run) is None
 
+    @_with_rights_of_the_owner
     def all(self) -> dict[int, list[SlotState]]:
         """The runs of each child, by its pid."""
         return slot.read_folder(str(self._folder))
 
+    @_with_rights_of_the_owner
     def starts(self) -> list[AnyTaskEvent]:
         """The latest starts of each child, as its worker wrote them, in the order in which they came."""
         found: list[AnyTaskEvent] = []
@@ -69,6 +96,7 @@ class Slots:
                 log.warning("%s: a start is unreadable, as its writer died over it: %s", self._folder, error)
         return sorted(found, key=lambda event: event.at)
 
+    @_with_rights_of_the_owner
     def mark(self, pid: int, mark: Mark) -> bool:
         """Write a mark for the worker to read; answer whether that could be written."""
         path = self._of_mark(pid)
@@ -80,6 +108,7 @@ class Slots:
             return False
         return True
 
+    @_with_rights_of_the_owner
     def unmark(self, pid: int) -> None:
         """Remove the mark: the child is not being ended any more."""
         with contextlib.suppress(OSError):
@@ -88,6 +117,7 @@ class Slots:
     def _of_mark(self, pid: int) -> Path:
         return self._folder / f"{pid}.cancel"
 
+    @_with_rights_of_the_owner
     def forget(self) -> None:
         """Remove the slots of a launch that is dead, with all its children."""
         shutil.rmtree(self._folder, ignore_errors=True)

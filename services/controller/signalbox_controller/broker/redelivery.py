@@ -41,6 +41,8 @@ class PendingRestore(msgspec.Struct, kw_only=True):
     #: Tasks that had ended there, with their count of retries: each has a message that must not be delivered again.
     finished: tuple[tuple[str, int], ...] = ()
     tries: int = 0
+    #: The queues that it consumed; those of its configuration where it has not reported any.
+    queues: tuple[str, ...] = ()
 
 
 class PendingRestores(RememberedTable[PendingRestore]):
@@ -99,10 +101,15 @@ class Redelivery:
             groups.setdefault(key, (spec, {}))[1][instance] = restore
         return list(groups.values())
 
+    def _queues(self, restores: Iterable[PendingRestore]) -> list[str]:
+        """The queues that the workers consumed; none where one did not say, for all of the application's then."""
+        known = [restore.queues or self._specs[restore.process].queues for restore in restores]
+        return sorted({queue for queues in known for queue in queues}) if all(known) else []
+
     async def _restore(self, spec: ProcessSpec, restores: Mapping[str, PendingRestore]) -> bool:
         order = {
             "app": spec.app,
-            "queues": sorted({queue for restore in restores.values() for queue in self._specs[restore.process].queues}),
+            "queues": self._queues(restores.values()),
             "debts": {
                 key: {"forget": restore.forget, "crashed": restore.crashed, "finished": restore.finished}
                 for key, restore in restores.items()

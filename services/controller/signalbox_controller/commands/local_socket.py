@@ -7,7 +7,7 @@ import asyncio
 import logging
 import os
 import pwd
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,7 +15,16 @@ import msgspec
 
 from signalbox.errors import UnreadableMessage
 from signalbox.lines import encode_line
-from signalbox.local.protocol import ISSUER, REQUEST_LIMIT, NotDone, Reply, ShowStatus, decode_request
+from signalbox.local.protocol import (
+    ISSUER,
+    REQUEST_LIMIT,
+    FindUnseen,
+    NotDone,
+    Reply,
+    ShowStatus,
+    Unseen,
+    decode_request,
+)
 from signalbox.messages.commands import AnyCommand
 from signalbox_controller.commands.dispatcher import LASTING, Dispatcher
 from signalbox_controller.host.heartbeat import Heartbeat
@@ -32,7 +41,10 @@ AT_ONCE = 32
 class LocalSocket:
     """Takes one request from each connection, and answers it on the same connection."""
 
-    def __init__(self, host: str, dispatcher: Dispatcher, heartbeat: Heartbeat) -> None:
+    def __init__(
+        self, host: str, dispatcher: Dispatcher, heartbeat: Heartbeat, find_unseen: Callable[[], Awaitable[Unseen]]
+    ) -> None:
+        self._find_unseen = find_unseen
         self._host = host
         self._dispatcher = dispatcher
         self._heartbeat = heartbeat
@@ -75,6 +87,8 @@ class LocalSocket:
             return NotDone(message=f"That is not a request of this version: {error}")
         if isinstance(request, ShowStatus):
             return self._heartbeat.status()
+        if isinstance(request, FindUnseen):
+            return await self._find_unseen()
         return await self._carry_out(request, uid)
 
     async def _carry_out(self, command: AnyCommand, uid: int) -> Reply:

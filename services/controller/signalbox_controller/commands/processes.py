@@ -22,35 +22,35 @@ NOTHING_RUNS = Result(verdict="unknown", detail="No process of this host is to r
 
 async def stop_processes(command: StopProcesses, ports: Ports) -> Result:
     """Stop them, and answer once they and all their descendants are gone."""
-    processes, external = ports.fleet.select(command.processes), ports.fleet.external.select(command.processes)
+    processes, external = ports.fleet.select(command.processes), ports.fleet.external.reports(command.processes)
     if not processes and not external:
         return NOT_HERE
     await ports.fleet.set_desired(processes, "stopped")
     reports = await ports.fleet.stop(processes, Order.of(command), command.mode, command.timeout)
-    reports += [worker.report() for worker in ports.fleet.external.select(command.processes)]
+    reports += ports.fleet.external.reports(command.processes)
     return _result("stopped", "stopped", reports, sum(process.tasks_killed for process in processes))
 
 
 async def start_processes(command: StartProcesses, ports: Ports) -> Result:
     """Start them, and answer once each consumes or has failed."""
     processes = ports.fleet.select(command.processes)
-    external = ports.fleet.external.select(command.processes) if command.processes else []
+    external = ports.fleet.external.reports(command.processes) if command.processes else []
     if not processes and not external:
         return NOT_HERE
     await ports.fleet.set_desired(processes, "running")
     reports = await ports.fleet.start(processes)
-    return _result("started", "running", [*reports, *(worker.report() for worker in external)])
+    return _result("started", "running", [*reports, *external])
 
 
 async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
     """Restart one after the other under the rolling lock; answer once all consume, or one did not come back."""
     named = ports.fleet.select(command.processes)
     chosen = named if command.processes else [one for one in named if one.status.desired == "running"]
-    external = ports.fleet.external.select(command.processes) if command.processes else []
+    external = ports.fleet.external.reports(command.processes) if command.processes else []
     if external:
-        names = ", ".join(worker.note.name for worker in external)
+        names = ", ".join(worker.name for worker in external)
         detail = f"{names}: {LAUNCHED_BY_OTHERS}. Nothing was restarted."
-        return Result(verdict="incomplete", detail=detail, processes=tuple(worker.report() for worker in external))
+        return Result(verdict="incomplete", detail=detail, processes=tuple(external))
     if not chosen:
         return NOT_HERE if command.processes else NOTHING_RUNS
     restart = RollingRestart(ports.fleet, command, chosen)

@@ -15,6 +15,7 @@ from signalbox.messages.base import ProcessKind
 from signalbox_controller.config.celery_options import reserved_option
 from signalbox_controller.config.specs import AppSpec, ProcessSpec, RestartPolicy, WatchSpec
 from signalbox_controller.errors import ConfigurationError
+from signalbox_controller.linux.accounts import account_of
 from signalbox_controller.logs.logfile import Limits
 
 T = TypeVar("T")
@@ -25,6 +26,9 @@ Text = Annotated[str, msgspec.Meta(min_length=1)]
 Queue = Annotated[str, msgspec.Meta(pattern=r"^[^,\s]+$")]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Timeout = Annotated[float, msgspec.Meta(ge=1)]
+
+#: The variable in which Celery looks for the class of the pool `custom`.
+CUSTOM_POOL = "CELERY_CUSTOM_WORKER_POOL"
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>.*)`)?$", re.DOTALL)
@@ -39,10 +43,16 @@ class Worker(_Table, frozen=True, kw_only=True):
     """`[[apps.<app>.workers]]`; durations are in seconds."""
 
     name: Name
-    queues: Annotated[tuple[Queue, ...], msgspec.Meta(min_length=1)] = ("celery",)
+    #: Without any, the worker consumes what its application says.
+    queues: Annotated[tuple[Queue, ...], msgspec.Meta(min_length=1)] = ()
     concurrency: Annotated[int, msgspec.Meta(ge=1)] = 4
-    pool: Literal["prefork", "threads", "solo", "gevent", "eventlet"] = "prefork"
+    pool: Literal["prefork", "processes", "threads", "solo", "gevent", "eventlet", "custom"] = "prefork"
     options: tuple[str, ...] = ()
+    command: tuple[Text, ...] = ()
+    gossip: bool = False
+    mingle: bool = False
+    heartbeat: bool = False
+    events: bool = False
     environment: dict[str, str] = {}
     start_timeout: Timeout = 30.0
     stop_timeout: Seconds = 30.0
@@ -56,6 +66,7 @@ class Beat(_Table, frozen=True, kw_only=True):
 
     name: Name = "beat"
     options: tuple[str, ...] = ()
+    command: tuple[Text, ...] = ()
     environment: dict[str, str] = {}
     start_timeout: Timeout = 30.0
     stop_timeout: Seconds = 30.0
@@ -75,6 +86,7 @@ class App(_Table, frozen=True, kw_only=True):
     app: Text
     directory: str = "."
     python: Text = sys.executable
+    user: str = ""
     environment: dict[str, str] = {}
     minimum_running: Annotated[int, msgspec.Meta(ge=0)] = 0
     workers: list[Worker] = []
@@ -159,8 +171,16 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
             f"{where}.minimum_running is {app.minimum_running}, of {len(app.workers)} workers: none could ever be"
             " restarted; it must be lower than their number"
         )
+    if error := _refused_user(app.user):
+        raise ConfigurationError(f"{where}.user: {error}")
     python = str(folder / app.python if "/" in app.python else app.python)
-    common: dict[str, Any] = {"app": app.app, "label": label, "directory": directory, "python": python}
+    common: dict[str, Any] = {
+        "app": app.app,
+        "label": label,
+        "directory": directory,
+        "python": python,
+        "user": app.user,
+    }
     general = _resolved(f"{where}.environment", app.environment, environ)
 
     def fields(key: str, kind: ProcessKind, table: Worker | Beat) -> dict[str, Any]:
@@ -171,11 +191,27 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
         return common | msgspec.structs.asdict(table) | {"kind": kind, "environment": general | own}
 
     for worker in app.workers:
+        given = {**environ, **general, **worker.environment}
+        if worker.pool == "custom" and not given.get(CUSTOM_POOL):
+            raise ConfigurationError(
+                f"{where}.workers.{worker.name}.pool is 'custom', and {CUSTOM_POOL} is not set; set it to the pool's"
+                f" `package:Class` in {where}.workers.environment"
+            )
         yield ProcessSpec(minimum_running=app.minimum_running, **fields(f"workers.{worker.name}", "worker", worker))
     if app.beat is not None:
         yield ProcessSpec(**fields("beat", "beat", app.beat))
     if app.watch is not None:
         yield WatchSpec(**common, environment=general, **msgspec.structs.asdict(app.watch))
+
+
+def _refused_user(name: str) -> str:
+    """Why processes cannot run as this user; empty when they can."""
+    account = account_of(name) if name else None
+    if account is None:
+        return f"there is no user {name!r} on this machine; correct it" if name else ""
+    if os.geteuid() not in {0, account.uid}:
+        return f"only root can run processes as {name}; run the controller as root, or leave `user` out"
+    return ""
 
 
 def _resolved(where: str, values: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:

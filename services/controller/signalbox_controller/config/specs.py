@@ -23,6 +23,8 @@ class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
     python: str
     #: The user's variables, resolved.
     environment: dict[str, str]
+    #: The account to run it as; empty for the controller's own.
+    user: str = ""
 
 
 class ProcessSpec(AppSpec, frozen=True, kw_only=True):
@@ -46,9 +48,27 @@ class ProcessSpec(AppSpec, frozen=True, kw_only=True):
     kill_after: float = 5.0
     #: Of a beat: seconds after the death of its host within which another host's beat takes over; 0 without a lease.
     lease: float = 0.0
+    #: None: those of the application.
     queues: tuple[str, ...] = ()
     concurrency: int = 1
     pool: str = ""
+    #: What comes before the interpreter on the command line, such as `nice`; it has to execute the rest in its place.
+    command: tuple[str, ...] = ()
+    #: Features of Celery that a worker of ours does without unless the file wants them; see `docs/celery.md`.
+    gossip: bool = False
+    mingle: bool = False
+    heartbeat: bool = False
+    events: bool = False
+
+    @property
+    def runs_as(self) -> str:
+        """The account that it comes to run as: `user`, or what Celery's own option `--uid` says; empty for ours."""
+        for place, option in enumerate(self.options):
+            if option == "--uid":
+                return "".join(self.options[place + 1 : place + 2])
+            if option.startswith("--uid="):
+                return option.removeprefix("--uid=")
+        return self.user
 
     def node(self, host: str) -> str:
         """Celery's name for it; beat has none."""

@@ -13,6 +13,13 @@ log = logging.getLogger(__name__)
 
 _AGENT = Path(signalbox_agent.__file__).parent
 _HOOK = "sitecustomize.py"
+#: What declares `signalbox_agent.plugin` to Celery's command line, as an installed distribution would
+#: (https://packaging.python.org/en/latest/specifications/entry-points/).
+_DISTRIBUTION = "signalbox_agent-0.dist-info"
+_METADATA = {
+    "METADATA": b"Metadata-Version: 2.1\nName: signalbox-agent\nVersion: 0\n",
+    "entry_points.txt": b"[celery.commands]\nsignalbox = signalbox_agent.plugin:command\n",
+}
 
 
 def write_folder(folder: Path, socket: Path) -> None:
@@ -37,6 +44,9 @@ def _write_files(folder: Path, socket: Path) -> None:
         _write(target, source.read_bytes())
     _write(folder / "socket", f"{socket}\n".encode())
     _write(folder / _HOOK, (_AGENT / _HOOK).read_bytes())
+    (folder / _DISTRIBUTION).mkdir(mode=0o700, exist_ok=True)
+    for name, content in _METADATA.items():
+        _write(folder / _DISTRIBUTION / name, content)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -6,20 +6,20 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
+from signalbox.messages.receipts import ProcessReport
 from signalbox.service import Jobs
-from signalbox_agent.proc import Proc, boot_id, identify
+from signalbox_agent.proc import Proc, boot_id
+from signalbox_controller.agents.admission import ANOTHER_NAMESPACE
 from signalbox_controller.agents.connection import Connection
 from signalbox_controller.agents.protocol import Hello
 from signalbox_controller.agents.session import Agent
 from signalbox_controller.external.notes import Note, Notes, ended_unnoticed
+from signalbox_controller.external.refused import RefusedWorker, RefusedWorkers, name_for
 from signalbox_controller.external.worker import ExternalWorker
 from signalbox_controller.linux.peers import Peer
 from signalbox_controller.processes.context import HostContext
 
 log = logging.getLogger(__name__)
-
-#: Pids whose refusal is remembered: a refused worker comes again every two seconds, and is logged once.
-REMEMBERED = 1000
 
 
 class ExternalWorkers:
@@ -31,7 +31,8 @@ class ExternalWorkers:
         self._notes = notes
         self._configured = frozenset(configured)
         self._external: dict[str, ExternalWorker] = {}
-        self._refused: dict[int, None] = {}
+        #: Those that may not join.
+        self.refused = RefusedWorkers(context.host, context.publish)
         self._jobs = Jobs("workers launched by others")
 
     def open(self) -> None:
@@ -49,20 +50,16 @@ class ExternalWorkers:
         for worker in self._external.values():
             worker.detach()
 
-    def admit(self, connection: Connection, hello: Hello) -> Agent | None:
-        """Admit a worker that we did not launch; return its agent, or None when it is refused."""
-        peer = connection.peer()
-        why = refusal(hello, peer, uid=os.getuid())
-        proc = identify(hello.pid)
+    def admit(self, connection: Connection, hello: Hello) -> Agent | RefusedWorker | None:
+        """Admit a worker that we did not launch; return its agent, or what is shown of one that may not join."""
+        why, proc = refusal(hello, connection.peer, uid=os.getuid()), connection.peer.proc
         if why or proc is None:
-            self._refuse(hello, why or "it is gone")
-            return None
+            return self.refused.refuse(connection, hello, why or "it is gone", self._taken())
         for former in [worker for worker in self._external.values() if worker.note.proc == proc]:
             self._external.pop(former.instance)
             self._notes.forget(former.instance)
             former.supersede()
-        taken = {worker.note.name for worker in self._external.values()} | self._configured
-        name = name_for(hello.node, hello.pid, taken)
+        name = name_for(hello.node, hello.pid, self._taken())
         note = Note(name=name, node=hello.node, proc=proc, boot=boot_id())
         if name != name_for(hello.node, hello.pid, ()):
             log.warning(
@@ -76,6 +73,17 @@ class ExternalWorkers:
         """The external workers of these names; all of them when no name is given."""
         return [worker for worker in self._external.values() if not names or worker.note.name in names]
 
+    def reports(self, names: Sequence[str] = ()) -> list[ProcessReport]:
+        """The status of the external workers of these names, or of all, with those that may not join."""
+        refused = (worker.status for worker in self.refused.all())
+        others = [status.report() for status in refused if not names or status.name in names]
+        return [worker.report() for worker in self.select(names)] + others
+
+    def _taken(self) -> set[str]:
+        """The names of this host's processes."""
+        refused = {worker.status.name for worker in self.refused.all()}
+        return {worker.note.name for worker in self._external.values()} | refused | self._configured
+
     def _add(self, instance: str, note: Note) -> ExternalWorker:
         worker = self._external[instance] = ExternalWorker(instance, note, self._context)
         worker.watch()
@@ -86,13 +94,6 @@ class ExternalWorkers:
         await worker.ended.wait()
         self._external.pop(worker.instance, None)
         self._notes.forget(worker.instance)
-
-    def _refuse(self, hello: Hello, why: str) -> None:
-        if hello.pid not in self._refused:
-            while len(self._refused) >= REMEMBERED:
-                del self._refused[next(iter(self._refused))]
-            self._refused[hello.pid] = None
-            log.warning("%s (pid %d) was launched by others, and may not join: %s", hello.node, hello.pid, why)
 
 
 def refusal(hello: Hello, peer: Peer, *, uid: int) -> str:
@@ -106,13 +107,7 @@ def refusal(hello: Hello, peer: Peer, *, uid: int) -> str:
     if peer.uid not in {0, uid}:
         return f"it runs as user {peer.uid}; only workers of root and of the controller's own user ({uid}) may join"
     if peer.pid != hello.pid:
-        return "it is in another pid namespace, where its processes cannot be watched: let the two share one"
+        return ANOTHER_NAMESPACE
     if not hello.node:
         return "it has no node name: only workers may join"
     return ""
-
-
-def name_for(node: str, pid: int, taken: Collection[str]) -> str:
-    """The name of a worker on this host: the first half of its node name, with its pid when that name is taken."""
-    name = node.partition("@")[0]
-    return f"{name}-{pid}" if name in taken else name

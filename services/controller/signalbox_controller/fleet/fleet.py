@@ -95,10 +95,13 @@ class Fleet:
 
     def worker_of(self, agent: Agent) -> Worker | None:
         """The worker of this agent, if it is supervised; None when it has ended."""
-        instance = self._processes[agent.name].instance if agent.name in self._processes else None
-        if instance is None or instance.agent is not agent:
+        process = self._processes.get(agent.name)
+        if process is None or process.instance is None or process.instance.agent is not agent:
             return None
-        return Worker(instance.main, Slots(self._context.launcher.socket, instance.id))
+        return Worker(process.instance.main, self._slots(process, process.instance))
+
+    def _slots(self, process: Supervised, instance: Instance) -> Slots:
+        return Slots(self._context.launcher.socket_of(process.spec), instance.id)
 
     def logs(self) -> list[LogFile]:
         """The log of each process."""
@@ -161,13 +164,16 @@ class Fleet:
 
     def status(self) -> tuple[ProcessChanged, ...]:
         """The status of every process."""
-        return tuple(one.status.event() for one in (*self._processes.values(), *self.external.select()))
+        supervised = [one.status for one in self._processes.values()]
+        others = [one.status for one in self.external.select()] + [one.status for one in self.external.refused.all()]
+        return tuple(status.event() for status in supervised + others)
 
     def nodes(self) -> dict[str, bool]:
         """The node names of all workers, and whether each has an agent, or may get one."""
         workers = [process for process in self._processes.values() if process.status.node]
         ours = {one.status.node: one.instance is None or not one.instance.agent.missing for one in workers}
-        return ours | {worker.note.node: not worker.agent.missing for worker in self.external.select()}
+        refused = {worker.status.node: False for worker in self.external.refused.all() if worker.status.node}
+        return ours | refused | {worker.note.node: not worker.agent.missing for worker in self.external.select()}
 
     @property
     def empty(self) -> bool:
@@ -194,14 +200,16 @@ class Fleet:
 
     def watched(self) -> list[WatchedWorker]:
         """Every process that runs, external workers, too."""
-        ours = [(one.id, one.agent, one.main) for process in self._processes.values() if (one := process.instance)]
-        others = [(one.instance, one.agent, one.note.proc) for one in self.external.select()]
+        ours = [
+            WatchedWorker(one.id, one.agent, self._slots(process, one), one.main.pid)
+            for process in self._processes.values()
+            if (one := process.instance)
+        ]
         socket = self._context.launcher.socket
-        return [WatchedWorker(id_, agent, Slots(socket, id_), main.pid) for id_, agent, main in (*ours, *others)]
-
-    def running_names(self) -> set[str]:
-        """The names of the configured processes that run."""
-        return {name for name, process in self._processes.items() if process.instance}
+        return ours + [
+            WatchedWorker(one.instance, one.agent, Slots(socket, one.instance), one.note.proc.pid)
+            for one in self.external.select()
+        ]
 
     async def held(self) -> frozenset[str] | None:
         """The tasks that the workers hold, waiting or running; None when one of those that run does not list them."""

@@ -13,9 +13,9 @@ from signalbox.errors import BusUnavailable
 from signalbox.messages.base import utc_now
 from signalbox.messages.events import WaitingCompared
 from signalbox_controller.broker.program import Programs
-from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.fleet.fleet import Fleet
 from signalbox_controller.host.comparison import Holder, Listing, compare
+from signalbox_controller.processes.supervisor import Supervised
 from signalbox_controller.state.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -73,26 +73,28 @@ class WaitingTasks:
         """Look for tasks that no worker holds at the brokers of those that had them; one look for each application."""
         holders: dict[str, Holder] = {}
         for group in self._groups():
-            nodes = {spec.node(self._host): spec for spec in group}
+            nodes = {process.status.node: process for process in group}
             wanted = sorted({task.task_id for task in tasks if task.worker in nodes})
             if wanted:
                 listing = await self._list(group, wanted)
-                holders |= {node: Holder(queues=spec.queues, listing=listing) for node, spec in nodes.items()}
+                holders |= {node: Holder(queues=one.queues, listing=listing) for node, one in nodes.items()}
         return holders
 
-    async def _list(self, group: Sequence[ProcessSpec], task_ids: Sequence[str]) -> Listing | None:
-        running = self._fleet.running_names()
-        consumers = Counter(queue for spec in group if spec.name in running for queue in spec.queues)
-        queues = {queue: consumers[queue] for spec in group for queue in spec.queues}
-        order = {"app": group[0].app, "queues": queues, "ids": task_ids}
-        return await self._programs.run(group[0], PROGRAM, order, Listing, DEADLINE)
+    async def _list(self, group: Sequence[Supervised], task_ids: Sequence[str]) -> Listing | None:
+        consumers = Counter(queue for process in group if process.instance for queue in process.queues)
+        queues = {queue: consumers[queue] for process in group for queue in process.queues}
+        order = {"app": group[0].spec.app, "queues": queues, "ids": task_ids}
+        return await self._programs.run(group[0].spec, PROGRAM, order, Listing, DEADLINE)
 
-    def _groups(self) -> list[list[ProcessSpec]]:
-        """The configured workers by their broker: that of one application in one environment."""
-        groups: dict[object, list[ProcessSpec]] = {}
+    def _groups(self) -> list[list[Supervised]]:
+        """The configured workers by their broker: that of one application in one environment.
+
+        Left out is one whose queues are not known: nobody can say what is not in them.
+        """
+        groups: dict[object, list[Supervised]] = {}
         for process in self._fleet.select(()):
             spec = process.spec
-            if spec.kind == "worker":
+            if spec.kind == "worker" and process.queues:
                 key = (spec.app, spec.python, spec.directory, tuple(sorted(spec.environment.items())))
-                groups.setdefault(key, []).append(spec)
+                groups.setdefault(key, []).append(process)
         return list(groups.values())

@@ -1,14 +1,17 @@
 """Launcher of Celery processes: their command line, environment and log file."""
 
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
 from signalbox.settings import Settings
 from signalbox_controller.config.specs import AppSpec, ProcessSpec
+from signalbox_controller.launch.user_folders import UserFolders
+from signalbox_controller.linux.accounts import Account, account_of
 
 #: As `Popen` takes it.
 File = int | IO[bytes]
@@ -27,10 +30,17 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
     socket: Path
     #: The variables that every process inherits.
     environ: Mapping[str, str]
+    #: Those of processes that run as other users; none where there are no such processes.
+    user_folders: UserFolders | None = None
 
     def log(self, spec: ProcessSpec) -> Path:
         """The file for the output of a process."""
         return self.logs / f"{spec.name}.log"
+
+    def socket_of(self, spec: ProcessSpec) -> Path:
+        """The socket for agents as this process is given it; its spool and its slots lie beside it."""
+        account = other_account(spec.runs_as)
+        return self.user_folders.socket_of(account) if account and self.user_folders else self.socket
 
     def launch(self, spec: ProcessSpec, instance: str, cgroup: str = "") -> subprocess.Popen[bytes]:
         """Launch a process in a session of its own; return when the interpreter runs, long before Celery is ready.
@@ -40,15 +50,19 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             OSError: the interpreter cannot be run.
         """
+        if (account := other_account(spec.runs_as)) and self.user_folders:
+            self.user_folders.prepare(account)
+        state = self.socket_of(spec).parent if account else self.state
         with self.log(spec).open("ab") as log:
             return subprocess.Popen(
-                command_line(spec, self.host, self.state),
+                command_line(spec, self.host, state),
                 cwd=spec.directory,
                 env=self.environment(spec, instance, cgroup),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                **_identity(spec),
             )
 
     def helper(
@@ -67,20 +81,36 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
+            **_identity(spec),
         )
 
     def helper_environment(self, spec: AppSpec) -> dict[str, str]:
         """The variables of a helper process: it imports the application, and runs no agent."""
-        variables = {**self.environ, **spec.environment}
-        path = variables.get("PYTHONPATH")
-        return {**variables, "PYTHONPATH": f"{self.agent}:{path}" if path else str(self.agent)}
+        account = other_account(spec.user)
+        own = {"HOME": account.home, "USER": account.name, "LOGNAME": account.name} if account else {}
+        variables = {**self.environ, **own, **spec.environment}
+        path, other = variables.get("PYTHONPATH"), account or (isinstance(spec, ProcessSpec) and spec.runs_as)
+        agent = self.user_folders.agent() if other and self.user_folders else self.agent
+        return {**variables, "PYTHONPATH": f"{agent}:{path}" if path else str(agent)}
 
     def environment(self, spec: ProcessSpec, instance: str, cgroup: str = "") -> dict[str, str]:
         """The variables of one process; the agent's folder comes first on its PYTHONPATH."""
-        ours = {"SIGNALBOX_AGENT_SOCKET": str(self.socket), "SIGNALBOX_INSTANCE": instance}
+        ours = {"SIGNALBOX_AGENT_SOCKET": str(self.socket_of(spec)), "SIGNALBOX_INSTANCE": instance}
         if cgroup:
             ours["SIGNALBOX_CGROUP"] = cgroup
         return {**self.helper_environment(spec), **ours}
+
+
+def other_account(name: str) -> Account | None:
+    """The account of this name, unless it is the controller's own, or there is none."""
+    account = account_of(name) if name else None
+    return None if account is None or account.uid == os.geteuid() else account
+
+
+def _identity(spec: AppSpec) -> dict[str, Any]:
+    """What makes Popen launch it as its user."""
+    account = other_account(spec.user)
+    return {"user": account.uid, "group": account.gid, "extra_groups": account.groups} if account else {}
 
 
 def inheritable(environ: Mapping[str, str], settings: Settings) -> dict[str, str]:
@@ -95,11 +125,17 @@ def inheritable(environ: Mapping[str, str], settings: Settings) -> dict[str, str
 
 
 def command_line(spec: ProcessSpec, host: str, state: Path) -> Sequence[str]:
-    """The command line of a process; Celery's own events, gossip and mingle stay off, as the agent does their work."""
-    celery = (spec.python, "-m", "signalbox_agent", "-A", spec.app)
+    """The command line of a process."""
+    celery = (*spec.command, spec.python, "-m", "signalbox_agent", "-A", spec.app)
     if spec.kind == "beat":
         schedule = str(state / f"{spec.name}.schedule")
         return (*celery, "beat", "-s", schedule, "--pidfile=", "-l", "INFO", *spec.options)
-    consumes = ("-Q", ",".join(spec.queues), "-c", str(spec.concurrency), "-P", spec.pool)
-    quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-    return (*celery, "worker", "-n", spec.node(host), *consumes, *quiet, "-l", "INFO", *spec.options)
+    queues = ("-Q", ",".join(spec.queues)) if spec.queues else ()
+    pool = ("-c", str(spec.concurrency), "-P", spec.pool)
+    return (*celery, "worker", "-n", spec.node(host), *queues, *pool, *_features(spec), "-l", "INFO", *spec.options)
+
+
+def _features(spec: ProcessSpec) -> Sequence[str]:
+    """Celery's own events, gossip, mingle and heartbeat stay off unless wanted, as the agent does their work."""
+    off = {"--without-gossip": spec.gossip, "--without-mingle": spec.mingle, "--without-heartbeat": spec.heartbeat}
+    return (*(option for option, wanted in off.items() if not wanted), *(("-E",) if spec.events else ()))

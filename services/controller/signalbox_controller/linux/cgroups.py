@@ -4,9 +4,11 @@ A cgroup of version 2 is needed, also where that is mounted beside version 1 (hy
 our own: systemd gives it by `Delegate=yes`, root has it, a container has it where `/sys/fs/cgroup` is writable.
 """
 
+import contextlib
 import errno
 import hashlib
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +21,7 @@ import msgspec
 
 from signalbox.messages.base import Evidence
 from signalbox_agent.cgroup import LEFT, Cgroup, path_of
+from signalbox_controller.linux.accounts import Account
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +66,23 @@ class Containment(msgspec.Struct, frozen=True):
             launch.remove()
             return None
         return launch
+
+
+def delegate(cgroup: Cgroup, account: Account) -> None:
+    """Let a user make cgroups in this one, and move processes within it (cgroups(7), Delegation).
+
+    Raises:
+        OSError: that cannot be done.
+    """
+    for one in (cgroup, cgroup.below(LEFT)):
+        for path in (
+            one.path,
+            one.file("cgroup.procs"),
+            one.file("cgroup.threads"),
+            one.file("cgroup.subtree_control"),
+        ):
+            with contextlib.suppress(FileNotFoundError):
+                os.chown(path, account.uid, account.gid)
 
 
 def mount_of(mountinfo: str) -> Mount | None:

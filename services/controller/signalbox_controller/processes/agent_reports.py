@@ -48,12 +48,15 @@ class AgentReports(ABC):
                 self._on_leaving(LEAVING)
             case protocol.Rejected():
                 self._on_rejected(report)
+            case protocol.Queues():
+                self._on_queues(report.names)
             case protocol.Claim() | protocol.Sent() | protocol.Begin():
                 pass  # only of a leased beat
 
     def _on_hello(self, hello: protocol.Hello) -> None:
         self._notice = self._greeting = protocol.notice_of(hello) or self._usual_notice
         self._childless = 0
+        self._on_queues(hello.queues)
         if hello.error:
             self._on_missing_agent()
         elif hello.ready:
@@ -61,6 +64,13 @@ class AgentReports(ABC):
         else:
             unknown = self.status.state == "unknown"
             self._feed(Input.GREETED, "its agent answers; it does not consume yet" if unknown else "")
+
+    def _on_queues(self, names: tuple[str, ...]) -> None:
+        """Show them; an agent that does not name any yet, or never does, leaves what was known."""
+        if names and names != self.status.queues:
+            self.status.queues = names
+            if self.status.state == "running":  # or it is published with the state that follows
+                self.status.publish()
 
     def _on_rejected(self, report: protocol.Rejected) -> None:
         one, several = "1 message that names no task was", f"{report.nameless:,} messages that name no task were"

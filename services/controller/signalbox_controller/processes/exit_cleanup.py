@@ -41,12 +41,13 @@ async def clean_up_after(
     # Unless a stop was asked for, a KILL is not ours.
     memory = context.memory.killed(instance.main.pid) if code == -signal.SIGKILL and not instance.asked else "no"
     end = words.exit_words(code, memory)
-    written = spool.path_of(context.launcher.socket, instance.id)
-    slots = Slots(context.launcher.socket, instance.id)
+    socket = context.launcher.socket_of(spec)
+    written, slots = spool.path_of(socket, instance.id), Slots(socket, instance.id)
     held, survivors = await end_leftovers(instance, context.reaper, spool.read(written), slots)
     lost = lost_tasks(spec.name, context.host, held, end, order)
     context.pending_events.publish(instance.id, instance.agent.acknowledgements.waiting, lost.events)
     if instance.agent.stop_handshake.ownership:  # or its broker misses them by itself
+        lost.restore.queues = instance.agent.queues
         context.redelivery.schedule(instance.id, lost.restore)
     context.agents.retire(instance.id)
     context.launches.forget(spec.name)

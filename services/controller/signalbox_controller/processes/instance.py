@@ -14,7 +14,9 @@ from signalbox_agent.proc import Proc, boot_id, identify, present
 from signalbox_controller.agents.session import Agent
 from signalbox_controller.agents.supervisor import Supervisor
 from signalbox_controller.config.specs import ProcessSpec
+from signalbox_controller.launch.launcher import other_account
 from signalbox_controller.launch.launches import Launch
+from signalbox_controller.linux.cgroups import delegate
 from signalbox_controller.linux.procfs import code_of
 from signalbox_controller.linux.reaper import Reaper
 from signalbox_controller.linux.tree import Tree
@@ -44,6 +46,7 @@ class Instance:
         self.id = id_
         self.main = main
         self.agent = agent
+        agent.main = main
         self.tree = Tree(main, reaper, ours=popen is not None, gone=id_ if gone else "", cgroup=cgroup)
         #: Where its part of the log begins.
         self.log_start = log_start
@@ -107,6 +110,8 @@ def launch(spec: ProcessSpec, context: HostContext, supervisor: Supervisor, log:
     instance = uuid.uuid4().hex
     cgroup = context.containment.of_launch(instance)
     path = cgroup.path if cgroup else ""
+    if cgroup and (account := other_account(spec.runs_as)):
+        delegate(cgroup, account)
     note = Launch(instance=instance, boot=boot_id(), log_start=log.position(), cgroup=path)
     context.launches.note(spec.name, note)
     agent = context.agents.expect(instance, spec.name, supervisor, cgroup=cgroup)
@@ -118,6 +123,8 @@ def launch(spec: ProcessSpec, context: HostContext, supervisor: Supervisor, log:
         context.agents.retire(note.instance)
         context.launches.forget(spec.name)
         raise
+    if cgroup and other_account(spec.user):
+        cgroup.take(popen.pid)  # it may not enter by itself: that takes the rights above the cgroup, too
     main = identify(popen.pid) or Proc(popen.pid, 0)
     context.launches.note(spec.name, msgspec.structs.replace(note, proc=main))
     return Instance(note.instance, main, agent, context.reaper, popen, note.log_start, cgroup=cgroup)

@@ -37,6 +37,8 @@ class ProcessStatus:
         self.exit_code: int | None = None
         #: Whether it is a beat that does not run because another host's does.
         self.standby = False
+        #: The queues that a worker consumes, by its own report.
+        self.queues: tuple[str, ...] = ()
         #: When it will be killed, while it has time to stop.
         self.kill_at: datetime | None = None
         self._since: datetime = utc_now()
@@ -44,6 +46,11 @@ class ProcessStatus:
         self._publish = publish
         self._published: ProcessChanged | None = None
         self._changed = asyncio.Event()
+
+    @property
+    def name(self) -> str:
+        """Its name on the host."""
+        return self._identity.name
 
     @property
     def node(self) -> str:
@@ -88,6 +95,7 @@ class ProcessStatus:
             message=self.message,
             standby=self.standby,
             kill_at=self.kill_at,
+            queues=self.queues,
         )
 
     def report(self) -> ProcessReport:

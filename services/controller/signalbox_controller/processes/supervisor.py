@@ -117,6 +117,11 @@ class Supervised(AgentReports):
         return after_a_stop(self.status.report(), self._proof, self._survivors)
 
     @property
+    def queues(self) -> tuple[str, ...]:
+        """The queues that it consumes, or consumed last; none where the application chooses them and never told."""
+        return self.status.queues or self.spec.queues
+
+    @property
     def decided(self) -> bool:
         """Whether a start has come to its end: it consumes, failed, or was taken back."""
         ended = self.status.state in {"running", "backoff", "fatal", "stopped"}

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 
+import msgspec
+
 from signalbox.messages.events import HostSeen, ProcessChanged
 from signalbox.postgres.pool import Connection, Row
 from signalbox_reconciler.fold.rows import HostRow
@@ -48,14 +50,17 @@ _PROCESSES = {
     "kill_at": "timestamptz",
     "standby": "boolean",
     "guest": "boolean",
+    "queues": "text",
     "at": "timestamptz",
 }
+#: The columns, with the names of the queues as an array: `unnest` would unfold arrays of arrays wholly.
+_UNFOLDED = names(_PROCESSES).replace("queues", "string_to_array(queues, E'\n') AS queues")
 _PROCESS_VALUES = [name for name in _PROCESSES if name not in {"host", "name"}]
 _VISIBLE = [name for name in _PROCESS_VALUES if name not in {"instance", "at"}]
 
 _UPSERT_PROCESSES = f"""
 WITH new AS (
-    SELECT * FROM {unnest(_PROCESSES)} AS new ({names(_PROCESSES)})
+    SELECT {_UNFOLDED} FROM {unnest(_PROCESSES)} AS new ({names(_PROCESSES)})
 ), old AS (
     SELECT p.* FROM processes AS p JOIN new USING (host, name)
 ), done AS (
@@ -125,7 +130,8 @@ async def upsert_hosts(connection: Connection, rows: Collection[HostRow]) -> lis
 async def upsert_processes(connection: Connection, rows: Collection[ProcessChanged]) -> list[Row]:
     """Merge rows of distinct processes; return the visible changes."""
     ordered = sorted(rows, key=lambda row: (row.host, row.name))
-    return await connection.fetch(_UPSERT_PROCESSES, *arrays(_PROCESSES, ordered))
+    folded = [msgspec.structs.replace(row, queues="\n".join(row.queues)) for row in ordered]
+    return await connection.fetch(_UPSERT_PROCESSES, *arrays(_PROCESSES, folded))
 
 
 async def mark_unknown(connection: Connection, hosts: Collection[str], why: str, changed: views.ChangedViews) -> None:

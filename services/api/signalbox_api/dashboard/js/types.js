@@ -62,6 +62,7 @@
  * @property {string | null} [kill_at]  While it is being stopped: when it will be killed.
  * @property {boolean} [standby]  A beat that does not run because another host's does.
  * @property {boolean} [guest]  Launched by somebody else, who alone can stop and start it.
+ * @property {string[]} [queues]  Those that a worker consumes, by its own report.
  * @property {string} [last_state]  How it was last seen, where `state` is unknown.
  * @property {string | null} [confirmed_at]  When its host last reported it.
  *

@@ -17,6 +17,9 @@ import { PowerButton } from "./power_button.js";
 /** Why there are no buttons. */
 const GUEST = "Not by Signalbox, which can cancel its tasks, but not stop or start it. Do that where it was launched: systemd, Kubernetes, a shell.";
 
+/** Queues that are named; the others are in the title. */
+const QUEUES = 4;
+
 /** What the controller puts between the lines of a log that it quotes in a message (`logs/logfile.py`, `LINE_BREAK`). */
 const LINE_BREAK = " | ";
 
@@ -39,7 +42,7 @@ export function ProcessRow({ host, process }) {
   >
     <span class="process-badge tone-${standby ? "off" : toneOf(process)}"><span class="lamp"></span><b>${word}</b></span>
     <span class="process-name"><b>${process.name}</b>${" "}<span class="muted">${process.kind}</span></span>
-    <span class="process-facts muted">${process.pid ? `pid ${process.pid}` : ""}${process.state !== "unknown" && html`<${Since} at=${process.since} />`}</span>
+    <span class="process-facts muted">${consumes(process)}${process.pid ? `pid ${process.pid}` : ""}${process.state !== "unknown" && html`<${Since} at=${process.since} />`}</span>
     <span class="process-buttons">
       ${
         process.guest
@@ -50,6 +53,15 @@ export function ProcessRow({ host, process }) {
     <${Message} text=${[standby ? "" : wanted, lastSeen(process), process.message].filter(Boolean).join(" · ")} />
     ${process.kill_at && html`<${Drain} scope=${scope} kind=${process.kind} at=${process.kill_at} />`}
   </li>`;
+}
+
+/** The queues of a worker. @param {Process} process */
+function consumes(process) {
+  const queues = process.queues ?? [];
+  if (queues.length === 0) return null;
+  const [shown, more] = [queues.slice(0, QUEUES), queues.length - QUEUES];
+  const text = more > 0 ? `${shown.join(", ")} and ${more} more` : shown.join(", ");
+  return html`<span data-testid="queues" title=${`consumes ${queues.join(", ")}`}>${text}</span>`;
 }
 
 /** How it was last seen, where nobody vouches for its state. @param {Process} process */

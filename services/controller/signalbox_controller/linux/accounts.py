@@ -1,0 +1,51 @@
+"""Accounts: the users that processes run as, and work on files with no more rights than one of them has."""
+
+import ctypes
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class Account(msgspec.Struct, frozen=True):
+    """One user."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    home: str
+
+
+def account_of(name: str) -> Account | None:
+    """The account of a name, or of a number that has one; None when there is none."""
+    try:
+        entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
+    except KeyError:
+        return None
+    groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
+
+
+@contextmanager
+def acting_as_owner_of(folder: Path) -> Iterator[None]:
+    """Look at files, and write them, with the rights of the folder's owner (setfsuid(2)), if that is somebody else.
+
+    What another user may write can be a link to whatever that user may not: root would follow it. It is true of this
+    thread only, and nothing may be awaited meanwhile.
+    """
+    found = folder.stat() if folder.exists() else None
+    if found is None or found.st_uid == os.geteuid():
+        yield
+        return
+    gid, uid = _LIBC.setfsgid(found.st_gid), _LIBC.setfsuid(found.st_uid)
+    try:
+        yield
+    finally:
+        _LIBC.setfsuid(uid)
+        _LIBC.setfsgid(gid)
