@@ -15,7 +15,7 @@ from signalbox.bus.cancelled import LIMIT as CANCELLED_LIMIT
 from signalbox.bus.connection import connect
 from signalbox.bus.consumer import Consumer
 from signalbox.messages.base import utc_now
-from signalbox.service import background
+from signalbox.service import Jobs, background
 from signalbox.settings import Settings
 from signalbox_controller.agentless.watch import AgentlessWatch
 from signalbox_controller.agentless.watches import AgentlessWatches
@@ -27,6 +27,7 @@ from signalbox_controller.broker.pending_events import PendingEvents
 from signalbox_controller.broker.program import Programs
 from signalbox_controller.broker.redelivery import Redelivery
 from signalbox_controller.cancelling.cancelled_ids import CancelledIds, pending_intents
+from signalbox_controller.commands.apply import Configurations
 from signalbox_controller.commands.deduplication import LIMIT as COMMANDS_LIMIT
 from signalbox_controller.commands.deduplication import Deduplication
 from signalbox_controller.commands.dispatcher import Dispatcher
@@ -34,7 +35,7 @@ from signalbox_controller.commands.local_socket import LocalSocket
 from signalbox_controller.commands.ports import Ports
 from signalbox_controller.commands.reader import Reader
 from signalbox_controller.config.folders import Folders, link_cancelled, lock, prepare
-from signalbox_controller.config.settings import Configuration
+from signalbox_controller.config.settings import Configuration, load
 from signalbox_controller.external.folder import write_folder
 from signalbox_controller.external.notes import Notes
 from signalbox_controller.external.workers import ExternalWorkers
@@ -131,7 +132,10 @@ async def controller(
         context.pending_events.open()
         fleet.open()
         stack.callback(fleet.detach)
-        await stack.enter_async_context(LocalSocket(host, dispatcher, heartbeat).listening(folders.operator))
+        configurations = Configurations(host, configuration, partial(load, settings.config), fleet, dispatcher)
+        stack.enter_context(_on_hangup(configurations))
+        local_socket = LocalSocket(host, dispatcher, heartbeat, configurations)
+        await stack.enter_async_context(local_socket.listening(folders.operator))
 
         async def rotation() -> None:
             await rotate(fleet.logs() + watches.logs())
@@ -176,6 +180,17 @@ def _reaping() -> Iterator[Reaper]:
         yield reaper
     finally:
         loop.remove_signal_handler(signal.SIGCHLD)
+
+
+@contextmanager
+def _on_hangup(configurations: Configurations) -> Iterator[None]:
+    """Apply the configuration file on SIGHUP, as `systemctl reload` sends it."""
+    loop, jobs = asyncio.get_running_loop(), Jobs("the edited configuration")
+    loop.add_signal_handler(signal.SIGHUP, lambda: jobs.begin(configurations.on_hangup()))
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
 
 
 def _context(
@@ -231,7 +246,7 @@ def _fleet(redis: Redis, context: HostContext, folders: Folders, configuration: 
     """The processes of this host, its own and those that others launched."""
     write_folder(folders.guest, folders.socket)
     own = configuration.processes
-    external = ExternalWorkers(context, Notes(folders.state / "guests.json"), [spec.name for spec in own])
+    external = ExternalWorkers(context, Notes(folders.state / "guests.json"))
     context.agents.admit_external = external.admit
     leases = Leases(redis, context.host, FencingTokens(folders.state / "leases.json"))
     desired, known_runs = DesiredStates(folders.state / "desired.json"), KnownRuns(folders.state / "running.json")

@@ -171,6 +171,10 @@ class ProcessChanged(Event, frozen=True, kw_only=True):
     standby: bool = False
     #: Launched by somebody else, who alone can stop and start it.
     guest: bool = False
+    #: Whether the configuration of its host names it; one that it names no longer can be stopped, and not started.
+    configured: bool = True
+    #: The keys, with commas between, whose values in the configuration are not those that it runs with.
+    outdated: str = ""
 
 
 class EventNumbers(msgspec.Struct, frozen=True, kw_only=True):

@@ -89,6 +89,10 @@ class ProcessView(View, frozen=True, kw_only=True):
     standby: bool
     #: Launched by somebody else, who alone can stop and start it.
     guest: bool
+    #: Whether the configuration of its host names it; one that it names no longer can be stopped, and not started.
+    configured: bool = True
+    #: The keys, with commas between, whose values in the configuration are not those that it runs with.
+    outdated: str = ""
 
 
 class HostView(View, frozen=True, kw_only=True):

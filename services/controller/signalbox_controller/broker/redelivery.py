@@ -34,6 +34,8 @@ class PendingRestore(msgspec.Struct, kw_only=True):
 
     #: The name of the process.
     process: str
+    #: What it was launched from: its application, with the variables that name its broker.
+    spec: ProcessSpec | None = None
     #: Tasks that were stopped, and must not run again.
     forget: tuple[str, ...] = ()
     #: Tasks that ran when it died by itself.
@@ -48,13 +50,14 @@ class PendingRestores(RememberedTable[PendingRestore]):
 
     shape = dict[str, PendingRestore]
     meaning = "which workers died and held messages"
+    private = True
 
 
 class Redelivery:
     """Pending restores by instance, until each is done or given up."""
 
     def __init__(self, path: Path, specs: Iterable[ProcessSpec], launcher: Launcher, reaper: Reaper) -> None:
-        """`path` is the file of the pending restores.
+        """`path` is the file of the pending restores; `specs` are for those that an older release noted.
 
         Raises:
             StateUnreadable: that file is damaged.
@@ -68,10 +71,13 @@ class Redelivery:
 
     def schedule(self, instance: str, restore: PendingRestore) -> None:
         """Restore the messages of a launch that is dead, and has not given them back itself."""
-        spec = self._specs.get(restore.process)
-        if spec is not None and spec.kind == "worker":
+        spec = self._spec(restore)
+        if spec is not None and spec.kind == "worker" and spec.app:
             self._pending.note(instance, restore)
             self._due.set()
+
+    def _spec(self, restore: PendingRestore) -> ProcessSpec | None:
+        return restore.spec or self._specs.get(restore.process)
 
     async def run(self) -> None:
         """Carry out pending restores, until cancelled."""
@@ -91,8 +97,8 @@ class Redelivery:
         """Group workers that differ in their queues and size only: one helper restores for all of them."""
         groups: dict[object, tuple[ProcessSpec, dict[str, PendingRestore]]] = {}
         for instance, restore in restores.items():
-            spec = self._specs.get(restore.process)
-            if spec is None:  # not configured any more: its broker is unknown
+            spec = self._spec(restore)
+            if spec is None:  # its broker is unknown
                 self._pending.forget(instance)
                 continue
             key = (spec.app, spec.python, spec.directory, tuple(sorted(spec.environment.items())))
@@ -102,7 +108,7 @@ class Redelivery:
     async def _restore(self, spec: ProcessSpec, restores: Mapping[str, PendingRestore]) -> bool:
         order = {
             "app": spec.app,
-            "queues": sorted({queue for restore in restores.values() for queue in self._specs[restore.process].queues}),
+            "queues": sorted({queue for one in map(self._spec, restores.values()) if one for queue in one.queues}),
             "debts": {
                 key: {"forget": restore.forget, "crashed": restore.crashed, "finished": restore.finished}
                 for key, restore in restores.items()

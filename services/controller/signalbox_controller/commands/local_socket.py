@@ -15,9 +15,19 @@ import msgspec
 
 from signalbox.errors import UnreadableMessage
 from signalbox.lines import encode_line
-from signalbox.local.protocol import ISSUER, REQUEST_LIMIT, NotDone, Reply, ShowStatus, decode_request
+from signalbox.local.protocol import (
+    ISSUER,
+    REQUEST_LIMIT,
+    ApplyConfiguration,
+    NotDone,
+    Reply,
+    ShowStatus,
+    decode_request,
+)
 from signalbox.messages.commands import AnyCommand
+from signalbox_controller.commands.apply import Configurations
 from signalbox_controller.commands.dispatcher import LASTING, Dispatcher
+from signalbox_controller.errors import ConfigurationError
 from signalbox_controller.host.heartbeat import Heartbeat
 from signalbox_controller.linux.peers import peer_of
 
@@ -32,10 +42,11 @@ AT_ONCE = 32
 class LocalSocket:
     """Takes one request from each connection, and answers it on the same connection."""
 
-    def __init__(self, host: str, dispatcher: Dispatcher, heartbeat: Heartbeat) -> None:
+    def __init__(self, host: str, dispatcher: Dispatcher, heartbeat: Heartbeat, configurations: Configurations) -> None:
         self._host = host
         self._dispatcher = dispatcher
         self._heartbeat = heartbeat
+        self._configurations = configurations
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     @asynccontextmanager
@@ -75,10 +86,20 @@ class LocalSocket:
             return NotDone(message=f"That is not a request of this version: {error}")
         if isinstance(request, ShowStatus):
             return self._heartbeat.status()
-        return await self._carry_out(request, uid)
+        return await self._answer(request, f"{ISSUER}:{_name(uid)}@{self._host}")
 
-    async def _carry_out(self, command: AnyCommand, uid: int) -> Reply:
-        issuer = f"{ISSUER}:{_name(uid)}@{self._host}"
+    async def _answer(self, request: AnyCommand | ApplyConfiguration, issuer: str) -> Reply:
+        if isinstance(request, ApplyConfiguration):
+            return await self._apply(request, issuer)
+        return await self._carry_out(request, issuer)
+
+    async def _apply(self, request: ApplyConfiguration, issuer: str) -> Reply:
+        try:
+            return await self._configurations.apply(request, issuer)
+        except ConfigurationError as error:
+            return NotDone(message=f"Nothing was changed: {error}")
+
+    async def _carry_out(self, command: AnyCommand, issuer: str) -> Reply:
         command = msgspec.structs.replace(command, issued_by=issuer, issued_from=self._host)
         if not isinstance(command, LASTING):
             if not set(command.hosts) <= {self._host}:

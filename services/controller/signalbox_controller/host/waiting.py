@@ -13,9 +13,9 @@ from signalbox.errors import BusUnavailable
 from signalbox.messages.base import utc_now
 from signalbox.messages.events import WaitingCompared
 from signalbox_controller.broker.program import Programs
-from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.fleet.fleet import Fleet
 from signalbox_controller.host.comparison import Holder, Listing, compare
+from signalbox_controller.processes.supervisor import Supervised
 from signalbox_controller.state.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -72,27 +72,34 @@ class WaitingTasks:
     async def _look(self, tasks: Collection[WaitingTask]) -> Mapping[str, Holder]:
         """Look for tasks that no worker holds at the brokers of those that had them; one look for each application."""
         holders: dict[str, Holder] = {}
+        shared = _shared_nodes(self._fleet.select(()))
         for group in self._groups():
-            nodes = {spec.node(self._host): spec for spec in group}
+            nodes = {one.status.node: one.running_spec for one in group if one.status.node not in shared}
             wanted = sorted({task.task_id for task in tasks if task.worker in nodes})
             if wanted:
                 listing = await self._list(group, wanted)
                 holders |= {node: Holder(queues=spec.queues, listing=listing) for node, spec in nodes.items()}
         return holders
 
-    async def _list(self, group: Sequence[ProcessSpec], task_ids: Sequence[str]) -> Listing | None:
-        running = self._fleet.running_names()
-        consumers = Counter(queue for spec in group if spec.name in running for queue in spec.queues)
-        queues = {queue: consumers[queue] for spec in group for queue in spec.queues}
-        order = {"app": group[0].app, "queues": queues, "ids": task_ids}
-        return await self._programs.run(group[0], PROGRAM, order, Listing, DEADLINE)
+    async def _list(self, group: Sequence[Supervised], task_ids: Sequence[str]) -> Listing | None:
+        consumers = Counter(queue for one in group if one.instance for queue in one.running_spec.queues)
+        queues = {queue: consumers[queue] for one in group for queue in one.running_spec.queues}
+        spec = group[0].running_spec
+        order = {"app": spec.app, "queues": queues, "ids": task_ids}
+        return await self._programs.run(spec, PROGRAM, order, Listing, DEADLINE)
 
-    def _groups(self) -> list[list[ProcessSpec]]:
-        """The configured workers by their broker: that of one application in one environment."""
-        groups: dict[object, list[ProcessSpec]] = {}
+    def _groups(self) -> list[list[Supervised]]:
+        """The workers by their broker: that of one application in one environment."""
+        groups: dict[object, list[Supervised]] = {}
         for process in self._fleet.select(()):
-            spec = process.spec
-            if spec.kind == "worker":
+            spec = process.running_spec
+            if spec.kind == "worker" and spec.app:
                 key = (spec.app, spec.python, spec.directory, tuple(sorted(spec.environment.items())))
-                groups.setdefault(key, []).append(spec)
+                groups.setdefault(key, []).append(process)
         return list(groups.values())
+
+
+def _shared_nodes(processes: Sequence[Supervised]) -> frozenset[str]:
+    """The node names of several processes: which of them had a task, and so its broker, is not known."""
+    uses = Counter(process.status.node for process in processes)
+    return frozenset(node for node, count in uses.items() if count > 1)

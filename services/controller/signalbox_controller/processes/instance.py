@@ -39,11 +39,14 @@ class Instance:
         *,
         gone: bool = False,
         cgroup: Cgroup | None = None,
+        spec: ProcessSpec | None = None,
     ) -> None:
         """Without a `popen` the process is adopted: not our child any more; one that is `gone` ended before we came."""
         self.id = id_
         self.main = main
         self.agent = agent
+        #: What it was launched from; None where that is not known.
+        self.spec = spec
         self.tree = Tree(main, reaper, ours=popen is not None, gone=id_ if gone else "", cgroup=cgroup)
         #: Where its part of the log begins.
         self.log_start = log_start
@@ -107,7 +110,8 @@ def launch(spec: ProcessSpec, context: HostContext, supervisor: Supervisor, log:
     instance = uuid.uuid4().hex
     cgroup = context.containment.of_launch(instance)
     path = cgroup.path if cgroup else ""
-    note = Launch(instance=instance, boot=boot_id(), log_start=log.position(), cgroup=path)
+    node = spec.node(context.host)
+    note = Launch(instance=instance, boot=boot_id(), log_start=log.position(), cgroup=path, spec=spec, node=node)
     context.launches.note(spec.name, note)
     agent = context.agents.expect(instance, spec.name, supervisor, cgroup=cgroup)
     try:
@@ -120,4 +124,4 @@ def launch(spec: ProcessSpec, context: HostContext, supervisor: Supervisor, log:
         raise
     main = identify(popen.pid) or Proc(popen.pid, 0)
     context.launches.note(spec.name, msgspec.structs.replace(note, proc=main))
-    return Instance(note.instance, main, agent, context.reaper, popen, note.log_start, cgroup=cgroup)
+    return Instance(note.instance, main, agent, context.reaper, popen, note.log_start, cgroup=cgroup, spec=spec)
