@@ -57,5 +57,6 @@ def _some_hosts(chance: Random) -> tuple[list[HostView], list[ProcessView]]:
             standby = kind == "beat" and chance.random() < 0.3
             state = "stopped" if standby else chance.choice(states)
             guest = kind == "worker" and chance.random() < 0.2
-            processes.append(ProcessView(**fields | {"state": state, "standby": standby, "guest": guest}))
+            known = {"guest": guest, "configured": chance.random() < 0.8, "outdated": ""}
+            processes.append(ProcessView(**fields | {"state": state, "standby": standby} | known))
     return hosts, processes

@@ -16,6 +16,7 @@ const STANDBY = host("web-1", [process("beat", "stopped", { kind: "beat", standb
 const STANDBY_AWAY = { ...STANDBY, state: "offline" };
 const GUEST = host("web-1", [process("celery", "running", { guest: true })]);
 const GUEST_STOPPED = host("web-1", [process("celery", "stopped", { guest: true })]);
+const UNCONFIGURED = host("web-1", [process("former", "running", { configured: false })]);
 const RETRYING = host("web-1", [process("worker", "backoff")]);
 
 for (const [what, one, stop, start, restart] of /** @type {const} */ ([
@@ -24,6 +25,7 @@ for (const [what, one, stop, start, restart] of /** @type {const} */ ([
   ["a worker that waits for its next try", RETRYING, true, true, true],
   ["a beat that stands by", STANDBY, true, false, false],
   ["a beat that stood by on a host that is away", STANDBY_AWAY, false, true, false],
+  ["what is no longer configured", UNCONFIGURED, true, false, false],
   ["what others launched", GUEST, false, false, false],
   ["what others launched and ended", GUEST_STOPPED, false, false, false],
 ])) {

@@ -174,6 +174,24 @@ async def test_a_process_that_was_taken_out_of_the_configuration_is_shown_as_sto
     assert {row["name"]: row["state"] for row in rows} == {"renamed": "running", "worker": "stopped"}
 
 
+async def test_a_process_that_goes_by_another_name_is_not_shown_as_stopped_under_its_former_one(record: Record) -> None:
+    former = msgspec.structs.replace(worker("running", 0), instance="i1", pid=4711)
+    await record.events(beat(1, processes=[former]))
+    await record.events(beat(2, processes=[msgspec.structs.replace(former, name="emails")]))
+    shown = await record.one("processes")
+    assert (shown["name"], shown["state"], shown["pid"]) == ("emails", "running", 4711)
+
+
+async def test_what_the_configuration_says_of_a_process_is_shown_and_told(record: Record) -> None:
+    runs = worker("running", 0)
+    await record.events(beat(1, processes=[runs]))
+    [change] = await record.events(beat(2, processes=[msgspec.structs.replace(runs, outdated="queues")]))
+    assert (change.kind, b'"outdated":"queues"' in bytes(change.row)) == ("process", True)
+    await record.events(beat(3, processes=[msgspec.structs.replace(runs, configured=False)]))
+    shown = await record.one("processes")
+    assert (shown["configured"], shown["outdated"]) == (False, "")
+
+
 async def test_a_task_that_its_host_no_longer_runs_is_lost_after_some_heartbeats_but_not_confirmed(
     record: Record,
 ) -> None:

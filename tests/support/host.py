@@ -62,12 +62,17 @@ class Host:
         self.celery = Celery(broker=self.broker, backend=self._results, set_as_current=False)
         self.process: subprocess.Popen[bytes] | None = None
         self._file = folder / "signalbox.toml"
-        self._file.write_text(configuration.format(examples=ROOT / "examples"), encoding="utf-8")
+        self.configure(configuration)
         self._log = folder / "controller.log"
         self._environ = environ
         self._url = redis.url
         self._seen: list[AnyEvent] = []
         self._position = b"0"
+
+    def configure(self, configuration: str) -> None:
+        """Write signalbox.toml, with its folders filled in."""
+        folders = {"examples": ROOT / "examples", "apps": ROOT / "tests" / "support" / "apps"}
+        self._file.write_text(configuration.format(**folders), encoding="utf-8")
 
     def start(self) -> None:
         """Start the controller; it is not ready yet when this returns."""
@@ -191,6 +196,16 @@ class Host:
             with contextlib.suppress(psutil.NoSuchProcess):
                 mains += [pid] if psutil.Process(pid).ppid() not in launched else []
         return mains
+
+    def mains(self) -> dict[int, str]:
+        """The instance of each process that a controller launched here and that lives, by its pid."""
+        found = {}
+        for pid in _launched_from(self.data):
+            with contextlib.suppress(OSError, psutil.NoSuchProcess):
+                instance = psutil.Process(pid).environ().get("SIGNALBOX_INSTANCE")
+                if instance and os.getsid(pid) == pid and lives(pid):
+                    found[pid] = instance
+        return found
 
     def begin(self, work: Coroutine[Any, Any, R]) -> "asyncio.Task[R]":
         """Do something beside the rest."""

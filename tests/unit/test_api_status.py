@@ -20,7 +20,8 @@ LONG_AGO = datetime(2025, 3, 1, tzinfo=UTC)
 
 
 def process(host: str, kind: Any, state: Any) -> ProcessView:
-    shown: dict[str, Any] = {**dict.fromkeys(ProcessView.__struct_fields__), "node": "", "message": "", "name": kind}
+    usual = {"node": "", "message": "", "name": kind, "configured": True, "outdated": ""}
+    shown: dict[str, Any] = {**dict.fromkeys(ProcessView.__struct_fields__), **usual}
     return ProcessView(**{**shown, "host": host, "kind": kind, "state": state, "desired": "running"})
 
 
@@ -84,6 +85,14 @@ def test_a_worker_of_others_that_has_ended_is_nothing_amiss_and_one_that_runs_co
     there = msgspec.structs.replace(gone, state="running")
     status = celery_status([host("a")], [process("a", "worker", "stopped"), there])
     assert (status.celery, status.hosts[0].celery) == ("degraded", "degraded")
+
+
+def test_a_process_that_is_no_longer_configured_counts_while_it_runs() -> None:
+    there = msgspec.structs.replace(process("a", "worker", "running"), name="former", configured=False)
+    status = celery_status([host("a")], [process("a", "worker", "stopped"), there])
+    assert (status.celery, status.worker, status.hosts[0].celery) == ("degraded", "degraded", "degraded")
+    gone = msgspec.structs.replace(there, state="stopped")
+    assert celery_status([host("a")], [process("a", "worker", "running"), gone]).celery == "running"
 
 
 def test_a_controller_that_left_nothing_running_is_nothing_amiss_for_the_others() -> None:

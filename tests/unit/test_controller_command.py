@@ -14,12 +14,18 @@ name = "worker"
 queues = ["mail", "celery"]
 [apps.shop.beat]
 """
+APPLICATION = """
+from celery import Celery
+app = Celery("shop")
+app.conf.task_routes = {"shop.send": "mail"}
+"""
 
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "signalbox.toml"
     path.write_text(CONFIGURATION, encoding="utf-8")
+    (tmp_path / "shop.py").write_text(APPLICATION, encoding="utf-8")
     monkeypatch.setenv("SIGNALBOX_REDIS_URL", "redis://127.0.0.1:1/0")
     monkeypatch.setenv("SIGNALBOX_KEY", "k" * 40)
     monkeypatch.setenv("SIGNALBOX_CONFIG", str(path))

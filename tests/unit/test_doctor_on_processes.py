@@ -17,6 +17,19 @@ def test_a_process_that_runs_as_it_should_is_worth_none() -> None:
     assert (check.ok, check.note) == (True, False)
 
 
+def test_a_process_that_is_no_longer_configured_is_named_with_the_way_to_stop_it() -> None:
+    running = {"name": "former", "state": "running", "desired": "stopped", "configured": False}
+    check = process_check(HOST, running)
+    assert (check.ok, "signalbox stop --host web-01 --process former" in check.advice) == (False, True)
+
+
+def test_a_process_that_runs_with_other_options_than_the_file_has_is_worth_a_note() -> None:
+    running = {"name": "worker", "state": "running", "desired": "running", "outdated": "queues", "message": "queues"}
+    check = process_check(HOST, running)
+    assert (check.ok, check.note) == (True, True)
+    assert "signalbox restart --host web-01 --process worker" in check.advice
+
+
 def test_a_host_whose_kernel_proves_a_death_is_well() -> None:
     (check,) = proof_checks({**HOST, "proof": "cgroup", "proof_detail": "each task has a cgroup"})
     assert (check.ok, check.note, check.detail) == (True, False, "by the kernel: each task has a cgroup")

@@ -17,7 +17,7 @@ from signalbox.bus.connection import connect
 from signalbox.bus.consumer import Consumer
 from signalbox.local.protocol import Unseen
 from signalbox.messages.base import utc_now
-from signalbox.service import background
+from signalbox.service import Jobs, background
 from signalbox.settings import Settings
 from signalbox_controller.agentless.watch import AgentlessWatch
 from signalbox_controller.agentless.watches import AgentlessWatches
@@ -29,6 +29,7 @@ from signalbox_controller.broker.pending_events import PendingEvents
 from signalbox_controller.broker.program import Programs
 from signalbox_controller.broker.redelivery import Redelivery
 from signalbox_controller.cancelling.cancelled_ids import CancelledIds, pending_intents
+from signalbox_controller.commands.apply import Configurations
 from signalbox_controller.commands.deduplication import LIMIT as COMMANDS_LIMIT
 from signalbox_controller.commands.deduplication import Deduplication
 from signalbox_controller.commands.dispatcher import Dispatcher
@@ -36,7 +37,7 @@ from signalbox_controller.commands.local_socket import LocalSocket
 from signalbox_controller.commands.ports import Ports
 from signalbox_controller.commands.reader import Reader
 from signalbox_controller.config.folders import Folders, link_cancelled, lock, prepare
-from signalbox_controller.config.settings import Configuration
+from signalbox_controller.config.settings import Configuration, load
 from signalbox_controller.external.folder import write_folder
 from signalbox_controller.external.notes import Notes
 from signalbox_controller.external.unseen import unseen_workers
@@ -107,10 +108,11 @@ async def controller(
         refused = stack.enter_context(closing(Journal(folders.cancelled, CANCELLED_LIMIT)))
         allowed = stack.enter_context(closing(Journal(folders.state / "allowed", CANCELLED_LIMIT)))
         cancelled_ids = CancelledIds(redis, refused, allowed, settings.remember_cancelled)
-        accounts = {one.uid: one for spec in configuration.processes if (one := other_account(spec.runs_as))}
-        launcher = _launcher(host, folders, settings, environ, others=bool(accounts))
+        launches = Launches(folders.state / "instances.json")
+        users = _users(configuration, launches)
+        launcher = _launcher(host, folders, settings, environ, others=bool(users))
         contained = stack.enter_context(containment(settings.data, off=settings.cgroups == "off"))
-        context = _context(stack, folders, configuration, launcher, outbox, cancelled_ids, contained)
+        context = _context(stack, folders, configuration, launcher, launches, outbox, cancelled_ids, contained)
         fleet = _fleet(redis, context, folders, configuration)
         watches = AgentlessWatches(
             [AgentlessWatch(spec, context, outbox) for spec in configuration.watches], redis, fleet
@@ -132,7 +134,7 @@ async def controller(
         waiting = WaitingTasks(host, redis, outbox, fleet, Programs(launcher, context.reaper))
 
         await cancelled_ids.load(pending_intents(commands, settings.key))
-        await stack.enter_async_context(_listening(context.agents, launcher, accounts))
+        await stack.enter_async_context(_listening(context.agents, launcher, users.values()))
         context.pending_events.open()
         fleet.open()
         stack.callback(fleet.detach)
@@ -142,7 +144,10 @@ async def controller(
             workers = await asyncio.to_thread(unseen_workers, known, folders.guest)
             return Unseen(workers=tuple(workers), nodes=tuple(watches.nodes()))
 
-        local_socket = LocalSocket(host, dispatcher, heartbeat, find_unseen)
+        read = partial(load, settings.config)
+        configurations = Configurations(host, configuration, read, fleet, dispatcher, users)
+        stack.enter_context(_on_hangup(configurations))
+        local_socket = LocalSocket(host, dispatcher, heartbeat, find_unseen, configurations)
         await stack.enter_async_context(local_socket.listening(folders.operator))
 
         async def rotation() -> None:
@@ -201,11 +206,23 @@ def _reaping() -> Iterator[Reaper]:
         loop.remove_signal_handler(signal.SIGCHLD)
 
 
+@contextmanager
+def _on_hangup(configurations: Configurations) -> Iterator[None]:
+    """Apply the configuration file on SIGHUP, as `systemctl reload` sends it."""
+    loop, jobs = asyncio.get_running_loop(), Jobs("the edited configuration")
+    loop.add_signal_handler(signal.SIGHUP, lambda: jobs.begin(configurations.on_hangup()))
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
 def _context(
     stack: AsyncExitStack,
     folders: Folders,
     configuration: Configuration,
     launcher: Launcher,
+    launches: Launches,
     outbox: Outbox,
     cancelled_ids: CancelledIds,
     contained: Containment,
@@ -220,7 +237,7 @@ def _context(
         launcher=launcher,
         reaper=reaper,
         agents=agents,
-        launches=Launches(folders.state / "instances.json"),
+        launches=launches,
         stop_orders=StopOrders(folders.state / "orders.json"),
         memory=memory,
         redelivery=Redelivery(folders.state / "returns.json", configuration.processes, launcher, reaper),
@@ -229,6 +246,13 @@ def _context(
         logs=configuration.logs,
         containment=contained,
     )
+
+
+def _users(configuration: Configuration, launches: Launches) -> dict[str, int]:
+    """The users other than ours that processes run as, also those that a former controller left, and their numbers."""
+    left = [launch.spec for launch in launches.value.values() if launch.spec]
+    names = {spec.runs_as for spec in (*configuration.processes, *left)}
+    return {name: account.uid for name in names if (account := other_account(name))}
 
 
 def _launcher(host: str, folders: Folders, settings: Settings, environ: Mapping[str, str], *, others: bool) -> Launcher:
@@ -259,7 +283,7 @@ def _fleet(redis: Redis, context: HostContext, folders: Folders, configuration: 
     """The processes of this host, its own and those that others launched."""
     write_folder(folders.guest, folders.socket)
     own = configuration.processes
-    external = ExternalWorkers(context, Notes(folders.state / "guests.json"), [spec.name for spec in own])
+    external = ExternalWorkers(context, Notes(folders.state / "guests.json"))
     context.agents.admit_external = external.admit
     leases = Leases(redis, context.host, FencingTokens(folders.state / "leases.json"))
     desired, known_runs = DesiredStates(folders.state / "desired.json"), KnownRuns(folders.state / "running.json")

@@ -82,6 +82,26 @@ def lost(end: str) -> str:
     return f"Worker lost: {end}"
 
 
+#: Before the message of a process that runs, and that the file does not name.
+UNCONFIGURED = (
+    "no longer configured: stop it, or put it back into signalbox.toml and run `signalbox apply`, which takes it over"
+)
+
+
+def of_process(message: str, *, configured: bool, outdated: str) -> str:
+    """The message of a process, after what a person should know of its configuration.
+
+    Args:
+        message: why it is as it is.
+        configured: whether the file names it.
+        outdated: the keys whose values in the file are not those that it runs with.
+    """
+    marks = [] if configured else [UNCONFIGURED]
+    if outdated:
+        marks.append(f"runs with other options than signalbox.toml has ({outdated}); a restart brings them into effect")
+    return "; ".join(filter(None, (*marks, message)))
+
+
 def seconds(value: float) -> str:
     """A duration for people."""
     return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"

@@ -1,10 +1,12 @@
 """Protocol of the controller's own socket: JSON, one request a line and one answer a line.
 
-A request is a command as it goes over the bus, unsigned, or `ShowStatus`, or `FindUnseen`. The socket decides who may
-send it: its file mode, and the user id that the kernel gives for the other end. The controller fills in the issuer.
+A request is a command as it goes over the bus, unsigned, or `ShowStatus`, or `FindUnseen`, or `ApplyConfiguration`. The
+socket decides who may send it: its file mode, and the user id that the kernel gives for the other end. The controller
+fills in who asks.
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 
@@ -45,14 +47,45 @@ class Unseen(Message, frozen=True, kw_only=True):
     nodes: tuple[str, ...] = ()
 
 
+class ApplyConfiguration(Message, frozen=True, kw_only=True):
+    """Request to read the configuration again, and to bring what has changed into effect; the answer is `Applied`."""
+
+    #: Only say what would change.
+    dry_run: bool = False
+    #: How processes that run with other options are restarted: one after the other under the rolling lock, or not.
+    restart: Literal["rolling", "none"] = "rolling"
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What an edited configuration changes of one process."""
+
+    name: str
+    #: `adjust`: it takes effect without another launch. `take over`: it ran, and was not configured.
+    action: Literal["start", "stop", "restart", "adjust", "take over", "remove"]
+    detail: str = ""
+
+
+class Applied(Message, frozen=True, kw_only=True):
+    """Answer to `ApplyConfiguration`."""
+
+    host: str
+    changes: tuple[Change, ...] = ()
+    #: In words: what counts only when the controller is started anew.
+    later: tuple[str, ...] = ()
+    #: Whether it was done, and not only planned.
+    done: bool = False
+    #: In words: what was not as it should be afterwards.
+    errors: tuple[str, ...] = ()
+
+
 class NotDone(Message, frozen=True, kw_only=True):
     """Refusal of the controller, with its reason."""
 
     message: str
 
 
-Request = AnyCommand | ShowStatus | FindUnseen
-Reply = Answered | HostSeen | Unseen | NotDone
+Request = AnyCommand | ShowStatus | FindUnseen | ApplyConfiguration
+Reply = Answered | HostSeen | Unseen | Applied | NotDone
 
 #: Each takes a line and raises UnreadableMessage when it is something else.
 decode_request: Callable[[bytes], Request] = reader(msgspec.json.Decoder(Request))

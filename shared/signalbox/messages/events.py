@@ -186,6 +186,10 @@ class ProcessChanged(Event, frozen=True, kw_only=True):
     guest: bool = False
     #: The queues that a worker consumes, by its own report; what it consumed last, when it does not run.
     queues: tuple[str, ...] = ()
+    #: Whether the configuration of its host names it; one that it names no longer can be stopped, and not started.
+    configured: bool = True
+    #: The keys, with commas between, whose values in the configuration are not those that it runs with.
+    outdated: str = ""
 
 
 class EventNumbers(msgspec.Struct, frozen=True, kw_only=True):

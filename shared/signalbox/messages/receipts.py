@@ -23,6 +23,10 @@ class ProcessReport(msgspec.Struct, frozen=True, kw_only=True):
     standby: bool = False
     #: Launched by somebody else, who alone can stop and start it.
     guest: bool = False
+    #: Whether the configuration of its host names it.
+    configured: bool = True
+    #: The keys, with commas between, whose values in the configuration are not those that it runs with.
+    outdated: str = ""
     #: Answers to a stop only: what proves that nothing of a process that was ended is left.
     proof: Evidence | None = None
 

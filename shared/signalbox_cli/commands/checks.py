@@ -147,9 +147,15 @@ def process_check(host: dict[str, Any], process: dict[str, Any]) -> Check:
     advice = f"Try: signalbox start --host {host['name']} --process {name}; then read its log on that host."
     if process.get("guest"):
         advice = "It was launched by others; look where that was done."
+    elif not process.get("configured", True):
+        advice = f"Stop it: signalbox stop --host {host['name']} --process {name}; or put it back into signalbox.toml."
     notice = state == desired == "running" and bool(message) and not process.get("guest")
     if notice:
         advice = "It works. What Signalbox needs of Celery, and which versions it supports: docs/celery.md."
+        if process.get("outdated"):
+            advice = (
+                f"It works. To bring the file into effect: signalbox restart --host {host['name']} --process {name}"
+            )
     return Check(
         check=f"process {name} on {host['name']}",
         ok=state == desired,

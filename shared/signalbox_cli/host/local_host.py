@@ -14,7 +14,7 @@ import msgspec
 from signalbox.client.bulk import task_by_task
 from signalbox.errors import ControllerUnreachable, NotProven
 from signalbox.local.ask import ask
-from signalbox.local.protocol import NotDone, Reply, Request, ShowStatus
+from signalbox.local.protocol import Applied, ApplyConfiguration, NotDone, Reply, Request, ShowStatus
 from signalbox.messages.base import utc_now
 from signalbox.messages.commands import (
     AnyCommand,
@@ -84,6 +84,20 @@ class LocalHost:
         self, path: str, body: dict[str, Any], _on_progress: Callable[[int, int], None], *, wait: float = 0.0
     ) -> tuple[int, dict[str, Any]]:
         return self.post(path, body, wait=wait)  # the controller reports no progress
+
+    def apply(self, request: ApplyConfiguration, wait: float) -> Applied:
+        """Have the controller read its configuration again.
+
+        Raises:
+            Refused: the file makes no sense, or not all of it was done in time.
+        """
+        try:
+            reply = self._ask(request, wait or _AT_ONCE)
+        except NotProven as error:
+            raise Refused(f"{error}; `signalbox status --local` shows how far it is.") from error
+        if not isinstance(reply, Applied):
+            raise Refused("The controller gave no answer to that; is it of another version?")
+        return reply
 
     def _ask(self, request: Request, wait: float) -> Reply:
         try:

@@ -94,7 +94,7 @@ def _counting(hosts: Sequence[HostStatus]) -> Sequence[ProcessView]:
     """The processes that count for the whole.
 
     Left out are: a beat on standby, if there is another beat; processes that were stopped on a host whose controller
-    has left since, if there are others; external workers that have ended.
+    has left since, if there are others; external workers, and processes that are not configured, that have ended.
     """
     there = [
         process for host in hosts if host.state != "offline" or host.celery != "stopped" for process in host.processes
@@ -105,8 +105,8 @@ def _counting(hosts: Sequence[HostStatus]) -> Sequence[ProcessView]:
 
 
 def _departed(process: ProcessView) -> bool:
-    """Whether it is an external worker that has ended; nothing is wrong then."""
-    return process.guest and process.state == "stopped"
+    """Whether it has ended, and nobody here would start it again; nothing is wrong then."""
+    return (process.guest or not process.configured) and process.state == "stopped"
 
 
 def overall(states: Sequence[ProcessState], none: Overall) -> Overall:

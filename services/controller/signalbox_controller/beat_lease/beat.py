@@ -24,12 +24,21 @@ class LeasedBeat(Supervised):
 
     leased = True
 
-    def __init__(self, spec: ProcessSpec, context: HostContext, desired: Desired, holder: LeaseHolder) -> None:
-        super().__init__(spec, context, desired)
+    def __init__(
+        self,
+        spec: ProcessSpec,
+        context: HostContext,
+        desired: Desired,
+        holder: LeaseHolder,
+        *,
+        configured: bool = True,
+    ) -> None:
+        super().__init__(spec, context, desired, configured=configured)
         self._holder = holder
         self._grant: Grant | None = None
         self._asking = False
-        self.competes = desired == "running"
+        #: One that is not configured keeps the lease as long as it runs.
+        self.competes = desired == "running" or not configured
 
     # Orders of people.
 
@@ -48,6 +57,17 @@ class LeasedBeat(Supervised):
         self.competes = self._asking = self.status.standby = False
         super().stop(order, mode, timeout)
         self._holder.hurry()
+
+    def reconfigure(self, spec: ProcessSpec, desired: Desired) -> None:
+        again = not self.configured
+        super().reconfigure(spec, desired)
+        if again:
+            self.competes = desired == "running"
+
+    def unconfigure(self) -> None:
+        self.status.standby = self._asking = False
+        super().unconfigure()
+        self.competes = self.present
 
     @property
     def decided(self) -> bool:
@@ -72,10 +92,10 @@ class LeasedBeat(Supervised):
         """It may run, from now on; one that still runs goes on with what ran meanwhile elsewhere."""
         self._grant = grant
         self._asking = self.status.standby = False
-        if self.instance is None:
-            super().start()
-        else:
+        if self.instance is not None:
             self._hand_over(self.instance)
+        elif self.configured:
+            super().start()
 
     def revoke(self, why: str, *, kill: bool = False) -> None:
         self._grant = None
@@ -148,4 +168,6 @@ class LeasedBeat(Supervised):
         super()._on_exit(event, message)
         if self._grant is not None and self.status.state in {"stopped", "fatal"}:
             self.competes = False  # another host may have more luck
+        if not self.configured:
+            self.competes = False
         self._holder.hurry()

@@ -34,6 +34,8 @@ class PendingRestore(msgspec.Struct, kw_only=True):
 
     #: The name of the process.
     process: str
+    #: What it was launched from: its application, with the variables that name its broker.
+    spec: ProcessSpec | None = None
     #: Tasks that were stopped, and must not run again.
     forget: tuple[str, ...] = ()
     #: Tasks that ran when it died by itself.
@@ -41,7 +43,7 @@ class PendingRestore(msgspec.Struct, kw_only=True):
     #: Tasks that had ended there, with their count of retries: each has a message that must not be delivered again.
     finished: tuple[tuple[str, int], ...] = ()
     tries: int = 0
-    #: The queues that it consumed; those of its configuration where it has not reported any.
+    #: The queues that it consumed; those that it was launched with where it has not reported any.
     queues: tuple[str, ...] = ()
 
 
@@ -50,13 +52,14 @@ class PendingRestores(RememberedTable[PendingRestore]):
 
     shape = dict[str, PendingRestore]
     meaning = "which workers died and held messages"
+    private = True
 
 
 class Redelivery:
     """Pending restores by instance, until each is done or given up."""
 
     def __init__(self, path: Path, specs: Iterable[ProcessSpec], launcher: Launcher, reaper: Reaper) -> None:
-        """`path` is the file of the pending restores.
+        """`path` is the file of the pending restores; `specs` are for those that an older release noted.
 
         Raises:
             StateUnreadable: that file is damaged.
@@ -70,10 +73,13 @@ class Redelivery:
 
     def schedule(self, instance: str, restore: PendingRestore) -> None:
         """Restore the messages of a launch that is dead, and has not given them back itself."""
-        spec = self._specs.get(restore.process)
-        if spec is not None and spec.kind == "worker":
+        spec = self._spec(restore)
+        if spec is not None and spec.kind == "worker" and spec.app:
             self._pending.note(instance, restore)
             self._due.set()
+
+    def _spec(self, restore: PendingRestore) -> ProcessSpec | None:
+        return restore.spec or self._specs.get(restore.process)
 
     async def run(self) -> None:
         """Carry out pending restores, until cancelled."""
@@ -93,8 +99,8 @@ class Redelivery:
         """Group workers that differ in their queues and size only: one helper restores for all of them."""
         groups: dict[object, tuple[ProcessSpec, dict[str, PendingRestore]]] = {}
         for instance, restore in restores.items():
-            spec = self._specs.get(restore.process)
-            if spec is None:  # not configured any more: its broker is unknown
+            spec = self._spec(restore)
+            if spec is None:  # its broker is unknown
                 self._pending.forget(instance)
                 continue
             key = (spec.app, spec.python, spec.directory, tuple(sorted(spec.environment.items())))
@@ -103,7 +109,7 @@ class Redelivery:
 
     def _queues(self, restores: Iterable[PendingRestore]) -> list[str]:
         """The queues that the workers consumed; none where one did not say, for all of the application's then."""
-        known = [restore.queues or self._specs[restore.process].queues for restore in restores]
+        known = [restore.queues or spec.queues for restore in restores if (spec := self._spec(restore))]
         return sorted({queue for queues in known for queue in queues}) if all(known) else []
 
     async def _restore(self, spec: ProcessSpec, restores: Mapping[str, PendingRestore]) -> bool:

@@ -18,6 +18,7 @@ from signalbox.lines import encode_line
 from signalbox.local.protocol import (
     ISSUER,
     REQUEST_LIMIT,
+    ApplyConfiguration,
     FindUnseen,
     NotDone,
     Reply,
@@ -26,7 +27,9 @@ from signalbox.local.protocol import (
     decode_request,
 )
 from signalbox.messages.commands import AnyCommand
+from signalbox_controller.commands.apply import Configurations
 from signalbox_controller.commands.dispatcher import LASTING, Dispatcher
+from signalbox_controller.errors import ConfigurationError
 from signalbox_controller.host.heartbeat import Heartbeat
 from signalbox_controller.linux.peers import peer_of
 
@@ -42,12 +45,18 @@ class LocalSocket:
     """Takes one request from each connection, and answers it on the same connection."""
 
     def __init__(
-        self, host: str, dispatcher: Dispatcher, heartbeat: Heartbeat, find_unseen: Callable[[], Awaitable[Unseen]]
+        self,
+        host: str,
+        dispatcher: Dispatcher,
+        heartbeat: Heartbeat,
+        find_unseen: Callable[[], Awaitable[Unseen]],
+        configurations: Configurations,
     ) -> None:
-        self._find_unseen = find_unseen
         self._host = host
         self._dispatcher = dispatcher
         self._heartbeat = heartbeat
+        self._find_unseen = find_unseen
+        self._configurations = configurations
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     @asynccontextmanager
@@ -89,10 +98,20 @@ class LocalSocket:
             return self._heartbeat.status()
         if isinstance(request, FindUnseen):
             return await self._find_unseen()
-        return await self._carry_out(request, uid)
+        return await self._answer(request, f"{ISSUER}:{_name(uid)}@{self._host}")
 
-    async def _carry_out(self, command: AnyCommand, uid: int) -> Reply:
-        issuer = f"{ISSUER}:{_name(uid)}@{self._host}"
+    async def _answer(self, request: AnyCommand | ApplyConfiguration, issuer: str) -> Reply:
+        if isinstance(request, ApplyConfiguration):
+            return await self._apply(request, issuer)
+        return await self._carry_out(request, issuer)
+
+    async def _apply(self, request: ApplyConfiguration, issuer: str) -> Reply:
+        try:
+            return await self._configurations.apply(request, issuer)
+        except ConfigurationError as error:
+            return NotDone(message=f"Nothing was changed: {error}")
+
+    async def _carry_out(self, command: AnyCommand, issuer: str) -> Reply:
         command = msgspec.structs.replace(command, issued_by=issuer, issued_from=self._host)
         if not isinstance(command, LASTING):
             if not set(command.hosts) <= {self._host}:

@@ -17,6 +17,9 @@ from signalbox_controller.words import Order
 NOT_HERE = Result(verdict="unknown", detail="No process of that name is configured on this host.")
 NOTHING_RUNS = Result(verdict="unknown", detail="No process of this host is to run: there is none to restart.")
 
+#: What comes of a start or restart of a process that the file does not name.
+NOT_CONFIGURED = "no longer configured, so it is not started again"
+
 # An external worker is reported with the rest, and left alone: while it runs, a stop is incomplete.
 
 
@@ -33,10 +36,13 @@ async def stop_processes(command: StopProcesses, ports: Ports) -> Result:
 
 async def start_processes(command: StartProcesses, ports: Ports) -> Result:
     """Start them, and answer once each consumes or has failed."""
-    processes = ports.fleet.select(command.processes)
+    named = ports.fleet.select(command.processes)
     external = ports.fleet.external.reports(command.processes) if command.processes else []
-    if not processes and not external:
+    if not named and not external:
         return NOT_HERE
+    if command.processes and (unconfigured := [one for one in named if not one.configured]):
+        return _not_configured(unconfigured, "started")
+    processes = [process for process in named if process.configured]
     await ports.fleet.set_desired(processes, "running")
     reports = await ports.fleet.start(processes)
     return _result("started", "running", [*reports, *external])
@@ -51,6 +57,8 @@ async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
         names = ", ".join(worker.name for worker in external)
         detail = f"{names}: {LAUNCHED_BY_OTHERS}. Nothing was restarted."
         return Result(verdict="incomplete", detail=detail, processes=tuple(external))
+    if unconfigured := [process for process in chosen if not process.configured]:
+        return _not_configured(unconfigured, "restarted")
     if not chosen:
         return NOT_HERE if command.processes else NOTHING_RUNS
     restart = RollingRestart(ports.fleet, command, chosen)
@@ -68,6 +76,12 @@ async def restart_processes(command: RestartProcesses, ports: Ports) -> Result:
         processes=tuple(process.status.report() for process in chosen),
         tasks_killed=restart.tasks_killed,
     )
+
+
+def _not_configured(processes: Sequence[Supervised], verb: str) -> Result:
+    names = ", ".join(process.spec.name for process in processes)
+    reports = tuple(process.status.report() for process in processes)
+    return Result(verdict="incomplete", detail=f"{names}: {NOT_CONFIGURED}. Nothing was {verb}.", processes=reports)
 
 
 def _not_restarted(error: str, not_begun: Sequence[Supervised]) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 class ExternalWorkers:
     """Admits external workers, and keeps them until they have ended."""
 
-    def __init__(self, context: HostContext, notes: Notes, configured: Collection[str]) -> None:
-        """`configured` are the names of our own processes."""
+    def __init__(self, context: HostContext, notes: Notes) -> None:
         self._context = context
         self._notes = notes
-        self._configured = frozenset(configured)
+        #: The names of our own processes.
+        self.ours: Callable[[], Collection[str]] = tuple
         self._external: dict[str, ExternalWorker] = {}
         #: Those that may not join.
         self.refused = RefusedWorkers(context.host, context.publish)
@@ -40,10 +40,18 @@ class ExternalWorkers:
         noted = dict(self._notes.value)
         for instance, note in {**noted, **ended_unnoticed(self._context.launcher.socket.parent, noted)}.items():
             if note.alive:
-                self._add(instance, note).status.publish()
+                self._add(instance, self._renamed(instance, note)).status.publish()
             else:
                 gone = msgspec.structs.replace(note, proc=Proc(note.proc.pid, -1))
                 self._add(instance, gone)
+
+    def _renamed(self, instance: str, note: Note) -> Note:
+        """Give it another name if the file has given its name to a process of ours."""
+        if note.name not in self.ours():
+            return note
+        renamed = msgspec.structs.replace(note, name=name_for(note.node, note.proc.pid, {note.name, *self.ours()}))
+        self._notes.note(instance, renamed)
+        return renamed
 
     def detach(self) -> None:
         """Stop watching them."""
@@ -82,7 +90,7 @@ class ExternalWorkers:
     def _taken(self) -> set[str]:
         """The names of this host's processes."""
         refused = {worker.status.name for worker in self.refused.all()}
-        return {worker.note.name for worker in self._external.values()} | refused | self._configured
+        return {worker.note.name for worker in self._external.values()} | refused | set(self.ours())
 
     def _add(self, instance: str, note: Note) -> ExternalWorker:
         worker = self._external[instance] = ExternalWorker(instance, note, self._context)

@@ -2,22 +2,30 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
-from typing import NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
 
 from signalbox.messages.commands import DEFAULT_GRACE
 from signalbox.messages.events import ProcessChanged
 from signalbox.messages.receipts import ProcessReport
+from signalbox.service import Jobs
 from signalbox_agent.proc import boot_id
 from signalbox_controller.agents.session import Agent
 from signalbox_controller.agents.slots import Slots
 from signalbox_controller.beat_lease.leases import Leases
-from signalbox_controller.broker.redelivery import PendingRestore
 from signalbox_controller.cancelling.without_agent import Worker
 from signalbox_controller.config.specs import ProcessSpec
-from signalbox_controller.external.workers import ExternalWorkers
+from signalbox_controller.external.workers import ExternalWorkers, name_for
 from signalbox_controller.fleet.known_runs import KnownRuns
+from signalbox_controller.fleet.left_behind import owners
+from signalbox_controller.fleet.plan import Present
+from signalbox_controller.launch.launches import Launch
+from signalbox_controller.launch.strays import spec_of, strays
 from signalbox_controller.logs.logfile import LogFile
 from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.desired import Desired, DesiredStates
@@ -32,6 +40,18 @@ log = logging.getLogger(__name__)
 BEYOND = 6.0
 #: Seconds in which a worker lists what it holds: one whose agent is older does so every ten.
 LIST_WITHIN = 11.0
+#: The spec of a process that has ended, and of which an older release noted only its name.
+NOTHING_KNOWN: Final = ProcessSpec(
+    name="",
+    kind="worker",
+    app="",
+    label="",
+    directory=Path(),
+    python="",
+    environment={},
+    options=(),
+    stop_timeout=30.0,
+)
 
 
 class WatchedWorker(NamedTuple):
@@ -65,43 +85,98 @@ class Fleet:
         self._context = context
         self._desired_states = desired_states
         self._writing = asyncio.Lock()
+        self._jobs = Jobs("processes that are no longer configured")
+        external.ours = lambda: self._processes
         self._processes = {spec.name: leases.supervise(spec, context, desired_states.of(spec.name)) for spec in specs}
 
     def open(self) -> None:
         """Adopt the processes that run, launch those that should run, stop those that should not."""
         self.external.open()
         self._seed_external()
-        left, boot = self._context.launches.left_behind(), boot_id()
+        left = self._left_behind()
         for name, launch in left.items():
-            if name in self._processes and launch.proc is not None:
-                # The machine's own end is no failure of the process: it is started again whatever its policy.
-                asked = launch.gone and launch.boot != boot
-                self._processes[name].adopt(launch, launch.proc, asked=asked)
-                self._seed(None if asked else self._processes[name].instance)
-            elif launch.gone:
-                self._context.redelivery.schedule(launch.instance, PendingRestore(process=name))
-                self._context.launches.forget(name)
-            elif launch.proc is not None:
-                pid = launch.proc.pid
-                log.warning("%s (pid %d) still runs, and is no longer configured; stop it by hand", name, pid)
+            self._adopt(name, launch)
         for name, process in self._processes.items():
             process.status.publish()
             if process.status.desired == "running" and name not in left:
                 process.start()
             elif name in left and (stop := self._context.stop_orders.of(name)):
                 process.resume_stop(stop)
-            elif name in left and process.status.desired == "stopped":
+            elif name in left and process.configured and process.status.desired == "stopped":
                 process.stop(Order(by="an earlier command"))
+
+    def _left_behind(self) -> dict[str, Launch]:
+        """The launches of former controllers by the name of their process, each under a name of its own."""
+        launches, launcher = self._context.launches, self._context.launcher
+        left = launches.left_behind()
+        known = {launch.instance for launch in left.values()}
+        for stray in strays(launcher.is_ours, known, launcher.environ):
+            name = self._free_name(stray.spec.name if stray.spec else "", stray, left)
+            log.warning("%s (instance %s) was launched by us, and was on no record", name, stray.instance)
+            left[name] = stray
+            launches.note(name, stray)
+        new_names = owners(left, [process.spec for process in self._processes.values()])
+        for name, launch in left.items():
+            if name not in new_names:
+                new_names[name] = self._free_name(name, launch, left) if name in self._processes else name
+                self._add_unconfigured(new_names[name], launch)
+        launches.rename(new_names)
+        self._context.stop_orders.rename(new_names)
+        return {new_names[name]: launch for name, launch in left.items()}
+
+    def _free_name(self, name: str, launch: Launch, left: Collection[str]) -> str:
+        external = {report.name for report in self.external.reports()}
+        return name_for(name, launch.proc.pid if launch.proc else 0, {*self._processes, *left, *external})
+
+    def _add_unconfigured(self, name: str, launch: Launch) -> None:
+        """Show a process that the file does not name as long as there is something of it."""
+        environ, pid = self._context.launcher.environ, launch.proc.pid if launch.proc else 0
+        spec = launch.spec or spec_of(pid, environ) or NOTHING_KNOWN
+        spec = msgspec.structs.replace(spec, name=name)
+        process = self._processes[name] = self.leases.supervise(spec, self._context, "stopped", configured=False)
+        log.warning("%s (pid %d) is no longer configured: it is shown, and not launched again", name, pid)
+        self._jobs.begin(self._remove_when_ended(process))
+
+    async def _remove_when_ended(self, process: Supervised) -> None:
+        """Take a process out once it has ended, unless it was configured again meanwhile."""
+        await process.status.until(lambda: process.configured or process.ended, math.inf)
+        if not process.configured and self._processes.get(process.spec.name) is process:
+            del self._processes[process.spec.name]
+
+    def _adopt(self, name: str, launch: Launch) -> None:
+        if launch.proc is None:
+            return
+        # The machine's own end is no failure of the process: it is started again whatever its policy.
+        asked = launch.gone and launch.boot != boot_id()
+        self._processes[name].adopt(launch, launch.proc, asked=asked)
+        self._seed(None if asked else self._processes[name].instance)
+
+    def present(self) -> dict[str, Present]:
+        """The processes by name, as an edited configuration is compared with them."""
+        return {name: _present(process) for name, process in self._processes.items()}
+
+    def reconfigure(self, specs: Sequence[ProcessSpec]) -> None:
+        """Take these specs in place of all former ones; what has to be started, stopped or restarted is for later."""
+        wanted = {spec.name: spec for spec in specs}
+        for name, spec in wanted.items():
+            desired = self._desired_states.of(name)
+            if (process := self._processes.get(name)) is None:
+                process = self._processes[name] = self.leases.supervise(spec, self._context, desired)
+            process.reconfigure(spec, desired)
+        for name, process in self._processes.items():
+            if name not in wanted and process.configured:
+                process.unconfigure()
+                self._jobs.begin(self._remove_when_ended(process))
 
     def worker_of(self, agent: Agent) -> Worker | None:
         """The worker of this agent, if it is supervised; None when it has ended."""
-        process = self._processes.get(agent.name)
-        if process is None or process.instance is None or process.instance.agent is not agent:
-            return None
-        return Worker(process.instance.main, self._slots(process, process.instance))
+        for process in self._processes.values():
+            if process.instance and process.instance.agent is agent:
+                return Worker(process.instance.main, self._slots(process, process.instance))
+        return None
 
     def _slots(self, process: Supervised, instance: Instance) -> Slots:
-        return Slots(self._context.launcher.socket_of(process.spec), instance.id)
+        return Slots(self._context.launcher.socket_of(process.running_spec), instance.id)
 
     def logs(self) -> list[LogFile]:
         """The log of each process."""
@@ -125,8 +200,8 @@ class Fleet:
         return [process for name, process in self._processes.items() if not names or name in names]
 
     async def set_desired(self, processes: Sequence[Supervised], desired: Desired) -> None:
-        """Note the desired state on disk."""
-        names = [process.spec.name for process in processes]
+        """Note the desired state on disk, of those that are configured."""
+        names = [process.spec.name for process in processes if process.configured]
         async with self._writing:
             await asyncio.to_thread(self._desired_states.note_all, names, desired)
 
@@ -228,6 +303,16 @@ class Fleet:
         """Seconds between TERM and KILL for a cancelled task of a process; an external worker has no configuration."""
         process = self._processes.get(name)
         return DEFAULT_GRACE if process is None else process.spec.kill_after
+
+
+def _present(process: Supervised) -> Present:
+    return Present(
+        spec=process.spec,
+        running=process.instance.spec if process.instance else None,
+        active=not process.ended or process.status.state == "backoff",
+        wanted=process.status.desired == "running",
+        configured=process.configured,
+    )
 
 
 def _absent(process: Supervised) -> bool:

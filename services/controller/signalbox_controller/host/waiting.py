@@ -72,8 +72,9 @@ class WaitingTasks:
     async def _look(self, tasks: Collection[WaitingTask]) -> Mapping[str, Holder]:
         """Look for tasks that no worker holds at the brokers of those that had them; one look for each application."""
         holders: dict[str, Holder] = {}
+        shared = _shared_nodes(self._fleet.select(()))
         for group in self._groups():
-            nodes = {process.status.node: process for process in group}
+            nodes = {one.status.node: one for one in group if one.status.node not in shared}
             wanted = sorted({task.task_id for task in tasks if task.worker in nodes})
             if wanted:
                 listing = await self._list(group, wanted)
@@ -81,20 +82,27 @@ class WaitingTasks:
         return holders
 
     async def _list(self, group: Sequence[Supervised], task_ids: Sequence[str]) -> Listing | None:
-        consumers = Counter(queue for process in group if process.instance for queue in process.queues)
-        queues = {queue: consumers[queue] for process in group for queue in process.queues}
-        order = {"app": group[0].spec.app, "queues": queues, "ids": task_ids}
-        return await self._programs.run(group[0].spec, PROGRAM, order, Listing, DEADLINE)
+        consumers = Counter(queue for one in group if one.instance for queue in one.queues)
+        queues = {queue: consumers[queue] for one in group for queue in one.queues}
+        spec = group[0].running_spec
+        order = {"app": spec.app, "queues": queues, "ids": task_ids}
+        return await self._programs.run(spec, PROGRAM, order, Listing, DEADLINE)
 
     def _groups(self) -> list[list[Supervised]]:
-        """The configured workers by their broker: that of one application in one environment.
+        """The workers by their broker: that of one application in one environment.
 
         Left out is one whose queues are not known: nobody can say what is not in them.
         """
         groups: dict[object, list[Supervised]] = {}
         for process in self._fleet.select(()):
-            spec = process.spec
-            if spec.kind == "worker" and process.queues:
+            spec = process.running_spec
+            if spec.kind == "worker" and spec.app and process.queues:
                 key = (spec.app, spec.python, spec.directory, tuple(sorted(spec.environment.items())))
                 groups.setdefault(key, []).append(process)
         return list(groups.values())
+
+
+def _shared_nodes(processes: Sequence[Supervised]) -> frozenset[str]:
+    """The node names of several processes: which of them had a task, and so its broker, is not known."""
+    uses = Counter(process.status.node for process in processes)
+    return frozenset(node for node, count in uses.items() if count > 1)

@@ -42,6 +42,12 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
         account = other_account(spec.runs_as)
         return self.user_folders.socket_of(account) if account and self.user_folders else self.socket
 
+    def is_ours(self, socket: str) -> bool:
+        """Whether processes of this controller are given this socket, be they of users that the file names no more."""
+        of_users = self.user_folders.socket if self.user_folders else None
+        path = Path(socket)
+        return path == self.socket or (path.name == self.socket.name and path.parent.parent / path.name == of_users)
+
     def launch(self, spec: ProcessSpec, instance: str, cgroup: str = "") -> subprocess.Popen[bytes]:
         """Launch a process in a session of its own; return when the interpreter runs, long before Celery is ready.
 

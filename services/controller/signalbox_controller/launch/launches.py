@@ -7,6 +7,7 @@ environment. The file needs no fsync: a power cut that loses it ends the process
 import msgspec
 
 from signalbox_agent.proc import Proc, boot_id, ended
+from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.linux.procfs import INSTANCE_VARIABLE, bearing
 from signalbox_controller.state.remembered import RememberedTable
 
@@ -24,6 +25,12 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     cgroup: str = ""
     #: Whether it ended while no controller was here.
     gone: bool = False
+    #: As the file had it then; None: launched by a release that did not note it.
+    spec: ProcessSpec | None = None
+    #: Celery's name for it; empty for beat, and where the release did not note it.
+    node: str = ""
+    #: Whether the spec was read from the process itself, which does not tell all of it.
+    found: bool = False
 
 
 class Launches(RememberedTable[Launch]):
@@ -31,6 +38,8 @@ class Launches(RememberedTable[Launch]):
 
     shape = dict[str, Launch]
     meaning = "which processes were left running"
+    #: It holds the variables of the applications.
+    private = True
 
     def left_behind(self) -> dict[str, Launch]:
         """The launches of a former controller, whether they run on or are gone."""

@@ -32,6 +32,20 @@ def account_of(name: str) -> Account | None:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
 
 
+def user_of(pid: int) -> str:
+    """The user that a process runs as: a name, or the number of one without a name; empty for our own, or none."""
+    try:
+        uid = Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return ""
+    if uid == os.geteuid():
+        return ""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
 @contextmanager
 def acting_as_owner_of(folder: Path) -> Iterator[None]:
     """Look at files, and write them, with the rights of the folder's owner (setfsuid(2)), if that is somebody else.

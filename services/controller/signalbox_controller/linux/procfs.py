@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 from signalbox_agent.proc import Proc, identify, pids, stat, variable
 
@@ -32,3 +33,21 @@ def code_of(proc: Proc) -> int | None:
     if found is None or found.proc != proc or not found.ended:
         return None
     return os.waitstatus_to_exitcode(found.exit_status)
+
+
+def arguments_of(pid: int) -> list[str]:
+    """The command line of a process; empty when it is gone, or not for us to see."""
+    return _items(f"/proc/{pid}/cmdline")
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    """The variables that a process was executed with; empty when it is gone, or not for us to see."""
+    pairs = (item.partition("=") for item in _items(f"/proc/{pid}/environ"))
+    return {name: value for name, sign, value in pairs if sign}
+
+
+def _items(path: str) -> list[str]:
+    try:
+        return Path(path).read_bytes().decode(errors="surrogateescape").rstrip("\0").split("\0")
+    except OSError:
+        return []

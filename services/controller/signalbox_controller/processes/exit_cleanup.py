@@ -47,8 +47,8 @@ async def clean_up_after(
     lost = lost_tasks(spec.name, context.host, held, end, order)
     context.pending_events.publish(instance.id, instance.agent.acknowledgements.waiting, lost.events)
     if instance.agent.stop_handshake.ownership:  # or its broker misses them by itself
-        lost.restore.queues = instance.agent.queues
-        context.redelivery.schedule(instance.id, lost.restore)
+        restore = msgspec.structs.replace(lost.restore, spec=spec, queues=instance.agent.queues)
+        context.redelivery.schedule(instance.id, restore)
     context.agents.retire(instance.id)
     context.launches.forget(spec.name)
     context.stop_orders.forget(spec.name)

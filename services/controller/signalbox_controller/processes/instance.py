@@ -41,12 +41,15 @@ class Instance:
         *,
         gone: bool = False,
         cgroup: Cgroup | None = None,
+        spec: ProcessSpec | None = None,
     ) -> None:
         """Without a `popen` the process is adopted: not our child any more; one that is `gone` ended before we came."""
         self.id = id_
         self.main = main
         self.agent = agent
         agent.main = main
+        #: What it was launched from; None where that is not known.
+        self.spec = spec
         self.tree = Tree(main, reaper, ours=popen is not None, gone=id_ if gone else "", cgroup=cgroup)
         #: Where its part of the log begins.
         self.log_start = log_start
@@ -112,7 +115,8 @@ def launch(spec: ProcessSpec, context: HostContext, supervisor: Supervisor, log:
     path = cgroup.path if cgroup else ""
     if cgroup and (account := other_account(spec.runs_as)):
         delegate(cgroup, account)
-    note = Launch(instance=instance, boot=boot_id(), log_start=log.position(), cgroup=path)
+    node = spec.node(context.host)
+    note = Launch(instance=instance, boot=boot_id(), log_start=log.position(), cgroup=path, spec=spec, node=node)
     context.launches.note(spec.name, note)
     agent = context.agents.expect(instance, spec.name, supervisor, cgroup=cgroup)
     try:
@@ -127,4 +131,4 @@ def launch(spec: ProcessSpec, context: HostContext, supervisor: Supervisor, log:
         cgroup.take(popen.pid)  # it may not enter by itself: that takes the rights above the cgroup, too
     main = identify(popen.pid) or Proc(popen.pid, 0)
     context.launches.note(spec.name, msgspec.structs.replace(note, proc=main))
-    return Instance(note.instance, main, agent, context.reaper, popen, note.log_start, cgroup=cgroup)
+    return Instance(note.instance, main, agent, context.reaper, popen, note.log_start, cgroup=cgroup, spec=spec)

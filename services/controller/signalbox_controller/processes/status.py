@@ -10,7 +10,9 @@ from signalbox.messages.base import Evidence, ProcessKind, ProcessState, utc_now
 from signalbox.messages.events import Event, ProcessChanged
 from signalbox.messages.receipts import ProcessReport
 from signalbox_agent.proc import Proc, ended
+from signalbox_controller import words
 from signalbox_controller.processes.desired import Desired
+from signalbox_controller.processes.machine import ALIVE
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,7 +20,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     kind: ProcessKind
-    #: Celery's name for a worker; beat has none.
+    #: Celery's name for a worker; beat has none. A process that was adopted may have another one.
     node: str
     host: str
     #: Whether it is an external worker.
@@ -39,6 +41,12 @@ class ProcessStatus:
         self.standby = False
         #: The queues that a worker consumes, by its own report.
         self.queues: tuple[str, ...] = ()
+        #: Celery's name for the process that runs.
+        self.node = identity.node
+        #: Whether the configuration names it: what it names no longer is not launched again.
+        self.configured = True
+        #: The keys whose values in the file are not those that it runs with.
+        self.outdated: tuple[str, ...] = ()
         #: When it will be killed, while it has time to stop.
         self.kill_at: datetime | None = None
         self._since: datetime = utc_now()
@@ -51,11 +59,6 @@ class ProcessStatus:
     def name(self) -> str:
         """Its name on the host."""
         return self._identity.name
-
-    @property
-    def node(self) -> str:
-        """Celery's name for a worker; empty for beat."""
-        return self._identity.node
 
     def enter(self, state: ProcessState) -> None:
         """Set the state, and the time since when it lasts."""
@@ -83,16 +86,21 @@ class ProcessStatus:
 
     def event(self) -> ProcessChanged:
         """The status as an event."""
+        identity = msgspec.structs.asdict(self._identity) | {"node": self.node}
+        alive = self.state in ALIVE
+        outdated = ", ".join(self.outdated) if alive else ""
         return ProcessChanged(
             at=utc_now(),
-            **msgspec.structs.asdict(self._identity),
+            **identity,
             state=self.state,
             desired=self.desired,
             instance=self.instance,
             pid=self.pid,
             since=self._since,
             exit_code=self.exit_code,
-            message=self.message,
+            message=words.of_process(self.message, configured=self.configured or not alive, outdated=outdated),
+            configured=self.configured,
+            outdated=outdated,
             standby=self.standby,
             kill_at=self.kill_at,
             queues=self.queues,

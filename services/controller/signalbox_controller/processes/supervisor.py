@@ -6,13 +6,16 @@ import signal
 from collections.abc import Callable
 from typing import Literal
 
+import msgspec
+
 from signalbox.messages.base import Evidence
 from signalbox.messages.receipts import ProcessReport
 from signalbox.service import Jobs
 from signalbox_agent.cgroup import Cgroup
-from signalbox_agent.proc import Proc
+from signalbox_agent.proc import Proc, ended
 from signalbox_controller import words
 from signalbox_controller.agents import protocol
+from signalbox_controller.config.differences import outdated
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.launch.launches import Launch
 from signalbox_controller.linux.signals import kill_all, send
@@ -42,12 +45,14 @@ QUIT_BEFORE_KILL = 2.0
 
 
 class Supervised(AgentReports):
-    """One configured process."""
+    """One process that we launch, or that a former controller launched."""
 
-    def __init__(self, spec: ProcessSpec, context: HostContext, desired: Desired) -> None:
+    def __init__(self, spec: ProcessSpec, context: HostContext, desired: Desired, *, configured: bool = True) -> None:
+        """One that is not `configured` runs until it ends or is stopped, and is not launched again."""
         self.spec = spec
         identity = Identity(name=spec.name, kind=spec.kind, node=spec.node(context.host), host=context.host)
-        self.status = ProcessStatus(identity, desired, context.publish)
+        self.status = ProcessStatus(identity, desired if configured else "stopped", context.publish)
+        self.status.configured = configured
         self.log = LogFile(context.launcher.log(spec), context.logs)
         self.instance: Instance | None = None
         #: How many running tasks ended with it since the latest order to stop, and what proves its end.
@@ -71,6 +76,21 @@ class Supervised(AgentReports):
             Action.ARM_BACKOFF: self._arm_backoff,
             Action.DISARM: self._clocks.stop,
         }
+
+    @property
+    def configured(self) -> bool:
+        """Whether the configuration names it."""
+        return self.status.configured
+
+    @property
+    def running_spec(self) -> ProcessSpec:
+        """What its process was launched from; without a process, what the next one will be."""
+        return (self.instance and self.instance.spec) or self.spec
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it is left, also nothing that had outlived KILL."""
+        return self.instance is None and self.status.state not in ALIVE and all(map(ended, self._survivors))
 
     # Orders of people.
 
@@ -119,7 +139,7 @@ class Supervised(AgentReports):
     @property
     def queues(self) -> tuple[str, ...]:
         """The queues that it consumes, or consumed last; none where the application chooses them and never told."""
-        return self.status.queues or self.spec.queues
+        return self.status.queues or self.running_spec.queues
 
     @property
     def decided(self) -> bool:
@@ -132,14 +152,21 @@ class Supervised(AgentReports):
 
         `asked` tells that its end is no failure.
         """
+        if launched.spec is not None:
+            self._log_of(launched.spec)
         cgroup = Cgroup(launched.cgroup) if launched.cgroup else None
         agent = self._context.agents.expect(launched.instance, self.spec.name, self, adopted=True, cgroup=cgroup)
         if (stop := self._context.stop_orders.of(self.spec.name)) is not None:
             agent.runs.seed(stop.runs)
         log_start = min(launched.log_start, self.log.position())
         reaper, gone = self._context.reaper, launched.gone
-        instance = Instance(launched.instance, main, agent, reaper, None, log_start, gone=gone, cgroup=cgroup)
+        spec = launched.spec and msgspec.structs.replace(launched.spec, name=self.spec.name)
+        known = None if launched.found and self.configured else spec
+        instance = Instance(
+            launched.instance, main, agent, reaper, None, log_start, gone=gone, cgroup=cgroup, spec=known
+        )
         instance.asked = asked
+        self.status.node = launched.node or self.status.node
         self._take(instance)
         there = "was running when the controller started; waits for its agent"
         self._feed(Input.ADOPTED, "ended while no controller was here" if launched.gone else there)
@@ -148,6 +175,23 @@ class Supervised(AgentReports):
         """Go on with a stop that a former controller has begun; its desired state stays as it is."""
         done = "stopped" if self.status.desired == "stopped" else "restarted"
         self._end(stop.order, "graceful" if stop.left else "immediate", stop.left, f"{done} by {stop.order.words}")
+
+    def reconfigure(self, spec: ProcessSpec, desired: Desired) -> None:
+        """Take other options: those of supervision count at once, all others from the next launch on."""
+        if spec.restart_limit != self.spec.restart_limit:
+            self._failures = Failures(self._context.backoff, spec.restart_limit)
+        if not self.configured:
+            self.status.configured, self.status.desired = True, desired
+        self.spec = spec
+        self.status.outdated = self._outdated()
+        self.status.publish()
+
+    def unconfigure(self) -> None:
+        """Have it run on until it ends or is stopped, and launch it no more: the file does not name it any longer."""
+        self.status.configured, self.status.desired, self.status.outdated = False, "stopped", ()
+        if self.status.state not in ALIVE:  # takes back what was planned
+            self._feed(Input.HALT, "no longer configured")
+        self.status.publish()
 
     def detach(self) -> None:
         """Let it run on without us, for the next controller to adopt."""
@@ -215,6 +259,8 @@ class Supervised(AgentReports):
 
     def _launch(self) -> None:
         self._notice = self._greeting = ""
+        self.status.node = self.spec.node(self._context.host)
+        self._log_of(self.spec)
         try:
             self._take(launch(self.spec, self._context, self, self.log))
         except OSError as error:
@@ -223,7 +269,21 @@ class Supervised(AgentReports):
     def _take(self, instance: Instance) -> None:
         self.instance = instance
         self.status.instance, self.status.pid = instance.id, instance.main.pid
+        self.status.outdated = self._outdated()
         instance.watch(lambda code: self._jobs.begin(self._clean_up(instance, code)))
+
+    def _log_of(self, spec: ProcessSpec) -> None:
+        """Read the log of what is, or was, launched from this spec: it has its name from there."""
+        path = self._context.launcher.log(spec)
+        if path != self.log.path:
+            self.log = LogFile(path, self._context.logs)
+
+    def _outdated(self) -> tuple[str, ...]:
+        """The keys whose values in the file are not those that it runs with."""
+        if not self.configured or self.instance is None:
+            return ()
+        renamed = self.status.node != self.spec.node(self._context.host)
+        return (*(("name",) if renamed else ()), *outdated(self.running_spec, self.spec))
 
     def _send(self, number: signal.Signals) -> None:
         """Signal the main process only: TERM is Celery's warm shutdown, QUIT its cold one."""
@@ -288,7 +348,7 @@ class Supervised(AgentReports):
     async def _clean_up(self, instance: Instance, code: int | None) -> None:
         order = self._order if instance.asked else None
         try:
-            cleanup = await clean_up_after(instance, code, self.spec, self._context, order)
+            cleanup = await clean_up_after(instance, code, self.running_spec, self._context, order)
         except Exception:  # whatever is left to be done: a process that is gone must not be shown as one that stops
             log.exception("%s: our own code failed to clean up after it", self.spec.name)
             cleanup = Cleanup(words.exit_words(code), 0, [])

@@ -51,6 +51,8 @@ _PROCESSES = {
     "standby": "boolean",
     "guest": "boolean",
     "queues": "text",
+    "configured": "boolean",
+    "outdated": "text",
     "at": "timestamptz",
 }
 #: The columns, with the names of the queues as an array: `unnest` would unfold arrays of arrays wholly.
@@ -83,14 +85,22 @@ RETURNING {views.columns("process")}
 #: A process that its host no longer lists was removed from its configuration.
 _RETIRE_PROCESSES = f"""
 UPDATE processes SET
-    state = 'stopped', desired = 'stopped', pid = NULL, kill_at = NULL, standby = false, message = $4, at = $3
+    state = 'stopped', desired = 'stopped', pid = NULL, kill_at = NULL, standby = false, message = $4, at = $3,
+    configured = false, outdated = ''
 WHERE host = $1 AND name <> ALL($2::text[]) AND at < $3 AND state <> 'stopped'
 RETURNING {views.columns("process")}
 """  # noqa: S608
 
+#: A launch that its host lists under another name, as its name in the configuration has changed: it has not ended.
+_DELETE_RENAMED = """
+DELETE FROM processes
+WHERE host = $1 AND name <> ALL($2::text[]) AND at < $3 AND instance = ANY($4::text[])
+"""
+
 #: Nobody starts them again under the same name on purpose; names like celery-4711 would fill the page.
 _DELETE_ENDED_EXTERNAL = """
-DELETE FROM processes WHERE guest AND state = 'stopped' AND at < now() - make_interval(secs => $1)
+DELETE FROM processes
+WHERE (guest OR NOT configured) AND state = 'stopped' AND at < now() - make_interval(secs => $1)
 """
 
 _CONFIRMED = """
@@ -155,9 +165,11 @@ async def mark_silent_hosts(connection: Connection, after: float, changed: views
 async def retire(connection: Connection, snapshot: HostSeen) -> list[Row]:
     """Show the processes that a host no longer lists as stopped; return what changed."""
     listed = [process.name for process in snapshot.processes]
+    instances = [process.instance for process in snapshot.processes if process.instance and process.pid]
+    await connection.execute(_DELETE_RENAMED, snapshot.host, listed, snapshot.at, instances)
     return await connection.fetch(_RETIRE_PROCESSES, snapshot.host, listed, snapshot.at, RETIRED)
 
 
 async def delete_ended_external(connection: Connection, after: float) -> None:
-    """Delete external workers that ended more than `after` seconds ago."""
+    """Delete external workers, and processes that are not configured, that ended more than `after` seconds ago."""
     await connection.execute(_DELETE_ENDED_EXTERNAL, after)

@@ -63,6 +63,8 @@
  * @property {boolean} [standby]  A beat that does not run because another host's does.
  * @property {boolean} [guest]  Launched by somebody else, who alone can stop and start it.
  * @property {string[]} [queues]  Those that a worker consumes, by its own report.
+ * @property {boolean} [configured]  False: the configuration of its host does not name it; it can be stopped, not started.
+ * @property {string} [outdated]  The keys whose values in the configuration are not those that it runs with.
  * @property {string} [last_state]  How it was last seen, where `state` is unknown.
  * @property {string | null} [confirmed_at]  When its host last reported it.
  *

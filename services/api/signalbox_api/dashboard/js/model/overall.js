@@ -29,9 +29,9 @@ function asKnown(host) {
   return { ...host, celery, processes };
 }
 
-/** Not one that others launched, and have ended. @param {Process} process */
-function isThere({ guest, state }) {
-  return !guest || state !== "stopped";
+/** Not one that has ended, and that nobody here would start again. @param {Process} process */
+function isThere({ guest, configured, state }) {
+  return (!guest && configured !== false) || state !== "stopped";
 }
 
 /** Those that matter for the whole: no beat on standby, nothing that was stopped before its controller left; unless there is no other. @param {Host[]} hosts */

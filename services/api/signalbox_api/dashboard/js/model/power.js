@@ -54,9 +54,9 @@ export function targets(status, action, scope = EVERYTHING) {
     .filter((host) => host.processes.length > 0);
 }
 
-/** What others launched is theirs to stop and start. @param {Power} action @param {Process} process @param {Host} host */
+/** What others launched is theirs to stop and start; what is not configured can only be stopped. @param {Power} action @param {Process} process @param {Host} host */
 function concerns(action, process, host) {
-  if (process.guest) return false;
+  if (process.guest || (process.configured === false && action !== "stop")) return false;
   const [down, standby] = [DOWN.includes(process.state), standsBy(process, host)];
   if (action === "start") return (down && !standby) || process.state === "backoff";
   return !down || (action === "stop" && standby);

@@ -38,6 +38,8 @@ export function ProcessRow({ host, process }) {
     data-host=${host.name}
     data-name=${process.name}
     data-state=${process.state}
+    data-configured=${process.configured !== false}
+    data-outdated=${process.outdated ?? ""}
     aria-label="${process.name} on ${host.name}: ${word}"
   >
     <span class="process-badge tone-${standby ? "off" : toneOf(process)}"><span class="lamp"></span><b>${word}</b></span>
@@ -75,7 +77,7 @@ function lastSeen(process) {
 function Buttons({ scope, process, down, standby }) {
   const action = down || process.state === "backoff" ? "start" : "restart";
   return html`
-    <${PowerButton} action=${action} scope=${scope} small />
+    ${process.configured !== false && html`<${PowerButton} action=${action} scope=${scope} small />`}
     ${(!down || standby) && !process.kill_at && html`<${PowerButton} action="stop" scope=${scope} small />`}
   `;
 }

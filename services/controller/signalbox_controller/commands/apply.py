@@ -1,0 +1,117 @@
+"""Apply of an edited configuration: what it changes is said first; then only that is changed."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
+from typing import Literal
+
+from signalbox.local.protocol import ISSUER, Applied, ApplyConfiguration
+from signalbox.messages.base import utc_now
+from signalbox.messages.commands import AnyCommand, RestartProcesses, StartProcesses, StopProcesses
+from signalbox.messages.receipts import Answered
+from signalbox.messages.verdicts import MEANING
+from signalbox_controller.commands.dispatcher import Dispatcher
+from signalbox_controller.config.settings import Configuration
+from signalbox_controller.fleet.fleet import Fleet
+from signalbox_controller.fleet.plan import Plan, plan
+from signalbox_controller.launch.launcher import other_account
+
+log = logging.getLogger(__name__)
+
+#: Why the processes are started, stopped and restarted, for the audit trail.
+REASON = "signalbox.toml was edited"
+#: Seconds within which a command for this host is begun.
+TTL = timedelta(seconds=60)
+
+
+class Configurations:
+    """The configuration that is in effect, and the way to the next one."""
+
+    def __init__(
+        self,
+        host: str,
+        current: Configuration,
+        read: Callable[[], Configuration],
+        fleet: Fleet,
+        dispatcher: Dispatcher,
+        users: Collection[str],
+    ) -> None:
+        """`read` reads the file; it raises ConfigurationError. `users` are those that agents may connect as."""
+        self._host = host
+        self._current = current
+        self._read = read
+        self._fleet = fleet
+        self._users = frozenset(users)
+        self._dispatcher = dispatcher
+        self._one_at_a_time = asyncio.Lock()
+
+    async def apply(self, request: ApplyConfiguration, issuer: str) -> Applied:
+        """Compare the file with what runs, and change what differs, unless that was only to be said.
+
+        Raises:
+            ConfigurationError: the file makes no sense; nothing was changed.
+        """
+        async with self._one_at_a_time:
+            configuration = self._read()
+            others = {report.name for report in self._fleet.external.reports()}
+            users = {spec.runs_as for spec in configuration.processes if other_account(spec.runs_as)}
+            found = plan(self._fleet.present(), configuration.processes, others, users - self._users)
+            later = (*_restart_of_controller(self._current, configuration), *found.later)
+            if request.dry_run:
+                return Applied(host=self._host, changes=found.changes, later=later)
+            for line in (*(f"{one.action} {one.name}: {one.detail}" for one in found.changes), *later):
+                log.info("signalbox.toml: %s", line)
+            self._fleet.reconfigure(found.specs)
+            errors = await self._carry_out(found, request.restart, issuer)
+            return Applied(host=self._host, changes=found.changes, later=later, done=True, errors=errors)
+
+    async def _carry_out(self, found: Plan, restart: Literal["rolling", "none"], issuer: str) -> tuple[str, ...]:
+        """Stop, start and restart by the commands that people give, so that the audit trail has them."""
+        present = self._fleet.present()
+        new = [name for name in found.of("start") if present[name].wanted]  # a person may have stopped one of that name
+        changed = found.of("restart") if restart == "rolling" else ()
+        names: dict[type[StopProcesses | StartProcesses | RestartProcesses], Sequence[str]]
+        names = {StopProcesses: found.of("stop"), StartProcesses: new, RestartProcesses: changed}
+        commands = [self._command(kind, processes, issuer) for kind, processes in names.items() if processes]
+        answers = await asyncio.gather(*map(self._dispatcher.take_here, commands))
+        return tuple(filter(None, map(_error, answers)))
+
+    def _command(
+        self, kind: type[StopProcesses | StartProcesses | RestartProcesses], processes: Sequence[str], issuer: str
+    ) -> AnyCommand:
+        now = utc_now()
+        return kind(
+            command_id=str(uuid.uuid4()),
+            issued_by=issuer,
+            issued_from=self._host,
+            issued_at=now,
+            expires_at=now + TTL,
+            reason=REASON,
+            hosts=(self._host,),
+            processes=tuple(processes),
+        )
+
+    async def on_hangup(self) -> None:
+        """Apply the file, as SIGHUP asks for, one process after the other."""
+        try:
+            applied = await self.apply(ApplyConfiguration(), f"{ISSUER}:SIGHUP@{self._host}")
+        except Exception as error:  # noqa: BLE001 - a file that makes no sense changes nothing
+            log.error("signalbox.toml was not applied: %s", error)  # noqa: TRY400
+            return
+        log.info("signalbox.toml was applied: %d changes", len(applied.changes))
+        for error_text in applied.errors:
+            log.error("signalbox.toml: %s", error_text)
+
+
+def _error(answer: Answered) -> str:
+    return "" if MEANING[answer.verdict].status == "success" else answer.detail or answer.verdict
+
+
+def _restart_of_controller(current: Configuration, edited: Configuration) -> tuple[str, ...]:
+    """What of the file counts only when the controller is started anew."""
+    parts = {"host": "host", "logs": "logs", "watches": "watch"}
+    return tuple(
+        f"{key}: has changed" for field, key in parts.items() if getattr(current, field) != getattr(edited, field)
+    )

@@ -1,0 +1,33 @@
+"""Strays: what a process of ours was executed with tells which it is, where no record does."""
+
+from pathlib import Path
+
+import pytest
+
+from signalbox_controller.launch.launcher import command_line
+from signalbox_controller.launch.strays import CommandLine, own_variables, parse
+from support.specs import beat, worker
+
+
+def test_a_worker_and_a_beat_are_known_by_their_command_lines() -> None:
+    found = parse(command_line(worker("w1"), "web-01", Path("/state")))
+    assert isinstance(found, CommandLine)
+    assert (found.app, found.kind, found.name) == ("shop", "worker", "w1")
+    assert found.options == {"node": "w1@web-01", "queues": "celery", "concurrency": "2", "pool": "prefork"}
+    clock = parse(command_line(beat("clock"), "web-01", Path("/state")))
+    assert isinstance(clock, CommandLine)
+    assert (clock.app, clock.kind, clock.name) == ("shop", "beat", "clock")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["python", "-m", "celery", "-A", "shop"], ["python", "-m", "signalbox_agent.broker.restore"], ["sleep", "1"]],
+)
+def test_what_is_none_of_ours_is_not_taken_for_it(arguments: list[str]) -> None:
+    assert parse(arguments) is None
+
+
+def test_only_what_the_application_was_given_counts_as_its_environment() -> None:
+    inherited = {"PATH": "/bin", "HOME": "/root"}
+    variables = inherited | {"HOME": "/srv", "BROKER": "x", "SIGNALBOX_INSTANCE": "1", "PYTHONPATH": "/agent"}
+    assert own_variables(variables, inherited) == {"HOME": "/srv", "BROKER": "x"}
