@@ -17,7 +17,7 @@ from signalbox.bus.publisher import COMMANDS_LENGTH, publish_command
 from signalbox.bus.receipts import Receipts
 from signalbox.client.bulk import Bulk, Progress
 from signalbox.client.receipts import Collected, Patience
-from signalbox.client.results import AllowResult, BulkResult, CancelResult, ProcessesResult
+from signalbox.client.results import AllowResult, BulkResult, CancelResult, ForgetResult, ProcessesResult
 from signalbox.errors import UnknownHost
 from signalbox.messages.base import utc_now, weakest
 from signalbox.messages.codec import encode, sign
@@ -25,10 +25,12 @@ from signalbox.messages.commands import (
     AllowTask,
     CancelTask,
     CancelTasks,
+    ForgetHosts,
     RestartProcesses,
     StartProcesses,
     StopProcesses,
 )
+from signalbox.messages.receipts import Answered
 from signalbox.messages.verdicts import worst_of_processes
 
 #: Seconds after which a command that nobody carried out is refused.
@@ -167,6 +169,24 @@ class Commander:
             detail=_refusals(collected),
             recorded=collected.all_recorded,
             silent=collected.silent,
+        )
+
+    async def forget(self, hosts: Sequence[str], issuer: Issuer, *, wait: float = 10.0) -> ForgetResult:
+        """Forget hosts that have left for good, and wait up to `wait` seconds for the record.
+
+        It is refused where one of them reports, or is not known to the record.
+        """
+        command = ForgetHosts(**_heading(issuer), hosts=tuple(dict.fromkeys(hosts)))
+        await publish_command(self._redis, self._key, command)
+        clock, receipts = asyncio.get_running_loop().time, Receipts(self._redis, command.command_id)
+        ends_at, answer = clock() + wait, None
+        while answer is None and (left := ends_at - clock()) > 0:
+            answer = next((one for one in await receipts.next(left) if isinstance(one, Answered)), None)
+        return ForgetResult(
+            hosts=command.hosts,
+            command_id=command.command_id,
+            verdict=answer.verdict if answer else None,
+            detail=answer.detail if answer else "",
         )
 
     async def stop(

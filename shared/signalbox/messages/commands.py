@@ -10,6 +10,8 @@ from signalbox.messages.base import Message, Moment
 DEFAULT_GRACE = 5.0
 #: Tasks that one command may name: a bound for the size of a message (0.4 MB).
 MOST_TASKS = 10_000
+#: Hosts that one command may forget.
+MOST_HOSTS = 1000
 
 
 class Command(Message, frozen=True, kw_only=True):
@@ -83,4 +85,13 @@ class RestartProcesses(Command, frozen=True, kw_only=True):
     redeliver: bool = False
 
 
-AnyCommand = CancelTask | CancelTasks | AllowTask | StopProcesses | StartProcesses | RestartProcesses
+class ForgetHosts(Command, frozen=True, kw_only=True):
+    """Forget hosts that have left for good; the record refuses it for a host that is there, and controllers ignore it.
+
+    A host that reports again is shown again.
+    """
+
+    hosts: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=MOST_HOSTS)]
+
+
+AnyCommand = CancelTask | CancelTasks | AllowTask | StopProcesses | StartProcesses | RestartProcesses | ForgetHosts

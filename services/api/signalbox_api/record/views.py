@@ -142,7 +142,7 @@ _HOSTS = f"""
 SELECT name, seen_at, proof, proof_detail, CASE
     WHEN state = 'online' AND heard_at < now() - interval '{SILENCE_SHOWN} seconds' THEN 'unknown'
     ELSE state END AS state, EXTRACT(EPOCH FROM now() - heard_at)::float8 AS report_age
-FROM hosts ORDER BY name LIMIT $1
+FROM hosts WHERE state <> 'gone' ORDER BY name LIMIT $1
 """  # noqa: S608
 _PROCESSES = f"SELECT {_columns(ProcessView)} FROM processes ORDER BY host, kind DESC, name LIMIT $1"  # noqa: S608
 

@@ -16,6 +16,7 @@ from signalbox.messages.commands import (
     CancelTask,
     CancelTasks,
     Command,
+    ForgetHosts,
     RestartProcesses,
     StartProcesses,
     StopProcesses,
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[Any, Ports], Awaitable[Result]]
 
-#: Exactly one handler for each command.
+#: Exactly one handler for each command that a host carries out.
 COMMAND_HANDLERS: Mapping[type[Command], Handler] = {
     CancelTask: cancel_task,
     CancelTasks: cancel_tasks,
@@ -85,6 +86,8 @@ class Dispatcher:
             if self._deduplication.find(command.command_id) is None:  # or anybody could spoil the answer to a real one
                 await self._refuse(command, str(error))
             raise Unacceptable(str(error)) from error
+        if isinstance(command, ForgetHosts):  # for the record
+            return
         if self._addressed(command) and not await self._answered_before(command):
             await self._consider(command)
 

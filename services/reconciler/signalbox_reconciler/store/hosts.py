@@ -27,6 +27,7 @@ WITH new AS (
         seen_at = GREATEST(EXCLUDED.at, h.at),
         at = GREATEST(EXCLUDED.at, h.at),
         heard_at = now()
+    WHERE h.state <> 'gone' OR EXCLUDED.state = 'online'
     RETURNING {views.columns("host")}
 )
 SELECT done.* FROM done LEFT JOIN old USING (name)
@@ -75,17 +76,22 @@ WHERE host = ANY($1::text[]) AND state NOT IN ('stopped', 'fatal', 'unknown')
 RETURNING {views.columns("process")}
 """  # noqa: S608
 
-#: A process that its host no longer lists was removed from its configuration.
-_RETIRE_PROCESSES = f"""
+#: A process that its host no longer lists has ended: an external worker is shown as stopped for a while, any other was
+#: removed from the configuration.
+_RETIRE_EXTERNAL = f"""
 UPDATE processes SET
     state = 'stopped', desired = 'stopped', pid = NULL, kill_at = NULL, standby = false, message = $4, at = $3
-WHERE host = $1 AND name <> ALL($2::text[]) AND at < $3 AND state <> 'stopped'
+WHERE host = $1 AND name <> ALL($2::text[]) AND at < $3 AND state <> 'stopped' AND guest
 RETURNING {views.columns("process")}
 """  # noqa: S608
+_DELETE_REMOVED = """
+DELETE FROM processes WHERE host = $1 AND name <> ALL($2::text[]) AND at < $3 AND NOT guest RETURNING host, name
+"""
 
 #: Nobody starts them again under the same name on purpose; names like celery-4711 would fill the page.
 _DELETE_ENDED_EXTERNAL = """
 DELETE FROM processes WHERE guest AND state = 'stopped' AND at < now() - make_interval(secs => $1)
+RETURNING host, name
 """
 
 _UNCONFIRM = """
@@ -102,7 +108,7 @@ RETURNING {views.columns("host")}
 
 #: Absent hosts with processes or runs that late events brought back.
 _ABSENT_BUT_SHOWN = """
-SELECT name, state FROM hosts AS h WHERE state <> 'online' AND (
+SELECT name, state FROM hosts AS h WHERE state IN ('unknown', 'offline') AND (
     EXISTS (SELECT FROM processes WHERE host = h.name AND state NOT IN ('stopped', 'fatal', 'unknown'))
     OR EXISTS (SELECT FROM task_logs WHERE host = h.name AND status = 'running' AND confirmed)
 )
@@ -110,7 +116,7 @@ SELECT name, state FROM hosts AS h WHERE state <> 'online' AND (
 
 LEFT = "Its controller has left; it may run on"
 SILENT = "Nothing is heard from its host"
-RETIRED = "It is no longer in the configuration of its host"
+ENDED = "Its host no longer reports it"
 
 
 async def upsert_hosts(connection: Connection, rows: Collection[HostRow]) -> list[Row]:
@@ -142,12 +148,13 @@ async def mark_silent_hosts(connection: Connection, after: float, changed: views
             await mark_unknown(connection, hosts, why, changed)
 
 
-async def retire(connection: Connection, snapshot: HostSeen) -> list[Row]:
-    """Show the processes that a host no longer lists as stopped; return what changed."""
+async def retire(connection: Connection, snapshot: HostSeen, changed: views.ChangedViews) -> None:
+    """Delete the processes that a host no longer lists; show external workers among them as stopped."""
     listed = [process.name for process in snapshot.processes]
-    return await connection.fetch(_RETIRE_PROCESSES, snapshot.host, listed, snapshot.at, RETIRED)
+    changed.remove("process", await connection.fetch(_DELETE_REMOVED, snapshot.host, listed, snapshot.at))
+    changed.add("process", await connection.fetch(_RETIRE_EXTERNAL, snapshot.host, listed, snapshot.at, ENDED))
 
 
-async def delete_ended_external(connection: Connection, after: float) -> None:
+async def delete_ended_external(connection: Connection, after: float, changed: views.ChangedViews) -> None:
     """Delete external workers that ended more than `after` seconds ago."""
-    await connection.execute(_DELETE_ENDED_EXTERNAL, after)
+    changed.remove("process", await connection.fetch(_DELETE_ENDED_EXTERNAL, after))

@@ -118,5 +118,5 @@ export class ProcessActions {
 
 /** Whether a host only says that it is still there. @param {import("../types.js").CeleryStatus | null} status @param {import("../types.js").Change} change */
 function isHeartbeat(status, { kind, row }) {
-  return kind === "host" && Boolean(status?.hosts.some((host) => host.name === row.name && host.state === row.state));
+  return kind === "host" && row !== null && Boolean(status?.hosts.some((host) => host.name === row.name && host.state === row.state));
 }
