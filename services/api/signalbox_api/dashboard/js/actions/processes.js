@@ -84,6 +84,22 @@ export class ProcessActions {
   }
 
   /**
+   * Forgets a host that has left for good.
+   * @param {string} host
+   * @param {{reason?: string}} how
+   */
+  async forget(host, how) {
+    try {
+      const answer = await this.api.post("/scheduler/forget-hosts/", { hosts: [host], ...how });
+      this.toasts.show(answer?.status === "success" ? "good" : "plain", answer?.message ?? "The command was accepted.");
+    } catch (error) {
+      if (!isSignedOut(error)) this.toasts.show("bad", words(error));
+    } finally {
+      this.#later(0);
+    }
+  }
+
+  /**
    * The tasks that run now, for the dialog that names what a stop would hit.
    * @param {string} host  Empty: on all of them.
    * @returns {Promise<{items: import("../types.js").Task[], next: string | null}>}
