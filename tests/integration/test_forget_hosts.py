@@ -98,11 +98,11 @@ async def test_a_host_that_announces_itself_again_is_shown_again_though_its_cloc
     await a_pod_has_gone(recording)
     async with api.client() as client:
         assert (await client.post(FORGET, json={"hosts": [POD]})).status_code == 200
-    [gone] = await recording.rows("SELECT seen_at FROM hosts WHERE name = $1", POD)
+    [gone] = await recording.rows("SELECT at FROM hosts WHERE name = $1", POD)
 
     async def is_back() -> bool:
         await announce(recording.redis, POD)
-        await recording.tell(HostSeen(at=gone["seen_at"], host=POD))
+        await recording.tell(HostSeen(at=gone["at"], host=POD))
         return bool(await recording.rows("SELECT FROM hosts WHERE name = $1 AND state = 'online'", POD))
 
     await eventually(is_back, "the host is shown")

@@ -94,7 +94,7 @@ async def test_a_host_and_its_processes_are_shown_as_soon_as_they_are_seen(recor
 async def test_a_heartbeat_that_says_nothing_new_is_not_told_to_anybody(record: Record) -> None:
     await record.events(beat(1, processes=[worker("running", 0)]))
     assert await record.events(beat(3, processes=[worker("running", 0)])) == []
-    assert (await record.one("hosts"))["seen_at"] == after(3)
+    assert (await record.one("hosts"))["at"] == after(3)
 
 
 async def test_what_a_host_can_prove_is_shown_and_a_change_of_it_is_told(record: Record) -> None:

@@ -100,7 +100,7 @@ MEANING: Mapping[Verdict, Meaning] = {
     "allowed": Meaning(
         200, ("may run again", "may run again"), "Task {task} may run again on {host}, and wherever its release is read"
     ),
-    "forgotten": Meaning(200, ("has been forgotten", "have been forgotten")),
+    "forgotten": Meaning(200, ("has been forgotten", "have been forgotten"), "{host} has been forgotten"),
     "incomplete": Meaning(502, ("is not as asked", "are not as asked")),
     "unproven": Meaning(202, ("is not proven to be over yet", "are not proven to be over yet")),
     "alive": Meaning(502, _both("outlived SIGKILL"), is_final=True, error=StillAlive),

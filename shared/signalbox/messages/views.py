@@ -101,6 +101,8 @@ class HostView(View, frozen=True, kw_only=True):
     #: What proves there that nothing of a task is left, and why it is that; none: its controller does not say.
     proof: Evidence | None
     proof_detail: str
+    #: Seconds by which its clock is ahead of that of the bus, 0 where that is tolerated; times are shown corrected.
+    clock_ahead: float | None = None
 
 
 class CommandView(View, frozen=True, kw_only=True):

@@ -17,7 +17,8 @@ from signalbox.errors import UnreadableMessage
 from signalbox.lines import encode_line
 from signalbox.local.protocol import ISSUER, REQUEST_LIMIT, NotDone, Reply, ShowStatus, decode_request
 from signalbox.messages.commands import AnyCommand
-from signalbox_controller.commands.dispatcher import LASTING, Dispatcher
+from signalbox_controller.commands.admission import LASTING
+from signalbox_controller.commands.dispatcher import Dispatcher
 from signalbox_controller.host.heartbeat import Heartbeat
 from signalbox_controller.linux.peers import peer_of
 

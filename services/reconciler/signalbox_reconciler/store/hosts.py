@@ -9,22 +9,29 @@ from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import arrays, assignments, names, unnest
 from signalbox_reconciler.store.tasks import lock_tasks, show_liveliest
 
-_HOSTS = {"name": "text", "online": "boolean", "at": "timestamptz", "proof": "text", "proof_detail": "text"}
-_HOST_VALUES = ("state", "proof", "proof_detail")
+_HOSTS = {
+    "name": "text",
+    "online": "boolean",
+    "at": "timestamptz",
+    "proof": "text",
+    "proof_detail": "text",
+    "clock_ahead": "float8",
+}
+_HOST_VALUES = ("state", "proof", "proof_detail", "clock_ahead")
 
 #: Only the state of a host and its proof are visible: another heartbeat is no change.
 _UPSERT_HOSTS = f"""
 WITH new AS (
-    SELECT name, CASE WHEN online THEN 'online' ELSE 'offline' END AS state, at, proof, proof_detail
+    SELECT name, CASE WHEN online THEN 'online' ELSE 'offline' END AS state, at, proof, proof_detail, clock_ahead
     FROM {unnest(_HOSTS)} AS new ({names(_HOSTS)})
 ), old AS (
-    SELECT name, state, proof, proof_detail FROM hosts WHERE name IN (SELECT name FROM new)
+    SELECT name, {names(_HOST_VALUES)} FROM hosts WHERE name IN (SELECT name FROM new)
 ), done AS (
-    INSERT INTO hosts AS h (name, state, seen_at, at, proof, proof_detail)
-    SELECT name, state, at, at, proof, proof_detail FROM new
+    INSERT INTO hosts AS h (name, state, seen_at, at, proof, proof_detail, clock_ahead)
+    SELECT name, state, now(), at, proof, proof_detail, clock_ahead FROM new
     ON CONFLICT (name) DO UPDATE SET
         {assignments(_HOST_VALUES, "CASE WHEN EXCLUDED.at > h.at THEN EXCLUDED.{} ELSE h.{} END")},
-        seen_at = GREATEST(EXCLUDED.at, h.at),
+        seen_at = now(),
         at = GREATEST(EXCLUDED.at, h.at),
         heard_at = now()
     WHERE h.state <> 'gone' OR EXCLUDED.state = 'online'

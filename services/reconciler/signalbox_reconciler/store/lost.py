@@ -27,7 +27,7 @@ RETURNING {views.columns("log", "l.")}
 
 #: Their assumed end is the last heartbeat of the host, by its own clock, so that its events after it is back are later.
 _ON_SILENT_HOSTS = """
-SELECT l.task_id, l.run, GREATEST(h.seen_at, l.started_at, 'epoch') AS at, h.state = 'gone' AS gone
+SELECT l.task_id, l.run, GREATEST(h.at, l.started_at, 'epoch') AS at, h.state = 'gone' AS gone
 FROM hosts AS h JOIN task_logs AS l ON l.host = h.name AND l.status = 'running'
 WHERE h.state = 'gone' OR (h.state <> 'online' AND h.heard_at < now() - make_interval(secs => $1))
 LIMIT 1000

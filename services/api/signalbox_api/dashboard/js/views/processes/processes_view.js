@@ -46,6 +46,7 @@ function HostCard({ host }) {
       ><span class="lamp"></span><b>${capitalised(host.celery)}</b></span>
       <span class="muted host-seen"><${Seen} at=${host.seen_at} state=${host.state} /></span>
       ${host.proof && html`<span class="muted" data-testid="host-proof" data-proof=${host.proof} title=${host.proof_detail ?? ""}>${PROOFS[host.proof] ?? host.proof}</span>`}
+      ${Boolean(host.clock_ahead) && html`<span class="process-badge tone-unsure" data-testid="host-clock" title="Times are shown corrected, by the clock of Redis">clock ${Math.abs(host.clock_ahead ?? 0).toFixed()} s ${(host.clock_ahead ?? 0) > 0 ? "ahead" : "behind"}</span>`}
       <span class="process-buttons">
         <${PowerButton} action="start" scope=${scope} testid="start-host" small />
         <${PowerButton} action="restart" scope=${scope} testid="restart-host" small />
