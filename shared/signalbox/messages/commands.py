@@ -20,6 +20,7 @@ class Command(Message, frozen=True, kw_only=True):
     command_id: str
     #: `user:alice`, `token:deploys`, `service:billing`.
     issued_by: str
+    #: Both by the clock of Redis.
     issued_at: Moment
     expires_at: Moment
     #: The network address that the request came from, where there is one.
