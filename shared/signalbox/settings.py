@@ -52,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cgroups: str = "auto"
     #: `SIGNALBOX_LOST_AFTER`: seconds of a host's silence after which the tasks that ran on it count as failed.
     lost_after: float = 300.0
+    #: `SIGNALBOX_FORGET_AFTER`: seconds of a host's silence after which it is forgotten; a day.
+    forget_after: float = 86400.0
     #: `SIGNALBOX_REMEMBER_CANCELLED`: seconds after a cancel for which its task is refused, should it turn up; a week.
     remember_cancelled: float = 604800.0
     #: `SIGNALBOX_LOG_LEVEL`: debug, info, warning or error.
@@ -78,6 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             on_exit=_choice(environ, "SIGNALBOX_ON_EXIT", ("leave", "stop")),
             cgroups=_choice(environ, "SIGNALBOX_CGROUPS", ("auto", "off")),
             lost_after=_seconds(environ, "SIGNALBOX_LOST_AFTER", 300.0),
+            forget_after=_seconds(environ, "SIGNALBOX_FORGET_AFTER", 86400.0),
             remember_cancelled=_seconds(environ, "SIGNALBOX_REMEMBER_CANCELLED", 604800.0),
             log_level=_choice(environ, "SIGNALBOX_LOG_LEVEL", ("info", "debug", "warning", "error")),
         )

@@ -7,6 +7,7 @@ from signalbox_cli.commands.allow import allow
 from signalbox_cli.commands.apply import apply
 from signalbox_cli.commands.cancel import cancel
 from signalbox_cli.commands.doctor import doctor
+from signalbox_cli.commands.forget import forget
 from signalbox_cli.commands.processes import restart, start, status, stop
 from signalbox_cli.commands.tasks import tasks
 
@@ -26,5 +27,5 @@ def cli() -> None:
     """  # noqa: D301 - click wants the character itself
 
 
-for command in (cancel, allow, stop, start, restart, apply, status, tasks, token, user, doctor):
+for command in (cancel, allow, stop, start, restart, apply, status, forget, tasks, token, user, doctor):
     cli.add_command(command)

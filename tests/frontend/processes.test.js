@@ -39,9 +39,17 @@ for (const [what, change, words] of /** @type {[string, any, string[]][]} */ ([
   ["a process stops", { kind: "process", key: "a/w", row: { host: "a", ...process("w", "stopped") } }, ["w stopped"]],
   ["a process is new", { kind: "process", key: "a/x", row: { host: "a", ...process("x", "starting") } }, ["w running", "x starting"]],
   ["a host goes", { kind: "host", key: "a", row: { name: "a", state: "unknown" } }, ["w unknown"]],
+  ["a process is removed", { kind: "process", key: "a/w", row: null }, []],
+  ["a row that is no more was not there", { kind: "process", key: "b/w", row: null }, ["w running"]],
 ])) {
   test(`a live change shows at once: ${what}`, () => {
     const { hosts } = changedStatus(celeryStatus([host("a", [process("w", "running")])]), [change]);
     assert.deepEqual(hosts[0]?.processes.map(({ name, state }) => `${name} ${state}`), words);
   });
 }
+
+test("a host that is forgotten leaves the list at once, and what counts is what is left", () => {
+  const before = celeryStatus([host("a", [process("w", "running")]), host("pod", [process("w", "running")], "unknown")]);
+  const after = changedStatus(before, [{ kind: "host", key: "pod", row: { name: "pod", state: "gone" } }]);
+  assert.deepEqual([before.celery, after.celery, after.hosts.map(({ name }) => name)], ["degraded", "running", ["a"]]);
+});

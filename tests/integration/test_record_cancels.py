@@ -38,7 +38,7 @@ class Record:
 
     async def sweep(self) -> Sequence[Change]:
         seen = ChangedViews()
-        for check in checks(lost_after=300.0, remember_cancelled=604800.0):
+        for check in checks(lost_after=300.0, forget_after=86400.0, remember_cancelled=604800.0):
             async with self._database.transaction() as connection:
                 await check(connection, seen)
         return seen.changes()

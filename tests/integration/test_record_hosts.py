@@ -7,11 +7,13 @@ import msgspec
 import pytest
 
 from signalbox.messages.base import ProcessState
-from signalbox.messages.events import AnyEvent, HostLeft, HostSeen, ProcessChanged
+from signalbox.messages.commands import AnyCommand, ForgetHosts, StopProcesses
+from signalbox.messages.events import AnyEvent, CommandDone, HostLeft, HostSeen, ProcessChanged
 from signalbox.messages.views import Change
 from signalbox.postgres.pool import Database
 from signalbox_reconciler.fold import fold
-from signalbox_reconciler.store import ChangedViews, write_batch
+from signalbox_reconciler.fold.commands import audit
+from signalbox_reconciler.store import ChangedViews, write_batch, write_commands
 from signalbox_reconciler.store.checks import check_hosts, checks
 from signalbox_reconciler.store.lost import HOST_SILENT
 from support.history import HOST, Life, Run, after
@@ -35,9 +37,25 @@ class Record:
         seen = ChangedViews()
         async with self._database.transaction() as connection:
             await connection.execute("UPDATE hosts SET heard_at = heard_at - make_interval(secs => $1)", seconds)
-            for check in checks(lost_after=60.0, remember_cancelled=604800.0):
+            for check in checks(lost_after=60.0, forget_after=7200.0, remember_cancelled=604800.0):
                 await check(connection, seen)
         return seen.changes()
+
+    async def commands(self, *commands: AnyCommand) -> Sequence[Change]:
+        async with self._database.transaction() as connection:
+            return (await write_commands(connection, [audit(command) for command in commands])).changes()
+
+    async def forget(self, *hosts: str) -> Sequence[Change]:
+        heading = {"command_id": "f1", "issued_by": "user:alice", "issued_at": after(3), "expires_at": after(60)}
+        return await self.commands(ForgetHosts(**heading, hosts=hosts))  # type: ignore[arg-type]
+
+    async def age_gone(self, seconds: int) -> None:
+        async with self._database.transaction() as connection:
+            await connection.execute("UPDATE hosts SET gone_at = gone_at - make_interval(secs => $1)", seconds)
+
+    async def all(self, table: str) -> list[dict[str, Any]]:
+        async with self._database.connection() as connection:
+            return [dict(row) for row in await connection.fetch(f"SELECT * FROM {table}")]  # noqa: S608 - our own names
 
     async def one(self, table: str) -> dict[str, Any]:
         async with self._database.connection() as connection:
@@ -59,6 +77,10 @@ def beat(seconds: float, *runs: Run, processes: Sequence[ProcessChanged] = ()) -
     return HostSeen(at=after(seconds), host=HOST, running=running, processes=tuple(processes))
 
 
+def json(change: Change) -> Any:
+    return msgspec.json.decode(change.row)
+
+
 def kinds(changes: Sequence[Change]) -> set[str]:
     return {change.kind for change in changes}
 
@@ -72,7 +94,7 @@ async def test_a_host_and_its_processes_are_shown_as_soon_as_they_are_seen(recor
 async def test_a_heartbeat_that_says_nothing_new_is_not_told_to_anybody(record: Record) -> None:
     await record.events(beat(1, processes=[worker("running", 0)]))
     assert await record.events(beat(3, processes=[worker("running", 0)])) == []
-    assert (await record.one("hosts"))["seen_at"] == after(3)
+    assert (await record.one("hosts"))["at"] == after(3)
 
 
 async def test_the_queues_of_a_worker_are_shown_and_a_change_of_them_is_told(record: Record) -> None:
@@ -165,13 +187,91 @@ async def test_what_is_told_late_of_a_host_whose_controller_has_left_is_not_show
     assert await record.silence(0) == []
 
 
-async def test_a_process_that_was_taken_out_of_the_configuration_is_shown_as_stopped(record: Record) -> None:
+async def test_a_process_that_was_taken_out_of_the_configuration_leaves_the_list(record: Record) -> None:
     other = msgspec.structs.replace(worker("running", 0), name="renamed")
     await record.events(beat(1, processes=[worker("running", 0)]))
-    await record.events(beat(3, processes=[other]))
-    async with record._database.connection() as connection:
-        rows = await connection.fetch("SELECT name, state FROM processes")
-    assert {row["name"]: row["state"] for row in rows} == {"renamed": "running", "worker": "stopped"}
+    changes = await record.events(beat(3, processes=[other]))
+    assert (await record.one("processes"))["name"] == "renamed"
+    rows = {change.key: msgspec.json.decode(change.row) for change in changes}
+    assert (rows[f"{HOST}/worker"], rows[f"{HOST}/renamed"]["state"]) == (None, "running")
+
+
+async def test_a_host_that_is_away_is_forgotten_only_by_a_person_or_after_the_set_time(record: Record) -> None:
+    await record.events(beat(1, RUN, processes=[worker("running", 0)]), RUN.started())
+    await record.silence(7000)
+    assert (await record.one("hosts"))["state"] == "unknown"
+    changes = await record.silence(300)
+    assert [json(change)["state"] for change in changes if change.kind == "host"] == ["gone"]
+    assert await record.all("processes") == []
+
+
+async def test_a_forgotten_host_leaves_no_process_and_no_running_task_and_a_late_event_brings_none_back(
+    record: Record,
+) -> None:
+    await record.events(beat(1, RUN, processes=[worker("running", 0)]), RUN.started())
+    await record.silence()
+    changes = await record.forget(HOST)
+    rows = {(change.kind, change.key): json(change) for change in changes}
+    assert (rows["host", HOST]["state"], rows["process", f"{HOST}/worker"]) == ("gone", None)
+    assert (await record.one("commands"))["state"] == "forgotten"
+    await record.events(HostLeft(at=after(9), host=HOST), worker("running", 5))
+    await record.silence(0)
+    assert ((await record.one("hosts"))["state"], await record.all("processes")) == ("gone", [])
+    task = await record.one("tasks")
+    assert (task["status"], task["outcome"], task["confirmed"]) == ("failed", "worker_lost", False)
+    assert "forgotten" in task["error"]
+    await record.silence(4000)
+    await record.age_gone(4000)
+    await record.silence(0)
+    assert await record.all("hosts") == []
+
+
+async def test_a_forgotten_host_that_reports_again_is_shown_with_all_that_runs_there(record: Record) -> None:
+    await record.events(beat(1, RUN, processes=[worker("running", 0)]), RUN.started())
+    await record.silence()
+    await record.forget(HOST)
+    await record.silence(0)
+    await record.events(beat(20, RUN, processes=[worker("running", 0)]))
+    await record.silence(0)
+    assert (await record.one("hosts"))["state"] == "online"
+    assert (await record.one("processes"))["state"] == "running"
+    assert [(await record.one(table))["status"] for table in ("tasks", "task_logs")] == ["running", "running"]
+
+
+async def test_a_host_that_reports_is_not_forgotten_and_the_trail_says_so(record: Record) -> None:
+    await record.events(beat(1, processes=[worker("running", 0)]))
+    await record.forget(HOST)
+    assert (await record.one("hosts"))["state"] == "online"
+    line = await record.one("commands")
+    assert (line["state"], line["detail"]) == ("refused", f"{HOST} reports: stop its controller first")
+
+
+async def test_a_host_that_left_with_nothing_running_is_forgotten_within_the_hour_and_with_a_worker_it_is_not(
+    record: Record,
+) -> None:
+    await record.events(beat(1, processes=[worker("stopped", 0)]), HostLeft(at=after(2), host=HOST))
+    left = msgspec.structs.replace(beat(1, processes=[worker("running", 0)]), host="other")
+    await record.events(left, HostLeft(at=after(2), host="other"))
+    await record.silence(3500)
+    await record.silence(90)
+    states = {row["name"]: row["state"] for row in await record.all("hosts")}
+    assert states == {HOST: "offline", "other": "offline"}
+    await record.silence(20)
+    states = {row["name"]: row["state"] for row in await record.all("hosts")}
+    assert states == {HOST: "gone", "other": "offline"}
+
+
+async def test_a_stop_of_everything_does_not_wait_for_a_forgotten_host(record: Record) -> None:
+    await record.events(beat(1, processes=[worker("running", 0)]))
+    await record.silence()
+    await record.forget(HOST)
+    other = msgspec.structs.replace(beat(2, processes=[worker("running", 0)]), host="other")
+    await record.events(other)
+    stop = StopProcesses(command_id="s1", issued_by="user:alice", issued_at=after(3), expires_at=after(10**9))
+    await record.commands(stop)
+    await record.events(CommandDone(at=after(4), host="other", command_id="s1", verdict="stopped"))
+    [line] = [row for row in await record.all("commands") if row["command_id"] == "s1"]
+    assert line["state"] == "stopped"
 
 
 async def test_a_process_that_goes_by_another_name_is_not_shown_as_stopped_under_its_former_one(record: Record) -> None:

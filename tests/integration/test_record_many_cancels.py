@@ -44,7 +44,7 @@ class Record:
             await write_commands(connection, [audit(command) for command in commands])
 
     async def sweep(self) -> None:
-        for check in checks(lost_after=300.0, remember_cancelled=WEEK):
+        for check in checks(lost_after=300.0, forget_after=86400.0, remember_cancelled=WEEK):
             async with self._database.transaction() as connection:
                 await check(connection, ChangedViews())
 

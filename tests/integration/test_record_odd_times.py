@@ -17,5 +17,5 @@ async def test_heartbeats_are_still_written(database: Database) -> None:
         async with database.transaction() as connection:
             await write_batch(connection, fold([event]))
     async with database.connection() as connection:
-        assert await connection.fetchval("SELECT seen_at FROM hosts") == after(60)
+        assert await connection.fetchval("SELECT at FROM hosts") == after(60)
         assert await connection.fetchval("SELECT missing_since FROM task_logs") == after(60)

@@ -35,7 +35,7 @@ class Record:
     async def commands(self, *commands: AnyCommand) -> None:
         async with self._database.transaction() as connection:
             await write_commands(connection, [audit(command) for command in commands])
-        for check in checks(lost_after=300.0, remember_cancelled=10.0**10):
+        for check in checks(lost_after=300.0, forget_after=86400.0, remember_cancelled=10.0**10):
             async with self._database.transaction() as connection:
                 await check(connection, ChangedViews())
 

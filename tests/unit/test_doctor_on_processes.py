@@ -1,6 +1,6 @@
 """What the doctor says of a host: of its processes, and of what a cancel proves there."""
 
-from signalbox_cli.commands.checks import process_check, proof_checks
+from signalbox_cli.commands.checks import clock_checks, process_check, proof_checks
 
 HOST = {"name": "web-01"}
 NOTICE = "Celery 5.9.0: waiting tasks cannot be cancelled, `celery.worker.request.Request._gone` is not there"
@@ -44,3 +44,11 @@ def test_a_host_that_can_only_search_is_worth_a_note_that_says_why_and_where_to_
 
 def test_a_host_of_an_older_version_is_asked_for_no_proof() -> None:
     assert list(proof_checks({**HOST, "proof": None})) == []
+
+
+def test_a_host_whose_clock_is_off_says_by_how_much_and_one_that_does_not_say_is_passed_over() -> None:
+    [behind] = clock_checks({**HOST, "clock_ahead": -120.4})
+    assert (behind.ok, behind.detail) == (False, "its clock is 120 s behind")
+    [right] = clock_checks({**HOST, "clock_ahead": 0.0})
+    assert right.ok
+    assert list(clock_checks({**HOST, "clock_ahead": None})) == []

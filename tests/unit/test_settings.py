@@ -84,6 +84,7 @@ def test_each_variable_arrives_in_its_field() -> None:
         "SIGNALBOX_ON_EXIT": "stop",
         "SIGNALBOX_CGROUPS": "off",
         "SIGNALBOX_LOST_AFTER": "90",
+        "SIGNALBOX_FORGET_AFTER": "600",
         "SIGNALBOX_REMEMBER_CANCELLED": "3600",
         "SIGNALBOX_LOG_LEVEL": "debug",
     }
@@ -102,6 +103,7 @@ def test_each_variable_arrives_in_its_field() -> None:
         "on_exit": "stop",
         "cgroups": "off",
         "lost_after": 90.0,
+        "forget_after": 600.0,
         "remember_cancelled": 3600.0,
         "log_level": "debug",
     }
@@ -190,6 +192,7 @@ def test_the_documented_defaults_are_the_real_ones() -> None:
     assert {name: documented[name] for name in plain} == {name: str(real[name]) for name in plain}
     assert documented["SIGNALBOX_LOG_LEVEL"] == settings.log_level
     assert float(documented["SIGNALBOX_LOST_AFTER"]) == settings.lost_after
+    assert float(documented["SIGNALBOX_FORGET_AFTER"]) == settings.forget_after
     assert float(documented["SIGNALBOX_REMEMBER_CANCELLED"]) == settings.remember_cancelled
     assert {name for name, default in documented.items() if default == "required"} == ENOUGH.keys()
 

@@ -5,18 +5,19 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from functools import partial
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from signalbox.bus import names
 from signalbox.bus.cancelled import LIMIT as CANCELLED_LIMIT
+from signalbox.bus.clock import BusClock
 from signalbox.bus.connection import connect
 from signalbox.bus.consumer import Consumer
+from signalbox.errors import BusUnavailable
 from signalbox.local.protocol import Unseen
-from signalbox.messages.base import utc_now
 from signalbox.service import Jobs, background
 from signalbox.settings import Settings
 from signalbox_controller.agentless.watch import AgentlessWatch
@@ -29,6 +30,7 @@ from signalbox_controller.broker.pending_events import PendingEvents
 from signalbox_controller.broker.program import Programs
 from signalbox_controller.broker.redelivery import Redelivery
 from signalbox_controller.cancelling.cancelled_ids import CancelledIds, pending_intents
+from signalbox_controller.commands.admission import Admission
 from signalbox_controller.commands.apply import Configurations
 from signalbox_controller.commands.deduplication import LIMIT as COMMANDS_LIMIT
 from signalbox_controller.commands.deduplication import Deduplication
@@ -72,8 +74,6 @@ log = logging.getLogger(__name__)
 DRAIN_WITHIN = 2.0
 #: Seconds that running tasks have to finish when Celery is stopped because its controller ends.
 STOP_ON_EXIT = 10.0
-#: A host that was away refuses commands that expired within this time; it ignores older ones.
-AWAY = timedelta(days=1)
 
 
 def host_name(configuration: Configuration, settings: Settings, environ: Mapping[str, str]) -> str:
@@ -102,7 +102,10 @@ async def controller(
         await name.take()
         stack.push_async_callback(name.give_back)
         kept_events = stack.enter_context(closing(KeptEvents(folders.state / "events")))
-        outbox = Outbox(redis, kept_events)
+        clock = BusClock(redis)
+        with suppress(BusUnavailable, RedisError):  # before the first event
+            await clock.now()
+        outbox = Outbox(redis, kept_events, clock)
         stack.callback(outbox.write)
         replay = Replay(redis, kept_events, host)
         refused = stack.enter_context(closing(Journal(folders.cancelled, CANCELLED_LIMIT)))
@@ -127,10 +130,10 @@ async def controller(
             outbox=outbox,
             cancel_agentless=watches.cancel,
         )
-        dispatcher = _dispatcher(stack, folders, settings, ports)
+        dispatcher = await _dispatcher(stack, folders, settings, ports, redis, clock)
         commands = Consumer(redis, names.COMMANDS, names.host_group(host), host, batch=100)
         reader = Reader(commands, dispatcher)
-        heartbeat = Heartbeat(host, redis, outbox, fleet, contained, replay)
+        heartbeat = Heartbeat(host, redis, outbox, fleet, contained, replay, clock)
         waiting = WaitingTasks(host, redis, outbox, fleet, Programs(launcher, context.reaper))
 
         await cancelled_ids.load(pending_intents(commands, settings.key))
@@ -271,12 +274,16 @@ def _launcher(host: str, folders: Folders, settings: Settings, environ: Mapping[
     )
 
 
-def _dispatcher(stack: AsyncExitStack, folders: Folders, settings: Settings, ports: Ports) -> Dispatcher:
+async def _dispatcher(
+    stack: AsyncExitStack, folders: Folders, settings: Settings, ports: Ports, redis: Redis, clock: BusClock
+) -> Dispatcher:
     """The dispatcher; a controller with a new data folder ignores all that had expired before, also cancels."""
-    path, now = folders.state / "commands", utc_now()
-    since = (now - AWAY, datetime.min.replace(tzinfo=UTC)) if path.exists() else (now, now)
+    path = folders.state / "commands"
+    admission = Admission(redis, clock, new=not path.exists())
+    with suppress(BusUnavailable, RedisError):
+        await admission.join()
     carried_out = stack.enter_context(closing(Journal(path, COMMANDS_LIMIT)))
-    return Dispatcher(ports, Deduplication(carried_out), settings.key, *since)
+    return Dispatcher(ports, Deduplication(carried_out), settings.key, admission)
 
 
 def _fleet(redis: Redis, context: HostContext, folders: Folders, configuration: Configuration) -> Fleet:

@@ -14,6 +14,7 @@ from signalbox_reconciler.feed import Feed, Publication, without_nul
 from signalbox_reconciler.fold.commands import CommandRow, audit, audit_forged
 from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.store import write_commands
+from signalbox_reconciler.store.forgotten import forget_answers
 
 BATCH = 100
 
@@ -37,4 +38,4 @@ async def _write(
 ) -> Publication:
     changed = await write_commands(connection, messages, redelivered=redelivered)
     await intents.keep(connection, [row.command_id for row in messages if row.task_ids or row.allows])
-    return Publication(changed.changes())
+    return Publication(changed.changes(), await forget_answers(connection, messages))

@@ -10,8 +10,7 @@ from redis.exceptions import RedisError
 from signalbox.bus import names
 from signalbox.bus.progress import progress
 from signalbox.errors import BusUnavailable, DatabaseUnavailable
-from signalbox.postgres.pool import Database
-from signalbox_reconciler.store.heartbeats import forget_heartbeats, write_heartbeat
+from signalbox.postgres.pool import Connection, Database
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +18,16 @@ log = logging.getLogger(__name__)
 EVERY = 1.0
 #: Heartbeats between two deletions of old rows.
 FORGET_EVERY = 3600
+#: Seconds for which a reconciler that has ended keeps its row.
+KEPT = 86400.0
+
+#: A reconciler that is behind claims no less than it did.
+_WRITE = """
+INSERT INTO reconcilers AS r (member, complete_at) VALUES ($1, now() - make_interval(secs => $2))
+ON CONFLICT (member) DO UPDATE SET
+    seen_at = now(), complete_at = GREATEST(r.complete_at, EXCLUDED.complete_at)
+"""
+_FORGET = "DELETE FROM reconcilers WHERE seen_at < now() - make_interval(secs => $1)"
 
 
 class Heartbeat:
@@ -62,3 +71,13 @@ class Heartbeat:
                 return (await progress(self._redis, names.EVENTS, names.RECONCILER_GROUP)).behind
         except (BusUnavailable, RedisError, TimeoutError):
             return None
+
+
+async def write_heartbeat(connection: Connection, member: str, behind: float | None) -> None:
+    """Write that `member` is alive, and that the record lacks no event older than `behind` seconds (None: unknown)."""
+    await connection.execute(_WRITE, member, behind)
+
+
+async def forget_heartbeats(connection: Connection) -> None:
+    """Delete the rows of reconcilers that ended long ago."""
+    await connection.execute(_FORGET, KEPT)

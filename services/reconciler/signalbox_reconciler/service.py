@@ -103,6 +103,7 @@ async def _reconcile(settings: Settings, redis: Redis, database: Database) -> No
         lambda: events.caught_up_since,
         intents,
         lost_after=settings.lost_after,
+        forget_after=settings.forget_after,
         remember_cancelled=settings.remember_cancelled,
     )
     log.info("ready: %s writes the record", member)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from redis.asyncio import Redis
 
 from signalbox.bus import names
+from signalbox.bus.presence import forget
 from signalbox.bus.publisher import publish_changes
 from signalbox.bus.waiting import ask
 from signalbox.errors import BusUnavailable, DatabaseUnavailable
@@ -16,6 +17,7 @@ from signalbox.postgres.pool import Database
 from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.store import ChangedViews
 from signalbox_reconciler.store.checks import HOST_TIMEOUT, checks
+from signalbox_reconciler.store.forgotten import gone_hosts, welcome
 from signalbox_reconciler.store.waiting import begin_round
 from signalbox_reconciler.trim import forget_members, trim
 
@@ -40,10 +42,11 @@ class Sweep:
         intents: Intents,
         *,
         lost_after: float,
+        forget_after: float,
         remember_cancelled: float,
     ) -> None:
         """For the durations, in seconds, see `store.checks.checks`."""
-        self._checks = checks(lost_after, remember_cancelled)
+        self._checks = checks(lost_after, forget_after, remember_cancelled)
         self._intents = intents
         self._redis = redis
         self._database = database
@@ -68,6 +71,7 @@ class Sweep:
                     await check(connection, changed)
                 self._unpublished.update({(change.kind, change.key): change for change in changed.changes()})
             await self._ask()
+            await self._forget_gone()
         if self._unpublished:
             await publish_changes(self._redis, self._unpublished.values())
             self._unpublished.clear()
@@ -83,6 +87,14 @@ class Sweep:
             question = await begin_round(connection)
         if question is not None:
             await ask(self._redis, question)
+
+    async def _forget_gone(self) -> None:
+        """Remove from the bus what it knows of hosts that are gone; welcome those that are back."""
+        async with self._database.connection() as connection:
+            gone = await gone_hosts(connection)
+        if gone and (back := await forget(self._redis, gone)):
+            async with self._database.transaction() as connection:
+                await welcome(connection, back)
 
     def _caught_up(self) -> bool:
         since = self._caught_up_since()

@@ -59,6 +59,24 @@ return {now[1], now[2], redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')}
 """
 
 
+#: The name of a group is made as `names.host_group` makes it. Answers those that are present, and are not forgotten.
+_FORGET = """
+local now = redis.call('TIME')
+local at = now[1] + now[2] / 1e6
+local present = {}
+for _, host in ipairs(ARGV) do
+    local until_at = redis.call('ZSCORE', KEYS[1], host)
+    if until_at and tonumber(until_at) >= at then
+        present[#present + 1] = host
+    else
+        redis.call('ZREM', KEYS[1], host)
+        redis.pcall('XGROUP', 'DESTROY', KEYS[2], 'host:' .. host)
+    end
+end
+return present
+"""
+
+
 class RollCall(msgspec.Struct, frozen=True):
     """The hosts that a command may reach."""
 
@@ -93,6 +111,13 @@ async def roll_call(redis: Redis) -> RollCall:
     async with bus_errors(redis):
         answer = cast("list[list[bytes]]", await redis.eval(_ROLL_CALL, 1, names.PRESENCE, KNOWN_FOR))
     return RollCall(*[frozenset(await _texts(redis, names.PRESENCE, hosts)) for hosts in answer])
+
+
+async def forget(redis: Redis, hosts: Collection[str]) -> set[str]:
+    """Forget hosts, and how far they have read the commands; return those that are present, which are not forgotten."""
+    async with bus_errors(redis):
+        answer = cast("list[bytes]", await redis.eval(_FORGET, 2, names.PRESENCE, names.COMMANDS, *hosts))
+    return {host.decode() for host in answer}
 
 
 async def heartbeat_ages(redis: Redis) -> dict[str, float]:

@@ -1,15 +1,16 @@
 """Receipts of one command, read from its stream."""
 
 import logging
+from datetime import UTC, datetime
 
 from redis.asyncio import Redis
 
 from signalbox.bus import names
 from signalbox.bus.connection import bus_errors
-from signalbox.bus.consumer import Entry, entries_of
+from signalbox.bus.consumer import Entry, entries_of, rows_of
 from signalbox.errors import UnreadableMessage
 from signalbox.messages.codec import decode_receipt
-from signalbox.messages.receipts import AnyReceipt
+from signalbox.messages.receipts import AnyReceipt, Concluded
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,17 @@ class Receipts:
         if entries:
             self._position = entries[-1].position
         return [receipt for entry in entries if (receipt := _readable(entry)) is not None]
+
+
+async def concluded_at(redis: Redis, command_id: str) -> datetime | None:
+    """When a command was concluded, by the clock of Redis; None as long as it was not."""
+    stream = names.receipts(command_id)
+    async with bus_errors(redis, {stream: "stream"}):
+        entries = rows_of(await redis.xrange(stream))
+    for entry in entries:
+        if isinstance(_readable(entry), Concluded):
+            return datetime.fromtimestamp(int(entry.position.partition(b"-")[0]) / 1000, UTC)
+    return None
 
 
 def _readable(entry: Entry) -> AnyReceipt | None:

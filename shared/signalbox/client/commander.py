@@ -10,25 +10,28 @@ import msgspec
 from redis.asyncio import Redis
 
 from signalbox.bus import names
+from signalbox.bus.clock import BusClock
 from signalbox.bus.connection import bus_errors
 from signalbox.bus.lock import release
 from signalbox.bus.presence import RollCall, present, roll_call
-from signalbox.bus.publisher import COMMANDS_LENGTH, publish_command
+from signalbox.bus.publisher import COMMANDS_LENGTH, publish_command, publish_events
 from signalbox.bus.receipts import Receipts
 from signalbox.client.bulk import Bulk, Progress
 from signalbox.client.receipts import Collected, Patience
-from signalbox.client.results import AllowResult, BulkResult, CancelResult, ProcessesResult
+from signalbox.client.results import AllowResult, BulkResult, CancelResult, ForgetResult, ProcessesResult
 from signalbox.errors import UnknownHost
-from signalbox.messages.base import utc_now, weakest
+from signalbox.messages.base import weakest
 from signalbox.messages.codec import encode, sign
 from signalbox.messages.commands import (
     AllowTask,
     CancelTask,
     CancelTasks,
+    ForgetHosts,
     RestartProcesses,
     StartProcesses,
     StopProcesses,
 )
+from signalbox.messages.receipts import Answered, Concluded
 from signalbox.messages.verdicts import worst_of_processes
 
 #: Seconds after which a command that nobody carried out is refused.
@@ -84,6 +87,7 @@ class Commander:
     def __init__(self, redis: Redis, key: str) -> None:
         self._redis = redis
         self._key = key
+        self._clock = BusClock(redis)
 
     async def cancel(
         self,
@@ -100,7 +104,7 @@ class Commander:
         A second cancel of a task joins the one that is under way and gets the same answers. `holders` are hosts that
         are known to run it: there is no proof without their answers.
         """
-        command = CancelTask(**_heading(issuer), task_id=task_id, grace=grace)
+        command = CancelTask(**await self._heading(issuer), task_id=task_id, grace=grace)
         command_id, hosts = await self._publish_once(command)
         collected = await self._collect(command_id, hosts, Patience(wait, record_wait), holders=holders)
         result = _cancel_result(task_id, command_id, collected)
@@ -137,7 +141,8 @@ class Commander:
             return BulkResult(command_ids=(), tasks=(), recorded=True)
         hosts = await present(self._redis)
         commands = [
-            CancelTasks(**_heading(issuer), task_ids=part, selection=selection, grace=grace) for part in bulk.parts
+            CancelTasks(**await self._heading(issuer), task_ids=part, selection=selection, grace=grace)
+            for part in bulk.parts
         ]
         for command in commands:
             await publish_command(self._redis, self._key, command)
@@ -154,7 +159,7 @@ class Commander:
 
         Hosts that are away learn of it when they return.
         """
-        command = AllowTask(**_heading(issuer), task_id=task_id)
+        command = AllowTask(**await self._heading(issuer), task_id=task_id)
         await publish_command(self._redis, self._key, command)
         async with bus_errors(self._redis):
             await self._redis.delete(names.cancelling(command.task_id))  # the next cancel is a command of its own
@@ -169,6 +174,24 @@ class Commander:
             detail=_refusals(collected),
             recorded=collected.all_recorded,
             silent=collected.silent,
+        )
+
+    async def forget(self, hosts: Sequence[str], issuer: Issuer, *, wait: float = 10.0) -> ForgetResult:
+        """Forget hosts that have left for good, and wait up to `wait` seconds for the record.
+
+        It is refused where one of them reports, or is not known to the record.
+        """
+        command = ForgetHosts(**await self._heading(issuer), hosts=tuple(dict.fromkeys(hosts)))
+        await publish_command(self._redis, self._key, command)
+        clock, receipts = asyncio.get_running_loop().time, Receipts(self._redis, command.command_id)
+        ends_at, answer = clock() + wait, None
+        while answer is None and (left := ends_at - clock()) > 0:
+            answer = next((one for one in await receipts.next(left) if isinstance(one, Answered)), None)
+        return ForgetResult(
+            hosts=command.hosts,
+            command_id=command.command_id,
+            verdict=answer.verdict if answer else None,
+            detail=answer.detail if answer else "",
         )
 
     async def stop(
@@ -202,7 +225,7 @@ class Commander:
         record_wait: float,
     ) -> ProcessesResult:
         targets = {"hosts": tuple(options.get("hosts", ())), "processes": tuple(options.get("processes", ()))}
-        command = kind(**{**options, **targets, **_heading(issuer)})
+        command = kind(**{**options, **targets, **await self._heading(issuer)})
         hosts = await roll_call(self._redis)
         asked = _asked(command.hosts, hosts)
         await publish_command(self._redis, self._key, command)
@@ -211,7 +234,22 @@ class Commander:
         collected = await self._collect(
             command.command_id, reading or asked, Patience(wait, record_wait, stragglers=wait)
         )
+        if asked and asked <= collected.answers.keys():
+            now = await self._clock.now()
+            await publish_events(self._redis, (), [Concluded(command_id=command.command_id, at=now)])
         return _processes_result(command.command_id, collected, asked, hosts.away)
+
+    async def _heading(self, issuer: Issuer) -> dict[str, Any]:
+        """The fields that every command has; its times are by the clock of the bus."""
+        now = await self._clock.now()
+        return {
+            "command_id": str(uuid.uuid4()),
+            "issued_by": issuer.name,
+            "issued_from": issuer.address,
+            "reason": issuer.reason,
+            "issued_at": now,
+            "expires_at": now + timedelta(seconds=COMMAND_TTL),
+        }
 
     async def _publish_once(self, command: CancelTask) -> tuple[str, frozenset[str]]:
         data = encode(command)
@@ -239,19 +277,6 @@ class Commander:
                 collected.note(receipt, clock() - given)
             follow(collected)
         return collected
-
-
-def _heading(issuer: Issuer) -> dict[str, Any]:
-    """The fields that every command has."""
-    now = utc_now()
-    return {
-        "command_id": str(uuid.uuid4()),
-        "issued_by": issuer.name,
-        "issued_from": issuer.address,
-        "reason": issuer.reason,
-        "issued_at": now,
-        "expires_at": now + timedelta(seconds=COMMAND_TTL),
-    }
 
 
 def _cancel_result(task_id: str, command_id: str, collected: Collected) -> CancelResult:

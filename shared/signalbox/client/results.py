@@ -48,6 +48,16 @@ class AllowResult(msgspec.Struct, frozen=True, kw_only=True):
     silent: frozenset[str] = frozenset()
 
 
+class ForgetResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Result of forgetting hosts."""
+
+    hosts: tuple[str, ...]
+    command_id: str
+    #: None: the record has not answered within the wait; it forgets them as soon as it can.
+    verdict: Verdict | None
+    detail: str = ""
+
+
 class BulkResult(msgspec.Struct, frozen=True, kw_only=True):
     """Result of a cancel of many tasks, or its state when the wait was over."""
 

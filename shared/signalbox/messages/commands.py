@@ -11,6 +11,8 @@ from signalbox.messages.ids import task_key
 DEFAULT_GRACE = 5.0
 #: Tasks that one command may name: a bound for the size of a message (0.4 MB).
 MOST_TASKS = 10_000
+#: Hosts that one command may forget.
+MOST_HOSTS = 1000
 
 
 class Command(Message, frozen=True, kw_only=True):
@@ -19,6 +21,7 @@ class Command(Message, frozen=True, kw_only=True):
     command_id: str
     #: `user:alice`, `token:deploys`, `service:billing`.
     issued_by: str
+    #: Both by the clock of Redis.
     issued_at: Moment
     expires_at: Moment
     #: The network address that the request came from, where there is one.
@@ -94,4 +97,13 @@ class RestartProcesses(Command, frozen=True, kw_only=True):
     redeliver: bool = False
 
 
-AnyCommand = CancelTask | CancelTasks | AllowTask | StopProcesses | StartProcesses | RestartProcesses
+class ForgetHosts(Command, frozen=True, kw_only=True):
+    """Forget hosts that have left for good; the record refuses it for a host that is there, and controllers ignore it.
+
+    A host that reports again is shown again.
+    """
+
+    hosts: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=MOST_HOSTS)]
+
+
+AnyCommand = CancelTask | CancelTasks | AllowTask | StopProcesses | StartProcesses | RestartProcesses | ForgetHosts

@@ -214,6 +214,9 @@ class HostSeen(Event, frozen=True, kw_only=True):
     proof_detail: str = ""
     #: By them the record notices events that the bus has lost.
     numbers: EventNumbers | None = None
+    #: Seconds by which its clock is ahead of that of the bus, 0 where that is tolerated; the times in its events are
+    #: corrected by it. None: its controller does not say.
+    clock_ahead: float | None = None
 
     def __post_init__(self) -> None:
         running = tuple((task_key(task_id), run) for task_id, run in self.running)

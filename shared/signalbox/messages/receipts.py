@@ -79,4 +79,8 @@ class Recorded(Receipt, frozen=True, kw_only=True):
     """The reconciler committed what a host did; `host` names whose part."""
 
 
-AnyReceipt = Answered | Progressed | Recorded
+class Concluded(Receipt, frozen=True, kw_only=True):
+    """Every host that was asked has answered, or the record has concluded it; hosts that are new since ignore it."""
+
+
+AnyReceipt = Answered | Progressed | Recorded | Concluded

@@ -27,6 +27,7 @@ Verdict = Literal[
     "started",  # the processes consume; the answer to a restart, too
     "incomplete",  # some processes are not as asked
     "allowed",  # an id that was cancelled may run again
+    "forgotten",  # the record has forgotten the hosts
 ]
 
 #: Status of an answer: done, under way, or neither.
@@ -99,6 +100,7 @@ MEANING: Mapping[Verdict, Meaning] = {
     "allowed": Meaning(
         200, ("may run again", "may run again"), "Task {task} may run again on {host}, and wherever its release is read"
     ),
+    "forgotten": Meaning(200, ("has been forgotten", "have been forgotten"), "{host} has been forgotten"),
     "incomplete": Meaning(502, ("is not as asked", "are not as asked")),
     "unproven": Meaning(202, ("is not proven to be over yet", "are not proven to be over yet")),
     "alive": Meaning(502, _both("outlived SIGKILL"), is_final=True, error=StillAlive),

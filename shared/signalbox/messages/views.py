@@ -104,11 +104,14 @@ class HostView(View, frozen=True, kw_only=True):
     """One host that has, or had, a controller."""
 
     name: str
-    state: Literal["online", "unknown", "offline"]
+    #: `gone` is published once, when the host is forgotten; no list has it.
+    state: Literal["online", "unknown", "offline", "gone"]
     seen_at: datetime
     #: What proves there that nothing of a task is left, and why it is that; none: its controller does not say.
     proof: Evidence | None
     proof_detail: str
+    #: Seconds by which its clock is ahead of that of the bus, 0 where that is tolerated; times are shown corrected.
+    clock_ahead: float | None = None
 
 
 class CommandView(View, frozen=True, kw_only=True):
@@ -136,10 +139,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Literal["task", "log", "process", "host", "command"]
     key: str
-    #: The view, already encoded: what passes it on need not understand it.
+    #: The view, already encoded: what passes it on need not understand it. `null`: the row is no more.
     row: msgspec.Raw
 
     @classmethod
-    def of(cls, kind: Literal["task", "log", "process", "host", "command"], key: str, row: View) -> "Change":
-        """The change that shows `row`."""
+    def of(cls, kind: Literal["task", "log", "process", "host", "command"], key: str, row: View | None) -> "Change":
+        """The change that shows `row`; without one, that it is no more."""
         return cls(kind=kind, key=key, row=msgspec.Raw(msgspec.json.encode(row)))

@@ -9,7 +9,7 @@ import msgspec
 from signalbox.local.protocol import Unseen
 from signalbox_cli.api.http import Api
 from signalbox_cli.commands.external_workers import RECENT, find_unseen, instructions, python_path, without_agent
-from signalbox_cli.commands.processes import part_in_words
+from signalbox_cli.commands.processes import clock_in_words, part_in_words
 from signalbox_cli.errors import Refused, Unreachable
 
 #: Advice for each part of `/readyz` that is not well.
@@ -91,7 +91,7 @@ def _celery(api: Api) -> Iterator[Check]:
         yield Check(check="hosts", ok=False, detail="none has ever reported", advice=advice)
     for host in hosts:
         processes = (process_check(host, process) for process in host.get("processes", []))
-        for check in (_host(host), *proof_checks(host), *processes):
+        for check in (_host(host), *clock_checks(host), *proof_checks(host), *processes):
             yield msgspec.structs.replace(check, advice=_NOBODY_VOUCHES) if status.get("behind") else check
 
 
@@ -123,6 +123,16 @@ def _host(host: dict[str, Any]) -> Check:
     state = str(host.get("state", "unknown"))
     advice = f"Look at the controller on {host['name']}: is it running, does it reach Redis, is the clock right?"
     return Check(check=f"host {host['name']}", ok=state == "online", detail=state, advice=advice)
+
+
+def clock_checks(host: dict[str, Any]) -> Iterator[Check]:
+    """Whether the clock of this host is right, where it says so."""
+    ahead = host.get("clock_ahead")
+    if ahead is None:
+        return
+    name = f"clock of {host['name']}"
+    advice = f"Set the clock of {host['name']}, or that of Redis if every host differs: by NTP, such as chrony."
+    yield Check(check=name, ok=not ahead, detail=clock_in_words(ahead) or "agrees with Redis", advice=advice)
 
 
 def proof_checks(host: dict[str, Any]) -> Iterator[Check]:

@@ -115,7 +115,9 @@ _HEADINGS = ("HOST", "PROCESS", "KIND", "STATE", "DESIRED", "PID", "SINCE", "MES
 
 def _rows(hosts: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
     for host in hosts:
-        name = host.get("name") if host.get("state") in {"online", None} else f"{host['name']} ({host['state']})"
+        state = host.get("state") if host.get("state") != "online" else None
+        notes = ", ".join(filter(None, (state, clock_in_words(host.get("clock_ahead")))))
+        name = f"{host.get('name')} ({notes})" if notes else host.get("name")
         processes = host.get("processes", [])
         yield from (_row(name, process) for process in processes)
         if not processes:
@@ -129,6 +131,11 @@ def _row(host: object, process: dict[str, Any]) -> tuple[object, ...]:
     message = "; ".join(filter(None, (was, process.get("message"))))
     shown = process | {"since": local_time(process.get("since")), "message": message}
     return (host, *(shown.get(field) for field in fields))
+
+
+def clock_in_words(ahead: float | None) -> str:
+    """What is wrong with the clock of a host; empty where nothing is known to be."""
+    return f"its clock is {abs(ahead):.0f} s {'ahead' if ahead > 0 else 'behind'}" if ahead else ""
 
 
 def part_in_words(part: dict[str, Any]) -> str:

@@ -105,6 +105,14 @@ class StartBody(Body):
     wait: Annotated[float | None, Field(ge=0, le=600, description="Seconds to wait for the end.")] = None
 
 
+class ForgetBody(Body):
+    """Hosts that have left for good."""
+
+    hosts: Annotated[Target, Field(min_length=1)]
+    reason: Reason | None = None
+    wait: Annotated[float | None, Field(ge=0, le=60, description="Seconds to wait for the record.")] = None
+
+
 class StopBody(StartBody):
     """All fields may be left out, and so may the body; no targets means everything."""
 

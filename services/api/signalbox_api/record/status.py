@@ -131,6 +131,7 @@ def _with_processes(host: HostView, processes: Sequence[ProcessView], reported_a
         seen_at=host.seen_at,
         proof=host.proof,
         proof_detail=host.proof_detail,
+        clock_ahead=host.clock_ahead,
         celery=overall(
             active or [process.state for process in counting], "stopped" if host.state == "online" else "unknown"
         ),

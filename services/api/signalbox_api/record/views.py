@@ -140,10 +140,10 @@ SELECT {_columns(LiveRun)} FROM task_logs WHERE task_id = $1 AND status = 'runni
 _COMMANDS = f"SELECT {_columns(CommandView)} FROM commands"  # noqa: S608
 #: The reconciler doubts a silent host, too; but it may be what is silent, or be cut off from the bus itself.
 _HOSTS = f"""
-SELECT name, seen_at, proof, proof_detail, CASE
+SELECT name, seen_at, proof, proof_detail, clock_ahead, CASE
     WHEN state = 'online' AND heard_at < now() - interval '{SILENCE_SHOWN} seconds' THEN 'unknown'
     ELSE state END AS state, EXTRACT(EPOCH FROM now() - heard_at)::float8 AS report_age
-FROM hosts ORDER BY name LIMIT $1
+FROM hosts WHERE state <> 'gone' ORDER BY name LIMIT $1
 """  # noqa: S608
 _PROCESSES = f"SELECT {_columns(ProcessView)} FROM processes ORDER BY host, kind DESC, name LIMIT $1"  # noqa: S608
 

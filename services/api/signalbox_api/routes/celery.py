@@ -5,13 +5,18 @@ from datetime import timedelta
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from signalbox.bus.presence import roll_call
 from signalbox.client.commander import Issuer
+from signalbox.errors import DatabaseUnavailable
 from signalbox.messages.base import utc_now
-from signalbox_api.answers.bodies import StartBody, StopBody
+from signalbox_api.answers.bodies import ForgetBody, StartBody, StopBody
+from signalbox_api.answers.forget import ForgetAnswer
+from signalbox_api.answers.forget import outcome as forget_outcome
 from signalbox_api.answers.json_response import reply
 from signalbox_api.answers.openapi import answers
 from signalbox_api.answers.processes import Order, ProcessesAnswer, Verb, outcome
-from signalbox_api.cancelling.one import RECORD_WAIT
+from signalbox_api.cancelling.one import PROOF_WAIT, RECORD_WAIT
+from signalbox_api.errors import Conflict, NotFound
 from signalbox_api.record.fleet import silenced
 from signalbox_api.record.status import CeleryStatus, celery_status
 from signalbox_api.routes.access import VIEWERS, Operator, issuer
@@ -78,6 +83,32 @@ async def restart(caller: Operator, request: Request, services: Wired, body: Sto
     """
     body = body or StopBody()
     return await _steer(services, "restart", body, issuer(caller, request, body.reason))
+
+
+@router.post(
+    "/scheduler/forget-hosts/",
+    summary="Forget hosts that have left for good",
+    responses=answers(ForgetAnswer, 404, 409, 422, others={202: ForgetAnswer}),
+)
+async def forget(caller: Operator, request: Request, services: Wired, body: ForgetBody) -> Response:
+    """Forget hosts: no status shows them, and no stop waits for them any more.
+
+    What ran there is shown as failed, not confirmed. 409: one of them still reports; nothing was forgotten. A host that
+    reports again later is shown again.
+    """
+    hosts = await roll_call(services.redis)
+    if there := sorted(hosts.present & set(body.hosts)):
+        raise Conflict(f"Nothing was forgotten: {', '.join(there)} reports; stop its controller first")
+    try:
+        recorded = {host.name for host in (await services.fleet.read())[0].hosts}
+    except DatabaseUnavailable:
+        recorded = set(body.hosts)
+    if strangers := sorted(set(body.hosts) - hosts.known - recorded):
+        raise NotFound(f"There is no host {' or '.join(map(repr, strangers))}; GET /scheduler/celery-status/ names all")
+    wait = PROOF_WAIT if body.wait is None else body.wait
+    result = await services.commander.forget(body.hosts, issuer(caller, request, body.reason), wait=wait)
+    http, answer = forget_outcome(result)
+    return reply(answer, http)
 
 
 async def _steer(

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 from signalbox.bus.consumer import Entry
@@ -16,6 +15,7 @@ from signalbox.messages.commands import (
     CancelTask,
     CancelTasks,
     Command,
+    ForgetHosts,
     RestartProcesses,
     StartProcesses,
     StopProcesses,
@@ -23,6 +23,7 @@ from signalbox.messages.commands import (
 from signalbox.messages.events import CommandDone, CommandGiven, CommandRefused
 from signalbox.messages.receipts import Answered
 from signalbox.messages.verdicts import Verdict
+from signalbox_controller.commands.admission import LASTING, Admission
 from signalbox_controller.commands.allow import allow_task
 from signalbox_controller.commands.cancel import cancel_task
 from signalbox_controller.commands.cancel_many import cancel_tasks
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[Any, Ports], Awaitable[Result]]
 
-#: Exactly one handler for each command.
+#: Exactly one handler for each command that a host carries out.
 COMMAND_HANDLERS: Mapping[type[Command], Handler] = {
     CancelTask: cancel_task,
     CancelTasks: cancel_tasks,
@@ -44,9 +45,6 @@ COMMAND_HANDLERS: Mapping[type[Command], Handler] = {
     RestartProcesses: restart_processes,
 }
 
-#: Commands that do not expire, and are for every host.
-LASTING = (CancelTask, CancelTasks, AllowTask)
-
 
 class Unacceptable(Exception):
     """An entry for the dead letters; the text is the reason."""
@@ -55,19 +53,11 @@ class Unacceptable(Exception):
 class Dispatcher:
     """Takes entries of the command stream, many at the same time."""
 
-    def __init__(
-        self, ports: Ports, deduplication: Deduplication, key: str, since: datetime, cancels_since: datetime
-    ) -> None:
-        """Commands that expired before `since` are ignored.
-
-        Cancels and releases are carried out however late they are read, if they expired after `cancels_since`: a lost
-        cancel would let its task run, and a lost release would refuse it.
-        """
+    def __init__(self, ports: Ports, deduplication: Deduplication, key: str, admission: Admission) -> None:
         self._ports = ports
         self._deduplication = deduplication
         self._key = key
-        self._since = since
-        self._cancels_since = cancels_since
+        self._admission = admission
 
     async def take(self, entry: Entry) -> None:
         """Carry out an entry; when this returns, it is done, published and durable, and may be acknowledged.
@@ -85,6 +75,8 @@ class Dispatcher:
             if self._deduplication.find(command.command_id) is None:  # or anybody could spoil the answer to a real one
                 await self._refuse(command, str(error))
             raise Unacceptable(str(error)) from error
+        if isinstance(command, ForgetHosts):  # for the record
+            return
         if self._addressed(command) and not await self._answered_before(command):
             await self._consider(command)
 
@@ -102,9 +94,10 @@ class Dispatcher:
         return True
 
     async def _consider(self, command: AnyCommand) -> None:
-        if command.expires_at > (self._cancels_since if isinstance(command, LASTING) else utc_now()):
+        admission = await self._admission.of(command)
+        if admission == "accepted":
             await self._carry_out(command)
-        elif command.expires_at > self._since:
+        elif admission == "expired":
             expired = f"it expired at {command.expires_at:%H:%M:%S} UTC, before this host could carry it out"
             await self._refuse(command, expired)
 

@@ -27,8 +27,9 @@ from signalbox.local.protocol import (
     decode_request,
 )
 from signalbox.messages.commands import AnyCommand
+from signalbox_controller.commands.admission import LASTING
 from signalbox_controller.commands.apply import Configurations
-from signalbox_controller.commands.dispatcher import LASTING, Dispatcher
+from signalbox_controller.commands.dispatcher import Dispatcher
 from signalbox_controller.errors import ConfigurationError
 from signalbox_controller.host.heartbeat import Heartbeat
 from signalbox_controller.linux.peers import peer_of

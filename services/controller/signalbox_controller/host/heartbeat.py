@@ -6,6 +6,7 @@ import contextlib
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from signalbox.bus.clock import BusClock
 from signalbox.bus.confirmations import read_confirmation
 from signalbox.bus.presence import HEARTBEAT, announce, withdraw
 from signalbox.errors import BusUnavailable
@@ -24,7 +25,14 @@ class Heartbeat:
     """Announces presence to the givers of commands, and publishes HostSeen for the record."""
 
     def __init__(
-        self, host: str, redis: Redis, outbox: Outbox, fleet: Fleet, containment: Containment, replay: Replay
+        self,
+        host: str,
+        redis: Redis,
+        outbox: Outbox,
+        fleet: Fleet,
+        containment: Containment,
+        replay: Replay,
+        clock: BusClock,
     ) -> None:
         self.host = host
         self._redis = redis
@@ -32,6 +40,7 @@ class Heartbeat:
         self._fleet = fleet
         self._containment = containment
         self._replay = replay
+        self._clock = clock
         self._leaving = False
 
     async def run(self) -> None:
@@ -46,6 +55,7 @@ class Heartbeat:
     async def _beat(self, *, complete: bool) -> None:
         with contextlib.suppress(BusUnavailable, RedisError):  # the outbox says so in the log
             await announce(self._redis, self.host)
+            await self._clock.now()
             await self._follow_record()
         # While Redis is away heartbeats are not kept, as an old one is of no use.
         if self._outbox.connected and complete and not self._leaving:
@@ -68,6 +78,7 @@ class Heartbeat:
             proof=self._containment.evidence,
             proof_detail=self._containment.reason,
             numbers=self._outbox.numbers,
+            clock_ahead=self._clock.ahead,
         )
 
     async def withdraw(self) -> None:

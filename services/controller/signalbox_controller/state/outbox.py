@@ -9,12 +9,14 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from signalbox.bus.clock import BusClock
 from signalbox.bus.publisher import EventEntry, publish_entries
 from signalbox.errors import BusUnavailable
 from signalbox.messages.codec import encode
 from signalbox.messages.events import Event, EventNumbers, HostLeft, HostSeen
 from signalbox.messages.receipts import Receipt
 from signalbox.service import Backoff
+from signalbox_controller.state.corrected import corrected
 from signalbox_controller.state.kept_events import KeptEvents
 
 log = logging.getLogger(__name__)
@@ -43,10 +45,16 @@ class _Group(msgspec.Struct):
 class Outbox:
     """An ordered, bounded buffer in front of Redis; one publisher empties it."""
 
-    def __init__(self, redis: Redis, kept_events: KeptEvents | None = None, *, limit: int = LIMIT) -> None:
-        """`kept_events` has the events until the record has confirmed them; without it, memory until Redis has them."""
+    def __init__(
+        self, redis: Redis, kept_events: KeptEvents | None = None, clock: BusClock | None = None, *, limit: int = LIMIT
+    ) -> None:
+        """`kept_events` has the events until the record has confirmed them; without it, memory until Redis has them.
+
+        By `clock` the times in events are corrected.
+        """
         self._redis = redis
         self._kept_events = kept_events
+        self._clock = clock
         self._limit = limit
         self._groups: deque[_Group] = deque()
         self._events = 0
@@ -153,7 +161,7 @@ class Outbox:
         return _Group(entries, receipts, last, kept, published)
 
     def _entry(self, event: Event) -> EventEntry:
-        data = encode(event)
+        data = encode(corrected(event, self._clock.ahead or 0.0) if self._clock else event)
         if self._kept_events is None or isinstance(event, HEARTBEATS):
             return EventEntry(data)
         number = self._kept_events.number()

@@ -9,6 +9,7 @@ from signalbox.messages.commands import (
     AnyCommand,
     CancelTask,
     CancelTasks,
+    ForgetHosts,
     RestartProcesses,
     StartProcesses,
     StopProcesses,
@@ -36,6 +37,8 @@ class CommandRow(msgspec.Struct, frozen=True, kw_only=True):
     allows: str = ""
     #: The hosts that it names, one a line.
     hosts: str = ""
+    #: The hosts that it forgets, if its signature is valid.
+    forgets: tuple[str, ...] = ()
     issued_by: str
     issued_from: str
     reason: str
@@ -61,6 +64,7 @@ def audit(command: AnyCommand) -> CommandRow:
         task_ids=_task_ids(command),
         allows=command.task_id if isinstance(command, AllowTask) else "",
         hosts="" if isinstance(command, CancelTask | CancelTasks | AllowTask) else "\n".join(command.hosts),
+        forgets=command.hosts if isinstance(command, ForgetHosts) else (),
         issued_by=command.issued_by,
         issued_from=command.issued_from,
         reason=command.reason,
@@ -76,6 +80,7 @@ def audit_forged(command: AnyCommand, position: str) -> CommandRow:
         "command_id": f"forged:{position}",
         "task_ids": (),
         "allows": "",
+        "forgets": (),
         "state": "refused",
         "detail": FORGED.format(command.command_id),
         "finished_at": command.issued_at,
@@ -99,6 +104,8 @@ def _target(command: AnyCommand) -> str:
     if isinstance(command, CancelTasks):
         count = len(_task_ids(command))
         return ": ".join(filter(None, (f"{count:,} {'task' if count == 1 else 'tasks'}", command.selection)))
+    if isinstance(command, ForgetHosts):
+        return ", ".join(command.hosts)
     what = ", ".join(command.processes) or "all processes"
     return f"{what} on {', '.join(command.hosts) or 'all hosts'}"
 
@@ -111,7 +118,7 @@ def _duration(command: AnyCommand) -> float:
             return DEFAULT_DURATION + (command.grace or 0.0)
         case StopProcesses():
             return DEFAULT_DURATION if command.timeout is None else command.timeout
-        case StartProcesses() | AllowTask():
+        case StartProcesses() | AllowTask() | ForgetHosts():
             return DEFAULT_DURATION
         case RestartProcesses():
             return RESTART_DURATION

@@ -19,7 +19,8 @@ def process_changed(event: ProcessChanged, batch: Batch) -> None:
 def host_seen(event: HostSeen, batch: Batch) -> None:
     """A heartbeat of a controller, with all that it supervises."""
     proof, detail = event.proof, event.proof_detail
-    batch.add(HostRow(name=event.host, online=True, at=event.at, proof=proof, proof_detail=detail))
+    ahead = None if event.clock_ahead is None else round(event.clock_ahead, 1)
+    batch.add(HostRow(name=event.host, online=True, at=event.at, proof=proof, proof_detail=detail, clock_ahead=ahead))
     for process in event.processes:
         # The state may be older than this heartbeat, which confirms it.
         batch.add(msgspec.structs.replace(process, host=event.host, at=max(event.at, process.at)))

@@ -116,6 +116,8 @@ class HostRow(msgspec.Struct, kw_only=True):
     at: datetime
     proof: Evidence | None = None
     proof_detail: str = ""
+    #: None: its controller does not say.
+    clock_ahead: float | None = None
 
 
 class AnswerRow(msgspec.Struct, kw_only=True):

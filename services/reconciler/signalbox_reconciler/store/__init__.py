@@ -13,6 +13,7 @@ from signalbox_reconciler.store.commands import (
     lock_commands,
     upsert_answers,
 )
+from signalbox_reconciler.store.forgotten import forget_hosts
 from signalbox_reconciler.store.hosts import LEFT, mark_unknown, upsert_hosts, upsert_processes
 from signalbox_reconciler.store.runs import end_waits, number_attempts, select_logs, upsert_logs, upsert_waits
 from signalbox_reconciler.store.snapshots import repair
@@ -66,6 +67,7 @@ async def write_commands(
     command_ids = {row.command_id for row in rows}
     await lock_commands(connection, command_ids)
     await insert_commands(connection, rows, changed)
+    await forget_hosts(connection, rows, changed)
     task_ids = await insert_allows(connection, rows)
     task_ids |= await conclude_commands(connection, command_ids, changed) | _about(rows)
     if task_ids:

@@ -8,6 +8,7 @@ from signalbox.postgres.pool import Connection
 from signalbox_reconciler.store.cancels import apply_cancels, unapplied_cancels
 from signalbox_reconciler.store.commands import conclude_answered, expire_commands
 from signalbox_reconciler.store.confirmations import forget_epochs
+from signalbox_reconciler.store.forgotten import forget_silent_hosts
 from signalbox_reconciler.store.hosts import delete_ended_external, mark_silent_hosts
 from signalbox_reconciler.store.lost import mark_lost_on_silent_hosts
 from signalbox_reconciler.store.verdicts import forget_cancels
@@ -27,7 +28,7 @@ EXTERNAL_SHOWN = 3600.0
 async def check_hosts(connection: Connection, changed: ChangedViews) -> None:
     """Mark silent hosts, and what runs on them, as unknown."""
     await mark_silent_hosts(connection, HOST_TIMEOUT, changed)
-    await delete_ended_external(connection, EXTERNAL_SHOWN)
+    await delete_ended_external(connection, EXTERNAL_SHOWN, changed)
     await forget_epochs(connection)
 
 
@@ -41,14 +42,16 @@ async def _apply_cancels(
         await apply_cancels(connection, task_ids, changed)
 
 
-def checks(lost_after: float, remember_cancelled: float) -> tuple[Check, ...]:
+def checks(lost_after: float, forget_after: float, remember_cancelled: float) -> tuple[Check, ...]:
     """All checks, in order.
 
-    The runs of a host that is silent for `lost_after` seconds are given up. The tasks of a cancel are deleted
+    The runs of a host that is silent for `lost_after` seconds are given up, and the host is forgotten after
+    `forget_after` seconds. The tasks of a cancel are deleted
     `remember_cancelled` seconds after it.
     """
     return (
         check_hosts,
+        lambda connection, changed: forget_silent_hosts(connection, forget_after, changed),
         partial(mark_lost_on_silent_hosts, after=lost_after),
         judge_rounds,
         *(partial(_apply_cancels, find) for find in (conclude_answered, expire_commands, unapplied_cancels)),

@@ -11,24 +11,32 @@ from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import arrays, assignments, names, unnest
 from signalbox_reconciler.store.tasks import lock_tasks, show_liveliest
 
-_HOSTS = {"name": "text", "online": "boolean", "at": "timestamptz", "proof": "text", "proof_detail": "text"}
-_HOST_VALUES = ("state", "proof", "proof_detail")
+_HOSTS = {
+    "name": "text",
+    "online": "boolean",
+    "at": "timestamptz",
+    "proof": "text",
+    "proof_detail": "text",
+    "clock_ahead": "float8",
+}
+_HOST_VALUES = ("state", "proof", "proof_detail", "clock_ahead")
 
 #: Only the state of a host and its proof are visible: another heartbeat is no change.
 _UPSERT_HOSTS = f"""
 WITH new AS (
-    SELECT name, CASE WHEN online THEN 'online' ELSE 'offline' END AS state, at, proof, proof_detail
+    SELECT name, CASE WHEN online THEN 'online' ELSE 'offline' END AS state, at, proof, proof_detail, clock_ahead
     FROM {unnest(_HOSTS)} AS new ({names(_HOSTS)})
 ), old AS (
-    SELECT name, state, proof, proof_detail FROM hosts WHERE name IN (SELECT name FROM new)
+    SELECT name, {names(_HOST_VALUES)} FROM hosts WHERE name IN (SELECT name FROM new)
 ), done AS (
-    INSERT INTO hosts AS h (name, state, seen_at, at, proof, proof_detail)
-    SELECT name, state, at, at, proof, proof_detail FROM new
+    INSERT INTO hosts AS h (name, state, seen_at, at, proof, proof_detail, clock_ahead)
+    SELECT name, state, now(), at, proof, proof_detail, clock_ahead FROM new
     ON CONFLICT (name) DO UPDATE SET
         {assignments(_HOST_VALUES, "CASE WHEN EXCLUDED.at > h.at THEN EXCLUDED.{} ELSE h.{} END")},
-        seen_at = GREATEST(EXCLUDED.at, h.at),
+        seen_at = now(),
         at = GREATEST(EXCLUDED.at, h.at),
         heard_at = now()
+    WHERE h.state <> 'gone' OR EXCLUDED.state = 'online'
     RETURNING {views.columns("host")}
 )
 SELECT done.* FROM done LEFT JOIN old USING (name)
@@ -82,25 +90,26 @@ WHERE host = ANY($1::text[]) AND state NOT IN ('stopped', 'fatal', 'unknown')
 RETURNING {views.columns("process")}
 """  # noqa: S608
 
-#: A process that its host no longer lists was removed from its configuration.
-_RETIRE_PROCESSES = f"""
+#: A process that its host no longer lists has ended: an external worker is shown as stopped for a while, any other was
+#: removed from the configuration.
+_RETIRE_EXTERNAL = f"""
 UPDATE processes SET
-    state = 'stopped', desired = 'stopped', pid = NULL, kill_at = NULL, standby = false, message = $4, at = $3,
-    configured = false, outdated = ''
-WHERE host = $1 AND name <> ALL($2::text[]) AND at < $3 AND state <> 'stopped'
+    state = 'stopped', desired = 'stopped', pid = NULL, kill_at = NULL, standby = false, message = $4, at = $3
+WHERE host = $1 AND name <> ALL($2::text[]) AND at < $3 AND state <> 'stopped' AND guest
 RETURNING {views.columns("process")}
 """  # noqa: S608
-
-#: A launch that its host lists under another name, as its name in the configuration has changed: it has not ended.
-_DELETE_RENAMED = """
+#: An external worker that its host lists under another name has not ended: the configuration has taken its name.
+_DELETE_REMOVED = """
 DELETE FROM processes
-WHERE host = $1 AND name <> ALL($2::text[]) AND at < $3 AND instance = ANY($4::text[])
+WHERE host = $1 AND name <> ALL($2::text[]) AND at < $3 AND (NOT guest OR instance = ANY($4::text[]))
+RETURNING host, name
 """
 
 #: Nobody starts them again under the same name on purpose; names like celery-4711 would fill the page.
 _DELETE_ENDED_EXTERNAL = """
 DELETE FROM processes
 WHERE (guest OR NOT configured) AND state = 'stopped' AND at < now() - make_interval(secs => $1)
+RETURNING host, name
 """
 
 _CONFIRMED = """
@@ -120,7 +129,7 @@ RETURNING {views.columns("host")}
 
 #: Absent hosts with processes or runs that late events brought back.
 _ABSENT_BUT_SHOWN = """
-SELECT name, state FROM hosts AS h WHERE state <> 'online' AND (
+SELECT name, state FROM hosts AS h WHERE state IN ('unknown', 'offline') AND (
     EXISTS (SELECT FROM processes WHERE host = h.name AND state NOT IN ('stopped', 'fatal', 'unknown'))
     OR EXISTS (SELECT FROM task_logs WHERE host = h.name AND status = 'running' AND confirmed)
 )
@@ -128,7 +137,7 @@ SELECT name, state FROM hosts AS h WHERE state <> 'online' AND (
 
 LEFT = "Its controller has left; it may run on"
 SILENT = "Nothing is heard from its host"
-RETIRED = "It is no longer in the configuration of its host"
+ENDED = "Its host no longer reports it"
 
 
 async def upsert_hosts(connection: Connection, rows: Collection[HostRow]) -> list[Row]:
@@ -162,14 +171,15 @@ async def mark_silent_hosts(connection: Connection, after: float, changed: views
             await mark_unknown(connection, hosts, why, changed)
 
 
-async def retire(connection: Connection, snapshot: HostSeen) -> list[Row]:
-    """Show the processes that a host no longer lists as stopped; return what changed."""
+async def retire(connection: Connection, snapshot: HostSeen, changed: views.ChangedViews) -> None:
+    """Delete the processes that a host no longer lists; show external workers among them as stopped."""
     listed = [process.name for process in snapshot.processes]
     instances = [process.instance for process in snapshot.processes if process.instance and process.pid]
-    await connection.execute(_DELETE_RENAMED, snapshot.host, listed, snapshot.at, instances)
-    return await connection.fetch(_RETIRE_PROCESSES, snapshot.host, listed, snapshot.at, RETIRED)
+    removed = await connection.fetch(_DELETE_REMOVED, snapshot.host, listed, snapshot.at, instances)
+    changed.remove("process", removed)
+    changed.add("process", await connection.fetch(_RETIRE_EXTERNAL, snapshot.host, listed, snapshot.at, ENDED))
 
 
-async def delete_ended_external(connection: Connection, after: float) -> None:
+async def delete_ended_external(connection: Connection, after: float, changed: views.ChangedViews) -> None:
     """Delete external workers, and processes that are not configured, that ended more than `after` seconds ago."""
-    await connection.execute(_DELETE_ENDED_EXTERNAL, after)
+    changed.remove("process", await connection.fetch(_DELETE_ENDED_EXTERNAL, after))

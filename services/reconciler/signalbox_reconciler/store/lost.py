@@ -10,9 +10,10 @@ from signalbox_reconciler.store.tasks import lock_tasks, show_liveliest
 #: Runs by task id and run, with the assumed time of the end.
 Runs = Mapping[tuple[str, str], datetime]
 
-#: The error of a run that its host no longer lists, and of one on a silent host.
+#: The error of a run that its host no longer lists, of one on a silent host, and of one on a host that was forgotten.
 NOT_LISTED = "The host no longer runs it, and nobody saw how it ended"
 HOST_SILENT = "Nothing is heard from its host any more, and nobody saw how it ended"
+HOST_GONE = "Its host was forgotten, as one that left for good, and nobody saw how it ended"
 
 KEYS = "unnest($1::text[], $2::text[], $3::timestamptz[]) AS k (task_id, run, at)"
 
@@ -26,9 +27,9 @@ RETURNING {views.columns("log", "l.")}
 
 #: Their assumed end is the last heartbeat of the host, by its own clock, so that its events after it is back are later.
 _ON_SILENT_HOSTS = """
-SELECT l.task_id, l.run, GREATEST(h.seen_at, l.started_at, 'epoch') AS at
+SELECT l.task_id, l.run, GREATEST(h.at, l.started_at, 'epoch') AS at, h.state = 'gone' AS gone
 FROM hosts AS h JOIN task_logs AS l ON l.host = h.name AND l.status = 'running'
-WHERE h.state <> 'online' AND h.heard_at < now() - make_interval(secs => $1)
+WHERE h.state = 'gone' OR (h.state <> 'online' AND h.heard_at < now() - make_interval(secs => $1))
 LIMIT 1000
 """
 
@@ -42,10 +43,11 @@ async def mark_lost(connection: Connection, runs: Runs, error: str, changed: vie
 
 
 async def mark_lost_on_silent_hosts(connection: Connection, changed: views.ChangedViews, *, after: float) -> None:
-    """Give up the runs on hosts without a heartbeat for `after` seconds."""
+    """Give up the runs on hosts without a heartbeat for `after` seconds, and on those that were forgotten."""
     rows = await connection.fetch(_ON_SILENT_HOSTS, after)
-    if rows:
-        await mark_lost(connection, {(row["task_id"], row["run"]): row["at"] for row in rows}, HOST_SILENT, changed)
+    for gone, error in ((False, HOST_SILENT), (True, HOST_GONE)):
+        if runs := {(row["task_id"], row["run"]): row["at"] for row in rows if row["gone"] is gone}:
+            await mark_lost(connection, runs, error, changed)
 
 
 def columns_of(runs: Runs) -> list[tuple[object, ...]]:

@@ -65,7 +65,7 @@ async def repair(connection: Connection, snapshots: Collection[HostSeen], change
     """Compare the snapshots with the record, and correct it."""
     for snapshot in snapshots:
         if snapshot.processes:
-            changed.add("process", await retire(connection, snapshot))
+            await retire(connection, snapshot, changed)
     rows = await connection.fetch(_RUNNING, [snapshot.host for snapshot in snapshots])
     runs = [RecordedRun(**row) for row in rows]
     difference = compare(snapshots, runs)

@@ -37,14 +37,18 @@ class ChangedViews:
     """The last state of each row that changed."""
 
     def __init__(self) -> None:
-        self._views: dict[tuple[Kind, str], View] = {}
+        self._views: dict[tuple[Kind, str], View | None] = {}
 
     def add(self, kind: Kind, rows: Iterable[Row]) -> None:
         """Add the view of each row, which may have more columns; later calls win."""
-        _, view, key = _TABLES[kind]
+        view = _TABLES[kind].view
         fields = view.__struct_fields__
         for row in rows:
-            self._views[kind, "/".join(str(row[column]) for column in key)] = view(**{f: row[f] for f in fields})
+            self._views[kind, _key(kind, row)] = view(**{f: row[f] for f in fields})
+
+    def remove(self, kind: Kind, rows: Iterable[Row]) -> None:
+        """Note that rows were deleted; each has the columns of the key."""
+        self._views |= {(kind, _key(kind, row)): None for row in rows}
 
     async def add_current(self, connection: Connection, kind: Kind, keys: Collection[str]) -> None:
         """Add rows as they are, by the first column of their key."""
@@ -55,3 +59,7 @@ class ChangedViews:
     def changes(self) -> list[Change]:
         """The changes to publish."""
         return [Change.of(kind, key, view) for (kind, key), view in self._views.items()]
+
+
+def _key(kind: Kind, row: Row) -> str:
+    return "/".join(str(row[column]) for column in _TABLES[kind].key)

@@ -80,6 +80,7 @@
  * @property {string | null} seen_at
  * @property {string | null} [proof]  What proves there that nothing of a task is left: `cgroup` or `search`.
  * @property {string} [proof_detail]  Why it is that.
+ * @property {number | null} [clock_ahead]  Seconds by which its clock is ahead, 0 where that is tolerated.
  * @property {string} celery  Whether Celery runs there: one word for its processes.
  * @property {Process[]} processes
  *

@@ -84,6 +84,22 @@ export class ProcessActions {
   }
 
   /**
+   * Forgets a host that has left for good.
+   * @param {string} host
+   * @param {{reason?: string}} how
+   */
+  async forget(host, how) {
+    try {
+      const answer = await this.api.post("/scheduler/forget-hosts/", { hosts: [host], ...how });
+      this.toasts.show(answer?.status === "success" ? "good" : "plain", answer?.message ?? "The command was accepted.");
+    } catch (error) {
+      if (!isSignedOut(error)) this.toasts.show("bad", words(error));
+    } finally {
+      this.#later(0);
+    }
+  }
+
+  /**
    * The tasks that run now, for the dialog that names what a stop would hit.
    * @param {string} host  Empty: on all of them.
    * @returns {Promise<{items: import("../types.js").Task[], next: string | null}>}
@@ -118,5 +134,5 @@ export class ProcessActions {
 
 /** Whether a host only says that it is still there. @param {import("../types.js").CeleryStatus | null} status @param {import("../types.js").Change} change */
 function isHeartbeat(status, { kind, row }) {
-  return kind === "host" && Boolean(status?.hosts.some((host) => host.name === row.name && host.state === row.state));
+  return kind === "host" && row !== null && Boolean(status?.hosts.some((host) => host.name === row.name && host.state === row.state));
 }

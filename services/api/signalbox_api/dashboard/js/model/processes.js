@@ -20,9 +20,11 @@ const NAMES = new Intl.Collator("en", { numeric: true });
  */
 export function changedStatus(status, changes) {
   let hosts = status.hosts;
-  for (const { kind, row } of changes) {
-    if (kind === "process") hosts = withHost(hosts, row.host, (host) => ({ ...host, processes: withProcess(host.processes, row) }));
-    if (kind === "host") hosts = withHost(hosts, row.name, (host) => ({ ...host, ...row, processes: row.processes ?? host.processes }));
+  for (const { kind, key, row } of changes) {
+    if (row === null) hosts = withoutProcess(hosts, key);
+    else if (kind === "host" && row.state === "gone") hosts = hosts.filter((host) => host.name !== row.name);
+    else if (kind === "process") hosts = withHost(hosts, row.host, (host) => ({ ...host, processes: withProcess(host.processes, row) }));
+    else if (kind === "host") hosts = withHost(hosts, row.name, (host) => ({ ...host, ...row, processes: row.processes ?? host.processes }));
   }
   return celeryStatus(hosts);
 }
@@ -69,6 +71,11 @@ function withHost(hosts, name, change) {
     hosts = [...hosts, { name, state: "unknown", seen_at: null, celery: "unknown", processes: [] }];
   }
   return hosts.map((host) => (host.name === name ? change(host) : host));
+}
+
+/** @param {Host[]} hosts @param {string} key  `host/process`. */
+function withoutProcess(hosts, key) {
+  return hosts.map((host) => ({ ...host, processes: host.processes.filter((process) => `${host.name}/${process.name}` !== key) }));
 }
 
 /** @param {Process[]} processes @param {Process} row */

@@ -22,7 +22,7 @@ import { emptyList } from "./task_list.js";
  * @property {string} error
  *
  * @typedef {{kind: "power", action: import("../types.js").Power, scope: import("../types.js").Scope, mode?: string}} PowerQuestion
- * @typedef {{kind: "cancel", task: import("../types.js").Task} | PowerQuestion | {kind: "bulk"} | {kind: "help"}} Dialog
+ * @typedef {{kind: "cancel", task: import("../types.js").Task} | PowerQuestion | {kind: "bulk"} | {kind: "forget", host: string} | {kind: "help"}} Dialog
  *
  * @typedef {object} State
  * @property {Session} session

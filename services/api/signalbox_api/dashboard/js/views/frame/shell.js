@@ -9,6 +9,7 @@ import { BulkDialog } from "../dialogs/bulk_dialog.js";
 import { CancelDialog } from "../dialogs/cancel_dialog.js";
 import { StaleStrip, useDoubt } from "./connection.js";
 import { Header } from "./header.js";
+import { ForgetDialog } from "../dialogs/forget_dialog.js";
 import { HelpDialog } from "../dialogs/help_dialog.js";
 import { PowerDialog } from "../dialogs/power_dialog.js";
 import { ProcessesView } from "../processes/processes_view.js";
@@ -55,6 +56,8 @@ function OpenDialog() {
       return html`<${BulkDialog} onClose=${close} />`;
     case "power":
       return html`<${PowerDialog} action=${dialog.action} scope=${dialog.scope} preset=${dialog.mode} onClose=${close} />`;
+    case "forget":
+      return html`<${ForgetDialog} host=${dialog.host} onClose=${close} />`;
     case "help":
       return html`<${HelpDialog} onClose=${close} />`;
     default:

@@ -5,9 +5,10 @@
 
 import { useTicking } from "../../core/clock.js";
 import { capitalised, elapsed, fullTime, moment, sentence, spoken, time } from "../../core/format.js";
-import { useStore } from "../../core/store.js";
+import { useApp, useStore } from "../../core/store.js";
 import { html } from "../../core/ui.js";
 import { inOrder, toneOf } from "../../model/processes.js";
+import { roleRefusal } from "../../model/roles.js";
 import { useStatus } from "../frame/connection.js";
 import { PowerButton } from "./power_button.js";
 import { ProcessRow } from "./process_row.js";
@@ -45,15 +46,31 @@ function HostCard({ host }) {
       ><span class="lamp"></span><b>${capitalised(host.celery)}</b></span>
       <span class="muted host-seen"><${Seen} at=${host.seen_at} state=${host.state} /></span>
       ${host.proof && html`<span class="muted" data-testid="host-proof" data-proof=${host.proof} title=${host.proof_detail ?? ""}>${PROOFS[host.proof] ?? host.proof}</span>`}
+      ${Boolean(host.clock_ahead) && html`<span class="process-badge tone-unsure" data-testid="host-clock" title="Times are shown corrected, by the clock of Redis">clock ${Math.abs(host.clock_ahead ?? 0).toFixed()} s ${(host.clock_ahead ?? 0) > 0 ? "ahead" : "behind"}</span>`}
       <span class="process-buttons">
         <${PowerButton} action="start" scope=${scope} testid="start-host" small />
         <${PowerButton} action="restart" scope=${scope} testid="restart-host" small />
         <${PowerButton} action="stop" scope=${scope} testid="stop-host" small />
+        ${host.state !== "online" && html`<${ForgetButton} host=${host.name} />`}
       </span>
     </header>
     ${host.processes.length === 0 && html`<p class="muted">No processes are configured on this host.</p>`}
     <ul class="processes">${inOrder(host.processes).map((process) => html`<${ProcessRow} key=${process.name} host=${host} process=${process} />`)}</ul>
   </section>`;
+}
+
+/** @param {{host: string}} props */
+function ForgetButton({ host }) {
+  const { store, toasts } = useApp();
+  const refusal = useStore(({ session }) => roleRefusal(session.user, "forgetting"));
+  return html`<button
+    class="button small"
+    data-testid="forget-host"
+    aria-label="Forget ${host}"
+    aria-disabled=${refusal ? "true" : undefined}
+    title=${refusal || "It has left for good"}
+    onClick=${() => (refusal ? toasts.show("plain", refusal) : store.update({ dialog: { kind: "forget", host } }))}
+  >Forget</button>`;
 }
 
 /** @param {{at: string | null, state: string}} props */
