@@ -36,6 +36,12 @@ DO ?= long 60
 task: install ## send a task to the example of a running `make up`: make task DO='long 60'
 	@$(IN_VENV) -m signalbox_local task $(DO)
 
+#: The folder for the wheels.
+WHEELS ?= dist
+
+wheels: python-is-new-enough ## build the wheels of all parts into dist (or WHEELS), for pip install --find-links
+	@$(PYTHON) deploy/local/install.py wheels "$(WHEELS)"
+
 check: lint types ## what must be green before a commit: lint, types, unit and contract tests
 	@$(IN_VENV) -m pytest tests/unit tests/contract $(ARGS)
 
@@ -82,4 +88,4 @@ lock: install-dev ## lock all packages anew, newest versions that fit
 		grep -n '"resolved"' package-lock.json; } | grep . || { \
 		echo "a lock names a registry; it must work with any" >&2; exit 1; }
 
-.PHONY: help python-is-new-enough install install-dev up task check lint types test e2e chaos matrix bench protocol lock
+.PHONY: help python-is-new-enough install install-dev up task wheels check lint types test e2e chaos matrix bench protocol lock

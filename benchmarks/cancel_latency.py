@@ -32,6 +32,7 @@ directory = "{examples}"
 [apps.shop.environment]
 SHOP_BROKER_URL = "${{SHOP_BROKER_URL}}"
 SHOP_RESULT_BACKEND = "${{SHOP_RESULT_BACKEND}}"
+SHOP_KEY_PREFIX = ""
 [[apps.shop.workers]]
 name = "bench"
 concurrency = 1

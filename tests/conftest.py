@@ -1,5 +1,6 @@
 """Fixtures that every test can use: real stores."""
 
+import os
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from support.stores.databases import a_database, migrate_all
 from support.stores.rabbit import RabbitMQ
 from support.stores.server import Postgres, Redis
 from support.system import System
+
+#: Tests read and write the keys of the example's broker by their plain names; `make up` sets a prefix of its own.
+os.environ["SHOP_KEY_PREFIX"] = ""
 
 #: Hooks that stand in a module of their own.
 __all__ = ["pytest_collection_modifyitems", "pytest_xdist_make_scheduler"]

@@ -1,5 +1,7 @@
 """Set up `.venv` and the dashboard's front-end modules: `python3 install.py run|dev`, from the repository's root.
 
+`python3 install.py wheels FOLDER` does that for a run, and builds a wheel of each part into the folder.
+
 Runs before anything is installed, so it needs the standard library only. Each step stores a digest of its
 inputs, and does nothing while that stays the same.
 """
@@ -20,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 DISTRIBUTIONS = ("shared", "services/api", "services/controller", "services/reconciler")
+#: How the names of their wheels begin.
+WHEELS = ("celery_signalbox", "signalbox_api", "signalbox_controller", "signalbox_reconciler")
 #: The modules that the dashboard loads from npm: the file in node_modules, and how TypeScript finds its types.
 FRONT_END = {
     "preact": ("preact/dist/preact.mjs", 'export * from "preact";\n'),
@@ -35,14 +39,20 @@ class InstallError(Exception):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Install what `run` or `dev` needs; 0 when it is all there."""
-    wanted = arguments[0] if arguments else "run"
+    """Install what `run` or `dev` needs, or build `wheels`; 0 when it is all there."""
+    order = arguments[0] if arguments else "run"
+    wanted = "run" if order == "wheels" else order
     try:
         with alone():
             make_venv()
             install_packages(wanted)
             install_distributions()
             install_front_end(wanted)
+            if order == "wheels":
+                build_wheels(Path(arguments[1]).absolute())
+    except KeyboardInterrupt:
+        print("\nsignalbox: the installation was stopped; the same command goes on with it", file=sys.stderr)
+        return 130
     except (InstallError, OSError) as error:
         print(f"signalbox: {error}", file=sys.stderr)
         return 1
@@ -111,6 +121,20 @@ def copy_front_end() -> None:
         module = (ROOT / "node_modules" / file).read_text().replace('from"preact"', 'from"./preact.js"')
         (VENDOR / f"{name}.js").write_text(module)
         (VENDOR / f"{name}.d.ts").write_text(types)
+
+
+def build_wheels(folder: Path) -> None:
+    """A wheel of each part; those of earlier builds in the folder are removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in (one for name in WHEELS for one in folder.glob(f"{name}-*.whl")):
+        old.unlink()
+    with step("Wheels"):
+        sources = [f"./{part}" for part in DISTRIBUTIONS]
+        offline = ["--no-deps", "--no-build-isolation", "--no-index"]
+        quiet = ["--disable-pip-version-check", "--no-input", "-q"]
+        _run([str(PYTHON), "-m", "pip", "wheel", *quiet, *offline, "--wheel-dir", str(folder), *sources])
+    for wheel in sorted(folder.glob("*.whl")):
+        print(f"  {wheel.name}")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 Environment:
     SHOP_BROKER_URL: the address of the broker; ``redis://127.0.0.1:6379/0`` when unset.
     SHOP_RESULT_BACKEND: the address of the result backend; the broker's when unset.
+    SHOP_KEY_PREFIX: how all keys and queues in Redis begin, for a Redis that others use as well; nothing when unset.
 """
 
 import os
@@ -13,6 +14,7 @@ from shop.schedule import SCHEDULE
 
 BROKER_URL = os.environ.get("SHOP_BROKER_URL") or "redis://127.0.0.1:6379/0"
 RESULT_BACKEND = os.environ.get("SHOP_RESULT_BACKEND") or BROKER_URL
+KEY_PREFIX = os.environ.get("SHOP_KEY_PREFIX", "")
 
 app = Celery(
     "shop",
@@ -27,6 +29,7 @@ app.conf.update(
     broker_connection_max_retries=None,
     # Seconds. Without them a publish to a Redis that stopped answering hangs for ever.
     broker_transport_options={
+        "global_keyprefix": KEY_PREFIX,
         "socket_connect_timeout": 3.0,
         "socket_timeout": 10.0,
         "socket_keepalive": True,
@@ -34,6 +37,7 @@ app.conf.update(
         # Longer than the longest task and countdown, or Redis redelivers them.
         "visibility_timeout": 3600,
     },
+    result_backend_transport_options={"global_keyprefix": KEY_PREFIX},
     redis_socket_connect_timeout=3.0,
     redis_socket_timeout=10.0,
     redis_backend_health_check_interval=15,

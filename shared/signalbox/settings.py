@@ -7,6 +7,7 @@ import socket
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -67,7 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             SettingsError: one is missing or makes no sense.
         """
         return cls(
-            redis_url=_required(environ, "SIGNALBOX_REDIS_URL", "REDIS_URL"),
+            redis_url=_redis_url(environ, "SIGNALBOX_REDIS_URL", "REDIS_URL"),
             database_url=environ.get("SIGNALBOX_DATABASE_URL") or environ.get("DATABASE_URL", ""),
             key=_key(environ),
             host=environ.get("SIGNALBOX_HOST", "127.0.0.1"),
@@ -86,11 +87,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def _required(environ: Mapping[str, str], *names: str) -> str:
-    for name in names:
-        if value := environ.get(name):
-            return value
-    raise SettingsError(f"{names[0]} is not set; set it to the address of Redis, as in redis://127.0.0.1:6379/0")
+def _redis_url(environ: Mapping[str, str], *names: str) -> str:
+    url = next((value for name in names if (value := environ.get(name))), "")
+    if not url:
+        raise SettingsError(f"{names[0]} is not set; set it to the address of Redis, as in redis://127.0.0.1:6379/0")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"redis", "rediss", "unix"} and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable:  # it may contain a password, so it is not shown
+        raise SettingsError(f"{names[0]} is no address of Redis; it must look like redis://:password@127.0.0.1:6379/0")
+    return url
 
 
 def _key(environ: Mapping[str, str]) -> str:
@@ -98,7 +106,7 @@ def _key(environ: Mapping[str, str]) -> str:
     if len(key) < MIN_KEY_LENGTH:
         raise SettingsError(
             f"SIGNALBOX_KEY must be a secret of at least {MIN_KEY_LENGTH} characters, the same for every service;"
-            " make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+            " `signalbox setup` makes one and writes it into signalbox.env"
         )
     return key
 

@@ -9,6 +9,7 @@ from signalbox_cli.commands.cancel import cancel
 from signalbox_cli.commands.doctor import doctor
 from signalbox_cli.commands.forget import forget
 from signalbox_cli.commands.processes import restart, start, status, stop
+from signalbox_cli.commands.setup import setup
 from signalbox_cli.commands.tasks import tasks
 
 
@@ -17,9 +18,9 @@ from signalbox_cli.commands.tasks import tasks
 def cli() -> None:
     """See every Celery task and process, and stop the one that must stop.
 
-    Finds a running `make up` by itself: it reads client.json in the data folder that SIGNALBOX_DATA
-    names (.signalbox by default). For any other installation give --url and --token, or set
-    SIGNALBOX_URL and SIGNALBOX_TOKEN.
+    Finds Signalbox by itself after `signalbox setup` and beside a running `make up`: it reads client.json
+    in the data folder that SIGNALBOX_DATA names (.signalbox by default). For any other installation give
+    --url and --token, or set SIGNALBOX_URL and SIGNALBOX_TOKEN.
 
     \b
     Exit codes: 0 done · 1 refused or failed, with the server's sentence on standard error
@@ -27,5 +28,5 @@ def cli() -> None:
     """  # noqa: D301 - click wants the character itself
 
 
-for command in (cancel, allow, stop, start, restart, apply, status, forget, tasks, token, user, doctor):
+for command in (setup, cancel, allow, stop, start, restart, apply, status, forget, tasks, token, user, doctor):
     cli.add_command(command)

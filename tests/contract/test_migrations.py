@@ -12,7 +12,7 @@ import pytest
 from signalbox.errors import MigrationError
 from signalbox.messages.views import CommandView, HostView, LogView, ProcessView, TaskView, View
 from signalbox.postgres.migrate import migrate, read_migrations
-from signalbox.postgres.pool import Database, open_database
+from signalbox.postgres.pool import SCHEMA, Database, open_database
 from support.stores.databases import MIGRATIONS
 
 
@@ -38,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
 
 async def tables(database: Database) -> set[str]:
     async with database.connection() as connection:
-        rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = $1", SCHEMA)
     return {row["tablename"] for row in rows}
 
 

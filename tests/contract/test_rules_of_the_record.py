@@ -56,7 +56,7 @@ def texts_of(file: Path) -> Iterator[str]:
 
 def writers(tables: set[str]) -> set[Path]:
     """The files that have SQL which writes one of the tables, or one that is named elsewhere."""
-    target = rf"(?:ONLY\s+)?\"?(?:public\"?\.\"?)?(?:{'|'.join(tables)}|\{{\}})(?!\w)"
+    target = rf"(?:ONLY\s+)?\"?(?:(?:public|signalbox)\"?\.\"?)?(?:{'|'.join(tables)}|\{{\}})(?!\w)"
     verbs = r"INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO|TRUNCATE(?:\s+TABLE)?|ALTER\s+TABLE|COPY"
     write = re.compile(rf"\b(?:{verbs})\s+{target}", re.IGNORECASE)
     files = [

@@ -11,7 +11,7 @@ from support.system import Json, System
 def _purge(system: System) -> bool:
     """Purge the queue, once what the worker held is back in it, a moment after its end."""
     shop = environment.shop(system.run.valkey.url)
-    with celery_sender(shop["SHOP_BROKER_URL"], shop["SHOP_RESULT_BACKEND"]) as app:
+    with celery_sender(*shop.values()) as app:
         with app.connection_for_write() as connection:
             if connection.default_channel.client.hlen("unacked"):
                 return False

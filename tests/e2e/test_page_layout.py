@@ -4,10 +4,10 @@ import asyncio
 import uuid
 
 import pytest
-from celery import Celery
 from playwright.async_api import Page, expect
 
 from signalbox_local.services.environment import shop
+from support.celery_sender import celery_sender
 from support.page import look_at
 from support.system import System
 
@@ -23,8 +23,7 @@ async def _send(system: System, task_id: str) -> None:
     """A task that waits for an hour."""
 
     def send() -> None:
-        stores = shop(system.run.valkey.url)
-        with Celery(broker=stores["SHOP_BROKER_URL"], set_as_current=False) as app:
+        with celery_sender(*shop(system.run.valkey.url).values()) as app:
             app.send_task("shop.reports.count_stock", task_id=task_id, countdown=3600.0)
 
     await asyncio.to_thread(send)

@@ -4,11 +4,11 @@ import asyncio
 import uuid
 
 import pytest
-from celery import Celery
 from playwright.async_api import Locator, Page, expect
 
 from signalbox_local.services.environment import shop
 from support.browser import Windows
+from support.celery_sender import celery_sender
 from support.eventually import eventually
 from support.page import look_at
 from support.system import System
@@ -21,8 +21,7 @@ async def _waiting(system: System, count: int, after: str = "") -> str:
     prefix = f"{after}.new" if after else f"select-{uuid.uuid4().hex[:8]}"
 
     def send() -> None:
-        stores = shop(system.run.valkey.url)
-        with Celery(broker=stores["SHOP_BROKER_URL"], set_as_current=False) as app:
+        with celery_sender(*shop(system.run.valkey.url).values()) as app:
             for number in range(count):
                 app.send_task("shop.reports.count_stock", task_id=f"{prefix}.{number:04d}", countdown=3600.0)
 

@@ -6,19 +6,25 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import uuid4
 
+import asyncpg  # type: ignore[import-untyped]
 import httpx
 import psutil
 import pytest
 import pytest_asyncio
+from redis.asyncio import Redis
 
 from signalbox_local.ports import free_port
 from signalbox_local.services.service import RESTARTS
 from support.eventually import HANGS, eventually
 from support.host import lives
+from support.stores.choose import a_redis
+from support.stores.databases import a_database
+from support.stores.server import Postgres
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -53,20 +59,22 @@ class Terminal:
         return psutil.Process(self.process.pid).children(recursive=True)
 
 
-def environment(data: Path, port: int) -> dict[str, str]:
+def environment(data: Path, port: int, **more: str) -> dict[str, str]:
     """What `make up` and `make task` give to the program behind them."""
-    environ = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
+    environ = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}} | more
     ours = {"SIGNALBOX_DATA": str(data), "SIGNALBOX_PORT": str(port), "PYTHONPATH": str(ROOT / "deploy/local")}
     return environ | ours
 
 
 @asynccontextmanager
-async def up(data: Path, port: int) -> AsyncIterator[Terminal]:
+async def up(
+    data: Path, port: int, *, program: Sequence[str] = ("-m", "signalbox_local"), **environ: str
+) -> AsyncIterator[Terminal]:
     """Run it in `data` on `port`; killed at the end if the test did not stop it."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "signalbox_local", "up"),
+        *(sys.executable, *program, "up"),
         cwd=ROOT,
-        env=environment(data, port),
+        env=environment(data, port, **environ),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -192,6 +200,104 @@ async def test_a_service_that_dies_again_and_again_is_given_up_and_all_stops(tmp
         assert await terminal.end() == 1
         assert "api ended unexpectedly (exit code -9); the last lines of" in terminal.printed
         assert gone(running)
+
+
+#: A machine so slow that a part does not come up in time, and a mistake of ours.
+SLOW = """
+import sys
+from signalbox_local import run
+from signalbox_local.__main__ import main
+from signalbox_local.services import readiness
+from signalbox_local.stores import cluster, postgres
+
+def fail(*_):
+    raise ZeroDivisionError("a mistake")
+
+{change}
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("cluster.CREATE_TIMEOUT = 0.01", "did not create a PostgreSQL cluster"),
+        ("postgres.EmbeddedPostgres.start_deadline = 0.0", "postgres did not start"),
+        ("readiness.COMMAND_TIMEOUT = 0.01", "the first user 'admin' was not made within 0.01 s"),
+        ("run.READY_TIMEOUT = 0.0", "was not ready after 0 s"),
+        ("run.is_serving = fail", "it had to end: ZeroDivisionError: a mistake; details are in"),
+    ],
+)
+async def test_a_part_that_is_too_slow_or_fails_is_a_sentence_and_nothing_is_left_running(
+    tmp_path: Path, change: str, says: str
+) -> None:
+    data, mark = tmp_path / "data", f"TEST_MARK={uuid4().hex}"
+    name, value = mark.split("=")
+    program = ("-c", SLOW.format(change=change))
+    async with up(data, free_port(), program=program, **{name: value}) as terminal:
+        assert await terminal.end() == 1
+    assert says in terminal.printed
+    assert "Traceback" not in terminal.printed
+    assert processes_with(mark, "environ") + processes_with(str(data), "cmdline") == []
+
+
+def processes_with(text: str, file: str) -> list[str]:
+    """The pids of the processes of which a file of `/proc` has this text."""
+    return [one.parent.name for one in Path("/proc").glob(f"[0-9]*/{file}") if text in contents(one)]
+
+
+def contents(file: Path) -> str:
+    """What a file of `/proc` says; nothing once its process is gone."""
+    try:
+        return file.read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+async def dump(url: str) -> dict[bytes, bytes]:
+    """Every key of a numbered database, with its value as Redis keeps it."""
+    async with Redis.from_url(url) as client:
+        return {key: await client.dump(key) or b"" async for key in client.scan_iter()}
+
+
+async def test_stores_that_others_use_keep_what_they_hold_and_another_signalbox_is_refused(
+    tmp_path: Path, postgres_server: Postgres
+) -> None:
+    message = {"body": "W10=", "headers": {"task": "theirs.task", "id": "1"}, "content-type": "application/json"}
+    async with a_redis(tmp_path / "redis") as redis, a_database(postgres_server) as name:
+        url = postgres_server.url_of(name)
+        for database in range(3):
+            async with Redis.from_url(redis.url_of(database)) as client:
+                await client.lpush("celery", json.dumps(message))
+                await client.hset("unacked", "1", json.dumps([message, "", "celery"]))
+                await client.zadd("unacked_index", {"1": 0})
+                await client.set("theirs", database)
+        theirs = await asyncpg.connect(url, server_settings={"search_path": "public"})
+        await theirs.execute("CREATE TABLE tasks (kept text); INSERT INTO tasks VALUES ('theirs')")
+        before = [await dump(redis.url_of(database)) for database in range(3)]
+        stores = {"DATABASE_URL": url, "REDIS_URL": redis.url}
+        async with up(tmp_path / "data", free_port(), **stores) as terminal:
+            await terminal.see("something to do")
+            code, said = await task(terminal.data, terminal.port, "fail")
+            assert code == 0, said
+            recorded = f"SELECT count(*) FROM signalbox.tasks WHERE task_id = '{said}' AND status = 'failed'"  # noqa: S608
+
+            async def failed() -> bool:
+                return bool(await theirs.fetchval(recorded))
+
+            await eventually(failed, "the task of the example failed, as it was meant to")
+            terminal.process.send_signal(signal.SIGINT)
+            assert await terminal.end() == 0, terminal.printed
+        first, *others = [await dump(redis.url_of(database)) for database in range(3)]
+        assert others == before[1:]
+        assert {key: value for key, value in first.items() if key in before[0]} == before[0]
+        assert [key for key in first if key not in before[0] and not key.startswith(b"signalbox")] == []
+        found = await theirs.fetch("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+        assert [row["relname"] for row in found] == ["tasks"]
+        await theirs.close()
+        async with up(tmp_path / "new", free_port(), **stores) as terminal:
+            assert await terminal.end() == 1
+            assert "holds the data of another Signalbox, which would be changed" in terminal.printed
 
 
 def service(terminal: Terminal, name: str) -> psutil.Process:

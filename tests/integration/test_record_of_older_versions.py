@@ -37,6 +37,7 @@ async def test_a_task_shows_the_same_as_before(postgres_server: Postgres, task: 
         open_database(postgres_server.url_of(name), connections=1) as database,
         database.connection() as connection,
     ):
+        await connection.execute("CREATE SCHEMA signalbox")
         for script in sorted(one.name for one in MIGRATIONS.iterdir() if one.name.endswith(".sql")):
             if script == NEW:
                 await _write(connection, *TASKS[task])

@@ -16,7 +16,7 @@ from support.stores.rabbit import RabbitMQ
 
 async def test_each_test_has_a_migrated_database_of_its_own(database: Database) -> None:
     async with database.connection() as connection:
-        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'signalbox'")
         tasks = await connection.fetchval("SELECT count(*) FROM tasks")
     assert {"signalbox_migrations", "tasks", "task_logs", "processes", "hosts", "commands", "users"} <= {
         row["tablename"] for row in tables

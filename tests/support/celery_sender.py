@@ -7,9 +7,11 @@ from celery import Celery
 
 
 @contextmanager
-def celery_sender(broker: str, results: str) -> Iterator[Celery]:
-    """An application with this broker and this Redis as its result backend, both by URL."""
+def celery_sender(broker: str, results: str, prefix: str = "") -> Iterator[Celery]:
+    """An application with this broker and this Redis as its result backend, both by URL; `prefix` begins their keys."""
     app = Celery("sender", broker=broker, backend=results, set_as_current=False)
+    if prefix:
+        app.conf.broker_transport_options = app.conf.result_backend_transport_options = {"global_keyprefix": prefix}
     try:
         yield app
     finally:

@@ -19,6 +19,7 @@ directory = "{Path(__file__).parent / "apps"}"
 [apps.shop.environment]
 SHOP_BROKER_URL = "${{{{SHOP_BROKER_URL}}}}"
 SHOP_RESULT_BACKEND = "${{{{SHOP_RESULT_BACKEND}}}}"
+SHOP_KEY_PREFIX = ""
 TURNS_FILE = "${{{{TURNS_FILE}}}}"
 [[apps.shop.workers]]
 name = "greedy"

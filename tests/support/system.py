@@ -141,7 +141,7 @@ class System:
 
     def _send(self, name: str, arguments: Json, countdown: float | None, under: str | None) -> str:
         shop = environment.shop(self.run.valkey.url)
-        with celery_sender(shop["SHOP_BROKER_URL"], shop["SHOP_RESULT_BACKEND"]) as app:
+        with celery_sender(*shop.values()) as app:
             return str(app.send_task(name, kwargs=arguments, countdown=countdown, task_id=under).id)
 
 

@@ -94,11 +94,15 @@ def test_the_controller_never_learns_where_the_record_is(tmp_path: Path) -> None
     assert told["SIGNALBOX_ON_EXIT"] == "stop"
 
 
-def test_the_shop_has_the_two_databases_after_the_bus() -> None:
-    assert environment.shop(BUS) == {
-        "SHOP_BROKER_URL": "redis://:password@127.0.0.1:7000/4",
-        "SHOP_RESULT_BACKEND": "redis://:password@127.0.0.1:7000/5",
-    }
+def test_the_shop_keeps_to_the_database_that_was_given_and_to_keys_of_its_own() -> None:
+    addresses = {"SHOP_BROKER_URL": BUS, "SHOP_RESULT_BACKEND": BUS}
+    assert environment.shop(BUS) == {**addresses, "SHOP_KEY_PREFIX": "signalbox-example:"}
+
+
+def test_a_database_of_a_form_that_cannot_be_used_is_named_before_anything_is_started() -> None:
+    with pytest.raises(LocalError, match="SIGNALBOX_DATABASE_URL is mysql://"):
+        Plan.from_env({"DATABASE_URL": "mysql://localhost"})
+    assert Plan.from_env({"DATABASE_URL": "postgresql+psycopg://db/x"}).database_url == "postgresql://db/x"
 
 
 def test_a_postmaster_pid_that_another_program_has_by_now_does_not_stop_postgres(tmp_path: Path) -> None:

@@ -124,6 +124,9 @@ def test_the_prefixed_name_wins_over_the_plain_one() -> None:
     ("change", "says"),
     [
         ({"SIGNALBOX_REDIS_URL": ""}, "SIGNALBOX_REDIS_URL is not set"),
+        ({"SIGNALBOX_REDIS_URL": "localhost:6379"}, "SIGNALBOX_REDIS_URL is no address of Redis"),
+        ({"SIGNALBOX_REDIS_URL": "amqp://bus"}, "SIGNALBOX_REDIS_URL is no address of Redis"),
+        ({"SIGNALBOX_REDIS_URL": "redis://bus:port/0"}, "SIGNALBOX_REDIS_URL is no address of Redis"),
         ({"SIGNALBOX_KEY": ""}, "SIGNALBOX_KEY must be a secret of at least 32"),
         ({"SIGNALBOX_KEY": "short"}, "SIGNALBOX_KEY must be a secret of at least 32"),
         ({"SIGNALBOX_PORT": "http"}, "SIGNALBOX_PORT is 'http'"),

@@ -3,14 +3,22 @@
 import argparse
 import sys
 
-from signalbox_local import example
-from signalbox_local.errors import LocalError
-from signalbox_local.plan import Plan
-from signalbox_local.up import up
-
 
 def main() -> int:
-    """Read the command line and the environment, and run."""
+    """Read the command line and the environment, and run; a Ctrl-C before anything runs ends it without a word."""
+    try:
+        return _main()
+    except KeyboardInterrupt:
+        return 130
+
+
+def _main() -> int:
+    # Imported here: on a slow machine that takes long enough for a Ctrl-C.
+    from signalbox_local import example
+    from signalbox_local.errors import LocalError
+    from signalbox_local.plan import Plan
+    from signalbox_local.up import up
+
     parser = argparse.ArgumentParser(
         prog="python -m signalbox_local",
         description="Run all of Signalbox on this machine, with the example application.",

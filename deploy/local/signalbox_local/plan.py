@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from signalbox.errors import SettingsError
+from signalbox.postgres.address import usable
 from signalbox_local.errors import LocalError
 from signalbox_local.ports import HOST
 
@@ -49,11 +51,16 @@ class Plan:
         port = environ.get("SIGNALBOX_PORT") or "8000"
         if not port.isdigit() or not 0 < int(port) < 65536:
             raise LocalError(f"SIGNALBOX_PORT is {port!r}; it must be a number from 1 to 65535")
+        database_url = environ.get("SIGNALBOX_DATABASE_URL") or environ.get("DATABASE_URL", "")
+        try:
+            database_url = database_url and usable(database_url)
+        except SettingsError as error:
+            raise LocalError(str(error)) from error
         return cls(
             data=Path(environ.get("SIGNALBOX_DATA") or ".signalbox").absolute(),
             port=int(port),
             config=Path(environ.get("SIGNALBOX_CONFIG") or ROOT / "signalbox.example.toml").absolute(),
-            database_url=environ.get("SIGNALBOX_DATABASE_URL") or environ.get("DATABASE_URL", ""),
+            database_url=database_url,
             redis_url=environ.get("SIGNALBOX_REDIS_URL") or environ.get("REDIS_URL", ""),
             hostname=environ.get("SIGNALBOX_HOSTNAME", ""),
             log_level=environ.get("SIGNALBOX_LOG_LEVEL") or "info",

@@ -13,11 +13,17 @@ from signalbox_local.ports import is_free
 from signalbox_local.processes.child import Child
 from signalbox_local.processes.waiting import until
 from signalbox_local.progress import Report, step
-from signalbox_local.secret import secret, write_private
+from signalbox_local.secret import is_known, secret, write_private
 from signalbox_local.services import environment
 from signalbox_local.services.readiness import first_user, is_migrated, is_serving
 from signalbox_local.services.service import CONTROLLER_STOP_TIMEOUT, Service
-from signalbox_local.stores.external import External, postgres_answers, redis_answers
+from signalbox_local.stores.external import (
+    External,
+    postgres_answers,
+    postgres_in_use,
+    redis_answers,
+    redis_in_use,
+)
 from signalbox_local.stores.postgres import EmbeddedPostgres
 from signalbox_local.stores.server import EmbeddedServer
 from signalbox_local.stores.valkey import EmbeddedValkey
@@ -25,8 +31,10 @@ from signalbox_local.stores.valkey import EmbeddedValkey
 Store = EmbeddedServer | External
 
 ADMIN = "admin"
-#: Seconds for a service to become ready.
-_READY_TIMEOUT = 45.0
+#: The secret that commands are signed with; a data folder without one has never been used.
+KEY = "key"
+#: Seconds for a service to become ready; one that ends before is seen at once, so a slow machine may take its time.
+READY_TIMEOUT = 180.0
 
 
 class LocalRun:
@@ -39,10 +47,10 @@ class LocalRun:
         data, durable = plan.data, plan.durable
         self.postgres: Store = EmbeddedPostgres(data, durable=durable)
         if plan.database_url:
-            self.postgres = External("PostgreSQL", "DATABASE_URL", plan.database_url, postgres_answers)
+            self.postgres = External("PostgreSQL", "DATABASE_URL", plan.database_url, postgres_answers, postgres_in_use)
         self.valkey: Store = EmbeddedValkey(data, durable=durable)
         if plan.redis_url:
-            self.valkey = External("Redis", "REDIS_URL", plan.redis_url, redis_answers)
+            self.valkey = External("Redis", "REDIS_URL", plan.redis_url, redis_answers, redis_in_use)
         #: By name, in the order of their start; empty until the stores run.
         self.services: dict[str, Service] = {}
         #: Token of the local administrator, once created.
@@ -56,7 +64,7 @@ class LocalRun:
     @property
     def key(self) -> str:
         """Key that commands are signed with."""
-        return secret(self.plan.data, "key")
+        return secret(self.plan.data, KEY)
 
     async def start(self) -> None:
         """Start everything; it serves when this returns.
@@ -70,6 +78,10 @@ class LocalRun:
             )
         self._remove_addresses()
         await self._start_stores()
+        if not is_known(self.plan.data, KEY):
+            for store in (self.postgres, self.valkey):
+                if isinstance(store, External):
+                    await store.refuse_another()
         self.services = self._compose()
         for service in self.services.values():
             await service.end_leftover()
@@ -122,16 +134,20 @@ class LocalRun:
         ):
             service = self.services.get(name)
             if service is not None and service.child.running:
-                with step(self._report, f"{what}: stopped"):
-                    await service.stop()
-        with step(self._report, "Stores: stopped"):
-            await asyncio.gather(self.postgres.stop(), self.valkey.stop())
+                await self._end(f"{what}: stopped", service.stop())
+        await self._end("Stores: stopped", self.postgres.stop(), self.valkey.stop())
 
     async def kill(self) -> None:
         """End everything at once."""
-        for service in self.services.values():
-            await service.kill()
-        await asyncio.gather(self.postgres.kill(), self.valkey.kill())
+        everything = (*self.services.values(), self.postgres, self.valkey)
+        await self._end("Everything: killed", *(part.kill() for part in everything))
+
+    async def _end(self, what: str, *ends: Awaitable[None]) -> None:
+        """Await ends; what does not end in time is reported, and holds up nothing else."""
+        with step(self._report, what):
+            for outcome in await asyncio.gather(*ends, return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    self._report(f"  {outcome or type(outcome).__name__}")
 
     async def _start_stores(self) -> None:
         """Start both at once; when one fails, still wait for the other, so that `stop` finds nothing half started."""
@@ -167,8 +183,8 @@ class LocalRun:
                     raise child.failure(f"ended while it started (exit code {child.exit_code})")
             return await ready()
 
-        if not await until(ready_or_broken, time.monotonic() + _READY_TIMEOUT):
-            raise self.services[name].child.failure(f"was not ready after {_READY_TIMEOUT:g} s")
+        if not await until(ready_or_broken, time.monotonic() + READY_TIMEOUT):
+            raise self.services[name].child.failure(f"was not ready after {READY_TIMEOUT:g} s")
 
     def _children(self) -> Iterable[Child]:
         """The children that were started; external stores have none."""

@@ -24,6 +24,11 @@ def secret(folder: Path, name: str) -> str:
     return path.read_text().strip()
 
 
+def is_known(folder: Path, name: str) -> bool:
+    """Whether there is a secret called `name` already."""
+    return (folder / "secrets" / name).exists()
+
+
 def write_private(path: Path, text: str) -> None:
     """Write a file with mode 0600 from its first byte on; replaces an existing one atomically."""
     draft = path.with_name(f"{path.name}.new")

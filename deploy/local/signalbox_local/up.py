@@ -4,7 +4,9 @@ import asyncio
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 from signalbox_controller.linux.reaper import become_subreaper
@@ -48,25 +50,45 @@ async def _up(plan: Plan) -> int:
     began = time.monotonic()
     run, interrupts = LocalRun(plan, to_terminal), Interrupts()
     interrupts.listen()
-    failure: LocalError | None = None
+    failure: Exception | None = None
     try:
         await _unless(interrupts.stop, run.start())
         if not interrupts.stop.is_set():
             _print_address(run, time.monotonic() - began)
             failure = await _unless(interrupts.stop, run.broken())
-    except LocalError as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, what was started has to end
         failure = error
     if failure:
-        print(f"signalbox: {failure}", file=sys.stderr, flush=True)
-    if run.anything_runs:
+        print(f"signalbox: {_in_words(failure, plan.data)}", file=sys.stderr, flush=True)
+    await _end(run, interrupts)
+    return 1 if failure else 0
+
+
+async def _end(run: LocalRun, interrupts: Interrupts) -> None:
+    """Stop what runs, and kill whatever is left of it."""
+    stopping = run.anything_runs
+    if stopping:
         to_terminal("Stopping; once more Ctrl-C kills at once")
         await _unless(interrupts.force, run.stop())
         if interrupts.force.is_set():
             await run.kill()
-        if left := await end_descendants():
-            to_terminal(f"  killed what was left: {', '.join(map(str, left))}")
+    if left := await end_descendants():
+        to_terminal(f"  killed what was left: {', '.join(map(str, left))}")
+    if stopping:
         to_terminal("Signalbox is stopped")
-    return 1 if failure else 0
+
+
+def _in_words(failure: Exception, data: Path) -> str:
+    """The sentence of an error that is meant for people; of any other where its details are."""
+    if isinstance(failure, LocalError):
+        return str(failure)
+    log = data / "logs" / "up.log"
+    try:
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log.write_text("".join(traceback.format_exception(failure)), encoding="utf-8")
+    except OSError as error:
+        return f"it had to end: {type(failure).__name__}: {failure} (its details cannot be kept: {error.strerror})"
+    return f"it had to end: {type(failure).__name__}: {failure}; details are in {log}"
 
 
 def _print_address(run: LocalRun, took: float) -> None:
@@ -85,7 +107,7 @@ async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | Non
         if task.done():
             return task.result()
         task.cancel()
-        await asyncio.wait({task})
+        await asyncio.gather(task, return_exceptions=True)
         return None
     finally:
         stop.cancel()

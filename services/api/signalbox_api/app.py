@@ -10,12 +10,14 @@ from fastapi import FastAPI
 from signalbox.bus.connection import connect
 from signalbox.client.commander import Commander
 from signalbox.errors import SettingsError
+from signalbox.postgres.address import usable
 from signalbox.postgres.pool import open_database
 from signalbox.service import background
 from signalbox.settings import Settings
 from signalbox_api.auth.directory import Directory
 from signalbox_api.auth.mirror import Mirror
 from signalbox_api.auth.passwords import Passwords
+from signalbox_api.auth.tables import Tables
 from signalbox_api.auth.throttle import Throttle
 from signalbox_api.live.beats import Beats
 from signalbox_api.live.hub import Hub
@@ -57,13 +59,15 @@ def create_app(settings: Settings) -> FastAPI:
     """The application; connections are opened when it starts and closed when it ends.
 
     Raises:
-        SettingsError: there is no database to read from, or the root path is one of our own addresses.
+        SettingsError: there is no database to read from, its address cannot be used, or the root path is one of our own
+            addresses.
     """
     if not settings.database_url:
         raise SettingsError(
             "SIGNALBOX_DATABASE_URL is not set; set it as in postgresql://user:password@host:5432/signalbox"
         )
     check_root_path(settings.root_path, own_addresses())
+    usable(settings.database_url)
     metrics = Metrics()
     app = FastAPI(
         title="Signalbox",
@@ -92,10 +96,16 @@ async def _lifespan(settings: Settings, metrics: Metrics, app: FastAPI) -> Async
         services = await _open(settings, metrics, stack)
         app.state.services = services
         probes, directory = services.probes, services.directory
+        tables = Tables(services.accounts.database)
         await asyncio.gather(probes.ask_redis(), probes.ask_record())
         loops = (services.urgent.health.watch, services.tail.follow, services.beats.run)
         async with background(
-            *loops, probes.follow_redis, probes.follow_record, directory.keep_synchronized, directory.keep_tidy
+            *loops,
+            tables.keep,
+            probes.follow_redis,
+            probes.follow_record,
+            directory.keep_synchronized,
+            directory.keep_tidy,
         ):
             yield
 

@@ -12,6 +12,7 @@ SignalboxError
     ├── NotATaskId             422  neither a UUID nor an id that the record knows
     ├── NotFound               404
     ├── NotSignedIn            401
+    │   └── NoUserYet              there is nobody who could sign in
     └── TooManyTries           429  sign-in is throttled
 """
 
@@ -85,6 +86,13 @@ class NotSignedIn(ApiError):
 
     status = 401
     headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
+
+
+class NoUserYet(NotSignedIn):
+    """There is nobody who could sign in; says what makes the first user."""
+
+    def __init__(self) -> None:
+        super().__init__("No user yet: run `signalbox setup` where the api runs, which makes the first one")
 
 
 class TooManyTries(ApiError):

@@ -21,12 +21,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT; return the exit code."""
     parser = argparse.ArgumentParser("signalbox-reconciler", description=_DESCRIPTION)
     parser.add_argument("--migrate-only", action="store_true", help="bring the tables up to date, and do nothing else")
+    parser.add_argument(
+        "--within", type=float, default=60.0, help="seconds for which --migrate-only waits for PostgreSQL (60)"
+    )
     options = parser.parse_args(arguments)
 
     def start() -> None:
         settings = Settings.from_env()
         configure_logging(settings.log_level)
-        asyncio.run(migrate_only(settings) if options.migrate_only else run(reconciler(settings)))
+        work = migrate_only(settings, options.within) if options.migrate_only else run(reconciler(settings))
+        asyncio.run(work)
 
     return exit_code("signalbox-reconciler", start)
 

@@ -1,6 +1,5 @@
 """The service: composition root of a reconciler."""
 
-import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -9,10 +8,10 @@ from contextlib import aclosing, asynccontextmanager
 from redis.asyncio import Redis
 
 from signalbox.bus.connection import connect
-from signalbox.errors import DatabaseUnavailable, SettingsError
-from signalbox.postgres.migrate import migrate
+from signalbox.errors import SettingsError
+from signalbox.postgres.migrate import migrate_when_up
 from signalbox.postgres.pool import Database, open_database
-from signalbox.service import Backoff, background, run_all
+from signalbox.service import background, run_all
 from signalbox.settings import Settings
 from signalbox_reconciler.audit import command_feed
 from signalbox_reconciler.heartbeat import Heartbeat
@@ -26,8 +25,6 @@ log = logging.getLogger(__name__)
 SERVICE, MIGRATIONS = "reconciler", "signalbox_reconciler.migrations"
 #: One each for intake, audit, sweep and heartbeat, and one to spare.
 CONNECTIONS = 5
-#: Seconds for which `--migrate-only` waits for PostgreSQL.
-MIGRATE_WAIT = 60.0
 
 
 @asynccontextmanager
@@ -41,26 +38,22 @@ async def reconciler(settings: Settings) -> AsyncIterator[None]:
     async with open_record(settings) as database, aclosing(connect(settings.redis_url)) as redis:
 
         async def work() -> None:
-            await _migrate(database)
+            await migrate_when_up(database, SERVICE, MIGRATIONS)
             await _reconcile(settings, redis, database)
 
         async with background(work):
             yield
 
 
-async def migrate_only(settings: Settings) -> None:
-    """Bring the tables up to date; wait for PostgreSQL first.
+async def migrate_only(settings: Settings, within: float) -> None:
+    """Bring the tables up to date.
 
     Raises:
-        DatabaseUnavailable: PostgreSQL did not answer within a minute.
+        DatabaseUnavailable: PostgreSQL cannot be used `within` so many seconds; the text says why.
         MigrationError: the tables cannot be brought up to date.
     """
     async with open_record(settings) as database:
-        try:
-            async with asyncio.timeout(MIGRATE_WAIT):
-                await _migrate(database)
-        except TimeoutError as error:
-            raise DatabaseUnavailable(f"PostgreSQL did not answer for {MIGRATE_WAIT:.0f} seconds") from error
+        await migrate_when_up(database, SERVICE, MIGRATIONS, within)
 
 
 @asynccontextmanager
@@ -75,21 +68,6 @@ async def open_record(settings: Settings) -> AsyncIterator[Database]:
         settings.database_url, connections=CONNECTIONS, application="signalbox-reconciler"
     ) as database:
         yield database
-
-
-async def _migrate(database: Database) -> None:
-    backoff, logged = Backoff(0.1, 1.0), False
-    while True:
-        try:
-            applied = await migrate(database, SERVICE, MIGRATIONS)
-        except DatabaseUnavailable as error:
-            if not logged:
-                log.warning("waiting for PostgreSQL: %s", error)
-            logged = True
-            await backoff.pause()
-        else:
-            log.info("the tables are up to date; applied now: %s", ", ".join(map(str, applied)) or "nothing")
-            return
 
 
 async def _reconcile(settings: Settings, redis: Redis, database: Database) -> None:

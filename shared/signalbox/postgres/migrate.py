@@ -1,19 +1,25 @@
 """Migrations: numbered files `NNNN_name.sql` in a package, forward only, each applied once.
 
 All outstanding ones are applied in one transaction under an advisory lock, so that several replicas that start
-at once are no problem, and a failure leaves nothing half done. The table `signalbox_migrations` remembers what was
-applied with its checksum: a file that was applied must not change any more.
+at once are no problem, and a failure leaves nothing half done. All tables are in a schema of our own. Its table
+`signalbox_migrations` remembers what was applied with its checksum: a file that was applied must not change any more.
 """
 
 import hashlib
 import logging
+import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
+from time import monotonic
 
 import msgspec
 
 from signalbox.errors import DatabaseUnavailable, MigrationError
-from signalbox.postgres.pool import MISFITS, Connection, Database, querying
+from signalbox.postgres.own_schema import prepare_schema
+from signalbox.postgres.pool import MISFITS, SCHEMA, Connection, Database, querying
+from signalbox.service import Backoff
 
 log = logging.getLogger(__name__)
 
@@ -24,18 +30,10 @@ LOCK_WAIT = "60s"
 #: Seconds that one migration may take.
 MIGRATION_TIMEOUT = 900.0
 
-_FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+#: What to do where the role may not make a schema, as in most databases that an administrator has made.
+_MAY_NOT = f"; let the owner of the database run once: CREATE SCHEMA {SCHEMA} AUTHORIZATION <the user of the address>"
 
-_TABLE = """
-CREATE TABLE IF NOT EXISTS signalbox_migrations (
-    service text NOT NULL,
-    number integer NOT NULL,
-    name text NOT NULL,
-    checksum text NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (service, number)
-)
-"""
+_FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
 
 class Migration(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,11 +83,35 @@ async def migrate(database: Database, service: str, package: str) -> list[Migrat
     async with database.transaction() as connection:
         await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
         await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK, timeout=MIGRATION_TIMEOUT)
-        await connection.execute(_TABLE)
+        with _migrating(f"{service}: the schema {SCHEMA} cannot be prepared", _MAY_NOT):
+            await prepare_schema(connection, service, [migration.sql for migration in migrations])
         outstanding = migrations[await _applied(connection, service, migrations) :]
         for migration in outstanding:
             await _apply(connection, service, migration)
     return outstanding
+
+
+async def migrate_when_up(database: Database, service: str, package: str, within: float = math.inf) -> None:
+    """Bring the tables of `service` up to date as soon as PostgreSQL can be used.
+
+    Raises:
+        MigrationError: as above.
+        DatabaseUnavailable: it cannot be used `within` so many seconds; the text says why.
+    """
+    backoff, logged, deadline = Backoff(0.1, 1.0), False, monotonic() + within
+    while True:
+        try:
+            applied = await migrate(database, service, package)
+        except DatabaseUnavailable as error:
+            if monotonic() > deadline:
+                raise
+            if not logged:
+                log.warning("waiting for PostgreSQL: %s", error)
+            logged = True
+            await backoff.pause()
+        else:
+            log.info("the tables are up to date; applied now: %s", ", ".join(map(str, applied)) or "nothing")
+            return
 
 
 async def _applied(connection: Connection, service: str, migrations: list[Migration]) -> int:
@@ -109,16 +131,25 @@ async def _applied(connection: Connection, service: str, migrations: list[Migrat
 
 
 async def _apply(connection: Connection, service: str, migration: Migration) -> None:
-    try:
-        with querying():
-            await connection.execute(migration.sql, timeout=MIGRATION_TIMEOUT)
-    except DatabaseUnavailable as error:
-        if isinstance(error.__cause__, MISFITS):
-            raise MigrationError(f"{service}: migration {migration} failed: {error.__cause__}") from error
-        raise
-    except Exception as error:
-        raise MigrationError(f"{service}: migration {migration} failed: {error}") from error
+    with _migrating(f"{service}: migration {migration} failed"):
+        await connection.execute(migration.sql, timeout=MIGRATION_TIMEOUT)
     await connection.execute(
         "INSERT INTO signalbox_migrations (service, number, name, checksum) VALUES ($1, $2, $3, $4)",
         *(service, migration.number, migration.name, migration.checksum),
     )
+
+
+@contextmanager
+def _migrating(what: str, advice: str = "") -> Iterator[None]:
+    """Turn what waiting does not heal into a MigrationError."""
+    try:
+        with querying():
+            yield
+    except MigrationError:
+        raise
+    except DatabaseUnavailable as error:
+        if isinstance(error.__cause__, MISFITS):
+            raise MigrationError(f"{what}: {error.__cause__}{advice}") from error
+        raise
+    except Exception as error:
+        raise MigrationError(f"{what}: {error}") from error

@@ -12,8 +12,11 @@ from typing import Any, Protocol
 
 import asyncpg  # type: ignore[import-untyped]
 
-from signalbox.errors import DatabaseUnavailable, SettingsError
+from signalbox.errors import DatabaseUnavailable
+from signalbox.postgres.address import usable
 
+#: Where all of our tables are; nothing outside of it is ever read or written.
+SCHEMA = "signalbox"
 #: Seconds until a server that does not accept a connection counts as away.
 CONNECT_TIMEOUT = 3.0
 #: Seconds that one statement may take unless its caller says otherwise.
@@ -80,6 +83,8 @@ def querying() -> Iterator[None]:
 
 def _unavailable(error: Exception) -> DatabaseUnavailable:
     reason = "it did not answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+    if isinstance(error, asyncpg.UndefinedTableError):
+        reason = f"it has not all tables of Signalbox ({error}); start signalbox-reconciler, or run `signalbox setup`"
     return DatabaseUnavailable(f"PostgreSQL cannot be used: {reason}")
 
 
@@ -143,13 +148,12 @@ async def open_database(
     Raises:
         SettingsError: the address makes no sense.
     """
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise SettingsError("SIGNALBOX_DATABASE_URL must look like postgresql://user:password@host:5432/signalbox")
-    settings = {"application_name": application, "timezone": "UTC"}
+    address = usable(url)
+    settings = {"application_name": application, "timezone": "UTC", "search_path": SCHEMA}
     if read_only:
         settings["default_transaction_read_only"] = "on"
     pool = await asyncpg.create_pool(
-        url,
+        address,
         min_size=0,
         max_size=connections,
         timeout=CONNECT_TIMEOUT,

@@ -8,7 +8,7 @@ import msgspec
 
 from signalbox_cli.errors import Unreachable
 
-#: Written by `make up` into its data folder, for its owner only.
+#: Written by `signalbox setup` and `make up` into the data folder, for its owner only.
 CLIENT_FILE = "client.json"
 
 
@@ -27,12 +27,12 @@ class _ClientFile(msgspec.Struct, frozen=True):
 
 
 def find_target(url: str | None, token: str | None, environ: Mapping[str, str] = os.environ) -> Target:
-    """The target from options, else `SIGNALBOX_URL`, else the data folder of a running `make up`.
+    """The target from options, else `SIGNALBOX_URL`, else the data folder.
 
     The token of the data folder is sent to no other address than the one beside it.
 
     Raises:
-        Unreachable: no address is given, and no `make up` runs.
+        Unreachable: no address is given, and the data folder has none.
     """
     url = url or environ.get("SIGNALBOX_URL")
     token = token or environ.get("SIGNALBOX_TOKEN")
@@ -41,8 +41,8 @@ def find_target(url: str | None, token: str | None, environ: Mapping[str, str] =
     if not url:
         if found is None:
             raise Unreachable(
-                f"No running Signalbox found: there is no {path}."
-                " Start one with `make up`, set SIGNALBOX_DATA to its data folder, or give --url and --token."
+                f"No running Signalbox found: there is no {path}. Run `signalbox setup` where the record is kept, or"
+                " `make up` in a clone; else set SIGNALBOX_DATA to its data folder, or give --url and --token."
             )
         return Target(found.url.rstrip("/"), token or found.token, f"from {path}")
     url = _with_scheme(url.rstrip("/"))

@@ -16,10 +16,19 @@ from signalbox_cli.errors import Refused, Unreachable
 _PARTS = {
     "redis": "Nothing can be commanded without it: start Redis, or correct SIGNALBOX_REDIS_URL of the api.",
     "database": "Cancels still work, the record follows later: start PostgreSQL, or correct SIGNALBOX_DATABASE_URL.",
-    "reconciler": "Nobody vouches for the record without it: start one, or read the log of the one that runs.",
+    "reconciler": "Nobody vouches for the record without it: start one (signalbox-reconciler), or read its log.",
     "live": "Browsers see no changes until it is well: it needs Redis, and the reconciler.",
 }
 _LOG = "Read the log of the api."
+#: What to do where nothing has been set up yet.
+FIRST_START = "The first time, run `signalbox setup` on the host of the api: docs/install.md."
+_NO_API = f"Start it (signalbox-api), or correct the address. {FIRST_START}"
+_GET_ONE = (
+    "On the host of the api, `signalbox setup` makes one for its data folder; for another machine, make one there with:"
+    " signalbox token create --role operator NAME, and set SIGNALBOX_TOKEN here."
+)
+#: How the api's answer begins while nobody can sign in.
+_NO_USER = "No user yet"
 _NOBODY_VOUCHES = "Nobody vouches for its state now; see the part above that failed."
 
 
@@ -43,7 +52,7 @@ def examine(api: Api, data: Path) -> Iterator[Check]:
     try:
         api.call("GET", "/healthz")
     except (Refused, Unreachable) as error:
-        yield Check(check="api", ok=False, detail=error.message, advice="Start the api, or correct the address.")
+        yield Check(check="api", ok=False, detail=error.message, advice=_NO_API)
         return
     yield Check(check="api", ok=True, detail="answers")
     token = _token(api)
@@ -63,16 +72,22 @@ def examine(api: Api, data: Path) -> Iterator[Check]:
 
 
 def _token(api: Api) -> Check:
-    advice = "Make one with: signalbox token create --role operator NAME (as an admin), then set SIGNALBOX_TOKEN."
-    if not api.target.token:
-        return Check(check="token", ok=False, detail="none was given", advice=advice)
     try:
         user = api.get("/session").get("user") or {}
     except Refused as error:
-        return Check(check="token", ok=False, detail=error.message, advice=advice if error.status == 401 else _LOG)
+        given = bool(api.target.token) or error.message.startswith(_NO_USER)
+        detail = error.message if given else "none was given"
+        return Check(check="token", ok=False, detail=detail, advice=_token_advice(error))
     except Unreachable as error:
         return Check(check="token", ok=False, detail=error.message, advice=_LOG)
     return Check(check="token", ok=True, detail=f"{user.get('name', '?')}, role {user.get('role', '?')}")
+
+
+def _token_advice(error: Refused) -> str:
+    """What to do without a valid token; nothing of it needs one."""
+    if error.status != 401:
+        return _LOG
+    return FIRST_START if error.message.startswith(_NO_USER) else _GET_ONE
 
 
 def _readiness(api: Api) -> Iterator[Check]:
@@ -87,7 +102,10 @@ def _celery(api: Api) -> Iterator[Check]:
     status = api.get("/scheduler/celery-status/")
     hosts: list[dict[str, Any]] = status.get("hosts", [])
     if not hosts:
-        advice = "Start a controller on each host that runs Celery, with the same Redis and SIGNALBOX_KEY as the api."
+        advice = (
+            "Start signalbox-controller on each host that runs Celery, with the same SIGNALBOX_REDIS_URL and"
+            " SIGNALBOX_KEY as the api, and a signalbox.toml: docs/install.md."
+        )
         yield Check(check="hosts", ok=False, detail="none has ever reported", advice=advice)
     for host in hosts:
         processes = (process_check(host, process) for process in host.get("processes", []))

@@ -7,7 +7,7 @@ import click
 
 from signalbox_cli.api.http import Api
 from signalbox_cli.api.target import find_target
-from signalbox_cli.commands.checks import Check, examine
+from signalbox_cli.commands.checks import FIRST_START, Check, examine
 from signalbox_cli.errors import Unreachable
 from signalbox_cli.options import show_json, with_connection_options
 from signalbox_cli.output.spinner import spinner
@@ -38,7 +38,7 @@ def _checks(url: str | None, token: str | None) -> list[Check]:
         target = find_target(url, token, os.environ)
         api = Api(target)
     except Unreachable as error:
-        return [Check(check="address", ok=False, detail=error.message, advice="Start one with `make up`.")]
+        return [Check(check="address", ok=False, detail=error.message, advice=FIRST_START)]
     found = Check(check="address", ok=True, detail=f"{target.url} ({target.source})")
     with api:
         return [found, *examine(api, Path(os.environ.get("SIGNALBOX_DATA") or ".signalbox"))]

@@ -7,7 +7,7 @@ from uuid import uuid4
 import asyncpg  # type: ignore[import-untyped]
 
 from signalbox.postgres.migrate import migrate
-from signalbox.postgres.pool import open_database
+from signalbox.postgres.pool import SCHEMA, open_database
 from support.stores.server import Postgres
 
 #: Who has tables: the service, and the package with its migrations, in the order that they may depend on each other.
@@ -19,6 +19,8 @@ async def a_database(server: Postgres, *, template: str = "template1") -> AsyncI
     """The name of a new database, gone afterwards with whoever is still connected to it."""
     name = f"signalbox_test_{uuid4().hex[:12]}"
     await _run(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    # For tests that look into the record themselves; our own connections set theirs.
+    await _run(server, f'ALTER DATABASE "{name}" SET search_path = {SCHEMA}, public')
     try:
         yield name
     finally:

@@ -6,7 +6,13 @@ from urllib.parse import urlsplit
 import pytest
 import redis.asyncio
 
-from signalbox_local.stores.external import External, postgres_answers, redis_answers
+from signalbox_local.stores.external import (
+    External,
+    postgres_answers,
+    postgres_in_use,
+    redis_answers,
+    redis_in_use,
+)
 from support.requirement import missing
 
 
@@ -14,7 +20,7 @@ class GivenPostgres(External):
     """The server of DATABASE_URL; its user must be allowed to create databases. What was there is not touched."""
 
     def __init__(self, url: str) -> None:
-        super().__init__("PostgreSQL", "DATABASE_URL", url, postgres_answers)
+        super().__init__("PostgreSQL", "DATABASE_URL", url, postgres_answers, postgres_in_use)
 
     def url_of(self, database: str) -> str:
         return urlsplit(self.url)._replace(path=f"/{database}").geturl()
@@ -30,7 +36,7 @@ class GivenRedis(External):
     """The server of REDIS_URL: its database and the two after it, which must be empty at the beginning."""
 
     def __init__(self, url: str) -> None:
-        super().__init__("Redis", "REDIS_URL", url, redis_answers)
+        super().__init__("Redis", "REDIS_URL", url, redis_answers, redis_in_use)
 
     def url_of(self, database: int) -> str:
         parts = urlsplit(self.url)

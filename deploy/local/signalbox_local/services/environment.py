@@ -3,14 +3,15 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from signalbox_local.plan import Plan
 from signalbox_local.ports import HOST
 
 _HERE = Path(__file__).resolve().parents[2]
+#: How all keys and queues of the example begin: its Redis may hold the data of others.
+EXAMPLE_PREFIX = "signalbox-example:"
 #: Set here, so never inherited from the caller.
-_OURS = ("DATABASE_URL", "REDIS_URL", "SHOP_BROKER_URL", "SHOP_RESULT_BACKEND")
+_OURS = ("DATABASE_URL", "REDIS_URL", "SHOP_BROKER_URL", "SHOP_RESULT_BACKEND", "SHOP_KEY_PREFIX")
 
 
 def common(plan: Plan, *, redis_url: str, key: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -53,7 +54,7 @@ def for_api(base: Mapping[str, str], database_url: str, plan: Plan) -> dict[str,
 
 
 def for_controller(base: Mapping[str, str], plan: Plan) -> dict[str, str]:
-    """For the controller: what to run, and the broker of the example (two databases beside the bus)."""
+    """For the controller: what to run, and the broker of the example."""
     bus = base["SIGNALBOX_REDIS_URL"]
     return {
         **base,
@@ -64,11 +65,5 @@ def for_controller(base: Mapping[str, str], plan: Plan) -> dict[str, str]:
 
 
 def shop(bus: str) -> dict[str, str]:
-    """Broker and result backend of the example: the next two databases on the same server."""
-    return {"SHOP_BROKER_URL": _database_after(bus, 1), "SHOP_RESULT_BACKEND": _database_after(bus, 2)}
-
-
-def _database_after(url: str, distance: int) -> str:
-    parts = urlsplit(url)
-    number = parts.path.strip("/")
-    return parts._replace(path=f"/{(int(number) if number.isdigit() else 0) + distance}").geturl()
+    """Broker and result backend of the example: the database of the bus, which is the only one that is ours to use."""
+    return {"SHOP_BROKER_URL": bus, "SHOP_RESULT_BACKEND": bus, "SHOP_KEY_PREFIX": EXAMPLE_PREFIX}

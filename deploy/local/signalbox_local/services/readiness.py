@@ -9,31 +9,31 @@ import asyncpg  # type: ignore[import-untyped]
 import httpx
 
 from signalbox.postgres.migrate import read_migrations
+from signalbox.postgres.pool import SCHEMA
 from signalbox_local.errors import DidNotStart
 
-#: Seconds for one short-lived command.
-_TIMEOUT = 30.0
+#: Seconds for one short-lived command; a machine with much else to do takes long to import a program.
+COMMAND_TIMEOUT = 180.0
 
 
 async def is_migrated(database_url: str) -> bool:
     """Whether the reconciler has brought its tables up to date."""
     wanted = len(read_migrations("signalbox_reconciler.migrations"))
+    query = f"SELECT count(*) FROM {SCHEMA}.signalbox_migrations WHERE service = 'reconciler'"  # noqa: S608 - our own
     try:
-        connection = await asyncpg.connect(database_url, timeout=2.0)
-    except (OSError, TimeoutError, asyncpg.PostgresError):
+        connection = await asyncpg.connect(database_url, timeout=5.0, command_timeout=5.0)
+        try:
+            applied = await connection.fetchval(query)
+        finally:
+            await connection.close(timeout=5.0)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return False
-    try:
-        applied = await connection.fetchval("SELECT count(*) FROM signalbox_migrations WHERE service = 'reconciler'")
-    except asyncpg.UndefinedTableError:
-        return False
-    finally:
-        await connection.close()
     return bool(applied >= wanted)
 
 
 async def is_serving(url: str, token: str) -> bool:
     """Whether the api is alive and reports itself ready."""
-    async with httpx.AsyncClient(base_url=url, timeout=2.0, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=5.0, trust_env=False) as client:
         try:
             alive = await client.get("/healthz")
             ready = await client.get("/readyz", headers={"Authorization": f"Bearer {token}"})
@@ -46,7 +46,7 @@ async def first_user(name: str, password: str, environ: Mapping[str, str]) -> st
     """Create the user `name` if missing; return a token for the api.
 
     Raises:
-        DidNotStart: the api's command failed; the text has its output.
+        DidNotStart: the api's command failed, or took too long; the text has its output.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "signalbox_api.bootstrap", "--user", name),
@@ -56,13 +56,14 @@ async def first_user(name: str, password: str, environ: Mapping[str, str]) -> st
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(_TIMEOUT):
+        async with asyncio.timeout(COMMAND_TIMEOUT):
             output, errors = await process.communicate()
-    except BaseException:
+    except TimeoutError:
+        raise DidNotStart(f"the first user {name!r} was not made within {COMMAND_TIMEOUT:g} s; try again") from None
+    finally:
         if process.returncode is None:
             process.kill()
-        await process.wait()
-        raise
+            await process.wait()
     try:
         return str(json.loads(output)["token"])
     except (ValueError, KeyError, TypeError):

@@ -1,15 +1,20 @@
 """PostgreSQL cluster on disk: created whole or not at all, and cleared of what a crash left."""
 
+import asyncio
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
-from signalbox_local.errors import DidNotStart, LocalError
+from signalbox_local.errors import LocalError
+from signalbox_local.processes.child import Child
 from signalbox_local.secret import write_private
 from signalbox_local.stores import privileges
 
 _BUILTIN_LOCALE_SINCE = 17
+#: Seconds; it takes one or two, and a machine with much else to do a hundred times as long.
+CREATE_TIMEOUT = 300.0
 
 
 def exists(folder: Path) -> bool:
@@ -22,12 +27,14 @@ def exists(folder: Path) -> bool:
         ) from error
 
 
-def create(folder: Path, programs: Path, user: str, password: str, *, sync: bool) -> None:
+async def create(data: Path, folder: Path, programs: Path, user: str, password: str, *, sync: bool) -> None:
     """Create a cluster in a draft folder and rename that at the end, so that an incomplete one is never used.
 
     Raises:
-        DidNotStart: initdb failed; the text has its reason.
+        DidNotStart: initdb failed, or took too long; the text has its last lines.
     """
+    initdb = Child("initdb", data)
+    await initdb.end_leftover()
     draft = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     owner = privileges.own(draft)
@@ -37,14 +44,17 @@ def create(folder: Path, programs: Path, user: str, password: str, *, sync: bool
         os.chown(password_file, owner, owner)
     command = [*privileges.prefix(owner, "KILL"), str(programs / "initdb"), "-D", str(draft), "-U", user]
     command += ["--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8", *_locale(programs)]
-    command += [] if sync else ["--no-sync"]
+    initdb.start([*command, *([] if sync else ["--no-sync"])])
     try:
-        made = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+        async with asyncio.timeout(CREATE_TIMEOUT):
+            await initdb.exited()
+    except TimeoutError:
+        raise initdb.failure(f"did not create a PostgreSQL cluster in {draft} within {CREATE_TIMEOUT:g} s") from None
     finally:
+        await initdb.stop()
         password_file.unlink()
-    if made.returncode != 0:
-        detail = (made.stderr or made.stdout).decode(errors="replace").strip()
-        raise DidNotStart(f"initdb could not create a PostgreSQL cluster in {draft}:\n{detail}")
+    if initdb.exit_code != 0:
+        raise initdb.failure(f"could not create a PostgreSQL cluster in {draft} (exit code {initdb.exit_code})")
     draft.rename(folder)
 
 
@@ -72,10 +82,8 @@ def forget_dead_postmaster(folder: Path) -> None:
 
 def _locale(programs: Path) -> list[str]:
     """Unicode without depending on the locales of this machine, where the version knows how (17 and later)."""
-    version = subprocess.run(
-        [programs / "postgres", "--version"], capture_output=True, text=True, timeout=10, check=True
-    )
-    major = version.stdout.split()[2].split(".")[0]
-    if major.isdigit() and int(major) >= _BUILTIN_LOCALE_SINCE:
+    version = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=False)
+    found = re.search(r"\d+", version.stdout)
+    if found and int(found[0]) >= _BUILTIN_LOCALE_SINCE:
         return ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
     return ["--no-locale"]

@@ -1,6 +1,5 @@
 """Embedded PostgreSQL: its own cluster in the data folder, on 127.0.0.1 only."""
 
-import asyncio
 import signal
 from pathlib import Path
 from urllib.parse import quote
@@ -25,7 +24,7 @@ class EmbeddedPostgres(EmbeddedServer):
 
     name = "PostgreSQL"
     #: Recovery after a crash is slow.
-    start_deadline = 60.0
+    start_deadline = 180.0
     #: "Fast" shutdown: roll back, checkpoint, end; then "immediate" (PostgreSQL manual, Shutting Down the Server).
     stop_steps = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0))
 
@@ -47,7 +46,7 @@ class EmbeddedPostgres(EmbeddedServer):
     async def prepare(self) -> None:
         programs = postgres_programs()
         if not cluster.exists(self._folder):
-            await asyncio.to_thread(cluster.create, self._folder, programs, USER, self._password, sync=self._durable)
+            await cluster.create(self.data, self._folder, programs, USER, self._password, sync=self._durable)
         cluster.forget_dead_postmaster(self._folder)
         owner = privileges.own(self._folder)
         self._command = [*privileges.prefix(owner, "INT"), str(programs / "postgres"), "-D", str(self._folder)]

@@ -17,7 +17,7 @@ class EmbeddedValkey(EmbeddedServer):
 
     name = "Valkey"
     #: Reading a large append-only file is slow.
-    start_deadline = 60.0
+    start_deadline = 180.0
     stop_steps = ((signal.SIGTERM, 10.0),)
 
     def __init__(self, data: Path, *, durable: bool = True) -> None:

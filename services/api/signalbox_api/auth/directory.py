@@ -15,6 +15,7 @@ from signalbox_api.auth.credentials import (
 )
 from signalbox_api.auth.mirror import Mirror
 from signalbox_api.auth.secret import Secret
+from signalbox_api.auth.users import any_user
 from signalbox_api.errors import CredentialsUnknown
 from signalbox_api.record.database import QueryPool
 
@@ -36,6 +37,16 @@ class Directory:
         self._accounts = accounts
         self._revoked: dict[str, None] = {}
         self._unrecorded: set[str] = set()
+        self._has_users = False
+
+    async def has_users(self) -> bool:
+        """Whether anybody can sign in, as far as can be told. It is asked in the record until there is a user."""
+        if not self._has_users:
+            try:
+                self._has_users = await self._accounts.read(any_user)
+            except DatabaseUnavailable:
+                return True
+        return self._has_users
 
     async def find(self, secret: Secret) -> Credential | None:
         """The live credential that a secret proves.

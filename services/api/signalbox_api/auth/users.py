@@ -33,6 +33,11 @@ async def find_user(connection: Connection, name: str) -> User | None:
     return msgspec.convert(dict(row), User) if row else None
 
 
+async def any_user(connection: Connection) -> bool:
+    """Whether there is a user at all."""
+    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM users)"))
+
+
 async def add_user(connection: Connection, name: str, password_hash: str, role: Role, by: str) -> bool:
     """Store a new user; False when the name is taken."""
     insert = "INSERT INTO users (name, password_hash, role, created_by) VALUES ($1, $2, $3, $4)"

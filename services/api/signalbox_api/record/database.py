@@ -91,7 +91,7 @@ class QueryPool:
     """Connection pool for one kind of query, so that slow ones do not hold up urgent ones."""
 
     def __init__(self, database: Database, health: DatabaseHealth) -> None:
-        self._database = database
+        self.database = database
         self.health = health
 
     async def read(self, query: Callable[[Connection], Awaitable[T]], within: float = READ_WAIT) -> T:
@@ -111,11 +111,11 @@ class QueryPool:
         return await self._guarded(self._write(work), within)
 
     async def _read(self, query: Callable[[Connection], Awaitable[T]]) -> T:
-        async with self._database.connection() as connection:
+        async with self.database.connection() as connection:
             return await query(connection)
 
     async def _write(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        async with self._database.transaction() as connection:
+        async with self.database.transaction() as connection:
             return await work(connection)
 
     async def _guarded(self, work: Coroutine[Any, Any, T], within: float) -> T:

@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 from signalbox.client.commander import Issuer
 from signalbox_api.auth.credential import Credential, Role, allows
 from signalbox_api.auth.secret import read_secret
-from signalbox_api.errors import ForgedRequest, NotSignedIn, RoleLacking
+from signalbox_api.errors import ForgedRequest, NotSignedIn, NoUserYet, RoleLacking
 from signalbox_api.services import Wired
 
 SESSION_COOKIE = "signalbox_session"
@@ -34,6 +34,8 @@ async def identify(connection: HTTPConnection, services: Wired) -> Credential:
     """
     bearer = _bearer(connection)
     text = bearer or _session(connection)
+    if not text and not await services.directory.has_users():
+        raise NoUserYet
     if not text:
         raise NotSignedIn("Sign in first, or send a token in the header Authorization: Bearer <token>")
     secret = read_secret(text)

@@ -15,7 +15,7 @@ from signalbox_api.answers.openapi import answers
 from signalbox_api.auth.credential import Credential, Role
 from signalbox_api.auth.secret import Secret, mint
 from signalbox_api.auth.users import User, add_session, find_user
-from signalbox_api.errors import NotSignedIn
+from signalbox_api.errors import NotSignedIn, NoUserYet
 from signalbox_api.routes.access import CSRF_COOKIE, SESSION_COOKIE, client_address, forged, identify, same_origin
 from signalbox_api.services import Services, Wired
 
@@ -52,6 +52,8 @@ async def sign_in(body: SignIn, request: Request, services: Wired) -> Response:
     await services.throttle.count(body.username, address)
     user = await services.accounts.read(lambda connection: find_user(connection, body.username))
     right = await services.passwords.matches(user.password_hash if user else None, body.password)
+    if user is None and not await services.directory.has_users():
+        raise NoUserYet
     if user is None or not right:
         raise NotSignedIn("The name or the password is wrong")
     await services.throttle.uncount(body.username, address)

@@ -1,0 +1,1 @@
+"""Installation of Signalbox on this machine: its settings, and its parts."""
