@@ -282,6 +282,18 @@ async def test_a_process_that_goes_by_another_name_is_not_shown_as_stopped_under
     assert (shown["name"], shown["state"], shown["pid"]) == ("emails", "running", 4711)
 
 
+async def test_a_worker_of_others_whose_name_the_configuration_takes_is_shown_once(record: Record) -> None:
+    guest = msgspec.structs.replace(worker("running", 0), guest=True, instance="i1", pid=4711)
+    await record.events(beat(1, processes=[guest]))
+    ours = msgspec.structs.replace(worker("running", 1), instance="i2", pid=4712)
+    await record.events(beat(2, processes=[ours, msgspec.structs.replace(guest, name="worker-4711")]))
+    shown = {row["name"]: (row["guest"], row["state"]) for row in await record.all("processes")}
+    assert shown == {"worker": (False, "running"), "worker-4711": (True, "running")}
+    moved = msgspec.structs.replace(guest, name="worker-4711-2")
+    await record.events(beat(3, processes=[ours, moved]))
+    assert {row["name"] for row in await record.all("processes")} == {"worker", "worker-4711-2"}
+
+
 async def test_what_the_configuration_says_of_a_process_is_shown_and_told(record: Record) -> None:
     runs = worker("running", 0)
     await record.events(beat(1, processes=[runs]))

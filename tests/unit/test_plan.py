@@ -5,13 +5,14 @@ import pytest
 
 from signalbox.local.protocol import Change
 from signalbox_controller.config.specs import ProcessSpec
-from signalbox_controller.fleet.plan import Present, plan
+from signalbox_controller.fleet.plan import Plan, Present, plan
 from support.specs import beat, worker
 
 W1, W2, BEAT = worker("w1"), worker("w2"), beat("beat")
 MANY = msgspec.structs.replace(W1, concurrency=8)
 PATIENT = msgspec.structs.replace(W1, stop_timeout=60.0)
 SECRET = msgspec.structs.replace(W1, environment={"PASSWORD": "hush"})
+NOBODYS = msgspec.structs.replace(W1, user="nobody")
 LEASED = msgspec.structs.replace(BEAT, lease=10.0)
 
 
@@ -76,3 +77,11 @@ def test_no_process_takes_the_name_of_a_worker_that_others_launched() -> None:
     found = plan({"w1": running(W1)}, [W1, W2], others={"w2"})
     assert (found.changes, found.specs) == ((), (W1,))
     assert found.later == ("w2: a worker that others launched goes by this name; give it another one",)
+
+
+def test_a_process_of_a_user_that_the_controller_has_made_nothing_ready_for_waits_for_its_next_start() -> None:
+    later = ("w1: it runs as nobody, as no process did when the controller was started",)
+    assert plan({}, [NOBODYS], new_users={"nobody"}) == Plan(later=later)
+    assert plan({"w1": running(W1)}, [NOBODYS], new_users={"nobody"}) == Plan(specs=(W1,), later=later)
+    [change] = plan({"w1": running(W1)}, [NOBODYS]).changes
+    assert (change.action, change.detail) == ("restart", "user none → nobody")

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from signalbox_controller.launch.launcher import command_line
+from signalbox.local.places import AGENTS
+from signalbox_controller.launch.launcher import Launcher, command_line
 from signalbox_controller.launch.strays import CommandLine, own_variables, parse
+from signalbox_controller.launch.user_folders import UserFolders
 from support.specs import beat, worker
 
 
@@ -17,6 +20,38 @@ def test_a_worker_and_a_beat_are_known_by_their_command_lines() -> None:
     clock = parse(command_line(beat("clock"), "web-01", Path("/state")))
     assert isinstance(clock, CommandLine)
     assert (clock.app, clock.kind, clock.name) == ("shop", "beat", "clock")
+
+
+def test_a_command_before_the_interpreter_and_queues_that_are_not_named_change_nothing() -> None:
+    spec = msgspec.structs.replace(worker("w1"), command=("nice", "-n", "5"), queues=(), python="/srv/bin/python")
+    found = parse(command_line(spec, "web-01", Path("/state")))
+    assert isinstance(found, CommandLine)
+    assert (found.python, found.app, found.kind, found.name) == ("/srv/bin/python", "shop", "worker", "w1")
+    assert found.options == {"node": "w1@web-01", "concurrency": "2", "pool": "prefork"}
+
+
+@pytest.mark.parametrize(
+    ("socket", "ours"),
+    [
+        ("/data/agents.sock", True),
+        ("/run/ours/1000/agents.sock", True),
+        ("/run/theirs/1000/agents.sock", False),
+        ("", False),
+    ],
+)
+def test_the_socket_that_a_process_was_given_tells_whose_it_is_whatever_user_it_runs_as(
+    socket: str, ours: bool
+) -> None:
+    launcher = Launcher(
+        host="web-01",
+        logs=Path(),
+        state=Path(),
+        agent=Path(),
+        socket=Path("/data") / AGENTS,
+        environ={},
+        user_folders=UserFolders(Path("/run/ours"), Path()),
+    )
+    assert launcher.is_ours(socket) is ours
 
 
 @pytest.mark.parametrize(

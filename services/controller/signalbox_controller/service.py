@@ -102,9 +102,7 @@ async def controller(
         await name.take()
         stack.push_async_callback(name.give_back)
         kept_events = stack.enter_context(closing(KeptEvents(folders.state / "events")))
-        clock = BusClock(redis)
-        with suppress(BusUnavailable, RedisError):  # before the first event
-            await clock.now()
+        clock = await _clock(redis)
         outbox = Outbox(redis, kept_events, clock)
         stack.callback(outbox.write)
         replay = Replay(redis, kept_events, host)
@@ -141,15 +139,9 @@ async def controller(
         context.pending_events.open()
         fleet.open()
         stack.callback(fleet.detach)
-
-        async def find_unseen() -> Unseen:
-            known = {process.pid for process in fleet.status() if process.pid}
-            workers = await asyncio.to_thread(unseen_workers, known, folders.guest)
-            return Unseen(workers=tuple(workers), nodes=tuple(watches.nodes()))
-
-        read = partial(load, settings.config)
-        configurations = Configurations(host, configuration, read, fleet, dispatcher, users)
+        configurations = Configurations(host, configuration, partial(load, settings.config), fleet, dispatcher, users)
         stack.enter_context(_on_hangup(configurations))
+        find_unseen = partial(_unseen, fleet, watches, folders)
         local_socket = LocalSocket(host, dispatcher, heartbeat, find_unseen, configurations)
         await stack.enter_async_context(local_socket.listening(folders.operator))
 
@@ -173,6 +165,21 @@ async def controller(
         log.info("The controller of %s supervises %d processes", host, len(configuration.processes))
         yield
         await _end(fleet, heartbeat, outbox, stop=settings.on_exit == "stop")
+
+
+async def _clock(redis: Redis) -> BusClock:
+    """The clock of the bus, read before the first event, if Redis is there."""
+    clock = BusClock(redis)
+    with suppress(BusUnavailable, RedisError):
+        await clock.now()
+    return clock
+
+
+async def _unseen(fleet: Fleet, watches: AgentlessWatches, folders: Folders) -> Unseen:
+    """The workers that no agent speaks for."""
+    known = {process.pid for process in fleet.status() if process.pid}
+    workers = await asyncio.to_thread(unseen_workers, known, folders.guest)
+    return Unseen(workers=tuple(workers), nodes=tuple(watches.nodes()))
 
 
 @asynccontextmanager

@@ -20,7 +20,8 @@ from signalbox_controller.agents.slots import Slots
 from signalbox_controller.beat_lease.leases import Leases
 from signalbox_controller.cancelling.without_agent import Worker
 from signalbox_controller.config.specs import ProcessSpec
-from signalbox_controller.external.workers import ExternalWorkers, name_for
+from signalbox_controller.external.refused import name_for
+from signalbox_controller.external.workers import ExternalWorkers
 from signalbox_controller.fleet.known_runs import KnownRuns
 from signalbox_controller.fleet.left_behind import owners
 from signalbox_controller.fleet.plan import Present
