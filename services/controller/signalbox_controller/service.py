@@ -141,8 +141,9 @@ async def controller(
         stack.callback(fleet.detach)
         configurations = Configurations(host, configuration, partial(load, settings.config), fleet, dispatcher, users)
         stack.enter_context(_on_hangup(configurations))
-        find_unseen = partial(_unseen, fleet, watches, folders)
-        local_socket = LocalSocket(host, dispatcher, heartbeat, find_unseen, configurations)
+        local_socket = LocalSocket(
+            host, dispatcher, heartbeat, partial(_unseen, fleet, watches, folders), configurations
+        )
         await stack.enter_async_context(local_socket.listening(folders.operator))
 
         async def rotation() -> None:
