@@ -158,7 +158,9 @@ async def everything(recording: Recording) -> dict[str, list[Json]]:
     found = {}
     for table in tables_of_the_record() - HEARD:
         rows = await recording.rows(f"SELECT r.* FROM {table} AS r ORDER BY r")  # noqa: S608 - our own names
-        found[table] = [{name: value for name, value in row.items() if name != "heard_at"} for row in rows]
+        found[table] = [
+            {name: value for name, value in row.items() if name not in {"heard_at", "seen_at"}} for row in rows
+        ]
     return found
 
 
