@@ -64,22 +64,27 @@ class Sweep:
 
     async def round(self) -> None:
         """Run every check once."""
+        await self._publish()
         if self._caught_up():
             for check in self._checks:
                 changed = ChangedViews()
                 async with self._database.transaction() as connection:
                     await check(connection, changed)
                 self._unpublished.update({(change.kind, change.key): change for change in changed.changes()})
+                await self._publish()
             await self._ask()
             await self._forget_gone()
-        if self._unpublished:
-            await publish_changes(self._redis, self._unpublished.values())
-            self._unpublished.clear()
         await self._intents.restore()
         trimmed = await trim(self._redis, names.EVENTS)
         log.debug("swept; removed %d events that every group has handled from the bus", trimmed)
         for stream in (names.EVENTS, names.COMMANDS):
             await forget_members(self._redis, stream, names.RECONCILER_GROUP)
+
+    async def _publish(self) -> None:
+        """Publish at once: an event that is written meanwhile must not be shown before what it has replaced."""
+        if self._unpublished:
+            await publish_changes(self._redis, self._unpublished.values())
+            self._unpublished.clear()
 
     async def _ask(self) -> None:
         """Ask the hosts about waiting tasks; a question that is lost is asked again."""

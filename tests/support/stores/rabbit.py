@@ -96,8 +96,11 @@ class RabbitMQ(EmbeddedServer):
         return await asyncio.to_thread(self._lets_us_in)
 
     async def has_on_disk(self, queue: str) -> bool:
-        """Whether a durable queue would outlive a kill: its declaration is confirmed a moment before it is written."""
-        files = (self._folder / "mnesia").rglob("*")
+        """Whether a durable queue would outlive a kill: its declaration is confirmed a moment before it is written.
+
+        The queue's own folder names it before the tables do.
+        """
+        files = [file for file in (self._folder / "mnesia").rglob("*") if file.name != ".queue_name"]
         return await asyncio.to_thread(lambda: any(file.is_file() and queue.encode() in _bytes(file) for file in files))
 
     async def remove(self) -> None:

@@ -19,6 +19,7 @@ import { AppContext, Store } from "./core/store.js";
 import { html, render } from "./core/ui.js";
 import { listenToKeys } from "./actions/keys.js";
 import { initialState } from "./model/state.js";
+import { newerChange } from "./model/tasks.js";
 import { knownUntil } from "./model/vouching.js";
 import { Shell } from "./views/frame/shell.js";
 
@@ -49,7 +50,7 @@ function assembled() {
   const feed = new Feed((changes) => {
     tasks.receive(changes);
     processes.receive(changes);
-  });
+  }, newerChange);
   const load = (/** @type {boolean} */ quiet) => {
     tasks.reload({ quiet });
     processes.refresh();

@@ -1,8 +1,9 @@
 /**
  * Gathers changes and hands them on with the next frame, so that a storm of them never jams the page.
  *
- * Of several changes of one row only the last is kept, which also bounds what is gathered. A hidden page gets no frames,
- * so there a timer takes their place.
+ * Of several changes of one row only one is kept, which also bounds what is gathered: the last, unless another one is
+ * known to be newer, as two writers of the record may publish in the other order. A hidden page gets no frames, so there
+ * a timer takes their place.
  * @module
  */
 
@@ -18,17 +19,22 @@ export class Feed {
   #scheduled = false;
   #flushed = 0;
 
-  /** @param {(changes: Change[]) => void} deliver */
-  constructor(deliver) {
+  /**
+   * @param {(changes: Change[]) => void} deliver
+   * @param {(known: Change, incoming: Change) => Change} newer  Which of two changes of one row is kept.
+   */
+  constructor(deliver, newer = (_, incoming) => incoming) {
     this.deliver = deliver;
+    this.newer = newer;
   }
 
   /** @param {Change[]} changes */
   push(changes) {
     for (const change of changes) {
       const key = `${change.kind} ${change.key}`;
+      const known = this.#gathered.get(key);
       this.#gathered.delete(key);
-      this.#gathered.set(key, change);
+      this.#gathered.set(key, known ? this.newer(known, change) : change);
     }
     if (this.#scheduled || this.#gathered.size === 0) return;
     this.#scheduled = true;

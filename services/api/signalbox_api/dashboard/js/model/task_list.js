@@ -62,7 +62,8 @@ export function applied(list, incoming, { filter, held, now }) {
       if (fits) leaving.delete(task.task_id);
       else if (!leaving.has(task.task_id)) leaving.set(task.task_id, now);
     } else if (fits && within(list, task)) {
-      waiting.set(task.task_id, task);
+      const known = waiting.get(task.task_id);
+      waiting.set(task.task_id, known ? newer(known, task) : task);
     } else {
       waiting.delete(task.task_id);
     }

@@ -8,6 +8,7 @@ import { roleRefusal } from "./roles.js";
 
 /** @typedef {import("../types.js").Task} Task */
 /** @typedef {import("../types.js").Filter} Filter */
+/** @typedef {import("../types.js").Change} Change */
 
 /** How long after the last thing that was to happen a cancel counts as under way; then it may be asked for again. */
 const CANCEL_PATIENCE_MS = 15_000;
@@ -36,6 +37,16 @@ export function newer(shown, incoming) {
     (incoming.attempt ?? 0) <= (shown.attempt ?? 0) &&
     (moment(incoming.started_at) ?? 0) <= (moment(shown.started_at) ?? 0);
   return older ? shown : incoming;
+}
+
+/**
+ * The same for two changes of one row.
+ * @param {Change} known
+ * @param {Change} incoming
+ */
+export function newerChange(known, incoming) {
+  if (incoming.kind !== "task" || !known.row || !incoming.row) return incoming;
+  return newer(known.row, incoming.row) === known.row ? known : incoming;
 }
 
 /** Newest first, as the server lists them. @param {Task} a @param {Task} b */
