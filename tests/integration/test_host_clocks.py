@@ -11,7 +11,7 @@ import pytest
 from signalbox.bus.clock import BusClock
 from signalbox.bus.publisher import publish_command
 from signalbox.messages.commands import StopProcesses
-from signalbox.messages.events import HostSeen, ProcessChanged
+from signalbox.messages.events import HostSeen, ProcessChanged, TaskReceived, TaskStarted, TaskSucceeded
 from signalbox.messages.receipts import Answered
 from support.host import ALICE, KEY, SHOP, Host, a_host
 from support.stores.server import Redis
@@ -49,6 +49,19 @@ async def test_a_host_with_a_wrong_clock_says_so_obeys_and_its_times_are_right(s
     assert max(off) < abs(shift) / 2
     result = await host.commander.stop(ALICE, mode="immediate")
     assert result.verdict == "stopped"
+
+
+async def test_the_times_of_a_task_are_right_although_the_clock_of_its_controller_is_not(
+    skewed: tuple[Host, float],
+) -> None:
+    host, shift = skewed
+    await host.process_is("worker", "running")
+    task = await host.send("reports.count_stock", seconds=0.0)
+    ended = await host.seen(TaskSucceeded, task_id=task)
+    now = await BusClock(host.redis).now()
+    times = [event.at for event in (*await host.of(TaskReceived), *await host.of(TaskStarted), ended)]
+    assert ended.started_at is not None
+    assert max(abs((at - now).total_seconds()) for at in (*times, ended.started_at)) < abs(shift) / 2
 
 
 async def test_an_expired_stop_is_refused_also_by_a_host_whose_clock_is_behind(skewed: tuple[Host, float]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
+from time import monotonic, time
 from typing import Any
 
 from celery import signals
@@ -283,6 +284,7 @@ class WorkerAgent:
             "protocol": PROTOCOL,
             "instance": self._instance,
             "pid": os.getpid(),
+            "clock": time() - monotonic(),
             "kind": "worker",
             "node": self._worker.hostname,
             "pool": name_of(pool),

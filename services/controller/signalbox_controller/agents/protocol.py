@@ -47,6 +47,8 @@ class Hello(Line, frozen=True, kw_only=True):
     pid: int
     kind: ProcessKind
     protocol: int = PROTOCOL
+    #: Seconds of the epoch, by the clock of the process, at which CLOCK_MONOTONIC was 0; an older agent does not send it.
+    clock: float | None = None
     node: str = ""
     pool: str = ""
     #: What the pool can do; an older agent does not send it, and beat has none: see `abilities_of`.

@@ -24,10 +24,12 @@ from signalbox_controller.agents.child_deaths import ChildDeaths, died
 from signalbox_controller.agents.connection import Connection
 from signalbox_controller.agents.liveness import Liveness, Ticks
 from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered
+from signalbox_controller.agents.process_clock import ahead_of_us
 from signalbox_controller.agents.running import HeldRuns, Run, RunningTasks
 from signalbox_controller.agents.slots import Slots
 from signalbox_controller.agents.stop_handshake import StopHandshake
 from signalbox_controller.agents.supervisor import Supervisor
+from signalbox_controller.state.corrected import corrected
 from signalbox_controller.state.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,8 @@ class Agent:
         """
         self.runs = RunningTasks()
         self.name = name
+        #: Seconds by which its clock is ahead of ours; `runs` and its slots have its times, what is published ours.
+        self._ahead = 0.0
         #: Celery's name for it; empty until it has said hello.
         self.pool = ""
         self.abilities = Abilities()
@@ -119,6 +123,7 @@ class Agent:
         self._liveness, self.ticks = Liveness(), Ticks()
         self.complete = self.complete or not self.answers
         self.runs.node = hello.node
+        self._ahead = ahead_of_us(hello.clock)
         self.queues = hello.queues or self.queues
         if self.answers and allowed:
             for portion in _portions(allowed):
@@ -345,6 +350,7 @@ class Agent:
         self.acknowledgements.keep(line.seq, event)
         self.runs.note(event)
         self.stop_handshake.note(event)
+        event = corrected(event, self._ahead)
         for listener in self._listeners:
             listener(event)
         if self._requests.withhold(event, line.seq):
