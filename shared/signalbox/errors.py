@@ -8,6 +8,7 @@ SignalboxError
 ├── BusUnavailable         Redis does not answer
 │   └── BusMalformed           a key holds what none of us wrote
 ├── DatabaseUnavailable    PostgreSQL does not answer
+│   └── QueryTimeout           it ended a statement that took longer than its limit
 ├── ControllerUnreachable  no controller answers on this host's own socket
 ├── LoopDied               a loop of a service ended that must not end
 ├── MigrationError         the tables cannot be brought up to date
@@ -51,6 +52,10 @@ class BusMalformed(BusUnavailable):
 
 class DatabaseUnavailable(SignalboxError):
     """PostgreSQL does not answer, so the record can be neither read nor written."""
+
+
+class QueryTimeout(DatabaseUnavailable):
+    """PostgreSQL works, and has ended a statement that took longer than the `statement_timeout` of its connection."""
 
 
 class ControllerUnreachable(SignalboxError):

@@ -22,7 +22,8 @@ from signalbox_api.auth.throttle import Throttle
 from signalbox_api.live.beats import Beats
 from signalbox_api.live.hub import Hub
 from signalbox_api.live.tail import Tail
-from signalbox_api.record.database import DatabaseHealth, QueryPool
+from signalbox_api.record import search
+from signalbox_api.record.database import DatabaseHealth, QueryPool, SearchPool
 from signalbox_api.record.fleet import FleetReader
 from signalbox_api.record.probes import Probes
 from signalbox_api.routes import ROUTERS, handlers, own_addresses
@@ -40,6 +41,10 @@ COMMAND_CONNECTIONS, QUICK_CONNECTIONS = 256, 32
 QUICK_TIMEOUT = 1.0
 #: Connections to PostgreSQL: for lists, for cancels (and the health check), for users and tokens.
 RECORD_CONNECTIONS, URGENT_CONNECTIONS, ACCOUNT_CONNECTIONS = 8, 4, 4
+#: For searches, each of which can keep a core of the server busy.
+SEARCH_CONNECTIONS = 2
+#: A plan for each list: the right one depends on how common a name, a queue or a host is.
+LIST_OPTIONS = {"plan_cache_mode": "force_custom_plan"}
 
 _DESCRIPTION = """The control plane of Celery: see tasks and processes, cancel, stop and start, with proof.
 
@@ -116,14 +121,17 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     commands = connect(settings.redis_url, connections=COMMAND_CONNECTIONS)
     for redis in (quick, commands):
         stack.push_async_callback(redis.aclose)
-    record, urgent, accounts = [
+    record, searches, urgent, accounts = [
         await stack.enter_async_context(
-            open_database(settings.database_url, connections=most, application=name, read_only=read_only)
+            open_database(
+                settings.database_url, connections=most, application=name, read_only=read_only, options=options
+            )
         )
-        for name, most, read_only in (
-            ("signalbox api: record", RECORD_CONNECTIONS, True),
-            ("signalbox api: urgent", URGENT_CONNECTIONS, True),
-            ("signalbox api: accounts", ACCOUNT_CONNECTIONS, False),
+        for name, most, read_only, options in (
+            ("signalbox api: record", RECORD_CONNECTIONS, True, LIST_OPTIONS),
+            ("signalbox api: searches", SEARCH_CONNECTIONS, True, search.OPTIONS),
+            ("signalbox api: urgent", URGENT_CONNECTIONS, True, {}),
+            ("signalbox api: accounts", ACCOUNT_CONNECTIONS, False, {}),
         )
     ]
     health, hub, passwords = DatabaseHealth(urgent), Hub(), Passwords()
@@ -135,6 +143,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
         redis=quick,
         commander=Commander(commands, settings.key),
         record=rows,
+        searches=SearchPool(searches, health),
         urgent=urgent_rows,
         accounts=queries,
         fleet=FleetReader(rows),

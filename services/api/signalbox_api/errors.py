@@ -13,6 +13,7 @@ SignalboxError
     ├── NotFound               404
     ├── NotSignedIn            401
     │   └── NoUserYet              there is nobody who could sign in
+    ├── TooBroad               422  a search matches too much, or too little of too much
     └── TooManyTries           429  sign-in is throttled
 """
 
@@ -93,6 +94,12 @@ class NoUserYet(NotSignedIn):
 
     def __init__(self) -> None:
         super().__init__("No user yet: run `signalbox setup` where the api runs, which makes the first one")
+
+
+class TooBroad(ApiError):
+    """A search took longer than it may."""
+
+    status = 422
 
 
 class TooManyTries(ApiError):

@@ -14,9 +14,10 @@ from signalbox_api.auth.throttle import Throttle
 from signalbox_api.live.beats import Beats
 from signalbox_api.live.hub import Hub
 from signalbox_api.live.tail import Tail
-from signalbox_api.record.database import QueryPool
+from signalbox_api.record.database import QueryPool, SearchPool
 from signalbox_api.record.fleet import FleetReader
 from signalbox_api.record.probes import Probes
+from signalbox_api.record.task_filter import TaskFilter, is_search
 from signalbox_api.web.metrics import Metrics
 from signalbox_api.web.static import File
 
@@ -30,6 +31,8 @@ class Services:
     commander: Commander
     #: The record, read only, for lists that people look at.
     record: QueryPool
+    #: The record, read only, for what can take long.
+    searches: SearchPool
     #: The record, read only, for the task of a cancel.
     urgent: QueryPool
     #: The tables of users, sessions and tokens.
@@ -52,6 +55,10 @@ class Services:
     #: Files by their path: the dashboard, and the reference at /docs.
     dashboard: dict[str, File]
     reference: dict[str, File]
+
+    def lists(self, filters: TaskFilter) -> QueryPool:
+        """The pool for a list of tasks."""
+        return self.searches if is_search(filters) else self.record
 
 
 async def services_of(connection: HTTPConnection) -> Services:

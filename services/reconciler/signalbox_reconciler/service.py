@@ -4,12 +4,14 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 
 from redis.asyncio import Redis
 
 from signalbox.bus.connection import connect
 from signalbox.errors import SettingsError
 from signalbox.postgres.migrate import migrate_when_up
+from signalbox.postgres.online import keep_online, migrate_online_when_up
 from signalbox.postgres.pool import Database, open_database
 from signalbox.service import background, run_all
 from signalbox.settings import Settings
@@ -23,8 +25,10 @@ log = logging.getLogger(__name__)
 
 #: The name under which our migrations are recorded, and the package that holds them.
 SERVICE, MIGRATIONS = "reconciler", "signalbox_reconciler.migrations"
-#: One each for intake, audit, sweep and heartbeat, and one to spare.
-CONNECTIONS = 5
+#: The same of the indexes, which are made while the record is written.
+ONLINE_SERVICE, ONLINE_MIGRATIONS = "reconciler-indexes", "signalbox_reconciler.indexes"
+#: One each for intake, audit, sweep, heartbeat and indexes, and one to spare.
+CONNECTIONS = 6
 
 
 @asynccontextmanager
@@ -54,6 +58,7 @@ async def migrate_only(settings: Settings, within: float) -> None:
     """
     async with open_record(settings) as database:
         await migrate_when_up(database, SERVICE, MIGRATIONS, within)
+        await migrate_online_when_up(database, ONLINE_SERVICE, ONLINE_MIGRATIONS)
 
 
 @asynccontextmanager
@@ -85,4 +90,5 @@ async def _reconcile(settings: Settings, redis: Redis, database: Database) -> No
         remember_cancelled=settings.remember_cancelled,
     )
     log.info("ready: %s writes the record", member)
-    await run_all(events.run, commands.run, sweep.run, Heartbeat(redis, database, member).run)
+    indexes = partial(keep_online, database, ONLINE_SERVICE, ONLINE_MIGRATIONS)
+    await run_all(events.run, commands.run, sweep.run, Heartbeat(redis, database, member).run, indexes)

@@ -83,9 +83,9 @@ async def migrate(database: Database, service: str, package: str) -> list[Migrat
     async with database.transaction() as connection:
         await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
         await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK, timeout=MIGRATION_TIMEOUT)
-        with _migrating(f"{service}: the schema {SCHEMA} cannot be prepared", _MAY_NOT):
+        with migrating(f"{service}: the schema {SCHEMA} cannot be prepared", _MAY_NOT):
             await prepare_schema(connection, service, [migration.sql for migration in migrations])
-        outstanding = migrations[await _applied(connection, service, migrations) :]
+        outstanding = migrations[await count_applied(connection, service, migrations) :]
         for migration in outstanding:
             await _apply(connection, service, migration)
     return outstanding
@@ -114,7 +114,7 @@ async def migrate_when_up(database: Database, service: str, package: str, within
             return
 
 
-async def _applied(connection: Connection, service: str, migrations: list[Migration]) -> int:
+async def count_applied(connection: Connection, service: str, migrations: list[Migration]) -> int:
     """Check that applied files are unchanged; return their number."""
     rows = await connection.fetch(
         "SELECT number, name, checksum FROM signalbox_migrations WHERE service = $1 ORDER BY number", service
@@ -131,8 +131,13 @@ async def _applied(connection: Connection, service: str, migrations: list[Migrat
 
 
 async def _apply(connection: Connection, service: str, migration: Migration) -> None:
-    with _migrating(f"{service}: migration {migration} failed"):
+    with migrating(f"{service}: migration {migration} failed"):
         await connection.execute(migration.sql, timeout=MIGRATION_TIMEOUT)
+    await note_applied(connection, service, migration)
+
+
+async def note_applied(connection: Connection, service: str, migration: Migration) -> None:
+    """Put a migration on the list of those that were applied."""
     await connection.execute(
         "INSERT INTO signalbox_migrations (service, number, name, checksum) VALUES ($1, $2, $3, $4)",
         *(service, migration.number, migration.name, migration.checksum),
@@ -140,7 +145,7 @@ async def _apply(connection: Connection, service: str, migration: Migration) -> 
 
 
 @contextmanager
-def _migrating(what: str, advice: str = "") -> Iterator[None]:
+def migrating(what: str, advice: str = "") -> Iterator[None]:
     """Turn what waiting does not heal into a MigrationError."""
     try:
         with querying():

@@ -8,11 +8,12 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import asyncpg  # type: ignore[import-untyped]
 
-from signalbox.errors import DatabaseUnavailable
+from signalbox.errors import DatabaseUnavailable, QueryTimeout
 from signalbox.postgres.address import usable
 
 #: Where all of our tables are; nothing outside of it is ever read or written.
@@ -51,6 +52,8 @@ _LOST = re.compile("clos(ed|ing)|released back to the pool")
 
 Row = Mapping[str, Any]
 
+_NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
+
 
 class Connection(Protocol):
     """A connection of the pool, for as long as it is lent; `timeout` is in seconds."""
@@ -82,6 +85,9 @@ def querying() -> Iterator[None]:
 
 
 def _unavailable(error: Exception) -> DatabaseUnavailable:
+    # Its class has two more meanings: an administrator ended the statement, or a standby needed its rows.
+    if isinstance(error, asyncpg.QueryCanceledError) and "statement timeout" in str(error):
+        return QueryTimeout("PostgreSQL ended a statement that took longer than its limit")
     reason = "it did not answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
     if isinstance(error, asyncpg.UndefinedTableError):
         reason = f"it has not all tables of Signalbox ({error}); start signalbox-reconciler, or run `signalbox setup`"
@@ -135,6 +141,7 @@ async def open_database(
     application: str = "signalbox",
     timeout: float = COMMAND_TIMEOUT,
     read_only: bool = False,
+    options: Mapping[str, str] = _NO_OPTIONS,
 ) -> AsyncIterator[Database]:
     """A pool of up to `connections`, which connects when it is first used.
 
@@ -144,12 +151,13 @@ async def open_database(
         application: the name under which `pg_stat_activity` shows us.
         timeout: seconds that a statement may take.
         read_only: let PostgreSQL refuse whatever writes.
+        options: further settings of PostgreSQL for these connections, as in `statement_timeout`.
 
     Raises:
         SettingsError: the address makes no sense.
     """
     address = usable(url)
-    settings = {"application_name": application, "timezone": "UTC", "search_path": SCHEMA}
+    settings = {"application_name": application, "timezone": "UTC", "search_path": SCHEMA, **options}
     if read_only:
         settings["default_transaction_read_only"] = "on"
     pool = await asyncpg.create_pool(

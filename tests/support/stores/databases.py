@@ -7,7 +7,9 @@ from uuid import uuid4
 import asyncpg  # type: ignore[import-untyped]
 
 from signalbox.postgres.migrate import migrate
+from signalbox.postgres.online import migrate_online
 from signalbox.postgres.pool import SCHEMA, open_database
+from signalbox_reconciler.service import ONLINE_MIGRATIONS, ONLINE_SERVICE
 from support.stores.server import Postgres
 
 #: Who has tables: the service, and the package with its migrations, in the order that they may depend on each other.
@@ -32,6 +34,7 @@ async def migrate_all(url: str) -> None:
     async with open_database(url, connections=1) as database:
         for service, package in MIGRATIONS:
             await migrate(database, service, package)
+        assert await migrate_online(database, ONLINE_SERVICE, ONLINE_MIGRATIONS)
 
 
 async def _run(server: Postgres, statement: str) -> None:

@@ -55,7 +55,7 @@ class TasksFilter(Body):
     name: Annotated[Text | None, Field(description="The name of the task.")] = None
     host: Text | None = None
     queue: Text | None = None
-    q: Annotated[Text | None, Field(description="A part of the name or the id.")] = None
+    q: Annotated[Text | None, Field(description="As `q` of a list of tasks.")] = None
     older_than: Annotated[float | None, Field(ge=0, le=3.2e9, description="Seconds since they were created.")] = None
 
     @field_validator("status")

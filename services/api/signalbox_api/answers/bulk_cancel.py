@@ -12,7 +12,7 @@ from signalbox.messages.verdicts import AnswerStatus, CancelVerdict, counted
 from signalbox_api.answers import cancel
 from signalbox_api.answers.bodies import TasksFilter
 from signalbox_api.answers.cancel import Case, Decision
-from signalbox_api.record.views import Match, Matches
+from signalbox_api.record.task_lists import Match, Matches
 
 #: Outcome of one task.
 BulkOutcome = Literal[CancelVerdict, "invalid"]  # the latter is not a task id
@@ -160,7 +160,7 @@ def selection(chosen: TasksFilter) -> str:
     parts += [f"named {chosen.name}"] if chosen.name else []
     parts += [f"on {chosen.host}"] if chosen.host else []
     parts += [f"in the queue {chosen.queue}"] if chosen.queue else []
-    parts += [f"with {chosen.q!r} in name or id"] if chosen.q else []
+    parts += [f"with {chosen.q!r} in name, id, error or arguments"] if chosen.q else []
     parts += [f"older than {chosen.older_than:g} s"] if chosen.older_than is not None else []
     return " ".join(parts)
 

@@ -19,7 +19,9 @@ from signalbox_api.answers.bodies import CancelTasksBody
 from signalbox_api.answers.bulk_cancel import BulkAnswer, BulkPreview, BulkTask
 from signalbox_api.answers.cancel import Case
 from signalbox_api.cancelling.polling import poll
-from signalbox_api.record.views import KnownTask, Matches, TaskFilter, find_tasks, match_tasks, unfinished_of
+from signalbox_api.record.task_filter import TaskFilter
+from signalbox_api.record.task_lists import Matches, match_tasks
+from signalbox_api.record.views import KnownTask, find_tasks, unfinished_of
 from signalbox_api.services import Services
 
 #: Seconds to wait for the proof by default.
@@ -100,7 +102,7 @@ async def _matches(services: Services, body: CancelTasksBody) -> Matches:
         return Matches(tasks=[], total=0, running=0)
     given = body.filter.model_dump() if body.filter else {"task_ids": ids}
     filters, limit = TaskFilter(**given, unfinished=True), body.limit if body.filter else len(ids)
-    return await services.record.read(lambda connection: match_tasks(connection, filters, limit))
+    return await services.lists(filters).read(lambda connection: match_tasks(connection, filters, limit))
 
 
 async def _known(services: Services, task_ids: Sequence[str]) -> Known:

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from signalbox.errors import DatabaseUnavailable
+from signalbox.errors import DatabaseUnavailable, QueryTimeout
 from signalbox.postgres.pool import Connection, Database
 from signalbox.service import Backoff
+from signalbox_api.errors import TooBroad
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +22,13 @@ CHECK_EVERY = 1.0
 READ_WAIT = 5.0
 #: Seconds for a row without which its caller goes on: a cancel then asks the hosts alone.
 FALLBACK_WAIT = 1.0
+#: Seconds for a search, which consists of several queries and may wait for others.
+SEARCH_WAIT = 2.0
+
+TOO_BROAD = (
+    "The search is too broad for a record of this size: it was given up."
+    " Search for more characters, for a whole id, or together with fewer other filters"
+)
 
 
 class DatabaseHealth:
@@ -46,6 +54,8 @@ class DatabaseHealth:
 
     def failed(self, error: DatabaseUnavailable) -> None:
         """Take note of a query that failed; a late answer says little about the next query, and only starts a check."""
+        if isinstance(error, QueryTimeout):
+            return
         if not isinstance(error.__cause__, TimeoutError):
             self._down(error)
         self._check_now.set()
@@ -126,6 +136,24 @@ class QueryPool:
             return await bounded(work, within)
         except DatabaseUnavailable as error:
             self.health.failed(error)
+            raise
+
+
+class SearchPool(QueryPool):
+    """Connection pool for searches, which may take too long, but hold up nobody except each other."""
+
+    async def read(self, query: Callable[[Connection], Awaitable[T]], within: float = SEARCH_WAIT) -> T:
+        """Run a search.
+
+        Raises:
+            TooBroad: it took too long, or those before it did.
+            DatabaseUnavailable: PostgreSQL is away.
+        """
+        try:
+            return await super().read(query, within)
+        except DatabaseUnavailable as error:
+            if isinstance(error, QueryTimeout) or (self.health.up and isinstance(error.__cause__, TimeoutError)):
+                raise TooBroad(TOO_BROAD) from error
             raise
 
 

@@ -1,17 +1,14 @@
 """Views of the record: one function for each query, with its SQL beside it."""
 
-import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from signalbox.bus.presence import SILENCE_SHOWN
-from signalbox.messages.base import Outcome, Status
-from signalbox.messages.ids import short_name
 from signalbox.messages.views import CommandView, HostView, LogView, ProcessView, TaskView, View
-from signalbox.postgres.pool import Connection, Row
+from signalbox.postgres.pool import Connection
 from signalbox_api.record.cursor import Cursor
 
 V = TypeVar("V", bound=View)
@@ -23,42 +20,6 @@ class Page(msgspec.Struct, Generic[V], frozen=True, kw_only=True):
     items: Sequence[V]
     #: What to give as `after` to get the next part; none: this was the last.
     next: str | None
-
-
-class TaskFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Filter of tasks; None means any."""
-
-    status: Status | None = None
-    #: A part of the name or the id, whatever the case.
-    q: str | None = None
-    name: str | None = None
-    host: str | None = None
-    queue: str | None = None
-    outcome: Outcome | None = None
-    #: Created longer ago than so many seconds.
-    older_than: float | None = None
-    #: Only those that wait or run.
-    unfinished: bool = False
-    #: Only these.
-    task_ids: tuple[str, ...] = ()
-
-
-class Match(msgspec.Struct, frozen=True, kw_only=True):
-    """One task that a filter matches."""
-
-    task_id: str
-    name: str
-    status: Status
-    host: str | None
-
-
-class Matches(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest tasks that a filter matches, and how many there are in all."""
-
-    tasks: list[Match]
-    total: int
-    #: How many of all run; the others wait.
-    running: int
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,13 +64,13 @@ class KnownTask(msgspec.Struct, frozen=True, kw_only=True):
     unsure: bool = False
 
 
-def _columns(view: type[msgspec.Struct]) -> str:
+def columns(view: type[msgspec.Struct]) -> str:
+    """The columns of a view, as a list in SQL."""
     return ", ".join(view.__struct_fields__)
 
 
-_TASK = f"SELECT {_columns(TaskView)} FROM tasks"  # noqa: S608 - our own names
 _KNOWN = f"""
-SELECT {_columns(TaskView)}, cancel_command_id, ARRAY(
+SELECT {columns(TaskView)}, cancel_command_id, ARRAY(
         SELECT DISTINCT host FROM task_logs AS l WHERE l.task_id = t.task_id AND l.status = 'running' AND l.host <> ''
     ) AS running_on,
     EXISTS (
@@ -119,11 +80,6 @@ FROM tasks AS t
 """  # noqa: S608
 _KNOWN_TASK = f"{_KNOWN} WHERE task_id = $1"
 _KNOWN_TASKS = f"{_KNOWN} WHERE task_id = ANY($1::text[])"
-#: One statement, so that the tasks and their number are of the same moment.
-_MATCHES = f"""
-SELECT {_columns(Match)}, count(*) OVER () AS total, count(*) FILTER (WHERE status = 'running') OVER () AS running
-FROM tasks
-"""  # noqa: S608
 #: Cancels that were given before a release are void.
 _REFUSED = """
 SELECT COALESCE((SELECT name FROM tasks WHERE task_id = $1), '') WHERE EXISTS (
@@ -133,11 +89,11 @@ SELECT COALESCE((SELECT name FROM tasks WHERE task_id = $1), '') WHERE EXISTS (
 )
 """
 _UNFINISHED = "SELECT count(*) FROM tasks WHERE task_id = ANY($1::text[]) AND finished_at IS NULL"
-_LOGS = f"SELECT {_columns(LogView)} FROM task_logs WHERE task_id = $1 ORDER BY attempt, log_id LIMIT $2"  # noqa: S608
+_LOGS = f"SELECT {columns(LogView)} FROM task_logs WHERE task_id = $1 ORDER BY attempt, log_id LIMIT $2"  # noqa: S608
 _RUNS = f"""
-SELECT {_columns(LiveRun)} FROM task_logs WHERE task_id = $1 AND status = 'running' ORDER BY attempt, log_id LIMIT $2
+SELECT {columns(LiveRun)} FROM task_logs WHERE task_id = $1 AND status = 'running' ORDER BY attempt, log_id LIMIT $2
 """  # noqa: S608
-_COMMANDS = f"SELECT {_columns(CommandView)} FROM commands"  # noqa: S608
+_COMMANDS = f"SELECT {columns(CommandView)} FROM commands"  # noqa: S608
 #: The reconciler doubts a silent host, too; but it may be what is silent, or be cut off from the bus itself.
 _HOSTS = f"""
 SELECT name, seen_at, proof, proof_detail, clock_ahead, CASE
@@ -145,7 +101,7 @@ SELECT name, seen_at, proof, proof_detail, clock_ahead, CASE
     ELSE state END AS state, EXTRACT(EPOCH FROM now() - heard_at)::float8 AS report_age
 FROM hosts WHERE state <> 'gone' ORDER BY name LIMIT $1
 """  # noqa: S608
-_PROCESSES = f"SELECT {_columns(ProcessView)} FROM processes ORDER BY host, kind DESC, name LIMIT $1"  # noqa: S608
+_PROCESSES = f"SELECT {columns(ProcessView)} FROM processes ORDER BY host, kind DESC, name LIMIT $1"  # noqa: S608
 
 _REPORT_AGES = """
 SELECT name, EXTRACT(EPOCH FROM now() - heard_at)::float8 AS report_age FROM hosts WHERE name = ANY($1::text[])
@@ -157,9 +113,6 @@ SELECT EXTRACT(EPOCH FROM now() - max(seen_at))::float8 AS seen_age,
     EXTRACT(EPOCH FROM now() - max(complete_at))::float8 AS complete_age
 FROM reconcilers
 """
-
-#: The columns in which a text is searched for.
-_SEARCHED = ("name", "celery_name", "task_id", "full_id")
 
 #: Rows of a list without pages: hosts, processes, attempts.
 MOST = 5000
@@ -194,58 +147,6 @@ async def unfinished_of(connection: Connection, task_ids: Sequence[str]) -> int:
     return int(await connection.fetchval(_UNFINISHED, list(task_ids)))
 
 
-async def match_tasks(connection: Connection, filters: TaskFilter, limit: int) -> Matches:
-    """The tasks that a filter matches now."""
-    rows = await _newest(connection, _MATCHES, filters, limit)
-    tasks = [Match(task_id=row["task_id"], name=row["name"], status=row["status"], host=row["host"]) for row in rows]
-    return Matches(tasks=tasks, total=rows[0]["total"] if rows else 0, running=rows[0]["running"] if rows else 0)
-
-
-async def list_tasks(connection: Connection, filters: TaskFilter, limit: int, after: Cursor | None) -> Page[TaskView]:
-    """The newest tasks that match, after a place in the list."""
-    tasks = [TaskView(**row) for row in await _newest(connection, _TASK, filters, limit + 1, after)]
-    return _page(tasks, limit, [Cursor(task.created_at, task.task_id) for task in tasks])
-
-
-async def _newest(
-    connection: Connection, select: str, filters: TaskFilter, limit: int, after: Cursor | None = None
-) -> list[Row]:
-    conditions, arguments = _task_conditions(filters)
-    if after:
-        conditions.append(f"(created_at, task_id) < (${len(arguments) + 1}, ${len(arguments) + 2})")
-        arguments += after
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    order = f" ORDER BY created_at DESC, task_id DESC LIMIT ${len(arguments) + 1}"
-    return await connection.fetch(select + where + order, *arguments, limit)
-
-
-def _task_conditions(filters: TaskFilter) -> tuple[list[str], list[object]]:
-    conditions: list[str] = []
-    arguments: list[object] = []
-    for column in ("status", "name", "host", "queue", "outcome"):
-        if value := getattr(filters, column):
-            arguments.append(short_name(value) if column == "name" else value)
-            conditions.append(f"{column} = ${len(arguments)}")
-    if filters.unfinished and not filters.status:
-        conditions.append("status IN ('pending', 'running')")
-    if filters.task_ids:
-        arguments.append(list(filters.task_ids))
-        conditions.append(f"task_id = ANY(${len(arguments)}::text[])")
-    if filters.older_than is not None:
-        arguments.append(timedelta(seconds=filters.older_than))
-        conditions.append(f"created_at < now() - ${len(arguments)}::interval")
-    if filters.q:
-        arguments.append(_like(filters.q))
-        place = f"${len(arguments)}"
-        conditions.append(f"({' OR '.join(f'{column} ILIKE {place}' for column in _SEARCHED)})")
-    return conditions, arguments
-
-
-def _like(text: str) -> str:
-    escaped = re.sub(r"([%_\\])", r"\\\1", text)
-    return f"%{escaped}%"
-
-
 async def list_logs(connection: Connection, task_id: str) -> list[LogView]:
     """The attempts at a task, first to last."""
     return [LogView(**row) for row in await connection.fetch(_LOGS, task_id, MOST)]
@@ -262,7 +163,7 @@ async def list_commands(connection: Connection, limit: int, after: Cursor | None
     order = " ORDER BY issued_at DESC, command_id DESC LIMIT $1"
     rows = await connection.fetch(_COMMANDS + where + order, limit + 1, *(after or ()))
     commands = [CommandView(**row) for row in rows]
-    return _page(commands, limit, [Cursor(command.issued_at, command.command_id) for command in commands])
+    return page(commands, limit, [Cursor(command.issued_at, command.command_id) for command in commands])
 
 
 async def report_ages(connection: Connection, tasks: Sequence[TaskView]) -> dict[str, float]:
@@ -290,5 +191,6 @@ async def read_fleet(connection: Connection) -> Fleet:
     )
 
 
-def _page(rows: Sequence[V], limit: int, cursors: Sequence[Cursor]) -> Page[V]:
+def page(rows: Sequence[V], limit: int, cursors: Sequence[Cursor]) -> Page[V]:
+    """The first `limit` rows, where one more means that there are others; each has its cursor."""
     return Page(items=rows[:limit], next=str(cursors[limit - 1]) if len(rows) > limit else None)

@@ -18,14 +18,13 @@ from signalbox_api.answers.openapi import answers
 from signalbox_api.errors import NotFound
 from signalbox_api.record.cursor import read_cursor
 from signalbox_api.record.status import TaskStatus, task_status
+from signalbox_api.record.task_filter import TaskFilter
+from signalbox_api.record.task_lists import TaskPage, list_tasks
 from signalbox_api.record.views import (
     LiveRun,
-    Page,
-    TaskFilter,
     find_task,
     list_logs,
     list_runs,
-    list_tasks,
     report_ages,
 )
 from signalbox_api.record.vouching import Behind
@@ -40,7 +39,12 @@ Limit = Annotated[int, Query(ge=1, le=500)]
 After = Annotated[str | None, Query(max_length=2000, description="`next` of the page before.")]
 _Text = Annotated[str | None, Query(max_length=LONGEST_TEXT, pattern=PLAIN)]
 _Search = Annotated[
-    str | None, Query(max_length=LONGEST_TEXT, pattern=PLAIN, description="A part of the name or the id.")
+    str | None,
+    Query(
+        max_length=LONGEST_TEXT,
+        pattern=PLAIN,
+        description="A part of the name, the error or the arguments, or the beginning of the id.",
+    ),
 ]
 
 #: A century, beyond which PostgreSQL's own times end sooner or later.
@@ -57,6 +61,8 @@ class TaskList(msgspec.Struct, frozen=True, kw_only=True):
     as_of: datetime | None
     #: The parts that are behind or away. While there are any, no task that is not over counts as confirmed.
     behind: tuple[Behind, ...]
+    #: What a search has left out and why, as a sentence; empty: nothing.
+    note: str = ""
 
 
 class TaskDetail(TaskStatus, frozen=True, kw_only=True):
@@ -93,14 +99,14 @@ async def tasks(
     filters = TaskFilter(status=status, q=q, name=name, host=host, queue=queue, outcome=outcome, older_than=older_than)
     place = read_cursor(after) if after else None
 
-    async def listed(connection: Connection) -> tuple[Page[TaskView], dict[str, float]]:
+    async def listed(connection: Connection) -> tuple[TaskPage, dict[str, float]]:
         page = await list_tasks(connection, filters, limit, place)
         return page, await report_ages(connection, page.items)
 
-    page, ages = await services.record.read(listed)
+    page, ages = await services.lists(filters).read(listed)
     vouch = services.probes.vouch()
     items = _with_status(services, page.items, ages)
-    return reply(TaskList(items=items, next=page.next, as_of=vouch.as_of, behind=vouch.behind))
+    return reply(TaskList(items=items, next=page.next, as_of=vouch.as_of, behind=vouch.behind, note=page.note))
 
 
 @router.get(

@@ -1,0 +1,71 @@
+"""A record with many tasks, made inside PostgreSQL."""
+
+from signalbox.postgres.migrate import migrate
+from signalbox.postgres.online import migrate_online
+from signalbox.postgres.pool import Connection, Database
+from signalbox_reconciler.service import MIGRATIONS, ONLINE_MIGRATIONS, ONLINE_SERVICE, SERVICE
+
+#: Tasks of one in a thousand are open, the newest ones. Of the finished ones a few have what is rare: a host, a queue, a
+#: name, an outcome; and one name was used only in the beginning.
+_TASKS = """
+INSERT INTO tasks (task_id, run, phase, confirmed, precedence, status, outcome, error, retries, host, worker,
+    finished_at, started_at, pid, details_key, name, celery_name, queue, args, kwargs, created_at, attempt)
+SELECT md5(n::text)::uuid::text, '0000.1', CASE WHEN open THEN 2 ELSE 4 END, true, 1,
+    CASE WHEN open THEN CASE WHEN n % 3 = 0 THEN 'running' ELSE 'pending' END
+        WHEN outcome = 'succeeded' THEN 'completed' ELSE 'failed' END,
+    CASE WHEN NOT open THEN outcome END,
+    CASE WHEN NOT open AND outcome = 'error' THEN format('ValueError: no stock for item %s in hall %s', n, n % 7) END,
+    0, host, 'worker@' || host, CASE WHEN NOT open THEN at + interval '1 second' END, at, 4711, '1', name,
+    format('shop.%s.%s', part, name), queue, format('(''order-%s'',)', n), '{''currency'': ''EUR''}', at, 1
+FROM (
+    SELECT n, n > $1 - $1 / 1000 AS open, now() - ($1 - n) * interval '2 seconds' AS at,
+        CASE WHEN n % 50000 = 7 THEN 'host-rare' ELSE 'host-' || n % 97 END AS host,
+        CASE WHEN n % 50000 = 11 THEN 'queue-rare' ELSE 'queue-' || n % 7 END AS queue,
+        CASE WHEN n < $1 / 50 THEN 'retired' WHEN n % 50000 = 13 THEN 'name-rare' ELSE 'task_' || n % 31 END AS name,
+        CASE WHEN n % 2 = 0 THEN 'orders' ELSE 'mail' END AS part,
+        CASE WHEN n % 20 = 0 THEN 'error' WHEN n % 50000 = 17 THEN 'worker_lost' WHEN n % 401 = 0 THEN 'cancelled'
+            ELSE 'succeeded' END AS outcome
+    FROM generate_series(1, $1::bigint) AS n
+) AS made
+"""
+_LOGS = """
+INSERT INTO task_logs (task_id, run, attempt, phase, confirmed, precedence, status, outcome, retries, host, finished_at)
+SELECT task_id, run, 1, CASE WHEN finished_at IS NULL THEN 2 ELSE 4 END, true, 1,
+    CASE WHEN finished_at IS NULL THEN 'running' ELSE status END, outcome, 0, host, finished_at
+FROM tasks
+"""
+_COMMANDS = """
+INSERT INTO commands (command_id, command, target, issued_by, issued_from, reason, issued_at, expires_at, answer_by, state,
+    detail)
+SELECT 'c' || n, 'CancelTask', '', 'user:a', '', '', now() - n * interval '1 minute', now(), now(), 'cancelled', ''
+FROM generate_series(1, $1::bigint) AS n
+"""
+_CANCELS = """
+INSERT INTO cancels (task_id, command_id, issued_at, state)
+SELECT md5(n::text)::uuid::text, 'c' || n, now(), 'cancelled' FROM generate_series(1, $1::bigint) AS n
+"""
+_HOSTS = """
+INSERT INTO hosts (name, state, seen_at, at) SELECT 'host-' || n, 'online', now(), now() FROM generate_series(0, 96) AS n
+"""
+
+
+async def fill_tables(connection: Connection, tasks: int) -> None:
+    """Fill empty tables, uncounted; commands and cancels with a tenth as many rows."""
+    await connection.execute("SET synchronous_commit = off; ALTER TABLE tasks DISABLE TRIGGER USER")
+    for statement, rows in ((_TASKS, tasks), (_COMMANDS, tasks // 10), (_CANCELS, tasks // 10)):
+        await connection.execute(statement, rows, timeout=3600.0)
+    for statement in (_LOGS, _HOSTS):
+        await connection.execute(statement, timeout=3600.0)
+    await connection.execute("ALTER TABLE tasks ENABLE TRIGGER USER; RESET synchronous_commit")
+
+
+async def fill_record(database: Database, tasks: int) -> None:
+    """Make the tables of the record, fill them, and make their indexes as on a record that was there before."""
+    await migrate(database, SERVICE, MIGRATIONS)
+    async with database.connection() as connection:
+        await fill_tables(connection, tasks)
+    await migrate_online(database, ONLINE_SERVICE, ONLINE_MIGRATIONS)
+    async with database.connection() as connection:
+        await connection.execute("VACUUM (ANALYZE) tasks", timeout=3600.0)
+        for table in ("task_logs", "commands", "cancels", "hosts"):
+            await connection.execute(f"ANALYZE {table}", timeout=600.0)
