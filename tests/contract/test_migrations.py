@@ -1,11 +1,9 @@
 """Migrations: forward only, applied once, by one at a time, and never changed afterwards."""
 
 import asyncio
-import sys
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -13,27 +11,14 @@ from signalbox.errors import MigrationError
 from signalbox.messages.views import CommandView, HostView, LogView, ProcessView, TaskView, View
 from signalbox.postgres.migrate import migrate, read_migrations
 from signalbox.postgres.pool import SCHEMA, Database, open_database
+from support.migration_folder import Folder, a_folder
 from support.stores.databases import MIGRATIONS
-
-
-class Folder:
-    """A package of migrations that a test writes."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.name = path, path.name
-        path.mkdir()
-        self.write("__init__.py", "")
-
-    def write(self, name: str, text: str) -> None:
-        (self.path / name).write_text(text, encoding="utf-8")
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
-    monkeypatch.syspath_prepend(tmp_path)
-    folder = Folder(tmp_path / f"migrations_{uuid4().hex}")
-    yield folder
-    sys.modules.pop(folder.name, None)
+    with a_folder(tmp_path, monkeypatch) as folder:
+        yield folder
 
 
 async def tables(database: Database) -> set[str]:

@@ -8,7 +8,6 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest

@@ -1,5 +1,8 @@
 """A record with many tasks, made inside PostgreSQL."""
 
+from hashlib import md5
+from uuid import UUID
+
 from signalbox.postgres.migrate import migrate
 from signalbox.postgres.online import migrate_online
 from signalbox.postgres.pool import Connection, Database
@@ -47,6 +50,11 @@ SELECT md5(n::text)::uuid::text, 'c' || n, now(), 'cancelled' FROM generate_seri
 _HOSTS = """
 INSERT INTO hosts (name, state, seen_at, at) SELECT 'host-' || n, 'online', now(), now() FROM generate_series(0, 96) AS n
 """
+
+
+def task_id_of(number: int) -> str:
+    """The id of a task, by its number from 1."""
+    return str(UUID(md5(str(number).encode(), usedforsecurity=False).hexdigest()))
 
 
 async def fill_tables(connection: Connection, tasks: int) -> None:

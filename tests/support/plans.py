@@ -36,7 +36,7 @@ class Explained:
         await self._explain(query, args)
         return await self._connection.fetchrow(query, *args, timeout=timeout)
 
-    async def fetchval(self, query: str, *args: object, timeout: float | None = None) -> Any:  # noqa: ANN401
+    async def fetchval(self, query: str, *args: object, timeout: float | None = None) -> Any:
         """The first column of the first row, or none."""
         await self._explain(query, args)
         return await self._connection.fetchval(query, *args, timeout=timeout)

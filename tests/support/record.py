@@ -19,7 +19,17 @@ from support.table import NOBODY_KNOWS
 T = TypeVar("T")
 Rows = dict[str, dict[str, object]]
 
-TABLES = ("task_logs", "task_waits", "tasks", "cancels", "command_answers", "commands", "hosts")
+TABLES = (
+    "task_logs",
+    "task_waits",
+    "tasks",
+    "cancels",
+    "command_answers",
+    "commands",
+    "hosts",
+    "task_counts",
+    "task_count_deltas",
+)
 #: TRUNCATE would wait for the disk.
 EMPTY = "; ".join(f"DELETE FROM {table}" for table in TABLES)  # noqa: S608 - our own names
 
@@ -44,6 +54,10 @@ class Record:
     def give_up(self, task_id: str, run: str, at: datetime) -> None:
         """Show a run as lost."""
         self._do(lambda connection: mark_lost(connection, {(task_id, run): at}, NOBODY_KNOWS, ChangedViews()))
+
+    def run(self, what: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do something with it, in one transaction."""
+        return self._do(what)
 
     def empty(self) -> None:
         """Forget everything."""

@@ -15,7 +15,7 @@ from signalbox_api.routes import ROUTERS
 from signalbox_api.routes.access import identify
 
 SOURCES = sorted(Path(signalbox_api.__path__[0]).rglob("*.py"))
-RECORD = ("tasks", "task_logs", "processes", "hosts", "commands", "command_answers", "reconcilers")
+RECORD = ("tasks", "task_logs", "processes", "hosts", "commands", "command_answers", "reconcilers", "task_counts")
 
 #: The only calls that need no credential; /session is where one gets it, and the page is where one types it in.
 #: /readyz says to strangers only whether it is able to serve.

@@ -16,8 +16,7 @@ from signalbox.messages.views import Change
 from signalbox.postgres.pool import Database
 from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.store import ChangedViews
-from signalbox_reconciler.store.checks import HOST_TIMEOUT, checks
-from signalbox_reconciler.store.counts import fold_counts
+from signalbox_reconciler.store.checks import HOST_TIMEOUT, checks, fold_counts
 from signalbox_reconciler.store.forgotten import gone_hosts, welcome
 from signalbox_reconciler.store.waiting import begin_round
 from signalbox_reconciler.trim import forget_members, trim
@@ -66,7 +65,7 @@ class Sweep:
     async def round(self) -> None:
         """Run every check once."""
         await self._publish()
-        async with self._database.transaction() as connection:
+        async with self._database.connection() as connection:
             await fold_counts(connection)
         if self._caught_up():
             for check in self._checks:

@@ -23,7 +23,7 @@ _FILTER = (
     click.option("--name", metavar="NAME", help="Tasks of this name."),
     click.option("--host", metavar="HOST", help="Tasks on this host."),
     click.option("--queue", metavar="QUEUE", help="Tasks out of this queue."),
-    click.option("--match", "q", metavar="TEXT", help="Tasks whose name or id holds this."),
+    click.option("--match", "q", metavar="TEXT", help="Tasks that `signalbox tasks --q` finds."),
     click.option("--older-than", type=AGE, metavar="AGE", help="Tasks older than this: 90s, 15m, 2h, 1d."),
 )
 _CONDITIONS = ("status", "name", "host", "queue", "q", "older_than")

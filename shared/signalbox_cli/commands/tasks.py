@@ -18,7 +18,9 @@ _ERROR_WIDTH = 60
 
 @click.command()
 @click.option("--status", type=click.Choice(_STATUSES), help="Only tasks of this status.")
-@click.option("--q", metavar="TEXT", help="Only tasks whose id, name or error holds this.")
+@click.option(
+    "--q", metavar="TEXT", help="Only tasks whose name, error or arguments hold this, or whose id begins with it."
+)
 @click.option("--name", metavar="NAME", help="Only tasks of this name.")
 @click.option("--host", metavar="HOST", help="Only tasks on this host.")
 @click.option("--queue", metavar="QUEUE", help="Only tasks out of this queue.")
@@ -34,6 +36,8 @@ def tasks(api: Api, *, as_json: bool, **query: str | int | None) -> None:
         return
     for part in answer.get("behind", []):
         say(f"{part_in_words(part)}.", err=True)
+    if note := answer.get("note"):
+        say(f"{plain(note)}.", err=True)
     items = answer.get("items", [])
     if not items:
         filtered = any(value is not None for name, value in query.items() if name != "limit")

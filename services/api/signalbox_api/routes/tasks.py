@@ -16,6 +16,7 @@ from signalbox_api.answers.bodies import LONGEST_TEXT, PLAIN
 from signalbox_api.answers.json_response import reply
 from signalbox_api.answers.openapi import answers
 from signalbox_api.errors import NotFound
+from signalbox_api.record.counts import TaskCounts, read_counts
 from signalbox_api.record.cursor import read_cursor
 from signalbox_api.record.status import TaskStatus, task_status
 from signalbox_api.record.task_filter import TaskFilter
@@ -107,6 +108,12 @@ async def tasks(
     vouch = services.probes.vouch()
     items = _with_status(services, page.items, ages)
     return reply(TaskList(items=items, next=page.next, as_of=vouch.as_of, behind=vouch.behind, note=page.note))
+
+
+@router.get("/scheduler/task-counts/", summary="Count tasks", responses=answers(TaskCounts), dependencies=VIEWERS)
+async def counts(services: Wired) -> Response:
+    """How many tasks there are by status, outcome, name, queue and host."""
+    return reply(await services.record.read(read_counts))
 
 
 @router.get(

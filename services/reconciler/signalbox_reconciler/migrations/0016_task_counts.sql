@@ -40,6 +40,31 @@ CREATE TRIGGER tasks_counted_updated_from AFTER UPDATE ON tasks
 CREATE TRIGGER tasks_counted_updated_to AFTER UPDATE ON tasks
     REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_changed_tasks('1');
 
+-- Fold the deltas that are committed into the sums, unless another reconciler does so now.
+CREATE FUNCTION fold_task_counts() RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM task_count_deltas) OR NOT pg_try_advisory_xact_lock(hashtext('signalbox task counts')) THEN
+        RETURN;
+    END IF;
+    WITH folded AS (
+        DELETE FROM task_count_deltas RETURNING *
+    ), added AS (
+        SELECT dimension, value, detail, status, sum(tasks) AS tasks
+        FROM folded GROUP BY 1, 2, 3, 4 HAVING sum(tasks) <> 0
+    ), updated AS (
+        UPDATE task_counts AS c SET tasks = c.tasks + a.tasks FROM added AS a
+        WHERE (c.dimension, c.value, c.detail, c.status) = (a.dimension, a.value, a.detail, a.status)
+        RETURNING c.dimension, c.value, c.detail, c.status
+    )
+    INSERT INTO task_counts (dimension, value, detail, status, tasks)
+    SELECT dimension, value, detail, status, tasks FROM added AS a WHERE NOT EXISTS (
+        SELECT FROM updated AS u
+        WHERE (u.dimension, u.value, u.detail, u.status) = (a.dimension, a.value, a.detail, a.status)
+    );
+    DELETE FROM task_counts WHERE tasks = 0;
+END
+$$;
+
 -- Make the sums anew from the tasks, while others write: what the deltas have that is committed is in the tasks, too.
 CREATE FUNCTION recount_tasks() RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN

@@ -32,6 +32,11 @@ async def check_hosts(connection: Connection, changed: ChangedViews) -> None:
     await forget_epochs(connection)
 
 
+async def fold_counts(connection: Connection) -> None:
+    """Fold what was added to the counts of tasks into their sums; see migration 0016."""
+    await connection.execute("SELECT fold_task_counts()")
+
+
 async def _apply_cancels(
     find: Callable[[Connection, ChangedViews], Awaitable[Collection[str]]],
     connection: Connection,

@@ -45,7 +45,7 @@ export class TaskActions {
     try {
       const [page, seen] = await this.#recorded(() => this.#pages(filter, quiet ? list.rows.length : 0));
       if (turn !== this.#listing) return;
-      this.store.update({ list: loadedList(page.items, page.next), listing: { phase: "ready", error: "", more: false } });
+      this.store.update({ list: loadedList(page.items, page.next), note: page.note, listing: { phase: "ready", error: "", more: false } });
       this.apply(seen);
     } catch (error) {
       if (turn === this.#listing && !isSignedOut(error)) this.store.update({ listing: { phase: "failed", error: words(error), more: false } });
@@ -183,7 +183,7 @@ export class TaskActions {
   async #pages(filter, wanted, after = null) {
     /** @type {Task[]} */
     const items = [];
-    let next = after;
+    let [next, note] = [after, ""];
     do {
       const query = new URLSearchParams(queryOf(filter));
       query.set("limit", String(Math.max(PAGE_SIZE, Math.min(MOST_AT_ONCE, wanted - items.length))));
@@ -191,8 +191,9 @@ export class TaskActions {
       const page = await this.api.get(`/scheduler/tasks/?${query}`);
       items.push(...page.items);
       next = page.next ?? null;
+      note = page.note ?? "";
     } while (next && items.length < wanted);
-    return { items, next };
+    return { items, next, note };
   }
 
   /**

@@ -31,6 +31,7 @@ import { emptyList } from "./task_list.js";
  * @property {import("../types.js").Connection} connection
  * @property {import("../types.js").TaskList} list
  * @property {{phase: Phase, error: string, more: boolean}} listing  How the list's loading goes; `more` while a further page is.
+ * @property {string} note  What a search has left out, and why.
  * @property {Page} page
  * @property {import("../types.js").CeleryStatus | null} status
  * @property {string} statusError  Why the processes could not be looked at, or nothing.
@@ -51,6 +52,7 @@ export function initialState(route) {
     connection: { phase: "stopped", retryAt: null, asOf: null, behind: [], bus: true, why: "" },
     list: emptyList(),
     listing: { phase: "loading", error: "", more: false },
+    note: "",
     page: emptyPage(route.id),
     status: null,
     statusError: "",

@@ -54,9 +54,9 @@ function Search({ q }) {
     timer.current = setTimeout(() => look(text), TYPING_MS);
   };
   return html`<label class="search">
-    <span class="offscreen">Filter by name or id</span>
+    <span class="offscreen">Search names, ids, errors and arguments</span>
     <${SearchIcon} />
-    <input id="filter" type="search" value=${typed} onInput=${input} placeholder="Name or id" autocomplete="off" spellcheck=${false} data-testid="filter" />
+    <input id="filter" type="search" value=${typed} onInput=${input} placeholder="Name, id, error, argument" autocomplete="off" spellcheck=${false} data-testid="filter" />
     <kbd aria-hidden="true">/</kbd>
   </label>`;
 }

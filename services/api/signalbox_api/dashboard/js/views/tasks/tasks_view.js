@@ -21,11 +21,13 @@ const place = { focused: "", scrollY: 0 };
 export function TasksView() {
   const list = useStore((state) => state.list);
   const listing = useStore((state) => state.listing);
+  const note = useStore((state) => state.note);
   const shown = list.rows.length > 0;
   return html`
     <h1 class="offscreen">Tasks</h1>
     <${Filters} />
     <${Waiting} count=${list.waiting.size} />
+    ${note && html`<p class="muted" role="status" data-testid="search-note">${note}.</p>`}
     ${listing.phase === "failed" && html`<${Failed} error=${listing.error} />`}
     ${shown && html`<${Rows} list=${list} loading=${listing.phase === "loading"} />`}
     ${!shown && listing.phase !== "failed" && html`<${Empty} loading=${listing.phase === "loading"} />`}
@@ -120,7 +122,7 @@ function Empty({ loading }) {
   const filter = useStore((state) => state.filter);
   if (loading) return html`<div class="empty" data-testid="loading" aria-busy="true"><p class="muted">Loading…</p></div>`;
   if (filter.status || filter.q) {
-    const wanted = [filter.status && `is ${filter.status}`, filter.q && `has “${filter.q}” in its name or id`].filter(Boolean).join(" and ");
+    const wanted = [filter.status && `is ${filter.status}`, filter.q && `has “${filter.q}” in its name, id, error or arguments`].filter(Boolean).join(" and ");
     return html`<div class="empty" data-testid="empty-match">
       <p><b>Nothing matches.</b></p>
       <p class="muted">No task ${wanted}. What comes to match appears here by itself.</p>
