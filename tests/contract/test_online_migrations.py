@@ -1,8 +1,8 @@
-"""Indexes of a record that is in use: made without holding up who writes, again after a crash, once by many replicas."""
+"""Indexes of a record that is in use: made without holding up who writes, anew after a crash, once by many replicas."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -33,11 +33,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
 
 
 @pytest.fixture
-async def tables(database: Database) -> AsyncIterator[Database]:
+async def tables(database: Database) -> Database:
     """A database with a table of the test's own."""
     async with database.connection() as connection:
         await connection.execute("CREATE TABLE one (a integer); INSERT INTO one VALUES (1), (1)")
-    yield database
+    return database
 
 
 async def valid(connection: Connection, index: str) -> bool:

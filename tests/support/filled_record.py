@@ -8,8 +8,8 @@ from signalbox.postgres.online import migrate_online
 from signalbox.postgres.pool import Connection, Database
 from signalbox_reconciler.service import MIGRATIONS, ONLINE_MIGRATIONS, ONLINE_SERVICE, SERVICE
 
-#: Tasks of one in a thousand are open, the newest ones. Of the finished ones a few have what is rare: a host, a queue, a
-#: name, an outcome; and one name was used only in the beginning.
+#: One task in a thousand is open, the newest ones. Of the finished ones a few have what is rare: a host, a queue, a name,
+#: an outcome; and one name was used only in the beginning.
 _TASKS = """
 INSERT INTO tasks (task_id, run, phase, confirmed, precedence, status, outcome, error, retries, host, worker,
     finished_at, started_at, pid, details_key, name, celery_name, queue, args, kwargs, created_at, attempt)
@@ -38,8 +38,8 @@ SELECT task_id, run, 1, CASE WHEN finished_at IS NULL THEN 2 ELSE 4 END, true, 1
 FROM tasks
 """
 _COMMANDS = """
-INSERT INTO commands (command_id, command, target, issued_by, issued_from, reason, issued_at, expires_at, answer_by, state,
-    detail)
+INSERT INTO commands (command_id, command, target, issued_by, issued_from, reason, issued_at, expires_at, answer_by,
+    state, detail)
 SELECT 'c' || n, 'CancelTask', '', 'user:a', '', '', now() - n * interval '1 minute', now(), now(), 'cancelled', ''
 FROM generate_series(1, $1::bigint) AS n
 """
@@ -48,7 +48,8 @@ INSERT INTO cancels (task_id, command_id, issued_at, state)
 SELECT md5(n::text)::uuid::text, 'c' || n, now(), 'cancelled' FROM generate_series(1, $1::bigint) AS n
 """
 _HOSTS = """
-INSERT INTO hosts (name, state, seen_at, at) SELECT 'host-' || n, 'online', now(), now() FROM generate_series(0, 96) AS n
+INSERT INTO hosts (name, state, seen_at, at)
+SELECT 'host-' || n, 'online', now(), now() FROM generate_series(0, 96) AS n
 """
 
 

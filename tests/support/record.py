@@ -34,6 +34,14 @@ TABLES = (
 EMPTY = "; ".join(f"DELETE FROM {table}" for table in TABLES)  # noqa: S608 - our own names
 
 
+#: The counts of tasks that are kept.
+COUNTS = """
+SELECT dimension, value, detail, status, sum(tasks)::bigint AS tasks
+FROM (SELECT * FROM task_counts UNION ALL SELECT * FROM task_count_deltas) AS kept
+GROUP BY 1, 2, 3, 4 HAVING sum(tasks) <> 0 ORDER BY 1, 2, 3, 4
+"""
+
+
 class Record:
     """A real one, in PostgreSQL."""
 
