@@ -105,6 +105,7 @@ async def test_what_is_found_comes_newest_first_page_by_page_without_gap_or_repe
 async def test_what_many_tasks_have_is_found_as_well(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
+    monkeypatch.setattr(search, "NEWEST", 1)
     monkeypatch.setattr(search, "FEW", few)
     monkeypatch.setattr(search, "FEW_NAMES", few)
     assert await found(client, q="471") == {"charge", "refund"}

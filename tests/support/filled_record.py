@@ -8,8 +8,8 @@ from signalbox.postgres.online import migrate_online
 from signalbox.postgres.pool import Connection, Database
 from signalbox_reconciler.service import MIGRATIONS, ONLINE_MIGRATIONS, ONLINE_SERVICE, SERVICE
 
-#: One task in a thousand is open, the newest ones. Of the finished ones a few have what is rare: a host, a queue, a name,
-#: an outcome; and one name was used only in the beginning.
+#: One task in a thousand is open, the newest ones. Of the finished ones a few have what is rare: a host, a queue, a
+#: name, an outcome; and one name was used only in the beginning.
 _TASKS = """
 INSERT INTO tasks (task_id, run, phase, confirmed, precedence, status, outcome, error, retries, host, worker,
     finished_at, started_at, pid, details_key, name, celery_name, queue, args, kwargs, created_at, attempt)

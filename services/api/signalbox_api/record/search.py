@@ -1,9 +1,9 @@
 """Search of tasks: the newest whose name, error or arguments hold a text, or whose id begins with it.
 
 Names are few: they are looked up in the counts, and the tasks of each are listed by the index on names. The rest is
-one condition, for which PostgreSQL joins the indexes on ids and on trigrams: where few tasks match, all of them are
-found and sorted; where many do, the newest tasks are read until enough match. What takes longer than the time-out of
-the connection is answered as `TooBroad`.
+one condition. If it fills the page among the newest tasks, that is all. Else PostgreSQL joins the indexes on ids and on
+trigrams: where few tasks match, all of them are found and sorted; where many do, the newest tasks are read until enough
+match. What takes longer than the time-out of the connection is answered as `TooBroad`.
 """
 
 import re
@@ -27,6 +27,8 @@ OPTIONS: Mapping[str, str] = {
     "jit": "off",
 }
 
+#: So many of the newest tasks are looked through before an index on texts, of which a common text reads much.
+NEWEST = 1_000
 #: Up to so many matches are found and sorted; with more, at least one in a thousand of ten million tasks matches.
 FEW = 10_000
 #: Names whose tasks are listed one by one.
@@ -69,15 +71,15 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
     q: str
     #: Whether error texts and arguments are searched.
     in_texts: bool
-    #: The names that hold it: each with its whole name in Celery.
-    names: Sequence[tuple[str, str]]
+    #: The names in Celery that hold it, or whose short form does: the beginning of each that is indexed.
+    names: Sequence[str]
 
 
 async def search(connection: Connection, filters: TaskFilter, limit: int, after: Cursor | None) -> Found:
     """The newest tasks that match, after a place in the list."""
+    if (exact := await _exact(connection, filters, after)) is not None:
+        return Found(task_ids=exact)
     text, note = await _read_text(connection, filters.q or "")
-    if (place := await _exact(connection, filters, after)) is not None:
-        return Found(task_ids=place)
     places: dict[str, datetime] = {}
     for half in halves(filters):
         for find in (_by_name, _by_text):
@@ -102,7 +104,7 @@ async def _read_text(connection: Connection, q: str) -> tuple[Text, str]:
     text = Text(
         q=q,
         in_texts=indexed and _TRIGRAM.search(q) is not None,
-        names=[(row["value"], row["detail"]) for row in rows],
+        names=sorted({row["detail"][:INDEXED] for row in rows}),
     )
     return text, "" if indexed else NOT_IN_TEXTS
 
@@ -135,12 +137,11 @@ async def _by_name(
         place = found.argument(like(text.q))
         matching = f"name ILIKE {place} OR celery_name ILIKE {place}"
         return await _newest_of_many(connection, found, half, matching, limit)
-    names, whole = (found.argument(list(column)) for column in zip(*text.names, strict=True))
-    found.add(f"left(celery_name, {INDEXED}) = left(n.whole, {INDEXED})")
-    found.add("celery_name = n.whole AND name = n.short")
+    names = found.argument(list(text.names))
+    found.add(f"left(celery_name, {INDEXED}) = n.name")
     place = found.argument(limit)
     return await connection.fetch(
-        f"SELECT t.* FROM unnest({names}::text[], {whole}::text[]) AS n (short, whole)"  # noqa: S608
+        f"SELECT t.* FROM unnest({names}::text[]) AS n (name)"  # noqa: S608
         f" CROSS JOIN LATERAL ({_PLACE} {found.sql(half)} {ORDER} LIMIT {place}) AS t {ORDER} LIMIT {place}",
         *found.arguments,
     )
@@ -151,6 +152,9 @@ async def _by_text(
 ) -> list[Row]:
     found = where(filters, after)
     matching = _text_condition(found, text, names=False)
+    rows = await _newest_of_many(connection, found, half, matching, limit, among=NEWEST)
+    if len(rows) == limit:
+        return rows
     place = found.argument(FEW + 1)
     # MATERIALIZED: planned as if all rows were wanted, so that it reads no long index for the sake of a few.
     rows = await connection.fetch(
@@ -164,14 +168,15 @@ async def _by_text(
     return await _newest_of_many(connection, found, half, matching, limit)
 
 
-async def _newest_of_many(connection: Connection, found: Where, half: str, matching: str, limit: int) -> list[Row]:
-    """Read the newest tasks until enough of them match."""
-    place = found.argument(limit)
+async def _newest_of_many(
+    connection: Connection, found: Where, half: str, matching: str, limit: int, among: int | None = None
+) -> list[Row]:
+    """Read the newest tasks, or so many of them, until enough match."""
     columns = "task_id, created_at, name, celery_name, error, args, kwargs"
-    # OFFSET 0: the order comes from its index, and the search is a filter on that.
+    # OFFSET 0, too, keeps the search a filter on what comes in the order of an index.
+    newest = f"SELECT {columns} FROM tasks {found.sql(half)} {ORDER} " + (f"LIMIT {among}" if among else "OFFSET 0")  # noqa: S608
     return await connection.fetch(
-        f"SELECT task_id, created_at FROM ("  # noqa: S608 - our own words
-        f"SELECT {columns} FROM tasks {found.sql(half)} {ORDER} OFFSET 0) AS newest WHERE {matching} LIMIT {place}",
+        f"SELECT task_id, created_at FROM ({newest}) AS newest WHERE {matching} LIMIT {limit}",  # noqa: S608 - our own words
         *found.arguments,
     )
 
@@ -186,7 +191,7 @@ def _text_condition(found: Where, text: Text, *, names: bool) -> str:
         place = found.argument(like(text.q))
         conditions += [f"error ILIKE {place}", f"{_ARGUMENTS} ILIKE {place}"]
     if names and text.names:
-        place = found.argument([whole[:INDEXED] for _, whole in text.names])
+        place = found.argument(list(text.names))
         conditions.append(f"left(celery_name, {INDEXED}) = ANY({place}::text[])")
     return f"({' OR '.join(conditions)})"
 
