@@ -178,7 +178,7 @@ export class TaskActions {
    * @param {import("../types.js").Filter} filter
    * @param {number} wanted
    * @param {string | null} [after]
-   * @returns {Promise<{items: Task[], next: string | null}>}
+   * @returns {Promise<{items: Task[], next: string | null, note: string}>}
    */
   async #pages(filter, wanted, after = null) {
     /** @type {Task[]} */
