@@ -17,15 +17,15 @@ help: ## list what can be made
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 python-is-new-enough:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Signalbox needs Python 3.11 or newer, and '$(PYTHON)' is not; name another one: make PYTHON=python3.12" >&2; \
 		exit 1; }
 
 install: python-is-new-enough ## set up what a run needs (.venv, front-end modules)
-	@$(PYTHON) deploy/local/install.py run
+	@"$(PYTHON)" deploy/local/install.py run
 
 install-dev: python-is-new-enough
-	@$(PYTHON) deploy/local/install.py dev
+	@"$(PYTHON)" deploy/local/install.py dev
 
 up: install ## run all of Signalbox with the example application; Ctrl-C stops it
 	@exec env PYTHONPATH=deploy/local .venv/bin/python -m signalbox_local up
@@ -40,7 +40,7 @@ task: install ## send a task to the example of a running `make up`: make task DO
 WHEELS ?= dist
 
 wheels: python-is-new-enough ## build the wheels of all parts into dist (or WHEELS), for pip install --find-links
-	@$(PYTHON) deploy/local/install.py wheels "$(WHEELS)"
+	@"$(PYTHON)" deploy/local/install.py wheels "$(WHEELS)"
 
 check: lint types ## what must be green before a commit: lint, types, unit and contract tests
 	@$(IN_VENV) -m pytest tests/unit tests/contract $(ARGS)

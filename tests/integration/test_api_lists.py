@@ -107,7 +107,7 @@ async def test_a_task_and_its_logs_are_shown_with_every_field(client: httpx.Asyn
             task_id,
         )
     task = await get(client, f"/scheduler/tasks/{task_id}/")
-    assert set(task) == {*TaskView.__struct_fields__, "confirmed_at", "runs"}
+    assert set(task) == {*TaskView.__struct_fields__, "task_key", "confirmed_at", "runs"}
     assert task["runs"] == []
     assert (task["status"], task["error"]) == ("failed", "ValueError: no")
     assert task["finished_at"].endswith("Z")

@@ -93,8 +93,13 @@ def test_what_would_keep_a_process_from_working_is_found(folder: Path, capsys: p
     assert "7 errors, as listed" in said.err
 
 
-def test_a_configuration_that_works_is_let_pass(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_configuration_that_works_is_let_pass_with_what_to_know(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = CONFIGURATION.partition("[apps.interpreter]")[0]
     (folder / "signalbox.toml").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("BROKER_URL", "redis://127.0.0.1:1/0")
     assert main(["--check"]) == 0
-    assert "error" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "error" not in said
+    assert "BROKER_URL: not passed on to Celery" in said

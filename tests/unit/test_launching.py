@@ -12,7 +12,7 @@ from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.errors import ControllerError
 from signalbox_controller.launch import agent_copies
 from signalbox_controller.launch.agent_copies import KEPT, copy_agent
-from signalbox_controller.launch.launcher import Launcher, command_line, inheritable
+from signalbox_controller.launch.launcher import Launcher, command_line, inheritable, withheld
 
 SETTINGS = Settings(redis_url="redis://:secret@bus/0", database_url="postgresql://record", key="k" * 40)
 
@@ -86,6 +86,7 @@ def test_celery_inherits_none_of_our_secrets_under_whatever_name() -> None:
         "SHOP_BROKER_URL": "redis://elsewhere",
     }
     assert inheritable(environ, SETTINGS) == {"PATH": "/bin", "EMPTY": "", "SHOP_BROKER_URL": "redis://elsewhere"}
+    assert withheld(environ, SETTINGS) == ["MY_DATABASE", "REDIS_URL"]
 
 
 def test_what_the_file_gives_on_purpose_is_given() -> None:

@@ -13,6 +13,12 @@ from signalbox_controller.config.specs import AppSpec, ProcessSpec
 from signalbox_controller.launch.user_folders import UserFolders
 from signalbox_controller.linux.accounts import Account, account_of
 
+#: What a person should know of a variable that is withheld.
+WITHHELD = (
+    "not passed on to Celery, as it holds an address or the key of Signalbox itself;"
+    ' an application that needs it is given it in its table `environment`, as in REDIS_URL = "${REDIS_URL}"'
+)
+
 #: As `Popen` takes it.
 File = int | IO[bytes]
 
@@ -124,10 +130,14 @@ def inheritable(environ: Mapping[str, str], settings: Settings) -> dict[str, str
 
     An application that needs one of them must be given it on purpose, in its own table of the file.
     """
+    secret = withheld(environ, settings)
+    return {name: value for name, value in environ.items() if not name.startswith("SIGNALBOX_") and name not in secret}
+
+
+def withheld(environ: Mapping[str, str], settings: Settings) -> list[str]:
+    """The variables of others that hold one of Signalbox's secrets: an application may miss them."""
     secrets = {settings.redis_url, settings.database_url, settings.key} - {""}
-    return {
-        name: value for name, value in environ.items() if not name.startswith("SIGNALBOX_") and value not in secrets
-    }
+    return sorted(name for name, value in environ.items() if value in secrets and not name.startswith("SIGNALBOX_"))
 
 
 def command_line(spec: ProcessSpec, host: str, state: Path) -> Sequence[str]:
