@@ -83,6 +83,33 @@ async def test_tables_of_others_that_are_named_like_ours_are_left_alone(empty_da
         assert await tables(connection, "public") == set(THEIRS)
 
 
+async def test_whoever_opens_a_database_of_ours_alone_finds_the_tables(empty_database_url: str) -> None:
+    await migrate_all(empty_database_url)
+    connection = await asyncpg.connect(empty_database_url)
+    try:
+        assert await connection.fetchval("SELECT count(*) FROM tasks") == 0
+        await connection.execute("CREATE TABLE made_by_hand (kept text)")
+        assert await tables(connection, "public") == {"made_by_hand"}
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    "theirs", ["CREATE TABLE kept (kept text)", "ALTER DATABASE {database} SET search_path = theirs"]
+)
+async def test_the_search_path_of_a_database_that_others_use_is_left_alone(
+    empty_database_url: str, theirs: str
+) -> None:
+    async with looking(empty_database_url) as connection:
+        await connection.execute(theirs.format(database=await connection.fetchval("SELECT current_database()")))
+    await migrate_all(empty_database_url)
+    connection = await asyncpg.connect(empty_database_url)
+    try:
+        assert "signalbox" not in await connection.fetchval("SHOW search_path")
+    finally:
+        await connection.close()
+
+
 @pytest.mark.parametrize("schema", ["public", "Old Tables"])
 async def test_the_record_of_an_older_release_is_moved_whole(empty_database_url: str, schema: str) -> None:
     async with looking(empty_database_url, f'"{schema}"') as connection:

@@ -100,10 +100,11 @@ async def test_a_newcomer_follows_the_page_to_the_first_proven_cancel(
     tmp_path: Path, valkey: Redis, empty_database_url: str
 ) -> None:
     port, examples = free_port(), ROOT / "examples"
+    python = shlex.quote(sys.executable)
     ours = {
-        "make wheels": f"make -C {shlex.quote(str(ROOT))} wheels WHEELS={tmp_path}/dist PYTHON={sys.executable}",
+        "make wheels": f"make -C {shlex.quote(str(ROOT))} wheels WHEELS={tmp_path}/dist PYTHON={python}",
         "/srv/shop/.venv/bin/python": sys.executable,
-        "python3 ": f"{sys.executable} ",
+        "python3 ": f"{python} ",
         "/opt/signalbox": f"{tmp_path}/venv",
         "redis://:password@10.0.0.5:6379/0": valkey.url,
         "postgresql://signalbox:password@10.0.0.6:5432/signalbox": empty_database_url,
@@ -139,7 +140,7 @@ async def test_a_newcomer_follows_the_page_to_the_first_proven_cancel(
             page = await browser.get("/assets/vendor/preact.js")
             answer = await browser.post("/session", json={"username": user, "password": password})
         assert (page.status_code, answer.status_code) == (200, 200)
-        task_id = (await shell.right(f"(cd {examples} && {sys.executable} -m shop long 60)")).strip()
+        task_id = (await shell.right(f"(cd {shlex.quote(str(examples))} && {python} -m shop long 60)")).strip()
 
         async def running() -> bool:
             return task_id in await shell.right("signalbox tasks --status running")
