@@ -30,7 +30,7 @@ ORDER BY n.nspname
 #: What makes the tables be found by whoever connects, last in the search path: for a database of ours alone, in which
 #: nobody has set a search path yet.
 _FINDABLE = """
-SELECT format('ALTER DATABASE %I SET search_path = "$user", public, %I', d.datname, $1) FROM pg_database AS d
+SELECT format('ALTER DATABASE %I SET search_path = "$user", public, %I', d.datname, $1::text) FROM pg_database AS d
 WHERE d.datname = current_database() AND pg_has_role(d.datdba, 'USAGE')
     AND NOT EXISTS (
         SELECT FROM pg_db_role_setting, unnest(setconfig) AS one
@@ -39,7 +39,7 @@ WHERE d.datname = current_database() AND pg_has_role(d.datdba, 'USAGE')
     AND NOT EXISTS (
         SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname <> 'signalbox_migrations'
-            AND n.nspname NOT IN ($1, 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
+            AND n.nspname NOT IN ($1::text, 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
     )
 """
 _MADE = re.compile(r"^CREATE (TABLE|FUNCTION) (\w+)", re.MULTILINE)
