@@ -36,6 +36,19 @@ async def looking(url: str, schema: str = "public") -> AsyncIterator[Any]:
         await connection.close()
 
 
+@asynccontextmanager
+async def a_role(server: Postgres, owner: Any) -> AsyncIterator[tuple[str, str]]:
+    """A user that may do nothing yet in the database of the connection `owner`, and its address there."""
+    role = f"signalbox_test_{uuid4().hex[:12]}"
+    await owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
+    try:
+        where = server.url_of(await owner.fetchval("SELECT current_database()")).rpartition("@")[2]
+        yield role, f"postgresql://{role}:x@{where}"
+    finally:
+        await owner.execute("DROP SCHEMA IF EXISTS signalbox CASCADE")
+        await owner.execute(f"DROP ROLE {role}")
+
+
 async def tables(connection: Any, schema: str) -> set[str]:
     rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = $1", schema)
     return {row["tablename"] for row in rows}
@@ -83,13 +96,18 @@ async def test_tables_of_others_that_are_named_like_ours_are_left_alone(empty_da
         assert await tables(connection, "public") == set(THEIRS)
 
 
-async def test_whoever_opens_a_database_of_ours_alone_finds_the_tables(empty_database_url: str) -> None:
+async def test_whoever_opens_a_database_of_ours_alone_finds_the_tables(
+    postgres_server: Postgres, empty_database_url: str
+) -> None:
     await migrate_all(empty_database_url)
-    connection = await asyncpg.connect(empty_database_url)
-    try:
-        assert await connection.fetchval("SELECT count(*) FROM tasks") == 0
-    finally:
-        await connection.close()
+    async with looking(empty_database_url) as owner, a_role(postgres_server, owner) as (role, url):
+        await owner.execute(f"GRANT USAGE ON SCHEMA signalbox TO {role}")
+        await owner.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA signalbox TO {role}")
+        connection = await asyncpg.connect(url)
+        try:
+            assert await connection.fetchval("SELECT count(*) FROM tasks") == 0
+        finally:
+            await connection.close()
 
 
 @pytest.mark.parametrize(
@@ -162,19 +180,10 @@ async def test_two_older_records_are_not_mixed(empty_database_url: str) -> None:
 async def test_a_user_who_may_make_no_schema_is_told_what_the_owner_has_to_run(
     postgres_server: Postgres, empty_database_url: str
 ) -> None:
-    role = f"signalbox_test_{uuid4().hex[:12]}"
-    async with looking(empty_database_url) as owner:
-        await owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
-        try:
-            name = await owner.fetchval("SELECT current_database()")
-            where = postgres_server.url_of(name).rpartition("@")[2]
-            url = f"postgresql://{role}:x@{where}"
-            with pytest.raises(MigrationError, match=r"permission denied.*CREATE SCHEMA signalbox AUTHORIZATION"):
-                await migrate_all(url)
-            await owner.execute(f"CREATE SCHEMA signalbox AUTHORIZATION {role}")
+    async with looking(empty_database_url) as owner, a_role(postgres_server, owner) as (role, url):
+        with pytest.raises(MigrationError, match=r"permission denied.*CREATE SCHEMA signalbox AUTHORIZATION"):
             await migrate_all(url)
-            await owner.execute(f"REVOKE CREATE ON SCHEMA signalbox FROM {role}")
-            await migrate_all(url)  # what is up to date needs no right to make anything
-        finally:
-            await owner.execute("DROP SCHEMA IF EXISTS signalbox CASCADE")
-            await owner.execute(f"DROP ROLE {role}")
+        await owner.execute(f"CREATE SCHEMA signalbox AUTHORIZATION {role}")
+        await migrate_all(url)
+        await owner.execute(f"REVOKE CREATE ON SCHEMA signalbox FROM {role}")
+        await migrate_all(url)  # what is up to date needs no right to make anything
