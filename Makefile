@@ -69,6 +69,9 @@ matrix: install-dev ## try what a cancel does in every state, pool and broker, a
 celery-versions: install-dev ## try the agent with Celery 5.3 to 5.7, each installed into a temporary environment
 	@PYTHONPATH=deploy/local:tests:services/controller .venv/bin/python -m support.celery_versions
 
+walks: install-dev ## walk docs/install.md with each project of examples/, each Celery and Python: ARGS='--shape with_flask'
+	@PYTHONPATH=deploy/local:tests .venv/bin/python -m support.walks $(ARGS)
+
 bench: install-dev ## measure, and print what was measured
 	@for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=deploy/local:tests .venv/bin/python "$$file" $(ARGS) || exit 1; done
 
@@ -88,4 +91,4 @@ lock: install-dev ## lock all packages anew, newest versions that fit
 		grep -n '"resolved"' package-lock.json; } | grep . || { \
 		echo "a lock names a registry; it must work with any" >&2; exit 1; }
 
-.PHONY: help python-is-new-enough install install-dev up task wheels check lint types test e2e chaos matrix bench protocol lock
+.PHONY: help python-is-new-enough install install-dev up task wheels check lint types test e2e chaos matrix walks bench protocol lock

@@ -58,6 +58,8 @@ async def test_tasks_come_newest_first_page_by_page_without_gap_or_repetition(
         ({"status": "failed"}, {"refund"}),
         ({"outcome": "error"}, {"refund"}),
         ({"name": "charge"}, {"charge"}),
+        ({"name": "shop.money.refund"}, {"refund"}),
+        ({"name": "shop.orders.refund"}, set()),
         ({"host": "web-02"}, {"refund"}),
         ({"queue": "slow"}, {"100%_sure"}),
         ({"q": "CHAR"}, {"charge"}),
