@@ -1,12 +1,13 @@
 """What heartbeats, goodbyes and silence make of hosts, processes and tasks in the record."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
-from signalbox.messages.base import ProcessState
+from signalbox.messages.base import ProcessState, utc_now
 from signalbox.messages.commands import AnyCommand, ForgetHosts, StopProcesses
 from signalbox.messages.events import AnyEvent, CommandDone, HostLeft, HostSeen, ProcessChanged
 from signalbox.messages.views import Change
@@ -395,3 +396,17 @@ async def test_what_a_controller_left_running_is_given_up_likewise(record: Recor
     assert kinds(await record.silence(90)) == {"task", "log"}
     assert (await record.one("hosts"))["state"] == "offline"
     assert (await record.one("tasks"))["confirmed"] is False
+
+
+async def test_a_time_that_has_not_come_yet_hides_nothing_that_is_true(record: Record) -> None:
+    """As a host with a wrong clock says it before an upgrade, or before it has heard the clock of the bus."""
+    now = utc_now()
+    ahead, removed = now + timedelta(hours=1), msgspec.structs.replace(worker("running", 0), name="removed")
+    was = [msgspec.structs.replace(one, at=ahead) for one in (worker("running", 0), removed)]
+    await record.events(HostSeen(at=ahead, host=HOST, processes=tuple(was)))
+    await record.events(HostLeft(at=ahead + timedelta(seconds=1), host=HOST))
+    stopped = msgspec.structs.replace(worker("stopped", 0), at=now)
+    await record.events(HostSeen(at=now, host=HOST, processes=(stopped,)))
+    assert (await record.one("hosts"))["state"] == "online"
+    process = await record.one("processes")
+    assert (process["name"], process["state"]) == ("worker", "stopped")
