@@ -25,8 +25,8 @@ class Account(msgspec.Struct, frozen=True):
 def account_of(name: str) -> Account | None:
     """The account of a name, or of a number that has one; None when there is none."""
     try:
-        entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
-    except KeyError:
+        entry = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
+    except (KeyError, ValueError, OverflowError):  # the latter two: it cannot be a name, or a number, of anybody
         return None
     groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
