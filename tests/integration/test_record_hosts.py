@@ -178,7 +178,7 @@ async def test_what_a_controller_that_left_has_stopped_is_stopped_and_the_rest_u
 
 async def test_what_is_told_late_of_a_host_whose_controller_has_left_is_not_shown_as_sure(record: Record) -> None:
     await record.events(beat(1, processes=[worker("starting", 0)]), HostLeft(at=after(9), host=HOST))
-    await record.events(RUN.started(), worker("running", 3), beat(4, RUN))
+    await record.events(RUN.started(), beat(4, RUN, processes=[worker("running", 3)]))
     assert kinds(await record.silence(0)) == {"task", "process"}
     assert (await record.one("hosts"))["state"] == "offline"
     assert (await record.one("processes"))["state"] == "unknown"
@@ -396,6 +396,13 @@ async def test_what_a_controller_left_running_is_given_up_likewise(record: Recor
     assert kinds(await record.silence(90)) == {"task", "log"}
     assert (await record.one("hosts"))["state"] == "offline"
     assert (await record.one("tasks"))["confirmed"] is False
+
+
+async def test_the_last_process_of_a_host_leaves_the_list_as_any_other_does(record: Record) -> None:
+    await record.events(beat(1, processes=[worker("stopped", 0)]))
+    (change,) = await record.events(beat(10))
+    assert (change.kind, json(change)) == ("process", None)
+    assert await record.all("processes") == []
 
 
 async def test_a_time_that_has_not_come_yet_hides_nothing_that_is_true(record: Record) -> None:
