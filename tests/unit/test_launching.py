@@ -110,11 +110,18 @@ def test_what_the_file_gives_on_purpose_is_given() -> None:
 @pytest.mark.parametrize("what", ["process", "helper"])
 def test_a_user_that_is_gone_is_not_taken_for_the_controllers_own(tmp_path: Path, what: str) -> None:
     launcher = Launcher(
-        host="h", logs=tmp_path, state=tmp_path, agent=tmp_path, socket=tmp_path / "s", environ={"PATH": "/usr/bin:/bin"}
+        host="h",
+        logs=tmp_path,
+        state=tmp_path,
+        agent=tmp_path,
+        socket=tmp_path / "s",
+        environ={"PATH": "/usr/bin:/bin"},
     )
     spec = a_worker_spec(user="signalbox-nobody-at-all", directory=tmp_path, python="/bin/true", options=())
     with pytest.raises(OSError, match="there is no user 'signalbox-nobody-at-all' on this machine"):
-        (launcher.launch(spec, "id") if what == "process" else launcher.helper(spec, stdin=0, stdout=1, stderr=2)).wait()
+        (
+            launcher.launch(spec, "id") if what == "process" else launcher.helper(spec, stdin=0, stdout=1, stderr=2)
+        ).wait()
 
 
 def test_the_sockets_lie_where_nobody_else_may_look_and_their_paths_are_short_enough(tmp_path: Path) -> None:

@@ -50,9 +50,7 @@ def test_a_command_before_the_interpreter_and_queues_that_are_not_named_change_n
         ("", os.geteuid(), False),
     ],
 )
-def test_the_socket_that_a_process_was_given_and_its_user_tell_whose_it_is(
-    socket: str, user: int, ours: bool
-) -> None:
+def test_the_socket_that_a_process_was_given_and_its_user_tell_whose_it_is(socket: str, user: int, ours: bool) -> None:
     launcher = Launcher(
         host="web-01",
         logs=Path(),
