@@ -1,7 +1,7 @@
 """Strays: processes that we launched and that the record of launches has lost, found by their environment.
 
-Any user may run a process with such an environment. So the kernel says whose it is, and what would lead elsewhere than to
-our own files and cgroups is not believed.
+Any user may run a process with such an environment. So the kernel says whose it is, and what would lead elsewhere than
+to our own files and cgroups is not believed.
 """
 
 import re
@@ -17,8 +17,8 @@ from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.proc import Proc, boot_id, pids, stat, variable
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.launch.launches import Launch
-from signalbox_controller.linux.accounts import user_of
 from signalbox_controller.linux import procfs
+from signalbox_controller.linux.accounts import user_of
 from signalbox_controller.linux.procfs import INSTANCE_VARIABLE, arguments_of, environment_of
 
 SOCKET_VARIABLE = b"SIGNALBOX_AGENT_SOCKET"

@@ -47,7 +47,7 @@ def environment_of(pid: int) -> dict[str, str]:
 
 
 def user_of(pid: int) -> int | None:
-    """The id of the user that a process runs as; None when it is gone, or has the rights of several (credentials(7))."""
+    """The id of the user that a process runs as; None when it is gone, or has rights of several."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
     except OSError:
