@@ -21,8 +21,8 @@ _HOSTS = {
 }
 _HOST_VALUES = ("state", "proof", "proof_detail", "clock_ahead")
 
-#: Whether a fact may be replaced although it seems to be later: so far ahead is only what a host with a wrong clock said
-#: before it was corrected, and it would hide all that is true until its time has come.
+#: Whether a fact may be replaced although it seems to be later: so far ahead is only what a host with a wrong clock
+#: said before it was corrected, and it would hide all that is true until its time has come.
 _UNTRUE_TIME = "{}.at > now() + interval '60 seconds'"
 
 _LATER_HOST = f"CASE WHEN EXCLUDED.at > h.at OR {_UNTRUE_TIME.format('h')} THEN {{}} ELSE {{}} END"
