@@ -153,3 +153,31 @@ async def test_a_user_who_may_make_no_schema_is_told_what_the_owner_has_to_run(
         finally:
             await owner.execute("DROP SCHEMA IF EXISTS signalbox CASCADE")
             await owner.execute(f"DROP ROLE {role}")
+
+
+async def test_a_service_with_a_user_of_its_own_is_told_what_it_lacks(
+    postgres_server: Postgres, empty_database_url: str
+) -> None:
+    roles = [f"signalbox_test_{uuid4().hex[:12]}" for _ in MIGRATIONS]
+    async with looking(empty_database_url) as owner:
+        name = await owner.fetchval("SELECT current_database()")
+        where = postgres_server.url_of(name).rpartition("@")[2]
+        try:
+            for role in roles:
+                await owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
+            await owner.execute(f"CREATE SCHEMA signalbox AUTHORIZATION {roles[0]}")
+            await migrated(f"postgresql://{roles[0]}:x@{where}", *MIGRATIONS[0])
+            with pytest.raises(MigrationError, match="GRANT ALL ON SCHEMA signalbox TO") as refused:
+                await migrated(f"postgresql://{roles[1]}:x@{where}", *MIGRATIONS[1])
+            advice = str(refused.value).rpartition("already: ")[2]
+            await owner.execute(advice.replace("<the user of the address>", roles[1]))
+            await migrated(f"postgresql://{roles[1]}:x@{where}", *MIGRATIONS[1])
+        finally:
+            await owner.execute("DROP SCHEMA IF EXISTS signalbox CASCADE")
+            for role in roles:
+                await owner.execute(f"DROP ROLE IF EXISTS {role}")
+
+
+async def migrated(url: str, service: str, package: str) -> None:
+    async with open_database(url, connections=1, application="test") as database:
+        await migrate(database, service, package)
