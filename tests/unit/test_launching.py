@@ -1,11 +1,12 @@
 """How a Celery process is launched: its command line, and what it inherits."""
 
 import os
+import pwd
 from pathlib import Path
 
 import pytest
 
-from signalbox.local.places import SOCKET_PATH_LIMIT, operator_socket
+from signalbox.local.places import AGENTS, SOCKET_PATH_LIMIT, operator_socket
 from signalbox.settings import Settings
 from signalbox_controller.config.folders import prepare
 from signalbox_controller.config.specs import ProcessSpec
@@ -13,6 +14,7 @@ from signalbox_controller.errors import ControllerError
 from signalbox_controller.launch import agent_copies
 from signalbox_controller.launch.agent_copies import KEPT, copy_agent
 from signalbox_controller.launch.launcher import Launcher, command_line, inheritable, withheld
+from signalbox_controller.launch.user_folders import UserFolders
 
 SETTINGS = Settings(redis_url="redis://:secret@bus/0", database_url="postgresql://record", key="k" * 40)
 
@@ -105,6 +107,30 @@ def test_what_the_file_gives_on_purpose_is_given() -> None:
         "SIGNALBOX_AGENT_SOCKET": "/s",
         "SIGNALBOX_INSTANCE": "id",
     }
+
+
+def test_what_a_worker_of_another_user_writes_is_found_although_that_user_cannot_be_looked_up_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = UserFolders(tmp_path / "users", tmp_path / "cancelled")
+    launcher = Launcher(
+        host="h",
+        logs=tmp_path,
+        state=tmp_path,
+        agent=tmp_path,
+        socket=tmp_path / AGENTS,
+        environ={},
+        user_folders=users,
+    )
+    spec = a_worker_spec(user="nobody")
+    before = launcher.socket_of(spec)
+    assert before == tmp_path / "users" / str(pwd.getpwnam("nobody").pw_uid) / AGENTS
+
+    def away(name: str) -> pwd.struct_passwd:
+        raise KeyError(f"getpwnam(): name not found: {name!r}")
+
+    monkeypatch.setattr(pwd, "getpwnam", away)
+    assert launcher.socket_of(spec) == before
 
 
 @pytest.mark.parametrize("what", ["process", "helper"])

@@ -12,7 +12,7 @@ import msgspec
 from signalbox.settings import Settings
 from signalbox_controller.config.specs import AppSpec, ProcessSpec
 from signalbox_controller.launch.user_folders import UserFolders
-from signalbox_controller.linux.accounts import Account, account_of
+from signalbox_controller.linux.accounts import Account, account_of, known_account
 
 #: What a person should know of a variable that is withheld.
 WITHHELD = (
@@ -122,7 +122,7 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
 
 def other_account(name: str) -> Account | None:
     """The account of this name, unless it is the controller's own, or there is none."""
-    account = account_of(name) if name else None
+    account = known_account(name) if name else None
     return None if account is None or account.uid == os.geteuid() else account
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+#: By name.
+_known: dict[str, "Account"] = {}
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -30,6 +32,14 @@ def account_of(name: str) -> Account | None:
         return None
     groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
+
+
+def known_account(name: str) -> Account | None:
+    """The same, looked up once: a running process keeps its user, also while LDAP or the like does not answer."""
+    account = _known.get(name) or account_of(name)
+    if account is not None:
+        _known[name] = account
+    return account
 
 
 def user_of(pid: int) -> str:
