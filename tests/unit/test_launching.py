@@ -15,6 +15,7 @@ from signalbox_controller.launch import agent_copies
 from signalbox_controller.launch.agent_copies import KEPT, copy_agent
 from signalbox_controller.launch.launcher import Launcher, command_line, inheritable, withheld
 from signalbox_controller.launch.user_folders import UserFolders
+from signalbox_controller.linux.accounts import account_of
 
 SETTINGS = Settings(redis_url="redis://:secret@bus/0", database_url="postgresql://record", key="k" * 40)
 
@@ -131,6 +132,11 @@ def test_what_a_worker_of_another_user_writes_is_found_although_that_user_cannot
 
     monkeypatch.setattr(pwd, "getpwnam", away)
     assert launcher.socket_of(spec) == before
+
+
+@pytest.mark.parametrize("name", ["\u00b2", "99999999999999999999", "-1", "no\0body"])
+def test_what_can_be_nobodys_name_or_number_is_no_user(name: str) -> None:
+    assert account_of(name) is None
 
 
 @pytest.mark.parametrize("what", ["process", "helper"])
