@@ -187,3 +187,25 @@ async def test_a_user_who_may_make_no_schema_is_told_what_the_owner_has_to_run(
         await migrate_all(url)
         await owner.execute(f"REVOKE CREATE ON SCHEMA signalbox FROM {role}")
         await migrate_all(url)  # what is up to date needs no right to make anything
+
+
+async def test_a_service_with_a_user_of_its_own_is_told_what_it_lacks(
+    postgres_server: Postgres, empty_database_url: str
+) -> None:
+    async with (
+        looking(empty_database_url) as owner,
+        a_role(postgres_server, owner) as (first, url),
+        a_role(postgres_server, owner) as (second, url_of_second),
+    ):
+        await owner.execute(f"CREATE SCHEMA signalbox AUTHORIZATION {first}")
+        await migrated(url, *MIGRATIONS[0])
+        with pytest.raises(MigrationError, match="GRANT ALL ON SCHEMA signalbox TO") as refused:
+            await migrated(url_of_second, *MIGRATIONS[1])
+        advice = str(refused.value).rpartition("already: ")[2]
+        await owner.execute(advice.replace("<the user of the address>", second))
+        await migrated(url_of_second, *MIGRATIONS[1])
+
+
+async def migrated(url: str, service: str, package: str) -> None:
+    async with open_database(url, connections=1, application="test") as database:
+        await migrate(database, service, package)

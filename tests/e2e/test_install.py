@@ -80,7 +80,9 @@ async def test_a_newcomer_follows_the_page_to_the_first_proven_cancel(
             page = await browser.get("/assets/vendor/preact.js")
             answer = await browser.post("/session", json={"username": user, "password": password})
         assert (page.status_code, answer.status_code) == (200, 200)
-        task_id = (await shell.right(f"(cd {shlex.quote(str(examples))} && {shlex.quote(sys.executable)} -m shop long 60)")).strip()
+        task_id = (
+            await shell.right(f"(cd {shlex.quote(str(examples))} && {shlex.quote(sys.executable)} -m shop long 60)")
+        ).strip()
 
         async def running() -> bool:
             return task_id in await shell.right("signalbox tasks --status running")

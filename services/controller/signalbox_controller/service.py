@@ -221,11 +221,13 @@ def _reaping() -> Iterator[Reaper]:
 def _on_hangup(configurations: Configurations) -> Iterator[None]:
     """Apply the configuration file on SIGHUP, as `systemctl reload` sends it."""
     loop, jobs = asyncio.get_running_loop(), Jobs("the edited configuration")
+    before = signal.getsignal(signal.SIGHUP)
     loop.add_signal_handler(signal.SIGHUP, lambda: jobs.begin(configurations.on_hangup()))
     try:
         yield
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, before)
 
 
 def _context(

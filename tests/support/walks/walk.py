@@ -40,7 +40,9 @@ class Walk:
 
     async def of_the_project(self, arguments: str) -> str:
         """Run the project's own interpreter in its folder; what it printed last."""
-        said = await self.shell.right(f"(cd {shlex.quote(str(self.project))} && {shlex.quote(self.python)} {arguments})")
+        said = await self.shell.right(
+            f"(cd {shlex.quote(str(self.project))} && {shlex.quote(self.python)} {arguments})"
+        )
         return said.strip().rpartition("\n")[2]
 
     async def send(self, task: str, arguments: str) -> str:
