@@ -155,6 +155,7 @@ async def test_other_options_in_the_file_are_shown_until_a_restart_brings_them_i
     await edited(host, SHOP.replace("concurrency = 2", "concurrency = 1"))
     found = await shown_as(host, "worker", pid=worker, outdated="concurrency")
     assert found.message.startswith("runs with other options than signalbox.toml has (concurrency)")
+    await host.seen_again(HostSeen)  # a host that has not announced itself yet is not waited for
     assert (await host.commander.restart(ALICE)).verdict == "started"
     after = (await shown(host))["worker"]
     assert (after.state, after.outdated, after.message) == ("running", "", "")
