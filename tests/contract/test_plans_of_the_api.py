@@ -30,7 +30,7 @@ ROWS = int(os.environ.get("SIGNALBOX_PLAN_ROWS", "200000"))
 #: Of which tasks are made, see `support.filled_record`; None: any.
 VALUES: Mapping[str, tuple[Any, ...]] = {
     "status": (None, "pending", "running", "completed", "failed"),
-    "name": (None, "task_3", "name-rare", "retired", "no such"),
+    "name": (None, "task_3", "name-rare", "retired", "no such", "shop.orders.task_3", "shop.mail.name-rare", "no.such"),
     "host": (None, "host-3", "host-rare", "no such"),
     "queue": (None, "queue-3", "queue-rare", "no such"),
     "outcome": (None, "succeeded", "error", "cancelled", "worker_lost", "time_limit"),

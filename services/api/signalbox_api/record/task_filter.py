@@ -82,6 +82,15 @@ def halves(filters: TaskFilter) -> Sequence[str]:
     return (OPEN, FINISHED)
 
 
+def parts_of_list(filters: TaskFilter, after: Cursor | None) -> tuple[Where, Sequence[str]]:
+    """The conditions of a list after a place, and the parts to read: they exclude each other, and each has an index."""
+    found = where(msgspec.structs.replace(filters, name=None), after)
+    if not filters.name:
+        return found, halves(filters)
+    names = _named(found, filters.name)
+    return found, [f"{half} AND {named}" for half in halves(filters) for named in names]
+
+
 def where(filters: TaskFilter, after: Cursor | None = None) -> Where:
     """The conditions of a filter, without its search, after a place in the list."""
     found = Where()
@@ -89,7 +98,7 @@ def where(filters: TaskFilter, after: Cursor | None = None) -> Where:
     if filters.outcome:
         _add_outcome(found, filters.outcome)
     if filters.name:
-        found.add("name = {}", short_name(filters.name))
+        found.conditions.append(f"({' OR '.join(_named(found, filters.name))})")
     if filters.host:
         found.add("host = {}", filters.host)
     if filters.queue:
@@ -115,6 +124,17 @@ def newest_first(select: str, conditions: Where, parts: Sequence[str], limit: in
     place = conditions.argument(limit)
     queries = [f"({select} {conditions.sql(part)} {ORDER} LIMIT {place})" for part in parts]
     return queries[0] if len(queries) == 1 else f"{' UNION ALL '.join(queries)} {ORDER} LIMIT {place}"
+
+
+def _named(found: Where, name: str) -> Sequence[str]:
+    """What people call a task, or Celery's full name of it, as conditions that exclude each other."""
+    called = f"name = {found.argument(short_name(name))}"
+    if "." not in name:  # the last part of a full name is what people call it, unless it has a name of its own
+        return (called,)
+    full = Where()
+    full.arguments = found.arguments
+    add_long_text(full, "celery_name", name)
+    return called, f"{' AND '.join(full.conditions)} AND NOT {called}"
 
 
 def _add_status(found: Where, filters: TaskFilter) -> None:

@@ -9,7 +9,7 @@ from signalbox.messages.views import TaskView
 from signalbox.postgres.pool import Connection, Row
 from signalbox_api.record.cursor import Cursor
 from signalbox_api.record.search import open_matches, search
-from signalbox_api.record.task_filter import OPEN, ORDER, TaskFilter, halves, newest_first, where
+from signalbox_api.record.task_filter import OPEN, ORDER, TaskFilter, newest_first, parts_of_list, where
 from signalbox_api.record.views import Page, columns, page
 
 
@@ -53,8 +53,8 @@ async def list_tasks(connection: Connection, filters: TaskFilter, limit: int, af
         found = await search(connection, filters, limit + 1, after)
         rows, note = await _by_ids(connection, found.task_ids), found.note
     else:
-        conditions = where(filters, after)
-        query = newest_first(_TASK, conditions, halves(filters), limit + 1)
+        conditions, parts = parts_of_list(filters, after)
+        query = newest_first(_TASK, conditions, parts, limit + 1)
         rows = await connection.fetch(query, *conditions.arguments)
     tasks = [TaskView(**row) for row in rows]
     part = page(tasks, limit, [Cursor(task.created_at, task.task_id) for task in tasks])

@@ -39,6 +39,9 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS tasks_failed_by_host ON tasks (host, cre
 CREATE INDEX CONCURRENTLY IF NOT EXISTS tasks_failed_by_queue
     ON tasks (left(queue, 250), created_at DESC, task_id DESC)
     WHERE outcome NOT IN ('succeeded', 'ignored');
+CREATE INDEX CONCURRENTLY IF NOT EXISTS tasks_failed_by_celery_name
+    ON tasks (left(celery_name, 250), created_at DESC, task_id DESC)
+    WHERE outcome NOT IN ('succeeded', 'ignored');
 CREATE INDEX CONCURRENTLY IF NOT EXISTS tasks_by_outcome ON tasks (outcome, created_at DESC, task_id DESC)
     WHERE outcome <> 'succeeded';
 
