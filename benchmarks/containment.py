@@ -4,8 +4,10 @@ Both workers have one prefork child and the same broker, and are measured in tur
 the machine falls on both; the one that goes first alternates. The ratio is that of the medians. The controller runs on
 the same machine, as it does on every host; api and record do not.
 
-Where the time goes is told by the CPU time of each process. On a machine with fewer idle cores than processes, what
-controller and Redis use is taken from the worker, too.
+Where the time goes is told by the CPU time of each process: by its median over the rounds, and by the median of the
+ratios of a round, with their middle half. On a busy machine these say more than the rates, and many short rounds say
+more than few long ones. On a machine with fewer idle cores than processes, what controller and Redis use is taken from
+the worker, too.
 """
 
 import argparse
@@ -76,9 +78,16 @@ Processes = Mapping[str, psutil.Process]
 
 
 def cpu(processes: Processes) -> Counter[str]:
-    """The CPU time of each, in microseconds."""
-    times = {part: process.cpu_times() for part, process in processes.items()}
-    return Counter({part: round((time.user + time.system) * 1e6) for part, time in times.items()})
+    """The CPU time of each, in microseconds; by its threads, as /proc/<pid>/stat counts hundredths of a second."""
+    return Counter({part: sum(map(_on_cpu, _threads(process.pid))) // 1000 for part, process in processes.items()})
+
+
+def _threads(pid: int) -> list[Path]:
+    return list(Path(f"/proc/{pid}/task").iterdir())
+
+
+def _on_cpu(thread: Path) -> int:
+    return int((thread / "schedstat").read_text().split()[0])
 
 
 @dataclass
@@ -130,7 +139,7 @@ class Side:
 
     def cost(self, part: str) -> float:
         """CPU time of one process for a task, in microseconds; 0 where it is not known."""
-        return statistics.mean(cost.get(part, 0.0) for cost in self.costs)
+        return statistics.median(cost.get(part, 0.0) for cost in self.costs)
 
 
 @contextmanager
@@ -192,12 +201,25 @@ def report(bare: Side, contained: Side) -> str:
     rounds, ratio = len(bare.rates), after / before
     lines = [
         f"empty tasks a second, {rounds} rounds: without monitoring {before:.0f}, with {after:.0f}, ratio {ratio:.3f}",
-        f"{'CPU for a task, µs':22}{'without':>10}{'with':>10}{'more':>10}",
+        f"{'CPU for a task, µs':22}{'without':>10}{'with':>10}{'more':>10}   ratio, its middle half",
     ]
     for part in PARTS:
         without, with_agent = bare.cost(part), contained.cost(part)
-        lines.append(f"{part:22}{without:10.1f}{with_agent:10.1f}{with_agent - without:10.1f}")
+        line = f"{part:22}{without:10.1f}{with_agent:10.1f}{with_agent - without:10.1f}"
+        lines.append(f"{line}   {_ratio(bare, contained, (part,))}")
+    lines.append(f"{'the worker':52}   {_ratio(bare, contained, PARTS[:2])}")
     return "\n".join(lines)
+
+
+def _ratio(bare: Side, contained: Side, parts: tuple[str, ...]) -> str:
+    """The CPU time of these processes with the agent, as a multiple of that without, in the rounds."""
+    pairs = zip(bare.costs, contained.costs, strict=True)
+    sums = [tuple(sum(cost.get(part, 0.0) for part in parts) for cost in pair) for pair in pairs]
+    ratios = [after / before for before, after in sums if before]
+    if len(ratios) < 2:
+        return "?"
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return f"{middle:.2f}  {low:.2f} - {high:.2f}"
 
 
 def main() -> None:

@@ -9,10 +9,13 @@ from typing import get_args
 import msgspec
 import pytest
 
+from signalbox.errors import UnreadableMessage
 from signalbox.messages import events as messages
 from signalbox.messages.codec import decode_event
-from signalbox_agent.tasks import events
+from signalbox_agent.link.backlog import Backlog
+from signalbox_agent.tasks import events, whole_runs
 from signalbox_agent.tasks.runs import Run
+from signalbox_controller.agents import protocol
 
 START = 1_700_000_000.25
 STARTED_AT = datetime.fromtimestamp(START, UTC)
@@ -94,8 +97,32 @@ def test_what_the_agent_says_of_a_task_is_a_message_that_all_others_read(
     assert {name: getattr(event, name) for name in wanted} == wanted
 
 
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("received_before", [False, True])
+def test_a_whole_run_tells_what_its_events_tell(received_before: bool, late: bool) -> None:
+    at, over_at, origin = START - 0.5, START + 0.25, (ETA, "root", NASTY)
+    run = a_run(started=False)
+    run.delivery, run.acks_late = run.key, late
+    run.describe("worker@web-07", "celery", "(1, 'two')", '{"a": "☃"}')
+    receipt = "" if received_before else whole_runs.receipt(run, at, *origin)
+    told = [] if received_before else [events.received(run, *origin, at)]
+    run.begin(START, 4711, "0123456789")
+    last = events.succeeded(run, NASTY, 0.25, at=over_at)
+    told += [events.started(run), last]
+    line = protocol.decode(Backlog().put(last, whole_runs.fields(run, receipt)))
+    assert isinstance(line, protocol.WholeRun)
+    assert protocol.events_of(line) == [protocol.decode_event(msgspec.Raw(one.encode())) for one in told]
+
+
+def test_a_whole_run_without_an_end_that_was_seen_is_unreadable() -> None:
+    line = protocol.decode(Backlog().put(events.started(a_run()), whole_runs.fields(a_run(), "")))
+    assert isinstance(line, protocol.WholeRun)
+    with pytest.raises(UnreadableMessage):
+        protocol.events_of(line)
+
+
 def test_every_event_of_the_agent_is_looked_at_and_every_task_event_is_one() -> None:
-    helpers = {events.instant, events.event, events.ended}
+    helpers = {events.instant, events.event, events.ended, events.origin_of}
     makers = {one for name, one in vars(events).items() if inspect.isfunction(one) and not name.startswith("_")}
     own = {one for one in makers if one.__module__ == events.__name__} - helpers
     assert own == set(CASES)

@@ -104,7 +104,8 @@ def a_proof(command_id: str) -> dict[str, Any]:
 async def test_a_launched_worker_is_let_in_and_told_what_must_never_run(server: Server) -> None:
     async with an_agent(server.path) as agent:
         welcome = await agent.greet("ours")
-        assert welcome == {"type": "welcome", "acked": 0, "cancelled": ["cancelled before"], "leased": False}
+        expected = {"type": "welcome", "acked": 0, "cancelled": ["cancelled before"]}
+        assert welcome == expected | {"leased": False, "takes_runs": True}
         assert server.reports.words == ["greeted, ready"]
         assert server.agents.workers() == [server.agent]
 

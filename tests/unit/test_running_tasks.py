@@ -166,6 +166,26 @@ def test_a_run_that_was_reported_is_not_unseen() -> None:
     assert table.begun_unseen({42: [in_slot("t", "SUCCESS", after=0.1)]}, "abcdef0123") == []
 
 
+def test_what_a_child_began_after_the_latest_noted_start_was_not_reported() -> None:
+    table = RunningTasks()
+    table.node = "w@h"
+    table.note(started())
+    states = [
+        in_slot("earlier", "SUCCESS", after=-1.0),
+        in_slot("t", "SUCCESS", after=0.1),
+        in_slot("quick", "SUCCESS", after=2.0),
+        in_slot("slow", RUNNING, after=4.0),
+    ]
+    table.add_unreported({42: states, 43: [in_slot("first", RUNNING, after=-5.0)]}, "abcdef0123")
+    assert [(run.task_id, run.pid, run.worker) for run in table.all()] == [
+        ("t", 42, "w@h"),
+        ("quick", 42, "w@h"),
+        ("slow", 42, "w@h"),
+        ("first", 43, "w@h"),
+    ]
+    assert table.of("slow")[0].run == f"0000.{int(AT.timestamp() * 1000) + 4000:013d}.abcdef01.42"
+
+
 def test_an_earlier_run_of_a_task_that_waits_again_is_not_unseen() -> None:
     table = RunningTasks()
     table.note(received("t", AT + timedelta(seconds=10)))

@@ -28,9 +28,11 @@ from signalbox_agent.child.bodies import Bodies
 from signalbox_agent.child.slot import Slots, folder_of
 from signalbox_agent.hooks.foreign_jobs import ForeignJobs
 from signalbox_agent.hooks.pool_watch import PoolWatch
+from signalbox_agent.hooks.progress import Notes
 from signalbox_agent.hooks.queue_watch import QueueWatch
 from signalbox_agent.hooks.rejections import Rejections
 from signalbox_agent.hooks.requests import Claims, on_received, queue_finder, settle_duplicate
+from signalbox_agent.hooks.settling import Settling
 from signalbox_agent.hooks.slot_passing import SlotPassing, pass_on_slots
 from signalbox_agent.hooks.steps import consumer_step, worker_step
 from signalbox_agent.hooks.tracker import Tracker
@@ -139,12 +141,14 @@ class WorkerAgent:
         )
         canceller.refuse(refused(self._path))
         self._pool.on_exit(canceller.about_to_exit)
+        notes = Notes(self.runs, self.link, self.loop, self._pool, self.slots, shared=shared)
         tracker = Tracker(
             runs=self.runs,
             link=self.link,
             loop=self.loop,
             slots=self.slots,
             pool=self._pool,
+            notes=notes,
             canceller=canceller,
             ending=self._ending,
             results=self.results,
@@ -154,13 +158,14 @@ class WorkerAgent:
             shared=shared,
             can_refuse=can_refuse,
         )
+        self.link.settle = self.runs.settle = tracker.settle = Settling(tracker, notes).settle
         if self._missing.can(names.TRACKING):
             self._claims = Claims(tracker, (self._bodies.mark, self._pool.prepare))
             observe_jobs(pool, ForeignJobs(tracker).observe)
         if not shared:
             self._unreported = UnreportedRuns(self.runs, self._pool, self.slots, self.loop, tracker)
             self._unreported.start()
-            tracker.on_accepted = self._unreported.accepted
+            tracker.on_accepted, notes.is_searching = self._unreported.accepted, self._unreported.is_searching
         if self._missing.can(names.POOL_STATE):
             self._pool_watch = self._watch_of(self._pool)
         self._rejections = Rejections(tracker)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from signalbox.messages import events
@@ -37,6 +38,8 @@ class Peer:
         self.acked = 0
         #: Why an agent is not welcome; empty when it is.
         self.refusing = ""
+        #: Whether it takes whole runs, as the controllers of today do.
+        self.takes_runs = True
         #: Whether events are acknowledged.
         self.acking = True
         #: Whether anything is read at all, hello included.
@@ -94,20 +97,31 @@ class Peer:
                 self._take(connection, line)
 
     def _take(self, connection: socket.socket, line: bytes) -> None:
-        protocol.decode(line)
+        decoded = protocol.decode(line)
         message = json.loads(line)
+        told = [message]
         if message["type"] == "hello":
             welcome = {"type": "welcome", "acked": self.acked, "cancelled": self.cancelled}
+            welcome["takes_runs"] = self.takes_runs
             self._send(connection, {"type": "refused", "why": self.refusing} if self.refusing else welcome)
-        elif message["type"] == "event":
-            decode_event(json.dumps(message["event"] | {"host": "here"}).encode())
+        elif isinstance(decoded, protocol.Numbered | protocol.WholeRun):
+            told += self._events(decoded)[: -1 if message["type"] == "event" else None]
             if self.acking:
                 self.acked = max(self.acked, message["seq"])
                 self._send(connection, {"type": "ack", "seq": message["seq"]})
         with self._changed:
-            self.lines.append(message)
-            self.times.append(time.monotonic())
+            for one in told:
+                self.lines.append(one)
+                self.times.append(time.monotonic())
             self._changed.notify_all()
+
+    @staticmethod
+    def _events(line: protocol.Numbered | protocol.WholeRun) -> list[Line]:
+        """The events of a line, each as a line of its own; all others have to be able to read them."""
+        events = [json.loads(msgspec.json.encode(event)) for event in protocol.events_of(line)]
+        for event in events:
+            decode_event(json.dumps(event | {"host": "here"}).encode())
+        return [{"type": "event", "seq": line.seq, "event": event} for event in events]
 
     @staticmethod
     def _send(connection: socket.socket, message: Line) -> None:

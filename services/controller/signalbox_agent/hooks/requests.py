@@ -19,6 +19,7 @@ from celery.utils.imports import symbol_by_name
 from celery.worker import state
 
 from signalbox_agent.celery_compat import requests as compat
+from signalbox_agent.hooks.progress import Progress
 from signalbox_agent.hooks.tracker import Tracker
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks.runs import Run
@@ -38,11 +39,12 @@ def _reporting(on_success: Callable[..., Any]) -> Callable[..., Any]:
         tracker = self._signalbox_tracker
         if tracker.shared and tracker.exited(self, failed__retval__runtime):
             return None
-        tracker.succeeded(self, failed__retval__runtime)
+        if not tracker.notes.succeeded(self, failed__retval__runtime):
+            tracker.succeeded(self, failed__retval__runtime)
         try:
             return on_success(self, failed__retval__runtime, **kwargs)
         finally:
-            if self._signalbox is None or self._signalbox.kill is not None:
+            if self._signalbox is not None and self._signalbox.kill is not None:
                 tracker.settled(self, failed__retval__runtime)
 
     return call
@@ -54,7 +56,8 @@ def _waiting(execute: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(execute)
     def call(self: Any, pool: Any, **kwargs: Any) -> Any:
         run = self._signalbox
-        if (run is None or run.original is not None) and self._signalbox_tracker.waits_for_another(self):
+        known = self._signalbox_progress is not None if run is None else run.original is None
+        if not known and self._signalbox_tracker.waits_for_another(self):
             raise TaskRevokedError(self.id)
         return execute(self, pool, **kwargs)
 
@@ -87,6 +90,10 @@ def _announcing(announce: Callable[..., Any]) -> Callable[..., Any]:
 _WRAPPERS = {"on_success": _reporting, "execute_using_pool": _waiting, compat.ANNOUNCE: _announcing}
 
 
+def _epoch(monotonic_time: float) -> float:
+    return time() - (monotonic() - monotonic_time)
+
+
 class TrackedRequest:
     """The mixin."""
 
@@ -95,6 +102,7 @@ class TrackedRequest:
     #: Set by `tracked_class`.
     _signalbox_tracker: Tracker
     _signalbox: Run | None = None
+    _signalbox_progress: Progress | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Celery generates a subclass for each task whose methods do not call ours (`create_request_cls`)."""
@@ -103,13 +111,14 @@ class TrackedRequest:
             setattr(cls, name, _WRAPPERS[name](cls.__dict__[name]))
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        started_at, tracker = time() - (monotonic() - time_accepted), self._signalbox_tracker
-        if tracker.shared and tracker.refused(self, started_at):
+        tracker = self._signalbox_tracker
+        if tracker.shared and tracker.refused(self, _epoch(time_accepted)):
             raise TaskRevokedError(self.id)  # type: ignore[attr-defined]
         try:
             super().on_accepted(pid, time_accepted)  # type: ignore[misc]
         finally:
-            tracker.accepted(self, pid, started_at)
+            if not tracker.notes.accepted(self, pid):
+                tracker.accepted(self, pid, _epoch(time_accepted))
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         if self._signalbox_tracker.swallows(self, exc_info):
@@ -147,6 +156,8 @@ class TrackedRequest:
     def revoked(self) -> bool:
         tracker = self._signalbox_tracker
         announced = compat.is_revoked(self)
+        if not announced and tracker.notes.may_start(self):
+            return bool(super().revoked())  # type: ignore[misc]
         if not announced and tracker.turns_away(self):
             return True  # it is announced to Celery when there is time
         revoked: bool = super().revoked()  # type: ignore[misc]
@@ -174,14 +185,18 @@ def settle_duplicate(request: Any, again: bool) -> None:
         request.acknowledge()
 
 
-@guarded
 def on_received(request: Any = None, **_: Any) -> None:
     """Receiver of Celery's signal `task_received`."""
     tracker = getattr(request, "_signalbox_tracker", None)
-    if tracker is not None:
-        tracker.received(request)
-        if tracker.refuses(request):
-            request.revoked()  # now: it may have to wait for its time, or its turn
+    if tracker is not None and not tracker.notes.received(request):
+        _received_at_once(tracker, request)
+
+
+@guarded
+def _received_at_once(tracker: Tracker, request: Any) -> None:
+    tracker.received(request)
+    if tracker.refuses(request):
+        request.revoked()  # now: it may have to wait for its time, or its turn
 
 
 @dataclass(frozen=True)

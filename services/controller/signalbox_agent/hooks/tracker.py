@@ -19,6 +19,7 @@ from signalbox_agent.celery_compat import requests as compat
 from signalbox_agent.celery_compat.worker import has_own_strategy
 from signalbox_agent.child.slot import Slots, SlotState
 from signalbox_agent.hooks.outcomes import DEATHS, Outcome, Outcomes, outcome_of
+from signalbox_agent.hooks.progress import Notes
 from signalbox_agent.link.link import Link
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.safety import guarded
@@ -47,6 +48,7 @@ class Tracker:
     loop: Loop
     slots: Slots
     pool: PoolControl
+    notes: Notes
     canceller: Canceller
     ending: Ending
     results: ResultWriter
@@ -65,40 +67,43 @@ class Tracker:
         #: Called with the pid of a child that has accepted a task, and the run.
         self.on_accepted: Callable[[int, Run], object] = lambda *_: None
         self._deliveries = count(1)
+        #: Works off what is noted of requests; see `settling`.
+        self.settle: Callable[[], object] = lambda: None
 
     def run_of(self, request: Any) -> Run:
-        """The run that belongs to a request."""
+        """The run that belongs to a request, with all that is known of it."""
+        self.settle()
         run: Run | None = request._signalbox  # our own mark
-        if run is None:
-            run = request._signalbox = self._open(request)
-        return run
+        return self.open(request, time()) if run is None else run
 
-    def _open(self, request: Any) -> Run:
+    def open(self, request: Any, taken_at: float) -> Run:
+        """The run of a request that has none."""
         headers = request.request_dict
         celery_name = clean(request.type)
         name = clean(headers.get("shadow") or celery_name.rpartition(".")[2])
         retries, redelivered = int(headers.get("retries") or 0), bool(request.delivery_info.get("redelivered"))
-        delivery = self.delivery_of(getattr(request, "message", None), retries, redelivered=redelivered)
+        message = getattr(request, "message", None)
+        delivery = self.delivery_of(message, retries, redelivered=redelivered, at=taken_at)
         run = Run(request, key_of(request.id), celery_name, name, retries, delivery)
-        run.full_id = whole(request.id)
+        run.full_id = "" if run.task_id == request.id else whole(request.id)
         run.describe(self.node, self.queue_of(request), clean(request.argsrepr), clean(request.kwargsrepr))
-        run.acks_late, run.taken_at = bool(request.task.acks_late), time()
+        run.acks_late, run.taken_at = bool(request.task.acks_late), taken_at
         run.own_strategy = has_own_strategy(request.task)
         if redelivered:
             run.original = self.runs.original_of(run.task_id, run.retries)
             if run.original is not None:
                 run.original.duplicates.append(run)
         self.runs.add(run)
+        request._signalbox = run
         return run
 
-    def delivery_of(self, message: Any, retries: int, *, redelivered: bool) -> str:
+    def delivery_of(self, message: Any, retries: int, *, redelivered: bool, at: float | None = None) -> str:
         """The key of a delivery: redelivered or not, its number, and the message where its transport names that."""
         mark = f"{'r' if redelivered else 'w'}{next(self._deliveries)}"
         tag: object = getattr(message, "delivery_tag", None)
         name = tag[:8] if isinstance(tag, str) else ""
-        return delivery_key(
-            retries, time(), self.instance, f"{mark}.{name}" if name.isalnum() and name.isascii() else mark
-        )
+        mark = f"{mark}.{name}" if name.isalnum() and name.isascii() else mark
+        return delivery_key(retries, time() if at is None else at, self.instance, mark)
 
     # The steps of a task
 

@@ -71,6 +71,10 @@ class UnreportedRuns:
         runs = self._runs.all()
         self._forgotten = [run for run in runs if run.started_at is None and is_handed_over(run.request)]
 
+    def is_searching(self) -> bool:
+        """Whether it looks for runs that Celery has forgotten, in what each child begins."""
+        return bool(self._forgotten)
+
     @guarded
     def accepted(self, pid: int, run: Run) -> None:
         """A child has begun this run: what it ran before that is over, and still in its slot."""

@@ -22,10 +22,11 @@ class Backlog:
         #: The number of the latest event.
         self.last = 0
 
-    def put(self, event: str) -> bytes:
-        """Take in an event (JSON) and answer its line."""
+    def put(self, event: str, run: str = "") -> bytes:
+        """Take in an event (JSON), the last one of a whole run if there are fields of that, and answer its line."""
         self.last += 1
-        line = f'{{"type":"event","seq":{self.last},"event":{event}}}\n'.encode()
+        kind, more = ("run", f",{run}") if run else ("event", "")
+        line = f'{{"type":"{kind}","seq":{self.last},"event":{event}{more}}}\n'.encode()
         self._unsent.append((self.last, line))
         if len(self) > self._limit:
             (self._sent or self._unsent).popleft()

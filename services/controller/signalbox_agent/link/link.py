@@ -10,7 +10,7 @@ import json
 import random
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from time import monotonic, sleep
 from typing import Any
 
@@ -61,6 +61,11 @@ class Link:
         self.welcomed = threading.Event()
         #: Whether a controller has welcomed us and is there.
         self.online = False
+        #: The same, and it takes whole runs.
+        self.takes_runs = False
+        #: What is noted and has yet to become events, and the function that makes them.
+        self.noted: Sized = ()
+        self.settle: Callable[[], object] = lambda: None
         self._socket: socket.socket | None = None
         self._input = b""
         self._output = b""
@@ -74,12 +79,12 @@ class Link:
 
     # What the rest of the agent uses
 
-    def event(self, event: str) -> None:
-        """Send an event (JSON); it is kept until the controller has it."""
-        line = self.backlog.put(event)
+    def event(self, event: str, run: str = "") -> None:
+        """Send an event (JSON), with the fields of a whole run if it ends one; kept until the controller has it."""
+        line = self.backlog.put(event, run)
         if self.spool is not None:
             self.spool.note(line)
-        self._pace()
+        self.pace()
         self._loop.wake()
 
     def send(self, message: Message) -> None:
@@ -139,7 +144,7 @@ class Link:
 
     def abandon(self) -> None:
         """Let go of connection and loop after a fork, in the child: they are the parent's."""
-        self.online = False
+        self.online = self.takes_runs = False
         if self._socket is not None:
             self._socket.detach()  # closed with the loop's descriptors
             self._socket = None
@@ -149,7 +154,7 @@ class Link:
 
     @property
     def _pending(self) -> bool:
-        return bool(self._output or self._answers or (self.online and self.backlog.waiting))
+        return bool(self._output or self._answers or (self.online and (self.noted or self.backlog.waiting)))
 
     def _idle(self) -> bool:
         return not self._answers and (self._pacing or not self._pending)
@@ -158,11 +163,12 @@ class Link:
         """Answers go at once, events a few milliseconds after those before them."""
         if self._answers:
             self.flush()
-        if self._pending and not self._pace():
+        if self._pending and not self.pace():
             self._paced_until = monotonic() + PACE
+            self.settle()  # also when the socket is full: what is noted knows no limit
             self.flush()
 
-    def _pace(self) -> bool:
+    def pace(self) -> bool:
         """Whether events have to wait; asked when they come, as a timer that a turn sets costs another turn."""
         if not self._pacing and self.online and (wait := self._paced_until - monotonic()) > 0:
             self._pacing = True
@@ -186,6 +192,7 @@ class Link:
 
     def _compose(self) -> bytes:
         """Events first, so that a proof comes before the answer that rests on it."""
+        self.settle()
         lines = list(self.backlog.take(CHUNK)) if self.online else []
         answers, self._answers = self._answers, []
         return b"".join(lines + answers)
@@ -215,6 +222,7 @@ class Link:
             if message["type"] == "ack":
                 self.backlog.ack(message["seq"])
                 return
+            self.settle()
             if message["type"] == "welcome":
                 self._welcome(message)
             elif message["type"] == "refused":
@@ -230,6 +238,7 @@ class Link:
     def _welcome(self, message: Message) -> None:
         self._tries, self._refused = 0, ""
         self.online = True
+        self.takes_runs = bool(message.get("takes_runs"))
         if self.spool is not None:
             self.spool.close()
         self.backlog.rewind(message["acked"])
@@ -248,8 +257,9 @@ class Link:
             self._disconnect()
 
     def _disconnect(self) -> None:
+        self.settle()
         peer, self._socket = self._socket, None
-        self.online = False
+        self.online = self.takes_runs = False
         self._answers = []
         if peer is not None:
             self._loop.remove_reader(peer.fileno())

@@ -59,12 +59,20 @@ def _certainty(run: Run) -> str:
     return ',"certainty":"told"' if run.own_strategy else ""
 
 
-def received(run: Run, eta: datetime | None, root_id: str | None, parent_id: str | None) -> Event:
-    """It waits here."""
+def received(
+    run: Run, eta: datetime | None, root_id: str | None, parent_id: str | None, at: float | None = None
+) -> Event:
+    """It waits here; since now, unless it is known when."""
+    more = f"{run.arguments},{origin_of(eta, root_id, parent_id)}{_certainty(run)}"
+    return event("TaskReceived", run, time() if at is None else at, more)
+
+
+def origin_of(eta: datetime | None, root_id: str | None, parent_id: str | None) -> str:
+    """The fields about when it is due, and what has sent it."""
     due = f'"{eta.isoformat()}"' if eta and eta.tzinfo else "null"
-    root, parent = (quote(key_of(one)) if one else "null" for one in (root_id, parent_id))
-    more = f'{run.arguments},"eta":{due},"root_id":{root},"parent_id":{parent}{_certainty(run)}'
-    return event("TaskReceived", run, time(), more)
+    root = quote(key_of(root_id)) if root_id else "null"
+    parent = quote(key_of(parent_id)) if parent_id else "null"
+    return f'"eta":{due},"root_id":{root},"parent_id":{parent}'
 
 
 def started(run: Run) -> Event:

@@ -116,8 +116,9 @@ class Recent(OrderedDict[str, V]):
         self._limit = limit
 
     def __setitem__(self, key: str, value: V) -> None:
+        if key in self:
+            self.move_to_end(key)
         super().__setitem__(key, value)
-        self.move_to_end(key)
         if len(self) > self._limit:
             self.popitem(last=False)
 
@@ -127,6 +128,8 @@ class Runs:
 
     def __init__(self) -> None:
         self._live: dict[str, list[Run]] = {}
+        #: Called before anybody looks for runs: works off what is noted of them.
+        self.settle: Callable[[], object] = lambda: None
         #: Called for a message that was delivered once more, when the run that it was about is over.
         self.on_duplicate_over: Callable[[Any, bool], None] = lambda *_: None
         #: The states of tasks that ended here: the answer to a late cancel, without its command id.
@@ -163,6 +166,7 @@ class Runs:
 
     def of(self, task_id: str) -> list[Run]:
         """The runs of one task, without redelivered ones, which only wait for the end of the original."""
+        self.settle()
         return [run for run in self._live.get(task_id, ()) if run.original is None]
 
     def original_of(self, task_id: str, retries: int) -> Run | None:
@@ -177,17 +181,20 @@ class Runs:
     def begin(self, run: Run, started_at: float, pid: int, instance: str) -> None:
         """A child accepted it; greenlets that begin in the same millisecond share a pid, and must not share a key."""
         run.begin(started_at, pid, instance)
-        others = [other for other in self._live.get(run.task_id, ()) if other is not run]
+        live = self._live.get(run.task_id, ())
+        others = [other for other in live if other is not run] if len(live) > 1 else ()
         while others and any(other.key == run.key for other in others):
             started_at += 0.001
             run.begin(started_at, pid, instance)
 
     def has(self, task_id: str) -> bool:
         """Whether there is one of this task."""
+        self.settle()
         return task_id in self._live
 
     def all(self) -> list[Run]:
         """Every one."""
+        self.settle()
         return [run for runs in self._live.values() for run in runs]
 
     def forget_waiting(self, handed: Callable[[Run], bool] = lambda _: False) -> None:

@@ -4,14 +4,15 @@ The agent's side has no msgspec and no types; the two are held together by the i
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
 
+from signalbox.errors import UnreadableMessage
 from signalbox.lines import reader
-from signalbox.messages.base import ProcessKind
-from signalbox.messages.events import AnyTaskEvent
+from signalbox.messages.base import Moment, ProcessKind
+from signalbox.messages.events import AnyTaskEvent, TaskReceived, TaskStarted, TaskSucceeded
 from signalbox_agent.cancel.pool import Abilities
 
 PROTOCOL = 1
@@ -169,6 +170,30 @@ class Numbered(Line, frozen=True, kw_only=True, tag="event"):
     event: msgspec.Raw
 
 
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What a TaskReceived tells that no other event of the run does."""
+
+    #: Seconds of the epoch.
+    at: float
+    #: The key of the delivery.
+    run: str
+    eta: Moment | None = None
+    root_id: str | None = None
+    parent_id: str | None = None
+
+
+class WholeRun(Line, frozen=True, kw_only=True, tag="run"):
+    """A run that began, and ended by itself, since the worker wrote last: its final event, and what comes before it."""
+
+    seq: int
+    event: msgspec.Raw
+    args: str = ""
+    kwargs: str = ""
+    acks_late: bool = False
+    #: Of a task that the worker took from its queue meanwhile, too.
+    received: Receipt | None = None
+
+
 class SnapshotRun(msgspec.Struct, frozen=True, kw_only=True):
     """One task that a child runs at this moment."""
 
@@ -232,7 +257,9 @@ class Pong(Line, frozen=True, kw_only=True):
 
 #: What concerns the process and not its tasks.
 ProcessReport = Hello | Ready | PoolReport | Queues | Claim | Sent | Begin | Waiting | Stopping | Rejected
-AgentLine = ProcessReport | Tick | Pong | Numbered | Snapshot | CancelReport | Gap | MessageOwnership | Released
+AgentLine = (
+    ProcessReport | Tick | Pong | Numbered | WholeRun | Snapshot | CancelReport | Gap | MessageOwnership | Released
+)
 
 
 class Welcome(Line, frozen=True, kw_only=True):
@@ -245,6 +272,8 @@ class Welcome(Line, frozen=True, kw_only=True):
     cancelled: list[str]
     #: Whether it is a beat that must hold a lease, and ask before it sends anything.
     leased: bool = False
+    #: Whether it takes whole runs; a controller of an older version does not say so.
+    takes_runs: bool = True
 
 
 class Refused(Line, frozen=True, kw_only=True):
@@ -320,3 +349,29 @@ ControllerLine = Welcome | Refused | Ack | Cancel | Refuse | Allow | Report | St
 #: Each raises UnreadableMessage: `decode` for what is no line of this protocol, `decode_event` for what is no event.
 decode: Callable[[bytes], AgentLine] = reader(msgspec.json.Decoder(AgentLine))
 decode_event: Callable[[msgspec.Raw], AnyTaskEvent] = reader(msgspec.json.Decoder(AnyTaskEvent))
+
+#: The fields that all events of a run have in common.
+_SHARED = ("task_id", "full_id", "delivery", "celery_name", "name", "worker", "queue", "retries", "certainty")
+
+
+def events_of(line: Numbered | WholeRun) -> list[AnyTaskEvent]:
+    """The events that a line tells, in the order in which they happened.
+
+    Raises:
+        UnreadableMessage: it holds no event, or no whole run.
+    """
+    event = decode_event(line.event)
+    return [event] if isinstance(line, Numbered) else [*_before(line, event), event]
+
+
+def _before(line: WholeRun, end: AnyTaskEvent) -> list[AnyTaskEvent]:
+    if not isinstance(end, TaskSucceeded) or end.started_at is None or end.pid is None:
+        raise UnreadableMessage("a whole run without its start and end")
+    shared = {name: getattr(end, name) for name in _SHARED} | {"args": line.args, "kwargs": line.kwargs}
+    started = TaskStarted(at=end.started_at, run=end.run, pid=end.pid, acks_late=line.acks_late, **shared)
+    if (receipt := line.received) is None:
+        return [started]
+    at, eta = datetime.fromtimestamp(receipt.at, UTC), receipt.eta
+    root_id, parent_id = receipt.root_id, receipt.parent_id
+    received = TaskReceived(at=at, run=receipt.run, eta=eta, root_id=root_id, parent_id=parent_id, **shared)
+    return [received, started]

@@ -240,6 +240,19 @@ class RunningTasks:
                     found.append((self._run_in(pid, state, task_id, begun[0], taken, instance), state))
         return found
 
+    def add_unreported(self, slots: Mapping[int, Sequence[SlotState]], instance: str) -> None:
+        """Add what each child has begun after the latest run that its worker has noted: nothing of it was reported.
+
+        To be called where nothing else is known of the worker; the runs that it has noted are in the table.
+        """
+        for pid, states in slots.items():
+            noted = [run for run in self.all() if run.pid == pid]
+            since = max((_began(run, states) for run in noted), default=0.0)
+            for state in states:
+                if state.began > since:
+                    taken = Taken(since=datetime.fromtimestamp(state.began, UTC))
+                    self._add(self._run_in(pid, state, state.task_id, "", taken, instance))
+
     def _reported(self, pid: int, state: SlotState, task_id: str, states: Sequence[SlotState]) -> bool:
         """Whether a state in the slot of a child is that of a run that its worker has reported."""
         known = [*self.of(task_id), *self._over.get(task_id, ())]
@@ -271,6 +284,13 @@ class RunningTasks:
             return known
         fields = msgspec.structs.asdict(listed) | {"celery_name": listed.celery_name or listed.name}
         return Run(**fields, worker=self.node, retries=_retries(listed.run))
+
+
+def _began(run: Run, states: Sequence[SlotState]) -> float:
+    """When its child began it, by its slot if that still shows it."""
+    started_at = run.started_at.timestamp() if run.started_at else 0.0
+    state = find(states, run.task_id, run.retries, started_at)
+    return state.began if state else started_at
 
 
 def _begun(event: TaskStarted) -> Run:

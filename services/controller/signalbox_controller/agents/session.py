@@ -23,7 +23,7 @@ from signalbox_controller.agents.cancel_requests import CancelRequests
 from signalbox_controller.agents.child_deaths import ChildDeaths, died
 from signalbox_controller.agents.connection import Connection
 from signalbox_controller.agents.liveness import Liveness, Ticks
-from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered
+from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered, WholeRun
 from signalbox_controller.agents.running import HeldRuns, Run, RunningTasks
 from signalbox_controller.agents.slots import Slots
 from signalbox_controller.agents.stop_handshake import StopHandshake
@@ -276,19 +276,22 @@ class Agent:
             else:
                 self.handle_line(line)
 
-    def recall_starts(self, slots: Slots) -> None:
+    def recall_starts(self, slots: Slots, instance: str) -> None:
         """Take in what its worker wrote of starts, where the worker and the controller that it reported to are gone.
 
-        Of the two latest runs of a child the first is over: its child wrote how, or it was reported long ago.
+        Of the two latest runs of a child the first is over: its child wrote how, or it was reported long ago. What the
+        child began after them was not reported. `instance` is the name of the launch.
         """
         starts = slots.starts()
         latest = {event.pid: event.run for event in starts if isinstance(event, TaskStarted)}
         for event in starts:
+            self.runs.node = self.runs.node or event.worker
             self.runs.note(msgspec.structs.replace(event, host=self._host))
         for run in self.runs.all():
             state = slots.of_run(run)
             if latest.get(run.pid, run.run) != run.run and not (state and state.stored):
                 self.runs.forget(run)
+        self.runs.add_unreported(slots.all(), instance)
 
     def take_held_runs(self, slots: Slots, instance: str) -> HeldRuns:
         """Its process is gone: finish every request, and return the runs that it held and that are in no request."""
@@ -311,8 +314,8 @@ class Agent:
         if steady and self._liveness.answered():
             self._supervisor.on_answer()
         match line:
-            case Numbered():
-                self._event(line)
+            case Numbered() | WholeRun():
+                self._events(line)
             case CancelReport():
                 self._requests.on_report(line)
             case protocol.Snapshot():
@@ -334,25 +337,22 @@ class Agent:
             case _:
                 self._supervisor.on_report(line)
 
-    def _event(self, line: Numbered) -> None:
+    def _events(self, line: Numbered | WholeRun) -> None:
         if not self.acknowledgements.take(line.seq):
             return
         kept = self.acknowledging(line.seq)
         try:
-            event = protocol.decode_event(line.event)
+            *before, event = protocol.events_of(line)
         except UnreadableMessage as error:
             log.error(  # noqa: TRY400 - the text says it all
                 "An event of %s is unreadable and lost: %s", self.name, error
             )
             kept()
             return
-        msgspec.structs.force_setattr(event, "host", self._host)  # nobody else has it yet
-        self.acknowledgements.keep(line.seq, event)
-        self.runs.note(event)
-        self.stop_handshake.note(event)
-        event = corrected(event, self._ahead)
-        for listener in self._listeners:
-            listener(event)
+        self.acknowledgements.keep(line.seq, *before, event)
+        for earlier in before:
+            self._outbox.put(self._note(earlier))
+        event = self._note(event)
         if self._requests.withhold(event, line.seq):
             return
         if died(event):
@@ -360,6 +360,16 @@ class Agent:
             self._deaths.clean_up(event, publish, ours=not self.adopted, launch=self._cgroup)
         else:
             self._outbox.put(event, kept=kept)
+
+    def _note(self, event: AnyTaskEvent) -> AnyTaskEvent:
+        """Take in what happened to a task; the event as it is published."""
+        msgspec.structs.force_setattr(event, "host", self._host)  # nobody else has it yet
+        self.runs.note(event)
+        self.stop_handshake.note(event)
+        event = corrected(event, self._ahead)
+        for listener in self._listeners:
+            listener(event)
+        return event
 
     def _acknowledge(self) -> None:
         self._acking = False

@@ -76,7 +76,7 @@ async def end_leftovers(
     if not instance.agent.complete:
         instance.agent.recall(spooled)
     if not instance.agent.complete:
-        instance.agent.recall_starts(slots)
+        instance.agent.recall_starts(slots, instance.id)
     held = instance.agent.take_held_runs(slots, instance.id)
     ran = [*held.lost, *(run for run, state in held.unseen if not state.stored)]
     tasks = [*(run.task_id for run in ran), *instance.agent.stop_handshake.ended]
