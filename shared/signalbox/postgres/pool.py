@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import asyncpg  # type: ignore[import-untyped]
@@ -50,6 +51,8 @@ MISFITS = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.In
 _LOST = re.compile("clos(ed|ing)|released back to the pool")
 
 Row = Mapping[str, Any]
+
+_NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
 
 
 class Connection(Protocol):
@@ -135,6 +138,7 @@ async def open_database(
     application: str = "signalbox",
     timeout: float = COMMAND_TIMEOUT,
     read_only: bool = False,
+    options: Mapping[str, str] = _NO_OPTIONS,
 ) -> AsyncIterator[Database]:
     """A pool of up to `connections`, which connects when it is first used.
 
@@ -144,12 +148,13 @@ async def open_database(
         application: the name under which `pg_stat_activity` shows us.
         timeout: seconds that a statement may take.
         read_only: let PostgreSQL refuse whatever writes.
+        options: further settings of PostgreSQL for these connections, as in `statement_timeout`.
 
     Raises:
         SettingsError: the address makes no sense.
     """
     address = usable(url)
-    settings = {"application_name": application, "timezone": "UTC", "search_path": SCHEMA}
+    settings = {"application_name": application, "timezone": "UTC", "search_path": SCHEMA, **options}
     if read_only:
         settings["default_transaction_read_only"] = "on"
     pool = await asyncpg.create_pool(
@@ -160,6 +165,7 @@ async def open_database(
         command_timeout=timeout,
         server_settings=settings,
         reset=_as_it_is,
+        max_cached_statement_lifetime=0,  # a statement stays prepared: the ones we have are few, and planned once
     )
     try:
         yield Database(pool)
