@@ -17,15 +17,15 @@ help: ## list what can be made
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 python-is-new-enough:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Signalbox needs Python 3.11 or newer, and '$(PYTHON)' is not; name another one: make PYTHON=python3.12" >&2; \
 		exit 1; }
 
 install: python-is-new-enough ## set up what a run needs (.venv, front-end modules)
-	@$(PYTHON) deploy/local/install.py run
+	@"$(PYTHON)" deploy/local/install.py run
 
 install-dev: python-is-new-enough
-	@$(PYTHON) deploy/local/install.py dev
+	@"$(PYTHON)" deploy/local/install.py dev
 
 up: install ## run all of Signalbox with the example application; Ctrl-C stops it
 	@exec env PYTHONPATH=deploy/local .venv/bin/python -m signalbox_local up
@@ -40,7 +40,7 @@ task: install ## send a task to the example of a running `make up`: make task DO
 WHEELS ?= dist
 
 wheels: python-is-new-enough ## build the wheels of all parts into dist (or WHEELS), for pip install --find-links
-	@$(PYTHON) deploy/local/install.py wheels "$(WHEELS)"
+	@"$(PYTHON)" deploy/local/install.py wheels "$(WHEELS)"
 
 check: lint types ## what must be green before a commit: lint, types, unit and contract tests
 	@$(IN_VENV) -m pytest tests/unit tests/contract $(ARGS)
@@ -69,6 +69,9 @@ matrix: install-dev ## try what a cancel does in every state, pool and broker, a
 celery-versions: install-dev ## try the agent with Celery 5.3 to 5.7, each installed into a temporary environment
 	@PYTHONPATH=deploy/local:tests:services/controller .venv/bin/python -m support.celery_versions
 
+walks: install-dev ## walk docs/install.md with each project of examples/, each Celery and Python: ARGS='--shape with_flask'
+	@PYTHONPATH=deploy/local:tests .venv/bin/python -m support.walks $(ARGS)
+
 bench: install-dev ## measure, and print what was measured
 	@for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=deploy/local:tests .venv/bin/python "$$file" $(ARGS) || exit 1; done
 
@@ -88,4 +91,4 @@ lock: install-dev ## lock all packages anew, newest versions that fit
 		grep -n '"resolved"' package-lock.json; } | grep . || { \
 		echo "a lock names a registry; it must work with any" >&2; exit 1; }
 
-.PHONY: help python-is-new-enough install install-dev up task wheels check lint types test e2e chaos matrix bench protocol lock
+.PHONY: help python-is-new-enough install install-dev up task wheels check lint types test e2e chaos matrix walks bench protocol lock

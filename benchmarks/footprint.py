@@ -37,6 +37,9 @@ _WORKER = """
 [apps.shop]
 app = "shop"
 directory = "{examples}"
+[apps.shop.environment]
+SHOP_BROKER_URL = "${{SHOP_BROKER_URL}}"
+SHOP_RESULT_BACKEND = "${{SHOP_RESULT_BACKEND}}"
 [[apps.shop.workers]]
 name = "supervised"
 queues = ["supervised"]

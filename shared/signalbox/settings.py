@@ -5,6 +5,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -74,7 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             host=environ.get("SIGNALBOX_HOST", "127.0.0.1"),
             port=_port(environ.get("SIGNALBOX_PORT", "8000")),
             root_path=_root_path(environ.get("SIGNALBOX_ROOT_PATH", "")),
-            trusted_proxies=_networks(environ, "SIGNALBOX_TRUSTED_PROXIES", "FORWARDED_ALLOW_IPS"),
+            trusted_proxies=_trusted_proxies(environ),
             data=Path(environ.get("SIGNALBOX_DATA", ".signalbox")),
             config=Path(environ.get("SIGNALBOX_CONFIG", "signalbox.toml")),
             hostname=environ.get("SIGNALBOX_HOSTNAME") or socket.gethostname(),
@@ -126,16 +127,28 @@ def _root_path(text: str) -> str:
     return path
 
 
-def _networks(environ: Mapping[str, str], *names: str) -> tuple[Network, ...]:
-    name = next((name for name in names if environ.get(name)), names[0])
-    texts = environ.get(name, "").replace(",", " ").split()
+def _trusted_proxies(environ: Mapping[str, str]) -> tuple[Network, ...]:
+    texts = environ.get("SIGNALBOX_TRUSTED_PROXIES", "").replace(",", " ").split()
     try:
-        return tuple(ip_network(text, strict=False) for text in texts)
+        found = tuple(ip_network(text, strict=False) for text in texts)
     except ValueError as error:
         raise SettingsError(
-            f"{name} is {environ[name]!r}; it must list the addresses or networks of your proxies,"
-            " as in 127.0.0.1,10.0.0.0/8"
+            f"SIGNALBOX_TRUSTED_PROXIES is {environ['SIGNALBOX_TRUSTED_PROXIES']!r}; it must list the addresses or"
+            " networks of your proxies, as in 127.0.0.1,10.0.0.0/8"
         ) from error
+    return found or _of_uvicorn(environ.get("FORWARDED_ALLOW_IPS", ""))
+
+
+def _of_uvicorn(text: str) -> tuple[Network, ...]:
+    """The same of a variable that is not ours, and may be set for an application that shares our environment.
+
+    What names no proxy in it, as `*` does, is believed by nobody and keeps no service from starting.
+    """
+    found: list[Network] = []
+    for one in text.replace(",", " ").split():
+        with suppress(ValueError):
+            found.append(ip_network(one, strict=False))
+    return tuple(found)
 
 
 def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:

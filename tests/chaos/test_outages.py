@@ -5,7 +5,8 @@ import time
 
 import psutil
 
-from support.eventually import HANGS, eventually
+from support.eventually import eventually, eventually_blocking
+from support.host import lives
 from support.system import Json, System
 
 MESSAGE = "Task cancelled manually"
@@ -43,8 +44,7 @@ async def test_without_the_database_a_cancel_still_kills_and_the_record_follows(
 
 def seconds_until_dead(processes: list[psutil.Process]) -> float:
     began = time.monotonic()
-    _, alive = psutil.wait_procs(processes, HANGS)
-    assert not alive
+    eventually_blocking(lambda: not any(lives(process.pid) for process in processes), "the end of all of them")
     return time.monotonic() - began
 
 

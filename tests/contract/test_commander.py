@@ -1,14 +1,17 @@
 """Giving a command on a real bus: published once, heard from every host, and true to what they said."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import pytest
 from redis.asyncio import Redis
 
 from signalbox import AsyncClient, Client
 from signalbox.bus import names
+from signalbox.bus.clock import BusClock
 from signalbox.bus.connection import connect
 from signalbox.bus.consumer import Consumer
 from signalbox.bus.presence import KNOWN_FOR, announce, roll_call, withdraw
@@ -184,6 +187,25 @@ async def test_a_stop_adds_up_what_every_host_did(redis: Redis) -> None:
     assert (command.mode, command.timeout) == ("immediate", 7.0)
     assert (result.verdict, result.tasks_killed) == ("stopped", 4)
     assert {report.host for report in result.processes} == {"a", "b"}
+
+
+async def test_a_stop_that_every_host_has_answered_is_done_although_redis_goes_away_then(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Counter[str]()
+    there = BusClock.now
+
+    async def once(clock: BusClock) -> datetime:
+        asked["now"] += 1
+        if asked["now"] > 1:
+            raise BusUnavailable("Redis does not answer")
+        return await there(clock)
+
+    monkeypatch.setattr(BusClock, "now", once)
+    async with a_replying_host(redis, "a", says("a", "stopped")):
+        result = await Commander(redis, KEY).stop(ALICE, wait=5.0)
+
+    assert (result.verdict, asked["now"]) == ("stopped", 2)
 
 
 async def test_a_stop_of_one_host_waits_for_that_host_alone(redis: Redis) -> None:

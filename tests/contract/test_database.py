@@ -85,8 +85,8 @@ async def test_a_statement_that_takes_too_long_is_given_up(database_url: str) ->
 async def test_who_finds_no_free_connection_does_not_wait_for_ever(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "ACQUIRE_TIMEOUT", 0.2)
     async with open_database(database_url, connections=1) as database, database.connection():
+        monkeypatch.setattr(pool, "ACQUIRE_TIMEOUT", 0.2)
         with pytest.raises(DatabaseUnavailable, match="did not answer in time"):
             await one(database)
 

@@ -36,6 +36,19 @@ async def looking(url: str, schema: str = "public") -> AsyncIterator[Any]:
         await connection.close()
 
 
+@asynccontextmanager
+async def a_role(server: Postgres, owner: Any) -> AsyncIterator[tuple[str, str]]:
+    """A user that may do nothing yet in the database of the connection `owner`, and its address there."""
+    role = f"signalbox_test_{uuid4().hex[:12]}"
+    await owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
+    try:
+        where = server.url_of(await owner.fetchval("SELECT current_database()")).rpartition("@")[2]
+        yield role, f"postgresql://{role}:x@{where}"
+    finally:
+        await owner.execute("DROP SCHEMA IF EXISTS signalbox CASCADE")
+        await owner.execute(f"DROP ROLE {role}")
+
+
 async def tables(connection: Any, schema: str) -> set[str]:
     rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = $1", schema)
     return {row["tablename"] for row in rows}
@@ -81,6 +94,36 @@ async def test_tables_of_others_that_are_named_like_ours_are_left_alone(empty_da
         for name in THEIRS:
             assert await connection.fetchval(f"SELECT kept FROM {name}") == "theirs"  # noqa: S608 - as above
         assert await tables(connection, "public") == set(THEIRS)
+
+
+async def test_whoever_opens_a_database_of_ours_alone_finds_the_tables(
+    postgres_server: Postgres, empty_database_url: str
+) -> None:
+    await migrate_all(empty_database_url)
+    async with looking(empty_database_url) as owner, a_role(postgres_server, owner) as (role, url):
+        await owner.execute(f"GRANT USAGE ON SCHEMA signalbox TO {role}")
+        await owner.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA signalbox TO {role}")
+        connection = await asyncpg.connect(url)
+        try:
+            assert await connection.fetchval("SELECT count(*) FROM tasks") == 0
+        finally:
+            await connection.close()
+
+
+@pytest.mark.parametrize(
+    "theirs", ["CREATE TABLE kept (kept text)", "ALTER DATABASE {database} SET search_path = theirs"]
+)
+async def test_the_search_path_of_a_database_that_others_use_is_left_alone(
+    empty_database_url: str, theirs: str
+) -> None:
+    async with looking(empty_database_url) as connection:
+        await connection.execute(theirs.format(database=await connection.fetchval("SELECT current_database()")))
+    await migrate_all(empty_database_url)
+    connection = await asyncpg.connect(empty_database_url)
+    try:
+        assert "signalbox" not in await connection.fetchval("SHOW search_path")
+    finally:
+        await connection.close()
 
 
 @pytest.mark.parametrize("schema", ["public", "Old Tables"])
@@ -137,19 +180,32 @@ async def test_two_older_records_are_not_mixed(empty_database_url: str) -> None:
 async def test_a_user_who_may_make_no_schema_is_told_what_the_owner_has_to_run(
     postgres_server: Postgres, empty_database_url: str
 ) -> None:
-    role = f"signalbox_test_{uuid4().hex[:12]}"
-    async with looking(empty_database_url) as owner:
-        await owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
-        try:
-            name = await owner.fetchval("SELECT current_database()")
-            where = postgres_server.url_of(name).rpartition("@")[2]
-            url = f"postgresql://{role}:x@{where}"
-            with pytest.raises(MigrationError, match=r"permission denied.*CREATE SCHEMA signalbox AUTHORIZATION"):
-                await migrate_all(url)
-            await owner.execute(f"CREATE SCHEMA signalbox AUTHORIZATION {role}")
+    async with looking(empty_database_url) as owner, a_role(postgres_server, owner) as (role, url):
+        with pytest.raises(MigrationError, match=r"permission denied.*CREATE SCHEMA signalbox AUTHORIZATION"):
             await migrate_all(url)
-            await owner.execute(f"REVOKE CREATE ON SCHEMA signalbox FROM {role}")
-            await migrate_all(url)  # what is up to date needs no right to make anything
-        finally:
-            await owner.execute("DROP SCHEMA IF EXISTS signalbox CASCADE")
-            await owner.execute(f"DROP ROLE {role}")
+        await owner.execute(f"CREATE SCHEMA signalbox AUTHORIZATION {role}")
+        await migrate_all(url)
+        await owner.execute(f"REVOKE CREATE ON SCHEMA signalbox FROM {role}")
+        await migrate_all(url)  # what is up to date needs no right to make anything
+
+
+async def test_a_service_with_a_user_of_its_own_is_told_what_it_lacks(
+    postgres_server: Postgres, empty_database_url: str
+) -> None:
+    async with (
+        looking(empty_database_url) as owner,
+        a_role(postgres_server, owner) as (first, url),
+        a_role(postgres_server, owner) as (second, url_of_second),
+    ):
+        await owner.execute(f"CREATE SCHEMA signalbox AUTHORIZATION {first}")
+        await migrated(url, *MIGRATIONS[0])
+        with pytest.raises(MigrationError, match="GRANT ALL ON SCHEMA signalbox TO") as refused:
+            await migrated(url_of_second, *MIGRATIONS[1])
+        advice = str(refused.value).rpartition("already: ")[2]
+        await owner.execute(advice.replace("<the user of the address>", second))
+        await migrated(url_of_second, *MIGRATIONS[1])
+
+
+async def migrated(url: str, service: str, package: str) -> None:
+    async with open_database(url, connections=1, application="test") as database:
+        await migrate(database, service, package)

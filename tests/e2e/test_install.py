@@ -1,112 +1,54 @@
-"""docs/install.md, walked by its own commands: from wheels, in an environment that has nothing else of ours."""
+"""docs/install.md, walked by its own commands: from wheels, in an environment that has nothing else of ours.
 
-import asyncio
-import os
+`make walks` takes more projects, and each with several versions of Celery and Python.
+"""
+
 import re
 import shlex
-import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from zipfile import ZipFile
 
 import httpx
-import psutil
 import pytest
+import pytest_asyncio
 
 from signalbox_local.ports import free_port
 from signalbox_local.services import environment
-from support.eventually import HANGS, eventually
+from support.eventually import eventually
+from support.install_page import ROOT, commands, configuration, filled_in, of_the_stores
+from support.shell import Shell, a_shell
 from support.stores.server import Redis
+from support.walks.environments import Installation, install
+from support.walks.shapes import SHAPES, Shape
+from support.walks.walk import STEPS, a_walk
 
-ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "install.md"
-#: What stands before the exit code of a command.
-MARK = "exit-code-of-this-step:"
-#: Seconds for a step; `pip install` is the longest.
-PATIENCE = 200.0
-
-
-class Shell:
-    """A shell that a person types into."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-
-    async def type(self, command: str) -> tuple[int, str]:
-        """Run a command; its exit code, and what it printed."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(f"{command}\necho {MARK} $?\n".encode())
-        said = ""
-        async with asyncio.timeout(PATIENCE):
-            while line := (await self.process.stdout.readline()).decode():
-                if line.startswith(MARK):
-                    return int(line.removeprefix(MARK)), said
-                said += line
-        raise AssertionError(f"the shell ended in {command!r}:\n{said}")
-
-    async def right(self, command: str) -> str:
-        """Run a command that has to succeed; what it printed."""
-        code, said = await self.type(command)
-        assert code == 0, f"{command}: {code}\n{said}"
-        return said
+#: The two that differ most; their packages are among those of the tests.
+HERE = [shape for shape in SHAPES if shape.name in {"with_django", "three_queues"}]
 
 
-@asynccontextmanager
-async def a_shell(folder: Path, **environ: str) -> AsyncIterator[Shell]:
-    """One in a folder, without anything of ours in its environment; whatever it has started is ended with it."""
-    ours = re.compile(r"SIGNALBOX_|PYTHON|VIRTUAL_ENV|DATABASE_URL|REDIS_URL")
-    clean = {name: value for name, value in os.environ.items() if not ours.match(name)}
-    process = await asyncio.create_subprocess_exec(
-        "bash",
-        cwd=folder,
-        env=clean | environ,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        yield Shell(process)
-    finally:
-        below = psutil.Process(process.pid).children(recursive=True)
-        for one in below:
-            one.send_signal(signal.SIGTERM)
-        for one in psutil.wait_procs(below, timeout=HANGS)[1]:
-            one.kill()
-        process.kill()
-        await process.wait()
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
+    """Wheels, and an environment with them, made as the page tells."""
+    yield await install(tmp_path_factory.mktemp("installation"), sys.executable)
 
 
-def commands(section: str) -> list[str]:
-    """The commands that a section of the page tells to type."""
-    text = PAGE.read_text(encoding="utf-8").partition(f"\n## {section}")[2].partition("\n## ")[0]
-    blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
-    found = [line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")]
-    assert found, f"the page has no section {section!r}"
-    return found
-
-
-def filled_in(text: str, values: dict[str, str]) -> str:
-    """The text with what is another on each machine."""
-    for example, real in values.items():
-        text = text.replace(example, real)
-    return text
+@pytest.mark.parametrize("shape", HERE, ids=lambda shape: str(shape.name))
+async def test_a_project_is_supervised_cancelled_stopped_started_and_its_beat_sends_once(
+    shape: Shape, installation: Installation, tmp_path: Path, valkey: Redis, empty_database_url: str
+) -> None:
+    async with a_walk(installation, shape, sys.executable, tmp_path, valkey, empty_database_url) as walk:
+        for _, take in STEPS:
+            await take(walk)
 
 
 async def test_a_newcomer_follows_the_page_to_the_first_proven_cancel(
-    tmp_path: Path, valkey: Redis, empty_database_url: str
+    installation: Installation, tmp_path: Path, valkey: Redis, empty_database_url: str
 ) -> None:
     port, examples = free_port(), ROOT / "examples"
-    ours = {
-        "make wheels": f"make -C {shlex.quote(str(ROOT))} wheels WHEELS={tmp_path}/dist PYTHON={sys.executable}",
+    ours = of_the_stores(valkey.url, empty_database_url) | {
         "/srv/shop/.venv/bin/python": sys.executable,
-        "python3 ": f"{sys.executable} ",
-        "/opt/signalbox": f"{tmp_path}/venv",
-        "redis://:password@10.0.0.5:6379/0": valkey.url,
-        "postgresql://signalbox:password@10.0.0.6:5432/signalbox": empty_database_url,
         "/srv/shop": str(examples),
     }
     shop = environment.shop(valkey.url_of(1)) | {"SIGNALBOX_PORT": str(port), "SIGNALBOX_HOSTNAME": "newcomer"}
@@ -115,16 +57,15 @@ async def test_a_newcomer_follows_the_page_to_the_first_proven_cancel(
         async def follow(section: str) -> str:
             return "".join([await shell.right(filled_in(command, ours)) for command in commands(section)])
 
-        await follow("1. Wheels")
-        holds_everything(tmp_path / "dist")
+        holds_everything(installation.folder / "dist")
+        for line in installation.exports:
+            await shell.right(line)
         await nothing_is_set_up(shell)
         said = await follow("2. Setup")
         user, password = first_user(said)
         again = await shell.right("cp signalbox.env first; signalbox setup && cmp signalbox.env first")
         assert "there are some already; none was made or changed" in again
-        block = re.search(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-        assert block
-        (tmp_path / "signalbox.toml").write_text(filled_in(block[1], ours), encoding="utf-8")
+        (tmp_path / "signalbox.toml").write_text(filled_in(configuration(), ours), encoding="utf-8")
         assert "newcomer: 2 processes" in await follow("3. Your application")
         await follow("4. Start")
 
@@ -139,7 +80,9 @@ async def test_a_newcomer_follows_the_page_to_the_first_proven_cancel(
             page = await browser.get("/assets/vendor/preact.js")
             answer = await browser.post("/session", json={"username": user, "password": password})
         assert (page.status_code, answer.status_code) == (200, 200)
-        task_id = (await shell.right(f"(cd {examples} && {sys.executable} -m shop long 60)")).strip()
+        task_id = (
+            await shell.right(f"(cd {shlex.quote(str(examples))} && {shlex.quote(sys.executable)} -m shop long 60)")
+        ).strip()
 
         async def running() -> bool:
             return task_id in await shell.right("signalbox tasks --status running")

@@ -36,8 +36,9 @@ async def running(system: System, client: httpx.AsyncClient, task_id: str) -> Js
     """Send a long task under this id; the task once it runs."""
 
     def send() -> None:
-        stores = shop(system.run.valkey.url)
-        with Celery(broker=stores["SHOP_BROKER_URL"], set_as_current=False) as app:  # results of such ids are no matter
+        broker, _, prefix = shop(system.run.valkey.url).values()
+        with Celery(broker=broker, set_as_current=False) as app:  # results of such ids are no matter
+            app.conf.broker_transport_options = {"global_keyprefix": prefix}
             app.send_task("shop.reports.count_stock", kwargs={"seconds": 120.0}, task_id=task_id)
 
     await asyncio.to_thread(send)
@@ -157,8 +158,7 @@ async def test_the_page_of_a_long_id_opens_by_the_whole_of_it(
 
 async def test_a_name_too_long_for_an_index_has_its_row(system: System, client: httpx.AsyncClient) -> None:
     def send() -> str:
-        stores = shop(system.run.valkey.url)
-        with celery_sender(stores["SHOP_BROKER_URL"], stores["SHOP_RESULT_BACKEND"]) as app:
+        with celery_sender(*shop(system.run.valkey.url).values()) as app:
             sent = app.send_task("shop.reports.count_stock", kwargs={"seconds": 0.0}, shadow=LONG_NAME)
             return str(sent.id)
 

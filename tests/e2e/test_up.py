@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -89,8 +90,12 @@ async def up(
 
 def gone(processes: list[psutil.Process]) -> bool:
     """Whether all of them end in the end; a zombie has ended."""
-    _, left = psutil.wait_procs([process for process in processes if lives(process.pid)], timeout=HANGS)
-    return not left
+    end = time.monotonic() + HANGS
+    while living := [process for process in processes if process.is_running() and lives(process.pid)]:
+        if time.monotonic() > end:
+            return False
+        psutil.wait_procs(living, timeout=0.1)
+    return True
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

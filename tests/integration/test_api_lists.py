@@ -58,6 +58,8 @@ async def test_tasks_come_newest_first_page_by_page_without_gap_or_repetition(
         ({"status": "failed"}, {"refund"}),
         ({"outcome": "error"}, {"refund"}),
         ({"name": "charge"}, {"charge"}),
+        ({"name": "shop.money.refund"}, {"refund"}),
+        ({"name": "shop.orders.refund"}, set()),
         ({"host": "web-02"}, {"refund"}),
         ({"queue": "slow"}, {"100%_sure"}),
         ({"q": "CHAR"}, {"charge"}),
@@ -107,7 +109,7 @@ async def test_a_task_and_its_logs_are_shown_with_every_field(client: httpx.Asyn
             task_id,
         )
     task = await get(client, f"/scheduler/tasks/{task_id}/")
-    assert set(task) == {*TaskView.__struct_fields__, "confirmed_at", "runs"}
+    assert set(task) == {*TaskView.__struct_fields__, "task_key", "confirmed_at", "runs"}
     assert task["runs"] == []
     assert (task["status"], task["error"]) == ("failed", "ValueError: no")
     assert task["finished_at"].endswith("Z")

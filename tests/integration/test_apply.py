@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.messages.events import CommandGiven, TaskSucceeded
+from signalbox.messages.events import CommandGiven, ProcessChanged, TaskSucceeded
 from support.cli import run
 from support.eventually import eventually
 from support.host import SHOP, Host, a_host, lives
@@ -77,3 +77,21 @@ async def test_other_options_come_by_a_restart_and_a_bad_file_changes_nothing(ho
     await eventually(replaced, "a worker with the other options")
     assert not lives(worker)
     assert await host.pid("emails") == emails
+
+
+async def test_a_reload_of_a_controller_that_is_just_starting_does_not_end_it(tmp_path: Path, valkey: Redis) -> None:
+    async with a_host(tmp_path / "host", valkey) as host:
+        assert host.process is not None
+
+        async def began() -> bool:
+            return "groups: " in host.log  # the first that it says
+
+        await eventually(began, "the controller's first words")
+        host.process.send_signal(signal.SIGHUP)
+        ended = host.process.poll
+
+        async def decided() -> bool:
+            return ended() is not None or bool(await host.of(ProcessChanged, name="worker", state="running"))
+
+        await eventually(decided, "the worker runs, or the controller has ended")
+        assert ended() is None

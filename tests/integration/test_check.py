@@ -36,6 +36,11 @@ app = "broken"
 [[apps.broken.workers]]
 name = "broken"
 
+[apps.broker]
+app = "broker"
+[[apps.broker.workers]]
+name = "broker"
+
 [apps.options]
 app = "well"
 [[apps.options.workers]]
@@ -60,6 +65,7 @@ queues = ["celery", "other"]
 MODULES = {
     "well": 'from celery import Celery\napp = Celery("well")\napp.conf.task_routes = {"send": {"queue": "mail"}}\n',
     "broken": "import decimal\n\n1 / 0\n",
+    "broker": 'from celery import Celery\napp = Celery("broker", broker="nosuch://127.0.0.1")\n',
     "declares": "from celery import Celery\nfrom kombu import Queue\napp = Celery('d')\n"
     "app.conf.task_queues = [Queue('mail')]\n",
 }
@@ -84,17 +90,23 @@ def test_what_would_keep_a_process_from_working_is_found(folder: Path, capsys: p
     assert "did not come to its end" in found.pop("apps.bare")
     assert found.pop("apps.absent") == f"there is no module 'nowhere' in {folder}: correct `app` or `directory`"
     assert f"ZeroDivisionError: division by zero; {folder}/broken.py, line 3" in found.pop("apps.broken")
+    assert found.pop("apps.broker").startswith("its broker cannot be spoken to: KeyError: 'No such transport: nosuch")
     assert "No such option '--concurency'" in found.pop("apps.options.options")
     assert "max-interval" in found.pop("apps.options.clock")
     declared = "the queue 'mial' is not among those that the application declares"
     assert found.pop("apps.queues.queues").startswith(declared)
     assert found.pop("apps.undeclared.undeclared").startswith("the queue 'other' is named nowhere in the application")
     assert found == {}
-    assert "7 errors, as listed" in said.err
+    assert "8 errors, as listed" in said.err
 
 
-def test_a_configuration_that_works_is_let_pass(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_configuration_that_works_is_let_pass_with_what_to_know(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = CONFIGURATION.partition("[apps.interpreter]")[0]
     (folder / "signalbox.toml").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("BROKER_URL", "redis://127.0.0.1:1/0")
     assert main(["--check"]) == 0
-    assert "error" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "error" not in said
+    assert "BROKER_URL: not passed on to Celery" in said

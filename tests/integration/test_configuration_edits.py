@@ -114,6 +114,7 @@ async def _stop_some(host: Host, processes: dict[str, ProcessChanged], random: R
     unconfigured = [name for name, process in processes.items() if not process.configured]
     random.shuffle(unconfigured)
     for name in unconfigured[UNCONFIGURED:]:
+        await host.seen_again(HostSeen)  # a host that has not announced itself yet is not waited for
         result = await host.commander.stop(ALICE, processes=[name], mode="immediate")
         assert result.verdict == "stopped", result
         assert not lives(processes[name].pid or 0)
@@ -155,6 +156,7 @@ async def test_other_options_in_the_file_are_shown_until_a_restart_brings_them_i
     await edited(host, SHOP.replace("concurrency = 2", "concurrency = 1"))
     found = await shown_as(host, "worker", pid=worker, outdated="concurrency")
     assert found.message.startswith("runs with other options than signalbox.toml has (concurrency)")
+    await host.seen_again(HostSeen)  # as above
     assert (await host.commander.restart(ALICE)).verdict == "started"
     after = (await shown(host))["worker"]
     assert (after.state, after.outdated, after.message) == ("running", "", "")

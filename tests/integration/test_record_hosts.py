@@ -1,12 +1,13 @@
 """What heartbeats, goodbyes and silence make of hosts, processes and tasks in the record."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
-from signalbox.messages.base import ProcessState
+from signalbox.messages.base import ProcessState, utc_now
 from signalbox.messages.commands import AnyCommand, ForgetHosts, StopProcesses
 from signalbox.messages.events import AnyEvent, CommandDone, HostLeft, HostSeen, ProcessChanged
 from signalbox.messages.views import Change
@@ -177,7 +178,7 @@ async def test_what_a_controller_that_left_has_stopped_is_stopped_and_the_rest_u
 
 async def test_what_is_told_late_of_a_host_whose_controller_has_left_is_not_shown_as_sure(record: Record) -> None:
     await record.events(beat(1, processes=[worker("starting", 0)]), HostLeft(at=after(9), host=HOST))
-    await record.events(RUN.started(), worker("running", 3), beat(4, RUN))
+    await record.events(RUN.started(), beat(4, RUN, processes=[worker("running", 3)]))
     assert kinds(await record.silence(0)) == {"task", "process"}
     assert (await record.one("hosts"))["state"] == "offline"
     assert (await record.one("processes"))["state"] == "unknown"
@@ -395,3 +396,24 @@ async def test_what_a_controller_left_running_is_given_up_likewise(record: Recor
     assert kinds(await record.silence(90)) == {"task", "log"}
     assert (await record.one("hosts"))["state"] == "offline"
     assert (await record.one("tasks"))["confirmed"] is False
+
+
+async def test_the_last_process_of_a_host_leaves_the_list_as_any_other_does(record: Record) -> None:
+    await record.events(beat(1, processes=[worker("stopped", 0)]))
+    (change,) = await record.events(beat(10))
+    assert (change.kind, json(change)) == ("process", None)
+    assert await record.all("processes") == []
+
+
+async def test_a_time_that_has_not_come_yet_hides_nothing_that_is_true(record: Record) -> None:
+    """As a host with a wrong clock says it before an upgrade, or before it has heard the clock of the bus."""
+    now = utc_now()
+    ahead, removed = now + timedelta(hours=1), msgspec.structs.replace(worker("running", 0), name="removed")
+    was = [msgspec.structs.replace(one, at=ahead) for one in (worker("running", 0), removed)]
+    await record.events(HostSeen(at=ahead, host=HOST, processes=tuple(was)))
+    await record.events(HostLeft(at=ahead + timedelta(seconds=1), host=HOST))
+    stopped = msgspec.structs.replace(worker("stopped", 0), at=now)
+    await record.events(HostSeen(at=now, host=HOST, processes=(stopped,)))
+    assert (await record.one("hosts"))["state"] == "online"
+    process = await record.one("processes")
+    assert (process["name"], process["state"]) == ("worker", "stopped")

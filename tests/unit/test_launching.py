@@ -1,18 +1,21 @@
 """How a Celery process is launched: its command line, and what it inherits."""
 
 import os
+import pwd
 from pathlib import Path
 
 import pytest
 
-from signalbox.local.places import SOCKET_PATH_LIMIT, operator_socket
+from signalbox.local.places import AGENTS, SOCKET_PATH_LIMIT, operator_socket
 from signalbox.settings import Settings
 from signalbox_controller.config.folders import prepare
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.errors import ControllerError
 from signalbox_controller.launch import agent_copies
 from signalbox_controller.launch.agent_copies import KEPT, copy_agent
-from signalbox_controller.launch.launcher import Launcher, command_line, inheritable
+from signalbox_controller.launch.launcher import Launcher, command_line, inheritable, withheld
+from signalbox_controller.launch.user_folders import UserFolders
+from signalbox_controller.linux.accounts import account_of
 
 SETTINGS = Settings(redis_url="redis://:secret@bus/0", database_url="postgresql://record", key="k" * 40)
 
@@ -86,6 +89,7 @@ def test_celery_inherits_none_of_our_secrets_under_whatever_name() -> None:
         "SHOP_BROKER_URL": "redis://elsewhere",
     }
     assert inheritable(environ, SETTINGS) == {"PATH": "/bin", "EMPTY": "", "SHOP_BROKER_URL": "redis://elsewhere"}
+    assert withheld(environ, SETTINGS) == ["MY_DATABASE", "REDIS_URL"]
 
 
 def test_what_the_file_gives_on_purpose_is_given() -> None:
@@ -104,6 +108,52 @@ def test_what_the_file_gives_on_purpose_is_given() -> None:
         "SIGNALBOX_AGENT_SOCKET": "/s",
         "SIGNALBOX_INSTANCE": "id",
     }
+
+
+def test_what_a_worker_of_another_user_writes_is_found_although_that_user_cannot_be_looked_up_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = UserFolders(tmp_path / "users", tmp_path / "cancelled")
+    launcher = Launcher(
+        host="h",
+        logs=tmp_path,
+        state=tmp_path,
+        agent=tmp_path,
+        socket=tmp_path / AGENTS,
+        environ={},
+        user_folders=users,
+    )
+    spec = a_worker_spec(user="nobody")
+    before = launcher.socket_of(spec)
+    assert before == tmp_path / "users" / str(pwd.getpwnam("nobody").pw_uid) / AGENTS
+
+    def away(name: str) -> pwd.struct_passwd:
+        raise KeyError(f"getpwnam(): name not found: {name!r}")
+
+    monkeypatch.setattr(pwd, "getpwnam", away)
+    assert launcher.socket_of(spec) == before
+
+
+@pytest.mark.parametrize("name", ["\u00b2", "99999999999999999999", "-1", "no\0body"])
+def test_what_can_be_nobodys_name_or_number_is_no_user(name: str) -> None:
+    assert account_of(name) is None
+
+
+@pytest.mark.parametrize("what", ["process", "helper"])
+def test_a_user_that_is_gone_is_not_taken_for_the_controllers_own(tmp_path: Path, what: str) -> None:
+    launcher = Launcher(
+        host="h",
+        logs=tmp_path,
+        state=tmp_path,
+        agent=tmp_path,
+        socket=tmp_path / "s",
+        environ={"PATH": "/usr/bin:/bin"},
+    )
+    spec = a_worker_spec(user="signalbox-nobody-at-all", directory=tmp_path, python="/bin/true", options=())
+    with pytest.raises(OSError, match="there is no user 'signalbox-nobody-at-all' on this machine"):
+        (
+            launcher.launch(spec, "id") if what == "process" else launcher.helper(spec, stdin=0, stdout=1, stderr=2)
+        ).wait()
 
 
 def test_the_sockets_lie_where_nobody_else_may_look_and_their_paths_are_short_enough(tmp_path: Path) -> None:

@@ -1,13 +1,21 @@
 """Strays: what a process of ours was executed with tells which it is, where no record does."""
 
+import os
+import pwd
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from signalbox.local.places import AGENTS
+from signalbox_agent.cgroup import Cgroup
 from signalbox_controller.launch.launcher import Launcher, command_line
-from signalbox_controller.launch.strays import CommandLine, own_variables, parse
+from signalbox_controller.launch.launches import Launch
+from signalbox_controller.launch.strays import CommandLine, own_variables, parse, strays
 from signalbox_controller.launch.user_folders import UserFolders
 from support.specs import beat, worker
 
@@ -31,17 +39,18 @@ def test_a_command_before_the_interpreter_and_queues_that_are_not_named_change_n
 
 
 @pytest.mark.parametrize(
-    ("socket", "ours"),
+    ("socket", "user", "ours"),
     [
-        ("/data/agents.sock", True),
-        ("/run/ours/1000/agents.sock", True),
-        ("/run/theirs/1000/agents.sock", False),
-        ("", False),
+        ("/data/agents.sock", os.geteuid(), True),
+        ("/data/agents.sock", 4711, False),
+        ("/run/ours/4711/agents.sock", 4711, True),
+        ("/run/ours/4711/agents.sock", os.geteuid(), True),  # it has not changed its user yet
+        ("/run/ours/4711/agents.sock", 4712, False),
+        ("/run/theirs/4711/agents.sock", 4711, False),
+        ("", os.geteuid(), False),
     ],
 )
-def test_the_socket_that_a_process_was_given_tells_whose_it_is_whatever_user_it_runs_as(
-    socket: str, ours: bool
-) -> None:
+def test_the_socket_that_a_process_was_given_and_its_user_tell_whose_it_is(socket: str, user: int, ours: bool) -> None:
     launcher = Launcher(
         host="web-01",
         logs=Path(),
@@ -51,7 +60,7 @@ def test_the_socket_that_a_process_was_given_tells_whose_it_is_whatever_user_it_
         environ={},
         user_folders=UserFolders(Path("/run/ours"), Path()),
     )
-    assert launcher.is_ours(socket) is ours
+    assert launcher.is_ours(socket, user) is ours
 
 
 @pytest.mark.parametrize(
@@ -66,3 +75,57 @@ def test_only_what_the_application_was_given_counts_as_its_environment() -> None
     inherited = {"PATH": "/bin", "HOME": "/root"}
     variables = inherited | {"HOME": "/srv", "BROKER": "x", "SIGNALBOX_INSTANCE": "1", "PYTHONPATH": "/agent"}
     assert own_variables(variables, inherited) == {"HOME": "/srv", "BROKER": "x"}
+
+
+SLEEPS = ("-c", "import time; time.sleep(600)")
+
+
+@pytest.fixture
+def seen(tmp_path: Path) -> Iterator[Callable[..., list[Launch]]]:
+    """Runs a process that says to be a worker of ours, and answers what the controller makes of it."""
+    processes: list[subprocess.Popen[bytes]] = []
+    mine = Launcher(host="h", logs=tmp_path, state=tmp_path, agent=tmp_path, socket=tmp_path / AGENTS, environ={})
+
+    def run(user: int | None = None, node: str = "w1@h", **variables: str) -> list[Launch]:
+        line = command_line(msgspec.structs.replace(worker("w1"), python="python"), "h", tmp_path)
+        words = [node if word == "w1@h" else word for word in line]
+        environ = {"SIGNALBOX_AGENT_SOCKET": str(mine.socket), "SIGNALBOX_INSTANCE": uuid.uuid4().hex, **variables}
+        python = "/usr/bin/python3" if user else sys.executable
+        processes.append(
+            subprocess.Popen([python, *SLEEPS, *words], env=environ, start_new_session=True, cwd="/", user=user)
+        )
+        return strays(mine.is_ours, (), {}, Cgroup("/sys/fs/cgroup/ours"))
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_what_we_launched_is_found_with_its_cgroup(seen: Callable[..., list[Launch]]) -> None:
+    instance = uuid.uuid4().hex
+    (found,) = seen(SIGNALBOX_INSTANCE=instance, SIGNALBOX_CGROUP=f"/sys/fs/cgroup/ours/{instance}")
+    assert (found.instance, found.cgroup) == (instance, f"/sys/fs/cgroup/ours/{instance}")
+    assert found.spec
+    assert found.spec.name == "w1"
+
+
+@pytest.mark.parametrize("cgroup", ["/sys/fs/cgroup/system.slice", "/sys/fs/cgroup/ours/../system.slice"])
+def test_no_process_has_us_end_what_is_in_a_cgroup_that_we_have_not_made(
+    seen: Callable[..., list[Launch]], cgroup: str
+) -> None:
+    assert [one.cgroup for one in seen(SIGNALBOX_CGROUP=cgroup)] == [""]
+
+
+def test_neither_an_instance_nor_a_name_leads_to_files_that_are_not_ours(seen: Callable[..., list[Launch]]) -> None:
+    assert seen(SIGNALBOX_INSTANCE="../../etc") == []
+    (found,) = seen(node="../../etc/passwd@h")
+    assert found.spec
+    assert found.spec.name == "worker"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can run a process as another user")
+def test_a_process_of_another_user_that_was_not_given_our_socket_is_none_of_ours(
+    seen: Callable[..., list[Launch]],
+) -> None:
+    assert seen(user=pwd.getpwnam("nobody").pw_uid) == []

@@ -25,6 +25,7 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - whatever an application may raise
         errors.append(("", reason(error, order["app"])))
     else:
+        errors += [("", text) for text in unusable_broker(app)]
         known, declared = queues_of(app)
         for process in order["processes"]:
             name = process["name"]
@@ -65,6 +66,14 @@ def _place(error: BaseException) -> str:
             found = f"{file}, line {trace.tb_lineno}"
         trace = trace.tb_next
     return found
+
+
+def unusable_broker(app: Any) -> Iterator[str]:
+    """What keeps kombu from speaking to the application's broker at all, such as a package that is not installed."""
+    try:
+        app.connection_for_write().transport  # noqa: B018 - made when it is first asked for; connects to nothing
+    except Exception as error:  # noqa: BLE001 - kombu, and whatever it imports
+        yield f"its broker cannot be spoken to: {type(error).__name__}: {error}"
 
 
 def refused(app: str, kind: str, arguments: list[str]) -> Iterator[str]:

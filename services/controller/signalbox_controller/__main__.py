@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _report(check(configuration, host, settings, os.environ), settings.config)
             return
         configure_logging(settings.log_level)
+        # A reload while it starts or ends would kill it. Not SIG_IGN, which what it launches would inherit.
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
         asyncio.run(run(controller(settings, configuration, dict(os.environ))))
 
     return exit_code("signalbox-controller", start)

@@ -12,7 +12,7 @@ from signalbox.settings import Settings
 from signalbox_controller.config.settings import Configuration
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.launch.agent_copies import copy_agent
-from signalbox_controller.launch.launcher import Launcher, command_line, inheritable
+from signalbox_controller.launch.launcher import WITHHELD, Launcher, command_line, inheritable, withheld
 from signalbox_controller.launch.user_folders import UserFolders
 
 PROGRAM = "signalbox_agent.check"
@@ -51,7 +51,8 @@ def check(configuration: Configuration, host: str, settings: Settings, environ: 
             environ=inheritable(environ, settings),
             user_folders=UserFolders(folder, folder / "none"),
         )
-        return [finding for group in _groups(configuration) for finding in _check(group, launcher)]
+        found = [finding for group in _groups(configuration) for finding in _check(group, launcher)]
+    return found + [Finding(name, WITHHELD, error=False) for name in withheld(environ, settings)]
 
 
 def _groups(configuration: Configuration) -> list[list[ProcessSpec]]:

@@ -52,7 +52,7 @@ from signalbox_controller.host.heartbeat import Heartbeat
 from signalbox_controller.host.hostname import HostName
 from signalbox_controller.host.waiting import WaitingTasks
 from signalbox_controller.launch.agent_copies import copy_agent
-from signalbox_controller.launch.launcher import Launcher, inheritable, other_account
+from signalbox_controller.launch.launcher import WITHHELD, Launcher, inheritable, other_account, withheld
 from signalbox_controller.launch.launches import Launches
 from signalbox_controller.launch.user_folders import user_folders
 from signalbox_controller.linux.cgroups import Containment, containment
@@ -221,11 +221,13 @@ def _reaping() -> Iterator[Reaper]:
 def _on_hangup(configurations: Configurations) -> Iterator[None]:
     """Apply the configuration file on SIGHUP, as `systemctl reload` sends it."""
     loop, jobs = asyncio.get_running_loop(), Jobs("the edited configuration")
+    before = signal.getsignal(signal.SIGHUP)
     loop.add_signal_handler(signal.SIGHUP, lambda: jobs.begin(configurations.on_hangup()))
     try:
         yield
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, before)
 
 
 def _context(
@@ -268,6 +270,8 @@ def _users(configuration: Configuration, launches: Launches) -> dict[str, int]:
 
 def _launcher(host: str, folders: Folders, settings: Settings, environ: Mapping[str, str], *, others: bool) -> Launcher:
     """The launcher; `others` tells that there are processes that run as other users."""
+    for name in withheld(environ, settings):
+        log.info("Variable %s: %s", name, WITHHELD)
     users = user_folders(settings.data, folders.cancelled) if others else None
     if users:
         users.open()

@@ -1,6 +1,7 @@
 """Commander: publishes a command and collects its receipts; the api, the clients and the tests all use it."""
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -19,7 +20,7 @@ from signalbox.bus.receipts import Receipts
 from signalbox.client.bulk import Bulk, Progress
 from signalbox.client.receipts import Collected, Patience
 from signalbox.client.results import AllowResult, BulkResult, CancelResult, ForgetResult, ProcessesResult
-from signalbox.errors import UnknownHost
+from signalbox.errors import BusUnavailable, UnknownHost
 from signalbox.messages.base import weakest
 from signalbox.messages.codec import encode, sign
 from signalbox.messages.commands import (
@@ -235,9 +236,14 @@ class Commander:
             command.command_id, reading or asked, Patience(wait, record_wait, stragglers=wait)
         )
         if asked and asked <= collected.answers.keys():
-            now = await self._clock.now()
-            await publish_events(self._redis, (), [Concluded(command_id=command.command_id, at=now)])
+            await self._conclude(command.command_id)
         return _processes_result(command.command_id, collected, asked, hosts.away)
+
+    async def _conclude(self, command_id: str) -> None:
+        """Tell hosts that come later that it is over; it is, whether or not Redis is there to say so."""
+        with contextlib.suppress(BusUnavailable):
+            now = await self._clock.now()
+            await publish_events(self._redis, (), [Concluded(command_id=command_id, at=now)])
 
     async def _heading(self, issuer: Issuer) -> dict[str, Any]:
         """The fields that every command has; its times are by the clock of the bus."""

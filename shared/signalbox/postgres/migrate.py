@@ -30,8 +30,13 @@ LOCK_WAIT = "60s"
 #: Seconds that one migration may take.
 MIGRATION_TIMEOUT = 900.0
 
-#: What to do where the role may not make a schema, as in most databases that an administrator has made.
-_MAY_NOT = f"; let the owner of the database run once: CREATE SCHEMA {SCHEMA} AUTHORIZATION <the user of the address>"
+#: What to do where the role may not make a schema, as in most databases that an administrator has made, or where the
+#: schema is that of another role, as each service may have its own.
+_MAY_NOT = (
+    f"; let the owner of the database run once: CREATE SCHEMA {SCHEMA} AUTHORIZATION <the user of the address>; or,"
+    f" where that schema is there already: GRANT ALL ON SCHEMA {SCHEMA} TO <the user of the address>;"
+    f" GRANT ALL ON ALL TABLES IN SCHEMA {SCHEMA} TO <the user of the address>"
+)
 
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 

@@ -27,6 +27,21 @@ WHERE c.relname = 'signalbox_migrations' AND c.relkind = 'r' AND n.nspname <> $1
     AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
 ORDER BY n.nspname
 """
+#: What makes the tables be found by whoever connects, last in the search path: for a database of ours alone, in which
+#: nobody has set a search path yet.
+_FINDABLE = """
+SELECT format('ALTER DATABASE %I SET search_path = "$user", public, %I', d.datname, $1::text) FROM pg_database AS d
+WHERE d.datname = current_database() AND pg_has_role(d.datdba, 'USAGE')
+    AND NOT EXISTS (
+        SELECT FROM pg_db_role_setting, unnest(setconfig) AS one
+        WHERE setdatabase = d.oid AND setrole = 0 AND one LIKE 'search_path=%'
+    )
+    AND NOT EXISTS (
+        SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname <> 'signalbox_migrations'
+            AND n.nspname NOT IN ($1::text, 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
+    )
+"""
 _MADE = re.compile(r"^CREATE (TABLE|FUNCTION) (\w+)", re.MULTILINE)
 
 
@@ -45,6 +60,8 @@ async def prepare_schema(connection: Connection, service: str, scripts: Sequence
         await connection.execute(_LIST)
     if not await _applied(connection, SCHEMA, service):
         await _move(connection, service, scripts)
+    if statement := await connection.fetchval(_FINDABLE, SCHEMA):
+        await connection.execute(statement)
 
 
 async def _move(connection: Connection, service: str, scripts: Sequence[str]) -> None:

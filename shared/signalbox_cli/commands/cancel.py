@@ -20,7 +20,7 @@ _WAIT = 10.0
 
 _FILTER = (
     click.option("--status", type=click.Choice(("pending", "running")), help="Tasks of this status; by default both."),
-    click.option("--name", metavar="NAME", help="Tasks of this name."),
+    click.option("--name", metavar="NAME", help="Tasks of this name, or of this full name."),
     click.option("--host", metavar="HOST", help="Tasks on this host."),
     click.option("--queue", metavar="QUEUE", help="Tasks out of this queue."),
     click.option("--match", "q", metavar="TEXT", help="Tasks whose name or id holds this."),

@@ -19,7 +19,7 @@ _ERROR_WIDTH = 60
 @click.command()
 @click.option("--status", type=click.Choice(_STATUSES), help="Only tasks of this status.")
 @click.option("--q", metavar="TEXT", help="Only tasks whose id, name or error holds this.")
-@click.option("--name", metavar="NAME", help="Only tasks of this name.")
+@click.option("--name", metavar="NAME", help="Only tasks of this name, or of this full name.")
 @click.option("--host", metavar="HOST", help="Only tasks on this host.")
 @click.option("--queue", metavar="QUEUE", help="Only tasks out of this queue.")
 @click.option("--older-than", type=AGE, metavar="AGE", help="Only tasks older than this: 90s, 15m, 2h, 1d.")

@@ -19,8 +19,8 @@ async def a_database(server: Postgres, *, template: str = "template1") -> AsyncI
     """The name of a new database, gone afterwards with whoever is still connected to it."""
     name = f"signalbox_test_{uuid4().hex[:12]}"
     await _run(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    # For tests that look into the record themselves; our own connections set theirs.
-    await _run(server, f'ALTER DATABASE "{name}" SET search_path = {SCHEMA}, public')
+    if template != "template1":  # settings of a database are not copied
+        await _run(server, f'ALTER DATABASE "{name}" SET search_path = "$user", public, {SCHEMA}')
     try:
         yield name
     finally:

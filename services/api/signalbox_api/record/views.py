@@ -222,10 +222,15 @@ async def _newest(
 def _task_conditions(filters: TaskFilter) -> tuple[list[str], list[object]]:
     conditions: list[str] = []
     arguments: list[object] = []
-    for column in ("status", "name", "host", "queue", "outcome"):
+    for column in ("status", "host", "queue", "outcome"):
         if value := getattr(filters, column):
-            arguments.append(short_name(value) if column == "name" else value)
+            arguments.append(value)
             conditions.append(f"{column} = ${len(arguments)}")
+    if name := filters.name:
+        arguments += (short_name(name), short_name(name.rpartition(".")[2]), name)
+        called, last, full = (f"${len(arguments) - before}" for before in (2, 1, 0))
+        # Either what people call it, or Celery's name, of which only the last part has an index.
+        conditions.append(f"name IN ({called}, {last}) AND (name = {called} OR celery_name = {full})")
     if filters.unfinished and not filters.status:
         conditions.append("status IN ('pending', 'running')")
     if filters.task_ids:

@@ -47,7 +47,7 @@ class Hello(Line, frozen=True, kw_only=True):
     pid: int
     kind: ProcessKind
     protocol: int = PROTOCOL
-    #: Seconds of the epoch, by the clock of the process, at which CLOCK_MONOTONIC was 0; an older agent does not send it.
+    #: Seconds of the epoch, by the clock of the process, at which CLOCK_MONOTONIC was 0; not sent by older agents.
     clock: float | None = None
     node: str = ""
     pool: str = ""

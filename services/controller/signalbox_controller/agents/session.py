@@ -24,11 +24,11 @@ from signalbox_controller.agents.child_deaths import ChildDeaths, died
 from signalbox_controller.agents.connection import Connection
 from signalbox_controller.agents.liveness import Liveness, Ticks
 from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered
-from signalbox_controller.agents.process_clock import ahead_of_us
 from signalbox_controller.agents.running import HeldRuns, Run, RunningTasks
 from signalbox_controller.agents.slots import Slots
 from signalbox_controller.agents.stop_handshake import StopHandshake
 from signalbox_controller.agents.supervisor import Supervisor
+from signalbox_controller.linux.process_clock import ahead_of_us
 from signalbox_controller.state.corrected import corrected
 from signalbox_controller.state.outbox import Outbox
 

@@ -1,6 +1,6 @@
 """Admission of commands: which of them this host carries out, by the clock of the bus."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from redis.asyncio import Redis
@@ -45,10 +45,9 @@ class Admission:
         Raises:
             BusUnavailable: Redis is away.
         """
+        if isinstance(command, LASTING):  # of them only a new controller has to ask
+            return "accepted" if not self._new or command.expires_at > await self.join() else "ignored"
         joined_at, now = await self.join(), await self._clock.now()
-        if isinstance(command, LASTING):
-            since = joined_at if self._new else datetime.min.replace(tzinfo=UTC)
-            return "accepted" if command.expires_at > since else "ignored"
         if command.expires_at <= now:
             return "expired" if command.expires_at > (joined_at if self._new else joined_at - AWAY) else "ignored"
         if self._new and (ended := await concluded_at(self._redis, command.command_id)) and ended <= joined_at:

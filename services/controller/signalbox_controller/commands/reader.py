@@ -52,7 +52,7 @@ class Reader:
         try:
             await self._take(entry)
         except (BusUnavailable, RedisError) as error:
-            log.info("Entry %s could not be acknowledged (%s); it will come again", entry.position.decode(), error)
+            log.info("Entry %s could not be finished (%s); it will come again", entry.position.decode(), error)
             self._consumer.rewind()
         finally:
             self._open.discard(entry.position)
@@ -63,6 +63,8 @@ class Reader:
             await self._dispatcher.take(entry)
         except Unacceptable as reason:
             await self._consumer.dead_letter(entry, str(reason))
+        except BusUnavailable:
+            raise  # it was not carried out: nothing is wrong with it
         except Exception as error:
             log.exception("Entry %s: our own code failed", entry.position.decode())
             await self._consumer.dead_letter(entry, f"the controller failed at it: {error!r}")

@@ -111,7 +111,7 @@ class Fleet:
         launches, launcher = self._context.launches, self._context.launcher
         left = launches.left_behind()
         known = {launch.instance for launch in left.values()}
-        for stray in strays(launcher.is_ours, known, launcher.environ):
+        for stray in strays(launcher.is_ours, known, launcher.environ, self._context.containment.cgroup):
             name = self._free_name(stray.spec.name if stray.spec else "", stray, left)
             log.warning("%s (instance %s) was launched by us, and was on no record", name, stray.instance)
             left[name] = stray

@@ -1,6 +1,7 @@
 """Plan of an edited configuration: what it would change of the processes that are supervised now. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -51,39 +52,53 @@ def plan(
         others: the names of workers that others launched.
         new_users: the users that this controller has made nothing ready for.
     """
-    changes: list[Change] = []
-    specs: list[ProcessSpec] = []
-    later: list[str] = []
-    for spec in wanted:
-        former = present.get(spec.name)
-        if spec.name in others:
-            later.append(f"{spec.name}: a worker that others launched goes by this name; give it another one")
-        elif former is None and spec.runs_as in new_users:
-            later.append(f"{spec.name}: {_new_user(spec)}")
-        elif former is None:
-            specs.append(spec)
-            changes.append(Change(name=spec.name, action="start", detail="new"))
-        elif why := _not_now(former.spec, spec, new_users):
-            specs.append(former.spec)
-            later.append(f"{spec.name}: {why}")
-        else:
-            specs.append(spec)
-            changes += _changes(former, spec)
+    steps = [_wanted(spec, present.get(spec.name), others, new_users) for spec in wanted]
     named = {spec.name for spec in wanted}
-    beats = {spec.label: spec for spec in wanted if spec.kind == "beat"}
+    beats = {spec.label: spec.name for spec in wanted if spec.kind == "beat"}
     for name, former in present.items():
         if name in named or not former.configured:
             continue
-        successor = beats.get(former.spec.label) if former.spec.kind == "beat" else None
-        if successor is not None:  # two beats of one application must not run side by side
-            later.append(f"{name}: beat has another name now, {successor.name}")
-            specs = [spec for spec in specs if spec.name != successor.name] + [former.spec]
-            changes = [change for change in changes if change.name != successor.name]
-        elif former.active:
-            changes.append(Change(name=name, action="stop", detail="no longer in the file"))
-        else:
-            changes.append(Change(name=name, action="remove", detail="no longer in the file; it does not run"))
-    return Plan(changes=tuple(changes), specs=tuple(specs), later=tuple(later))
+        successor = beats.get(former.spec.label, "") if former.spec.kind == "beat" else ""
+        if successor:  # two beats of one application must not run side by side
+            steps = [step for step in steps if step.name != successor]
+        steps.append(_no_longer_wanted(name, former, successor))
+    return Plan(
+        changes=tuple(step.change for step in steps if step.change),
+        specs=tuple(step.spec for step in steps if step.spec),
+        later=tuple(f"{step.name}: {step.later}" for step in steps if step.later),
+    )
+
+
+class _Step(NamedTuple):
+    """What becomes of one process."""
+
+    name: str
+    #: The spec that counts from now on.
+    spec: ProcessSpec | None = None
+    change: Change | None = None
+    later: str = ""
+
+
+def _wanted(spec: ProcessSpec, former: Present | None, others: Collection[str], new_users: Collection[str]) -> _Step:
+    """What becomes of a process that the file has."""
+    if spec.name in others:
+        return _Step(spec.name, later="a worker that others launched goes by this name; give it another one")
+    if former is None:
+        if spec.runs_as in new_users:
+            return _Step(spec.name, later=_new_user(spec))
+        return _Step(spec.name, spec, Change(name=spec.name, action="start", detail="new"))
+    if why := _not_now(former.spec, spec, new_users):
+        return _Step(spec.name, former.spec, later=why)
+    return _Step(spec.name, spec, _change(former, spec))
+
+
+def _no_longer_wanted(name: str, former: Present, successor: str) -> _Step:
+    """What becomes of a process that the file has no more; `successor` is the beat that it has in its place."""
+    if successor:
+        return _Step(name, former.spec, later=f"beat has another name now, {successor}")
+    if former.active:
+        return _Step(name, change=Change(name=name, action="stop", detail="no longer in the file"))
+    return _Step(name, change=Change(name=name, action="remove", detail="no longer in the file; it does not run"))
 
 
 def _not_now(former: ProcessSpec, spec: ProcessSpec, new_users: Collection[str]) -> str:
@@ -99,18 +114,18 @@ def _new_user(spec: ProcessSpec) -> str:
     return f"it runs as {spec.runs_as}, as no process did when the controller was started"
 
 
-def _changes(former: Present, spec: ProcessSpec) -> list[Change]:
+def _change(former: Present, spec: ProcessSpec) -> Change | None:
     launched = former.running or former.spec
     keys = changed(launched, spec)
     renewed = bool(outdated(launched, spec))
     if not former.configured:
         detail = "configured again" + (f": {words(launched, spec, keys)}" if keys else "")
-        return [Change(name=spec.name, action="restart" if renewed else "take over", detail=detail)]
+        return Change(name=spec.name, action="restart" if renewed else "take over", detail=detail)
     if former.wanted and renewed:
-        return [Change(name=spec.name, action="restart", detail=words(launched, spec, keys))]
+        return Change(name=spec.name, action="restart", detail=words(launched, spec, keys))
     if keys := changed(former.spec, spec):
-        return [Change(name=spec.name, action="adjust", detail=words(former.spec, spec, keys))]
-    return []
+        return Change(name=spec.name, action="adjust", detail=words(former.spec, spec, keys))
+    return None
 
 
 def words(former: ProcessSpec, spec: ProcessSpec, keys: Sequence[str]) -> str:

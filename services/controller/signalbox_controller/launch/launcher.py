@@ -1,5 +1,6 @@
 """Launcher of Celery processes: their command line, environment and log file."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,13 @@ import msgspec
 from signalbox.settings import Settings
 from signalbox_controller.config.specs import AppSpec, ProcessSpec
 from signalbox_controller.launch.user_folders import UserFolders
-from signalbox_controller.linux.accounts import Account, account_of
+from signalbox_controller.linux.accounts import Account, account_of, known_account
+
+#: What a person should know of a variable that is withheld.
+WITHHELD = (
+    "not passed on to Celery, as it holds an address or the key of Signalbox itself;"
+    ' an application that needs it is given it in its table `environment`, as in REDIS_URL = "${REDIS_URL}"'
+)
 
 #: As `Popen` takes it.
 File = int | IO[bytes]
@@ -42,11 +49,17 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
         account = other_account(spec.runs_as)
         return self.user_folders.socket_of(account) if account and self.user_folders else self.socket
 
-    def is_ours(self, socket: str) -> bool:
-        """Whether processes of this controller are given this socket, be they of users that the file names no more."""
-        of_users = self.user_folders.socket if self.user_folders else None
+    def is_ours(self, socket: str, user: int) -> bool:
+        """Whether a process of this user is given this socket by us, be it of one that the file names no more.
+
+        Anybody may have put it into an environment: a user of ours is given the socket in its own folder only.
+        """
         path = Path(socket)
-        return path == self.socket or (path.name == self.socket.name and path.parent.parent / path.name == of_users)
+        if user == os.geteuid() and path == self.socket:
+            return True
+        of_users = self.user_folders.socket if self.user_folders else None
+        theirs = user == os.geteuid() or path.parent.name == str(user)
+        return theirs and path.name == self.socket.name and path.parent.parent / path.name == of_users
 
     def launch(self, spec: ProcessSpec, instance: str, cgroup: str = "") -> subprocess.Popen[bytes]:
         """Launch a process in a session of its own; return when the interpreter runs, long before Celery is ready.
@@ -54,7 +67,7 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
         It enters the cgroup with this path, if there is one.
 
         Raises:
-            OSError: the interpreter cannot be run.
+            OSError: the interpreter cannot be run, or there is no such user.
         """
         if (account := other_account(spec.runs_as)) and self.user_folders:
             self.user_folders.prepare(account)
@@ -77,7 +90,7 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
         """Run the interpreter of an application for us, in a session of its own.
 
         Raises:
-            OSError: the interpreter cannot be run.
+            OSError: the interpreter cannot be run, or there is no such user.
         """
         return subprocess.Popen(
             (spec.python, *arguments),
@@ -109,12 +122,18 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
 
 def other_account(name: str) -> Account | None:
     """The account of this name, unless it is the controller's own, or there is none."""
-    account = account_of(name) if name else None
+    account = known_account(name) if name else None
     return None if account is None or account.uid == os.geteuid() else account
 
 
 def _identity(spec: AppSpec) -> dict[str, Any]:
-    """What makes Popen launch it as its user."""
+    """What makes Popen launch it as its user.
+
+    Raises:
+        OSError: that user is gone, or cannot be looked up now; nothing may run with our rights instead.
+    """
+    if spec.user and account_of(spec.user) is None:
+        raise OSError(errno.ESRCH, f"there is no user {spec.user!r} on this machine")
     account = other_account(spec.user)
     return {"user": account.uid, "group": account.gid, "extra_groups": account.groups} if account else {}
 
@@ -124,10 +143,14 @@ def inheritable(environ: Mapping[str, str], settings: Settings) -> dict[str, str
 
     An application that needs one of them must be given it on purpose, in its own table of the file.
     """
+    secret = withheld(environ, settings)
+    return {name: value for name, value in environ.items() if not name.startswith("SIGNALBOX_") and name not in secret}
+
+
+def withheld(environ: Mapping[str, str], settings: Settings) -> list[str]:
+    """The variables of others that hold one of Signalbox's secrets: an application may miss them."""
     secrets = {settings.redis_url, settings.database_url, settings.key} - {""}
-    return {
-        name: value for name, value in environ.items() if not name.startswith("SIGNALBOX_") and value not in secrets
-    }
+    return sorted(name for name, value in environ.items() if value in secrets and not name.startswith("SIGNALBOX_"))
 
 
 def command_line(spec: ProcessSpec, host: str, state: Path) -> Sequence[str]:

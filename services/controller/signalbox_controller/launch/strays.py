@@ -1,5 +1,10 @@
-"""Strays: processes that we launched and that the record of launches has lost, found by their environment."""
+"""Strays: processes that we launched and that the record of launches has lost, found by their environment.
 
+Any user may run a process with such an environment. So the kernel says whose it is, and what would lead elsewhere than
+to our own files and cgroups is not believed.
+"""
+
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -8,9 +13,11 @@ from typing import Final
 import msgspec
 
 from signalbox.messages.base import ProcessKind
+from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.proc import Proc, boot_id, pids, stat, variable
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.launch.launches import Launch
+from signalbox_controller.linux import procfs
 from signalbox_controller.linux.accounts import user_of
 from signalbox_controller.linux.procfs import INSTANCE_VARIABLE, arguments_of, environment_of
 
@@ -21,6 +28,10 @@ _LAUNCHED: Final = ("-m", "signalbox_agent", "-A")
 _OPTIONS: Final = {"-n": "node", "-Q": "queues", "-c": "concurrency", "-P": "pool", "-s": "schedule"}
 #: The stop time-out of a process whose configuration nobody knows, in seconds.
 _STOP_TIMEOUT = 30.0
+
+
+#: An instance as we make them, and the name of a process as the file may have it.
+_INSTANCE, _NAME = re.compile("[0-9a-f]{32}"), re.compile("[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 class CommandLine(msgspec.Struct, frozen=True):
@@ -35,27 +46,35 @@ class CommandLine(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         """The name of the process, by its node name or by the file of its schedule."""
-        return self.options.get("node", "").partition("@")[0] or Path(self.options.get("schedule", "")).stem or "beat"
+        name = self.options.get("node", "").partition("@")[0] or Path(self.options.get("schedule", "")).stem
+        return name if _NAME.fullmatch(name) else self.kind
 
 
-def strays(is_ours: Callable[[str], bool], known: Collection[str], environ: Mapping[str, str]) -> list[Launch]:
+def strays(
+    is_ours: Callable[[str, int], bool], known: Collection[str], environ: Mapping[str, str], cgroup: Cgroup | None
+) -> list[Launch]:
     """The launches of a controller that are alive and not known; one look at all processes.
 
     Args:
-        is_ours: whether the controller gives this agents' socket to its processes.
+        is_ours: whether the controller gives this agents' socket to its processes of this user.
         known: the instances that are on record.
         environ: the variables that each process inherits from the controller.
+        cgroup: that of the controller, in which those of its launches are.
     """
     found: dict[str, Proc] = {}
     for pid in pids():
         seen = stat(pid)
         # Each was made the leader of a session; what its tasks have launched has the same variables.
-        if seen is None or seen.ended or seen.session != pid or not is_ours(variable(pid, SOCKET_VARIABLE) or ""):
+        if seen is None or seen.ended or seen.session != pid:
             continue
-        instance = variable(pid, INSTANCE_VARIABLE)
-        if instance and instance not in known and parse(arguments_of(pid)) is not None:
+        socket, user = variable(pid, SOCKET_VARIABLE), procfs.user_of(pid)
+        if not socket or user is None or not is_ours(socket, user):
+            continue
+        instance = variable(pid, INSTANCE_VARIABLE) or ""
+        if _INSTANCE.fullmatch(instance) and instance not in known and parse(arguments_of(pid)) is not None:
             found[instance] = seen.proc
-    return [launch for instance, proc in found.items() if (launch := _launch(instance, proc, environ)) is not None]
+    launches = (_launch(instance, proc, environ, cgroup) for instance, proc in found.items())
+    return [launch for launch in launches if launch is not None]
 
 
 def spec_of(pid: int, environ: Mapping[str, str]) -> ProcessSpec | None:
@@ -111,11 +130,12 @@ def _number(text: str) -> int:
     return int(text) if text.isdecimal() else 1
 
 
-def _launch(instance: str, proc: Proc, environ: Mapping[str, str]) -> Launch | None:
+def _launch(instance: str, proc: Proc, environ: Mapping[str, str], ours: Cgroup | None) -> Launch | None:
     spec = spec_of(proc.pid, environ)
     if spec is None:
         return None
     line = parse(arguments_of(proc.pid))
-    cgroup = variable(proc.pid, b"SIGNALBOX_CGROUP") or ""
+    made = ours.below(instance).path if ours else ""
+    cgroup = made if variable(proc.pid, b"SIGNALBOX_CGROUP") == made else ""
     node = line.options.get("node", "") if line else ""
     return Launch(instance=instance, boot=boot_id(), proc=proc, cgroup=cgroup, spec=spec, node=node, found=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+#: By name.
+_known: dict[str, "Account"] = {}
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -25,11 +27,19 @@ class Account(msgspec.Struct, frozen=True):
 def account_of(name: str) -> Account | None:
     """The account of a name, or of a number that has one; None when there is none."""
     try:
-        entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
-    except KeyError:
+        entry = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
+    except (KeyError, ValueError, OverflowError):  # the latter two: it cannot be a name, or a number, of anybody
         return None
     groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
+
+
+def known_account(name: str) -> Account | None:
+    """The same, looked up once: a running process keeps its user, also while LDAP or the like does not answer."""
+    account = _known.get(name) or account_of(name)
+    if account is not None:
+        _known[name] = account
+    return account
 
 
 def user_of(pid: int) -> str:

@@ -46,6 +46,17 @@ def environment_of(pid: int) -> dict[str, str]:
     return {name: value for name, sign, value in pairs if sign}
 
 
+def user_of(pid: int) -> int | None:
+    """The id of the user that a process runs as; None when it is gone, or has rights of several."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    line = next((line for line in status.splitlines() if line.startswith("Uid:")), "")
+    users = set(map(int, line.split()[1:]))
+    return users.pop() if len(users) == 1 else None
+
+
 def _items(path: str) -> list[str]:
     try:
         return Path(path).read_bytes().decode(errors="surrogateescape").rstrip("\0").split("\0")

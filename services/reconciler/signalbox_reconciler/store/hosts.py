@@ -21,6 +21,12 @@ _HOSTS = {
 }
 _HOST_VALUES = ("state", "proof", "proof_detail", "clock_ahead")
 
+#: Whether a fact may be replaced although it seems to be later: so far ahead is only what a host with a wrong clock
+#: said before it was corrected, and it would hide all that is true until its time has come.
+_UNTRUE_TIME = "{}.at > now() + interval '60 seconds'"
+
+_LATER_HOST = f"CASE WHEN EXCLUDED.at > h.at OR {_UNTRUE_TIME.format('h')} THEN {{}} ELSE {{}} END"
+
 #: Only the state of a host and its proof are visible: another heartbeat is no change.
 _UPSERT_HOSTS = f"""
 WITH new AS (
@@ -32,9 +38,9 @@ WITH new AS (
     INSERT INTO hosts AS h (name, state, seen_at, at, proof, proof_detail, clock_ahead)
     SELECT name, state, now(), at, proof, proof_detail, clock_ahead FROM new
     ON CONFLICT (name) DO UPDATE SET
-        {assignments(_HOST_VALUES, "CASE WHEN EXCLUDED.at > h.at THEN EXCLUDED.{} ELSE h.{} END")},
+        {assignments(_HOST_VALUES, _LATER_HOST.format("EXCLUDED.{}", "h.{}"))},
         seen_at = now(),
-        at = GREATEST(EXCLUDED.at, h.at),
+        at = {_LATER_HOST.format("EXCLUDED.at", "h.at")},
         heard_at = now()
     WHERE h.state <> 'gone' OR EXCLUDED.state = 'online'
     RETURNING {views.columns("host")}
@@ -76,7 +82,7 @@ WITH new AS (
 ), done AS (
     INSERT INTO processes AS p ({names(_PROCESSES)}) SELECT {names(_PROCESSES)} FROM new
     ON CONFLICT (host, name) DO UPDATE SET {assignments(_PROCESS_VALUES, "EXCLUDED.{}")}
-    WHERE EXCLUDED.at > p.at
+    WHERE EXCLUDED.at > p.at OR {_UNTRUE_TIME.format("p")}
     RETURNING {views.columns("process")}
 )
 SELECT done.* FROM done LEFT JOIN old USING (host, name)
@@ -95,15 +101,17 @@ RETURNING {views.columns("process")}
 _RETIRE_EXTERNAL = f"""
 UPDATE processes SET
     state = 'stopped', desired = 'stopped', pid = NULL, kill_at = NULL, standby = false, message = $4, at = $3
-WHERE host = $1 AND name <> ALL($2::text[]) AND at < $3 AND state <> 'stopped' AND guest
+WHERE host = $1 AND name <> ALL($2::text[]) AND (at < $3 OR {_UNTRUE_TIME.format("processes")})
+    AND state <> 'stopped' AND guest
 RETURNING {views.columns("process")}
 """  # noqa: S608
 #: An external worker that its host lists under another name has not ended: the configuration has taken its name.
-_DELETE_REMOVED = """
+_DELETE_REMOVED = f"""
 DELETE FROM processes
-WHERE host = $1 AND name <> ALL($2::text[]) AND at < $3 AND (NOT guest OR instance = ANY($4::text[]))
+WHERE host = $1 AND name <> ALL($2::text[]) AND (at < $3 OR {_UNTRUE_TIME.format("processes")})
+    AND (NOT guest OR instance = ANY($4::text[]))
 RETURNING host, name
-"""
+"""  # noqa: S608
 
 #: Nobody starts them again under the same name on purpose; names like celery-4711 would fill the page.
 _DELETE_ENDED_EXTERNAL = """

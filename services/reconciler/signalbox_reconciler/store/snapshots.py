@@ -64,8 +64,7 @@ RETURNING {views.columns("log")}, l.delivery
 async def repair(connection: Connection, snapshots: Collection[HostSeen], changed: views.ChangedViews) -> None:
     """Compare the snapshots with the record, and correct it."""
     for snapshot in snapshots:
-        if snapshot.processes:
-            await retire(connection, snapshot, changed)
+        await retire(connection, snapshot, changed)
     rows = await connection.fetch(_RUNNING, [snapshot.host for snapshot in snapshots])
     runs = [RecordedRun(**row) for row in rows]
     difference = compare(snapshots, runs)

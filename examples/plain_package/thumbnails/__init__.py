@@ -1,0 +1,1 @@
+"""Thumbnails of pictures, made by Celery: the plainest project there is."""

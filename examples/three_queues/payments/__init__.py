@@ -1,0 +1,1 @@
+"""Payments, in three queues: what is urgent does not wait for what takes long."""

@@ -1,0 +1,1 @@
+"""Orders: what happens to them behind the scenes."""
