@@ -14,12 +14,14 @@ from signalbox.bus.connection import UNAVAILABLE, connect
 from signalbox.bus.consumer import entries_of
 from signalbox.messages.base import utc_now
 from signalbox.messages.codec import decode_event
-from signalbox.messages.events import EventsLost
+from signalbox.messages.events import EventsLost, TaskCancelled, TaskReceived, TaskStarted
 from signalbox.messages.receipts import Answered
 from signalbox.service import background
+from signalbox_controller.state import outbox as outbox_module
 from signalbox_controller.state.kept_events import KeptEvents
 from signalbox_controller.state.outbox import Outbox
 from support.eventually import HANGS, eventually
+from support.history import Life
 from support.stores.server import Redis
 
 
@@ -146,6 +148,30 @@ async def test_an_outage_loses_nothing_and_changes_no_order(valkey: Redis, redis
             return None
 
     assert await eventually(read, "the events") == list(range(1001))
+
+
+async def test_the_course_of_tasks_is_gathered_and_a_proof_takes_along_what_waits(
+    redis: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "GATHER", 100 * HANGS)
+    outbox, run = Outbox(redis), Life().run(2)
+    await redis.config_resetstat()
+    async with publishing(outbox):
+        outbox.put(Life().received(1))  # the first one goes at once
+        await eventually(lambda: redis.xlen(names.EVENTS), "the first event")
+        outbox.put(run.started())
+        for _ in range(20):
+            await redis.ping()
+        assert await redis.xlen(names.EVENTS) == 1
+        outbox.put(run.cancelled(4))
+        await eventually(lambda: _holds(redis, 3), "the proof, and what waited")
+    rows = entries_of(await redis.xread({names.EVENTS: b"0"}))
+    assert [type(decode_event(row.data)) for row in rows] == [TaskReceived, TaskStarted, TaskCancelled]
+    assert (await redis.info("commandstats"))["cmdstat_eval"]["calls"] == 2
+
+
+async def _holds(redis: Client, count: int) -> bool:
+    return await redis.xlen(names.EVENTS) == count
 
 
 async def test_when_it_is_full_the_agents_have_to_keep_theirs_until_there_is_room(redis: Client) -> None:

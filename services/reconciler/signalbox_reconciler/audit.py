@@ -37,5 +37,5 @@ async def _write(
     intents: Intents, connection: Connection, messages: Sequence[CommandRow], redelivered: bool
 ) -> Publication:
     changed = await write_commands(connection, messages, redelivered=redelivered)
-    await intents.keep(connection, [row.command_id for row in messages if row.task_ids or row.allows])
+    await intents.keep(connection, messages)
     return Publication(changed.changes(), await forget_answers(connection, messages))

@@ -4,7 +4,9 @@ Nothing is acknowledged before its effect is durable, and every durable change i
 A redelivered batch is written again, which changes nothing, and published again.
 """
 
+import asyncio
 import logging
+import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,7 +19,7 @@ from redis.asyncio.client import Pipeline
 from signalbox.bus import names
 from signalbox.bus.confirmations import Confirmation, queue_confirmations
 from signalbox.bus.consumer import MAX_DELIVERIES, Consumer, Entry
-from signalbox.bus.publisher import publish_changes, queue_receipts
+from signalbox.bus.publisher import AT_ONCE, publish_changes, queue_changes, queue_receipts
 from signalbox.errors import BusUnavailable, DatabaseUnavailable, UnreadableMessage
 from signalbox.messages.receipts import Receipt
 from signalbox.messages.views import Change
@@ -70,7 +72,9 @@ class Feed(Generic[M]):
         *,
         batch: int,
         give_up: Callable[[Connection, Entry], Awaitable[None]] | None = None,
+        gather: Callable[[], float] = lambda: 0.0,
     ) -> None:
+        """`gather` answers the seconds between two reads while less than a whole batch is there to be read."""
         self._name = stream.rpartition(":")[2]
         self._redis = redis
         self._batch = batch
@@ -81,6 +85,10 @@ class Feed(Generic[M]):
         self._decode = decode
         self._write = write
         self._give_up = give_up
+        self._gather = gather
+        self._may_read_at = 0.0
+        #: Monotonic time of the latest read that had entries.
+        self.read_at = -math.inf
         self._claimed_at = 0.0
         self._outage = ""
         #: Monotonic time since which it reads entries as soon as they are published; None while it lags.
@@ -103,12 +111,19 @@ class Feed(Generic[M]):
     async def _step(self) -> None:
         entries = await self._claim_abandoned()
         if not entries:
+            await asyncio.sleep(max(0.0, self._may_read_at - time.monotonic()))
             entries = await self._consumer.read(BLOCK_MS)
-            self._note_lag(entries)
+            self._note_read(entries)
         entries = await self._without_gaps(entries)
         readable = [(entry, message) for entry in entries if (message := await self._readable(entry)) is not None]
         if readable:
             await self._handle(readable, redelivered=self._consumer.redelivered)
+
+    def _note_read(self, entries: list[Entry]) -> None:
+        self._note_lag(entries)
+        if entries:
+            self.read_at = time.monotonic()
+            self._may_read_at = self.read_at + (0.0 if len(entries) >= self._batch else self._gather())
 
     def _note_lag(self, entries: list[Entry]) -> None:
         if len(entries) >= self._batch and _age(entries[-1]) > MAX_LAG:
@@ -164,10 +179,13 @@ class Feed(Generic[M]):
     async def _commit(self, batch: Sequence[tuple[Entry, M]], *, redelivered: bool) -> None:
         async with self._database.transaction() as connection:
             publication = await self._write(connection, [message for _, message in batch], redelivered)
-        # Not in the transaction of the acknowledgement: it would block Redis until all changes are in.
-        await publish_changes(self._redis, publication.changes)
+        changes = publication.changes
+        if len(changes) > AT_ONCE:  # in one transaction they would block Redis until all are in
+            await publish_changes(self._redis, changes)
+            changes = ()
 
         def also(pipe: Pipeline) -> None:
+            queue_changes(pipe, changes)
             queue_receipts(pipe, publication.receipts)
             queue_confirmations(pipe, publication.confirmations)
 

@@ -1,6 +1,8 @@
 """Intake of events: the feed that folds them into the record."""
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
@@ -24,6 +26,12 @@ from signalbox_reconciler.store.confirmations import add_confirmations
 BATCH = 1000
 
 
+#: Seconds between two reads while there is less than a batch: a transaction costs as much as some ten events.
+GATHER = 0.01
+#: Seconds after a command in which a proof may come, which must not wait.
+PROOF_WITHIN = 10.0
+
+
 class Taken(msgspec.Struct, frozen=True):
     """An event from the bus, with its number."""
 
@@ -31,10 +39,24 @@ class Taken(msgspec.Struct, frozen=True):
     numbers: Numbers | None
 
 
-def event_feed(redis: Redis, database: Database, member: str, intents: Intents) -> Feed[Taken]:
-    """The feed of events; `member` names this reconciler in the group."""
+def event_feed(
+    redis: Redis,
+    database: Database,
+    member: str,
+    intents: Intents,
+    commanded_at: Callable[[], float] = lambda: math.inf,
+) -> Feed[Taken]:
+    """The feed of events; `member` names this reconciler in the group.
+
+    `commanded_at` answers the monotonic time of the latest command. Of several reconcilers the one that has read a
+    command waits for its proof, and takes it while the others gather.
+    """
+
+    def gather() -> float:
+        return 0.0 if time.monotonic() - commanded_at() < PROOF_WITHIN else GATHER
+
     write = partial(_write, intents)
-    return Feed(names.EVENTS, member, redis, database, _decode, write, batch=BATCH, give_up=_give_up)
+    return Feed(names.EVENTS, member, redis, database, _decode, write, batch=BATCH, give_up=_give_up, gather=gather)
 
 
 def _decode(entry: Entry) -> Taken:
@@ -51,7 +73,7 @@ async def _write(intents: Intents, connection: Connection, messages: Sequence[Ta
     events = [taken.event for taken in messages]
     batch = fold(events)
     changed = await write_batch(connection, batch, redelivered=redelivered)
-    await intents.keep(connection, [row.command_id for row in batch.commands.values() if row.task_ids or row.allows])
+    await intents.keep(connection, batch.commands.values())
     now = utc_now()
     done = (event for event in events if isinstance(event, CommandDone))
     receipts = [Recorded(command_id=event.command_id, at=now, host=event.host) for event in done]

@@ -1,12 +1,13 @@
 """Intents of cancels in Redis, where every controller reads them: written with the record, restored from it."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Iterable
 
 from redis.asyncio import Redis
 
 from signalbox.bus.cancelled import LIMIT, Follower, release, remember, until
 from signalbox.postgres.pool import Connection, Database
+from signalbox_reconciler.fold.commands import CommandRow
 from signalbox_reconciler.store.allows import allows_of
 from signalbox_reconciler.store.verdicts import intents, intents_of
 
@@ -22,18 +23,19 @@ class Intents:
         self._seconds = seconds
         self._follower = Follower(redis)
 
-    async def keep(self, connection: Connection, command_ids: Collection[str]) -> None:
+    async def keep(self, connection: Connection, commands: Iterable[CommandRow]) -> None:
         """Have the tasks of these cancels refused everywhere, and those of releases no more; call it before the commit.
 
         Raises:
             BusUnavailable: Redis is unavailable.
         """
-        if not command_ids:
-            return
-        voids = await allows_of(connection, command_ids)
-        await release(self._redis, {task_id: until(at, self._seconds) for task_id, at in voids.items()})
-        since = await intents_of(connection, command_ids)
-        await remember(self._redis, {task_id: until(at, self._seconds) for task_id, at in since.items()})
+        commands = list(commands)
+        if releases := [row.command_id for row in commands if row.allows]:
+            voids = await allows_of(connection, releases)
+            await release(self._redis, {task_id: until(at, self._seconds) for task_id, at in voids.items()})
+        if cancels := [row.command_id for row in commands if row.task_ids]:
+            since = await intents_of(connection, cancels)
+            await remember(self._redis, {task_id: until(at, self._seconds) for task_id, at in since.items()})
 
     async def restore(self) -> None:
         """Write the intents again that are missing in a Redis that was emptied, restored from a backup, or is new.

@@ -23,7 +23,7 @@ CHANGES_LENGTH = 50_000
 #: Seconds that receipts are kept for whoever gave the command.
 RECEIPTS_TTL = 300
 #: Changes in one step: Redis does nothing else meanwhile (some 2 ms).
-_PORTION = 100
+AT_ONCE = 100
 
 #: One command for many entries: packing and answering each of them costs ten times what Redis needs.
 _ADD_ALL = """
@@ -94,8 +94,13 @@ def queue_receipts(pipe: Pipeline, receipts: Iterable[Receipt]) -> None:
 
 async def publish_changes(redis: Redis, changes: Iterable[Change]) -> None:
     """Publish committed changes to every api replica; a lost change is repaired by the next list that is read."""
-    encoded = (encode(change) for change in changes)
     async with bus_errors(redis), redis.pipeline(transaction=False) as pipe:
-        while portion := list(islice(encoded, _PORTION)):
-            pipe.eval(_ADD_ALL, 1, names.CHANGES, CHANGES_LENGTH, *portion)
+        queue_changes(pipe, changes)
         await pipe.execute()
+
+
+def queue_changes(pipe: Pipeline, changes: Iterable[Change]) -> None:
+    """Put committed changes into a pipeline that the caller executes."""
+    encoded = map(encode, changes)
+    while portion := list(islice(encoded, AT_ONCE)):
+        pipe.eval(_ADD_ALL, 1, names.CHANGES, CHANGES_LENGTH, *portion)

@@ -168,6 +168,7 @@ async def open_database(
         command_timeout=timeout,
         server_settings=settings,
         reset=_as_it_is,
+        max_cached_statement_lifetime=0,  # a statement stays prepared: the ones we have are few, and planned once
     )
     try:
         yield Database(pool)

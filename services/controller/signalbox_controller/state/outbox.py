@@ -1,6 +1,7 @@
 """Outbox of events and receipts: in order, on disk before they are published, kept while Redis is away."""
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -13,7 +14,17 @@ from signalbox.bus.clock import BusClock
 from signalbox.bus.publisher import EventEntry, publish_entries
 from signalbox.errors import BusUnavailable
 from signalbox.messages.codec import encode
-from signalbox.messages.events import Event, EventNumbers, HostLeft, HostSeen
+from signalbox.messages.events import (
+    Event,
+    EventNumbers,
+    HostLeft,
+    HostSeen,
+    TaskFailed,
+    TaskReceived,
+    TaskRetried,
+    TaskStarted,
+    TaskSucceeded,
+)
 from signalbox.messages.receipts import Receipt
 from signalbox.service import Backoff
 from signalbox_controller.state.corrected import corrected
@@ -27,6 +38,11 @@ BATCH = 500
 LIMIT = 200_000
 #: Events of the moment: the next one says the same, so they have no number and are not kept.
 HEARTBEATS = (HostSeen, HostLeft)
+#: Seconds between two publications while nothing but the daily course of tasks is to be told: the record pays for each
+#: publication, not for each event. All else goes at once, and takes along what waits.
+GATHER = 0.02
+#: Events for which nobody waits; a stop, a cancel or a command that they belong to tells more.
+COURSE = (TaskReceived, TaskStarted, TaskSucceeded, TaskFailed, TaskRetried)
 
 
 class _Group(msgspec.Struct):
@@ -36,6 +52,8 @@ class _Group(msgspec.Struct):
     receipts: Sequence[Receipt]
     #: The number of the latest event, in this group or before it.
     last: int
+    #: Whether it is published without delay.
+    urgent: bool = False
     #: Called when the events are on disk or in Redis.
     kept: Callable[[], None] | None = None
     #: Called when they are in Redis.
@@ -63,6 +81,9 @@ class Outbox:
         self._first_unwritten = 0
         self._unkept: list[_Group] = []
         self._filled = asyncio.Event()
+        #: Set when what waits is to be published without delay.
+        self._urgent = asyncio.Event()
+        self._published_at = 0.0
         self._space = asyncio.Event()
         self._space.set()
         #: Called with True when it is full, and with False when there is space again.
@@ -96,13 +117,14 @@ class Outbox:
             _call_kept(group)
 
     async def run(self) -> None:
-        """Publish until cancelled: the first group goes at once, those that come meanwhile go together.
+        """Publish until cancelled: the first group goes at once, those that come soon after go together.
 
         What a former controller could not publish goes first.
         """
         await self._publish_inherited()
         while True:
             await self._filled.wait()
+            await self._gather()
             self.write()
             batch = self._next_batch()
             await self._publish(
@@ -110,6 +132,13 @@ class Outbox:
                 [receipt for group in batch for receipt in group.receipts],
             )
             self._done(batch)
+
+    async def _gather(self) -> None:
+        """Wait for more to publish, unless that is enough, or it is urgent, or the last time is long ago."""
+        clock = asyncio.get_running_loop().time
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._urgent.wait(), max(0.0, self._published_at + GATHER - clock()))
+        self._published_at = clock()
 
     async def _publish_inherited(self) -> None:
         kept = self._kept_events
@@ -158,7 +187,8 @@ class Outbox:
     ) -> _Group:
         entries = [self._entry(event) for event in events]
         last = 0 if self._kept_events is None else self._kept_events.last
-        return _Group(entries, receipts, last, kept, published)
+        urgent = bool(receipts or published) or not all(isinstance(event, COURSE) for event in events)
+        return _Group(entries, receipts, last, urgent, kept, published)
 
     def _entry(self, event: Event) -> EventEntry:
         data = encode(corrected(event, self._clock.ahead or 0.0) if self._clock else event)
@@ -177,6 +207,8 @@ class Outbox:
         self._groups.append(group)
         self._events += len(group.entries)
         self._filled.set()
+        if group.urgent or self._events >= BATCH:
+            self._urgent.set()
         if self._events >= self._limit and self._space.is_set():
             log.warning("%d events wait for Redis: no more are taken from the workers for now", self._events)
             self._space.clear()
@@ -202,6 +234,8 @@ class Outbox:
                 group.published()
         if not self._groups:
             self._filled.clear()
+        if self._events < BATCH and not any(group.urgent for group in self._groups):
+            self._urgent.clear()
         if not self._space.is_set() and self._events <= self._limit // 2:
             self._space.set()
             self.on_full(False)

@@ -28,25 +28,28 @@ SIGNALS = frozenset({"TERM", "KILL"})
 
 def received(event: TaskReceived, batch: Batch) -> None:
     """A delivery of the task waits in a worker."""
-    row = _task(event, Phase.RECEIVED, "pending", details=2)
+    common = _common(event, Phase.RECEIVED)
+    row = _task(event, common, "pending", details=2)
     row.args, row.kwargs, row.eta = event.args, event.kwargs, event.eta
     row.root_id, row.parent_id = event.root_id, event.parent_id
     batch.add(row)
-    batch.add(WaitRow(**_common(event, Phase.RECEIVED), status="pending"))
+    batch.add(WaitRow(**common, status="pending"))
 
 
 def started(event: TaskStarted, batch: Batch) -> None:
     """The task is running."""
-    row = _task(event, Phase.STARTED, "running", details=1)
+    common = _common(event, Phase.STARTED)
+    row = _task(event, common, "running", details=1)
     row.args, row.kwargs = event.args, event.kwargs
     batch.add(row)
-    batch.add(_log(event, Phase.STARTED))
+    batch.add(_log(event, common))
 
 
 def signalled(event: TaskSignalled, batch: Batch) -> None:
     """The run goes on after a signal was sent."""
-    batch.add(_task(event, Phase.STARTED, "running"))
-    log = _log(event, Phase.STARTED)
+    common = _common(event, Phase.STARTED)
+    batch.add(_task(event, common, "running"))
+    log = _log(event, common)
     log.cancel_signal, log.cancel_kill_at = event.signal, event.kill_at
     batch.add(log)
 
@@ -93,8 +96,9 @@ def _end(
     phase: Phase = Phase.FINISHED,
     signal: str | None = None,
 ) -> None:
-    batch.add(_task(event, phase, status))
-    log = _log(event, phase)
+    common = _common(event, phase)
+    batch.add(_task(event, common, status))
+    log = _log(event, common)
     log.status, log.outcome, log.error, log.traceback = status, outcome, error, traceback or None
     log.finished_at, log.cancel_signal = _ended_at(event), signal
     batch.add(log)
@@ -125,9 +129,8 @@ def _common(event: TaskEvent, phase: Phase) -> dict[str, Any]:
     }
 
 
-def _task(event: TaskEvent, phase: Phase, status: Status, *, details: int = 0) -> TaskRow:
+def _task(event: TaskEvent, common: dict[str, Any], status: Status, *, details: int = 0) -> TaskRow:
     """The row of the task itself; `details` ranks how much of it such an event carries."""
-    common = _common(event, phase)
     started_at = common["started_at"]
     return TaskRow(
         **common,
@@ -141,7 +144,7 @@ def _task(event: TaskEvent, phase: Phase, status: Status, *, details: int = 0) -
     )
 
 
-def _log(event: TaskEvent, phase: Phase) -> LogRow:
+def _log(event: TaskEvent, common: dict[str, Any]) -> LogRow:
     # Older agents do not name the delivery; its key then was the count of retries alone.
     delivery = event.delivery or (event.run.partition(".")[0] if parse(event.run).started else event.run)
-    return LogRow(**_common(event, phase), delivery=delivery, status="running")
+    return LogRow(**common, delivery=delivery, status="running")

@@ -15,10 +15,10 @@ from signalbox_reconciler.store.commands import (
 )
 from signalbox_reconciler.store.forgotten import forget_hosts
 from signalbox_reconciler.store.hosts import LEFT, mark_unknown, upsert_hosts, upsert_processes
-from signalbox_reconciler.store.runs import end_waits, number_attempts, select_logs, upsert_logs, upsert_waits
+from signalbox_reconciler.store.runs import number_attempts, select_logs, upsert_logs, upsert_waits
 from signalbox_reconciler.store.snapshots import repair
 from signalbox_reconciler.store.tasks import show_liveliest, upsert_tasks
-from signalbox_reconciler.store.verdicts import cancels_to_reconsider, tasks_of, upsert_verdicts
+from signalbox_reconciler.store.verdicts import cancels_to_reconsider, tasks_of
 from signalbox_reconciler.store.views import ChangedViews
 from signalbox_reconciler.store.waiting import apply_comparisons
 
@@ -45,9 +45,7 @@ async def write_batch(connection: Connection, batch: Batch, *, redelivered: bool
     await apply_comparisons(connection, batch.comparisons.values(), changed)
     if command_ids:
         verdicts = batch.verdicts.values()
-        if batch.answers:
-            await upsert_answers(connection, batch.answers.values())
-        await upsert_verdicts(connection, verdicts)
+        await upsert_answers(connection, batch.answers.values(), verdicts)
         await end_cancelled(connection, [row for row in verdicts if row.task_id not in ended], changed)
         about = {row.task_id for row in verdicts} | _about(batch.commands.values())
         about |= await conclude_commands(connection, command_ids, changed)
@@ -103,11 +101,8 @@ async def _write_tasks(connection: Connection, batch: Batch, changed: ChangedVie
 async def _write_runs(connection: Connection, batch: Batch, known: Collection[str], changed: ChangedViews) -> None:
     """Write the runs; `known` are the ids of the tasks that the record had before."""
     if batch.logs:
-        logs = await upsert_logs(connection, batch.logs.values())
+        logs = await upsert_logs(connection, batch.logs.values(), known)
         changed.add("log", logs)
-        await end_waits(
-            connection, [(log.task_id, log.delivery) for log in batch.logs.values() if log.task_id in known]
-        )
         if several := _with_several_runs(batch, logs):
             changed.add("log", await number_attempts(connection, several))
     if batch.waits:

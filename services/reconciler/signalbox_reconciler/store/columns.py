@@ -23,14 +23,14 @@ FACT: Columns = {
 }
 
 
-def unnest(columns: Columns) -> str:
-    """The table function that unfolds the arrays."""
-    return f"unnest({', '.join(f'${place}::{kind}[]' for place, kind in enumerate(columns.values(), 1))})"
+def unnest(columns: Columns, first: int = 1) -> str:
+    """The table function that unfolds the arrays, which are the parameters from the `first` one on."""
+    return f"unnest({', '.join(f'${place}::{kind}[]' for place, kind in enumerate(columns.values(), first))})"
 
 
 def arrays(columns: Columns, rows: Iterable[object]) -> Sequence[Sequence[object]]:
-    """One array for each column; `rows` have attributes of those names, and there is at least one."""
-    return list(zip(*map(attrgetter(*columns), rows), strict=True))
+    """One array for each column, of which there are several; `rows` have attributes of those names."""
+    return list(zip(*map(attrgetter(*columns), rows), strict=True)) or [()] * len(columns)
 
 
 def names(columns: Iterable[str], prefix: str = "") -> str:

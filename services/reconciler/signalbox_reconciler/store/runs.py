@@ -36,8 +36,13 @@ _ADDED = {
         ELSE LEAST(l.cancel_kill_at, EXCLUDED.cancel_kill_at) END""",
 }
 
-#: `has_others`: the run is new, and the task has others.
+#: `has_others`: the run is new, and the task has others. The waits of the deliveries in the last two arrays are ended.
 _UPSERT = f"""
+WITH begun AS (
+    DELETE FROM task_waits AS w
+    USING unnest(${len(_COLUMNS) + 1}::text[], ${len(_COLUMNS) + 2}::text[]) AS b (task_id, run)
+    WHERE w.task_id = b.task_id AND w.run = b.run
+)
 INSERT INTO task_logs AS l ({names(_COLUMNS)}, attempt)
 SELECT {names(_COLUMNS)}, retries + 1 FROM {unnest(_COLUMNS)} AS new ({names(_COLUMNS)})
 ON CONFLICT (task_id, run) DO UPDATE SET
@@ -92,10 +97,15 @@ WHERE w.task_id = begun.task_id AND w.run = begun.run
 """
 
 
-async def upsert_logs(connection: Connection, rows: Collection[LogRow]) -> list[Row]:
-    """Merge rows of distinct runs; return what changed, with `has_others`."""
+async def upsert_logs(connection: Connection, rows: Collection[LogRow], known: Collection[str]) -> list[Row]:
+    """Merge rows of distinct runs; return what changed, with `has_others`.
+
+    The deliveries that they came by wait no more; only those of `known` tasks can have been recorded as waiting.
+    """
     ordered = sorted(rows, key=lambda row: (row.task_id, row.run))
-    return await connection.fetch(_UPSERT, *arrays(_COLUMNS, ordered))
+    begun = sorted({(row.task_id, row.delivery) for row in ordered if row.task_id in known})
+    columns = zip(*begun, strict=True) if begun else ([], [])
+    return await connection.fetch(_UPSERT, *arrays(_COLUMNS, ordered), *columns)
 
 
 async def number_attempts(connection: Connection, task_ids: Collection[str]) -> list[Row]:

@@ -121,6 +121,8 @@ RETURNING {views.columns("task", "t.")}, false AS inserted, {_HAS_CANCEL}
 
 #: Until the end of the transaction. The planner does not know how few rows window functions leave: it would read all
 #: tasks of a table of some ten thousand for a batch of some hundred, five times the cost of the batch.
+#: Of as few as the proof of a cancel is about it expects few in any case, and they are spared the round trip.
+_FEW = 10
 _BY_KEY = "SET LOCAL enable_seqscan = off"
 _LOCK = "SELECT FROM tasks WHERE task_id = ANY($1::text[]) ORDER BY task_id FOR NO KEY UPDATE"
 
@@ -144,5 +146,6 @@ async def show_liveliest(connection: Connection, task_ids: Collection[str]) -> l
     """Have these tasks, which are locked, show the liveliest of their runs; return what changed, as `upsert_tasks`."""
     if not task_ids:
         return []
-    await connection.execute(_BY_KEY)
+    if len(task_ids) > _FEW:
+        await connection.execute(_BY_KEY)
     return await connection.fetch(_SHOW, list(task_ids))

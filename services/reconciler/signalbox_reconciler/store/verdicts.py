@@ -9,21 +9,13 @@ from itertools import groupby
 import msgspec
 
 from signalbox.postgres.pool import Connection
-from signalbox_reconciler.fold.commands import CommandRow
 from signalbox_reconciler.fold.conclusion import InferredVerdicts
 from signalbox_reconciler.fold.merge import merge_answer
 from signalbox_reconciler.fold.rows import VerdictRow
 from signalbox_reconciler.store.allows import HOLDS
-from signalbox_reconciler.store.columns import arrays, assignments, names, unnest
+from signalbox_reconciler.store.columns import assignments, names, unnest
 
-#: The verdict of a host may be recorded before the command.
-_INSERT = """
-INSERT INTO cancels AS c (task_id, command_id, issued_at)
-SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
-ON CONFLICT (task_id, command_id) DO UPDATE SET issued_at = EXCLUDED.issued_at WHERE c.issued_at IS NULL
-"""
-
-_VERDICTS = {
+VERDICTS = {
     "task_id": "text",
     "command_id": "text",
     "verdict": "text",
@@ -32,8 +24,9 @@ _VERDICTS = {
     "at": "timestamptz",
 }
 
-_UPSERT = f"""
-INSERT INTO cancels AS c (task_id, command_id, state, weight, detail, finished_at) SELECT * FROM {unnest(_VERDICTS)}
+#: `{{}}` is where the verdicts are from, a table function.
+UPSERT_VERDICTS = f"""
+INSERT INTO cancels AS c (task_id, command_id, state, weight, detail, finished_at) SELECT * FROM {{}}
 ON CONFLICT (task_id, command_id) DO UPDATE SET
     {assignments(("state", "weight", "detail", "finished_at"), "EXCLUDED.{}")}
 WHERE (EXCLUDED.weight, EXCLUDED.finished_at) > (c.weight, c.finished_at)
@@ -96,19 +89,10 @@ DELETE FROM cancels WHERE (task_id, command_id) IN (
 Inferred = Mapping[str, tuple[InferredVerdicts, datetime]]
 
 
-async def insert_cancels(connection: Connection, rows: Iterable[CommandRow]) -> None:
-    """Insert the tasks of these commands."""
-    about = [(task_id, row.command_id, row.issued_at) for row in rows for task_id in row.task_ids]
-    if about:
-        await connection.execute(_INSERT, *zip(*about, strict=True))
-
-
-async def upsert_verdicts(connection: Connection, rows: Collection[VerdictRow]) -> None:
-    """Keep the gravest verdict of any host on each task."""
-    if rows:
-        ordered = sorted(rows, key=_about)
-        gravest = [reduce(merge_answer, verdicts) for _, verdicts in groupby(ordered, key=_about)]
-        await connection.execute(_UPSERT, *arrays(_VERDICTS, gravest))
+def gravest(rows: Iterable[VerdictRow]) -> list[VerdictRow]:
+    """Of the verdicts of all hosts on each task the gravest."""
+    ordered = sorted(rows, key=_about)
+    return [reduce(merge_answer, verdicts) for _, verdicts in groupby(ordered, key=_about)]
 
 
 def _about(row: VerdictRow) -> tuple[str, str]:

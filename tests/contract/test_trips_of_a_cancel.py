@@ -1,0 +1,122 @@
+"""A cancel is recorded in few round trips, and its proof does not wait for more events."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis as Client
+
+from signalbox.bus import names
+from signalbox.bus.connection import connect
+from signalbox.bus.publisher import publish_events
+from signalbox.messages.commands import CancelTask
+from signalbox.messages.events import AnyEvent, CommandDone
+from signalbox.postgres.pool import Connection, Database, Row
+from signalbox.service import background
+from signalbox_reconciler import intake
+from signalbox_reconciler.fold import fold
+from signalbox_reconciler.fold.commands import audit
+from signalbox_reconciler.intents import Intents
+from signalbox_reconciler.store import ChangedViews, write_batch, write_commands
+from support.eventually import eventually
+from support.history import HOST, Life, after
+from support.stores.server import Redis
+
+RUN = Life().run(2)
+COMMAND = CancelTask(
+    command_id="c1", task_id=Life().task_id, issued_by="alice", issued_at=after(3), expires_at=after(60), reason=""
+)
+DONE = CommandDone(at=after(4), host=HOST, command_id="c1", verdict="cancelled", task_id=Life().task_id)
+
+
+class Counting:
+    """A connection that counts its round trips."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.trips = 0
+
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
+        self.trips += 1
+        return await self._connection.execute(query, *args, timeout=timeout)
+
+    async def fetch(self, query: str, *args: object, timeout: float | None = None) -> list[Row]:
+        self.trips += 1
+        return await self._connection.fetch(query, *args, timeout=timeout)
+
+    async def fetchrow(self, query: str, *args: object, timeout: float | None = None) -> Row | None:
+        self.trips += 1
+        return await self._connection.fetchrow(query, *args, timeout=timeout)
+
+    async def fetchval(self, query: str, *args: object, timeout: float | None = None) -> Any:
+        self.trips += 1
+        return await self._connection.fetchval(query, *args, timeout=timeout)
+
+
+@asynccontextmanager
+async def counted(database: Database) -> AsyncIterator[Counting]:
+    async with database.transaction() as connection:
+        yield Counting(connection)
+
+
+async def record(database: Database, *events: AnyEvent) -> tuple[int, ChangedViews]:
+    async with counted(database) as connection:
+        changed = await write_batch(connection, fold(events))
+    return connection.trips, changed
+
+
+async def test_the_proof_and_the_audit_of_a_cancel_take_few_round_trips(database: Database) -> None:
+    started, _ = await record(database, Life().received(1), RUN.started())
+    async with counted(database) as connection:
+        await write_commands(connection, [audit(COMMAND)])
+    proof, changed = await record(database, RUN.cancelled(4), DONE)
+    assert (started, connection.trips, proof) == (2, 6, 7)
+    assert {change.kind for change in changed.changes()} == {"task", "log", "command"}
+    async with database.connection() as plain:
+        [command] = await plain.fetch("SELECT state, tasks_done FROM commands")
+        [task] = await plain.fetch("SELECT status, outcome, cancel_command_id FROM tasks")
+    assert dict(command) == {"state": "cancelled", "tasks_done": 1}
+    assert dict(task) == {"status": "failed", "outcome": "cancelled", "cancel_command_id": "c1"}
+
+
+@pytest.fixture
+async def redis(valkey: Redis) -> AsyncIterator[Client]:
+    async with aclosing(connect(valkey.url)) as client:
+        yield client
+
+
+@asynccontextmanager
+async def reading(redis: Client, database: Database, commanded_at: Callable[[], float]) -> AsyncIterator[None]:
+    feed = intake.event_feed(redis, database, "one", Intents(redis, database, 60.0), commanded_at)
+    async with background(feed.run):
+        yield
+
+
+async def unread(redis: Client) -> int:
+    groups = await redis.xinfo_groups(names.EVENTS)
+    return int(groups[0]["lag"]) if groups else 1
+
+
+async def test_events_are_gathered_and_a_proof_is_not(
+    redis: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "GATHER", 3600.0)
+    await publish_events(redis, [Life().received(1)])
+    async with reading(redis, database, lambda: -3600.0):
+        await eventually(lambda: _all_read(redis), "the first event is recorded")
+        await publish_events(redis, [RUN.started()])
+        for _ in range(20):
+            await redis.ping()
+        assert await unread(redis) == 1
+
+    async with reading(redis, database, asyncio.get_running_loop().time):
+        await eventually(lambda: _all_read(redis), "what waited is recorded")
+        await publish_events(redis, [RUN.cancelled(4), DONE])
+        await eventually(lambda: _all_read(redis), "the proof is recorded")
+
+
+async def _all_read(redis: Client) -> bool:
+    groups = await redis.xinfo_groups(names.EVENTS)
+    return bool(groups) and groups[0]["lag"] == groups[0]["pending"] == 0
