@@ -28,7 +28,7 @@ PUBLIC = {"append", "tick", "reserve", "apply_async", "revoked"}
 PUBLIC |= {"on_success", "on_failure", "on_accepted", "execute_using_pool"}
 PRIVATE = {name.name for name in ALL} - PUBLIC - {"DEATH", "TERM_SIGNAL", "semaphore", "state_handlers"}
 #: Attributes of our own objects, and of the standard library, that begin with an underscore.
-OURS = {"_signalbox", "_signalbox_tracker", "_under_way", "_exit", "_getframe"}
+OURS = {"_signalbox", "_signalbox_progress", "_signalbox_tracker", "_under_way", "_exit", "_getframe"}
 
 
 def modules() -> list[Path]:
