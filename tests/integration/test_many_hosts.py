@@ -8,11 +8,13 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
+from signalbox.bus.presence import roll_call
 from signalbox.bus.publisher import publish_command
 from signalbox.messages.base import utc_now
 from signalbox.messages.commands import StopProcesses
 from support.api import KEY
 from support.cli import run
+from support.eventually import eventually
 from support.networked_hosts import HostNetwork, NetworkedHost, a_host_network
 from support.stores.choose import a_redis
 from support.stores.databases import a_database
@@ -123,6 +125,10 @@ async def test_a_host_that_is_cut_off_is_unknown_and_what_it_says_when_it_is_bac
     for task_id in (long, short):
         await hosts.task(task_id, status="running", confirmed=False)
 
+    async def is_away() -> bool:
+        return "web-c" in (await roll_call(hosts.recording.redis)).away
+
+    await eventually(is_away, "its presence has run out, too")
     # This one it can still carry out when it is back; the one above comes too late then.
     other = {"one@web-c": "two", "two@web-c": "one"}[(await hosts.task(long))["worker"]]
     http, answer = await hosts.post("stop", hosts=["web-c"], processes=[other], mode="immediate", wait=30)
