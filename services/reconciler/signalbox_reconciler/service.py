@@ -30,8 +30,9 @@ ONLINE_SERVICE, ONLINE_MIGRATIONS = "reconciler-indexes", "signalbox_reconciler.
 #: One each for intake, audit, sweep, heartbeat and indexes, and one to spare.
 CONNECTIONS = 6
 #: Each statement is planned once, for any number of rows; to plan the longest costs three times as much as to run it.
-#: What is planned while the tables are empty must read by keys when they are full.
-OPTIONS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+#: What is planned while the tables are empty must read by keys when they are full. Where there is no key, that makes a
+#: plan look so expensive that a server with LLVM would compile it, for seconds.
+OPTIONS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
 
 
 @asynccontextmanager
