@@ -150,7 +150,14 @@ async def controller(
             await rotate(fleet.logs() + watches.logs())
 
         checks = RunChecks(host, fleet, outbox)
-        of_the_host = (context.memory.follow, context.redelivery.run, context.agents.check, checks.run, rotation)
+        of_the_host = (
+            context.reaper.run,
+            context.memory.follow,
+            context.redelivery.run,
+            context.agents.check,
+            checks.run,
+            rotation,
+        )
         of_the_bus = (
             outbox.run,
             replay.run,
