@@ -16,6 +16,9 @@ from signalbox.errors import SettingsError
 
 MIN_KEY_LENGTH = 32
 
+#: A thousand years: more than that no date can be shifted by.
+_LONGEST = 3.2e10
+
 Network = IPv4Network | IPv6Network
 
 _ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
@@ -58,6 +61,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     forget_after: float = 86400.0
     #: `SIGNALBOX_REMEMBER_CANCELLED`: seconds after a cancel for which its task is refused, should it turn up; a week.
     remember_cancelled: float = 604800.0
+    #: `SIGNALBOX_KEEP_COMPLETED`: seconds for which completed tasks are kept after their end, with their logs; 30 days.
+    #: They go whole periods at a time, up to a sixth of that later.
+    keep_completed: float = 2592000.0
+    #: `SIGNALBOX_KEEP_FAILED`: the same of failed tasks.
+    keep_failed: float = 2592000.0
+    #: `SIGNALBOX_KEEP_COMMANDS`: seconds for which the audit trail is kept; a year.
+    keep_commands: float = 31536000.0
     #: `SIGNALBOX_LOG_LEVEL`: debug, info, warning or error.
     log_level: str = "info"
 
@@ -84,6 +94,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             lost_after=_seconds(environ, "SIGNALBOX_LOST_AFTER", 300.0),
             forget_after=_seconds(environ, "SIGNALBOX_FORGET_AFTER", 86400.0),
             remember_cancelled=_seconds(environ, "SIGNALBOX_REMEMBER_CANCELLED", 604800.0),
+            keep_completed=_seconds(environ, "SIGNALBOX_KEEP_COMPLETED", 2592000.0, least=3600.0),
+            keep_failed=_seconds(environ, "SIGNALBOX_KEEP_FAILED", 2592000.0, least=3600.0),
+            keep_commands=_seconds(environ, "SIGNALBOX_KEEP_COMMANDS", 31536000.0, least=86400.0),
             log_level=_choice(environ, "SIGNALBOX_LOG_LEVEL", ("info", "debug", "warning", "error")),
         )
 
@@ -151,14 +164,15 @@ def _of_uvicorn(text: str) -> tuple[Network, ...]:
     return tuple(found)
 
 
-def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+def _seconds(environ: Mapping[str, str], name: str, default: float, *, least: float = 0.0) -> float:
     text = environ.get(name) or str(default)
     try:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise SettingsError(f"{name} is {text!r}; it must be a number of seconds, more than 0")
+    if not 0 < seconds <= _LONGEST or seconds < least:
+        bound = f"{least:g} at least" if least else "more than 0"
+        raise SettingsError(f"{name} is {text!r}; it must be a number of seconds, {bound}")
     return seconds
 
 

@@ -13,10 +13,12 @@ from hypothesis import given
 import signalbox_reconciler.migrations
 from signalbox.bus import names
 from signalbox.bus.publisher import publish_command
+from signalbox.messages import periods
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import AnyTaskEvent, CommandDone, HostLeft, HostSeen
 from signalbox.postgres.migrate import read_migrations
 from signalbox_reconciler.fold import fold
+from signalbox_reconciler.partitions.leaves import TABLES, leaf
 from support.eventually import eventually
 from support.history import HOST, Life, after, lives
 from support.reconciler import KEY, Json, Recording, a_recording
@@ -39,7 +41,8 @@ HEARD = {"reconcilers", "waiting_rounds", "waiting_answers"}
 
 def tables_of_the_record() -> set[str]:
     sql = "".join(migration.sql for migration in read_migrations(signalbox_reconciler.migrations.__name__))
-    return set(re.findall(r"CREATE TABLE (\w+)", sql))
+    tables = set(re.findall(r"CREATE TABLE (\w+)", sql))
+    return tables | {leaf(table, periods.OPEN) for table in TABLES}
 
 
 def texts_of(file: Path) -> Iterator[str]:

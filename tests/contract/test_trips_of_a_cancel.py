@@ -72,7 +72,7 @@ async def test_the_proof_and_the_audit_of_a_cancel_take_few_round_trips(database
     async with counted(database) as connection:
         await write_commands(connection, [audit(COMMAND)])
     proof, changed = await record(database, RUN.cancelled(4), DONE)
-    assert (started, connection.trips, proof) == (2, 6, 7)
+    assert (started, connection.trips, proof) == (2, 6, 8)
     assert {change.kind for change in changed.changes()} == {"task", "log", "command"}
     async with database.connection() as plain:
         [command] = await plain.fetch("SELECT state, tasks_done FROM commands")

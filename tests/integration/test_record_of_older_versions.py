@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from signalbox.postgres.pool import Connection, open_database
+from signalbox_reconciler.partitions.conversion import convert
 from signalbox_reconciler.store.tasks import show_liveliest
 from support.stores.databases import a_database
 from support.stores.server import Postgres
@@ -34,7 +35,7 @@ TASKS = {
 async def test_a_task_shows_the_same_as_before(postgres_server: Postgres, task: str) -> None:
     async with (
         a_database(postgres_server) as name,
-        open_database(postgres_server.url_of(name), connections=1) as database,
+        open_database(postgres_server.url_of(name), connections=2) as database,
         database.connection() as connection,
     ):
         await connection.execute("CREATE SCHEMA signalbox")
@@ -43,6 +44,7 @@ async def test_a_task_shows_the_same_as_before(postgres_server: Postgres, task: 
                 await _write(connection, *TASKS[task])
                 before = await _shown(connection)
             await connection.execute((MIGRATIONS / script).read_text(encoding="utf-8"))
+        await convert(database)
         assert await _shown(connection) == before
         await show_liveliest(connection, ["t1"])
         assert await _shown(connection) == before

@@ -102,6 +102,9 @@ async def an_api(
             await asyncio.wait_for(serving, HANGS)
 
 
+#: The place of a task of a status, in SQL; 0 of an open one.
+PERIOD_OF = "COALESCE((SELECT period FROM periods WHERE status = '{}' ORDER BY begins DESC LIMIT 1), 0)"
+
 #: A task that runs.
 _TASK = msgspec.json.decode(b"""{
     "run": "0000.1", "phase": 2, "confirmed": true, "precedence": 1, "status": "running", "retries": 0, "pid": 4711,
@@ -115,7 +118,7 @@ async def put_task(database: Database, task_id: str | None = None, **columns: ob
     now, task_id = utc_now(), task_id or str(uuid4())
     row = {**_TASK, "task_id": task_id, "created_at": now, "started_at": now, **columns}
     places = ", ".join(f"${number}" for number in range(1, len(row) + 1))
-    insert = f"INSERT INTO tasks ({', '.join(row)}) VALUES ({places})"  # noqa: S608 - our own names
+    insert = f"INSERT INTO tasks ({', '.join(row)}, period) VALUES ({places}, {PERIOD_OF.format(row['status'])})"  # noqa: S608
     async with database.connection() as connection:
         await connection.execute(insert, *row.values())
     return task_id

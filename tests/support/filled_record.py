@@ -1,25 +1,32 @@
 """A record with many tasks, made inside PostgreSQL."""
 
 from hashlib import md5
+from typing import get_args
 from uuid import UUID
 
 from signalbox.postgres.migrate import migrate
 from signalbox.postgres.online import migrate_online
 from signalbox.postgres.pool import Connection, Database
+from signalbox_reconciler.partitions.conversion import convert
+from signalbox_reconciler.partitions.indexes import complete_indexes
+from signalbox_reconciler.partitions.periods import FinishedStatus, add_period
 from signalbox_reconciler.service import MIGRATIONS, ONLINE_MIGRATIONS, ONLINE_SERVICE, SERVICE
 
 #: One task in a thousand is open, the newest ones. Of the finished ones a few have what is rare: a host, a queue, a
 #: name, an outcome; and one name was used only in the beginning.
 _TASKS = """
 INSERT INTO tasks (task_id, run, phase, confirmed, precedence, status, outcome, error, retries, host, worker,
-    finished_at, started_at, pid, details_key, name, celery_name, queue, args, kwargs, created_at, attempt)
+    finished_at, started_at, pid, details_key, name, celery_name, queue, args, kwargs, created_at, attempt, period)
 SELECT md5(n::text)::uuid::text, '0000.1', CASE WHEN open THEN 2 ELSE 4 END, true, 1,
     CASE WHEN open THEN CASE WHEN n % 3 = 0 THEN 'running' ELSE 'pending' END
         WHEN outcome = 'succeeded' THEN 'completed' ELSE 'failed' END,
     CASE WHEN NOT open THEN outcome END,
     CASE WHEN NOT open AND outcome = 'error' THEN format('ValueError: no stock for item %s in hall %s', n, n % 7) END,
     0, host, 'worker@' || host, CASE WHEN NOT open THEN at + interval '1 second' END, at, 4711, '1', name,
-    format('shop.%s.%s', part, name), queue, format('(''order-%s'',)', n), '{''currency'': ''EUR''}', at, 1
+    format('shop.%s.%s', part, name), queue, format('(''order-%s'',)', n), '{''currency'': ''EUR''}', at, 1,
+    COALESCE((SELECT p.period FROM periods AS p
+        WHERE p.status = CASE WHEN open THEN '' WHEN outcome = 'succeeded' THEN 'completed' ELSE 'failed' END
+            AND p.begins <= at ORDER BY begins DESC LIMIT 1), 0)
 FROM (
     SELECT n, n > $1 - $1 / 1000 AS open, now() - ($1 - n) * interval '2 seconds' AS at,
         CASE WHEN n % 50000 = 7 THEN 'host-rare' ELSE 'host-' || n % 97 END AS host,
@@ -32,9 +39,10 @@ FROM (
 ) AS made
 """
 _LOGS = """
-INSERT INTO task_logs (task_id, run, attempt, phase, confirmed, precedence, status, outcome, retries, host, finished_at)
-SELECT task_id, run, 1, CASE WHEN finished_at IS NULL THEN 2 ELSE 4 END, true, 1,
-    CASE WHEN finished_at IS NULL THEN 'running' ELSE status END, outcome, 0, host, finished_at
+INSERT INTO task_logs (log_id, task_id, run, attempt, phase, confirmed, precedence, status, outcome, retries, host,
+    finished_at, period)
+SELECT nextval('task_log_ids'), task_id, run, 1, CASE WHEN finished_at IS NULL THEN 2 ELSE 4 END, true, 1,
+    CASE WHEN finished_at IS NULL THEN 'running' ELSE status END, outcome, 0, host, finished_at, period
 FROM tasks
 """
 _COMMANDS = """
@@ -53,14 +61,34 @@ SELECT 'host-' || n, 'online', now(), now() FROM generate_series(0, 96) AS n
 """
 
 
+#: As many as there are of each status when the oldest tasks are as old as they get; the first one begins long ago.
+_PERIODS = 7
+_SPREAD = """
+UPDATE periods AS p SET begins = CASE place WHEN 1 THEN '2000-01-01'
+    ELSE now() - $1::bigint * interval '2 seconds' * ({0} - place + 1) / {0} END
+FROM (SELECT period, row_number() OVER (PARTITION BY status ORDER BY abs(period)) AS place FROM periods) AS placed
+WHERE p.period = placed.period
+"""
+_SECONDARY = """
+SELECT format('DROP INDEX %s', i.indexrelid::regclass) AS statement
+FROM pg_index AS i JOIN pg_inherits AS l ON l.inhrelid = i.indrelid WHERE NOT i.indisprimary
+"""
+
+
 def task_id_of(number: int) -> str:
     """The id of a task, by its number from 1."""
     return str(UUID(md5(str(number).encode(), usedforsecurity=False).hexdigest()))
 
 
 async def fill_tables(connection: Connection, tasks: int) -> None:
-    """Fill empty tables, uncounted; commands and cancels with a tenth as many rows."""
+    """Fill empty tables, uncounted and without indexes; commands and cancels with a tenth as many rows."""
     await connection.execute("SET synchronous_commit = off; ALTER TABLE tasks DISABLE TRIGGER USER")
+    for _ in range(_PERIODS - 1):
+        for status in get_args(FinishedStatus):
+            await add_period(connection, status)
+    await connection.execute(_SPREAD.format(_PERIODS), tasks)
+    for row in await connection.fetch(_SECONDARY):
+        await connection.execute(row["statement"])
     for statement, rows in ((_TASKS, tasks), (_COMMANDS, tasks // 10), (_CANCELS, tasks // 10)):
         await connection.execute(statement, rows, timeout=3600.0)
     for statement in (_LOGS, _HOSTS):
@@ -71,8 +99,10 @@ async def fill_tables(connection: Connection, tasks: int) -> None:
 async def fill_record(database: Database, tasks: int) -> None:
     """Make the tables of the record, fill them, and make their indexes as on a record that was there before."""
     await migrate(database, SERVICE, MIGRATIONS)
+    await convert(database)
     async with database.connection() as connection:
         await fill_tables(connection, tasks)
+    await complete_indexes(database)
     await migrate_online(database, ONLINE_SERVICE, ONLINE_MIGRATIONS)
     async with database.connection() as connection:
         await connection.execute("VACUUM (ANALYZE) tasks", timeout=3600.0)

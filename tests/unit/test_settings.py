@@ -86,6 +86,9 @@ def test_each_variable_arrives_in_its_field() -> None:
         "SIGNALBOX_LOST_AFTER": "90",
         "SIGNALBOX_FORGET_AFTER": "600",
         "SIGNALBOX_REMEMBER_CANCELLED": "3600",
+        "SIGNALBOX_KEEP_COMPLETED": "86400",
+        "SIGNALBOX_KEEP_FAILED": "604800",
+        "SIGNALBOX_KEEP_COMMANDS": "864000",
         "SIGNALBOX_LOG_LEVEL": "debug",
     }
 
@@ -105,6 +108,9 @@ def test_each_variable_arrives_in_its_field() -> None:
         "lost_after": 90.0,
         "forget_after": 600.0,
         "remember_cancelled": 3600.0,
+        "keep_completed": 86400.0,
+        "keep_failed": 604800.0,
+        "keep_commands": 864000.0,
         "log_level": "debug",
     }
 
@@ -124,6 +130,19 @@ def test_the_prefixed_name_wins_over_the_plain_one() -> None:
     ("change", "says"),
     [
         ({"SIGNALBOX_REDIS_URL": ""}, "SIGNALBOX_REDIS_URL is not set"),
+        (
+            {"SIGNALBOX_KEEP_COMPLETED": "30 days"},
+            "SIGNALBOX_KEEP_COMPLETED is '30 days'; it must be a number of seconds",
+        ),
+        (
+            {"SIGNALBOX_KEEP_FAILED": "60"},
+            "SIGNALBOX_KEEP_FAILED is '60'; it must be a number of seconds, 3600 at least",
+        ),
+        (
+            {"SIGNALBOX_KEEP_COMMANDS": "0"},
+            "SIGNALBOX_KEEP_COMMANDS is '0'; it must be a number of seconds, 86400 at least",
+        ),
+        ({"SIGNALBOX_KEEP_FAILED": "1e300"}, "SIGNALBOX_KEEP_FAILED is '1e300'; it must be a number of seconds"),
         ({"SIGNALBOX_REDIS_URL": "localhost:6379"}, "SIGNALBOX_REDIS_URL is no address of Redis"),
         ({"SIGNALBOX_REDIS_URL": "amqp://bus"}, "SIGNALBOX_REDIS_URL is no address of Redis"),
         ({"SIGNALBOX_REDIS_URL": "redis://bus:port/0"}, "SIGNALBOX_REDIS_URL is no address of Redis"),
@@ -201,6 +220,8 @@ def test_the_documented_defaults_are_the_real_ones() -> None:
     assert float(documented["SIGNALBOX_LOST_AFTER"]) == settings.lost_after
     assert float(documented["SIGNALBOX_FORGET_AFTER"]) == settings.forget_after
     assert float(documented["SIGNALBOX_REMEMBER_CANCELLED"]) == settings.remember_cancelled
+    assert float(documented["SIGNALBOX_KEEP_COMPLETED"]) == settings.keep_completed == settings.keep_failed
+    assert float(documented["SIGNALBOX_KEEP_COMMANDS"]) == settings.keep_commands
     assert {name for name, default in documented.items() if default == "required"} == ENOUGH.keys()
 
 

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from datetime import timedelta
 from functools import partial
 
 from redis.asyncio import Redis
@@ -19,16 +20,20 @@ from signalbox_reconciler.audit import command_feed
 from signalbox_reconciler.heartbeat import Heartbeat
 from signalbox_reconciler.intake import event_feed
 from signalbox_reconciler.intents import Intents
+from signalbox_reconciler.partitions.conversion import convert_when_alone
+from signalbox_reconciler.partitions.indexes import complete_when_up, keep_complete
+from signalbox_reconciler.retention.loop import Retention
+from signalbox_reconciler.retention.rules import Keep
 from signalbox_reconciler.sweep import Sweep
 
 log = logging.getLogger(__name__)
 
 #: The name under which our migrations are recorded, and the package that holds them.
 SERVICE, MIGRATIONS = "reconciler", "signalbox_reconciler.migrations"
-#: The same of the indexes, which are made while the record is written.
-ONLINE_SERVICE, ONLINE_MIGRATIONS = "reconciler-indexes", "signalbox_reconciler.indexes"
-#: One each for intake, audit, sweep, heartbeat and indexes, and one to spare.
-CONNECTIONS = 6
+#: The same of what is made while the record is written.
+ONLINE_SERVICE, ONLINE_MIGRATIONS = "reconciler-online", "signalbox_reconciler.online"
+#: One each for intake, audit, sweep, heartbeat, retention and indexes, and one to spare.
+CONNECTIONS = 7
 #: Each statement is planned once, for any number of rows; to plan the longest costs three times as much as to run it.
 #: What is planned while the tables are empty must read by keys when they are full. Where there is no key, that makes a
 #: plan look so expensive that a server with LLVM would compile it, for seconds.
@@ -47,6 +52,7 @@ async def reconciler(settings: Settings) -> AsyncIterator[None]:
 
         async def work() -> None:
             await migrate_when_up(database, SERVICE, MIGRATIONS)
+            await convert_when_alone(database)
             await _reconcile(settings, redis, database)
 
         async with background(work):
@@ -62,6 +68,8 @@ async def migrate_only(settings: Settings, within: float) -> None:
     """
     async with open_record(settings) as database:
         await migrate_when_up(database, SERVICE, MIGRATIONS, within)
+        await convert_when_alone(database)
+        await complete_when_up(database)
         await migrate_online_when_up(database, ONLINE_SERVICE, ONLINE_MIGRATIONS)
 
 
@@ -94,5 +102,12 @@ async def _reconcile(settings: Settings, redis: Redis, database: Database) -> No
         remember_cancelled=settings.remember_cancelled,
     )
     log.info("ready: %s writes the record", member)
-    indexes = partial(keep_online, database, ONLINE_SERVICE, ONLINE_MIGRATIONS)
-    await run_all(events.run, commands.run, sweep.run, Heartbeat(redis, database, member).run, indexes)
+    keep: Keep = {
+        "completed": timedelta(seconds=settings.keep_completed),
+        "failed": timedelta(seconds=settings.keep_failed),
+    }
+    retention = Retention(database, keep, timedelta(seconds=settings.keep_commands))
+    heartbeat = Heartbeat(redis, database, member)
+    indexes = partial(keep_complete, database)
+    online = partial(keep_online, database, ONLINE_SERVICE, ONLINE_MIGRATIONS)
+    await run_all(events.run, commands.run, sweep.run, heartbeat.run, retention.run, indexes, online)

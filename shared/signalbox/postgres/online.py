@@ -50,13 +50,13 @@ async def migrate_online(database: Database, service: str, package: str) -> bool
         DatabaseUnavailable: try again.
     """
     migrations = read_migrations(package)
-    async with database.connection() as connection, _alone(connection) as alone:
-        if alone:
-            await _drop_unfinished(connection)
+    async with database.connection() as connection, alone(connection) as is_alone:
+        if is_alone:
+            await drop_unfinished(connection)
             for migration in migrations[await count_applied(connection, service, migrations) :]:
                 if not await _apply(connection, service, migration):
                     break
-    return alone
+    return is_alone
 
 
 async def migrate_online_when_up(database: Database, service: str, package: str) -> None:
@@ -86,8 +86,8 @@ async def keep_online(database: Database, service: str, package: str) -> Never:
 
 
 @asynccontextmanager
-async def _alone(connection: Connection) -> AsyncIterator[bool]:
-    """Hold the lock, if it is free; give back the connection as it was."""
+async def alone(connection: Connection) -> AsyncIterator[bool]:
+    """Hold the lock of online migrations, if it is free; give back the connection as it was."""
     if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
         yield False
         return
@@ -99,7 +99,8 @@ async def _alone(connection: Connection) -> AsyncIterator[bool]:
         await connection.fetchval("SELECT pg_advisory_unlock($1)", LOCK)
 
 
-async def _drop_unfinished(connection: Connection) -> None:
+async def drop_unfinished(connection: Connection) -> None:
+    """Drop the indexes that were not finished, so that they are made anew."""
     for row in await connection.fetch(_UNFINISHED, SCHEMA):
         log.warning("the index %s was not finished; it is made anew", row["name"])
         await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {row['name']}", timeout=STATEMENT_TIMEOUT)
@@ -108,7 +109,7 @@ async def _drop_unfinished(connection: Connection) -> None:
 async def _apply(connection: Connection, service: str, migration: Migration) -> bool:
     """Return False if it needs an extension that cannot be had."""
     needed = _EXTENSION.match(migration.sql)
-    if needed and not await _extension(connection, needed[1]):
+    if needed and not await extension(connection, needed[1]):
         return False
     for statement in _STATEMENT.findall(migration.sql):
         with migrating(f"{service}: migration {migration} failed"):
@@ -118,9 +119,15 @@ async def _apply(connection: Connection, service: str, migration: Migration) -> 
     return True
 
 
-async def _extension(connection: Connection, name: str) -> bool:
-    """Find or make an extension, and put it on the search path of this connection."""
+async def schema_of_extension(connection: Connection, name: str) -> str | None:
+    """The schema of an extension, ready to be put into a statement; none where it is not there."""
     schema = await connection.fetchval(_EXTENSION_SCHEMA, name)
+    return None if schema is None else str(schema)
+
+
+async def extension(connection: Connection, name: str) -> bool:
+    """Find or make an extension, and put it on the search path of this connection."""
+    schema = await schema_of_extension(connection, name)
     if schema is None:
         if problem := await _make_extension(connection, name):
             log.warning("%s", problem)

@@ -9,6 +9,8 @@ import asyncpg  # type: ignore[import-untyped]
 from signalbox.postgres.migrate import migrate
 from signalbox.postgres.online import migrate_online
 from signalbox.postgres.pool import SCHEMA, open_database
+from signalbox_reconciler.partitions.conversion import convert
+from signalbox_reconciler.partitions.indexes import complete_indexes
 from signalbox_reconciler.service import ONLINE_MIGRATIONS, ONLINE_SERVICE
 from support.stores.server import Postgres
 
@@ -34,6 +36,8 @@ async def migrate_all(url: str) -> None:
     async with open_database(url, connections=1) as database:
         for service, package in MIGRATIONS:
             await migrate(database, service, package)
+        await convert(database)
+        assert await complete_indexes(database)
         assert await migrate_online(database, ONLINE_SERVICE, ONLINE_MIGRATIONS)
 
 

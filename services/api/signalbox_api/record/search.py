@@ -15,7 +15,7 @@ import msgspec
 from signalbox.messages.ids import task_key
 from signalbox.postgres.pool import Connection, Row
 from signalbox_api.record.cursor import Cursor
-from signalbox_api.record.task_filter import INDEXED, OPEN, ORDER, TaskFilter, Where, halves, where
+from signalbox_api.record.task_filter import ANY_FINISHED, INDEXED, OPEN, ORDER, TaskFilter, Where, halves, where
 
 #: Options of connections for searches. The limit ends what nobody waits for any more; a plan is made for each text,
 #: because the right one depends on how common it is.
@@ -34,7 +34,14 @@ FEW = 10_000
 #: Names whose tasks are listed one by one.
 FEW_NAMES = 200
 
-_INDEXES = "SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass('tasks_finished_arguments') AND indisvalid"
+#: Whether every partition has its indexes on texts; those on arguments are made last.
+_INDEXES = """
+SELECT count(*) > 0 AND bool_and(EXISTS (
+    SELECT FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+    WHERE i.indrelid = p.inhrelid AND i.indisvalid AND c.relname LIKE '%arguments'
+))
+FROM pg_inherits AS p WHERE p.inhparent = to_regclass('tasks')
+"""
 NOT_IN_TEXTS = (
     "Found by name and by the beginning of the id only: error texts and arguments have no index yet."
     " The log of the reconciler says why"
@@ -174,7 +181,8 @@ async def _newest_of_many(
     """Read the newest tasks, or so many of them, until enough match."""
     columns = "task_id, created_at, name, celery_name, error, args, kwargs"
     # OFFSET 0, too, keeps the search a filter on what comes in the order of an index.
-    newest = f"SELECT {columns} FROM tasks {found.sql(half)} {ORDER} " + (f"LIMIT {among}" if among else "OFFSET 0")  # noqa: S608
+    end = f"LIMIT {among}" if among else "OFFSET 0"
+    newest = f"SELECT {columns} FROM tasks {found.sql(half, ANY_FINISHED)} {ORDER} {end}"  # noqa: S608
     return await connection.fetch(
         f"SELECT task_id, created_at FROM ({newest}) AS newest WHERE {matching} LIMIT {limit}",  # noqa: S608 - our own words
         *found.arguments,

@@ -1,7 +1,8 @@
 """Filter of tasks, and the SQL that it amounts to; pure.
 
-The record has two halves, open and finished tasks, each with an index for every filter in the order of the lists. A
-list that wants both takes the newest of each: no index is read further than the list is long.
+The record has two halves, open and finished tasks, in partitions that their `period` tells apart; each partition has an
+index for every filter in the order of the lists. A list that wants both halves takes the newest of each: no index is
+read further than the list is long.
 """
 
 from collections.abc import Sequence
@@ -9,11 +10,15 @@ from datetime import timedelta
 
 import msgspec
 
+from signalbox.messages import periods
 from signalbox.messages.base import Outcome, Status
 from signalbox.messages.ids import short_name
 from signalbox_api.record.cursor import Cursor
 
-OPEN, FINISHED = "finished_at IS NULL", "finished_at IS NOT NULL"
+OPEN = f"period IN ({periods.OPEN}, {periods.BEFORE}) AND finished_at IS NULL"
+FINISHED = f"period <> {periods.OPEN} AND finished_at IS NOT NULL"
+#: Always true, and the condition of the index on all finished tasks of a partition: without it another one is taken.
+ANY_FINISHED = "attempt > 0"
 ORDER = "ORDER BY created_at DESC, task_id DESC"
 
 #: As in the indexes on texts of any length.
@@ -22,8 +27,8 @@ INDEXED = 250
 COMPLETED = ("succeeded", "ignored")
 #: The statuses of finished tasks, as the indexes know them: an index on the status itself would change at each start.
 _BY_OUTCOME = {
-    "completed": "outcome IN ('succeeded', 'ignored')",
-    "failed": "outcome NOT IN ('succeeded', 'ignored')",
+    "completed": f"outcome IN ('succeeded', 'ignored') AND period >= {periods.BEFORE}",
+    "failed": f"outcome NOT IN ('succeeded', 'ignored') AND period <= {periods.BEFORE}",
 }
 
 
@@ -85,6 +90,8 @@ def halves(filters: TaskFilter) -> Sequence[str]:
 def parts_of_list(filters: TaskFilter, after: Cursor | None) -> tuple[Where, Sequence[str]]:
     """The conditions of a list after a place, and the parts to read: they exclude each other, and each has an index."""
     found = where(msgspec.structs.replace(filters, name=None), after)
+    if not (filters.name or filters.host or filters.queue) and filters.outcome in {None, "succeeded"}:
+        found.add(ANY_FINISHED)
     if not filters.name:
         return found, halves(filters)
     names = _named(found, filters.name)

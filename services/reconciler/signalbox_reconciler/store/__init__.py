@@ -15,6 +15,7 @@ from signalbox_reconciler.store.commands import (
 )
 from signalbox_reconciler.store.forgotten import forget_hosts
 from signalbox_reconciler.store.hosts import LEFT, mark_unknown, upsert_hosts, upsert_processes
+from signalbox_reconciler.store.placing import settle
 from signalbox_reconciler.store.runs import number_attempts, select_logs, upsert_logs, upsert_waits
 from signalbox_reconciler.store.snapshots import repair
 from signalbox_reconciler.store.tasks import show_liveliest, upsert_tasks
@@ -52,6 +53,7 @@ async def write_batch(connection: Connection, batch: Batch, *, redelivered: bool
         task_ids |= (await tasks_of(connection, command_ids) if redelivered else about) - ended
     if task_ids:
         await apply_cancels(connection, task_ids, changed)
+    await settle(connection, changed)
     if redelivered:
         await _touch(connection, batch, task_ids, changed)
     return changed
@@ -70,6 +72,7 @@ async def write_commands(
     task_ids |= await conclude_commands(connection, command_ids, changed) | _about(rows)
     if task_ids:
         await apply_cancels(connection, task_ids, changed)
+    await settle(connection, changed)
     if redelivered:
         await changed.add_current(connection, "command", command_ids)
         await changed.add_current(connection, "task", task_ids)
@@ -87,7 +90,7 @@ async def _write_tasks(connection: Connection, batch: Batch, changed: ChangedVie
     """
     if not batch.tasks:
         return set(), set()
-    tasks = {row["task_id"]: row for row in await upsert_tasks(connection, batch.tasks.values())}
+    tasks = {row["task_id"]: row for row in await upsert_tasks(connection, batch.tasks.values(), changed)}
     inserted = {task_id for task_id, row in tasks.items() if row["inserted"]}
     known = batch.tasks.keys() - inserted
     await _write_runs(connection, batch, known, changed)

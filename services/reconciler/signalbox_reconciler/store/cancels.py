@@ -15,7 +15,7 @@ _INTENTS = f"""
 UPDATE tasks AS t
 SET cancel_requested_at = asked.issued_at, cancel_command_id = asked.command_id, updated_at = now()
 FROM (
-    SELECT k.task_id, first.issued_at, first.command_id
+    SELECT k.task_id, k.period, first.issued_at, first.command_id
     FROM tasks AS k LEFT JOIN LATERAL (
         SELECT c.issued_at, c.command_id FROM cancels AS c
         WHERE c.task_id = k.task_id AND c.issued_at IS NOT NULL AND c.state NOT IN ('refused', 'unsupported')
@@ -25,7 +25,7 @@ FROM (
     ) AS first ON true
     WHERE k.task_id = ANY($1::text[])
 ) AS asked
-WHERE t.task_id = asked.task_id AND t.cancel_command_id IS DISTINCT FROM asked.command_id
+WHERE t.task_id = asked.task_id AND t.period = asked.period AND t.cancel_command_id IS DISTINCT FROM asked.command_id
 RETURNING {views.columns("task", "t.")}
 """  # noqa: S608 - names of our own columns
 
@@ -35,7 +35,7 @@ _END = f"""phase = 4, confirmed = true, precedence = -(EXTRACT(EPOCH FROM e.at) 
 
 #: Only the report of its own host ends a run: it may run elsewhere, too.
 _END_RUNS = f"""
-UPDATE task_logs AS l SET {_END}, cancel_kill_at = NULL
+UPDATE open_task_logs AS l SET {_END}, cancel_kill_at = NULL
 FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::boolean[]) AS e (task_id, at, host, ran)
 WHERE e.ran AND l.task_id = e.task_id AND l.host = e.host AND l.status = 'running' AND l.started_at <= e.at
 RETURNING {views.columns("log", "l.")}
@@ -55,11 +55,11 @@ _ENDED_VALUES = f"""4, true, {_WEAKEST}, 'failed', 'cancelled',
 _END_WAITS = f"""
 WITH ended AS (
     DELETE FROM task_waits AS w
-    USING unnest($1::text[], $2::timestamptz[], $3::text[]) AS e (task_id, at, host), tasks AS t
+    USING unnest($1::text[], $2::timestamptz[], $3::text[]) AS e (task_id, at, host), open_tasks AS t
     WHERE w.task_id = e.task_id AND t.task_id = e.task_id AND (t.status = 'pending' OR w.host = e.host)
     RETURNING w.*, e.at
 )
-INSERT INTO task_logs AS l ({_ENDED_LOG})
+INSERT INTO open_task_logs AS l ({_ENDED_LOG})
 SELECT task_id, run, run, retries + 1, {_ENDED_VALUES}, retries, host, worker, e.at FROM ended AS e
 ON CONFLICT (task_id, run) DO NOTHING
 RETURNING {views.columns("log")}
@@ -67,21 +67,21 @@ RETURNING {views.columns("log")}
 
 #: A task that still waits has given itself back, or will be tried again: its next delivery ends before it came.
 _END_NEXT = f"""
-INSERT INTO task_logs AS l ({_ENDED_LOG})
+INSERT INTO open_task_logs AS l ({_ENDED_LOG})
 SELECT t.task_id, e.next, e.next, t.attempt + 1, {_ENDED_VALUES}, t.retries, NULL, NULL, e.at
 FROM (
     SELECT k.task_id, e.at, format('%s.%s.cancelled.w0', k.retries,
         GREATEST(trunc(EXTRACT(EPOCH FROM e.at) * 1000), (run_order(k.run))[2] + 1)) AS next
-    FROM unnest($1::text[], $2::timestamptz[]) AS e (task_id, at) JOIN tasks AS k USING (task_id)
+    FROM unnest($1::text[], $2::timestamptz[]) AS e (task_id, at) JOIN open_tasks AS k USING (task_id)
     WHERE k.status = 'pending'
-) AS e JOIN tasks AS t USING (task_id)
+) AS e JOIN open_tasks AS t USING (task_id)
 ON CONFLICT (task_id, run) DO NOTHING
 RETURNING {views.columns("log")}
 """  # noqa: S608
 
 #: The cancels that were carried out, or came to that, of tasks that wait.
 _OF_WAITING = f"""
-SELECT DISTINCT ON (c.task_id) c.task_id, c.finished_at AS at FROM cancels AS c JOIN tasks AS t USING (task_id)
+SELECT DISTINCT ON (c.task_id) c.task_id, c.finished_at AS at FROM cancels AS c JOIN open_tasks AS t USING (task_id)
 WHERE c.task_id = ANY($1::text[]) AND c.state IN ('cancelled', 'dropped') AND t.status = 'pending' AND {HOLDS}
 ORDER BY c.task_id, c.finished_at
 """  # noqa: S608
@@ -102,7 +102,7 @@ async def end_cancelled(connection: Connection, verdicts: Collection[VerdictRow]
     """End runs and deliveries that a host reports as cancelled, in case their own event is missing."""
     ended = sorted((v.task_id, v.at, v.host, v.verdict == "cancelled") for v in verdicts if v.verdict in CANCELLED)
     if ended:
-        await lock_tasks(connection, {task_id for task_id, *_ in ended})
+        await lock_tasks(connection, {task_id for task_id, *_ in ended}, changed)
         changed.add("log", await connection.fetch(_END_RUNS, *zip(*ended, strict=True)))
         await _end_waiting(connection, [(task_id, at, host) for task_id, at, host, _ in ended], changed)
 
@@ -126,7 +126,7 @@ async def apply_cancels(connection: Connection, task_ids: Collection[str], chang
     """
     changed.add("task", await connection.fetch(_INTENTS, list(task_ids)))
     if waiting := await connection.fetch(_OF_WAITING, list(task_ids)):
-        await lock_tasks(connection, {row["task_id"] for row in waiting})
+        await lock_tasks(connection, {row["task_id"] for row in waiting}, changed)
         await _end_waiting(connection, [(row["task_id"], row["at"], "") for row in waiting], changed)
 
 

@@ -109,13 +109,13 @@ _UNCONCLUDED = """
     WHERE state = 'issued' AND (
         EXISTS (SELECT FROM command_answers AS a WHERE a.command_id = c.command_id)
         OR EXISTS (
-            SELECT FROM cancels AS x JOIN tasks AS t USING (task_id)
+            SELECT FROM cancels AS x JOIN open_tasks AS t USING (task_id)
             WHERE x.command_id = c.command_id AND x.state = 'issued' AND t.status = 'pending'
         )
     )
     ORDER BY answer_by LIMIT 500
 ) UNION (
-    SELECT x.command_id FROM cancels AS x JOIN tasks AS t USING (task_id)
+    SELECT x.command_id FROM cancels AS x JOIN open_tasks AS t USING (task_id)
     WHERE COALESCE(x.issued_at, x.finished_at) > now() - interval '10 minutes'
         AND x.state = 'unknown' AND x.weight < 0 AND t.status = 'pending'
     LIMIT 500

@@ -26,7 +26,7 @@ WHERE state IN ('unknown', 'offline') AND (
     heard_at < now() - make_interval(secs => $1)
     OR state = 'offline' AND heard_at < now() - make_interval(secs => LEAST($1, $2))
         AND NOT EXISTS (SELECT FROM processes WHERE host = h.name AND state NOT IN ('stopped', 'fatal'))
-        AND NOT EXISTS (SELECT FROM task_logs WHERE host = h.name AND status = 'running')
+        AND NOT EXISTS (SELECT FROM open_task_logs WHERE host = h.name AND status = 'running')
 )
 RETURNING {views.columns("host")}
 """  # noqa: S608

@@ -121,10 +121,10 @@ RETURNING host, name
 """
 
 _CONFIRMED = """
-SELECT DISTINCT task_id FROM task_logs WHERE host = ANY($1::text[]) AND status = 'running' AND confirmed
+SELECT DISTINCT task_id FROM open_task_logs WHERE host = ANY($1::text[]) AND status = 'running' AND confirmed
 """
 _UNCONFIRM = """
-UPDATE task_logs SET confirmed = false
+UPDATE open_task_logs SET confirmed = false
 WHERE host = ANY($1::text[]) AND task_id = ANY($2::text[]) AND status = 'running' AND confirmed
 """
 
@@ -139,7 +139,7 @@ RETURNING {views.columns("host")}
 _ABSENT_BUT_SHOWN = """
 SELECT name, state FROM hosts AS h WHERE state IN ('unknown', 'offline') AND (
     EXISTS (SELECT FROM processes WHERE host = h.name AND state NOT IN ('stopped', 'fatal', 'unknown'))
-    OR EXISTS (SELECT FROM task_logs WHERE host = h.name AND status = 'running' AND confirmed)
+    OR EXISTS (SELECT FROM open_task_logs WHERE host = h.name AND status = 'running' AND confirmed)
 )
 """
 
@@ -165,7 +165,7 @@ async def mark_unknown(connection: Connection, hosts: Collection[str], why: str,
     """Mark all processes on these hosts as unknown, and their running tasks as not confirmed."""
     changed.add("process", await connection.fetch(_MARK_PROCESSES_UNKNOWN, list(hosts), why))
     task_ids = {row["task_id"] for row in await connection.fetch(_CONFIRMED, list(hosts))}
-    await lock_tasks(connection, task_ids)
+    await lock_tasks(connection, task_ids, changed)
     await connection.execute(_UNCONFIRM, list(hosts), list(task_ids))
     changed.add("task", await show_liveliest(connection, task_ids))
 

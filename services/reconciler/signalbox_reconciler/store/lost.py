@@ -18,7 +18,7 @@ HOST_GONE = "Its host was forgotten, as one that left for good, and nobody saw h
 KEYS = "unnest($1::text[], $2::text[], $3::timestamptz[]) AS k (task_id, run, at)"
 
 _LOSE = f"""
-UPDATE task_logs AS l SET phase = 4, confirmed = false, precedence = -(EXTRACT(EPOCH FROM k.at) * 1000000)::bigint,
+UPDATE open_task_logs AS l SET phase = 4, confirmed = false, precedence = -(EXTRACT(EPOCH FROM k.at) * 1000000)::bigint,
     status = 'failed', outcome = 'worker_lost', error = $4, finished_at = k.at, cancel_kill_at = NULL
 FROM {KEYS}
 WHERE l.task_id = k.task_id AND l.run = k.run AND l.status = 'running'
@@ -28,7 +28,7 @@ RETURNING {views.columns("log", "l.")}
 #: Their assumed end is the last heartbeat of the host, by its own clock, so that its events after it is back are later.
 _ON_SILENT_HOSTS = """
 SELECT l.task_id, l.run, GREATEST(h.at, l.started_at, 'epoch') AS at, h.state = 'gone' AS gone
-FROM hosts AS h JOIN task_logs AS l ON l.host = h.name AND l.status = 'running'
+FROM hosts AS h JOIN open_task_logs AS l ON l.host = h.name AND l.status = 'running'
 WHERE h.state = 'gone' OR (h.state <> 'online' AND h.heard_at < now() - make_interval(secs => $1))
 LIMIT 1000
 """
@@ -36,7 +36,7 @@ LIMIT 1000
 
 async def mark_lost(connection: Connection, runs: Runs, error: str, changed: views.ChangedViews) -> None:
     """Show these runs, if still shown as running, as failed and not confirmed."""
-    await lock_tasks(connection, {task_id for task_id, _ in runs})
+    await lock_tasks(connection, {task_id for task_id, _ in runs}, changed)
     logs = await connection.fetch(_LOSE, *columns_of(runs), error)
     changed.add("log", logs)
     changed.add("task", await show_liveliest(connection, {row["task_id"] for row in logs}))

@@ -1,4 +1,4 @@
-"""Runs: the tables `task_logs` and `task_waits`.
+"""Runs of open tasks: the tables `open_task_logs` and `task_waits`.
 
 A log is a run that was started, or a delivery that ended before; a wait is a delivery that waits in a worker.
 """
@@ -43,14 +43,14 @@ WITH begun AS (
     USING unnest(${len(_COLUMNS) + 1}::text[], ${len(_COLUMNS) + 2}::text[]) AS b (task_id, run)
     WHERE w.task_id = b.task_id AND w.run = b.run
 )
-INSERT INTO task_logs AS l ({names(_COLUMNS)}, attempt)
+INSERT INTO open_task_logs AS l ({names(_COLUMNS)}, attempt)
 SELECT {names(_COLUMNS)}, retries + 1 FROM {unnest(_COLUMNS)} AS new ({names(_COLUMNS)})
 ON CONFLICT (task_id, run) DO UPDATE SET
     {assignments(_FACT, f"CASE WHEN {_NEWER} THEN EXCLUDED.{{}} ELSE l.{{}} END")},
     {", ".join(f"{name} = {added}" for name, added in _ADDED.items())}
 WHERE {_NEWER} OR ({names(_ADDED, "l.")}) IS DISTINCT FROM ({", ".join(_ADDED.values())})
 RETURNING {views.columns("log")},
-    xmax = 0 AND EXISTS (SELECT FROM task_logs AS o WHERE o.task_id = l.task_id AND o.run <> l.run) AS has_others
+    xmax = 0 AND EXISTS (SELECT FROM open_task_logs AS o WHERE o.task_id = l.task_id AND o.run <> l.run) AS has_others
 """  # noqa: S608 - names of our own columns
 
 _SELECT = f"""
@@ -61,12 +61,12 @@ JOIN unnest($1::text[], $2::text[]) AS wanted (task_id, run) USING (task_id, run
 #: The attempt of a run is its count of retries plus one, or one more than the attempt before where that is
 #: greater: the same retry was redelivered. Of a = max(r + 1, a before + 1) this is the closed form.
 _NUMBER = f"""
-UPDATE task_logs AS l SET attempt = numbered.attempt
+UPDATE open_task_logs AS l SET attempt = numbered.attempt
 FROM (
     SELECT task_id, run, place + max(retries + 1 - place) OVER (PARTITION BY task_id ORDER BY place) AS attempt
     FROM (
         SELECT task_id, run, retries, row_number() OVER (PARTITION BY task_id ORDER BY run_order(run), run) AS place
-        FROM task_logs WHERE task_id = ANY($1::text[])
+        FROM open_task_logs WHERE task_id = ANY($1::text[])
     ) AS placed
 ) AS numbered
 WHERE l.task_id = numbered.task_id AND l.run = numbered.run AND l.attempt <> numbered.attempt
@@ -86,7 +86,7 @@ _WAIT_COLUMNS = {"task_id": "text", "run": "text", **_WAIT_FACT}
 _UPSERT_WAITS = f"""
 INSERT INTO task_waits AS w ({names(_WAIT_COLUMNS)})
 SELECT {names(_WAIT_COLUMNS)} FROM {unnest(_WAIT_COLUMNS)} AS new ({names(_WAIT_COLUMNS)})
-WHERE NOT EXISTS (SELECT FROM task_logs AS l WHERE l.task_id = new.task_id AND l.delivery = new.run)
+WHERE NOT EXISTS (SELECT FROM open_task_logs AS l WHERE l.task_id = new.task_id AND l.delivery = new.run)
 ON CONFLICT (task_id, run) DO UPDATE SET {assignments(_WAIT_FACT, "EXCLUDED.{}")}
 WHERE (EXCLUDED.confirmed, EXCLUDED.precedence) > (w.confirmed, w.precedence)
 """  # noqa: S608 - names of our own columns

@@ -15,17 +15,17 @@ from signalbox_reconciler.store.tasks import lock_tasks, show_liveliest
 
 #: `-infinity` is read as 1970: asyncpg returns it without a time zone, which would break the comparison.
 _RUNNING = """
-SELECT task_id, run, host, GREATEST(started_at, 'epoch') AS started_at, confirmed, missing_since FROM task_logs
+SELECT task_id, run, host, GREATEST(started_at, 'epoch') AS started_at, confirmed, missing_since FROM open_task_logs
 WHERE host = ANY($1::text[]) AND status = 'running'
 """
 
 _MARK_MISSING = f"""
-UPDATE task_logs AS l SET missing_since = k.at FROM {KEYS}
+UPDATE open_task_logs AS l SET missing_since = k.at FROM {KEYS}
 WHERE l.task_id = k.task_id AND l.run = k.run AND l.status = 'running' AND l.missing_since IS NULL
 """  # noqa: S608 - names of our own
 
 _CONFIRM = f"""
-UPDATE task_logs AS l SET missing_since = NULL, confirmed = true FROM {KEYS}
+UPDATE open_task_logs AS l SET missing_since = NULL, confirmed = true FROM {KEYS}
 WHERE l.task_id = k.task_id AND l.run = k.run AND l.status = 'running'
 RETURNING l.task_id
 """  # noqa: S608
@@ -44,11 +44,11 @@ _LISTED_RUNS = f"{unnest(_LISTED)} AS s ({names(_LISTED)})"
 #: Either the event of this run was lost, or the run was given up too early. Which delivery it came by is not listed:
 #: of those that wait on its host the first one is taken for it. Tasks that nobody described are left out.
 _RESTORE = f"""
-INSERT INTO task_logs AS l
+INSERT INTO open_task_logs AS l
     (task_id, run, delivery, attempt, phase, confirmed, precedence, status, retries, host, worker, pid, started_at)
 SELECT s.task_id, s.run, COALESCE(w.run, ''), s.retries + 1, 2, true, (EXTRACT(EPOCH FROM s.at) * 1000000)::bigint,
     'running', s.retries, s.host, w.worker, s.pid, s.started_at
-FROM {_LISTED_RUNS} JOIN tasks AS t USING (task_id)
+FROM {_LISTED_RUNS} JOIN open_tasks AS t USING (task_id)
 LEFT JOIN LATERAL (
     SELECT run, worker FROM task_waits AS w
     WHERE w.task_id = s.task_id AND w.host = s.host AND w.retries = s.retries ORDER BY run_order(run), run LIMIT 1
@@ -75,7 +75,7 @@ async def repair(connection: Connection, snapshots: Collection[HostSeen], change
     if difference.lost:
         await mark_lost(connection, difference.lost, NOT_LISTED, changed)
     if difference.confirmed:
-        await lock_tasks(connection, {task_id for task_id, _ in difference.confirmed})
+        await lock_tasks(connection, {task_id for task_id, _ in difference.confirmed}, changed)
         rows = await connection.fetch(_CONFIRM, *columns_of(difference.confirmed))
         changed.add("task", await show_liveliest(connection, {row["task_id"] for row in rows}))
     if difference.unrecorded:
@@ -87,7 +87,7 @@ def _epochs(snapshots: Collection[HostSeen]) -> list[str]:
 
 
 async def _restore(connection: Connection, runs: list[ListedRun], changed: views.ChangedViews) -> None:
-    await lock_tasks(connection, {run.task_id for run in runs})
+    await lock_tasks(connection, {run.task_id for run in runs}, changed)
     logs = await connection.fetch(_RESTORE, *arrays(_LISTED, runs))
     if not logs:
         return

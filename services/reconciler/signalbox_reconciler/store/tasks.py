@@ -1,11 +1,12 @@
 """Tasks: the SQL that describes them, and that shows of each the liveliest of its runs."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from signalbox.postgres.pool import Connection, Row
 from signalbox_reconciler.fold.rows import TaskRow
 from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import FACT, arrays, assignments, names, unnest
+from signalbox_reconciler.store.placing import fetch_finished
 
 _KEY = {"task_id": "text"}
 #: What a task shows of one of its runs.
@@ -33,16 +34,22 @@ _COLUMNS = {**_KEY, **_SHOWN, **_DETAILS, "created_at": "timestamptz"}
 
 _HAS_CANCEL = "EXISTS (SELECT FROM cancels AS c WHERE c.task_id = t.task_id) AS has_cancel"
 
-#: `inserted`: there was no such row; `has_cancel`: it has a cancel. What an existing task shows is left to `_SHOW`.
+#: `inserted`: there was no such row; `has_cancel`: it has a cancel; `is_finished`: it was inserted, and there is one
+#: that is finished. What an existing task shows is left to `_SHOW`.
 _UPSERT = f"""
-INSERT INTO tasks AS t ({names(_COLUMNS)}, attempt)
-SELECT {names(_COLUMNS)}, retries + 1 FROM {unnest(_COLUMNS)} AS new ({names(_COLUMNS)})
-ON CONFLICT (task_id) DO UPDATE SET
-    {assignments(_DETAILS, "CASE WHEN EXCLUDED.details_key > t.details_key THEN EXCLUDED.{} ELSE t.{} END")},
-    created_at = LEAST(t.created_at, EXCLUDED.created_at),
-    updated_at = now()
-WHERE EXCLUDED.details_key > t.details_key OR EXCLUDED.created_at < t.created_at
-RETURNING {views.columns("task")}, xmax = 0 AS inserted, {_HAS_CANCEL}
+WITH written AS (
+    INSERT INTO open_tasks AS t ({names(_COLUMNS)}, attempt)
+    SELECT {names(_COLUMNS)}, retries + 1 FROM {unnest(_COLUMNS)} AS new ({names(_COLUMNS)})
+    ON CONFLICT (task_id) DO UPDATE SET
+        {assignments(_DETAILS, "CASE WHEN EXCLUDED.details_key > t.details_key THEN EXCLUDED.{} ELSE t.{} END")},
+        created_at = LEAST(t.created_at, EXCLUDED.created_at),
+        updated_at = now()
+    WHERE EXCLUDED.details_key > t.details_key OR EXCLUDED.created_at < t.created_at
+    RETURNING {views.columns("task")}, xmax = 0 AS inserted, {_HAS_CANCEL}
+), known AS MATERIALIZED (
+    SELECT finished_among(array_agg(task_id) FILTER (WHERE inserted)) AS ids FROM written
+)
+SELECT written.*, inserted AND task_id = ANY(known.ids) AS is_finished FROM written, known
 """  # noqa: S608 - names of our own columns
 
 #: Whether the task shows this fact already, and whether that is confirmed: not while nobody saw it wait.
@@ -54,7 +61,7 @@ _CONFIRMED = f"(s.confirmed AND NOT (t.doubted AND {_SAME}))"
 _SHOW = f"""
 WITH runs AS (
     SELECT task_id, run, delivery, {names(FACT)}, started_at, pid, cancel_signal, cancel_kill_at, attempt
-    FROM task_logs WHERE task_id = ANY($1::text[])
+    FROM open_task_logs WHERE task_id = ANY($1::text[])
     UNION ALL
     SELECT task_id, run, run, 1, confirmed, precedence, 'pending', NULL, NULL, retries, host, worker, NULL, NULL, 0,
         NULL, NULL, NULL, NULL, retries + 1
@@ -108,9 +115,9 @@ WITH runs AS (
         attempts
     FROM liveliest
 )
-UPDATE tasks AS t SET {assignments(_TAKEN_OVER, "s.{}")}, attempt = GREATEST(t.attempt, s.attempts),
+UPDATE open_tasks AS t SET {assignments(_TAKEN_OVER, "s.{}")}, attempt = GREATEST(t.attempt, s.attempts),
     confirmed = {_CONFIRMED}, doubted = t.doubted AND {_SAME},
-    {assignments(("asked_at", "vouched_at"), f"CASE WHEN {_SAME} THEN t.{{}} ELSE now() END")},
+    {assignments(("asked_at", "vouched_at"), f"CASE WHEN {_SAME} OR s.status <> 'pending' THEN t.{{}} ELSE now() END")},
     updated_at = now()
 FROM shown AS s
 WHERE t.task_id = s.task_id
@@ -124,22 +131,33 @@ RETURNING {views.columns("task", "t.")}, false AS inserted, {_HAS_CANCEL}
 #: Of as few as the proof of a cancel is about it expects few in any case, and they are spared the round trip.
 _FEW = 10
 _BY_KEY = "SET LOCAL enable_seqscan = off"
-_LOCK = "SELECT FROM tasks WHERE task_id = ANY($1::text[]) ORDER BY task_id FOR NO KEY UPDATE"
+_LOCK = "SELECT task_id FROM open_tasks WHERE task_id = ANY($1::text[]) ORDER BY task_id FOR NO KEY UPDATE"
+_DELETE = "DELETE FROM open_tasks WHERE task_id = ANY($1::text[])"
 
 
-async def upsert_tasks(connection: Connection, rows: Collection[TaskRow]) -> list[Row]:
+async def upsert_tasks(connection: Connection, rows: Collection[TaskRow], changed: views.ChangedViews) -> Sequence[Row]:
     """Insert tasks, and merge what describes them; return what changed, with `inserted` and `has_cancel`."""
     ordered = sorted(rows, key=lambda row: row.task_id)
-    return await connection.fetch(_UPSERT, *arrays(_COLUMNS, ordered))
+    written = await connection.fetch(_UPSERT, *arrays(_COLUMNS, ordered))
+    finished = {row["task_id"] for row in written if row["is_finished"]}
+    if not finished:
+        return written
+    await connection.execute(_DELETE, sorted(finished))
+    await fetch_finished(connection, finished, changed)
+    again = [row for row in ordered if row.task_id in finished]
+    merged = await connection.fetch(_UPSERT, *arrays(_COLUMNS, again))
+    return [row for row in written if row["task_id"] not in finished] + merged
 
 
-async def lock_tasks(connection: Connection, task_ids: Collection[str]) -> None:
-    """Keep others from changing these tasks and their runs until the end of the transaction.
+async def lock_tasks(connection: Connection, task_ids: Collection[str], changed: views.ChangedViews) -> None:
+    """Keep others from changing these tasks and their runs until the end of the transaction; have them open until then.
 
     Before `show_liveliest`, which else may wait for a transaction that adds a run, and then show what it saw before
     that; `upsert_tasks` does the same. Best before their runs are changed, as whoever writes a batch locks tasks first.
     """
-    await connection.execute(_LOCK, sorted(task_ids))
+    found = {row["task_id"] for row in await connection.fetch(_LOCK, sorted(task_ids))}
+    if elsewhere := set(task_ids) - found:
+        await fetch_finished(connection, elsewhere, changed)
 
 
 async def show_liveliest(connection: Connection, task_ids: Collection[str]) -> list[Row]:

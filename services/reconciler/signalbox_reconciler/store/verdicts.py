@@ -50,7 +50,7 @@ FROM (
         WHEN {_MAY_RUN_ON_SILENT_HOST} THEN k.on_silent_host
         ELSE k.waiting END AS state
     FROM {unnest(_INFERRED)} AS k ({names(_INFERRED)})
-    JOIN cancels AS c USING (command_id) LEFT JOIN tasks AS t USING (task_id)
+    JOIN cancels AS c USING (command_id) LEFT JOIN open_tasks AS t USING (task_id)
     WHERE c.weight < 0 AND c.state <> 'dropped'
 ) AS n
 WHERE c.command_id = n.command_id AND c.task_id = n.task_id AND n.state <> c.state

@@ -31,19 +31,20 @@ INSERT INTO waiting_rounds (asked_at) SELECT now()
 WHERE pg_try_advisory_xact_lock(hashtext('signalbox waiting'))
     AND NOT EXISTS (SELECT FROM waiting_rounds WHERE asked_at > now() - make_interval(secs => $1))
     AND EXISTS (
-        SELECT FROM tasks WHERE status = 'pending' AND host IS NOT NULL AND asked_at < now() - make_interval(secs => $2)
+        SELECT FROM open_tasks
+        WHERE status = 'pending' AND host IS NOT NULL AND asked_at < now() - make_interval(secs => $2)
     )
 RETURNING asked_at
 """
 
 _ASK = """
 WITH due AS (
-    SELECT task_id FROM tasks
+    SELECT task_id FROM open_tasks
     WHERE status = 'pending' AND host IS NOT NULL AND asked_at < now() - make_interval(secs => $1)
         AND (absent_since > vouched_at OR asked_at < now() - make_interval(secs => $2))
     ORDER BY asked_at LIMIT $3 FOR UPDATE SKIP LOCKED
 )
-UPDATE tasks AS t SET asked_at = now() FROM due WHERE t.task_id = due.task_id
+UPDATE open_tasks AS t SET asked_at = now() FROM due WHERE t.task_id = due.task_id
 RETURNING t.task_id, t.host, COALESCE(t.worker, '') AS worker, t.queue, t.phase = 3 AND t.error IS NOT NULL AS retried
 """
 
@@ -54,20 +55,20 @@ WHERE EXISTS (SELECT FROM waiting_rounds WHERE asked_at = $1) ON CONFLICT DO NOT
 
 #: Rows are locked in the order of their ids, as everywhere.
 _LISTED = """listed AS (
-    SELECT task_id FROM tasks WHERE task_id = ANY($1::text[]) AND status = 'pending' ORDER BY task_id FOR UPDATE
+    SELECT task_id FROM open_tasks WHERE task_id = ANY($1::text[]) AND status = 'pending' ORDER BY task_id FOR UPDATE
 )"""
 _VOUCH = f"""
 WITH {_LISTED}
-UPDATE tasks AS t SET vouched_at = $2 FROM listed AS l WHERE t.task_id = l.task_id AND t.vouched_at < $2
+UPDATE open_tasks AS t SET vouched_at = $2 FROM listed AS l WHERE t.task_id = l.task_id AND t.vouched_at < $2
 """  # noqa: S608 - names of our own columns
 _CONFIRM = f"""
-UPDATE tasks AS t SET confirmed = true, doubted = false, updated_at = now()
+UPDATE open_tasks AS t SET confirmed = true, doubted = false, updated_at = now()
 WHERE task_id = ANY($1::text[]) AND status = 'pending' AND doubted AND vouched_at <= $2
 RETURNING {views.columns("task", "t.")}
 """  # noqa: S608
 _MISS = f"""
 WITH {_LISTED}
-UPDATE tasks AS t SET absent_at = $2 FROM listed AS l
+UPDATE open_tasks AS t SET absent_at = $2 FROM listed AS l
 WHERE t.task_id = l.task_id AND t.host = $3 AND (t.absent_at IS NULL OR t.absent_at < $2)
 """  # noqa: S608
 
@@ -75,7 +76,7 @@ WHERE t.task_id = l.task_id AND t.host = $3 AND (t.absent_at IS NULL OR t.absent
 #: other may have a worker that runs, as silence proves nothing.
 _MISSED = """missed AS (
     SELECT t.task_id, r.asked_at, t.absent_since > t.vouched_at AND t.absent_since < r.asked_at AS again
-    FROM waiting_rounds AS r JOIN tasks AS t ON t.asked_at = r.asked_at AND t.status = 'pending'
+    FROM waiting_rounds AS r JOIN open_tasks AS t ON t.asked_at = r.asked_at AND t.status = 'pending'
     WHERE t.absent_at = r.asked_at AND t.vouched_at < r.asked_at AND NOT EXISTS (
         SELECT FROM hosts AS h WHERE h.state = 'online' AND NOT EXISTS (
             SELECT FROM waiting_answers AS a WHERE a.asked_at = r.asked_at AND a.host = h.name
@@ -94,13 +95,13 @@ WITH {_MISSED}, discarded AS (
         CASE WHEN t.phase = 3 THEN NULL ELSE t.run END AS delivery,
         CASE WHEN t.phase = 3 AND t.error IS NOT NULL THEN t.retries + 1 ELSE t.retries END AS retries,
         (EXTRACT(EPOCH FROM m.asked_at) * 1000000)::bigint AS microseconds
-    FROM missed AS m JOIN tasks AS t USING (task_id) WHERE m.again
+    FROM missed AS m JOIN open_tasks AS t USING (task_id) WHERE m.again
 ), keyed AS (
     SELECT *, COALESCE(delivery, format('%s.%s', lpad(retries::text, GREATEST(4, length(retries::text)), '0'),
         lpad((microseconds / 1000)::text, 13, '0'))) AS run
     FROM discarded
 )
-INSERT INTO task_logs AS l (task_id, run, delivery, attempt, phase, confirmed, precedence, status, outcome, error,
+INSERT INTO open_task_logs AS l (task_id, run, delivery, attempt, phase, confirmed, precedence, status, outcome, error,
     retries, host, worker, finished_at)
 SELECT task_id, run, run, retries + 1, 4, confirmed, -microseconds, 'failed', 'discarded', $1,
     retries, host, worker, asked_at
@@ -110,17 +111,17 @@ RETURNING {views.columns("log", "l.")}, l.delivery
 """  # noqa: S608
 _SUSPECT = f"""
 WITH {_MISSED}
-UPDATE tasks AS t SET absent_since = m.asked_at FROM missed AS m
+UPDATE open_tasks AS t SET absent_since = m.asked_at FROM missed AS m
 WHERE t.task_id = m.task_id AND (t.absent_since IS NULL OR t.absent_since <= t.vouched_at)
 """  # noqa: S608
 
 _DOUBT = f"""
 WITH doubted AS (
-    SELECT t.task_id FROM waiting_rounds AS r JOIN tasks AS t ON t.asked_at = r.asked_at AND t.status = 'pending'
+    SELECT t.task_id FROM waiting_rounds AS r JOIN open_tasks AS t ON t.asked_at = r.asked_at AND t.status = 'pending'
     WHERE r.asked_at < now() - make_interval(secs => $1) AND t.vouched_at < r.asked_at AND t.confirmed
     ORDER BY t.task_id FOR UPDATE OF t SKIP LOCKED
 )
-UPDATE tasks AS t SET confirmed = false, doubted = true, updated_at = now()
+UPDATE open_tasks AS t SET confirmed = false, doubted = true, updated_at = now()
 FROM doubted AS d WHERE t.task_id = d.task_id
 RETURNING {views.columns("task", "t.")}
 """  # noqa: S608

@@ -1,0 +1,1 @@
+"""Online migrations of the record as numbered SQL; see signalbox.postgres.online."""
