@@ -32,6 +32,7 @@ from signalbox_controller.state.outbox import Outbox
 from support.agent_side import an_agent
 from support.eventually import HANGS, eventually
 from support.stores.server import Redis
+from support.streams import parts_of
 
 RUN = "0000.1700000000000.abcdef01.42"
 
@@ -80,7 +81,7 @@ class Server:
 
     async def events(self) -> list[AnyEvent]:
         rows = entries_of(await self.redis.xread({names.EVENTS: b"0"}))
-        return [decode_event(row.data) for row in rows]
+        return [part for row in rows for part in parts_of(decode_event(row.data))]
 
 
 @pytest.fixture

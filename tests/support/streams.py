@@ -1,10 +1,19 @@
 """Looking at Redis Streams from outside."""
 
-from typing import cast
+from collections.abc import Sequence
+from typing import TypeVar, cast
 
 from redis.asyncio import Redis
 
+from signalbox.messages.events import Event, TaskRan, TaskReceived, TaskStarted, TaskSucceeded
 from support.eventually import eventually
+
+E = TypeVar("E", bound=Event)
+
+
+def parts_of(event: E) -> Sequence[E | TaskReceived | TaskStarted | TaskSucceeded]:
+    """The events of a whole run; of all others the event itself."""
+    return event.events() if isinstance(event, TaskRan) else (event,)
 
 
 async def fields_on(redis: Redis, stream: str) -> list[dict[bytes, bytes]]:

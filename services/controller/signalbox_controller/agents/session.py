@@ -342,16 +342,14 @@ class Agent:
             return
         kept = self.acknowledging(line.seq)
         try:
-            *before, event = protocol.events_of(line)
+            event = protocol.event_of(line)
         except UnreadableMessage as error:
             log.error(  # noqa: TRY400 - the text says it all
                 "An event of %s is unreadable and lost: %s", self.name, error
             )
             kept()
             return
-        self.acknowledgements.keep(line.seq, *before, event)
-        for earlier in before:
-            self._outbox.put(self._note(earlier))
+        self.acknowledgements.keep(line.seq, event)
         event = self._note(event)
         if self._requests.withhold(event, line.seq):
             return

@@ -20,6 +20,7 @@ from signalbox.messages.events import (
     HostLeft,
     HostSeen,
     TaskFailed,
+    TaskRan,
     TaskReceived,
     TaskRetried,
     TaskStarted,
@@ -42,7 +43,7 @@ HEARTBEATS = (HostSeen, HostLeft)
 #: publication, not for each event. All else goes at once, and takes along what waits.
 GATHER = 0.02
 #: Events for which nobody waits; a stop, a cancel or a command that they belong to tells more.
-COURSE = (TaskReceived, TaskStarted, TaskSucceeded, TaskFailed, TaskRetried)
+COURSE = (TaskReceived, TaskStarted, TaskSucceeded, TaskRan, TaskFailed, TaskRetried)
 
 
 class _Group(msgspec.Struct):
