@@ -25,7 +25,8 @@ from signalbox_agent.celery_compat.worker import has_own_strategy, observe_jobs,
 from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.child import child
 from signalbox_agent.child.bodies import Bodies
-from signalbox_agent.child.slot import Slots, folder_of
+from signalbox_agent.child.slot_file import folder_of
+from signalbox_agent.child.slots import Slots
 from signalbox_agent.hooks.foreign_jobs import ForeignJobs
 from signalbox_agent.hooks.pool_watch import PoolWatch
 from signalbox_agent.hooks.progress import Notes

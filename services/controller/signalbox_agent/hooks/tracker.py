@@ -17,7 +17,8 @@ from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.cancel.results import ResultWriter
 from signalbox_agent.celery_compat import requests as compat
 from signalbox_agent.celery_compat.worker import has_own_strategy
-from signalbox_agent.child.slot import Slots, SlotState
+from signalbox_agent.child.slot_state import SlotState
+from signalbox_agent.child.slots import Slots
 from signalbox_agent.hooks.outcomes import DEATHS, Outcome, Outcomes, outcome_of
 from signalbox_agent.hooks.progress import Notes
 from signalbox_agent.link.link import Link

@@ -14,7 +14,7 @@ from signalbox.messages.base import utc_now
 from signalbox.messages.events import AnyTaskEvent, EventsLost, TaskStarted
 from signalbox_agent.cancel.pool import Abilities
 from signalbox_agent.cgroup import Cgroup
-from signalbox_agent.child.slot import SlotState
+from signalbox_agent.child.slot_state import SlotState
 from signalbox_agent.proc import Proc
 from signalbox_controller.agents import protocol
 from signalbox_controller.agents.acknowledgements import Acknowledgements

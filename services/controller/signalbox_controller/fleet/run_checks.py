@@ -9,7 +9,7 @@ import asyncio
 
 import msgspec
 
-from signalbox_agent.child.slot import SlotState
+from signalbox_agent.child.slot_state import SlotState
 from signalbox_agent.proc import Proc, ended, identify
 from signalbox_controller import words
 from signalbox_controller.agents.running import Run
