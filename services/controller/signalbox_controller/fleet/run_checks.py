@@ -92,7 +92,7 @@ class RunChecks:
             self._outbox.put(run.ended(self._host, finding.state))
         else:
             error = DIED.format(pid=run.pid) + finding.how
-            agent.publish_death(run.failed(self._host, "worker_lost", error))
+            agent.events.publish_death(run.failed(self._host, "worker_lost", error))
 
 
 def due(finding: Finding, *, mute: bool, asked: bool) -> bool:

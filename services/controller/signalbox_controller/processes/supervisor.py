@@ -332,7 +332,7 @@ class Supervised(AgentReports):
             return
         await instance.agent.stop_handshake.let_go()
         self._context.stop_orders.about_to_kill(self.spec.name, instance.agent.runs.all())
-        self._context.pending_events.keep(instance.id, instance.agent.acknowledgements.waiting)
+        self._context.pending_events.keep(instance.id, instance.agent.events.acknowledgements.waiting)
         if survivors := await kill_all(instance.tree.find, self._context.reaper, cgroups=instance.tree.cgroups):
             self._outlived(survivors)
 
