@@ -24,6 +24,7 @@ from signalbox_agent.child.slots import Slots
 from signalbox_agent.hooks.foreign_jobs import ForeignJobs
 from signalbox_agent.hooks.progress import Notes
 from signalbox_agent.hooks.rejections import Rejections
+from signalbox_agent.hooks.request_runs import RequestRuns
 from signalbox_agent.hooks.requests import Claims, on_received, queue_finder, settle_duplicate
 from signalbox_agent.hooks.settling import Settling
 from signalbox_agent.hooks.slot_passing import SlotPassing, pass_on_slots
@@ -130,8 +131,11 @@ class WorkerAgent:
         canceller.refuse(refused(self._path))
         self._pool.on_exit(canceller.about_to_exit)
         notes = Notes(self.runs, self.link, self.loop, self._pool, self.slots, shared=shared)
+        queue_of = queue_finder(self._worker.app)
+        requests = RequestRuns(runs=self.runs, instance=self._instance, node=self._worker.hostname, queue_of=queue_of)
         tracker = Tracker(
             runs=self.runs,
+            requests=requests,
             link=self.link,
             loop=self.loop,
             slots=self.slots,
@@ -141,12 +145,10 @@ class WorkerAgent:
             ending=self._ending,
             results=self.results,
             instance=self._instance,
-            node=self._worker.hostname,
-            queue_of=queue_finder(self._worker.app),
             shared=shared,
             can_refuse=can_refuse,
         )
-        self.link.settle = self.runs.settle = tracker.settle = Settling(tracker, notes).settle
+        self.link.settle = self.runs.settle = requests.settle = Settling(tracker, notes).settle
         if self._reports.missing.can(names.TRACKING):
             self._claims = Claims(tracker, (self._bodies.mark, self._pool.prepare))
             observe_jobs(pool, ForeignJobs(tracker).observe)
