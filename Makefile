@@ -82,7 +82,7 @@ protocol: install-dev ## publish the messages anew, as JSON Schema and AsyncAPI
 	@PYTHONPATH=tools .venv/bin/python -m signalbox_protocol docs/protocol
 
 lock: install-dev ## lock all packages anew, newest versions that fit
-	@for name in run dev node; do \
+	@for name in run dev monitoring node; do \
 		echo "  locking requirements/$$name.txt"; \
 		.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-header --no-annotate requirements/$$name.in -o requirements/$$name.txt || exit 1; \

@@ -330,8 +330,8 @@ async def test_a_proof_is_kept_back_until_the_controller_has_looked_itself(serve
             return len(await server.events()) == 1
 
         await eventually(another, "the other event")
-        [proof] = server.agent.release(request, keep_proof=True)
-        server.outbox.put(proof.event, kept=server.agent.acknowledging(proof.seq))
+        [proof] = server.agent.events.release(request, keep_proof=True)
+        server.outbox.put(proof.event, kept=server.agent.events.acknowledging(proof.seq))
         # Only now: an agent that had forgotten it earlier could not tell it to our successor.
         assert (await agent.hears("ack"))["seq"] == 2
     assert isinstance((await server.events())[-1], TaskCancelled)
@@ -345,7 +345,7 @@ async def test_a_proof_that_something_outlived_is_told_with_what_is_left(server:
         await agent.say(type="event", seq=1, event=a_proof("c"))
         await agent.say(type="cancel", command_id="c", task_id="t", state="alive", pid=42)
         await asyncio.wait_for(request.done, HANGS)
-        assert server.agent.release(request, keep_proof=False, survivors=2) == []
+        assert server.agent.events.release(request, keep_proof=False, survivors=2) == []
         assert (await agent.hears("ack"))["seq"] == 1
     [event] = await server.events()
     assert isinstance(event, TaskCancelled)

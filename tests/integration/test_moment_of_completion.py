@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from support.agent.peer import DEADLINE, Line, Peer
-from support.agent.worker import Worker, a_worker, gone
+from support.agent.worker import MONITORING, Worker, a_worker, gone
 from support.stores.choose import a_redis
 from support.stores.server import Redis
 
@@ -26,9 +26,9 @@ def worker(request: pytest.FixtureRequest, redis: Redis, tmp_path_factory: pytes
     """One child; monitoring that wraps Celery's own code changes nothing."""
     folder = tmp_path_factory.mktemp("agent")
     included = ",".join(("moments", *(f"instrumented.{name}" for name in [request.param] if name)))
-    with a_worker(
-        Peer(folder / "socket"), redis.url_of(0), folder / "log", "-c", "1", "--purge", "-I", included
-    ) as worker:
+    options = ("-c", "1", "--purge", "-I", included)
+    packages = MONITORING if request.param else None
+    with a_worker(Peer(folder / "socket"), redis.url_of(0), folder / "log", *options, packages=packages) as worker:
         yield worker
 
 

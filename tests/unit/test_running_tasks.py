@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from signalbox.messages.events import TaskFailed, TaskRan, TaskReceived, TaskRetried, TaskStarted, TaskSucceeded
-from signalbox_agent.child.slot import RUNNING, SlotState
+from signalbox_agent.child.slot_state import RUNNING, SlotState
 from signalbox_controller.agents.protocol import Snapshot, SnapshotRun
 from signalbox_controller.agents.running import RunningTasks
 

@@ -21,6 +21,8 @@ from support.eventually import eventually_blocking
 AGENT = Path(__file__).parents[3] / "services/controller"
 #: Where the tasks are.
 APP = Path(__file__).parents[1] / "apps"
+#: The packages of other people's monitoring, which no process but the workers of some tests can import.
+MONITORING = Path(sys.prefix) / "monitoring"
 #: What a controller gives to every worker.
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 

@@ -19,7 +19,7 @@ from signalbox.messages.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from signalbox_agent.child.slot import REQUEUED, SlotState, find, label
+from signalbox_agent.child.slot_state import REQUEUED, SlotState, find, label
 from signalbox_agent.tasks.runs import run_key
 from signalbox_controller.agents.protocol import Snapshot, SnapshotRun
 

@@ -45,7 +45,7 @@ async def clean_up_after(
     written, slots = spool.path_of(socket, instance.id), Slots(socket, instance.id)
     held, survivors = await end_leftovers(instance, context.reaper, spool.read(written), slots)
     lost = lost_tasks(spec.name, context.host, held, end, order)
-    context.pending_events.publish(instance.id, instance.agent.acknowledgements.waiting, lost.events)
+    context.pending_events.publish(instance.id, instance.agent.events.acknowledgements.waiting, lost.events)
     if instance.agent.stop_handshake.ownership:  # or its broker misses them by itself
         restore = msgspec.structs.replace(lost.restore, spec=spec, queues=instance.agent.queues)
         context.redelivery.schedule(instance.id, restore)

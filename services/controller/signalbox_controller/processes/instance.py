@@ -132,3 +132,16 @@ def launch(spec: ProcessSpec, context: HostContext, supervisor: Supervisor, log:
     main = identify(popen.pid) or Proc(popen.pid, 0)
     context.launches.note(spec.name, msgspec.structs.replace(note, proc=main))
     return Instance(note.instance, main, agent, context.reaper, popen, note.log_start, cgroup=cgroup, spec=spec)
+
+
+def adopt(
+    launched: Launch, main: Proc, name: str, context: HostContext, supervisor: Supervisor, log: LogFile
+) -> Instance:
+    """What a former controller launched as the process of this name, running or gone; see `launch`."""
+    cgroup = Cgroup(launched.cgroup) if launched.cgroup else None
+    agent = context.agents.expect(launched.instance, name, supervisor, adopted=True, cgroup=cgroup)
+    if (stop := context.stop_orders.of(name)) is not None:
+        agent.runs.seed(stop.runs)
+    log_start = min(launched.log_start, log.position())
+    reaper, gone = context.reaper, launched.gone
+    return Instance(launched.instance, main, agent, reaper, None, log_start, gone=gone, cgroup=cgroup)

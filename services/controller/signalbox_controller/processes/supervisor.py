@@ -11,7 +11,6 @@ import msgspec
 from signalbox.messages.base import Evidence
 from signalbox.messages.receipts import ProcessReport
 from signalbox.service import Jobs
-from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.proc import Proc, ended
 from signalbox_controller import words
 from signalbox_controller.agents import protocol
@@ -28,7 +27,7 @@ from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.desired import Desired
 from signalbox_controller.processes.exit_cleanup import Cleanup, clean_up_after
 from signalbox_controller.processes.exit_reason import ExitReport
-from signalbox_controller.processes.instance import Instance, launch
+from signalbox_controller.processes.instance import Instance, adopt, launch
 from signalbox_controller.processes.machine import ALIVE, Action, Input, step
 from signalbox_controller.processes.readiness import logs_ready, overdue
 from signalbox_controller.processes.status import Identity, ProcessStatus, after_a_stop
@@ -154,17 +153,9 @@ class Supervised(AgentReports):
         """
         if launched.spec is not None:
             self._log_of(launched.spec)
-        cgroup = Cgroup(launched.cgroup) if launched.cgroup else None
-        agent = self._context.agents.expect(launched.instance, self.spec.name, self, adopted=True, cgroup=cgroup)
-        if (stop := self._context.stop_orders.of(self.spec.name)) is not None:
-            agent.runs.seed(stop.runs)
-        log_start = min(launched.log_start, self.log.position())
-        reaper, gone = self._context.reaper, launched.gone
-        spec = launched.spec and msgspec.structs.replace(launched.spec, name=self.spec.name)
-        known = None if launched.found and self.configured else spec
-        instance = Instance(
-            launched.instance, main, agent, reaper, None, log_start, gone=gone, cgroup=cgroup, spec=known
-        )
+        instance = adopt(launched, main, self.spec.name, self._context, self, self.log)
+        if not (launched.found and self.configured):
+            instance.spec = launched.spec and msgspec.structs.replace(launched.spec, name=self.spec.name)
         instance.asked = asked
         self.status.node = launched.node or self.status.node
         self._take(instance)
@@ -332,7 +323,7 @@ class Supervised(AgentReports):
             return
         await instance.agent.stop_handshake.let_go()
         self._context.stop_orders.about_to_kill(self.spec.name, instance.agent.runs.all())
-        self._context.pending_events.keep(instance.id, instance.agent.acknowledgements.waiting)
+        self._context.pending_events.keep(instance.id, instance.agent.events.acknowledgements.waiting)
         if survivors := await kill_all(instance.tree.find, self._context.reaper, cgroups=instance.tree.cgroups):
             self._outlived(survivors)
 

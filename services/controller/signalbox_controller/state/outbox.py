@@ -84,7 +84,7 @@ class Outbox:
         self._filled = asyncio.Event()
         #: Set when what waits is to be published without delay.
         self._urgent = asyncio.Event()
-        self._published_at = 0.0
+        self._published_at = float("-inf")
         self._space = asyncio.Event()
         self._space.set()
         #: Called with True when it is full, and with False when there is space again.
