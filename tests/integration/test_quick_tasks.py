@@ -1,24 +1,16 @@
 """Tasks that are over before the agent writes: it has noted what happened, and tells all of it in one line."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
-import pytest_asyncio
 
 from support.agent.peer import Peer
 from support.agent.worker import Worker, a_worker
-from support.stores.choose import a_redis
 from support.stores.server import Redis
 
 COURSE = ["TaskReceived", "TaskStarted", "TaskSucceeded"]
 #: Tasks that are sent in a row.
 MANY = 100
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redis]:
-    async with a_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
