@@ -133,6 +133,19 @@ async def test_the_same_command_again_gets_the_same_answer_and_has_no_second_eff
     assert len(await host.of(TaskCancelled, task_id=started.task_id)) == 1
 
 
+async def test_a_command_that_comes_again_while_it_is_carried_out_is_answered_twice(host: Host) -> None:
+    started = await host.running("stubborn.ignore_term", seconds=120.0)
+    command = a_cancel(started.task_id)
+    await publish_command(host.redis, KEY, command)
+    assert isinstance((await host.receipts(command.command_id, 1))[0], Progressed)
+    await publish_command(host.redis, KEY, command)
+    _, first, second = await host.receipts(command.command_id, 3)
+    assert isinstance(first, Answered)
+    assert first.verdict == "cancelled"
+    assert first == second
+    assert len(await host.of(TaskCancelled, task_id=started.task_id)) == 1
+
+
 async def test_two_cancels_of_one_task_both_hear_that_it_is_dead(host: Host) -> None:
     started = await host.running("stubborn.ignore_term", seconds=120.0)
     first, second = a_cancel(started.task_id), a_cancel(started.task_id)

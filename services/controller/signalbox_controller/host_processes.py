@@ -84,6 +84,7 @@ class HostProcesses(msgspec.Struct, frozen=True, kw_only=True):
         """What runs beside the processes."""
         context = self.context
         return (
+            context.reaper.run,
             context.memory.follow,
             context.redelivery.run,
             context.agents.check,

@@ -23,6 +23,8 @@ class SeenCommand(msgspec.Struct):
 
     until: float
     answer: Answered | None = None
+    #: It was sent again before its answer was known, so that somebody may wait for a second one.
+    came_again: bool = False
 
 
 class Deduplication:
@@ -48,12 +50,14 @@ class Deduplication:
         self._forget()
         self._commands[command_id] = SeenCommand(max(expires_at.timestamp(), self._clock()) + BEYOND)
 
-    def finish(self, answer: Answered) -> None:
-        """Note that it was carried out, with its answer."""
+    def finish(self, answer: Answered) -> bool:
+        """Note that it was carried out, with its answer; return whether it was sent again in the meantime."""
         command = self._commands.get(answer.command_id)
-        if command is not None:
-            command.answer = answer if len(answer.tasks) <= KEPT else None
-            self._journal.add(answer.command_id, max(1.0, command.until - self._clock()))
+        if command is None:
+            return False
+        command.answer = answer if len(answer.tasks) <= KEPT else None
+        self._journal.add(answer.command_id, max(1.0, command.until - self._clock()))
+        return command.came_again
 
     async def sync(self) -> None:
         """Return when the disk has the ids of all that was carried out."""

@@ -91,6 +91,8 @@ class Dispatcher:
             return self._deduplication.carried_out_before(command.command_id)
         if former.answer is not None:
             await self._ports.outbox.published(receipts=[former.answer])
+        else:
+            former.came_again = True
         return True
 
     async def _consider(self, command: AnyCommand) -> None:
@@ -123,7 +125,8 @@ class Dispatcher:
         answer = self._answer(command, result)
         await self._ports.outbox.published(*result.events, _done(answer), receipts=[answer])
         result.kept_all()
-        self._deduplication.finish(answer)
+        if self._deduplication.finish(answer):
+            await self._ports.outbox.published(receipts=[answer])
         cancelled = self._ports.cancelled
         await asyncio.gather(self._deduplication.sync(), cancelled.on_disk(), cancelled.in_redis())
 

@@ -3,6 +3,7 @@
 prctl(2), PR_SET_CHILD_SUBREAPER: orphans below us are given to us instead of to pid 1.
 """
 
+import asyncio
 import ctypes
 import os
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from signalbox_agent.proc import Proc, children, identify
 
 _PR_SET_CHILD_SUBREAPER = 36
+#: Seconds between two looks for dead children that no signal told of.
+LOOK_EVERY = 1.0
 
 
 def become_subreaper() -> None:
@@ -45,6 +48,12 @@ class Reaper:
                 collect()
             else:
                 _reap(dead)
+
+    async def run(self) -> None:
+        """Reap every second, too: asyncio loses a signal when hundreds of others wait to be handled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            self.reap()
 
     def orphans(self) -> list[Proc]:
         """The adopted children: all that is below us and was not launched by us."""
