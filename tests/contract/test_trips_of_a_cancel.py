@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis as Client
 
 from signalbox.bus import names
-from signalbox.bus.connection import connect
 from signalbox.bus.publisher import publish_events
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import AnyEvent, CommandDone
@@ -22,7 +21,6 @@ from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.store import ChangedViews, write_batch, write_commands
 from support.eventually import eventually
 from support.history import HOST, Life, after
-from support.stores.server import Redis
 
 RUN = Life().run(2)
 COMMAND = CancelTask(
@@ -79,12 +77,6 @@ async def test_the_proof_and_the_audit_of_a_cancel_take_few_round_trips(database
         [task] = await plain.fetch("SELECT status, outcome, cancel_command_id FROM tasks")
     assert dict(command) == {"state": "cancelled", "tasks_done": 1}
     assert dict(task) == {"status": "failed", "outcome": "cancelled", "cancel_command_id": "c1"}
-
-
-@pytest.fixture
-async def redis(valkey: Redis) -> AsyncIterator[Client]:
-    async with aclosing(connect(valkey.url)) as client:
-        yield client
 
 
 @asynccontextmanager

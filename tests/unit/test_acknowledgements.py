@@ -1,6 +1,6 @@
 """An agent may forget an event once the disk or Redis has it, and everything before it."""
 
-from signalbox_controller.agents.event_intake import Acknowledgements
+from signalbox_controller.agents.acknowledgements import Acknowledgements
 
 
 def test_nothing_is_acknowledged_before_it_outlives_the_controller() -> None:

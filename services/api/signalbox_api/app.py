@@ -11,7 +11,7 @@ from signalbox.bus.connection import connect
 from signalbox.client.commander import Commander
 from signalbox.errors import SettingsError
 from signalbox.postgres.address import usable
-from signalbox.postgres.pool import open_database
+from signalbox.postgres.pool import Database, open_database
 from signalbox.service import background
 from signalbox.settings import Settings
 from signalbox_api.auth.directory import Directory
@@ -121,19 +121,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     commands = connect(settings.redis_url, connections=COMMAND_CONNECTIONS)
     for redis in (quick, commands):
         stack.push_async_callback(redis.aclose)
-    record, searches, urgent, accounts = [
-        await stack.enter_async_context(
-            open_database(
-                settings.database_url, connections=most, application=name, read_only=read_only, options=options
-            )
-        )
-        for name, most, read_only, options in (
-            ("signalbox api: record", RECORD_CONNECTIONS, True, LIST_OPTIONS),
-            ("signalbox api: searches", SEARCH_CONNECTIONS, True, search.OPTIONS),
-            ("signalbox api: urgent", URGENT_CONNECTIONS, True, {}),
-            ("signalbox api: accounts", ACCOUNT_CONNECTIONS, False, {}),
-        )
-    ]
+    record, searches, urgent, accounts = await _open_databases(settings, stack)
     health, hub, passwords = DatabaseHealth(urgent), Hub(), Passwords()
     await passwords.prepare()
     queries, rows, urgent_rows = (QueryPool(pool, health) for pool in (accounts, record, urgent))
@@ -160,3 +148,20 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
         dashboard=read_folder("dashboard"),
         reference=read_folder("reference"),
     )
+
+
+async def _open_databases(settings: Settings, stack: AsyncExitStack) -> list[Database]:
+    """The pools for lists, searches, cancels, and users: no one of them uses up the connections of another."""
+    return [
+        await stack.enter_async_context(
+            open_database(
+                settings.database_url, connections=most, application=name, read_only=read_only, options=options
+            )
+        )
+        for name, most, read_only, options in (
+            ("signalbox api: record", RECORD_CONNECTIONS, True, LIST_OPTIONS),
+            ("signalbox api: searches", SEARCH_CONNECTIONS, True, search.OPTIONS),
+            ("signalbox api: urgent", URGENT_CONNECTIONS, True, {}),
+            ("signalbox api: accounts", ACCOUNT_CONNECTIONS, False, {}),
+        )
+    ]

@@ -118,6 +118,22 @@ class WorkerAgent:
         if not shared:
             self.slots.open()
         self._control_pool(pool)
+        canceller = self._new_canceller(pool, shared=shared)
+        notes = Notes(self.runs, self.link, self.loop, self._pool, self.slots, shared=shared)
+        tracker = self._new_tracker(notes, canceller, shared=shared, can_refuse=can_refuse)
+        if self._reports.missing.can(names.TRACKING):
+            self._claims = Claims(tracker, (self._bodies.mark, self._pool.prepare))
+            observe_jobs(pool, ForeignJobs(tracker).observe)
+        if not shared:
+            self._unreported = UnreportedRuns(self.runs, self._pool, self.slots, self.loop, tracker)
+            self._unreported.start()
+            tracker.on_accepted, notes.is_searching = self._unreported.accepted, self._unreported.is_searching
+        if self._reports.missing.can(names.POOL_STATE):
+            self._reports.watch(self._pool)
+        self._rejections = Rejections(tracker)
+        self._shared, self._canceller = shared, canceller
+
+    def _new_canceller(self, pool: Any, *, shared: bool) -> Canceller:
         canceller = Canceller(
             self.runs,
             self.link,
@@ -130,7 +146,9 @@ class WorkerAgent:
         )
         canceller.refuse(refused(self._path))
         self._pool.on_exit(canceller.about_to_exit)
-        notes = Notes(self.runs, self.link, self.loop, self._pool, self.slots, shared=shared)
+        return canceller
+
+    def _new_tracker(self, notes: Notes, canceller: Canceller, *, shared: bool, can_refuse: bool) -> Tracker:
         queue_of = queue_finder(self._worker.app)
         requests = RequestRuns(runs=self.runs, instance=self._instance, node=self._worker.hostname, queue_of=queue_of)
         tracker = Tracker(
@@ -149,17 +167,7 @@ class WorkerAgent:
             can_refuse=can_refuse,
         )
         self.link.settle = self.runs.settle = requests.settle = Settling(tracker, notes).settle
-        if self._reports.missing.can(names.TRACKING):
-            self._claims = Claims(tracker, (self._bodies.mark, self._pool.prepare))
-            observe_jobs(pool, ForeignJobs(tracker).observe)
-        if not shared:
-            self._unreported = UnreportedRuns(self.runs, self._pool, self.slots, self.loop, tracker)
-            self._unreported.start()
-            tracker.on_accepted, notes.is_searching = self._unreported.accepted, self._unreported.is_searching
-        if self._reports.missing.can(names.POOL_STATE):
-            self._reports.watch(self._pool)
-        self._rejections = Rejections(tracker)
-        self._shared, self._canceller = shared, canceller
+        return tracker
 
     @guarded
     def _control_pool(self, pool: Any) -> None:

@@ -130,6 +130,15 @@ def a_worker(
                 one.kill()
 
 
+def expect_nothing_left(worker: Worker) -> None:
+    """Nothing of the agent has gone wrong, and it knows of no task any more; the last of a file's tests."""
+    worker.peer.close()
+    snapshot = worker.peer.come_back()
+    assert (snapshot["running"], snapshot["reserved"]) == ([], [])
+    assert "Signalbox" not in worker.log()
+    assert "Unrecoverable" not in worker.log()
+
+
 def gone(pid: int) -> bool:
     """Whether nothing has this pid, not even a zombie."""
     return not Path(f"/proc/{pid}").exists()

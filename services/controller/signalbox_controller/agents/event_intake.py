@@ -13,6 +13,7 @@ from signalbox.messages.base import utc_now
 from signalbox.messages.events import AnyTaskEvent, EventsLost
 from signalbox_agent.cgroup import Cgroup
 from signalbox_controller.agents import protocol
+from signalbox_controller.agents.acknowledgements import Acknowledgements
 from signalbox_controller.agents.cancel_request import CancelRequest, WithheldProof
 from signalbox_controller.agents.cancel_requests import CancelRequests
 from signalbox_controller.agents.child_deaths import ChildDeaths, died
@@ -29,43 +30,6 @@ Listener = Callable[[AnyTaskEvent], None]
 #: Seconds from an event that is kept to its acknowledgement, which stands for all that are kept by then: each one
 #: wakes the worker, and costs it as much as an event.
 ACKNOWLEDGE_AFTER = 0.05
-
-
-class Acknowledgements:
-    """The numbers taken in, and those whose event outlives the controller: on disk, or in Redis.
-
-    That may happen in another order, as a proof is held until it is verified.
-    """
-
-    def __init__(self) -> None:
-        self._received = 0
-        self._open: dict[int, AnyTaskEvent | None] = {}
-
-    def take(self, seq: int) -> bool:
-        """Take an event in; answer whether it is new, rather than sent again after a reconnect."""
-        if seq <= self._received:
-            return False
-        self._received = seq
-        self._open[seq] = None
-        return True
-
-    def keep(self, seq: int, event: AnyTaskEvent) -> None:
-        """Keep the event of a number until it outlives the controller."""
-        self._open[seq] = event
-
-    def settle(self, seq: int) -> None:
-        """Note that the event of this number outlives the controller."""
-        self._open.pop(seq, None)
-
-    @property
-    def waiting(self) -> list[AnyTaskEvent]:
-        """The events that were taken in and would die with the controller, in their order."""
-        return [event for event in self._open.values() if event is not None]
-
-    @property
-    def acked(self) -> int:
-        """The number up to which every event that was taken in outlives the controller."""
-        return next(iter(self._open), self._received + 1) - 1
 
 
 class EventIntake:

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
 
 import msgspec
 
@@ -23,7 +25,6 @@ from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello,
 from signalbox_controller.agents.running import HeldRuns, Run, RunningTasks
 from signalbox_controller.agents.slots import Slots
 from signalbox_controller.agents.stop_handshake import StopHandshake
-from signalbox_controller.agents.supervisor import Supervisor
 from signalbox_controller.linux.process_clock import ahead_of_us
 from signalbox_controller.state.outbox import Outbox
 
@@ -33,6 +34,26 @@ log = logging.getLogger(__name__)
 MUTE = 2
 #: Ids in one line to a worker, which is read within a few milliseconds.
 PORTION = 2_000
+
+
+class Supervisor(Protocol):
+    """The supervisor of a process: takes what its agent reports of it, and not of its tasks."""
+
+    @property
+    def leased(self) -> bool:
+        """Whether the process must hold a lease, and ask before it sends anything."""
+
+    def on_report(self, report: protocol.ProcessReport) -> None:
+        """Its agent connected, for the first time or again, or reported something."""
+
+    def on_silent(self) -> None:
+        """It is connected, and answers nothing."""
+
+    def on_late(self, ticked: datetime) -> None:
+        """It is a beat, and has not ticked since then, against its promise."""
+
+    def on_answer(self) -> None:
+        """It was silent or late, and is not any more."""
 
 
 class Agent:

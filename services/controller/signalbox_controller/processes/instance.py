@@ -11,8 +11,7 @@ import msgspec
 
 from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.proc import Proc, boot_id, identify, present
-from signalbox_controller.agents.session import Agent
-from signalbox_controller.agents.supervisor import Supervisor
+from signalbox_controller.agents.session import Agent, Supervisor
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.launch.launcher import other_account
 from signalbox_controller.launch.launches import Launch

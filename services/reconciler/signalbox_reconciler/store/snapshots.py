@@ -10,7 +10,7 @@ from signalbox_reconciler.store.columns import arrays, names, unnest
 from signalbox_reconciler.store.confirmations import hosts_with_missing_events
 from signalbox_reconciler.store.hosts import retire
 from signalbox_reconciler.store.lost import KEYS, NOT_LISTED, columns_of, mark_lost
-from signalbox_reconciler.store.runs import end_waits, number_attempts
+from signalbox_reconciler.store.runs import show_added
 from signalbox_reconciler.store.tasks import lock_tasks, show_liveliest
 
 #: `-infinity` is read as 1970: asyncpg returns it without a time zone, which would break the comparison.
@@ -88,11 +88,4 @@ def _epochs(snapshots: Collection[HostSeen]) -> list[str]:
 
 async def _restore(connection: Connection, runs: list[ListedRun], changed: views.ChangedViews) -> None:
     await lock_tasks(connection, {run.task_id for run in runs})
-    logs = await connection.fetch(_RESTORE, *arrays(_LISTED, runs))
-    if not logs:
-        return
-    changed.add("log", logs)
-    await end_waits(connection, [(row["task_id"], row["delivery"]) for row in logs])
-    task_ids = {row["task_id"] for row in logs}
-    changed.add("log", await number_attempts(connection, task_ids))
-    changed.add("task", await show_liveliest(connection, task_ids))
+    await show_added(connection, await connection.fetch(_RESTORE, *arrays(_LISTED, runs)), changed)
