@@ -52,7 +52,7 @@ class Options:
 #: Default, and what it is.
 _COUNTS: dict[str, tuple[int, str]] = {
     "rounds": (3, "how often each side is measured"),
-    "cancels": (60, "cancels in a round"),
+    "cancels": (40, "cancels in a round"),
     "tasks": (3000, "empty tasks in a round of the throughput"),
     "burst": (300_000, "events of a burst, three for each task"),
     "rate": (300, "tasks a second of the paced load"),
@@ -90,9 +90,9 @@ def parse(arguments: Sequence[str], parts: Sequence[tuple[str, str]], report: Pa
     parser.add_argument(
         "--seconds",
         type=_positive,
-        default=20.0,
+        default=10.0,
         metavar="N",
-        help="paced load, viewers and idleness last so long (20)",
+        help="paced load, viewers and idleness last so long (10)",
     )
     for name, (default, what) in _COUNTS.items():
         parser.add_argument(f"--{name}", type=_count, default=default, metavar="N", help=f"{what} ({default:,})")
