@@ -25,8 +25,8 @@ from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import CommandDone, HostSeen, ProcessChanged
 from signalbox.messages.receipts import Answered
 
-#: Hosts that publish at the same moment.
-_AT_ONCE = 10
+#: Hosts whose heartbeats are published at the same moment, and whose answers are: those are due at once.
+_BEAT_TOGETHER, _ANSWER_TOGETHER = 10, 250
 
 
 class _About(TypedDict):
@@ -63,7 +63,7 @@ async def answer(redis: Redis, names: list[str]) -> None:
             position = entry.position
             command = decode_command(entry.data)
             if isinstance(command, CancelTask):
-                for group in _groups(names):
+                for group in _groups(names, _ANSWER_TOGETHER):
                     await _deny(redis, group, command)
 
 
@@ -73,14 +73,14 @@ async def _deny(redis: Redis, names: list[str], command: CancelTask) -> None:
     await publish_events(redis, events, [Answered(host=name, verdict="unknown", **about) for name in names])
 
 
-def _groups(names: list[str]) -> list[list[str]]:
-    return [names[place : place + _AT_ONCE] for place in range(0, len(names), _AT_ONCE)]
+def _groups(names: list[str], size: int) -> list[list[str]]:
+    return [names[place : place + size] for place in range(0, len(names), size)]
 
 
 async def main(count: str, seconds: str) -> None:
     """Publish for so many seconds, evenly spread."""
     names, since = [f"idle-{number}" for number in range(int(count))], utc_now()
-    groups = _groups(names)
+    groups = _groups(names, _BEAT_TOGETHER)
     clock = asyncio.get_running_loop().time
     url = os.environ["SIGNALBOX_REDIS_URL"]
     async with aclosing(connect(url)) as redis, aclosing(connect(url)) as other:
