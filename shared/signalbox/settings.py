@@ -54,7 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cgroups: str = "auto"
     #: `SIGNALBOX_LOST_AFTER`: seconds of a host's silence after which the tasks that ran on it count as failed.
     lost_after: float = 300.0
-    #: `SIGNALBOX_FORGET_AFTER`: seconds of a host's silence after which it is forgotten; a day.
+    #: `SIGNALBOX_FORGET_AFTER`: seconds of silence after which a host where nothing can run is forgotten; a day.
     forget_after: float = 86400.0
     #: `SIGNALBOX_REMEMBER_CANCELLED`: seconds after a cancel for which its task is refused, should it turn up; a week.
     remember_cancelled: float = 604800.0

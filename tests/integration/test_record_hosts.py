@@ -197,13 +197,38 @@ async def test_a_process_that_was_taken_out_of_the_configuration_leaves_the_list
     assert (rows[f"{HOST}/worker"], rows[f"{HOST}/renamed"]["state"]) == (None, "running")
 
 
-async def test_a_host_that_is_away_is_forgotten_only_by_a_person_or_after_the_set_time(record: Record) -> None:
-    await record.events(beat(1, RUN, processes=[worker("running", 0)]), RUN.started())
+async def test_a_silent_host_where_nothing_can_run_is_forgotten_after_the_set_time(record: Record) -> None:
+    await record.events(beat(1, processes=[worker("stopped", 0)]))
     await record.silence(7000)
     assert (await record.one("hosts"))["state"] == "unknown"
     changes = await record.silence(300)
     assert [json(change)["state"] for change in changes if change.kind == "host"] == ["gone"]
     assert await record.all("processes") == []
+
+
+async def test_a_host_whose_worker_may_run_on_is_shown_until_a_person_forgets_it_however_it_left(
+    record: Record,
+) -> None:
+    await record.events(beat(1, processes=[worker("running", 0)]))
+    left = msgspec.structs.replace(beat(1, processes=[worker("running", 0)]), host="left")
+    await record.events(left, HostLeft(at=after(2), host="left"))
+    for _ in range(3):
+        await record.silence(86400)
+    states = {row["name"]: row["state"] for row in await record.all("hosts")}
+    assert states == {HOST: "unknown", "left": "offline"}
+    assert [row["state"] for row in await record.all("processes")] == ["unknown", "unknown"]
+    await record.forget(HOST, "left")
+    assert {row["state"] for row in await record.all("hosts")} == {"gone"}
+
+
+async def test_a_host_that_was_away_for_long_and_reports_its_worker_as_ended_leaves_as_any_other(
+    record: Record,
+) -> None:
+    await record.events(beat(1, processes=[worker("running", 0)]))
+    await record.silence(86400)
+    await record.events(beat(9, processes=[worker("stopped", 8)]), HostLeft(at=after(10), host=HOST))
+    await record.silence(3700)
+    assert (await record.one("hosts"))["state"] == "gone"
 
 
 async def test_a_forgotten_host_leaves_no_process_and_no_running_task_and_a_late_event_brings_none_back(

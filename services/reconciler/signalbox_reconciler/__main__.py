@@ -13,7 +13,7 @@ _DESCRIPTION = """
 Reads events and commands from the bus and writes the record; the only one that does. Several may run side by side.
 Environment variables: SIGNALBOX_REDIS_URL, SIGNALBOX_DATABASE_URL, SIGNALBOX_KEY,
 SIGNALBOX_HOSTNAME, SIGNALBOX_LOST_AFTER (seconds until what runs on a silent host is given up), SIGNALBOX_FORGET_AFTER
-(seconds until such a host is forgotten), SIGNALBOX_LOG_LEVEL.
+(seconds until one where nothing can run is forgotten), SIGNALBOX_LOG_LEVEL.
 """
 
 
