@@ -253,8 +253,8 @@ class Fleet:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing runs."""
-        return not self._agents()
+        """Whether nothing runs, and nothing is left of what ran."""
+        return not self._agents() and not any(process.lingers for process in self._processes.values())
 
     @property
     def complete(self) -> bool:
@@ -318,7 +318,7 @@ def _present(process: Supervised) -> Present:
 
 def _absent(process: Supervised) -> bool:
     """Gone, or to run again by a later command."""
-    return process.status.state not in ALIVE or process.status.desired == "running"
+    return process.status.state not in ALIVE or process.lingers or process.status.desired == "running"
 
 
 async def _all(processes: Sequence[Supervised], met: Callable[[Supervised], bool], seconds: float) -> None:
