@@ -1,4 +1,4 @@
-"""A Celery application whose pool children let any process of their user trace them, also where Yama is strict."""
+"""A Celery application whose processes let any process of their user trace them, also where Yama is strict."""
 
 import ctypes
 import os
@@ -16,3 +16,6 @@ app.conf.broker_connection_retry_on_startup = True
 @worker_process_init.connect
 def allow(**_: Any) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PTRACER, ANY, 0, 0, 0)
+
+
+allow()

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 REASON = "signalbox.toml was edited"
 #: Seconds within which a command for this host is begun.
 TTL = timedelta(seconds=60)
+#: Of a new beat, and of the former ones that have not ended.
+NOT_STARTED = "{} was not started, as {} has not ended: two beats must not run side by side; apply again when it has"
 
 
 class Configurations:
@@ -63,18 +65,34 @@ class Configurations:
                 return Applied(host=self._host, changes=found.changes, later=later)
             for line in (*(f"{one.action} {one.name}: {one.detail}" for one in found.changes), *later):
                 log.info("signalbox.toml: %s", line)
-            self._fleet.reconfigure(found.specs)
             errors = await self._carry_out(found, request.restart, issuer)
             return Applied(host=self._host, changes=found.changes, later=later, done=True, errors=errors)
 
     async def _carry_out(self, found: Plan, restart: Literal["rolling", "none"], issuer: str) -> tuple[str, ...]:
-        """Stop, start and restart by the commands that people give, so that the audit trail has them."""
+        """Stop, start and restart by the commands that people give, so that the audit trail has them.
+
+        A new beat may be a former one under another name: it is not supervised before each that leaves has ended.
+        """
+        specs, starting = found.specs, found.of("start")
+        self._fleet.reconfigure([spec for spec in specs if spec.kind != "beat" or spec.name not in starting])
+        stopped = await self._order([(StopProcesses, found.of("stop"))], issuer)
+        leaving = self._fleet.beats_no_longer_configured(found.of("stop"))
+        held = [spec.name for spec in specs if leaving and spec.kind == "beat" and spec.name in starting]
+        self._fleet.reconfigure([spec for spec in specs if spec.name not in held])
         present = self._fleet.present()
-        new = [name for name in found.of("start") if present[name].wanted]  # a person may have stopped one of that name
+        new = [name for name in starting if name in present and present[name].wanted]  # a person may have stopped it
         changed = found.of("restart") if restart == "rolling" else ()
-        names: dict[type[StopProcesses | StartProcesses | RestartProcesses], Sequence[str]]
-        names = {StopProcesses: found.of("stop"), StartProcesses: new, RestartProcesses: changed}
-        commands = [self._command(kind, processes, issuer) for kind, processes in names.items() if processes]
+        started = await self._order([(StartProcesses, new), (RestartProcesses, changed)], issuer)
+        waiting = (NOT_STARTED.format(name, " and ".join(leaving)) for name in held)
+        return (*stopped, *waiting, *started)
+
+    async def _order(
+        self,
+        orders: Sequence[tuple[type[StopProcesses | StartProcesses | RestartProcesses], Sequence[str]]],
+        issuer: str,
+    ) -> tuple[str, ...]:
+        """Give these commands for the processes named; answer what went wrong, in words."""
+        commands = [self._command(kind, processes, issuer) for kind, processes in orders if processes]
         answers = await asyncio.gather(*map(self._dispatcher.take_here, commands))
         return tuple(filter(None, map(_error, answers)))
 

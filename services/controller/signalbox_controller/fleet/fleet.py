@@ -169,6 +169,17 @@ class Fleet:
                 process.unconfigure()
                 self._jobs.begin(self._remove_when_ended(process))
 
+    def beats_no_longer_configured(self, names: Collection[str]) -> list[str]:
+        """The beats that the file has no more and that live: those of these names, and all that are being stopped."""
+        return [
+            name
+            for name, process in self._processes.items()
+            if process.spec.kind == "beat"
+            and not process.configured
+            and not process.ended
+            and (name in names or process.status.state in {"draining", "stopping"})
+        ]
+
     def worker_of(self, agent: Agent) -> Worker | None:
         """The worker of this agent, if it is supervised; None when it has ended."""
         for process in self._processes.values():
