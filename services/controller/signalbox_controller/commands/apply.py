@@ -14,9 +14,11 @@ from signalbox.messages.receipts import Answered
 from signalbox.messages.verdicts import MEANING
 from signalbox_controller.commands.dispatcher import Dispatcher
 from signalbox_controller.config.settings import Configuration
+from signalbox_controller.errors import ConfigurationError, NameServiceSilent
 from signalbox_controller.fleet.fleet import Fleet
 from signalbox_controller.fleet.plan import Plan, plan
 from signalbox_controller.launch.launcher import other_account
+from signalbox_controller.linux.accounts import look_up
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +58,9 @@ class Configurations:
             ConfigurationError: the file makes no sense; nothing was changed.
         """
         async with self._one_at_a_time:
-            configuration = self._read()
+            configuration = await asyncio.to_thread(self._read)
             others = {report.name for report in self._fleet.external.reports()}
+            await _look_up({spec.runs_as for spec in configuration.processes})
             users = {spec.runs_as for spec in configuration.processes if other_account(spec.runs_as)}
             found = plan(self._fleet.present(), configuration.processes, others, users - self._users)
             later = (*_restart_of_controller(self._current, configuration), *found.later)
@@ -121,6 +124,13 @@ class Configurations:
         log.info("signalbox.toml was applied: %d changes", len(applied.changes))
         for error_text in applied.errors:
             log.error("signalbox.toml: %s", error_text)
+
+
+async def _look_up(users: Collection[str]) -> None:
+    try:
+        await look_up(users)
+    except NameServiceSilent as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def _error(answer: Answered) -> str:

@@ -17,7 +17,9 @@ from signalbox_controller import words
 from signalbox_controller.agents import protocol
 from signalbox_controller.config.differences import outdated
 from signalbox_controller.config.specs import ProcessSpec
+from signalbox_controller.errors import NameServiceSilent
 from signalbox_controller.launch.launches import Launch
+from signalbox_controller.linux.accounts import are_known, look_up
 from signalbox_controller.linux.signals import kill_all, send
 from signalbox_controller.logs.logfile import LogFile
 from signalbox_controller.processes import exit_reason
@@ -263,16 +265,23 @@ class Supervised(AgentReports):
 
     def _spawn(self) -> None:
         self._order = self.status.exit_code = None
-        if self._context.versions.knows(self.spec):
+        if self._context.versions.knows(self.spec) and are_known((self.spec.user, self.spec.runs_as)):
             self._launch()
         else:
-            self._jobs.begin(self._launch_if_supported())
+            self._jobs.begin(self._launch_if_possible())
 
-    async def _launch_if_supported(self) -> None:
-        context = self._context
-        refusal = await context.versions.refusal(self.spec, context.launcher, context.reaper)
+    async def _launch_if_possible(self) -> None:
+        context, silent, refusal = self._context, "", ""
+        try:
+            await look_up((self.spec.user, self.spec.runs_as))
+            refusal = await context.versions.refusal(self.spec, context.launcher, context.reaper)
+        except NameServiceSilent as error:
+            silent = f"cannot be launched: {error}"
         if self.status.state != "starting":
             self._exited(None, "was stopped before it was launched")
+        elif silent:
+            self._failures.wait(0.0)
+            self._on_exit(Input.EXITED_TO_WAIT, silent)
         elif refusal:
             self._on_exit(Input.EXITED_UNSUPPORTED, refusal)
         else:
