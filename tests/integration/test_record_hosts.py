@@ -154,6 +154,28 @@ async def test_a_host_that_is_away_is_forgotten_only_by_a_person_or_after_the_se
     assert await record.all("processes") == []
 
 
+async def test_a_host_that_left_while_its_worker_runs_on_is_shown_until_a_person_forgets_it(
+    record: HostRecord,
+) -> None:
+    await record.events(beat(1, processes=[worker("running", 0)]), HostLeft(at=after(2), host=HOST))
+    for _ in range(3):
+        await record.silence(86400)
+    assert (await record.one("hosts"))["state"] == "offline"
+    assert [row["state"] for row in await record.all("processes")] == ["unknown"]
+    await record.forget(HOST)
+    assert (await record.one("hosts"))["state"] == "gone"
+
+
+async def test_a_host_that_was_away_for_long_and_reports_its_worker_as_ended_leaves_as_any_other(
+    record: HostRecord,
+) -> None:
+    await record.events(beat(1, processes=[worker("running", 0)]), HostLeft(at=after(2), host=HOST))
+    await record.silence(86400)
+    await record.events(beat(9, processes=[worker("stopped", 8)]), HostLeft(at=after(10), host=HOST))
+    await record.silence(3700)
+    assert (await record.one("hosts"))["state"] == "gone"
+
+
 async def test_a_forgotten_host_leaves_no_process_and_no_running_task_and_a_late_event_brings_none_back(
     record: HostRecord,
 ) -> None:

@@ -23,7 +23,7 @@ PRESENCE_TTL = 3 * HEARTBEAT
 SILENCE = 4 * HEARTBEAT
 #: Seconds after it at which the api does so by itself: the reconciler may be what is silent.
 SILENCE_SHOWN = 5 * HEARTBEAT
-#: Seconds for which an absent host is still known: a week.
+#: Seconds for which an absent host is still known: a week, unless the record keeps it known.
 KNOWN_FOR = 7 * 86400.0
 #: Seconds for which a worker counts as having an agent after its last announcement: longer than its events travel.
 NODE_TTL = 600.0
@@ -56,6 +56,17 @@ for i = 2, #ARGV do redis.call('ZADD', KEYS[1], now[1] + ARGV[1], ARGV[i]) end
 _AGES = """
 local now = redis.call('TIME')
 return {now[1], now[2], redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')}
+"""
+
+
+#: Half of the time in which an absent host is known is left to the next call.
+_KEEP_KNOWN = """
+local now = redis.call('TIME')
+local oldest = now[1] + now[2] / 1e6 - ARGV[1] / 2
+for i = 2, #ARGV do
+    local until_at = redis.call('ZSCORE', KEYS[1], ARGV[i])
+    if not until_at or tonumber(until_at) < oldest then redis.call('ZADD', KEYS[1], oldest, ARGV[i]) end
+end
 """
 
 
@@ -118,6 +129,12 @@ async def forget(redis: Redis, hosts: Collection[str]) -> set[str]:
     async with bus_errors(redis):
         answer = cast("list[bytes]", await redis.eval(_FORGET, 2, names.PRESENCE, names.COMMANDS, *hosts))
     return {host.decode() for host in answer}
+
+
+async def keep_known(redis: Redis, hosts: Collection[str]) -> None:
+    """Keep these absent hosts known, also where Redis has lost them: what is given to all is for them, too."""
+    async with bus_errors(redis):
+        await redis.eval(_KEEP_KNOWN, 1, names.PRESENCE, KNOWN_FOR, *hosts)
 
 
 async def heartbeat_ages(redis: Redis) -> dict[str, float]:

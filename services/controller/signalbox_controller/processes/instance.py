@@ -16,7 +16,7 @@ from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.launch.launcher import other_account
 from signalbox_controller.launch.launches import Launch
 from signalbox_controller.linux.cgroups import delegate
-from signalbox_controller.linux.procfs import code_of
+from signalbox_controller.linux.procfs import code_of, pid_namespace
 from signalbox_controller.linux.reaper import Reaper
 from signalbox_controller.linux.tree import Tree
 from signalbox_controller.logs.logfile import LogFile
@@ -115,7 +115,15 @@ def launch(spec: ProcessSpec, context: HostContext, supervisor: Supervisor, log:
     if cgroup and (account := other_account(spec.runs_as)):
         delegate(cgroup, account)
     node = spec.node(context.host)
-    note = Launch(instance=instance, boot=boot_id(), log_start=log.position(), cgroup=path, spec=spec, node=node)
+    note = Launch(
+        instance=instance,
+        boot=boot_id(),
+        log_start=log.position(),
+        cgroup=path,
+        spec=spec,
+        node=node,
+        namespace=pid_namespace(os.getpid()),
+    )
     context.launches.note(spec.name, note)
     agent = context.agents.expect(instance, spec.name, supervisor, cgroup=cgroup)
     try:
