@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from typing import Any
 
 import pytest
 from redis.asyncio import Redis as Client
@@ -13,13 +12,14 @@ from signalbox.bus.connection import connect
 from signalbox.bus.publisher import publish_events
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import AnyEvent, CommandDone
-from signalbox.postgres.pool import Connection, Database, Row
+from signalbox.postgres.pool import Database
 from signalbox.service import background
 from signalbox_reconciler import intake
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.commands import audit
 from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.store import ChangedViews, write_batch, write_commands
+from support.counting import counted
 from support.eventually import eventually
 from support.history import HOST, Life, after
 from support.stores.server import Redis
@@ -29,36 +29,6 @@ COMMAND = CancelTask(
     command_id="c1", task_id=Life().task_id, issued_by="alice", issued_at=after(3), expires_at=after(60), reason=""
 )
 DONE = CommandDone(at=after(4), host=HOST, command_id="c1", verdict="cancelled", task_id=Life().task_id)
-
-
-class Counting:
-    """A connection that counts its round trips."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.trips = 0
-
-    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
-        self.trips += 1
-        return await self._connection.execute(query, *args, timeout=timeout)
-
-    async def fetch(self, query: str, *args: object, timeout: float | None = None) -> list[Row]:
-        self.trips += 1
-        return await self._connection.fetch(query, *args, timeout=timeout)
-
-    async def fetchrow(self, query: str, *args: object, timeout: float | None = None) -> Row | None:
-        self.trips += 1
-        return await self._connection.fetchrow(query, *args, timeout=timeout)
-
-    async def fetchval(self, query: str, *args: object, timeout: float | None = None) -> Any:
-        self.trips += 1
-        return await self._connection.fetchval(query, *args, timeout=timeout)
-
-
-@asynccontextmanager
-async def counted(database: Database) -> AsyncIterator[Counting]:
-    async with database.transaction() as connection:
-        yield Counting(connection)
 
 
 async def record(database: Database, *events: AnyEvent) -> tuple[int, ChangedViews]:
