@@ -88,14 +88,14 @@ async def cost(
         await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     await redis.flushall()
     async with a_reconciler(python, environ) as reconciler, background(lambda: beat(redis, hosts)):
-        await _recorded(database, len(hosts))
+        await recorded(database, len(hosts))
         await asyncio.sleep(_WARM)
         began, used = time.perf_counter(), sum(reconciler.cpu_times()[:2])
         await asyncio.sleep(seconds)
         return (sum(reconciler.cpu_times()[:2]) - used) / (time.perf_counter() - began)
 
 
-async def _recorded(database: Database, count: int) -> None:
+async def recorded(database: Database, count: int) -> None:
     """Wait until the record has all hosts."""
     deadline = time.monotonic() + _TIMEOUT
     while time.monotonic() < deadline:

@@ -118,6 +118,7 @@ async def controller(
         watches = AgentlessWatches(
             [AgentlessWatch(spec, context, outbox) for spec in configuration.watches], redis, fleet
         )
+        heartbeat = Heartbeat(host, redis, outbox, fleet, contained, replay, clock)
         ports = Ports(
             host=host,
             fleet=fleet,
@@ -127,11 +128,11 @@ async def controller(
             rolling_lock=partial(RollingLock, redis, host),
             outbox=outbox,
             cancel_agentless=watches.cancel,
+            hosts_present=lambda: heartbeat.hosts_present,
         )
         dispatcher = await _dispatcher(stack, folders, settings, ports, redis, clock)
         commands = Consumer(redis, names.COMMANDS, names.host_group(host), host, batch=100)
         reader = Reader(commands, dispatcher)
-        heartbeat = Heartbeat(host, redis, outbox, fleet, contained, replay, clock)
         waiting = WaitingTasks(host, redis, outbox, fleet, Programs(launcher, context.reaper))
 
         await cancelled_ids.load(pending_intents(commands, settings.key))

@@ -58,13 +58,16 @@ class Hub:
         for watcher in self._channel_of:
             watcher.put(Frame(frame))
 
-    def changed(self, position: str, changes: Sequence[Change]) -> None:
-        """Queue for each watcher the changes that belong to what it shows."""
+    def changed(self, position: str, changes: Sequence[Change]) -> int:
+        """Queue for each watcher the changes that belong to what it shows; return for how many there were any."""
+        sent = 0
         for channel in self._channels.values():
             if selected := channel.select(changes):
                 frame = Frame(frames.changes(position, (change.data for change in selected)), len(selected))
                 for watcher in channel.watchers:
                     watcher.put(frame)
+                sent += len(channel.watchers)
+        return sent
 
     def beat(self, frame: str, counting: Callable[[int, datetime], Frame], resync: Callable[[], Frame]) -> None:
         """Queue a beat for all watchers; see `Watcher.beat`."""

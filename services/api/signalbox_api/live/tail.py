@@ -26,7 +26,7 @@ BLOCK_MS = 1000
 BATCH = 500
 #: Changes that a browser may catch up on; beyond that, loading the lists again is quicker.
 CATCH_UP = 5000
-#: Seconds between two reads for each browser, as each frame costs about half of that for each, and at most.
+#: Seconds until the next read for each browser that got a frame, as that costs about half of it, and at most.
 GATHER, MOST_GATHER = 0.00005, 0.1
 #: Where a stream begins that has no entries.
 START = "0-0"
@@ -108,10 +108,10 @@ class Tail:
         self._answered_at = asyncio.get_running_loop().time()
         self._move_to(entries[-1].position.decode())
         changes, unreadable = _read(entries)
-        self._hub.changed(self.position, self._before.added(changes))
+        sent = self._hub.changed(self.position, self._before.added(changes))
         for entry in unreadable:
             await add_dead_letter(self._redis, names.CHANGES, entry.data, "it is no change")
-        await asyncio.sleep(min(MOST_GATHER, GATHER * len(self._hub)))
+        await asyncio.sleep(min(MOST_GATHER, GATHER * sent))
 
     def _move_to(self, position: str) -> None:
         self._position = position
