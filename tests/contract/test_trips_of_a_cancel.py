@@ -11,7 +11,7 @@ from signalbox.bus import names
 from signalbox.bus.connection import connect
 from signalbox.bus.publisher import publish_events
 from signalbox.messages.commands import CancelTask
-from signalbox.messages.events import AnyEvent, CommandDone
+from signalbox.messages.events import AnyEvent, CommandDone, HostSeen
 from signalbox.postgres.pool import Database
 from signalbox.service import background
 from signalbox_reconciler import intake
@@ -19,6 +19,7 @@ from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.commands import audit
 from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.store import ChangedViews, write_batch, write_commands
+from signalbox_reconciler.store.commands import _WITH_ANSWERS
 from support.counting import counted
 from support.eventually import eventually
 from support.history import HOST, Life, after
@@ -49,6 +50,27 @@ async def test_the_proof_and_the_audit_of_a_cancel_take_few_round_trips(database
         [task] = await plain.fetch("SELECT status, outcome, cancel_command_id FROM tasks")
     assert dict(command) == {"state": "cancelled", "tasks_done": 1}
     assert dict(task) == {"status": "failed", "outcome": "cancelled", "cancel_command_id": "c1"}
+
+
+async def test_the_hosts_that_are_to_answer_are_read_once_however_many_have_answered(database: Database) -> None:
+    hosts = [f"web-{number:02}" for number in range(30)]
+    await record(database, *(HostSeen(at=after(1), host=host) for host in hosts))
+    async with counted(database) as connection:
+        await write_commands(connection, [audit(COMMAND)])
+    unknown = [
+        CommandDone(at=after(4), host=host, command_id="c1", verdict="unknown", task_id=COMMAND.task_id)
+        for host in hosts
+    ]
+    await record(database, *unknown[1:])
+    async with database.connection() as plain:
+        rows = await plain.fetch(_WITH_ANSWERS, ["c1"])
+        [before] = await plain.fetch("SELECT state FROM commands")
+    assert [row["expected"] and sorted(row["expected"]) for row in rows] == [hosts] + [None] * 28
+    assert before["state"] == "issued"
+    await record(database, unknown[0])
+    async with database.connection() as plain:
+        [after_all] = await plain.fetch("SELECT state FROM commands")
+    assert after_all["state"] == "unknown"
 
 
 @pytest.fixture

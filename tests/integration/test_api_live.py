@@ -223,6 +223,35 @@ async def test_a_browser_that_comes_back_after_counts_gets_what_was_left_out(
         assert await keys_of(socket, 1) == ["b"]
 
 
+@pytest.mark.usefixtures("no_beats")
+async def test_a_browser_that_reads_nothing_for_a_while_loads_its_lists_once_it_has_read_what_was_sent(
+    api: Api, redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "SEND_WAIT", 3600.0)
+    async with browser(api) as socket:
+        await frame(socket, "beat")
+        [queue] = api.app.state.services.hub._channel_of
+
+        async def is_behind() -> bool:
+            await tell(redis, task_row("a", "running", args="x" * 300_000))
+            return queue.left_out is not None
+
+        await eventually(is_behind, "changes are left out")
+        last = await tell(redis, task_row("last", "running"))
+        await eventually(lambda: _true(api.app.state.services.tail.position == last), "all changes are read")
+        reading = asyncio.create_task(frame(socket, "hello"))
+
+        async def is_told() -> bool:
+            beat_now(api)
+            return reading.done()
+
+        await eventually(is_told, "the browser is told to load its lists")
+        hello = reading.result()
+        assert (hello["resync"], hello["position"]) == (True, last)
+        await tell(redis, task_row("b", "running"))
+        assert await keys_of(socket, 1) == ["b"]
+
+
 async def _true(condition: bool) -> bool:
     return condition
 

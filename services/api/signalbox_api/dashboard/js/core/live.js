@@ -94,7 +94,7 @@ export class Live {
       ...(this.#position && { since: this.#position }),
       ...(this.#wanted && { subscription: this.#wanted }),
     });
-    const socket = new WebSocket(query.size > 0 ? `${this.url}?${query}` : this.url);
+    const socket = new WebSocket(`${this.url}?${query}`);
     this.#socket = socket;
     socket.onmessage = (event) => this.#receive(event.data);
     socket.onclose = ({ code }) => this.#lost("the connection was closed", code === SIGNED_OUT);
