@@ -91,8 +91,8 @@ async def test_changes_are_published_in_order(redis: Redis) -> None:
 
 
 async def test_a_host_is_present_until_it_withdraws_or_falls_silent(redis: Redis) -> None:
-    await announce(redis, "stays")
-    await announce(redis, "leaves")
+    assert await announce(redis, "stays") == 1
+    assert await announce(redis, "leaves") == 2
     await announce(redis, "dies", ttl=0.05)
     await withdraw(redis, "leaves", empty=True)
 
@@ -101,3 +101,4 @@ async def test_a_host_is_present_until_it_withdraws_or_falls_silent(redis: Redis
 
     await eventually(dead, "the silent host is gone")
     assert await present(redis) == {"stays"}
+    assert await announce(redis, "stays") == 1

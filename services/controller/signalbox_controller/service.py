@@ -90,10 +90,10 @@ async def controller(
         processes = stack.enter_context(
             host_processes(host, settings, configuration, environ, folders, redis, outbox, cancelled_ids)
         )
-        ports = _ports(host, redis, processes, cancelled_ids, outbox)
+        heartbeat = _heartbeat(host, redis, processes, publishing)
+        ports = _ports(host, redis, processes, cancelled_ids, outbox, heartbeat)
         dispatcher = await _dispatcher(stack, folders, settings, ports, redis, publishing.clock)
         commands = Consumer(redis, names.COMMANDS, names.host_group(host), host, batch=100)
-        heartbeat = _heartbeat(host, redis, processes, publishing)
 
         await cancelled_ids.load(pending_intents(commands, settings.key))
         await stack.enter_async_context(processes.supervised())
@@ -136,7 +136,14 @@ def _cancelled_ids(stack: AsyncExitStack, redis: Redis, folders: Folders, settin
     return CancelledIds(redis, refused, allowed, settings.remember_cancelled)
 
 
-def _ports(host: str, redis: Redis, processes: HostProcesses, cancelled_ids: CancelledIds, outbox: Outbox) -> Ports:
+def _ports(
+    host: str,
+    redis: Redis,
+    processes: HostProcesses,
+    cancelled_ids: CancelledIds,
+    outbox: Outbox,
+    heartbeat: Heartbeat,
+) -> Ports:
     """What the handlers of commands work with."""
     return Ports(
         host=host,
@@ -147,6 +154,7 @@ def _ports(host: str, redis: Redis, processes: HostProcesses, cancelled_ids: Can
         rolling_lock=partial(RollingLock, redis, host),
         outbox=outbox,
         cancel_agentless=processes.watches.cancel,
+        hosts_present=lambda: heartbeat.hosts_present,
     )
 
 

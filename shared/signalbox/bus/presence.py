@@ -33,7 +33,8 @@ local now = redis.call('TIME')
 local at = now[1] + now[2] / 1e6
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', at - ARGV[3])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], at + ARGV[3], '+inf')
-return redis.call('ZADD', KEYS[1], at + ARGV[2], ARGV[1])
+redis.call('ZADD', KEYS[1], at + ARGV[2], ARGV[1])
+return redis.call('ZCOUNT', KEYS[1], at, '+inf')
 """
 _ROLL_CALL = """
 local now = redis.call('TIME')
@@ -102,19 +103,19 @@ class RollCall(msgspec.Struct, frozen=True):
         return self.present | self.away
 
 
-async def announce(redis: Redis, host: str, ttl: float = PRESENCE_TTL) -> None:
-    """Announce that the controller of `host` reads commands, for the next `ttl` seconds."""
+async def announce(redis: Redis, host: str, ttl: float = PRESENCE_TTL) -> int:
+    """Announce that the controller of `host` reads commands, for the next `ttl` seconds; return how many do so."""
     async with bus_errors(redis):
-        await redis.eval(_ANNOUNCE, 1, names.PRESENCE, host, ttl, KNOWN_FOR)
+        return int(cast("int", await redis.eval(_ANNOUNCE, 1, names.PRESENCE, host, ttl, KNOWN_FOR)))
 
 
 async def withdraw(redis: Redis, host: str, *, empty: bool) -> None:
     """Withdraw the presence of `host`; with `empty`, no process runs there either, and it is forgotten."""
     if not empty:
-        return await announce(redis, host, ttl=0.0)
+        await announce(redis, host, ttl=0.0)
+        return
     async with bus_errors(redis):
         await redis.zrem(names.PRESENCE, host)
-    return None
 
 
 async def roll_call(redis: Redis) -> RollCall:

@@ -1,4 +1,4 @@
-"""Snapshots of hosts applied to the record: repairs runs and processes that differ."""
+"""Snapshots of hosts applied to the record: repairs runs that differ."""
 
 from collections.abc import Collection
 
@@ -8,7 +8,6 @@ from signalbox_reconciler.fold.snapshots import ListedRun, RecordedRun, compare
 from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import arrays, names, unnest
 from signalbox_reconciler.store.confirmations import hosts_with_missing_events
-from signalbox_reconciler.store.hosts import retire
 from signalbox_reconciler.store.lost import KEYS, NOT_LISTED, columns_of, mark_lost
 from signalbox_reconciler.store.runs import show_added
 from signalbox_reconciler.store.tasks import lock_tasks, show_liveliest
@@ -62,9 +61,7 @@ RETURNING {views.columns("log")}, l.delivery
 
 
 async def repair(connection: Connection, snapshots: Collection[HostSeen], changed: views.ChangedViews) -> None:
-    """Compare the snapshots with the record, and correct it."""
-    for snapshot in snapshots:
-        await retire(connection, snapshot, changed)
+    """Compare the running tasks of the snapshots with the record, and correct it."""
     rows = await connection.fetch(_RUNNING, [snapshot.host for snapshot in snapshots])
     runs = [RecordedRun(**row) for row in rows]
     difference = compare(snapshots, runs)
