@@ -75,14 +75,14 @@ celery-versions: install-dev ## try the agent with Celery 5.3 to 5.7, each insta
 walks: install-dev ## walk docs/install.md with each project of examples/, each Celery and Python: ARGS='--shape with_flask'
 	@PYTHONPATH=deploy/local:tests .venv/bin/python -m support.walks $(ARGS)
 
-bench: install-dev ## measure, and print what was measured
-	@for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=deploy/local:tests .venv/bin/python "$$file" $(ARGS) || exit 1; done
+bench: install-dev ## measure Signalbox beside Flower, and write docs/benchmarks.md; ARGS=--help lists the parts
+	@PYTHONPATH=benchmarks:deploy/local:tests .venv/bin/python -m bench $(ARGS)
 
 protocol: install-dev ## publish the messages anew, as JSON Schema and AsyncAPI
 	@PYTHONPATH=tools .venv/bin/python -m signalbox_protocol docs/protocol
 
 lock: install-dev ## lock all packages anew, newest versions that fit
-	@for name in run dev node; do \
+	@for name in run dev monitoring node; do \
 		echo "  locking requirements/$$name.txt"; \
 		.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-header --no-annotate requirements/$$name.in -o requirements/$$name.txt || exit 1; \

@@ -13,17 +13,18 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
-from cancel_latency import percentile, running
 from celery import Celery
 from redis.asyncio import Redis
 
+from bench.figures import percentile
+from bench.systems.waiting import reach
 from signalbox_local.plan import ROOT
 from signalbox_local.ports import free_port
 
@@ -84,37 +85,33 @@ class System:
 
     async def measure_cancel(self) -> None:
         """Time one cancel of a running task."""
-        task = await running(self.api, self.send("hang"))
+        task_id = await self.running(self.send("hang"))
         began = time.perf_counter()
-        answer = await self.api.post(f"/scheduler/cancel-task/{task['task_id']}/")
+        answer = await self.api.post(f"/scheduler/cancel-task/{task_id}/")
         self.answers.append((time.perf_counter() - began) * 1000)
         if answer.status_code != httpx.codes.OK:
             raise SystemExit(f"a cancel failed: {answer.status_code} {answer.text}")
 
     async def measure_throughput(self, count: int) -> None:
         """Time `count` empty tasks, then wait until all of them are recorded."""
-        await running(self.api, self.send("hold"))
+        await self.running(self.send("hold"))
         await asyncio.to_thread(lambda: [self.send("empty") for _ in range(count)])
         last = self.send("stamp")
         await self.broker.delete("times")
         await self.broker.rpush("release", 1)
-        await until(f"the end of {count} tasks", lambda: self.is_completed(last))
+        await reach(f"the end of {count} tasks", lambda: self.has_status(last, "completed"), within=_TIMEOUT)
         begin, end = map(float, await self.broker.lrange("times", 0, -1))
         self.rates.append(count / (end - begin))
 
-    async def is_completed(self, task_id: str) -> bool:
-        """Whether the record shows that it has completed."""
+    async def running(self, task_id: str) -> str:
+        """Wait until the record shows that it runs; its id."""
+        await reach(f"the start of {task_id}", lambda: self.has_status(task_id, "running"), pause=0.005)
+        return task_id
+
+    async def has_status(self, task_id: str, status: str) -> bool:
+        """Whether the record shows it so."""
         answer = await self.api.get(f"/scheduler/tasks/{task_id}/")
-        return answer.status_code == httpx.codes.OK and answer.json()["status"] == "completed"
-
-
-async def until(what: str, reached: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until it is reached; end the run when that takes too long."""
-    deadline = time.monotonic() + _TIMEOUT
-    while not await reached():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"{what}: not reached within {_TIMEOUT:g} s")
-        await asyncio.sleep(0.05)
+        return answer.status_code == httpx.codes.OK and bool(answer.json()["status"] == status)
 
 
 def _write_application(folder: Path) -> None:
@@ -148,7 +145,7 @@ async def _connect(process: asyncio.subprocess.Process, data: Path) -> System:
             raise SystemExit(f"the system in {data} ended while it started")
         return (data / "example.json").exists()
 
-    await until(f"the start of the system in {data}", has_started)
+    await reach(f"the start of the system in {data}", has_started, within=_TIMEOUT)
     address: dict[str, Any] = json.loads((data / "client.json").read_text())
     broker = json.loads((data / "example.json").read_text())["SHOP_BROKER_URL"]
     headers = {"Authorization": f"Bearer {address['token']}"}

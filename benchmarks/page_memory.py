@@ -12,9 +12,9 @@ import time
 from contextlib import aclosing
 from pathlib import Path
 
-from intake import a_task
 from playwright.async_api import CDPSession, Page
 
+from bench.load.tasks import a_task
 from signalbox.bus.connection import connect
 from signalbox.bus.publisher import publish_events
 from support.browser import Windows, a_browser

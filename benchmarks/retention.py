@@ -1,4 +1,4 @@
-"""Size of the record and time of its lists while tasks come and go: what is finished is kept for days that are simulated.
+"""Size of the record and time of its lists while tasks come and go; finished ones are kept for some simulated days.
 
 Each day so many tasks are written as a reconciler writes them; then all periods begin a day earlier, and a round of
 retention runs. When as much goes as comes, neither size nor lists may grow any more: both are printed as ratios to the

@@ -21,6 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
+#: Packages that only some tests need, and that would slow every process which could import them.
+MONITORING = VENV / "monitoring"
 DISTRIBUTIONS = ("shared", "services/api", "services/controller", "services/reconciler")
 #: How the names of their wheels begin.
 WHEELS = ("celery_signalbox", "signalbox_api", "signalbox_controller", "signalbox_reconciler")
@@ -46,6 +48,8 @@ def main(arguments: Sequence[str]) -> int:
         with alone():
             make_venv()
             install_packages(wanted)
+            if wanted == "dev":
+                install_monitoring()
             install_distributions()
             install_front_end(wanted)
             if order == "wheels":
@@ -83,6 +87,17 @@ def install_packages(wanted: str) -> None:
     locks = [_text(f"requirements/{name}.txt") for name in ("run", "dev")]
     work = partial(_pip, f"Python packages ({lock})", "--require-hashes", "-r", lock)
     unless_done("packages", work, wanted, *locks, larger=("dev", *locks))
+
+
+def install_monitoring() -> None:
+    """Monitoring of others, for the workers of the tests about it, which have this folder on PYTHONPATH."""
+    lock = "requirements/monitoring.txt"
+
+    def install() -> None:
+        shutil.rmtree(MONITORING, ignore_errors=True)
+        _pip(f"Monitoring of others ({lock})", "--target", str(MONITORING), "--require-hashes", "-r", lock)
+
+    unless_done("monitoring", install, _text(lock))
 
 
 def install_distributions() -> None:

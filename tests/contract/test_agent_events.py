@@ -111,14 +111,16 @@ def test_a_whole_run_tells_what_its_events_tell(received_before: bool, late: boo
     told += [events.started(run), last]
     line = protocol.decode(Backlog().put(last, whole_runs.fields(run, receipt)))
     assert isinstance(line, protocol.WholeRun)
-    assert protocol.events_of(line) == [protocol.decode_event(msgspec.Raw(one.encode())) for one in told]
+    ran = protocol.event_of(line)
+    assert isinstance(ran, messages.TaskRan)
+    assert list(ran.events()) == [protocol.decode_event(msgspec.Raw(one.encode())) for one in told]
 
 
 def test_a_whole_run_without_an_end_that_was_seen_is_unreadable() -> None:
     line = protocol.decode(Backlog().put(events.started(a_run()), whole_runs.fields(a_run(), "")))
     assert isinstance(line, protocol.WholeRun)
     with pytest.raises(UnreadableMessage):
-        protocol.events_of(line)
+        protocol.event_of(line)
 
 
 def test_every_event_of_the_agent_is_looked_at_and_every_task_event_is_one() -> None:
@@ -127,4 +129,4 @@ def test_every_event_of_the_agent_is_looked_at_and_every_task_event_is_one() -> 
     own = {one for one in makers if one.__module__ == events.__name__} - helpers
     assert own == set(CASES)
     kinds = {kind.__name__ for kind in get_args(messages.AnyEvent) if issubclass(kind, messages.TaskEvent)}
-    assert {f"Task{make.__name__.title()}" for make in own} == kinds
+    assert {f"Task{make.__name__.title()}" for make in own} | {"TaskRan"} == kinds

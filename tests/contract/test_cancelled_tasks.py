@@ -2,25 +2,16 @@
 
 import logging
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
 
 from signalbox.bus import names
 from signalbox.bus.cancelled import Follower, release, remember
-from signalbox.bus.connection import connect
 from signalbox.errors import BusUnavailable
 from support.stores import server
 
 LATER = int(time.time()) + 3600
-
-
-@pytest.fixture
-async def redis(valkey: server.Redis) -> AsyncIterator[Redis]:
-    client = connect(valkey.url)
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

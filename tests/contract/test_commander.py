@@ -33,13 +33,6 @@ ALICE = Issuer(name="user:alice", address="10.0.0.1", reason="it hangs")
 Answer = Callable[[AnyCommand], Iterable[Answered | Recorded]]
 
 
-@pytest.fixture
-async def redis(valkey: server.Redis) -> AsyncIterator[Redis]:
-    client = connect(valkey.url)
-    yield client
-    await client.aclose()
-
-
 @asynccontextmanager
 async def a_replying_host(redis: Redis, name: str, answer: Answer) -> AsyncIterator[list[AnyCommand]]:
     """A host that listens and answers; yields the commands that it has read."""

@@ -11,19 +11,12 @@ import pytest
 from redis.asyncio import Redis as Client
 
 from signalbox.bus import names
-from signalbox.bus.connection import UNAVAILABLE, connect
+from signalbox.bus.connection import UNAVAILABLE
 from signalbox_controller.beat_lease.fencing import FencingTokens
 from signalbox_controller.beat_lease.holder import LeaseHolder
 from signalbox_controller.beat_lease.record import EntryTimes, Grant, LeaseRecord, LeaseState, Renewal
 from support.eventually import HANGS, eventually
 from support.stores.server import Redis
-
-
-@pytest.fixture
-async def redis(valkey: Redis) -> AsyncIterator[Client]:
-    client = connect(valkey.url)
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

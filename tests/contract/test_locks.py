@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = [ROOT / "requirements" / f"{name}.txt" for name in ("run", "dev", "node")]
+LOCKS = [ROOT / "requirements" / f"{name}.txt" for name in ("run", "dev", "monitoring", "node")]
 DISTRIBUTIONS = ["shared", "services/api", "services/controller", "services/reconciler"]
 OURS = "celery-signalbox"
 
@@ -46,6 +46,14 @@ def test_every_locked_package_has_a_hash(lock: Path) -> None:
 def test_tests_run_on_the_versions_that_people_run() -> None:
     run, dev = locked(LOCKS[0]), locked(LOCKS[1])
     assert run.items() <= dev.items()
+
+
+def test_other_peoples_monitoring_is_installed_apart_with_the_versions_of_all_else() -> None:
+    wanted = (ROOT / "requirements" / "monitoring.in").read_text().splitlines()
+    direct = {normal(line) for line in wanted if line and line[0] not in "#-"}
+    dev, apart = locked(LOCKS[1]), locked(LOCKS[2])
+    assert direct <= apart.keys() - dev.keys()
+    assert {name: apart[name] for name in apart.keys() & dev.keys()}.items() <= dev.items()
 
 
 @pytest.mark.parametrize("folder", DISTRIBUTIONS)

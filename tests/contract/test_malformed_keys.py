@@ -1,7 +1,6 @@
 """A key that holds what none of us wrote is put aside when it is touched, and the next try succeeds."""
 
 import uuid
-from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
@@ -9,7 +8,6 @@ from redis.asyncio import Redis
 from signalbox.bus import names
 from signalbox.bus.cancelled import release, released
 from signalbox.bus.confirmations import read_confirmation
-from signalbox.bus.connection import connect
 from signalbox.bus.lock import acquire
 from signalbox.bus.publisher import publish_events
 from signalbox.bus.receipts import Receipts
@@ -19,16 +17,8 @@ from signalbox.errors import BusMalformed
 from signalbox.messages.base import utc_now
 from signalbox.messages.receipts import Answered
 from signalbox_api.auth.throttle import Throttle
-from support.stores import server
 
 KEY = "a key for tests that is long enough to be one"
-
-
-@pytest.fixture
-async def redis(valkey: server.Redis) -> AsyncIterator[Redis]:
-    client = connect(valkey.url)
-    yield client
-    await client.aclose()
 
 
 async def is_put_aside(redis: Redis, key: str) -> bool:

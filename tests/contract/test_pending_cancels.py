@@ -1,7 +1,6 @@
 """What a group has yet to handle can be looked at without taking it: a worker must not start before it is known."""
 
 import uuid
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +8,6 @@ import pytest
 from redis.asyncio import Redis
 
 from signalbox.bus import names
-from signalbox.bus.connection import connect
 from signalbox.bus.consumer import Consumer
 from signalbox.bus.publisher import publish_command
 from signalbox.errors import BusUnavailable
@@ -19,13 +17,6 @@ from signalbox_controller.cancelling.cancelled_ids import Intent, pending_intent
 from support.stores import server
 
 KEY = "a key that is long enough to be one"
-
-
-@pytest.fixture
-async def redis(valkey: server.Redis) -> AsyncIterator[Redis]:
-    client = connect(valkey.url)
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

@@ -2,63 +2,32 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager
 
 import pytest
 from redis.asyncio import Redis as Client
 
 from signalbox.bus import names
-from signalbox.bus.connection import connect
 from signalbox.bus.publisher import publish_events
 from signalbox.messages.commands import CancelTask
-from signalbox.messages.events import AnyEvent, CommandDone
-from signalbox.postgres.pool import Connection, Database, Row
+from signalbox.messages.events import AnyEvent, CommandDone, HostSeen
+from signalbox.postgres.pool import Database
 from signalbox.service import background
 from signalbox_reconciler import intake
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.commands import audit
 from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.store import ChangedViews, write_batch, write_commands
+from signalbox_reconciler.store.commands import _WITH_ANSWERS
+from support.counting import counted
 from support.eventually import eventually
 from support.history import HOST, Life, after
-from support.stores.server import Redis
 
 RUN = Life().run(2)
 COMMAND = CancelTask(
     command_id="c1", task_id=Life().task_id, issued_by="alice", issued_at=after(3), expires_at=after(60), reason=""
 )
 DONE = CommandDone(at=after(4), host=HOST, command_id="c1", verdict="cancelled", task_id=Life().task_id)
-
-
-class Counting:
-    """A connection that counts its round trips."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.trips = 0
-
-    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
-        self.trips += 1
-        return await self._connection.execute(query, *args, timeout=timeout)
-
-    async def fetch(self, query: str, *args: object, timeout: float | None = None) -> list[Row]:
-        self.trips += 1
-        return await self._connection.fetch(query, *args, timeout=timeout)
-
-    async def fetchrow(self, query: str, *args: object, timeout: float | None = None) -> Row | None:
-        self.trips += 1
-        return await self._connection.fetchrow(query, *args, timeout=timeout)
-
-    async def fetchval(self, query: str, *args: object, timeout: float | None = None) -> Any:
-        self.trips += 1
-        return await self._connection.fetchval(query, *args, timeout=timeout)
-
-
-@asynccontextmanager
-async def counted(database: Database) -> AsyncIterator[Counting]:
-    async with database.transaction() as connection:
-        yield Counting(connection)
 
 
 async def record(database: Database, *events: AnyEvent) -> tuple[int, ChangedViews]:
@@ -81,10 +50,25 @@ async def test_the_proof_and_the_audit_of_a_cancel_take_few_round_trips(database
     assert dict(task) == {"status": "failed", "outcome": "cancelled", "cancel_command_id": "c1"}
 
 
-@pytest.fixture
-async def redis(valkey: Redis) -> AsyncIterator[Client]:
-    async with aclosing(connect(valkey.url)) as client:
-        yield client
+async def test_the_hosts_that_are_to_answer_are_read_once_however_many_have_answered(database: Database) -> None:
+    hosts = [f"web-{number:02}" for number in range(30)]
+    await record(database, *(HostSeen(at=after(1), host=host) for host in hosts))
+    async with counted(database) as connection:
+        await write_commands(connection, [audit(COMMAND)])
+    unknown = [
+        CommandDone(at=after(4), host=host, command_id="c1", verdict="unknown", task_id=COMMAND.task_id)
+        for host in hosts
+    ]
+    await record(database, *unknown[1:])
+    async with database.connection() as plain:
+        rows = await plain.fetch(_WITH_ANSWERS, ["c1"])
+        [before] = await plain.fetch("SELECT state FROM commands")
+    assert [row["expected"] and sorted(row["expected"]) for row in rows] == [hosts] + [None] * 28
+    assert before["state"] == "issued"
+    await record(database, unknown[0])
+    async with database.connection() as plain:
+        [after_all] = await plain.fetch("SELECT state FROM commands")
+    assert after_all["state"] == "unknown"
 
 
 @asynccontextmanager

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ from redis.asyncio import Redis
 
 from signalbox_local.ports import free_port
 from signalbox_local.services.service import RESTARTS
-from support.eventually import HANGS, eventually
+from support.eventually import HANGS, eventually, eventually_blocking
 from support.host import lives
 from support.stores.choose import a_redis
 from support.stores.databases import a_database
@@ -88,14 +87,13 @@ async def up(
             await process.wait()
 
 
-def gone(processes: list[psutil.Process]) -> bool:
-    """Whether all of them end in the end; a zombie has ended."""
-    end = time.monotonic() + HANGS
-    while living := [process for process in processes if process.is_running() and lives(process.pid)]:
-        if time.monotonic() > end:
-            return False
-        psutil.wait_procs(living, timeout=0.1)
-    return True
+def all_end(processes: list[psutil.Process]) -> None:
+    """Wait for the end of each of them; a zombie has ended."""
+
+    def look() -> bool:
+        return not any(process.is_running() and lives(process.pid) for process in processes)
+
+    eventually_blocking(look, "the end of all processes")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -169,7 +167,7 @@ async def test_ctrl_c_leaves_nothing_behind_and_neither_does_a_kill_minus_nine(t
         below = terminal.below()
         terminal.process.kill()
         await terminal.process.wait()
-        assert gone(below)
+        all_end(below)
     async with up(data, free_port()) as terminal:
         await terminal.see("ready at")
         below = terminal.below()
@@ -204,7 +202,7 @@ async def test_a_service_that_dies_again_and_again_is_given_up_and_all_stops(tmp
         service(terminal, "api").kill()
         assert await terminal.end() == 1
         assert "api ended unexpectedly (exit code -9); the last lines of" in terminal.printed
-        assert gone(running)
+        all_end(running)
 
 
 #: A machine so slow that a part does not come up in time, and a mistake of ours.

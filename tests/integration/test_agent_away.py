@@ -5,30 +5,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from support.agent.peer import DEADLINE, Peer
 from support.agent.worker import AGENT, APP, Worker, a_worker, gone
 from support.eventually import eventually, eventually_blocking
-from support.stores.choose import a_redis
 from support.stores.server import Redis
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redis]:
-    async with a_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture
-def peer(tmp_path: Path) -> Iterator[Peer]:
-    peer = Peer(tmp_path / "socket")
-    yield peer
-    peer.close()
 
 
 @pytest.fixture(scope="module")

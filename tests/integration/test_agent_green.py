@@ -1,21 +1,13 @@
 """The agent in workers whose tasks are greenlets: one of them is killed, seen dead, and told as what it is."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
-import pytest_asyncio
 
 from support.agent.peer import Peer
 from support.agent.worker import Worker, a_worker
-from support.stores.choose import a_redis
 from support.stores.server import Redis
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redis]:
-    async with a_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module", params=["gevent", "eventlet"])

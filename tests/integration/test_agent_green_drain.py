@@ -3,25 +3,16 @@
 import json
 import signal
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from support.agent.peer import DEADLINE, Peer
 from support.agent.worker import Worker, a_worker
-from support.stores.choose import a_redis
 from support.stores.server import Redis
 
 #: Seconds until it waits for the pool alone, which nothing tells.
 JOINING = 1.0
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redis]:
-    async with a_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 def drained(worker: Worker) -> None:

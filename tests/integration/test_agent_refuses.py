@@ -2,31 +2,13 @@
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-
-import pytest
-import pytest_asyncio
 
 from support.agent.peer import Peer
 from support.agent.worker import a_worker, gone
-from support.stores.choose import a_redis
 from support.stores.server import Redis
 
 MANY = 500
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redis]:
-    async with a_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture
-def peer(tmp_path: Path) -> Iterator[Peer]:
-    peer = Peer(tmp_path / "socket")
-    yield peer
-    peer.close()
 
 
 def test_what_it_is_told_to_refuse_is_dropped_or_ended_and_never_runs(peer: Peer, redis: Redis, tmp_path: Path) -> None:

@@ -1,95 +1,30 @@
 """What a controller makes of its agents' words: whom it lets in, what it acknowledges when, and whom it believes."""
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis as Client
 
-from signalbox.bus import names
-from signalbox.bus.connection import connect
-from signalbox.bus.consumer import entries_of
-from signalbox.messages.codec import decode_event
-from signalbox.messages.events import AnyEvent, EventsLost, TaskCancelled, TaskStarted
+from signalbox.messages.events import EventsLost, TaskCancelled, TaskStarted
 from signalbox.service import background
-from signalbox_agent.proc import identify
-from signalbox_controller.agents import protocol
-from signalbox_controller.agents.child_deaths import ChildDeaths
 from signalbox_controller.agents.connection import LINE_LIMIT
 from signalbox_controller.agents.liveness import GRACE, UNANSWERED
 from signalbox_controller.agents.protocol import Cancel
-from signalbox_controller.agents.server import Agents
-from signalbox_controller.agents.session import Agent
 from signalbox_controller.agents.slots import Slots
-from signalbox_controller.linux.out_of_memory import OutOfMemory
-from signalbox_controller.linux.reaper import Reaper
-from signalbox_controller.state.outbox import Outbox
 from support.agent_side import an_agent
+from support.agents_server import AgentsServer, an_agents_server
 from support.eventually import HANGS, eventually
 from support.stores.server import Redis
 
 RUN = "0000.1700000000000.abcdef01.42"
 
 
-class Reports:
-    """A supervisor that keeps what is reported to it."""
-
-    leased = False
-
-    def __init__(self) -> None:
-        self.words: list[str] = []
-
-    def on_report(self, report: protocol.ProcessReport) -> None:
-        match report:
-            case protocol.Hello():
-                self.words.append("greeted, ready" if report.ready else "greeted")
-            case protocol.Claim():
-                self.words.append(f"claims {report.entry}")
-            case protocol.Begin():
-                self.words.append(f"begins {sorted(report.runs)} under {report.fence}")
-            case _:
-                self.words.append(type(report).__name__)
-
-    def on_silent(self) -> None:
-        self.words.append("silent")
-
-    def on_late(self, ticked: datetime) -> None:
-        assert ticked.tzinfo is not None
-        self.words.append("late")
-
-    def on_answer(self) -> None:
-        self.words.append("answers again")
-
-
-class Server:
-    """The controller's side: a socket, an outbox, one worker that was launched."""
-
-    def __init__(self, redis: Client, path: Path) -> None:
-        self.redis = redis
-        self.path = path
-        self.outbox = Outbox(redis, limit=50)
-        self.agents = Agents("web-01", self.outbox, ChildDeaths(Reaper(), OutOfMemory()), lambda: ["cancelled before"])
-        self.reports = Reports()
-        self.agent: Agent = self.agents.expect("ours", "worker", self.reports)
-        self.agent.main = identify(os.getpid())  # the test speaks for the worker
-
-    async def events(self) -> list[AnyEvent]:
-        rows = entries_of(await self.redis.xread({names.EVENTS: b"0"}))
-        return [decode_event(row.data) for row in rows]
-
-
 @pytest.fixture
-async def server(valkey: Redis, tmp_path: Path) -> AsyncIterator[Server]:
-    redis = connect(valkey.url)
-    one = Server(redis, tmp_path / "agents.sock")
-    async with one.agents.listening(one.path):
+async def server(valkey: Redis, tmp_path: Path) -> AsyncIterator[AgentsServer]:
+    async with an_agents_server(valkey, tmp_path / "agents.sock") as one:
         yield one
-    await redis.aclose()
 
 
 def an_event(kind: str = "TaskStarted", **more: object) -> dict[str, Any]:
@@ -101,65 +36,7 @@ def a_proof(command_id: str) -> dict[str, Any]:
     return an_event("TaskCancelled", command_id=command_id, signal="TERM", killed=[42])
 
 
-async def test_a_launched_worker_is_let_in_and_told_what_must_never_run(server: Server) -> None:
-    async with an_agent(server.path) as agent:
-        welcome = await agent.greet("ours")
-        expected = {"type": "welcome", "acked": 0, "cancelled": ["cancelled before"]}
-        assert welcome == expected | {"leased": False, "takes_runs": True}
-        assert server.reports.words == ["greeted, ready"]
-        assert server.agents.workers() == [server.agent]
-
-
-async def test_whoever_we_did_not_launch_is_turned_away(server: Server) -> None:
-    async with an_agent(server.path) as agent:
-        await agent.say(type="hello", instance="theirs", pid=1, kind="worker", protocol=1)
-        assert await agent.is_hung_up_on()
-    assert server.reports.words == []
-
-
-async def test_a_worker_that_its_command_starts_as_a_child_is_let_in_and_says_so(server: Server) -> None:
-    said: list[list[str]] = []
-    server.reports.on_report = lambda report: said.append(getattr(report, "missing", []))  # type: ignore[method-assign]
-    code = (
-        "import json, os, socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]);"
-        "hello = dict(type='hello', instance='ours', pid=os.getpid(), kind='worker', protocol=1, ready=True);"
-        "s.sendall(json.dumps(hello).encode() + b'\\n'); sys.stdin.read()"
-    )
-    worker = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, str(server.path), stdin=asyncio.subprocess.PIPE
-    )
-    try:
-        await eventually(lambda: _answer(bool(said)), "a hello from a child of the main process")
-        assert "starts the interpreter as a child" in said[0][0]
-    finally:
-        worker.kill()
-        await worker.wait()
-
-
-async def _answer(value: bool) -> bool:
-    return value
-
-
-async def test_nobody_else_may_speak_in_the_name_of_a_worker_that_we_launched(server: Server) -> None:
-    worker = await asyncio.create_subprocess_exec("sleep", "60")
-    try:
-        server.agent.main = identify(worker.pid)
-        async with an_agent(server.path) as agent:
-            await agent.say(type="hello", instance="ours", pid=worker.pid, kind="worker", protocol=1)
-            assert await agent.is_hung_up_on()
-    finally:
-        worker.kill()
-        await worker.wait()
-    assert server.reports.words == []
-
-
-async def test_an_agent_of_another_protocol_is_turned_away(server: Server) -> None:
-    async with an_agent(server.path) as agent:
-        await agent.say(type="hello", instance="ours", pid=1, kind="worker", protocol=2)
-        assert await agent.is_hung_up_on()
-
-
-async def test_a_beat_is_late_when_it_breaks_its_promise_and_not_when_it_sleeps_for_long(server: Server) -> None:
+async def test_a_beat_is_late_when_it_breaks_its_promise_and_not_when_it_sleeps_for_long(server: AgentsServer) -> None:
     async def overdue() -> bool:
         return server.agent.ticks.overdue
 
@@ -184,7 +61,7 @@ async def test_a_beat_is_late_when_it_breaks_its_promise_and_not_when_it_sleeps_
         assert server.reports.words == ["greeted, ready", "late", "answers again"]
 
 
-async def test_a_beat_that_answers_and_does_not_tick_gives_no_sign_of_life(server: Server) -> None:
+async def test_a_beat_that_answers_and_does_not_tick_gives_no_sign_of_life(server: AgentsServer) -> None:
     async with an_agent(server.path) as agent:
         await agent.greet("ours", kind="beat", node="")
         await agent.say(type="tick", due_in=3600.0)
@@ -213,7 +90,7 @@ async def test_a_beat_that_answers_and_does_not_tick_gives_no_sign_of_life(serve
         assert not server.agent.ping()
 
 
-async def test_events_get_the_host_and_are_acknowledged_once_redis_has_them(server: Server) -> None:
+async def test_events_get_the_host_and_are_acknowledged_once_redis_has_them(server: AgentsServer) -> None:
     async with an_agent(server.path) as agent:
         await agent.greet("ours")
         await agent.say(type="event", seq=1, event=an_event())
@@ -230,7 +107,7 @@ async def test_events_get_the_host_and_are_acknowledged_once_redis_has_them(serv
         assert {event.host for event in await server.events()} == {"web-01"}
 
 
-async def test_what_an_agent_sends_again_is_told_once(server: Server) -> None:
+async def test_what_an_agent_sends_again_is_told_once(server: AgentsServer) -> None:
     async with background(server.outbox.run):
         async with an_agent(server.path) as agent:
             await agent.greet("ours")
@@ -244,7 +121,7 @@ async def test_what_an_agent_sends_again_is_told_once(server: Server) -> None:
     assert [event.run for event in await server.events() if isinstance(event, TaskStarted)] == [RUN, RUN + "1"]
 
 
-async def test_nonsense_and_endless_lines_spoil_nothing_but_themselves(server: Server) -> None:
+async def test_nonsense_and_endless_lines_spoil_nothing_but_themselves(server: AgentsServer) -> None:
     async with background(server.outbox.run), an_agent(server.path) as agent:
         await agent.greet("ours")
         await agent.write(b"nonsense\n{}\n\n" + b"x" * (LINE_LIMIT + 70_000) + b"\n")
@@ -255,7 +132,7 @@ async def test_nonsense_and_endless_lines_spoil_nothing_but_themselves(server: S
     assert len(await server.events()) == 1
 
 
-async def test_lost_events_are_told(server: Server) -> None:
+async def test_lost_events_are_told(server: AgentsServer) -> None:
     async with background(server.outbox.run), an_agent(server.path) as agent:
         await agent.greet("ours")
         await agent.say(type="gap", lost=7)
@@ -267,7 +144,7 @@ async def test_lost_events_are_told(server: Server) -> None:
         assert (event.worker, event.count, event.host) == ("w@h", 7, "web-01")
 
 
-async def test_when_redis_is_away_for_long_the_agent_keeps_its_events(server: Server) -> None:
+async def test_when_redis_is_away_for_long_the_agent_keeps_its_events(server: AgentsServer) -> None:
     async with an_agent(server.path) as agent:
         await agent.greet("ours")
         for seq in range(1, 51):
@@ -287,7 +164,7 @@ async def test_when_redis_is_away_for_long_the_agent_keeps_its_events(server: Se
 
 
 async def test_an_agent_can_be_reached_only_while_it_is_connected_and_read_and_has_reported_no_error(
-    server: Server,
+    server: AgentsServer,
 ) -> None:
     async def unreachable() -> bool:
         return not server.agent.audible
@@ -315,7 +192,7 @@ async def test_an_agent_can_be_reached_only_while_it_is_connected_and_read_and_h
         assert await unreachable()
 
 
-async def test_a_proof_is_kept_back_until_the_controller_has_looked_itself(server: Server) -> None:
+async def test_a_proof_is_kept_back_until_the_controller_has_looked_itself(server: AgentsServer) -> None:
     async with background(server.outbox.run), an_agent(server.path) as agent:
         await agent.greet("ours")
         request = server.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
@@ -329,14 +206,14 @@ async def test_a_proof_is_kept_back_until_the_controller_has_looked_itself(serve
             return len(await server.events()) == 1
 
         await eventually(another, "the other event")
-        [proof] = server.agent.release(request, keep_proof=True)
-        server.outbox.put(proof.event, kept=server.agent.acknowledging(proof.seq))
+        [proof] = server.agent.events.release(request, keep_proof=True)
+        server.outbox.put(proof.event, kept=server.agent.events.acknowledging(proof.seq))
         # Only now: an agent that had forgotten it earlier could not tell it to our successor.
         assert (await agent.hears("ack"))["seq"] == 2
     assert isinstance((await server.events())[-1], TaskCancelled)
 
 
-async def test_a_proof_that_something_outlived_is_told_with_what_is_left(server: Server) -> None:
+async def test_a_proof_that_something_outlived_is_told_with_what_is_left(server: AgentsServer) -> None:
     async with background(server.outbox.run), an_agent(server.path) as agent:
         await agent.greet("ours")
         request = server.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
@@ -344,14 +221,14 @@ async def test_a_proof_that_something_outlived_is_told_with_what_is_left(server:
         await agent.say(type="event", seq=1, event=a_proof("c"))
         await agent.say(type="cancel", command_id="c", task_id="t", state="alive", pid=42)
         await asyncio.wait_for(request.done, HANGS)
-        assert server.agent.release(request, keep_proof=False, survivors=2) == []
+        assert server.agent.events.release(request, keep_proof=False, survivors=2) == []
         assert (await agent.hears("ack"))["seq"] == 1
     [event] = await server.events()
     assert isinstance(event, TaskCancelled)
     assert event.left_processes == 2
 
 
-async def test_a_question_is_asked_again_after_a_reconnect(server: Server) -> None:
+async def test_a_question_is_asked_again_after_a_reconnect(server: AgentsServer) -> None:
     async with an_agent(server.path) as agent:
         await agent.greet("ours")
         request = server.agent.ask(Cancel(command_id="c", task_id="t", grace=5.0))
@@ -363,7 +240,7 @@ async def test_a_question_is_asked_again_after_a_reconnect(server: Server) -> No
         assert await asyncio.wait_for(request.done, HANGS) == "unknown"
 
 
-async def test_a_dead_workers_runs_are_known_and_its_questions_answered(server: Server) -> None:
+async def test_a_dead_workers_runs_are_known_and_its_questions_answered(server: AgentsServer) -> None:
     async with an_agent(server.path) as agent:
         await agent.greet("ours")
         await agent.say(type="event", seq=1, event=an_event())

@@ -122,7 +122,7 @@ async def test_a_task_that_has_not_started_has_no_logs_and_an_unknown_one_is_404
     client: httpx.AsyncClient, database: Database
 ) -> None:
     task_id = await put_task(database, status="pending", phase=1)
-    assert await get(client, f"/scheduler/tasks/{task_id}/logs/") == {"items": [], "next": None}
+    assert await get(client, f"/scheduler/tasks/{task_id}/logs/") == {"items": [], "next": None, "note": ""}
     for path in (f"/scheduler/tasks/{uuid4()}/", f"/scheduler/tasks/{uuid4()}/logs/", "/scheduler/tasks/%00/"):
         answer = await client.get(path)
         assert answer.status_code == 404

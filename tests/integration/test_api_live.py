@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from redis.asyncio import Redis as Client
@@ -12,10 +13,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from signalbox.bus import names
-from signalbox_api.live import hub, tail
+from signalbox_api.live import beats, tail, watcher
 from signalbox_api.routes import live
 from support.api import Api, Json, an_api
-from support.eventually import HANGS
+from support.eventually import HANGS, eventually
 from support.stores.databases import a_database
 from support.stores.server import Postgres, Redis
 
@@ -165,22 +166,210 @@ async def test_changes_go_on_after_redis_was_away(api: Api, valkey: Redis) -> No
         assert (await frame(socket, "beat"))["bus"]
 
 
-async def test_a_browser_that_reads_too_slowly_is_cut_off_and_resumes(
+@pytest.fixture
+def no_beats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test beats."""
+    monkeypatch.setattr(beats, "EVERY", 3600.0)
+
+
+def beat_now(api: Api) -> None:
+    services = api.app.state.services
+    services.hub.beat(services.beats.frame(services.tail.position), services.beats._counting, services.beats._resync)
+
+
+@pytest.mark.usefixtures("no_beats")
+async def test_a_browser_that_cannot_keep_up_gets_counts_and_loads_its_lists_when_it_can(
     api: Api, redis: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with browser(api) as socket:
-        await frame(socket, "hello")
+        await frame(socket, "beat")
         [position] = await publish(redis, "a")
         await frame(socket, "changes")
-        monkeypatch.setattr(hub, "QUEUE_FRAMES", 0)
+        monkeypatch.setattr(watcher, "QUEUE_FRAMES", 0)
+        await publish(redis, "b", "c")
+        [queue] = api.app.state.services.hub._channel_of
+        await eventually(lambda: _true(queue.left_out == 2), "two changes are left out")
+        queue._beats_left = 1
+        beat_now(api)
+        beat = await frame(socket, "beat")
+        assert (beat["position"], beat["left_out"]) == (None, 2)
+        assert [one["message"] for one in beat["behind"]] == ["This page cannot keep up: 2 changes are not shown"]
+        await eventually(lambda: _true(queue._idle), "the beat was taken")
+        beat_now(api)
+        hello = await frame(socket, "hello")
+        monkeypatch.setattr(watcher, "QUEUE_FRAMES", 10)
+        assert (hello["resync"], hello["position"] > position) == (True, True)
+        await publish(redis, "d")
+        assert await keys_of(socket, 1) == ["d"]
+
+
+@pytest.mark.usefixtures("no_beats")
+async def test_a_browser_that_comes_back_after_counts_gets_what_was_left_out(
+    api: Api, redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with browser(api) as socket:
+        await frame(socket, "beat")
+        await publish(redis, "a")
+        reached = (await frame(socket, "changes"))["position"]
+        monkeypatch.setattr(watcher, "QUEUE_FRAMES", 0)
         await publish(redis, "b")
-        with pytest.raises(ConnectionClosed) as closed:
-            await frame(socket, "changes")
-    assert closed.value.rcvd
-    assert closed.value.rcvd.code == live.CLOSE_TOO_SLOW
-    monkeypatch.setattr(hub, "QUEUE_FRAMES", 10)
-    async with browser(api, position) as socket:
+        [queue] = api.app.state.services.hub._channel_of
+        await eventually(lambda: _true(queue.left_out == 1), "a change is left out")
+        queue._beats_left = 1
+        beat_now(api)
+        reached = (await frame(socket, "beat"))["position"] or reached
+    monkeypatch.setattr(watcher, "QUEUE_FRAMES", 10)
+    async with browser(api, reached) as socket:
         assert await keys_of(socket, 1) == ["b"]
+
+
+@pytest.mark.usefixtures("no_beats")
+async def test_a_browser_that_reads_nothing_for_a_while_loads_its_lists_once_it_has_read_what_was_sent(
+    api: Api, redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "SEND_WAIT", 3600.0)
+    async with browser(api) as socket:
+        await frame(socket, "beat")
+        [queue] = api.app.state.services.hub._channel_of
+
+        async def is_behind() -> bool:
+            await tell(redis, task_row("a", "running", args="x" * 300_000))
+            return queue.left_out is not None
+
+        await eventually(is_behind, "changes are left out")
+        last = await tell(redis, task_row("last", "running"))
+        await eventually(lambda: _true(api.app.state.services.tail.position == last), "all changes are read")
+        reading = asyncio.create_task(frame(socket, "hello"))
+
+        async def is_told() -> bool:
+            beat_now(api)
+            return reading.done()
+
+        await eventually(is_told, "the browser is told to load its lists")
+        hello = reading.result()
+        assert (hello["resync"], hello["position"]) == (True, last)
+        await tell(redis, task_row("b", "running"))
+        assert await keys_of(socket, 1) == ["b"]
+
+
+async def _true(condition: bool) -> bool:
+    return condition
+
+
+def task_row(key: str, status: str, **other: str | None) -> Json:
+    """Of a task that is new, unless told otherwise."""
+    names = {"name": "charge", "celery_name": "shop.charge", "created_at": "2999-01-01T00:00:00Z"}
+    return {"task_id": key, "status": status, **names, **other}
+
+
+async def tell(redis: Any, *rows: Json, kind: str = "task") -> str:
+    """Publish these rows as changes; the position of the last."""
+    position = b""
+    for row in rows:
+        change = {"kind": kind, "key": row.get("task_id") or row["name"], "row": row}
+        position = await redis.xadd(names.CHANGES, {"data": json.dumps(change)})
+    return position.decode()
+
+
+def subscribed(**subscription: Any) -> str:
+    return "&subscription=" + quote(json.dumps(subscription))
+
+
+async def statuses_of(socket: ClientConnection, count: int) -> list[str]:
+    found: list[str] = []
+    while len(found) < count:
+        changes = (await frame(socket, "changes"))["changes"]
+        found += [f"{change['key']} {change['row'].get('status', '')}".strip() for change in changes]
+    return found
+
+
+async def test_a_list_gets_the_tasks_that_match_and_those_that_do_so_no_longer(api: Api, redis: Any) -> None:
+    async with browser(api, "&" + subscribed(tasks={"status": "running"})) as socket:
+        await frame(socket, "beat")
+        await tell(redis, task_row("a", "pending"), task_row("b", "pending"), task_row("a", "running"))
+        await tell(redis, {"name": "web-01"}, kind="host")
+        # What was not heard of before may be shown: its list was read before it changed.
+        await tell(redis, task_row("early", "failed", created_at="2020-01-01T00:00:00Z"), task_row("b", "failed"))
+        await tell(redis, task_row("a", "completed"), task_row("a", "failed"), task_row("c", "running"))
+        expected = ["a running", "early failed", "a completed", "a failed", "c running"]
+        assert await statuses_of(socket, len(expected)) == expected
+
+
+async def test_a_task_page_gets_that_task_with_its_logs_and_nothing_else(api: Api, redis: Any) -> None:
+    async with browser(api, "&" + subscribed(task="a")) as socket:
+        await frame(socket, "beat")
+        await tell(redis, task_row("a", "running"), task_row("b", "running"))
+        await tell(redis, {"task_id": "b", "log_id": 1}, {"task_id": "a", "log_id": 2}, kind="log")
+        await tell(redis, task_row("a", "failed"))
+        assert await statuses_of(socket, 3) == ["a running", "a", "a failed"]
+
+
+async def test_a_browser_that_turns_to_something_else_gets_what_it_missed_of_that(api: Api, redis: Any) -> None:
+    async with browser(api, "&" + subscribed(task="a")) as socket:
+        reached = (await frame(socket, "beat"))["position"]
+        await tell(redis, task_row("b", "running"), task_row("a", "running"))
+        assert await statuses_of(socket, 1) == ["a running"]
+        await socket.send(json.dumps({"type": "subscribe", "subscription": {"task": "b"}, "since": reached}))
+        answer = await frame(socket, "subscribed")
+        assert (answer["resync"], answer["position"]) == (False, reached)
+        await tell(redis, task_row("a", "failed"), task_row("b", "failed"))
+        assert await statuses_of(socket, 2) == ["b running", "b failed"]
+        await socket.send(json.dumps({"type": "subscribe", "subscription": None, "since": "1-1"}))
+        assert (await frame(socket, "subscribed"))["resync"] is True
+        await tell(redis, task_row("c", "running"))
+        assert await statuses_of(socket, 1) == ["c running"]
+
+
+async def test_a_browser_that_comes_back_with_its_subscription_gets_only_what_it_shows(api: Api, redis: Any) -> None:
+    shown = subscribed(tasks={"q": "CHARGE"})
+    async with browser(api, "&" + shown) as socket:
+        reached = (await frame(socket, "beat"))["position"]
+    reached = await tell(redis, task_row("a", "running"))
+    await tell(redis, task_row("b", "running", name="x", celery_name="x"), task_row("c", "running"))
+    async with browser(api, reached + shown) as socket:
+        assert (await frame(socket, "hello"))["resync"] is False
+        assert await statuses_of(socket, 1) == ["c running"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "no json",
+        "[]",
+        '{"type": "subscribe"}',
+        '{"type": "unsubscribe"}',
+        '{"type": "subscribe", "subscription": {"task": 7}}',
+        '{"type": "subscribe", "subscription": {"tasks": {"status": "asleep"}}}',
+        '{"type": "subscribe", "subscription": {"taks": {}}}',
+        json.dumps({"type": "subscribe", "subscription": {"task": "x" * 3000}}),
+        b"\xff",
+    ],
+)
+async def test_a_message_of_bad_form_is_answered_and_ends_nothing(api: Api, redis: Any, message: str | bytes) -> None:
+    async with browser(api, "&" + subscribed(task="a")) as socket:
+        await frame(socket, "beat")
+        await socket.send(message)
+        assert (await frame(socket, "error"))["message"].startswith(("This is no message", "A text in this"))
+        await tell(redis, task_row("b", "running"), task_row("a", "running"))
+        assert await statuses_of(socket, 1) == ["a running"]
+
+
+async def test_a_subscription_of_bad_form_in_the_address_is_answered_and_everything_is_sent(
+    api: Api, redis: Any
+) -> None:
+    async with browser(api, "&subscription=nonsense") as socket:
+        assert "no subscription" in (await frame(socket, "error"))["message"]
+        await frame(socket, "beat")
+        await tell(redis, task_row("a", "running"))
+        assert await statuses_of(socket, 1) == ["a running"]
+
+
+async def test_changes_of_another_release_go_to_every_list(api: Api, redis: Any) -> None:
+    async with browser(api, "&" + subscribed(tasks={"status": "failed"}, task="z")) as socket:
+        await frame(socket, "beat")
+        await tell(redis, {"task_id": "a", "status": 7}, {"task_id": "b"})
+        await tell(redis, {"name": "a new kind"}, kind="weather")
+        assert await keys_of(socket, 3) == ["a", "b", "a new kind"]
 
 
 async def test_a_browser_whose_session_is_over_is_told_so(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

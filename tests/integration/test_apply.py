@@ -9,8 +9,9 @@ import pytest
 from signalbox.messages.events import CommandGiven, ProcessChanged, TaskSucceeded
 from support.cli import run
 from support.eventually import eventually
-from support.host import SHOP, Host, a_host, lives
+from support.host import ROOT, SHOP, Host, a_host, lives
 from support.stores.server import Redis
+from support.unkillable import unkillable
 
 EMAILS = """
 [[apps.shop.workers]]
@@ -18,6 +19,21 @@ name = "emails"
 queues = ["emails"]
 pool = "solo"
 """
+#: A beat, by the name of its application and by its own.
+BEAT = """
+[apps.{label}]
+app = "traceable"
+directory = "{folder}"
+[apps.{label}.environment]
+SHOP_BROKER_URL = "${{{{SHOP_BROKER_URL}}}}"
+[apps.{label}.beat]
+name = "{name}"
+stop_timeout = 2.0
+"""
+
+
+def a_beat(label: str, name: str) -> str:
+    return BEAT.format(label=label, name=name, folder=ROOT / "tests/support/apps")
 
 
 @pytest.fixture
@@ -95,3 +111,33 @@ async def test_a_reload_of_a_controller_that_is_just_starting_does_not_end_it(tm
 
         await eventually(decided, "the worker runs, or the controller has ended")
         assert ended() is None
+
+
+async def test_a_beat_with_another_name_in_another_application_waits_until_the_former_one_has_ended(
+    tmp_path: Path, valkey: Redis
+) -> None:
+    async with a_host(tmp_path / "host", valkey, a_beat("old", "clock")) as host:
+        former = (await host.process_is("clock", "running")).pid
+        assert former is not None
+        with unkillable(former):
+            host.configure(a_beat("new", "timer"))
+            refused = await run("apply", data=host.data)
+            assert refused.code == 1, refused
+            assert "timer was not started, as clock has not ended" in refused.out + refused.err
+            assert not await host.of(ProcessChanged, name="timer")
+        await host.process_is("clock", "stopped")
+        assert (await run("apply", data=host.data)).code == 0
+        await host.process_is("timer", "running")
+        assert not lives(former)
+
+
+async def test_a_beat_with_another_name_in_another_application_takes_the_place_of_the_former_one(
+    tmp_path: Path, valkey: Redis
+) -> None:
+    async with a_host(tmp_path / "host", valkey, a_beat("old", "clock")) as host:
+        await host.process_is("clock", "running")
+        host.configure(a_beat("new", "timer"))
+        assert (await run("apply", data=host.data)).code == 0
+        await host.process_is("timer", "running")
+        told = [(event.name, event.state) for event in await host.of(ProcessChanged)]
+        assert told.index(("clock", "stopped")) < min(i for i, (name, _) in enumerate(told) if name == "timer")

@@ -12,10 +12,12 @@ from pathlib import Path
 from signalbox.bus.connection import connect
 from signalbox.messages.events import ProcessChanged
 from support.beat_hosts import CONFIGURATION, BeatHosts, beat_hosts
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.host import Host, a_host
 from support.stores.server import Redis
 
+#: Ticks, each of which finds an entry due.
+TICKS = 4
 APP = Path(__file__).parents[1] / "support" / "apps" / "schedulers.py"
 
 
@@ -39,6 +41,17 @@ async def saved(database: Path) -> bool:
     return row in {(1, 1), (0, 0)}
 
 
+async def finds_it_due(log: Path, since: int) -> None:
+    """Wait until a beat has ticked several times with the changed schedule, as the rest of its log shows."""
+
+    async def look() -> bool:
+        text = await asyncio.to_thread(log.read_bytes)
+        _, _, ticks = text[since:].partition(b"Schedule changed")
+        return ticks.count(b"beat: Waking up") >= TICKS
+
+    await eventually(look, "ticks of a beat that is cut off")
+
+
 async def sent(fleet: BeatHosts, task: str) -> int:
     """How often a task was sent, once it was."""
 
@@ -53,12 +66,16 @@ async def test_an_entry_for_once_that_falls_due_while_the_bus_is_silent_is_sent_
 ) -> None:
     database = tmp_path / "beat.sqlite3"
     configuration = with_scheduler("django_celery_beat.schedulers:DatabaseScheduler", BEAT_DATABASE=str(database))
-    async with beat_hosts(tmp_path, valkey, ["web-01"], configuration=configuration) as fleet:
+    configuration = configuration.replace("options = [", 'options = ["-l", "debug", ')  # says each tick
+    lease = 2 * HANGS  # a beat that has lost it looks at nothing
+    async with beat_hosts(tmp_path, valkey, ["web-01"], lease=lease, configuration=configuration) as fleet:
         [candidate] = fleet.candidates
         [beat] = candidate.host.workers()
+        log = candidate.host.data / "logs" / "beat.log"
         candidate.proxy.cut()
+        since = log.stat().st_size
         await asyncio.to_thread(add_once, database, "once")
-        await asyncio.sleep(5.0)  # for several of its ticks, each of which finds the entry due
+        await finds_it_due(log, since)
         candidate.proxy.mend()
         assert await sent(fleet, "schedulers.once") == 1
         await eventually(lambda: saved(database), "a run of the entry in the database")

@@ -20,7 +20,6 @@ from signalbox.postgres.pool import open_database
 from support.api import ADMIN, PASSWORD, Api, Json, an_answering_host, an_api, put_task, says
 from support.eventually import HANGS, eventually
 from support.nginx import Nginx, an_nginx
-from support.stores.choose import a_redis
 from support.stores.databases import a_database
 from support.stores.server import Postgres, Redis
 
@@ -68,13 +67,6 @@ class Site:
         headers = {"Cookie": cookies, "Origin": origin}
         async with connect(url, additional_headers=headers, proxy=None, ssl=self.nginx.trust()) as socket:
             yield json.loads(await asyncio.wait_for(socket.recv(), HANGS))
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redis]:
-    """The bus of all tests here."""
-    async with a_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

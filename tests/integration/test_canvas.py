@@ -1,25 +1,17 @@
 """What becomes of a chain, a group or a chord when one of its tasks is cancelled; and nobody waits for ever."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from celery import Celery, chain, chord, group
 from celery.exceptions import ChordError, TaskRevokedError
 
 from support.agent.peer import DEADLINE, Peer
 from support.agent.worker import Worker, a_worker
 from support.celery_sender import close_sender
-from support.stores.choose import a_redis
 from support.stores.server import Redis
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redis]:
-    async with a_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module", params=["prefork", "gevent"])

@@ -1,18 +1,15 @@
 """A Celery that has renamed what the agent uses: its tasks run as ever, and what is off is said."""
 
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from signalbox_agent.celery_compat.names import PREFORK_NAMES, REDIS_NAMES, WORKER_NAMES
 from support.agent.peer import Peer
 from support.agent.worker import a_worker
 from support.celery_versions.probe import CHECKS
 from support.celery_versions.renamed import rename
-from support.stores.choose import a_redis
 from support.stores.server import Redis
 
 #: Not renamed by any release without a word: users call or override them.
@@ -31,12 +28,6 @@ SOME = (
 )
 ALL = tuple(dict.fromkeys(one.name for one in [*WORKER_NAMES, *PREFORK_NAMES, *REDIS_NAMES] if one.name not in PUBLIC))
 NAMES = ALL if EVERY else SOME
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redis]:
-    async with a_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.mark.parametrize("name", NAMES)

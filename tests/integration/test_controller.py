@@ -11,13 +11,26 @@ from pathlib import Path
 import psutil
 import pytest
 
+from signalbox.bus import names
+from signalbox.bus.consumer import entries_of
 from signalbox.errors import UnknownHost
-from signalbox.messages.events import HostLeft, HostSeen, ProcessChanged, TaskFailed, TaskStarted, TaskSucceeded
+from signalbox.messages.codec import decode_event
+from signalbox.messages.events import (
+    HostLeft,
+    HostSeen,
+    ProcessChanged,
+    TaskFailed,
+    TaskRan,
+    TaskStarted,
+    TaskSucceeded,
+)
 from support.eventually import HANGS, eventually
 from support.host import ALICE, BEAT, SHOP, Host, a_host, exists, lives
 from support.shared_host import LOOKS, host_of_all, shared_host
 from support.stores.server import Redis
 
+#: Tasks that are sent in a row, most of which are over before their worker tells of them.
+QUICK = 50
 #: Fixtures that stand in a module of their own.
 __all__ = ["host_of_all", "shared_host"]
 
@@ -51,12 +64,25 @@ async def test_the_heartbeat_names_the_running_tasks(shared_host: Host) -> None:
 
 
 @LOOKS
+async def test_a_quick_task_is_one_event_on_the_bus(shared_host: Host) -> None:
+    sent = {await shared_host.send("reports.count_stock", seconds=0.0) for _ in range(QUICK)}
+    for task_id in sent:
+        await shared_host.seen(TaskSucceeded, task_id=task_id)
+    told = [decode_event(row.data) for row in entries_of(await shared_host.redis.xread({names.EVENTS: b"0"}))]
+    ran = [event.task_id for event in told if isinstance(event, TaskRan) and event.task_id in sent]
+    others = {event.task_id for event in told if isinstance(event, TaskStarted | TaskSucceeded)}
+    assert ran
+    assert len(ran) == len(set(ran))
+    assert others & sent == sent - set(ran)
+
+
+@LOOKS
 async def test_no_secret_of_ours_reaches_the_environment_of_celery(shared_host: Host) -> None:
     pid = await shared_host.pid("worker")
-    names = set(psutil.Process(pid).environ())
-    ours = {name for name in names if name.startswith("SIGNALBOX_")}
+    variables = set(psutil.Process(pid).environ())
+    ours = {name for name in variables if name.startswith("SIGNALBOX_")}
     assert ours - {"SIGNALBOX_CGROUP"} == {"SIGNALBOX_AGENT_SOCKET", "SIGNALBOX_INSTANCE"}
-    assert "SHOP_BROKER_URL" in names
+    assert "SHOP_BROKER_URL" in variables
 
 
 async def test_an_immediate_stop_ends_busy_workers_with_all_that_they_started(host: Host) -> None:

@@ -20,6 +20,7 @@ from signalbox.messages.commands import CancelTask, StopProcesses
 from signalbox.messages.events import (
     CommandDone,
     CommandRefused,
+    HostSeen,
     TaskCancelled,
     TaskDropped,
     TaskSignalled,
@@ -118,6 +119,28 @@ async def test_an_unknown_task_is_answered_at_once_and_refused_should_it_arrive(
     dropped = await host.seen(TaskDropped, task_id=task_id)
     assert dropped.outcome == "cancelled"
     assert not await host.of(TaskStarted, task_id=task_id)
+
+
+async def test_among_many_hosts_the_answers_that_decide_nothing_are_spread_and_each_is_given(host: Host) -> None:
+    others = {f"pod-{number}": time.time() + 3600 for number in range(1000)}
+    await host.redis.zadd(names.PRESENCE, others)
+    try:
+        for _ in range(2):  # it knows of them from its next heartbeat on
+            await host.seen_again(HostSeen)
+        commands = [a_cancel(str(uuid.uuid4())) for _ in range(30)]
+        started = await host.running()
+        running = a_cancel(started.task_id)
+        await asyncio.gather(*(publish_command(host.redis, KEY, command) for command in (*commands, running)))
+        answers = [await host.seen(CommandDone, command_id=command.command_id) for command in (*commands, running)]
+        assert [answer.verdict for answer in answers] == ["unknown"] * 30 + ["cancelled"]
+        # In turn they would be given in the order of the commands, give or take a neighbour.
+        places = {event.command_id: place for place, event in enumerate(await host.of(CommandDone))}
+        order = [places[command.command_id] for command in commands]
+        assert sum(abs(place - min(order) - number) for number, place in enumerate(order)) > 60
+    finally:
+        await host.redis.zrem(names.PRESENCE, *others)
+    for _ in range(2):
+        await host.seen_again(HostSeen)
 
 
 async def test_the_same_command_again_gets_the_same_answer_and_has_no_second_effect(host: Host) -> None:

@@ -106,3 +106,15 @@ async def test_a_host_that_announces_itself_again_is_shown_again_though_its_cloc
         return bool(await recording.rows("SELECT FROM hosts WHERE name = $1 AND state = 'online'", POD))
 
     await eventually(is_back, "the host is shown")
+
+
+async def test_a_host_whose_worker_may_run_on_stays_known_to_all_who_stop_celery_though_redis_has_lost_it(
+    recording: Recording,
+) -> None:
+    await a_pod_has_gone(recording)
+    await recording.redis.delete(names.PRESENCE)
+
+    async def known() -> bool:
+        return POD in (await roll_call(recording.redis)).away
+
+    await eventually(known, "the pod is known again")

@@ -14,6 +14,7 @@ import pytest
 from signalbox.local.ask import ask
 from signalbox.local.protocol import FindUnseen, Unseen
 from signalbox.messages.events import HostSeen, ProcessChanged, TaskFailed, TaskSucceeded
+from support.agent.worker import MONITORING
 from support.eventually import HANGS, eventually
 from support.host import ALICE, NAME, ROOT, Host, a_host, exists, lives
 from support.stores.rabbit import RabbitMQ
@@ -192,10 +193,11 @@ async def test_an_idle_worker_without_an_agent_is_found_on_its_machine_with_the_
 
 @pytest.mark.parametrize("program", ["opentelemetry-instrument", "ddtrace-run"])
 async def test_a_worker_that_monitoring_of_others_launches_joins(host: Host, tmp_path: Path, program: str) -> None:
-    before = [str(Path(sys.executable).with_name(program))]
+    before = [str(MONITORING / "bin" / program)]
+    path = os.pathsep.join((guest_path(host), str(MONITORING)))
     quiet = {"OTEL_SDK_DISABLED": "true", "DD_TRACE_ENABLED": "false", "DD_INSTRUMENTATION_TELEMETRY_ENABLED": "false"}
     with celery(
-        host, tmp_path / "celery.log", "-n", f"celery@{NAME}", before=before, PYTHONPATH=guest_path(host), **quiet
+        host, tmp_path / "celery.log", "-n", f"celery@{NAME}", before=before, PYTHONPATH=path, **quiet
     ) as guest:
         joined = await host.process_is("celery", "running")
         assert (joined.pid, joined.guest, joined.message.startswith("launched by others")) == (guest.pid, True, True)

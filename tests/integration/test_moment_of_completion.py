@@ -1,24 +1,16 @@
 """A cancel that comes when the body of a task is over and its report is under way: the record says what is true."""
 
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from support.agent.peer import DEADLINE, Line, Peer
-from support.agent.worker import Worker, a_worker, gone
-from support.stores.choose import a_redis
+from support.agent.worker import MONITORING, Worker, a_worker, gone
 from support.stores.server import Redis
 
 MOMENTS = ("-I", "moments", "--purge")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redis]:
-    async with a_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module", params=["", "sentry", "opentelemetry", "datadog"], ids=lambda name: name or "bare")
@@ -26,17 +18,10 @@ def worker(request: pytest.FixtureRequest, redis: Redis, tmp_path_factory: pytes
     """One child; monitoring that wraps Celery's own code changes nothing."""
     folder = tmp_path_factory.mktemp("agent")
     included = ",".join(("moments", *(f"instrumented.{name}" for name in [request.param] if name)))
-    with a_worker(
-        Peer(folder / "socket"), redis.url_of(0), folder / "log", "-c", "1", "--purge", "-I", included
-    ) as worker:
+    options = ("-c", "1", "--purge", "-I", included)
+    packages = MONITORING if request.param else None
+    with a_worker(Peer(folder / "socket"), redis.url_of(0), folder / "log", *options, packages=packages) as worker:
         yield worker
-
-
-@pytest.fixture
-def peer(tmp_path: Path) -> Iterator[Peer]:
-    peer = Peer(tmp_path / "socket")
-    yield peer
-    peer.close()
 
 
 def report_is_over(worker: Worker, task_id: str) -> None:

@@ -1,24 +1,16 @@
 """Tasks that are over before the agent writes: it has noted what happened, and tells all of it in one line."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
-import pytest_asyncio
 
 from support.agent.peer import Peer
 from support.agent.worker import Worker, a_worker
-from support.stores.choose import a_redis
 from support.stores.server import Redis
 
 COURSE = ["TaskReceived", "TaskStarted", "TaskSucceeded"]
 #: Tasks that are sent in a row.
 MANY = 100
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redis]:
-    async with a_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +62,7 @@ def test_a_cancel_of_a_quick_task_is_answered_after_all_that_happened_to_it(work
         worker.result(task_id)
         answer = peer.answer(peer.cancel(task_id))
         assert (answer["state"], answer["status"]) == ("finished", "completed")
-        assert peer.kinds(task_id) == COURSE
+        assert peer.course(task_id) == COURSE
 
 
 def test_a_task_that_runs_on_after_quick_ones_is_listed_when_its_controller_asks(worker: Worker) -> None:

@@ -1,59 +1,26 @@
 """What commands and the hosts' answers make of tasks in the record."""
 
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from signalbox.messages.base import utc_now
-from signalbox.messages.commands import AnyCommand, CancelTask, StopProcesses
+from signalbox.messages.commands import CancelTask, StopProcesses
 from signalbox.messages.events import AnyEvent, CommandDone, HostSeen
 from signalbox.messages.verdicts import Verdict
-from signalbox.messages.views import Change
 from signalbox.postgres.pool import Database
-from signalbox_reconciler.fold import fold
-from signalbox_reconciler.fold.commands import audit
-from signalbox_reconciler.store import ChangedViews, write_batch, write_commands
-from signalbox_reconciler.store.checks import checks
 from support.history import HOST, KILLED, Life, after
+from support.written_record import WrittenRecord
 
 LIFE = Life()
 RUN = LIFE.run(2)
 
 
-class Record:
+class Record(WrittenRecord):
     """The record, written as intake, audit and sweep do."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def events(self, *events: AnyEvent, redelivered: bool = False) -> Sequence[Change]:
-        async with self._database.transaction() as connection:
-            return (await write_batch(connection, fold(events), redelivered=redelivered)).changes()
-
-    async def commands(self, *commands: AnyCommand, redelivered: bool = False) -> Sequence[Change]:
-        async with self._database.transaction() as connection:
-            return (await write_commands(connection, [audit(c) for c in commands], redelivered=redelivered)).changes()
-
-    async def sweep(self) -> Sequence[Change]:
-        seen = ChangedViews()
-        for check in checks(lost_after=300.0, forget_after=86400.0, remember_cancelled=604800.0):
-            async with self._database.transaction() as connection:
-                await check(connection, seen)
-        return seen.changes()
-
-    async def one(self, table: str) -> dict[str, Any]:
-        async with self._database.connection() as connection:
-            [row] = await connection.fetch(f"SELECT * FROM {table}")  # noqa: S608 - our own names
-        return dict(row)
 
     async def state(self) -> str:
         return str((await self.one("commands"))["state"])
-
-    async def run(self, statement: str) -> None:
-        async with self._database.connection() as connection:
-            await connection.execute(statement)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What heartbeats, goodbyes and silence make of hosts, processes and tasks in the record."""
+"""What heartbeats, goodbyes and silence make of hosts and processes in the record."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -7,75 +7,23 @@ from typing import Any
 import msgspec
 import pytest
 
-from signalbox.messages.base import ProcessState, utc_now
-from signalbox.messages.commands import AnyCommand, ForgetHosts, StopProcesses
-from signalbox.messages.events import AnyEvent, CommandDone, HostLeft, HostSeen, ProcessChanged
+from signalbox.messages.base import utc_now
+from signalbox.messages.commands import StopProcesses
+from signalbox.messages.events import CommandDone, HostLeft, HostSeen, ProcessChanged
 from signalbox.messages.views import Change
 from signalbox.postgres.pool import Database
-from signalbox_reconciler.fold import fold
-from signalbox_reconciler.fold.commands import audit
-from signalbox_reconciler.store import ChangedViews, write_batch, write_commands
-from signalbox_reconciler.store.checks import check_hosts, checks
-from signalbox_reconciler.store.lost import HOST_SILENT
-from support.history import HOST, Life, Run, after
+from signalbox_reconciler.store import ChangedViews
+from signalbox_reconciler.store.checks import check_hosts
+from support.history import HOST, Life, after
+from support.host_record import HostRecord, beat, worker
 
 LIFE = Life()
 RUN = LIFE.run(2)
 
 
-class Record:
-    """The record, written as intake and sweep do."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def events(self, *events: AnyEvent) -> Sequence[Change]:
-        async with self._database.transaction() as connection:
-            return (await write_batch(connection, fold(events))).changes()
-
-    async def silence(self, seconds: int = 11) -> Sequence[Change]:
-        """What is looked at after so many seconds in which nothing was heard."""
-        seen = ChangedViews()
-        async with self._database.transaction() as connection:
-            await connection.execute("UPDATE hosts SET heard_at = heard_at - make_interval(secs => $1)", seconds)
-            for check in checks(lost_after=60.0, forget_after=7200.0, remember_cancelled=604800.0):
-                await check(connection, seen)
-        return seen.changes()
-
-    async def commands(self, *commands: AnyCommand) -> Sequence[Change]:
-        async with self._database.transaction() as connection:
-            return (await write_commands(connection, [audit(command) for command in commands])).changes()
-
-    async def forget(self, *hosts: str) -> Sequence[Change]:
-        heading = {"command_id": "f1", "issued_by": "user:alice", "issued_at": after(3), "expires_at": after(60)}
-        return await self.commands(ForgetHosts(**heading, hosts=hosts))  # type: ignore[arg-type]
-
-    async def age_gone(self, seconds: int) -> None:
-        async with self._database.transaction() as connection:
-            await connection.execute("UPDATE hosts SET gone_at = gone_at - make_interval(secs => $1)", seconds)
-
-    async def all(self, table: str) -> list[dict[str, Any]]:
-        async with self._database.connection() as connection:
-            return [dict(row) for row in await connection.fetch(f"SELECT * FROM {table}")]  # noqa: S608 - our own names
-
-    async def one(self, table: str) -> dict[str, Any]:
-        async with self._database.connection() as connection:
-            [row] = await connection.fetch(f"SELECT * FROM {table}")  # noqa: S608 - our own names
-        return dict(row)
-
-
 @pytest.fixture
-def record(database: Database) -> Record:
-    return Record(database)
-
-
-def worker(state: ProcessState, seconds: float) -> ProcessChanged:
-    return ProcessChanged(at=after(seconds), host=HOST, name="worker", kind="worker", state=state, desired="running")
-
-
-def beat(seconds: float, *runs: Run, processes: Sequence[ProcessChanged] = ()) -> HostSeen:
-    running = tuple(("t1", run.key) for run in runs)
-    return HostSeen(at=after(seconds), host=HOST, running=running, processes=tuple(processes))
+def record(database: Database) -> HostRecord:
+    return HostRecord(database)
 
 
 def json(change: Change) -> Any:
@@ -86,19 +34,19 @@ def kinds(changes: Sequence[Change]) -> set[str]:
     return {change.kind for change in changes}
 
 
-async def test_a_host_and_its_processes_are_shown_as_soon_as_they_are_seen(record: Record) -> None:
+async def test_a_host_and_its_processes_are_shown_as_soon_as_they_are_seen(record: HostRecord) -> None:
     changes = await record.events(beat(1, processes=[worker("running", 0)]))
     assert sorted(change.key for change in changes) == [HOST, f"{HOST}/worker"]
     assert (await record.one("hosts"))["state"] == "online"
 
 
-async def test_a_heartbeat_that_says_nothing_new_is_not_told_to_anybody(record: Record) -> None:
+async def test_a_heartbeat_that_says_nothing_new_is_not_told_to_anybody(record: HostRecord) -> None:
     await record.events(beat(1, processes=[worker("running", 0)]))
     assert await record.events(beat(3, processes=[worker("running", 0)])) == []
     assert (await record.one("hosts"))["at"] == after(3)
 
 
-async def test_the_queues_of_a_worker_are_shown_and_a_change_of_them_is_told(record: Record) -> None:
+async def test_the_queues_of_a_worker_are_shown_and_a_change_of_them_is_told(record: HostRecord) -> None:
     def consuming(seconds: float, *queues: str) -> ProcessChanged:
         return msgspec.structs.replace(worker("running", seconds), queues=queues)
 
@@ -109,7 +57,7 @@ async def test_the_queues_of_a_worker_are_shown_and_a_change_of_them_is_told(rec
     assert (change.key, msgspec.json.decode(change.row)["queues"]) == (f"{HOST}/worker", ["mail"])
 
 
-async def test_what_a_host_can_prove_is_shown_and_a_change_of_it_is_told(record: Record) -> None:
+async def test_what_a_host_can_prove_is_shown_and_a_change_of_it_is_told(record: HostRecord) -> None:
     await record.events(beat(1))
     proof = msgspec.structs.replace(beat(2), proof="search", proof_detail="not writable")
     assert [change.key for change in await record.events(proof)] == [HOST]
@@ -120,25 +68,25 @@ async def test_what_a_host_can_prove_is_shown_and_a_change_of_it_is_told(record:
     assert (await record.one("hosts"))["proof"] == "search"
 
 
-async def test_what_a_run_has_left_running_is_shown_and_not_carried_over_to_the_next(record: Record) -> None:
+async def test_what_a_run_has_left_running_is_shown_and_not_carried_over_to_the_next(record: HostRecord) -> None:
     await record.events(LIFE.received(1), RUN.started(), RUN.retried(3))
     assert [(await record.one(table))["left_processes"] for table in ("tasks", "task_logs")] == [2, 2]
     await record.events(LIFE.run(5, retries=1).started())
     assert (await record.one("tasks"))["left_processes"] == 0
 
 
-async def test_what_has_proven_a_cancel_is_shown(record: Record) -> None:
+async def test_what_has_proven_a_cancel_is_shown(record: HostRecord) -> None:
     await record.events(RUN.started(), RUN.cancelled(3))
     assert [(await record.one(table))["proof"] for table in ("tasks", "task_logs")] == ["cgroup", "cgroup"]
 
 
-async def test_an_old_state_of_a_process_does_not_replace_a_newer_one(record: Record) -> None:
+async def test_an_old_state_of_a_process_does_not_replace_a_newer_one(record: HostRecord) -> None:
     await record.events(worker("running", 2))
     assert await record.events(worker("starting", 1)) == []
     assert (await record.one("processes"))["state"] == "running"
 
 
-async def test_a_silent_host_is_unknown_and_so_is_all_that_runs_on_it(record: Record) -> None:
+async def test_a_silent_host_is_unknown_and_so_is_all_that_runs_on_it(record: HostRecord) -> None:
     await record.events(beat(1, processes=[worker("running", 0)]), RUN.started())
     changes = await record.silence()
     assert kinds(changes) == {"host", "process", "task"}
@@ -149,7 +97,7 @@ async def test_a_silent_host_is_unknown_and_so_is_all_that_runs_on_it(record: Re
     assert await record.silence() == []
 
 
-async def test_a_host_that_is_heard_again_is_what_it_says(record: Record) -> None:
+async def test_a_host_that_is_heard_again_is_what_it_says(record: HostRecord) -> None:
     await record.events(beat(1, processes=[worker("running", 0)]), RUN.started())
     await record.silence()
     changes = await record.events(beat(20, RUN, processes=[worker("running", 0)]))
@@ -158,16 +106,16 @@ async def test_a_host_that_is_heard_again_is_what_it_says(record: Record) -> Non
     assert (await record.one("tasks"))["confirmed"] is True
 
 
-async def test_a_host_that_is_heard_is_not_silent_whatever_its_clock_says(record: Record) -> None:
+async def test_a_host_that_is_heard_is_not_silent_whatever_its_clock_says(record: HostRecord) -> None:
     await record.events(beat(-86400))
     assert (await record.one("hosts"))["state"] == "online"
-    async with record._database.transaction() as connection:
+    async with record.database.transaction() as connection:
         seen = ChangedViews()
         await check_hosts(connection, seen)
     assert seen.changes() == []
 
 
-async def test_what_a_controller_that_left_has_stopped_is_stopped_and_the_rest_unknown(record: Record) -> None:
+async def test_what_a_controller_that_left_has_stopped_is_stopped_and_the_rest_unknown(record: HostRecord) -> None:
     ended = msgspec.structs.replace(worker("stopped", 0), name="ended")
     await record.events(beat(1, processes=[worker("running", 0), ended]))
     changes = await record.events(HostLeft(at=after(2), host=HOST))
@@ -176,7 +124,7 @@ async def test_what_a_controller_that_left_has_stopped_is_stopped_and_the_rest_u
     assert states == {HOST: "offline", f"{HOST}/worker": "unknown"}
 
 
-async def test_what_is_told_late_of_a_host_whose_controller_has_left_is_not_shown_as_sure(record: Record) -> None:
+async def test_what_is_told_late_of_a_host_whose_controller_has_left_is_not_shown_as_sure(record: HostRecord) -> None:
     await record.events(beat(1, processes=[worker("starting", 0)]), HostLeft(at=after(9), host=HOST))
     await record.events(RUN.started(), beat(4, RUN, processes=[worker("running", 3)]))
     assert kinds(await record.silence(0)) == {"task", "process"}
@@ -188,7 +136,7 @@ async def test_what_is_told_late_of_a_host_whose_controller_has_left_is_not_show
     assert await record.silence(0) == []
 
 
-async def test_a_process_that_was_taken_out_of_the_configuration_leaves_the_list(record: Record) -> None:
+async def test_a_process_that_was_taken_out_of_the_configuration_leaves_the_list(record: HostRecord) -> None:
     other = msgspec.structs.replace(worker("running", 0), name="renamed")
     await record.events(beat(1, processes=[worker("running", 0)]))
     changes = await record.events(beat(3, processes=[other]))
@@ -197,7 +145,7 @@ async def test_a_process_that_was_taken_out_of_the_configuration_leaves_the_list
     assert (rows[f"{HOST}/worker"], rows[f"{HOST}/renamed"]["state"]) == (None, "running")
 
 
-async def test_a_host_that_is_away_is_forgotten_only_by_a_person_or_after_the_set_time(record: Record) -> None:
+async def test_a_host_that_is_away_is_forgotten_only_by_a_person_or_after_the_set_time(record: HostRecord) -> None:
     await record.events(beat(1, RUN, processes=[worker("running", 0)]), RUN.started())
     await record.silence(7000)
     assert (await record.one("hosts"))["state"] == "unknown"
@@ -206,8 +154,30 @@ async def test_a_host_that_is_away_is_forgotten_only_by_a_person_or_after_the_se
     assert await record.all("processes") == []
 
 
+async def test_a_host_that_left_while_its_worker_runs_on_is_shown_until_a_person_forgets_it(
+    record: HostRecord,
+) -> None:
+    await record.events(beat(1, processes=[worker("running", 0)]), HostLeft(at=after(2), host=HOST))
+    for _ in range(3):
+        await record.silence(86400)
+    assert (await record.one("hosts"))["state"] == "offline"
+    assert [row["state"] for row in await record.all("processes")] == ["unknown"]
+    await record.forget(HOST)
+    assert (await record.one("hosts"))["state"] == "gone"
+
+
+async def test_a_host_that_was_away_for_long_and_reports_its_worker_as_ended_leaves_as_any_other(
+    record: HostRecord,
+) -> None:
+    await record.events(beat(1, processes=[worker("running", 0)]), HostLeft(at=after(2), host=HOST))
+    await record.silence(86400)
+    await record.events(beat(9, processes=[worker("stopped", 8)]), HostLeft(at=after(10), host=HOST))
+    await record.silence(3700)
+    assert (await record.one("hosts"))["state"] == "gone"
+
+
 async def test_a_forgotten_host_leaves_no_process_and_no_running_task_and_a_late_event_brings_none_back(
-    record: Record,
+    record: HostRecord,
 ) -> None:
     await record.events(beat(1, RUN, processes=[worker("running", 0)]), RUN.started())
     await record.silence()
@@ -227,7 +197,7 @@ async def test_a_forgotten_host_leaves_no_process_and_no_running_task_and_a_late
     assert await record.all("hosts") == []
 
 
-async def test_a_forgotten_host_that_reports_again_is_shown_with_all_that_runs_there(record: Record) -> None:
+async def test_a_forgotten_host_that_reports_again_is_shown_with_all_that_runs_there(record: HostRecord) -> None:
     await record.events(beat(1, RUN, processes=[worker("running", 0)]), RUN.started())
     await record.silence()
     await record.forget(HOST)
@@ -239,7 +209,7 @@ async def test_a_forgotten_host_that_reports_again_is_shown_with_all_that_runs_t
     assert [(await record.one(table))["status"] for table in ("tasks", "task_logs")] == ["running", "running"]
 
 
-async def test_a_host_that_reports_is_not_forgotten_and_the_trail_says_so(record: Record) -> None:
+async def test_a_host_that_reports_is_not_forgotten_and_the_trail_says_so(record: HostRecord) -> None:
     await record.events(beat(1, processes=[worker("running", 0)]))
     await record.forget(HOST)
     assert (await record.one("hosts"))["state"] == "online"
@@ -248,7 +218,7 @@ async def test_a_host_that_reports_is_not_forgotten_and_the_trail_says_so(record
 
 
 async def test_a_host_that_left_with_nothing_running_is_forgotten_within_the_hour_and_with_a_worker_it_is_not(
-    record: Record,
+    record: HostRecord,
 ) -> None:
     await record.events(beat(1, processes=[worker("stopped", 0)]), HostLeft(at=after(2), host=HOST))
     left = msgspec.structs.replace(beat(1, processes=[worker("running", 0)]), host="other")
@@ -262,7 +232,7 @@ async def test_a_host_that_left_with_nothing_running_is_forgotten_within_the_hou
     assert states == {HOST: "gone", "other": "offline"}
 
 
-async def test_a_stop_of_everything_does_not_wait_for_a_forgotten_host(record: Record) -> None:
+async def test_a_stop_of_everything_does_not_wait_for_a_forgotten_host(record: HostRecord) -> None:
     await record.events(beat(1, processes=[worker("running", 0)]))
     await record.silence()
     await record.forget(HOST)
@@ -275,7 +245,9 @@ async def test_a_stop_of_everything_does_not_wait_for_a_forgotten_host(record: R
     assert line["state"] == "stopped"
 
 
-async def test_a_process_that_goes_by_another_name_is_not_shown_as_stopped_under_its_former_one(record: Record) -> None:
+async def test_a_process_that_goes_by_another_name_is_not_shown_as_stopped_under_its_former_one(
+    record: HostRecord,
+) -> None:
     former = msgspec.structs.replace(worker("running", 0), instance="i1", pid=4711)
     await record.events(beat(1, processes=[former]))
     await record.events(beat(2, processes=[msgspec.structs.replace(former, name="emails")]))
@@ -283,7 +255,7 @@ async def test_a_process_that_goes_by_another_name_is_not_shown_as_stopped_under
     assert (shown["name"], shown["state"], shown["pid"]) == ("emails", "running", 4711)
 
 
-async def test_a_worker_of_others_whose_name_the_configuration_takes_is_shown_once(record: Record) -> None:
+async def test_a_worker_of_others_whose_name_the_configuration_takes_is_shown_once(record: HostRecord) -> None:
     guest = msgspec.structs.replace(worker("running", 0), guest=True, instance="i1", pid=4711)
     await record.events(beat(1, processes=[guest]))
     ours = msgspec.structs.replace(worker("running", 1), instance="i2", pid=4712)
@@ -295,7 +267,7 @@ async def test_a_worker_of_others_whose_name_the_configuration_takes_is_shown_on
     assert {row["name"] for row in await record.all("processes")} == {"worker", "worker-4711-2"}
 
 
-async def test_what_the_configuration_says_of_a_process_is_shown_and_told(record: Record) -> None:
+async def test_what_the_configuration_says_of_a_process_is_shown_and_told(record: HostRecord) -> None:
     runs = worker("running", 0)
     await record.events(beat(1, processes=[runs]))
     [change] = await record.events(beat(2, processes=[msgspec.structs.replace(runs, outdated="queues")]))
@@ -305,107 +277,14 @@ async def test_what_the_configuration_says_of_a_process_is_shown_and_told(record
     assert (shown["configured"], shown["outdated"]) == (False, "")
 
 
-async def test_a_task_that_its_host_no_longer_runs_is_lost_after_some_heartbeats_but_not_confirmed(
-    record: Record,
-) -> None:
-    await record.events(RUN.started(), beat(4))
-    assert await record.events(beat(10)) == []
-    assert await record.events(beat(14)) == []
-    assert kinds(await record.events(beat(16))) == {"task", "log"}
-    for table in ("tasks", "task_logs"):
-        row = await record.one(table)
-        assert (row["status"], row["outcome"], row["confirmed"]) == ("failed", "worker_lost", False)
-
-
-async def test_the_truth_corrects_what_was_inferred(record: Record) -> None:
-    await record.events(RUN.started(), beat(10))
-    await record.events(beat(16))
-    await record.events(RUN.succeeded(9))
-    for table in ("tasks", "task_logs"):
-        row = await record.one(table)
-        assert (row["status"], row["confirmed"], row["finished_at"]) == ("completed", True, after(9))
-
-
-async def test_a_task_that_was_given_up_too_early_runs_again(record: Record) -> None:
-    await record.events(RUN.started(), beat(10))
-    await record.events(beat(16))
-    assert kinds(await record.events(beat(18, RUN))) == {"task", "log"}
-    for table in ("tasks", "task_logs"):
-        row = await record.one(table)
-        assert (row["status"], row["outcome"], row["error"], row["finished_at"], row["confirmed"]) == (
-            "running",
-            None,
-            None,
-            None,
-            True,
-        )
-
-
-async def test_a_heartbeat_never_revives_what_was_seen_to_end(record: Record) -> None:
-    await record.events(beat(1), RUN.started(), RUN.cancelled(4))
-    assert await record.events(beat(3, RUN)) == []
-    assert await record.events(beat(5, RUN)) == []
-    assert (await record.one("tasks"))["status"] == "failed"
-
-
-async def test_a_task_whose_start_was_lost_is_running_as_its_host_says(record: Record) -> None:
-    await record.events(beat(1), LIFE.received(1))
-    assert kinds(await record.events(beat(5, RUN))) == {"task", "log"}
-    task, log = await record.one("tasks"), await record.one("task_logs")
-    assert (task["status"], task["pid"], task["started_at"], task["run"]) == ("running", 100, after(2), RUN.key)
-    assert (log["status"], log["pid"], log["run"], log["attempt"]) == ("running", 100, RUN.key, 1)
-
-
-async def test_a_task_that_went_missing_and_is_listed_again_starts_afresh(record: Record) -> None:
-    await record.events(RUN.started(), beat(10))
-    await record.events(beat(14, RUN))
-    await record.events(beat(16))
-    assert (await record.one("tasks"))["status"] == "running"
-
-
-@pytest.mark.parametrize("ahead", [0, 3600, -3600])
-async def test_what_ran_on_a_host_that_stays_silent_is_given_up_and_taken_back_when_the_host_says_so(
-    record: Record, ahead: int
-) -> None:
-    """Whatever the host's clock says."""
-    run = LIFE.run(ahead + 2)
-    await record.events(run.started(), beat(ahead + 4, run))
-    assert kinds(await record.silence()) == {"host", "task"}
-    assert kinds(await record.silence(60)) == {"task", "log"}
-    for table in ("tasks", "task_logs"):
-        row = await record.one(table)
-        assert (row["status"], row["outcome"], row["confirmed"]) == ("failed", "worker_lost", False)
-        assert (row["error"], row["finished_at"]) == (HOST_SILENT, after(ahead + 4))
-    assert await record.silence(60) == []
-    assert kinds(await record.events(beat(ahead + 80, run))) == {"host", "task", "log"}
-    task = await record.one("tasks")
-    assert (task["status"], task["confirmed"], task["error"], task["finished_at"]) == ("running", True, None, None)
-
-
-async def test_what_ended_while_its_host_was_silent_ended_when_the_host_says(record: Record) -> None:
-    await record.events(RUN.started(), beat(4, RUN))
-    await record.silence(90)
-    await record.events(beat(100), RUN.succeeded(9))
-    for table in ("tasks", "task_logs"):
-        row = await record.one(table)
-        assert (row["status"], row["confirmed"], row["finished_at"]) == ("completed", True, after(9))
-
-
-async def test_what_a_controller_left_running_is_given_up_likewise(record: Record) -> None:
-    await record.events(RUN.started(), beat(4, RUN), HostLeft(at=after(5), host=HOST))
-    assert kinds(await record.silence(90)) == {"task", "log"}
-    assert (await record.one("hosts"))["state"] == "offline"
-    assert (await record.one("tasks"))["confirmed"] is False
-
-
-async def test_the_last_process_of_a_host_leaves_the_list_as_any_other_does(record: Record) -> None:
+async def test_the_last_process_of_a_host_leaves_the_list_as_any_other_does(record: HostRecord) -> None:
     await record.events(beat(1, processes=[worker("stopped", 0)]))
     (change,) = await record.events(beat(10))
     assert (change.kind, json(change)) == ("process", None)
     assert await record.all("processes") == []
 
 
-async def test_a_time_that_has_not_come_yet_hides_nothing_that_is_true(record: Record) -> None:
+async def test_a_time_that_has_not_come_yet_hides_nothing_that_is_true(record: HostRecord) -> None:
     """As a host with a wrong clock says it before an upgrade, or before it has heard the clock of the bus."""
     now = utc_now()
     ahead, removed = now + timedelta(hours=1), msgspec.structs.replace(worker("running", 0), name="removed")

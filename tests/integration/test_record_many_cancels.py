@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from signalbox.messages.base import ProcessState, utc_now
-from signalbox.messages.commands import AnyCommand, CancelTask, CancelTasks
+from signalbox.messages.commands import CancelTask, CancelTasks
 from signalbox.messages.events import (
     AnyEvent,
     CommandDone,
@@ -18,39 +18,18 @@ from signalbox.messages.events import (
 )
 from signalbox.messages.receipts import TaskVerdict
 from signalbox.messages.verdicts import Verdict
-from signalbox.postgres.pool import Database, Row
+from signalbox.postgres.pool import Database
 from signalbox_reconciler.fold import fold
-from signalbox_reconciler.fold.commands import audit
-from signalbox_reconciler.store import ChangedViews, write_batch, write_commands
-from signalbox_reconciler.store.checks import checks
+from signalbox_reconciler.store import write_batch
 from signalbox_reconciler.store.verdicts import forget_cancels, intents, intents_of
 from support.history import HOST, after
+from support.written_record import WrittenRecord
 
 WEEK = 604800.0
 
 
-class Record:
+class Record(WrittenRecord):
     """The record, written as intake, audit and sweep do."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def events(self, *events: AnyEvent) -> None:
-        async with self._database.transaction() as connection:
-            await write_batch(connection, fold(events))
-
-    async def commands(self, *commands: AnyCommand) -> None:
-        async with self._database.transaction() as connection:
-            await write_commands(connection, [audit(command) for command in commands])
-
-    async def sweep(self) -> None:
-        for check in checks(lost_after=300.0, forget_after=86400.0, remember_cancelled=WEEK):
-            async with self._database.transaction() as connection:
-                await check(connection, ChangedViews())
-
-    async def rows(self, query: str) -> list[Row]:
-        async with self._database.connection() as connection:
-            return await connection.fetch(query)
 
     async def command(self) -> tuple[str, str, int, int]:
         [row] = await self.rows("SELECT state, detail, tasks_done, tasks_total FROM commands")

@@ -1,65 +1,46 @@
 """Ids that are used again, in the record: what waits, what was refused, and what a release changes."""
 
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 import pytest
 
 from signalbox.messages.commands import AllowTask, AnyCommand, CancelTask
-from signalbox.messages.events import AnyEvent, CommandDone, HostSeen, TaskDropped, TaskReceived, TaskStarted
-from signalbox.messages.views import Change
+from signalbox.messages.events import CommandDone, HostSeen, TaskDropped, TaskReceived, TaskStarted
 from signalbox.postgres.pool import Database
-from signalbox_reconciler.fold import fold
-from signalbox_reconciler.fold.commands import audit
-from signalbox_reconciler.store import ChangedViews, write_batch, write_commands
-from signalbox_reconciler.store.checks import checks
 from signalbox_reconciler.store.verdicts import intents
 from support.history import HOST, Life, Run, after
+from support.written_record import Row, WrittenRecord
 
 LIFE = Life()
 FIRST, SECOND = LIFE.run(2), LIFE.run(22, pid=101)
 
 
-class Record:
+class Record(WrittenRecord):
     """The record, written as intake, audit and sweep do."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    async def swept(self, *commands: AnyCommand) -> None:
+        await self.commands(*commands)
+        await self.sweep()
 
-    async def events(self, *events: AnyEvent) -> Sequence[Change]:
-        async with self._database.transaction() as connection:
-            return (await write_batch(connection, fold(events))).changes()
-
-    async def commands(self, *commands: AnyCommand) -> None:
-        async with self._database.transaction() as connection:
-            await write_commands(connection, [audit(command) for command in commands])
-        for check in checks(lost_after=300.0, forget_after=86400.0, remember_cancelled=10.0**10):
-            async with self._database.transaction() as connection:
-                await check(connection, ChangedViews())
-
-    async def task(self) -> dict[str, Any]:
-        async with self._database.connection() as connection:
-            [row] = await connection.fetch("SELECT * FROM tasks")
-        return dict(row)
+    async def task(self) -> Row:
+        return await self.one("tasks")
 
     async def status(self) -> str:
         return str((await self.task())["status"])
 
     async def logs(self) -> list[tuple[str, str | None]]:
-        async with self._database.connection() as connection:
-            rows = await connection.fetch("SELECT status, outcome FROM task_logs ORDER BY attempt")
+        rows = await self.rows("SELECT status, outcome FROM task_logs ORDER BY attempt")
         return [(row["status"], row["outcome"]) for row in rows]
 
     async def intents(self) -> set[str]:
-        async with self._database.connection() as connection:
+        async with self.database.connection() as connection:
             return set(await intents(connection, 10.0**10, 10))
 
 
 @pytest.fixture
 def record(database: Database) -> Record:
-    return Record(database)
+    return Record(database, remember_cancelled=10.0**10)
 
 
 def received(seconds: float, number: int, *, again: bool = False) -> TaskReceived:
@@ -113,7 +94,7 @@ async def test_what_waited_in_a_worker_that_died_waits_no_more_when_it_was_redel
 async def test_a_delivery_that_was_refused_is_a_log_that_says_why(record: Record) -> None:
     one, two = received(1, 1), received(20, 2)
     await record.events(HostSeen(at=after(0), host=HOST), one, started(FIRST, one), FIRST.cancelled(5))
-    await record.commands(a_cancel(4))
+    await record.swept(a_cancel(4))
     await record.events(two)
     await record.events(refused(20, two))
     task = await record.task()
@@ -133,7 +114,7 @@ async def test_an_id_that_was_released_runs_again_and_shows_no_cancel(record: Re
     await record.events(HostSeen(at=after(0), host=HOST), one, started(FIRST, one), FIRST.cancelled(5), done)
     commands = [a_cancel(4), a_release(10)]
     for command in commands if recorded == "cancel first" else commands[::-1]:
-        await record.commands(command)
+        await record.swept(command)
     assert await record.intents() == set()
     task = await record.task()
     assert (task["outcome"], task["cancel_command_id"]) == ("cancelled", "c1")
@@ -148,17 +129,17 @@ async def test_an_id_that_was_released_runs_again_and_shows_no_cancel(record: Re
 
 async def test_a_cancel_after_a_release_holds(record: Record) -> None:
     one = received(20, 1)
-    await record.commands(a_cancel(4), a_release(10))
+    await record.swept(a_cancel(4), a_release(10))
     await record.events(one)
     assert await record.status() == "pending"
-    await record.commands(a_cancel(30, "c2"))
+    await record.swept(a_cancel(30, "c2"))
     assert await record.intents() == {"t1"}
     assert (await record.task())["cancel_command_id"] == "c2"
 
 
 async def test_a_release_is_on_the_audit_trail_with_what_became_of_it(record: Record, database: Database) -> None:
     await record.events(HostSeen(at=after(0), host=HOST))
-    await record.commands(a_release(10))
+    await record.swept(a_release(10))
     await record.events(CommandDone(at=after(11), host=HOST, command_id="a1", verdict="allowed"))
     async with database.connection() as connection:
         [row] = await connection.fetch("SELECT command, target, state FROM commands")

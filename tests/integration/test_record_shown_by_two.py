@@ -9,7 +9,7 @@ from signalbox.messages.events import AnyEvent, CommandDone, HostSeen
 from signalbox.postgres.pool import Connection, Database
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.store import ChangedViews, write_batch
-from signalbox_reconciler.store.hosts import LEFT, mark_unknown
+from signalbox_reconciler.store.hosts import LEFT, lock_confirmed, mark_unknown
 from signalbox_reconciler.store.lost import HOST_SILENT, mark_lost
 from support.eventually import eventually
 from support.history import HOST, Life, after
@@ -25,7 +25,8 @@ async def given_up(connection: Connection) -> None:
 
 
 async def silent(connection: Connection) -> None:
-    await mark_unknown(connection, [HOST], LEFT, ChangedViews())
+    changed = ChangedViews()
+    await mark_unknown(connection, [HOST], LEFT, await lock_confirmed(connection, [HOST], changed), changed)
 
 
 def told(*events: AnyEvent) -> Change:

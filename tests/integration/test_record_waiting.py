@@ -8,35 +8,28 @@ import pytest
 
 from signalbox.bus.waiting import Question
 from signalbox.messages.base import ProcessState
-from signalbox.messages.events import AnyEvent, HostSeen, ProcessChanged, WaitingCompared
+from signalbox.messages.events import HostSeen, ProcessChanged, WaitingCompared
 from signalbox.postgres.pool import Database
-from signalbox_reconciler.fold import fold
-from signalbox_reconciler.store import ChangedViews, write_batch
+from signalbox_reconciler.store import ChangedViews
 from signalbox_reconciler.store.waiting import DISCARDED, TASKS, begin_round, judge_rounds
 from support.history import HOST, Life, after
+from support.written_record import WrittenRecord
 
 LIFE = Life()
 OTHER = "web-08"
 
 
-class Record:
+class Record(WrittenRecord):
     """The record, written as intake and sweep do."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def events(self, *events: AnyEvent) -> None:
-        async with self._database.transaction() as connection:
-            await write_batch(connection, fold(events))
 
     async def round(self) -> Question | None:
         """The question of a round, as if all that waits were due."""
-        async with self._database.transaction() as connection:
+        async with self.database.transaction() as connection:
             await connection.execute("UPDATE tasks SET asked_at = asked_at - interval '30 seconds'")
             await connection.execute("UPDATE tasks SET vouched_at = vouched_at - interval '30 seconds'")
             await connection.execute("UPDATE tasks SET absent_since = absent_since - interval '30 seconds'")
             await connection.execute("UPDATE waiting_rounds SET asked_at = asked_at - interval '30 seconds'")
-        async with self._database.transaction() as connection:
+        async with self.database.transaction() as connection:
             return await begin_round(connection)
 
     async def answers(self, question: Question | None, *, seen: str = "", absent: str = "", host: str = HOST) -> None:
@@ -45,11 +38,9 @@ class Record:
 
     async def judge(self) -> dict[str, Any]:
         """The task after the rounds were judged."""
-        async with self._database.transaction() as connection:
+        async with self.database.transaction() as connection:
             await judge_rounds(connection, ChangedViews())
-        async with self._database.connection() as connection:
-            [row] = await connection.fetch("SELECT * FROM tasks")
-        return dict(row)
+        return await self.one("tasks")
 
     async def missed_in_a_round(self) -> dict[str, Any]:
         await self.answers(await self.round(), absent="t1")
@@ -57,7 +48,7 @@ class Record:
 
     async def wait(self, seconds: int) -> None:
         """Let rounds and what was asked in them grow old."""
-        async with self._database.transaction() as connection:
+        async with self.database.transaction() as connection:
             for table in ("tasks", "waiting_rounds"):
                 await connection.execute(
                     f"UPDATE {table} SET asked_at = asked_at - make_interval(secs => $1)",  # noqa: S608 - ours

@@ -2,27 +2,19 @@
 
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from signalbox.messages.events import TaskDropped, TaskReceived
 from support.agent.peer import Peer
 from support.agent.worker import Worker, a_worker
-from support.stores.choose import a_redis
 from support.stores.rabbit import RabbitMQ
 from support.stores.server import Redis
 
 JSON = {"content_type": "application/json", "content_encoding": "utf-8"}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def redis(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redis]:
-    async with a_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

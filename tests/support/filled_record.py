@@ -1,5 +1,8 @@
 """A record with many tasks, made inside PostgreSQL."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from hashlib import md5
 from typing import get_args
 from uuid import UUID
@@ -12,6 +15,8 @@ from signalbox_reconciler.partitions.indexes import complete_indexes
 from signalbox_reconciler.partitions.periods import FinishedStatus, add_period
 from signalbox_reconciler.service import MIGRATIONS, ONLINE_MIGRATIONS, ONLINE_SERVICE, SERVICE
 
+#: Seconds for one statement.
+_TIMEOUT = 3600.0
 #: One task in a thousand is open, the newest ones. Of the finished ones a few have what is rare: a host, a queue, a
 #: name, an outcome; and one name was used only in the beginning.
 _TASKS = """
@@ -35,7 +40,7 @@ FROM (
         CASE WHEN n % 2 = 0 THEN 'orders' ELSE 'mail' END AS part,
         CASE WHEN n % 20 = 0 THEN 'error' WHEN n % 50000 = 17 THEN 'worker_lost' WHEN n % 401 = 0 THEN 'cancelled'
             ELSE 'succeeded' END AS outcome
-    FROM generate_series(1, $1::bigint) AS n
+    FROM generate_series($2::bigint, $3::bigint) AS n
 ) AS made
 """
 _LOGS = """
@@ -43,7 +48,7 @@ INSERT INTO task_logs (log_id, task_id, run, attempt, phase, confirmed, preceden
     finished_at, period)
 SELECT nextval('task_log_ids'), task_id, run, 1, CASE WHEN finished_at IS NULL THEN 2 ELSE 4 END, true, 1,
     CASE WHEN finished_at IS NULL THEN 'running' ELSE status END, outcome, 0, host, finished_at, period
-FROM tasks
+FROM tasks WHERE (task_id < '8') = $1
 """
 _COMMANDS = """
 INSERT INTO commands (command_id, command, target, issued_by, issued_from, reason, issued_at, expires_at, answer_by,
@@ -80,31 +85,64 @@ def task_id_of(number: int) -> str:
     return str(UUID(md5(str(number).encode(), usedforsecurity=False).hexdigest()))
 
 
-async def fill_tables(connection: Connection, tasks: int) -> None:
-    """Fill empty tables, uncounted and without indexes; commands and cancels with a tenth as many rows."""
-    await connection.execute("SET synchronous_commit = off; ALTER TABLE tasks DISABLE TRIGGER USER")
+async def _fill_tables(database: Database, tasks: int) -> None:
+    """Fill empty tables, uncounted and without indexes; commands and cancels with a tenth as many rows.
+
+    Two connections do it at once, as one keeps no more than one core busy.
+    """
+    middle = tasks // 2
+    async with database.connection() as one, database.connection() as other:
+        await _spread(one, tasks)
+        async with _uncounted(one):
+            await asyncio.gather(_add_tasks(one, tasks, 1, middle), _add_tasks(other, tasks, middle + 1, tasks))
+            await asyncio.gather(_add_logs(one, True), _add_logs(other, False))
+        await _add_others(one, tasks)
+
+
+async def _spread(connection: Connection, tasks: int) -> None:
+    """Make the periods in which so many tasks have ended, without indexes."""
     for _ in range(_PERIODS - 1):
         for status in get_args(FinishedStatus):
             await add_period(connection, status)
     await connection.execute(_SPREAD.format(_PERIODS), tasks)
     for row in await connection.fetch(_SECONDARY):
         await connection.execute(row["statement"])
-    for statement, rows in ((_TASKS, tasks), (_COMMANDS, tasks // 10), (_CANCELS, tasks // 10)):
-        await connection.execute(statement, rows, timeout=3600.0)
-    for statement in (_LOGS, _HOSTS):
-        await connection.execute(statement, timeout=3600.0)
-    await connection.execute("ALTER TABLE tasks ENABLE TRIGGER USER; RESET synchronous_commit")
+
+
+@asynccontextmanager
+async def _uncounted(connection: Connection) -> AsyncIterator[None]:
+    await connection.execute("ALTER TABLE tasks DISABLE TRIGGER USER")
+    yield
+    await connection.execute("ALTER TABLE tasks ENABLE TRIGGER USER")
+
+
+async def _add_tasks(connection: Connection, tasks: int, first: int, last: int) -> None:
+    await connection.execute("SET synchronous_commit = off")
+    await connection.execute(_TASKS, tasks, first, last, timeout=_TIMEOUT)
+
+
+async def _add_logs(connection: Connection, half: bool) -> None:
+    await connection.execute(_LOGS, half, timeout=_TIMEOUT)
+
+
+async def _add_others(connection: Connection, tasks: int) -> None:
+    for statement in (_COMMANDS, _CANCELS):
+        await connection.execute(statement, tasks // 10, timeout=_TIMEOUT)
+    await connection.execute(_HOSTS)
+    await connection.execute("RESET synchronous_commit")
 
 
 async def fill_record(database: Database, tasks: int) -> None:
-    """Make the tables of the record, fill them, and make their indexes as on a record that was there before."""
+    """Make the tables of the record, fill them, and make their indexes as on a record that was there before.
+
+    It takes two connections of the database.
+    """
     await migrate(database, SERVICE, MIGRATIONS)
     await convert(database)
-    async with database.connection() as connection:
-        await fill_tables(connection, tasks)
+    await _fill_tables(database, tasks)
     await complete_indexes(database)
     await migrate_online(database, ONLINE_SERVICE, ONLINE_MIGRATIONS)
     async with database.connection() as connection:
-        await connection.execute("VACUUM (ANALYZE) tasks", timeout=3600.0)
+        await connection.execute("VACUUM (ANALYZE) tasks", timeout=_TIMEOUT)
         for table in ("task_logs", "commands", "cancels", "hosts"):
             await connection.execute(f"ANALYZE {table}", timeout=600.0)

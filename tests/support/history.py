@@ -12,6 +12,7 @@ from signalbox.messages.events import (
     TaskCancelled,
     TaskDropped,
     TaskFailed,
+    TaskRan,
     TaskReceived,
     TaskRequeued,
     TaskRetried,
@@ -96,6 +97,19 @@ class Run:
             **self._heading(seconds), started_at=after(self.at), pid=self.pid, runtime=seconds - self.at
         )
 
+    def ran(self, seconds: float, received: float | None = None) -> TaskRan:
+        """It was over before its worker told of it, which took it from its queue then, or told that before."""
+        return TaskRan(
+            **self._heading(seconds),
+            delivery=f"{self.retries:04d}",
+            queue="orders",
+            args=f"({self.retries},)",
+            received_at=None if received is None else after(received),
+            started_at=after(self.at),
+            pid=self.pid,
+            runtime=seconds - self.at,
+        )
+
     def failed(self, seconds: float) -> TaskFailed:
         """It raises; whoever tells of it does not know which child it was."""
         return TaskFailed(**self._heading(seconds), outcome="error", error="ValueError('no')", traceback="Traceback")
@@ -128,8 +142,11 @@ def lives(draw: DrawFn, task_id: str = "t1") -> list[AnyTaskEvent]:
     life, now, retries = Life(task_id, draw(st.sampled_from(["web-07", "web-08"]))), 0.0, 0
     events: list[AnyTaskEvent] = []
     for number in range(draw(st.integers(1, 4))):
-        events.append(life.received(now + 1, retries, args=f"({retries},)"))
         run = life.run(now + 2, retries, pid=100 + number)
+        if draw(st.booleans()):
+            events += _at_once(run, life.received(now + 1, retries, args=f"({retries},)"), told=draw(st.booleans()))
+            break
+        events.append(life.received(now + 1, retries, args=f"({retries},)"))
         events.append(run.started())
         if draw(st.booleans()):
             events.append(run.signalled(now + 3))
@@ -144,6 +161,11 @@ def lives(draw: DrawFn, task_id: str = "t1") -> list[AnyTaskEvent]:
         events += [life.dropped(now + 1, retries)] if draw(st.booleans()) else []
     lost = draw(st.sets(st.integers(0, len(events) - 1), max_size=len(events) - 1))
     return [event for place, event in enumerate(events) if place not in lost]
+
+
+def _at_once(run: Run, received: TaskReceived, *, told: bool) -> list[AnyTaskEvent]:
+    """The events of a run that was over before its worker wrote; `told` tells that its receipt was."""
+    return [received, run.ran(run.at + 3)] if told else [run.ran(run.at + 3, run.at - 1)]
 
 
 @st.composite

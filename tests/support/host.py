@@ -25,6 +25,7 @@ from support.celery_sender import close_sender
 from support.cgroups import end_cgroup
 from support.eventually import HANGS, eventually
 from support.stores.server import Redis
+from support.streams import parts_of
 
 ROOT = Path(__file__).parents[2]
 KEY = "a key for tests that is long enough to be one"
@@ -115,14 +116,14 @@ class Host:
         return self._log.read_text(encoding="utf-8")
 
     async def events(self) -> list[AnyEvent]:
-        """Everything that was published so far; what was known before, while Redis is away."""
+        """All that was published so far, whole runs by their parts; what was known before, while Redis is away."""
         try:
             rows = entries_of(await self.redis.xread({names.EVENTS: self._position}))
         except UNAVAILABLE:
             rows = []
         if rows:
             self._position = rows[-1].position
-        self._seen += [decode_event(row.data) for row in rows]
+        self._seen += [part for row in rows for part in parts_of(decode_event(row.data))]
         return self._seen
 
     async def of(self, kind: type[E], **fields: Any) -> list[E]:

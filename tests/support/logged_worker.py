@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from signalbox_agent.child import slot
+from signalbox_agent.child import slot_file
 from support.eventually import eventually
 from support.host import Host, a_host
 from support.stores.server import Redis
@@ -67,7 +67,7 @@ class LoggedWorker:
 
         async def look() -> bool:
             [folder] = (self.host.data / "run").glob("*.children")
-            state = slot.read(str(folder / str(pid)))
+            state = slot_file.read(str(folder / str(pid)))
             return state is not None and state.word == word
 
         await eventually(look, f"child {pid} writes {word}")

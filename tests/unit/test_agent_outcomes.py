@@ -9,7 +9,7 @@ from billiard.exceptions import SoftTimeLimitExceeded, Terminated, TimeLimitExce
 from celery.exceptions import Ignore, Reject, Retry
 
 from signalbox_agent.broker.ending import Ending
-from signalbox_agent.child.slot import REQUEUED, SlotState
+from signalbox_agent.child.slot_state import REQUEUED, SlotState
 from signalbox_agent.hooks.outcomes import Outcomes, outcome_of
 from signalbox_agent.tasks.runs import Run, Runs
 

@@ -8,7 +8,8 @@ import pytest
 
 from signalbox.messages.base import Evidence, weakest
 from signalbox_agent.cgroup import Cgroup, name_for, path_of, proc_of
-from signalbox_agent.child.slot import Slot, Slots
+from signalbox_agent.child.slot import Slot
+from signalbox_agent.child.slots import Slots
 from signalbox_agent.proc import Proc
 from signalbox_controller.cancelling.proof import Proof, verdict_of
 from signalbox_controller.cancelling.wording import SEARCHED, SHARED, limits_of

@@ -8,7 +8,8 @@ import pytest
 
 from signalbox_agent.broker.ending import Ending, is_done
 from signalbox_agent.cancel.results import ResultWriter
-from signalbox_agent.child.slot import INTERRUPTED, OVER, RUNNING, UNWOUND, Slots
+from signalbox_agent.child.slot_state import INTERRUPTED, OVER, RUNNING, UNWOUND
+from signalbox_agent.child.slots import Slots
 from signalbox_agent.tasks.runs import Run
 
 PID = 4711

@@ -16,6 +16,7 @@ from signalbox_reconciler.fold.batch import Batch
 from signalbox_reconciler.fold.liveliest import Run
 from signalbox_reconciler.fold.rows import LogRow, Phase, TaskRow, WaitRow
 from support.history import KILLED, WORKER, Life, after, deliveries, lives
+from support.streams import parts_of
 
 LIFE = Life()
 RUN = LIFE.run(2)
@@ -52,6 +53,13 @@ def _add(table: Batch, batch: Batch) -> None:
     for row in rows:
         table.add(row)
     table.settle()
+
+
+@given(deliveries())
+def test_a_whole_run_amounts_to_its_parts(told: tuple[list[AnyTaskEvent], object]) -> None:
+    events, _ = told
+    parts = [part for event in events for part in parts_of(event)]
+    assert rows_of(fold(events)) == rows_of(fold(parts))
 
 
 def test_each_event_has_exactly_one_handler() -> None:
@@ -224,7 +232,8 @@ def test_a_run_that_was_signalled_and_gave_its_task_back_awaits_no_kill() -> Non
 
 @given(lives())
 def test_a_task_was_created_when_anybody_first_saw_anything_of_it(events: list[AnyTaskEvent]) -> None:
-    first = min(min(event.at, getattr(event, "started_at", None) or event.at) for event in events)
+    parts = [part for event in events for part in parts_of(event)]
+    first = min(min(event.at, getattr(event, "started_at", None) or event.at) for event in parts)
     assert fold(events).tasks["t1"].created_at == first
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from signalbox.messages.events import TaskFailed, TaskRequeued, TaskRetried, TaskSucceeded
-from signalbox_agent.child.slot import OVER, REQUEUED, RUNNING, SlotState
+from signalbox_agent.child.slot_state import OVER, REQUEUED, RUNNING, SlotState
 from signalbox_controller.agents.running import HeldRuns, Run
 from signalbox_controller.processes.lost_tasks import LostTasks, lost_tasks
 from signalbox_controller.words import Order

@@ -90,6 +90,10 @@ ROWS: list[tuple[ProcessState, Input, ProcessState, tuple[Action, ...]]] = [
     ("unknown", Input.GREETED, "starting", (READY,)),
     ("unknown", Input.DRAIN, "draining", (DISARM, TERM, DEADLINE)),
     ("unknown", Input.KILL, "stopping", (DISARM, KILL)),
+    # Something of it cannot be ended: it is shown as stopped, or given up, only later.
+    ("running", Input.OUTLIVED, "stopping", (DISARM,)),
+    ("stopping", Input.OUTLIVED, "stopping", (DISARM,)),
+    ("backoff", Input.OUTLIVED, "stopping", (DISARM,)),
     # Late words of an agent change nothing.
     ("draining", Input.READY, "draining", ()),
     ("stopping", Input.READY, "stopping", ()),
@@ -154,7 +158,7 @@ class Place(NamedTuple):
         return Place(
             state,
             clocks | (CLOCKS.keys() & set(actions)),
-            state in ALIVE and SPAWN not in actions and (self.killed or KILL in actions),
+            state in ALIVE and SPAWN not in actions and (self.killed or KILL in actions or event is Input.OUTLIVED),
             state in {"starting", "unknown"} and (event in WAITS or (self.waits and state == self.state)),
         )
 

@@ -11,7 +11,7 @@ from support.examples import LONG, examples, expect_no_fault
 #: What says that the process is gone.
 EXITS = {event for event in Input if event.name.startswith("EXITED")}
 #: What an agent, a clock or a person may say at any time, be it late or twice.
-WORDS = sorted(set(Input) - EXITS - {Input.ADOPTED})
+WORDS = sorted(set(Input) - EXITS - {Input.ADOPTED, Input.OUTLIVED})
 STOPS = {Input.DRAIN, Input.HALT, Input.KILL}
 
 
@@ -34,6 +34,11 @@ class Supervised(RuleBasedStateMachine):
     def it_exits(self, exit_: Input) -> None:
         self.alive = self.asked = self.killed = False
         self._take(exit_)
+
+    @rule()
+    def something_of_it_outlives_its_kill(self) -> None:
+        self.alive = self.killed = True
+        self._take(Input.OUTLIVED)
 
     @precondition(lambda self: self.state == "stopped")
     @rule()

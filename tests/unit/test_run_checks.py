@@ -2,7 +2,7 @@
 
 import pytest
 
-from signalbox_agent.child.slot import RUNNING, SlotState
+from signalbox_agent.child.slot_state import RUNNING, SlotState
 from signalbox_controller.fleet.run_checks import ANSWERING, SILENT, Finding, due
 
 DONE, COMES_BACK = SlotState("SUCCESS", "t", 0, 1.0, 2.0), SlotState("RETRY", "t", 0, 1.0, 2.0)

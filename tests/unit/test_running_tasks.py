@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from signalbox.messages.events import TaskFailed, TaskReceived, TaskRetried, TaskStarted, TaskSucceeded
-from signalbox_agent.child.slot import RUNNING, SlotState
+from signalbox.messages.events import TaskFailed, TaskRan, TaskReceived, TaskRetried, TaskStarted, TaskSucceeded
+from signalbox_agent.child.slot_state import RUNNING, SlotState
 from signalbox_controller.agents.protocol import Snapshot, SnapshotRun
 from signalbox_controller.agents.running import RunningTasks
 
@@ -223,3 +223,34 @@ def test_what_a_snapshot_lists_as_waiting_waits_until_its_delivery_ends() -> Non
     table.note(msgspec.structs.replace(started(), delivery="0000.1.abcdef01.w1"))
     table.note(ended())
     assert not table.knows("t")
+
+
+def ran(run: str = FIRST, delivery: str = "0000", received_at: datetime | None = None) -> TaskRan:
+    return TaskRan(
+        at=AT,
+        task_id="t",
+        run=run,
+        delivery=delivery,
+        pid=42,
+        celery_name="shop.orders.charge",
+        name="charge",
+        worker="w@h",
+        started_at=AT,
+        received_at=received_at,
+    )
+
+
+@pytest.mark.parametrize("received_at", [None, AT])
+@pytest.mark.parametrize("concluded", [False, True])
+def test_a_whole_run_leaves_what_its_events_leave(concluded: bool, received_at: datetime | None) -> None:
+    tables = RunningTasks(), RunningTasks()
+    whole = ran(received_at=received_at)
+    for table, events in zip(tables, ((whole,), whole.events()), strict=True):
+        table.note(started(SECOND, pid=43, retries=1))
+        if concluded:
+            table.note(started())
+            table.conclude(table.of("t")[-1], None)
+        for event in events:
+            table.note(event)
+    one, other = tables
+    assert vars(one) == vars(other)

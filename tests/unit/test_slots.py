@@ -5,21 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from signalbox_agent.child.slot import (
-    INTERRUPTED,
-    OVER,
-    PLACE,
-    PLACES,
-    REQUEUED,
-    RUNNING,
-    UNWOUND,
-    Slot,
-    Slots,
-    SlotState,
-    find,
-    label,
-    read_all,
-)
+from signalbox_agent.child.slot import Slot
+from signalbox_agent.child.slot_file import PLACE, PLACES, read_all
+from signalbox_agent.child.slot_state import INTERRUPTED, OVER, REQUEUED, RUNNING, UNWOUND, SlotState, find, label
+from signalbox_agent.child.slots import Slots
 
 PID = os.getpid()
 

@@ -13,10 +13,15 @@ import pytest
 
 from signalbox.local.places import AGENTS
 from signalbox_agent.cgroup import Cgroup
+from signalbox_agent.proc import boot_id, identify, pids, stat, variable
 from signalbox_controller.launch.launcher import Launcher, command_line
-from signalbox_controller.launch.launches import Launch
+from signalbox_controller.launch.launches import Launch, Launches
 from signalbox_controller.launch.strays import CommandLine, own_variables, parse, strays
 from signalbox_controller.launch.user_folders import UserFolders
+from signalbox_controller.linux.procfs import pid_namespace
+from signalbox_controller.linux.reaper import Reaper
+from signalbox_controller.linux.tree import launched_by
+from support.eventually import eventually_blocking
 from support.specs import beat, worker
 
 
@@ -122,6 +127,58 @@ def test_neither_an_instance_nor_a_name_leads_to_files_that_are_not_ours(seen: C
     (found,) = seen(node="../../etc/passwd@h")
     assert found.spec
     assert found.spec.name == "worker"
+
+
+@pytest.fixture
+def apart() -> Iterator[Callable[..., int]]:
+    """Runs a process that leads a session in a pid namespace below ours, as in a container; answers its pid here."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def run(*words: str, **variables: str) -> int:
+        given = [f"{name}={value}" for name, value in variables.items()]
+        line = ["unshare", "--pid", "--fork", "--kill-child", "env", *given, "setsid", sys.executable, *SLEEPS, *words]
+        processes.append(subprocess.Popen(line))
+
+        def look() -> int | None:
+            name, value = next(iter(variables.items()))
+            leaders = (pid for pid in pids() if (seen := stat(pid)) is not None and seen.session == pid)
+            return next((pid for pid in leaders if variable(pid, name.encode()) == value), None)
+
+        return eventually_blocking(look, "it runs")
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+NAMESPACES = pytest.mark.skipif(os.getuid() != 0, reason="only root can make a pid namespace")
+
+
+@NAMESPACES
+def test_a_worker_of_a_container_whose_controller_has_the_same_data_folder_is_none_of_ours(
+    apart: Callable[..., int], tmp_path: Path
+) -> None:
+    line = command_line(worker("w1"), "h", tmp_path)
+    apart(*line, SIGNALBOX_AGENT_SOCKET=str(tmp_path / AGENTS), SIGNALBOX_INSTANCE=uuid.uuid4().hex)
+    assert strays(lambda socket, _: socket == str(tmp_path / AGENTS), (), {}, None) == []
+
+
+@NAMESPACES
+def test_what_the_same_task_has_launched_in_a_container_is_not_ended_with_a_worker_of_ours(
+    apart: Callable[..., int],
+) -> None:
+    task_id = str(uuid.uuid4())
+    apart(SIGNALBOX_TASK_ID=task_id)
+    assert launched_by(frozenset([task_id]), Reaper(), ours=False) == []
+
+
+def test_a_pid_of_another_namespace_on_record_is_not_that_of_a_process_here(tmp_path: Path) -> None:
+    launches, here = Launches(tmp_path / "instances.json"), identify(os.getpid())
+    launch = Launch(instance="i", boot=boot_id(), proc=here, namespace=pid_namespace(os.getpid()))
+    launches.note("ours", launch)
+    launches.note("theirs", msgspec.structs.replace(launch, namespace="pid:[1]"))
+    assert {name: one.gone for name, one in launches.left_behind().items()} == {"ours": False, "theirs": True}
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can run a process as another user")

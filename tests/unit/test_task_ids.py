@@ -17,7 +17,10 @@ from signalbox.messages.ids import LONGEST, address_part, from_address_part, pri
 from signalbox_agent.child.bodies import Bodies
 from signalbox_agent.child.child import VARIABLE, CurrentTask
 from signalbox_agent.child.own_cgroup import OwnCgroup
-from signalbox_agent.child.slot import PLACE, Slot, Slots, label
+from signalbox_agent.child.slot import Slot
+from signalbox_agent.child.slot_file import PLACE
+from signalbox_agent.child.slot_state import label
+from signalbox_agent.child.slots import Slots
 from signalbox_agent.tasks import ids as agent
 from signalbox_api.web.task_addresses import with_id_in_one_part
 from signalbox_reconciler.feed import without_nul

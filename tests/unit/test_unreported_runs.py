@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from signalbox_agent.cancel.pool import PoolControl
-from signalbox_agent.child.slot import PLACES, Slot, Slots, SlotState
+from signalbox_agent.child.slot import Slot
+from signalbox_agent.child.slot_file import PLACES
+from signalbox_agent.child.slot_state import SlotState
+from signalbox_agent.child.slots import Slots
 from signalbox_agent.hooks.unreported import BEGINS_WITHIN, EVERY, UnreportedRuns
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.tasks.runs import Run, Runs

@@ -17,8 +17,8 @@ from signalbox_api.app import create_app
 CONNECTIONS = 2000
 #: Seconds for requests under way at a stop.
 SHUTDOWN_WAIT = 5
-#: Bytes of one message that a browser may send; none is read.
-MESSAGE = 4096
+#: Bytes of one message that a browser may send: a subscription.
+MESSAGE = 32 * 1024
 #: The exit code of a server that did not begin to serve, as uvicorn's own.
 NOT_STARTED = 3
 

@@ -11,7 +11,7 @@ from signalbox.bus.connection import connect
 from signalbox.client.commander import Commander
 from signalbox.errors import SettingsError
 from signalbox.postgres.address import usable
-from signalbox.postgres.pool import open_database
+from signalbox.postgres.pool import Database, open_database
 from signalbox.service import background
 from signalbox.settings import Settings
 from signalbox_api.auth.directory import Directory
@@ -28,6 +28,7 @@ from signalbox_api.record.fleet import FleetReader
 from signalbox_api.record.probes import Probes
 from signalbox_api.routes import ROUTERS, handlers, own_addresses
 from signalbox_api.services import Services
+from signalbox_api.web.compression import Compression
 from signalbox_api.web.forwarded import Forwarded
 from signalbox_api.web.metrics import Measure, Metrics
 from signalbox_api.web.root_path import RootPath, check_root_path
@@ -51,12 +52,23 @@ _DESCRIPTION = """The control plane of Celery: see tasks and processes, cancel, 
 Programs send `Authorization: Bearer <token>`. Browsers send the session cookie and, with everything that changes
 something, the header `X-CSRF-Token`. Times are RFC 3339 in UTC. Every error is `{"status": "error", "message": …}`.
 
-`WS /scheduler/live/?since=<position>` sends JSON frames. The first is `hello` with `position`, `server_time` and
-`resync` (load your lists again). Then come `changes`: `{"position", "changes": [{"kind", "key", "row"}]}`, rows as in
-the calls below, and every two seconds a `beat` with `position`, `server_time`, `record_age` in seconds,
-`bus`: whether the api hears of changes, `as_of`: up to when the record is complete, and `behind`: the parts that are
-behind or away, `[{"part", "since", "message"}]`; while there are any, nobody vouches for what is shown. Close codes:
-4401 the session is over, 4408 you read too slowly; come back with the last `position`.
+`WS /scheduler/live/?since=<position>&subscription=<JSON>` sends JSON frames; both parameters may be left out. The
+first is `hello` with `position`, `server_time` and `resync` (load your lists again). Then come `changes`:
+`{"position", "changes": [{"kind", "key", "row"}]}`, rows as in the calls below, and every two seconds a `beat` with
+`position`, `server_time`, `record_age` in seconds, `bus`: whether the api hears of changes, `as_of`: up to when the
+record is complete, and `behind`: the parts that are behind or away, `[{"part", "since", "message"}]`; while there are
+any, nobody vouches for what is shown.
+
+A subscription, `{"tasks": {"status", "outcome", "host", "queue", "name", "q"}, "task": "<id>", "processes": true,
+"commands": true}`, has you sent only the changes of what it names: of a list of tasks, of one task with its logs, of
+processes and hosts, of the audit trail. A list gets also what matches no longer. All parts, and all parts of the
+filter of a list, may be left out. Without a subscription everything is sent. Send `{"type": "subscribe",
+"subscription": …, "since": "<position>"}` to change it; the answer is `subscribed` with `position` and `resync`, then
+what came since. `error` with a `message` answers what cannot be understood, and everything goes on.
+
+If you read too slowly, changes are left out: a `beat` with `left_out`, their number, and no `position`, then `hello`
+with `resync` as soon as you have read everything. Close codes: 4401 the session is over, 4408 you read nothing for
+ten seconds; come back with the last `position`.
 """
 
 
@@ -88,6 +100,7 @@ def create_app(settings: Settings) -> FastAPI:
     handlers.install(app)
     app.add_middleware(TaskAddresses)
     app.add_middleware(Limits)
+    app.add_middleware(Compression)
     app.add_middleware(Headers)
     app.add_middleware(Measure, metrics=metrics)
     app.add_middleware(RootPath, root=settings.root_path)
@@ -121,19 +134,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     commands = connect(settings.redis_url, connections=COMMAND_CONNECTIONS)
     for redis in (quick, commands):
         stack.push_async_callback(redis.aclose)
-    record, searches, urgent, accounts = [
-        await stack.enter_async_context(
-            open_database(
-                settings.database_url, connections=most, application=name, read_only=read_only, options=options
-            )
-        )
-        for name, most, read_only, options in (
-            ("signalbox api: record", RECORD_CONNECTIONS, True, LIST_OPTIONS),
-            ("signalbox api: searches", SEARCH_CONNECTIONS, True, search.OPTIONS),
-            ("signalbox api: urgent", URGENT_CONNECTIONS, True, {}),
-            ("signalbox api: accounts", ACCOUNT_CONNECTIONS, False, {}),
-        )
-    ]
+    record, searches, urgent, accounts = await _open_databases(settings, stack)
     health, hub, passwords = DatabaseHealth(urgent), Hub(), Passwords()
     await passwords.prepare()
     queries, rows, urgent_rows = (QueryPool(pool, health) for pool in (accounts, record, urgent))
@@ -160,3 +161,20 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
         dashboard=read_folder("dashboard"),
         reference=read_folder("reference"),
     )
+
+
+async def _open_databases(settings: Settings, stack: AsyncExitStack) -> list[Database]:
+    """The pools for lists, searches, cancels, and users: no one of them uses up the connections of another."""
+    return [
+        await stack.enter_async_context(
+            open_database(
+                settings.database_url, connections=most, application=name, read_only=read_only, options=options
+            )
+        )
+        for name, most, read_only, options in (
+            ("signalbox api: record", RECORD_CONNECTIONS, True, LIST_OPTIONS),
+            ("signalbox api: searches", SEARCH_CONNECTIONS, True, search.OPTIONS),
+            ("signalbox api: urgent", URGENT_CONNECTIONS, True, {}),
+            ("signalbox api: accounts", ACCOUNT_CONNECTIONS, False, {}),
+        )
+    ]

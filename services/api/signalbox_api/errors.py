@@ -3,6 +3,7 @@
 SignalboxError
 └── ApiError               500
     ├── BadCursor              422  the `after` of a list is not one of ours
+    ├── BadMessage             422  what a browser sent by the live connection is of no form that it takes
     ├── Conflict               409  the name is taken, or the caller itself is meant
     ├── CredentialsUnknown     503  neither Redis nor PostgreSQL answers for the credential
     ├── Forbidden              403
@@ -34,6 +35,12 @@ class ApiError(SignalboxError):
 
 class BadCursor(ApiError):
     """The `after` of a list is not one of ours."""
+
+    status = 422
+
+
+class BadMessage(ApiError):
+    """What a browser sent by the live connection is of no form that it takes; the connection goes on."""
 
     status = 422
 

@@ -3,50 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import asdict
-from time import monotonic, time
 from typing import Any
 
 from celery import signals
 from celery.concurrency.prefork import TaskPool
 
-from signalbox_agent import PROTOCOL
 from signalbox_agent.broker.ending import Ending
-from signalbox_agent.broker.ownership import MessageOwnership
 from signalbox_agent.broker.release import Release
 from signalbox_agent.cancel.canceller import Canceller, standing
 from signalbox_agent.cancel.decide import Standing
 from signalbox_agent.cancel.pool import Context, PoolControl, abilities_of, control_of, name_of
 from signalbox_agent.cancel.results import ResultWriter
 from signalbox_agent.celery_compat import names
-from signalbox_agent.celery_compat.names import Missing
 from signalbox_agent.celery_compat.worker import has_own_strategy, observe_jobs, refuse_messages, spawns
 from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.child import child
 from signalbox_agent.child.bodies import Bodies
-from signalbox_agent.child.slot import Slots, folder_of
+from signalbox_agent.child.slot_file import folder_of
+from signalbox_agent.child.slots import Slots
 from signalbox_agent.hooks.foreign_jobs import ForeignJobs
-from signalbox_agent.hooks.pool_watch import PoolWatch
 from signalbox_agent.hooks.progress import Notes
-from signalbox_agent.hooks.queue_watch import QueueWatch
 from signalbox_agent.hooks.rejections import Rejections
+from signalbox_agent.hooks.request_runs import RequestRuns
 from signalbox_agent.hooks.requests import Claims, on_received, queue_finder, settle_duplicate
 from signalbox_agent.hooks.settling import Settling
 from signalbox_agent.hooks.slot_passing import SlotPassing, pass_on_slots
 from signalbox_agent.hooks.steps import consumer_step, worker_step
 from signalbox_agent.hooks.tracker import Tracker
 from signalbox_agent.hooks.unreported import UnreportedRuns
-from signalbox_agent.link.link import Link, line_of
 from signalbox_agent.link.loop import Loop
-from signalbox_agent.link.spool import Spool, path_of
 from signalbox_agent.safety import complain, guarded, logger
-from signalbox_agent.tasks import events
 from signalbox_agent.tasks.cancelled_ids import refused
 from signalbox_agent.tasks.runs import Run, Runs
+from signalbox_agent.worker_reports import WorkerReports
 
-#: Seconds between snapshots.
-SNAPSHOT_EVERY = 10.0
 #: Seconds that a starting worker waits for the ids that it must refuse.
 WELCOME_WITHIN = 1.0
 #: Seconds that an ending worker may spend on its last events.
@@ -63,11 +53,6 @@ class WorkerAgent:
         self._worker = worker
         self._path = path
         self._instance = instance
-        self._guest = guest
-        self._ready = False
-        #: Whether it has lost its broker, and waits for it.
-        self._waiting = False
-        self._stopping = False
         #: Whether tasks share the worker's process.
         self._shared = False
         self._pool = PoolControl()
@@ -78,18 +63,15 @@ class WorkerAgent:
         self._unreported: UnreportedRuns | None = None
         self._bodies = Bodies()
         self._ending = Ending()
-        self._missing = Missing([])
         self.loop = Loop()
         self.results = ResultWriter()
         self.runs = Runs()
         self.runs.on_duplicate_over = settle_duplicate
-        self.link = Link(path, self.loop, self._hello, self._on_message)
-        self.link.spool = Spool(path_of(path, instance), self._first_page)
-        self._pool_watch = self._watch_of(self._pool)
-        self._queue_watch = QueueWatch(self.loop, self.link)
+        self._reports = WorkerReports(worker, path, instance, self.loop, self.runs, self._on_message, guest=guest)
+        self.link = self._reports.link
+        self.ownership = self._reports.ownership
         self.slots = Slots(folder_of(path, instance))
         self._cgroup = Cgroup(cgroup) if cgroup else None
-        self.ownership = MessageOwnership(instance, self._report_ownership)
 
     def install(self) -> None:
         """Hook into what Celery offers."""
@@ -122,28 +104,56 @@ class WorkerAgent:
 
     @guarded
     def _check(self) -> None:
-        self._missing = names.check_worker(self._worker)
-        for sentence in self._missing.sentences:
+        self._reports.missing = names.check_worker(self._worker)
+        for sentence in self._reports.missing.sentences:
             logger.warning("Signalbox: %s", sentence)
 
     @guarded
     def _prepare(self, pool: Any) -> None:
         shared = not isinstance(pool, TaskPool)
         self.results.at_once = abilities_of(pool).takes_turns
-        can_refuse = self._missing.can(names.CANCEL_WAITING)
+        can_refuse = self._reports.missing.can(names.CANCEL_WAITING)
         if can_refuse and not shared and self._worker.hub is not None:
             self._passing = pass_on_slots(self._worker, self.loop)
         if not shared:
             self.slots.open()
         self._control_pool(pool)
+        canceller = self._new_canceller(pool, shared=shared)
+        notes = Notes(self.runs, self.link, self.loop, self._pool, self.slots, shared=shared)
+        tracker = self._new_tracker(notes, canceller, shared=shared, can_refuse=can_refuse)
+        if self._reports.missing.can(names.TRACKING):
+            self._claims = Claims(tracker, (self._bodies.mark, self._pool.prepare))
+            observe_jobs(pool, ForeignJobs(tracker).observe)
+        if not shared:
+            self._unreported = UnreportedRuns(self.runs, self._pool, self.slots, self.loop, tracker)
+            self._unreported.start()
+            tracker.on_accepted, notes.is_searching = self._unreported.accepted, self._unreported.is_searching
+        if self._reports.missing.can(names.POOL_STATE):
+            self._reports.watch(self._pool)
+        self._rejections = Rejections(tracker)
+        self._shared, self._canceller = shared, canceller
+
+    def _new_canceller(self, pool: Any, *, shared: bool) -> Canceller:
         canceller = Canceller(
-            self.runs, self.link, self.loop, self._pool, name_of(pool), self.slots, self._missing, can_refuse=shared
+            self.runs,
+            self.link,
+            self.loop,
+            self._pool,
+            name_of(pool),
+            self.slots,
+            self._reports.missing,
+            can_refuse=shared,
         )
         canceller.refuse(refused(self._path))
         self._pool.on_exit(canceller.about_to_exit)
-        notes = Notes(self.runs, self.link, self.loop, self._pool, self.slots, shared=shared)
+        return canceller
+
+    def _new_tracker(self, notes: Notes, canceller: Canceller, *, shared: bool, can_refuse: bool) -> Tracker:
+        queue_of = queue_finder(self._worker.app)
+        requests = RequestRuns(runs=self.runs, instance=self._instance, node=self._worker.hostname, queue_of=queue_of)
         tracker = Tracker(
             runs=self.runs,
+            requests=requests,
             link=self.link,
             loop=self.loop,
             slots=self.slots,
@@ -153,30 +163,15 @@ class WorkerAgent:
             ending=self._ending,
             results=self.results,
             instance=self._instance,
-            node=self._worker.hostname,
-            queue_of=queue_finder(self._worker.app),
             shared=shared,
             can_refuse=can_refuse,
         )
-        self.link.settle = self.runs.settle = tracker.settle = Settling(tracker, notes).settle
-        if self._missing.can(names.TRACKING):
-            self._claims = Claims(tracker, (self._bodies.mark, self._pool.prepare))
-            observe_jobs(pool, ForeignJobs(tracker).observe)
-        if not shared:
-            self._unreported = UnreportedRuns(self.runs, self._pool, self.slots, self.loop, tracker)
-            self._unreported.start()
-            tracker.on_accepted, notes.is_searching = self._unreported.accepted, self._unreported.is_searching
-        if self._missing.can(names.POOL_STATE):
-            self._pool_watch = self._watch_of(self._pool)
-        self._rejections = Rejections(tracker)
-        self._shared, self._canceller = shared, canceller
-
-    def _watch_of(self, pool: PoolControl) -> PoolWatch:
-        return PoolWatch(pool, self.loop, self.link, lambda: self._ready)
+        self.link.settle = self.runs.settle = requests.settle = Settling(tracker, notes).settle
+        return tracker
 
     @guarded
     def _control_pool(self, pool: Any) -> None:
-        if self._missing.can(names.CANCEL_RUNNING):
+        if self._reports.missing.can(names.CANCEL_RUNNING):
             self._pool = control_of(pool, Context(self.loop, self.slots, self._worker.hub is not None, self._cgroup))
 
     def claim(self, tasks: Any) -> None:
@@ -195,7 +190,7 @@ class WorkerAgent:
     def took(self, consumer: Any) -> None:
         """Celery's consumer is about to take messages from its queues."""
         self.ownership.take(consumer.task_consumer.channel)
-        self._queue_watch.take(consumer)
+        self._reports.queue_watch.take(consumer)
 
     def rejected(self, kind: str, message: Any, error: Any) -> None:
         """A message is about to be thrown away."""
@@ -206,8 +201,7 @@ class WorkerAgent:
     def _connect(self) -> None:
         self.loop.start_thread()
         with self.loop.lock:
-            self.loop.call_later(SNAPSHOT_EVERY, self._snapshot_again)
-            self._pool_watch.begin()
+            self._reports.begin()
             self.link.connect()
         self.link.welcomed.wait(WELCOME_WITHIN)
 
@@ -218,7 +212,7 @@ class WorkerAgent:
         The step of the consumer is not told of it where that waits for its broker.
         """
         with self.loop.lock:
-            self._report_stopping()
+            self._reports.stops()
         self._pool.keep_sent()
 
     @guarded
@@ -231,75 +225,44 @@ class WorkerAgent:
         if self._passing is not None:
             self._passing.resume()
         self._pool.resume(hub)
-        self._pool_watch.turning()
+        self._reports.pool_watch.turning()
 
     @guarded
     def standing_still(self, *, for_good: bool) -> None:
         """Celery's loop has stopped: until there is a broker again, or for good."""
         with self.loop.lock:
             if for_good:
-                self._report_stopping()
+                self._reports.stops()
             else:
                 self.runs.forget_waiting(self._is_handed)
                 if self._unreported is not None:
                     self._unreported.broker_lost()
-                if self._ready:
-                    self._ready, self._waiting = False, True
-                    self.link.send({"type": "waiting"})
+                self._reports.waits()
         self.loop.detach(for_good=for_good)
 
     def _is_handed(self, run: Run) -> bool:
         return not self._shared and standing(run) is Standing.HANDED
 
-    def _report_stopping(self) -> None:
-        self._stopping = True
-        self.link.send({"type": "stopping"})
-
     @guarded
     def consuming(self) -> None:
         """Report that the worker consumes again; the first time, the signal `worker_ready` has it reported."""
         with self.loop.lock:
-            if self._waiting:
-                self._ready, self._waiting = True, False
-                self._report_ready()
+            self._reports.consumes_again()
 
     @guarded
     def finish(self) -> None:
         """Send the last events before the process ends, and store the last results."""
         self.results.drain(LAST_RESULTS)
         with self.loop.lock:
-            self._report_ownership()
+            self._reports.report_ownership()
             self.link.finish(LAST_WORDS)
 
     @guarded
     def _on_ready(self, **_: Any) -> None:
         with self.loop.lock:
-            self._ready = True
-            self._report_ready()
+            self._reports.consumes()
 
-    def _report_ready(self) -> None:
-        self.link.send({"type": "ready", "children": self._pool_watch.state()})
-
-    # Messages from and to the controller
-
-    def _hello(self) -> dict[str, Any]:
-        pool = self._worker.pool
-        return {
-            "type": "hello",
-            "protocol": PROTOCOL,
-            "instance": self._instance,
-            "pid": os.getpid(),
-            "clock": time() - monotonic(),
-            "kind": "worker",
-            "node": self._worker.hostname,
-            "pool": name_of(pool),
-            "abilities": asdict(abilities_of(pool)),
-            "ready": self._ready,
-            "children": self._pool_watch.state(),
-            "guest": self._guest,
-            "queues": self._queue_watch.names(),
-            "missing": self._missing.sentences,
-        }
+    # Messages from the controller
 
     def _on_message(self, message: dict[str, Any]) -> None:
         if self._canceller is None:
@@ -311,7 +274,7 @@ class WorkerAgent:
         elif message["type"] == "allow":
             self._canceller.allow(message["task_ids"])
         elif message["type"] == "report":
-            self._snapshot()
+            self._reports.snapshot()
         elif message["type"] == "stop":
             self._end(message)
         elif message["type"] == "welcome":
@@ -319,17 +282,12 @@ class WorkerAgent:
             self._begin()
 
     def _begin(self) -> None:
-        """Report to a controller that has just welcomed us; the worker may be in another state than the hello said."""
-        if self._ready:
-            self._report_ready()
-        if self._waiting:
-            self.link.send({"type": "waiting"})
-        if self._stopping:
-            self.link.send({"type": "stopping"})
+        """Report to a controller that has just welcomed us."""
+        self._reports.repeat()
         if self._rejections is not None:
             self._rejections.report()
-        self._report_ownership()
-        self._snapshot()
+        self._reports.report_ownership()
+        self._reports.snapshot()
 
     def _cancel(self, canceller: Canceller, command_id: str, task_id: str, grace: float) -> None:
         """Cancel, or answer at once that it cannot be done."""
@@ -345,40 +303,3 @@ class WorkerAgent:
         if message["kill"]:
             release = Release(self._worker, self.runs, self.link, self.ownership, self._ending, self.slots)
             release.perform(self._pool, self.loop.hub)
-
-    @guarded
-    def _report_ownership(self) -> None:
-        with self.loop.lock:
-            self.link.send({"type": "custody", "ours": self.ownership.ours})
-
-    def _snapshot_again(self) -> None:
-        self.loop.call_later(SNAPSHOT_EVERY, self._snapshot_again)
-        self._snapshot()
-        self._pool_watch.report()
-
-    def _first_page(self) -> Iterator[bytes]:
-        yield line_of(self._hello())
-        yield from self.link.backlog.everything()
-        yield line_of(self._state())
-
-    def _snapshot(self) -> None:
-        self.link.send(self._state())
-
-    def _state(self) -> dict[str, Any]:
-        runs = self.runs.all()
-        running = [
-            {
-                "task_id": run.task_id,
-                "run": run.key,
-                "delivery": run.delivery,
-                "pid": run.pid,
-                "name": run.name,
-                "celery_name": run.celery_name,
-                "started_at": events.instant(run.started_at),
-                "acks_late": run.acks_late,
-            }
-            for run in runs
-            if run.started_at is not None
-        ]
-        reserved = [run.task_id for run in runs if run.started_at is None and run.original is None]
-        return {"type": "snapshot", "running": running, "reserved": reserved}

@@ -7,7 +7,8 @@ SignalboxError
     ├── StateUnreadable            a file in the data folder is not what we wrote
     ├── AlreadyRunning             another controller holds this data folder
     ├── NameTaken                  another controller goes by the name of this host
-    └── RestartNotAllowed          this host may not restart its processes now
+    ├── RestartNotAllowed          this host may not restart its processes now
+    └── NameServiceSilent          LDAP or the like has not said who a user is (also an OSError)
 """
 
 from signalbox.errors import SettingsError, SignalboxError
@@ -31,6 +32,10 @@ class AlreadyRunning(ControllerError):
 
 class NameTaken(ControllerError):
     """Another controller goes by the name of this host; each would get some of the commands meant for it."""
+
+
+class NameServiceSilent(ControllerError, OSError):
+    """A user was looked up, and there was no answer in time; the text says who."""
 
 
 class RestartNotAllowed(ControllerError):

@@ -37,6 +37,10 @@ CLAIM_EVERY = 1.0
 #: Milliseconds after which an idle entry is claimed from its member. A live member handles a batch in a fraction of
 #: this, and touches its entries more often during an outage.
 CLAIM_AFTER_MS = 3000
+#: Seconds for which messages that may wait are gathered: much less than a host may be silent.
+WAIT = 0.5
+#: How many times longer a read waits for more when all of the last one may wait.
+PATIENCE = 3
 #: Seconds of lag up to which a feed counts as caught up.
 MAX_LAG = 3.0
 #: Seconds of the first and the longest pause while PostgreSQL or Redis is unavailable: the record must be right
@@ -52,6 +56,8 @@ class Publication(msgspec.Struct, frozen=True):
     changes: Sequence[Change] = ()
     receipts: Sequence[Receipt] = ()
     confirmations: Sequence[Confirmation] = ()
+    #: Called once the batch is committed.
+    committed: Callable[[], None] = lambda: None
 
 
 class Feed(Generic[M]):
@@ -73,8 +79,12 @@ class Feed(Generic[M]):
         batch: int,
         give_up: Callable[[Connection, Entry], Awaitable[None]] | None = None,
         gather: Callable[[], float] = lambda: 0.0,
+        may_wait: Callable[[M], bool] = lambda _message: False,
     ) -> None:
-        """`gather` answers the seconds between two reads while less than a whole batch is there to be read."""
+        """`gather` answers the seconds between two reads while less than a whole batch is there to be read.
+
+        Messages that `may_wait` are written with the next ones that may not, or `WAIT` seconds after the first of them.
+        """
         self._name = stream.rpartition(":")[2]
         self._redis = redis
         self._batch = batch
@@ -86,6 +96,10 @@ class Feed(Generic[M]):
         self._write = write
         self._give_up = give_up
         self._gather = gather
+        self._may_wait = may_wait
+        #: What waits, in the order of the stream, and the monotonic time at which it is written.
+        self._waiting: list[tuple[Entry, M]] = []
+        self._write_at = math.inf
         self._may_read_at = 0.0
         #: Monotonic time of the latest read that had entries.
         self.read_at = -math.inf
@@ -103,6 +117,7 @@ class Feed(Generic[M]):
             except (BusUnavailable, DatabaseUnavailable) as error:
                 self._note_outage(error)
                 self._consumer.rewind()
+                self._take_waiting()  # they are read again
                 await backoff.pause()
             else:
                 self._note_recovery()
@@ -112,12 +127,33 @@ class Feed(Generic[M]):
         entries = await self._claim_abandoned()
         if not entries:
             await asyncio.sleep(max(0.0, self._may_read_at - time.monotonic()))
-            entries = await self._consumer.read(BLOCK_MS)
+            entries = await self._consumer.read(self._block_ms())
             self._note_read(entries)
+        redelivered = self._consumer.redelivered
         entries = await self._without_gaps(entries)
         readable = [(entry, message) for entry in entries if (message := await self._readable(entry)) is not None]
-        if readable:
-            await self._handle(readable, redelivered=self._consumer.redelivered)
+        if self._complete_batch(readable, redelivered=redelivered):
+            await self._handle(self._take_waiting(), redelivered=redelivered)
+
+    def _block_ms(self) -> int:
+        return (
+            min(BLOCK_MS, max(1, math.ceil((self._write_at - time.monotonic()) * 1000))) if self._waiting else BLOCK_MS
+        )
+
+    def _complete_batch(self, readable: Sequence[tuple[Entry, M]], *, redelivered: bool) -> bool:
+        """Add messages to those that wait; return whether these are to be written now."""
+        now = time.monotonic()
+        if readable and not self._waiting:
+            self._write_at = now + WAIT
+        self._waiting += readable
+        pressing = redelivered or not all(self._may_wait(message) for _, message in readable)
+        if not pressing and self._may_read_at > self.read_at:
+            self._may_read_at = self.read_at + PATIENCE * self._gather()
+        return bool(self._waiting) and (pressing or now >= self._write_at or len(self._waiting) >= self._batch)
+
+    def _take_waiting(self) -> list[tuple[Entry, M]]:
+        waiting, self._waiting = self._waiting, []
+        return waiting
 
     def _note_read(self, entries: list[Entry]) -> None:
         self._note_lag(entries)
@@ -179,6 +215,7 @@ class Feed(Generic[M]):
     async def _commit(self, batch: Sequence[tuple[Entry, M]], *, redelivered: bool) -> None:
         async with self._database.transaction() as connection:
             publication = await self._write(connection, [message for _, message in batch], redelivered)
+        publication.committed()
         changes = publication.changes
         if len(changes) > AT_ONCE:  # in one transaction they would block Redis until all are in
             await publish_changes(self._redis, changes)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from redis.asyncio import Redis
 
 from signalbox.bus import names
-from signalbox.bus.presence import forget
+from signalbox.bus.presence import forget, keep_known
 from signalbox.bus.publisher import publish_changes
 from signalbox.bus.waiting import ask
 from signalbox.errors import BusUnavailable, DatabaseUnavailable
@@ -17,7 +17,7 @@ from signalbox.postgres.pool import Database
 from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.store import ChangedViews
 from signalbox_reconciler.store.checks import HOST_TIMEOUT, checks, fold_counts
-from signalbox_reconciler.store.forgotten import gone_hosts, welcome
+from signalbox_reconciler.store.forgotten import gone_hosts, missed_hosts, welcome
 from signalbox_reconciler.store.placing import settle
 from signalbox_reconciler.store.waiting import begin_round
 from signalbox_reconciler.trim import forget_members, trim
@@ -77,7 +77,7 @@ class Sweep:
                 self._unpublished.update({(change.kind, change.key): change for change in changed.changes()})
                 await self._publish()
             await self._ask()
-            await self._forget_gone()
+            await self._publish_absent()
         await self._intents.restore()
         trimmed = await trim(self._redis, names.EVENTS)
         log.debug("swept; removed %d events that every group has handled from the bus", trimmed)
@@ -97,10 +97,15 @@ class Sweep:
         if question is not None:
             await ask(self._redis, question)
 
-    async def _forget_gone(self) -> None:
-        """Remove from the bus what it knows of hosts that are gone; welcome those that are back."""
+    async def _publish_absent(self) -> None:
+        """Keep absent hosts where something may run known on the bus; remove from it those that are gone.
+
+        Those that are back are welcomed.
+        """
         async with self._database.connection() as connection:
-            gone = await gone_hosts(connection)
+            gone, missed = await gone_hosts(connection), await missed_hosts(connection)
+        if missed:
+            await keep_known(self._redis, missed)
         if gone and (back := await forget(self._redis, gone)):
             async with self._database.transaction() as connection:
                 await welcome(connection, back)

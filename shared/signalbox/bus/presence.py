@@ -23,7 +23,7 @@ PRESENCE_TTL = 3 * HEARTBEAT
 SILENCE = 4 * HEARTBEAT
 #: Seconds after it at which the api does so by itself: the reconciler may be what is silent.
 SILENCE_SHOWN = 5 * HEARTBEAT
-#: Seconds for which an absent host is still known: a week.
+#: Seconds for which an absent host is still known: a week, unless the record keeps it known.
 KNOWN_FOR = 7 * 86400.0
 #: Seconds for which a worker counts as having an agent after its last announcement: longer than its events travel.
 NODE_TTL = 600.0
@@ -33,7 +33,8 @@ local now = redis.call('TIME')
 local at = now[1] + now[2] / 1e6
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', at - ARGV[3])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], at + ARGV[3], '+inf')
-return redis.call('ZADD', KEYS[1], at + ARGV[2], ARGV[1])
+redis.call('ZADD', KEYS[1], at + ARGV[2], ARGV[1])
+return redis.call('ZCOUNT', KEYS[1], at, '+inf')
 """
 _ROLL_CALL = """
 local now = redis.call('TIME')
@@ -56,6 +57,17 @@ for i = 2, #ARGV do redis.call('ZADD', KEYS[1], now[1] + ARGV[1], ARGV[i]) end
 _AGES = """
 local now = redis.call('TIME')
 return {now[1], now[2], redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')}
+"""
+
+
+#: Half of the time in which an absent host is known is left to the next call.
+_KEEP_KNOWN = """
+local now = redis.call('TIME')
+local oldest = now[1] + now[2] / 1e6 - ARGV[1] / 2
+for i = 2, #ARGV do
+    local until_at = redis.call('ZSCORE', KEYS[1], ARGV[i])
+    if not until_at or tonumber(until_at) < oldest then redis.call('ZADD', KEYS[1], oldest, ARGV[i]) end
+end
 """
 
 
@@ -91,19 +103,19 @@ class RollCall(msgspec.Struct, frozen=True):
         return self.present | self.away
 
 
-async def announce(redis: Redis, host: str, ttl: float = PRESENCE_TTL) -> None:
-    """Announce that the controller of `host` reads commands, for the next `ttl` seconds."""
+async def announce(redis: Redis, host: str, ttl: float = PRESENCE_TTL) -> int:
+    """Announce that the controller of `host` reads commands, for the next `ttl` seconds; return how many do so."""
     async with bus_errors(redis):
-        await redis.eval(_ANNOUNCE, 1, names.PRESENCE, host, ttl, KNOWN_FOR)
+        return int(cast("int", await redis.eval(_ANNOUNCE, 1, names.PRESENCE, host, ttl, KNOWN_FOR)))
 
 
 async def withdraw(redis: Redis, host: str, *, empty: bool) -> None:
     """Withdraw the presence of `host`; with `empty`, no process runs there either, and it is forgotten."""
     if not empty:
-        return await announce(redis, host, ttl=0.0)
+        await announce(redis, host, ttl=0.0)
+        return
     async with bus_errors(redis):
         await redis.zrem(names.PRESENCE, host)
-    return None
 
 
 async def roll_call(redis: Redis) -> RollCall:
@@ -118,6 +130,12 @@ async def forget(redis: Redis, hosts: Collection[str]) -> set[str]:
     async with bus_errors(redis):
         answer = cast("list[bytes]", await redis.eval(_FORGET, 2, names.PRESENCE, names.COMMANDS, *hosts))
     return {host.decode() for host in answer}
+
+
+async def keep_known(redis: Redis, hosts: Collection[str]) -> None:
+    """Keep these absent hosts known, also where Redis has lost them: what is given to all is for them, too."""
+    async with bus_errors(redis):
+        await redis.eval(_KEEP_KNOWN, 1, names.PRESENCE, KNOWN_FOR, *hosts)
 
 
 async def heartbeat_ages(redis: Redis) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """Events, named in the past tense. Published by controllers, folded into the record by the reconciler."""
 
+from typing import Any
+
 import msgspec
 
 from signalbox.messages.base import Certainty, Evidence, Message, Moment, Outcome, ProcessKind, ProcessState
@@ -84,6 +86,45 @@ class TaskSucceeded(TaskEvent, frozen=True, kw_only=True):
     runtime: float | None = None
     result: str = ""
     outcome: Outcome = "succeeded"
+
+
+class TaskRan(TaskEvent, frozen=True, kw_only=True):
+    """The task began and returned within moments: what a TaskReceived, TaskStarted and TaskSucceeded tell, at once.
+
+    `at` is the time of the return.
+    """
+
+    #: When the worker took it from its queue; None if a TaskReceived has told that.
+    received_at: Moment | None = None
+    eta: Moment | None = None
+    root_id: str | None = None
+    parent_id: str | None = None
+    args: str = ""
+    kwargs: str = ""
+    started_at: Moment
+    pid: int
+    acks_late: bool = False
+    #: How many processes it has left running; they are not ended. Only where pool children have cgroups.
+    left_processes: int = 0
+    #: Seconds.
+    runtime: float | None = None
+    result: str = ""
+    outcome: Outcome = "succeeded"
+
+    def events(self) -> "tuple[TaskReceived | TaskStarted | TaskSucceeded, ...]":
+        """The events that it stands for, in the order in which they happened."""
+        started = TaskStarted(at=self.started_at, **_common(self, TaskStarted))
+        succeeded = TaskSucceeded(at=self.at, **_common(self, TaskSucceeded))
+        if self.received_at is None:
+            return started, succeeded
+        received = _common(self, TaskReceived) | {"run": self.delivery}
+        return TaskReceived(at=self.received_at, **received), started, succeeded
+
+
+def _common(event: Event, kind: type[Event]) -> dict[str, Any]:
+    """The fields that an event has in common with another kind, but for its time."""
+    names = set(event.__struct_fields__) & set(kind.__struct_fields__) - {"at"}
+    return {name: getattr(event, name) for name in names}
 
 
 class TaskFailed(TaskEvent, frozen=True, kw_only=True):
@@ -271,6 +312,7 @@ AnyTaskEvent = (
     TaskReceived
     | TaskStarted
     | TaskSucceeded
+    | TaskRan
     | TaskFailed
     | TaskRetried
     | TaskRequeued

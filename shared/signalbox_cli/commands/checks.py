@@ -140,6 +140,7 @@ def unseen_check(unseen: Unseen | None, where: str) -> Iterator[Check]:
 def _host(host: dict[str, Any]) -> Check:
     state = str(host.get("state", "unknown"))
     advice = f"Look at the controller on {host['name']}: is it running, does it reach Redis, is the clock right?"
+    advice += f" If it left for good: signalbox forget {host['name']}"
     return Check(check=f"host {host['name']}", ok=state == "online", detail=state, advice=advice)
 
 

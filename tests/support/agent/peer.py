@@ -16,6 +16,7 @@ import pytest
 from signalbox.messages import events
 from signalbox.messages.codec import decode_event
 from signalbox_controller.agents import protocol
+from support.streams import parts_of
 
 Line = dict[str, Any]
 
@@ -118,7 +119,7 @@ class Peer:
     @staticmethod
     def _events(line: protocol.Numbered | protocol.WholeRun) -> list[Line]:
         """The events of a line, each as a line of its own; all others have to be able to read them."""
-        events = [json.loads(msgspec.json.encode(event)) for event in protocol.events_of(line)]
+        events = [json.loads(msgspec.json.encode(event)) for event in parts_of(protocol.event_of(line))]
         for event in events:
             decode_event(json.dumps(event | {"host": "here"}).encode())
         return [{"type": "event", "seq": line.seq, "event": event} for event in events]

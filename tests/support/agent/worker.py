@@ -21,6 +21,8 @@ from support.eventually import eventually_blocking
 AGENT = Path(__file__).parents[3] / "services/controller"
 #: Where the tasks are.
 APP = Path(__file__).parents[1] / "apps"
+#: The packages of other people's monitoring, which no process but the workers of some tests can import.
+MONITORING = Path(sys.prefix) / "monitoring"
 #: What a controller gives to every worker.
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
@@ -126,6 +128,15 @@ def a_worker(
         for one in family:
             if one.is_running():
                 one.kill()
+
+
+def expect_nothing_left(worker: Worker) -> None:
+    """Nothing of the agent has gone wrong, and it knows of no task any more; the last of a file's tests."""
+    worker.peer.close()
+    snapshot = worker.peer.come_back()
+    assert (snapshot["running"], snapshot["reserved"]) == ([], [])
+    assert "Signalbox" not in worker.log()
+    assert "Unrecoverable" not in worker.log()
 
 
 def gone(pid: int) -> bool:

@@ -1,10 +1,12 @@
 """Beats of the live connection: every two seconds, who vouches for what the page shows."""
 
 import asyncio
+from datetime import datetime
 
 from signalbox_api.live import frames
 from signalbox_api.live.hub import Hub
 from signalbox_api.live.tail import Tail
+from signalbox_api.live.watcher import Frame
 from signalbox_api.record.probes import Probes
 
 #: Seconds between two beats.
@@ -23,9 +25,15 @@ class Beats:
         """Broadcast for ever."""
         while True:
             await asyncio.sleep(EVERY)
-            self._hub.broadcast(self.frame())
+            self._hub.beat(self.frame(self._tail.position), self._counting, self._resync)
 
-    def frame(self) -> str:
-        """The beat of this moment."""
+    def frame(self, position: str) -> str:
+        """The beat of this moment, for a browser that has reached this position."""
         vouch = self._probes.vouch("redis", "database", "reconciler", "live")
-        return frames.beat(self._tail.position, self._tail.record_age, vouch, bus=self._tail.connected)
+        return frames.beat(position, self._tail.record_age, vouch, bus=self._tail.connected)
+
+    def _counting(self, left_out: int, since: datetime) -> Frame:
+        return Frame(frames.counting(left_out, since, bus=self._tail.connected))
+
+    def _resync(self) -> Frame:
+        return Frame(frames.hello(self._tail.position, resync=True))

@@ -1,83 +1,108 @@
-"""Hub of the live browsers, each with a bounded queue: a slow one is cut off, and can resume where it was."""
+"""Hub of the live browsers: each change is filtered and encoded once for all that show the same."""
 
-import asyncio
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from signalbox_api.errors import Full
+from signalbox_api.live import frames
+from signalbox_api.live.changes import Change
+from signalbox_api.live.subscription import Subscription, wants
+from signalbox_api.live.watcher import Frame, Watcher
 
 #: Browsers at a time.
 BROWSERS = 1000
-#: Frames, and characters of them, that may wait for one browser.
-QUEUE_FRAMES = 1000
-QUEUE_CHARACTERS = 8_000_000
+#: Tasks that a list got last, as many as a page shows at most: it may show them still, and gets all changes of them.
+SENT = 2000
 
 
-class Overrun(Exception):
-    """Overrun of a queue: the browser reads more slowly than the record changes."""
+class Channel:
+    """Browsers that show the same; without a subscription, everything."""
 
+    def __init__(self, subscription: Subscription | None) -> None:
+        self.subscription = subscription
+        self.watchers: set[Watcher] = set()
+        self._sent: dict[str, None] = {}
 
-class Watcher:
-    """Queue of frames for one browser."""
+    def select(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """The changes that belong to what they show."""
+        if self.subscription is None:
+            return changes
+        return [change for change in changes if self._wants(self.subscription, change)]
 
-    def __init__(self) -> None:
-        self._frames: deque[str] = deque()
-        self._characters = 0
-        self._overrun = False
-        self._changed = asyncio.Event()
-
-    def put(self, frame: str) -> None:
-        """Queue a frame; never waits."""
-        if len(self._frames) >= QUEUE_FRAMES or self._characters + len(frame) > QUEUE_CHARACTERS:
-            self._overrun = True
-        else:
-            self._frames.append(frame)
-            self._characters += len(frame)
-        self._changed.set()
-
-    async def next(self) -> str:
-        """The next frame.
-
-        Raises:
-            Overrun: some frames had no room.
-        """
-        while not self._frames:
-            if self._overrun:
-                raise Overrun
-            self._changed.clear()
-            await self._changed.wait()
-        frame = self._frames.popleft()
-        self._characters -= len(frame)
-        return frame
+    def _wants(self, subscription: Subscription, change: Change) -> bool:
+        if change.kind != "task":
+            return wants(subscription, change)
+        wanted = wants(subscription, change)
+        if change.key in self._sent or (wanted and change.before is not None):
+            self._sent.pop(change.key, None)
+            self._sent[change.key] = None
+            if len(self._sent) > SENT:
+                del self._sent[next(iter(self._sent))]
+            return True
+        return wanted
 
 
 class Hub:
-    """Puts every frame into the queue of every watcher."""
+    """Puts every frame into the queues of the watchers that want it."""
 
     def __init__(self) -> None:
-        self._watchers: set[Watcher] = set()
+        self._channels: dict[Subscription | None, Channel] = {}
+        self._channel_of: dict[Watcher, Channel] = {}
 
     def __len__(self) -> int:
-        return len(self._watchers)
+        return len(self._channel_of)
 
     def broadcast(self, frame: str) -> None:
-        """Queue a frame for all watchers."""
-        for watcher in self._watchers:
-            watcher.put(frame)
+        """Queue a frame without changes for all watchers."""
+        for watcher in self._channel_of:
+            watcher.put(Frame(frame))
+
+    def changed(self, position: str, changes: Sequence[Change]) -> int:
+        """Queue for each watcher the changes that belong to what it shows; return for how many there were any."""
+        sent = 0
+        for channel in self._channels.values():
+            if selected := channel.select(changes):
+                frame = Frame(frames.changes(position, (change.data for change in selected)), len(selected))
+                for watcher in channel.watchers:
+                    watcher.put(frame)
+                sent += len(channel.watchers)
+        return sent
+
+    def beat(self, frame: str, counting: Callable[[int, datetime], Frame], resync: Callable[[], Frame]) -> None:
+        """Queue a beat for all watchers; see `Watcher.beat`."""
+        shared = Frame(frame)
+        for watcher in self._channel_of:
+            watcher.beat(shared, counting, resync)
+
+    def subscribe(self, watcher: Watcher, subscription: Subscription | None) -> Channel:
+        """From now on the watcher gets the changes of this subscription."""
+        self._leave(watcher)
+        channel = self._channels.setdefault(subscription, Channel(subscription))
+        channel.watchers.add(watcher)
+        self._channel_of[watcher] = channel
+        return channel
 
     @contextmanager
     def watching(self) -> Iterator[Watcher]:
-        """Add a watcher, which gets all frames from this moment on.
+        """Add a watcher, which gets all changes from this moment on, until it subscribes to some.
 
         Raises:
             Full: there are too many already.
         """
-        if len(self._watchers) >= BROWSERS:
+        if len(self) >= BROWSERS:
             raise Full(f"{BROWSERS} browsers are watching already; close some, or run another api")
         watcher = Watcher()
-        self._watchers.add(watcher)
+        self.subscribe(watcher, None)
         try:
             yield watcher
         finally:
-            self._watchers.discard(watcher)
+            self._leave(watcher)
+
+    def _leave(self, watcher: Watcher) -> None:
+        channel = self._channel_of.pop(watcher, None)
+        if channel is None:
+            return
+        channel.watchers.discard(watcher)
+        if not channel.watchers:
+            del self._channels[channel.subscription]

@@ -5,7 +5,6 @@ import logging
 import re
 import time
 
-import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
@@ -16,7 +15,8 @@ from signalbox.bus.malformed import add_dead_letter
 from signalbox.errors import BusUnavailable
 from signalbox.service import Backoff
 from signalbox_api.live import frames
-from signalbox_api.live.hub import Hub
+from signalbox_api.live.changes import Before, Change, Unreadable, read_change
+from signalbox_api.live.hub import Channel, Hub
 
 log = logging.getLogger(__name__)
 
@@ -26,19 +26,12 @@ BLOCK_MS = 1000
 BATCH = 500
 #: Changes that a browser may catch up on; beyond that, loading the lists again is quicker.
 CATCH_UP = 5000
+#: Seconds until the next read for each browser that got a frame, as that costs about half of it, and at most.
+GATHER, MOST_GATHER = 0.00005, 0.1
 #: Where a stream begins that has no entries.
 START = "0-0"
 
 
-class _Shape(msgspec.Struct):
-    """As much of a change as every release has."""
-
-    kind: str
-    key: str
-    row: msgspec.Raw
-
-
-_decode = msgspec.json.Decoder(_Shape).decode
 _POSITION = re.compile(r"\d{1,15}-\d{1,10}")
 
 
@@ -52,6 +45,7 @@ class Tail:
         self._last_change: float | None = None
         #: When Redis last answered, in seconds of the event loop.
         self._answered_at: float | None = None
+        self._before = Before(time.time())
         self.connected = False
 
     @property
@@ -89,6 +83,7 @@ class Tail:
         if self._position is None or not await self._still_there(self._position):
             resync = self._position is not None or len(self._hub) > 0
             self._move_to(await self._end())
+            self._before = Before(time.time())
             if resync:
                 log.info("changes may have been missed: every browser loads its lists again")
                 self._hub.broadcast(frames.hello(self.position, resync=True))
@@ -105,14 +100,18 @@ class Tail:
                 reply = None
         entries = entries_of(reply)
         if entries:
-            self._answered_at = asyncio.get_running_loop().time()
-            self._move_to(entries[-1].position.decode())
-            self._hub.broadcast(_frame(entries))
-            for entry in entries:
-                if not _is_change(entry):
-                    await add_dead_letter(self._redis, names.CHANGES, entry.data, "it is no change")
+            await self._pass_on(entries)
         else:
             await self._continue()
+
+    async def _pass_on(self, entries: list[Entry]) -> None:
+        self._answered_at = asyncio.get_running_loop().time()
+        self._move_to(entries[-1].position.decode())
+        changes, unreadable = _read(entries)
+        sent = self._hub.changed(self.position, self._before.added(changes))
+        for entry in unreadable:
+            await add_dead_letter(self._redis, names.CHANGES, entry.data, "it is no change")
+        await asyncio.sleep(min(MOST_GATHER, GATHER * sent))
 
     def _move_to(self, position: str) -> None:
         self._position = position
@@ -131,8 +130,8 @@ class Tail:
         async with bus_errors(self._redis):
             return bool(await self._redis.xrange(names.CHANGES, min=position, max=position, count=1))
 
-    async def since(self, position: str, until: str) -> list[str] | None:
-        """The frames that lead from `position` to `until`; None: some of them are gone."""
+    async def since(self, position: str, until: str, channel: Channel) -> list[str] | None:
+        """The frames of a channel that lead from `position` to `until`; None: some of them are gone."""
         if self._position is None or not _POSITION.fullmatch(position):
             return None
         if position == until:
@@ -147,17 +146,23 @@ class Tail:
         entries = rows_of(rows)
         if len(entries) > CATCH_UP:
             return None
-        return [_frame(entries[first : first + BATCH]) for first in range(0, len(entries), BATCH)]
+        before = Before(int(position.partition("-")[0]) / 1000)
+        portions = [entries[first : first + BATCH] for first in range(0, len(entries), BATCH)]
+        return [frame for portion in portions if (frame := _frame(portion, channel, before))]
 
 
-def _frame(entries: list[Entry]) -> str:
-    return frames.changes(entries[-1].position.decode(), (entry.data for entry in entries if _is_change(entry)))
+def _frame(entries: list[Entry], channel: Channel, before: Before) -> str:
+    """The changes that the channel wants; empty: none."""
+    selected = channel.select(before.added(_read(entries)[0]))
+    return frames.changes(entries[-1].position.decode(), (change.data for change in selected)) if selected else ""
 
 
-def _is_change(entry: Entry) -> bool:
-    """Whether browsers can read it: one row that is no JSON would spoil the frame of all."""
-    try:
-        _decode(entry.data.decode())
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
+def _read(entries: list[Entry]) -> tuple[list[Change], list[Entry]]:
+    """The changes, and the entries that are none."""
+    changes, unreadable = [], []
+    for entry in entries:
+        try:
+            changes.append(read_change(entry))
+        except Unreadable:
+            unreadable.append(entry)
+    return changes, unreadable

@@ -23,7 +23,7 @@ def silenced(fleet: Fleet, heartbeat_ages: Mapping[str, float]) -> Fleet:
         for host in fleet.hosts
     ]
     ages = {name: max(age, heartbeat_ages.get(name, 0.0)) for name, age in fleet.report_ages.items()}
-    return Fleet(hosts=hosts, processes=fleet.processes, report_ages=ages)
+    return msgspec.structs.replace(fleet, hosts=hosts, report_ages=ages)
 
 
 class FleetReader:

@@ -46,6 +46,8 @@ class CeleryStatus(msgspec.Struct, frozen=True, kw_only=True):
     as_of: datetime | None
     #: The parts that are behind or away. While there are any, every state is `unknown`.
     behind: tuple[Behind, ...]
+    #: What is not listed, as a sentence; empty: nothing.
+    note: str = ""
 
 
 class TaskStatus(TaskView, frozen=True, kw_only=True):

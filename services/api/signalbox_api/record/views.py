@@ -12,6 +12,7 @@ from signalbox.postgres.pool import Connection
 from signalbox_api.record.cursor import Cursor
 
 V = TypeVar("V", bound=View)
+R = TypeVar("R")
 
 
 class Page(msgspec.Struct, Generic[V], frozen=True, kw_only=True):
@@ -37,6 +38,8 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     processes: Sequence[ProcessView]
     #: Seconds since the last report of each host was recorded, by the clock of PostgreSQL.
     report_ages: Mapping[str, float]
+    #: What is not listed, in words; empty: nothing.
+    note: str = ""
 
 
 class LiveRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,9 +150,10 @@ async def unfinished_of(connection: Connection, task_ids: Sequence[str]) -> int:
     return int(await connection.fetchval(_UNFINISHED, list(task_ids)))
 
 
-async def list_logs(connection: Connection, task_id: str) -> list[LogView]:
-    """The attempts at a task, first to last."""
-    return [LogView(**row) for row in await connection.fetch(_LOGS, task_id, MOST)]
+async def list_logs(connection: Connection, task_id: str) -> tuple[list[LogView], str]:
+    """The attempts at a task, first to last, and what is not listed, in words."""
+    rows, note = cut(await connection.fetch(_LOGS, task_id, MOST + 1), MOST, "attempts")
+    return [LogView(**row) for row in rows], note
 
 
 async def list_runs(connection: Connection, task_id: str) -> list[LiveRun]:
@@ -183,12 +187,19 @@ async def last_heartbeat(connection: Connection) -> Heartbeat:
 
 async def read_fleet(connection: Connection) -> Fleet:
     """Every host that has, or had, a controller, and its processes, workers before beat."""
-    hosts = await connection.fetch(_HOSTS, MOST)
+    hosts, no_hosts = cut(await connection.fetch(_HOSTS, MOST + 1), MOST, "hosts")
+    processes, no_processes = cut(await connection.fetch(_PROCESSES, MOST + 1), MOST, "processes")
     return Fleet(
         hosts=[HostView(**{name: row[name] for name in HostView.__struct_fields__}) for row in hosts],
-        processes=[ProcessView(**row) for row in await connection.fetch(_PROCESSES, MOST)],
+        processes=[ProcessView(**row) for row in processes],
         report_ages={row["name"]: row["report_age"] for row in hosts},
+        note=" ".join(filter(None, (no_hosts, no_processes))),
     )
+
+
+def cut(rows: Sequence[R], most: int, what: str) -> tuple[Sequence[R], str]:
+    """The first `most` rows, and a sentence that says so where there are more."""
+    return rows[:most], f"There are more {what} than the {most:,} that are listed." if len(rows) > most else ""
 
 
 def page(rows: Sequence[V], limit: int, cursors: Sequence[Cursor]) -> Page[V]:

@@ -16,6 +16,7 @@ from signalbox_api.auth.tokens import TokenView, add_token, list_tokens, token_e
 from signalbox_api.auth.users import UserView, add_user, delete_user, find_user, list_users, live_session_ids
 from signalbox_api.errors import Conflict, NotFound
 from signalbox_api.record.database import FALLBACK_WAIT
+from signalbox_api.record.views import cut
 from signalbox_api.routes.access import ADMINS, Admin
 from signalbox_api.services import Wired
 
@@ -38,12 +39,16 @@ class TokenList(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens, newest first."""
 
     items: Sequence[TokenView]
+    #: What is not listed, as a sentence; empty: nothing.
+    note: str = ""
 
 
 class UserList(msgspec.Struct, frozen=True, kw_only=True):
     """Users, by name."""
 
     items: Sequence[UserView]
+    #: What is not listed, as a sentence; empty: nothing.
+    note: str = ""
 
 
 @router.post("/scheduler/tokens/", summary="Make a token", responses=answers(NewTokenAnswer, 422))
@@ -60,7 +65,9 @@ async def make_token(body: NewToken, caller: Admin, services: Wired) -> Response
 @router.get("/scheduler/tokens/", summary="List tokens", responses=answers(TokenList), dependencies=ADMINS)
 async def tokens(services: Wired) -> Response:
     """Every token with its role and maker, those that were revoked among them."""
-    return reply(TokenList(items=await services.accounts.read(lambda connection: list_tokens(connection, MOST))))
+    found = await services.accounts.read(lambda connection: list_tokens(connection, MOST + 1))
+    items, note = cut(found, MOST, "tokens")
+    return reply(TokenList(items=items, note=note))
 
 
 @router.delete(
@@ -93,7 +100,9 @@ async def make_user(body: NewUser, caller: Admin, services: Wired) -> Response:
 @router.get("/scheduler/users/", summary="List users", responses=answers(UserList), dependencies=ADMINS)
 async def users(services: Wired) -> Response:
     """Everybody who may sign in."""
-    return reply(UserList(items=await services.accounts.read(lambda connection: list_users(connection, MOST))))
+    found = await services.accounts.read(lambda connection: list_users(connection, MOST + 1))
+    items, note = cut(found, MOST, "users")
+    return reply(UserList(items=items, note=note))
 
 
 @router.delete("/scheduler/users/{name}/", summary="Remove a user", responses=answers(DoneAnswer, 404, 409))

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -41,7 +42,8 @@ async def status(services: Wired) -> Response:
     fleet, read_at = silenced(recorded, services.probes.heartbeat_ages()), utc_now() - timedelta(seconds=age)
     reported_at = {name: read_at - timedelta(seconds=report) for name, report in fleet.report_ages.items()}
     vouch = services.probes.vouch().read_at(read_at)
-    return reply(celery_status(fleet.hosts, fleet.processes, vouch, reported_at))
+    status = celery_status(fleet.hosts, fleet.processes, vouch, reported_at)
+    return reply(msgspec.structs.replace(status, note=fleet.note))
 
 
 @router.post(

@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from signalbox_api.answers.json_response import refusal
-from signalbox_api.errors import ApiError, CredentialsUnknown, Forbidden, NotSignedIn
+from signalbox_api.errors import ApiError, BadMessage, CredentialsUnknown, Forbidden, NotSignedIn
 from signalbox_api.live import frames
-from signalbox_api.live.hub import Overrun, Watcher
+from signalbox_api.live.subscription import Subscribe, read_message, read_subscription
+from signalbox_api.live.watcher import Frame, Watcher
 from signalbox_api.routes.access import identify
 from signalbox_api.routes.handlers import note_refusal
 from signalbox_api.services import Services, services_of
@@ -26,16 +27,19 @@ CHECK_EVERY = 5.0
 
 
 @router.websocket("/scheduler/live/")
-async def live(socket: WebSocket, since: str = "") -> None:
-    """Every change of the record as it is committed, from `since` on if that is still possible."""
+async def live(socket: WebSocket, since: str = "", subscription: str = "") -> None:
+    """The changes of the record as they are committed, from `since` on if that is still possible.
+
+    With a subscription only those that belong to it, which a message can change; see `live.subscription`.
+    """
     services = await services_of(socket)
     try:
         await identify(socket, services)
         with services.hub.watching() as watcher:
             await socket.accept()
             code = await _first(
-                _send_changes(socket, services, watcher, since),
-                _until_gone(socket),
+                _send_changes(socket, services, watcher, since, subscription),
+                _read_messages(socket, watcher),
                 _until_signed_out(socket, services),
             )
     except ApiError as error:
@@ -59,20 +63,39 @@ async def _first(*works: Coroutine[None, None, int | None]) -> int | None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _send_changes(socket: WebSocket, services: Services, watcher: Watcher, since: str) -> int | None:
+async def _send_changes(
+    socket: WebSocket, services: Services, watcher: Watcher, since: str, subscription: str
+) -> int | None:
     try:
-        until = services.tail.position  # what comes after it is in the watcher's queue
-        missed = await services.tail.since(since, until) if since else None
-        await _send(socket, frames.hello(until if missed is None else since, resync=missed is None))
-        for frame in missed or ():
-            await _send(socket, frame)
-        await _send(socket, services.beats.frame())  # who vouches for what is shown, before the first beat is due
+        try:
+            chosen = read_subscription(subscription) if subscription else None
+        except BadMessage as error:
+            chosen = None
+            await _send(socket, frames.refused(str(error)))
+        await _begin(socket, services, watcher, Subscribe(subscription=chosen, since=since), frames.hello)
         while True:
-            await _send(socket, await watcher.next())
-    except (Overrun, TimeoutError):
+            frame = await watcher.next()
+            if isinstance(frame, Subscribe):
+                await _begin(socket, services, watcher, frame, frames.subscribed)
+            else:
+                await _send(socket, frame.text)
+    except TimeoutError:
         return CLOSE_TOO_SLOW
     except (WebSocketDisconnect, RuntimeError):  # it left meanwhile
         return None
+
+
+async def _begin(
+    socket: WebSocket, services: Services, watcher: Watcher, wanted: Subscribe, first: Callable[..., str]
+) -> None:
+    """Send what the subscription has missed; what comes from now on waits in the watcher's queue."""
+    until = services.tail.position
+    channel = services.hub.subscribe(watcher, wanted.subscription)
+    missed = await services.tail.since(wanted.since, until, channel) if wanted.since else None
+    await _send(socket, first(until if missed is None else wanted.since, resync=missed is None))
+    for frame in missed or ():
+        await _send(socket, frame)
+    await _send(socket, services.beats.frame(until))  # who vouches for what is shown, before the first beat is due
 
 
 async def _send(socket: WebSocket, frame: str) -> None:
@@ -80,10 +103,13 @@ async def _send(socket: WebSocket, frame: str) -> None:
         await socket.send_text(frame)
 
 
-async def _until_gone(socket: WebSocket) -> int | None:
-    """Wait for the browser to leave; its messages are ignored."""
-    while (await socket.receive())["type"] != "websocket.disconnect":
-        pass
+async def _read_messages(socket: WebSocket, watcher: Watcher) -> int | None:
+    """Take the messages of the browser until it leaves."""
+    while (message := await socket.receive())["type"] != "websocket.disconnect":
+        try:
+            watcher.request(read_message(message.get("text") or message.get("bytes") or ""))
+        except BadMessage as error:
+            watcher.put(Frame(frames.refused(str(error))))
     return None
 
 

@@ -80,6 +80,8 @@ class LogList(msgspec.Struct, frozen=True, kw_only=True):
 
     items: Sequence[LogView]
     next: str | None = None
+    #: What is not listed, as a sentence; empty: nothing.
+    note: str = ""
 
 
 @router.get("/scheduler/tasks/", summary="List tasks", responses=answers(TaskList, 422), dependencies=VIEWERS)
@@ -153,7 +155,7 @@ def _with_status(services: Services, tasks: Sequence[TaskView], ages: Mapping[st
 )
 async def logs(task_id: TaskId, services: Wired) -> Response:
     """Each attempt at the task that was started: where, when, and how it ended."""
-    found = await services.record.read(lambda connection: list_logs(connection, task_key(task_id)))
+    found, note = await services.record.read(lambda connection: list_logs(connection, task_key(task_id)))
     if not found:
         await task(task_id, services)  # a task without logs is not the same as no task
-    return reply(LogList(items=found))
+    return reply(LogList(items=found, note=note))

@@ -9,7 +9,8 @@ from celery import states
 
 from signalbox_agent.cancel.results import ResultWriter
 from signalbox_agent.celery_compat.requests import is_cancelled, stored_as_revoked
-from signalbox_agent.child.slot import Slots, label
+from signalbox_agent.child.slot_state import label
+from signalbox_agent.child.slots import Slots
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks.runs import Run
 

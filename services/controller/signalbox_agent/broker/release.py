@@ -12,7 +12,7 @@ from signalbox_agent.cancel.canceller import standing
 from signalbox_agent.cancel.decide import Standing
 from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.celery_compat import worker as compat
-from signalbox_agent.child.slot import Slots
+from signalbox_agent.child.slots import Slots
 from signalbox_agent.link.link import Link
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks.runs import Runs

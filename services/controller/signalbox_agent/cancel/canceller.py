@@ -13,7 +13,7 @@ from signalbox_agent.cancel.kill import Kill
 from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.celery_compat import requests as compat
 from signalbox_agent.celery_compat.names import CANCEL_RUNNING, CANCEL_WAITING, TRACKING, Missing
-from signalbox_agent.child.slot import Slots
+from signalbox_agent.child.slots import Slots
 from signalbox_agent.link.link import Link
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.link.slices import Slices

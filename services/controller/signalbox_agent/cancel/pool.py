@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from signalbox_agent.cancel.kill import Kill, KillObserver
 from signalbox_agent.cgroup import Cgroup
-from signalbox_agent.child.slot import Slots
+from signalbox_agent.child.slots import Slots
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.tasks.runs import Run
 

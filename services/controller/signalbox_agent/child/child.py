@@ -14,7 +14,8 @@ from celery import signals
 
 from signalbox_agent.child.bodies import Bodies
 from signalbox_agent.child.own_cgroup import OwnCgroup
-from signalbox_agent.child.slot import INTERRUPTED, OVER, REQUEUED, UNWOUND, Slot
+from signalbox_agent.child.slot import Slot
+from signalbox_agent.child.slot_state import INTERRUPTED, OVER, REQUEUED, UNWOUND
 from signalbox_agent.child.term import TermHandler
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks.ids import key_of

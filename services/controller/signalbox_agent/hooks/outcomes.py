@@ -10,7 +10,7 @@ from celery.exceptions import Ignore, Reject, Retry
 
 from signalbox_agent.broker.ending import Ending
 from signalbox_agent.celery_compat import requests as compat
-from signalbox_agent.child.slot import REQUEUED, SlotState
+from signalbox_agent.child.slot_state import REQUEUED, SlotState
 from signalbox_agent.tasks import events
 from signalbox_agent.tasks.events import Event
 from signalbox_agent.tasks.runs import Run, Runs

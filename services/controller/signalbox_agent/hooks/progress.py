@@ -15,7 +15,7 @@ from time import time
 from typing import Any
 
 from signalbox_agent.cancel.pool import PoolControl
-from signalbox_agent.child.slot import Slots
+from signalbox_agent.child.slots import Slots
 from signalbox_agent.link.link import Link
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.safety import guarded

@@ -102,15 +102,15 @@ class Rejections:
             self.tracker.link.send({"type": "rejected", "nameless": self.nameless})
 
     def _run(self, message: Any, about: dict[str, Any]) -> Run:
-        name = clean(about.get("task") or NAMELESS)
+        requests, name = self.tracker.requests, clean(about.get("task") or NAMELESS)
         short, retries = clean(about.get("shadow") or name.rpartition(".")[2]), about.get("retries")
         count = retries if isinstance(retries, int) and retries > 0 else 0
         redelivered = bool(message.delivery_info.get("redelivered"))
-        delivery = self.tracker.delivery_of(message, count, redelivered=redelivered)
+        delivery = requests.delivery_of(message, count, redelivered=redelivered)
         run = Run(None, key_of(about["id"]), name, short, count, delivery)
         run.full_id = whole(about["id"])
         args, kwargs = (clean(about.get(part)) for part in ("argsrepr", "kwargsrepr"))
-        run.describe(self.tracker.node, self.tracker.queue_of(message), args, kwargs)
+        run.describe(requests.node, requests.queue_of(message), args, kwargs)
         return run
 
 

@@ -37,7 +37,7 @@ class Settling:
     def _work_off(self, request: Any, begun: dict[int, Run]) -> None:
         progress: Progress = request._signalbox_progress
         progress.noted = False
-        run: Run = request._signalbox or self.tracker.open(request, progress.received_at)
+        run: Run = request._signalbox or self.tracker.requests.open(request, progress.received_at)
         whole = bool(progress.ended_at) and run.started_at is None and not run.own_strategy
         receipt = "" if run.received else self._receive(request, run, progress.received_at, whole=whole)
         if progress.started_at and run.started_at is None:

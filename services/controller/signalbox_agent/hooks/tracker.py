@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
-from time import time
 from typing import Any
 
 from billiard.exceptions import Terminated, TimeLimitExceeded
@@ -17,17 +15,19 @@ from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.cancel.results import ResultWriter
 from signalbox_agent.celery_compat import requests as compat
 from signalbox_agent.celery_compat.worker import has_own_strategy
-from signalbox_agent.child.slot import Slots, SlotState
+from signalbox_agent.child.slot_state import SlotState
+from signalbox_agent.child.slots import Slots
 from signalbox_agent.hooks.outcomes import DEATHS, Outcome, Outcomes, outcome_of
 from signalbox_agent.hooks.progress import Notes
+from signalbox_agent.hooks.request_runs import RequestRuns
 from signalbox_agent.link.link import Link
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks import events
 from signalbox_agent.tasks.events import Event
-from signalbox_agent.tasks.ids import key_of, whole
-from signalbox_agent.tasks.runs import Run, Runs, delivery_key
-from signalbox_agent.tasks.texts import clean, error_of
+from signalbox_agent.tasks.ids import key_of
+from signalbox_agent.tasks.runs import Run, Runs
+from signalbox_agent.tasks.texts import error_of
 
 #: The error of a task that Celery rejected before it ran.
 GIVEN_UP = "The worker threw it away before it could start; its log says why"
@@ -44,6 +44,7 @@ class Tracker:
     """Follows every request of this worker; its methods are called by `requests.TrackedRequest`."""
 
     runs: Runs
+    requests: RequestRuns
     link: Link
     loop: Loop
     slots: Slots
@@ -53,10 +54,6 @@ class Tracker:
     ending: Ending
     results: ResultWriter
     instance: str
-    #: The worker's name.
-    node: str
-    #: Names the queue that a request came from.
-    queue_of: Callable[[Any], str]
     #: Whether tasks share the worker's process.
     shared: bool
     #: Whether this Celery has what a refusal of cancelled tasks needs.
@@ -66,44 +63,6 @@ class Tracker:
         self._outcomes = Outcomes(self.runs, self.ending, shared=self.shared)
         #: Called with the pid of a child that has accepted a task, and the run.
         self.on_accepted: Callable[[int, Run], object] = lambda *_: None
-        self._deliveries = count(1)
-        #: Works off what is noted of requests; see `settling`.
-        self.settle: Callable[[], object] = lambda: None
-
-    def run_of(self, request: Any) -> Run:
-        """The run that belongs to a request, with all that is known of it."""
-        self.settle()
-        run: Run | None = request._signalbox  # our own mark
-        return self.open(request, time()) if run is None else run
-
-    def open(self, request: Any, taken_at: float) -> Run:
-        """The run of a request that has none."""
-        headers = request.request_dict
-        celery_name = clean(request.type)
-        name = clean(headers.get("shadow") or celery_name.rpartition(".")[2])
-        retries, redelivered = int(headers.get("retries") or 0), bool(request.delivery_info.get("redelivered"))
-        message = getattr(request, "message", None)
-        delivery = self.delivery_of(message, retries, redelivered=redelivered, at=taken_at)
-        run = Run(request, key_of(request.id), celery_name, name, retries, delivery)
-        run.full_id = "" if run.task_id == request.id else whole(request.id)
-        run.describe(self.node, self.queue_of(request), clean(request.argsrepr), clean(request.kwargsrepr))
-        run.acks_late, run.taken_at = bool(request.task.acks_late), taken_at
-        run.own_strategy = has_own_strategy(request.task)
-        if redelivered:
-            run.original = self.runs.original_of(run.task_id, run.retries)
-            if run.original is not None:
-                run.original.duplicates.append(run)
-        self.runs.add(run)
-        request._signalbox = run
-        return run
-
-    def delivery_of(self, message: Any, retries: int, *, redelivered: bool, at: float | None = None) -> str:
-        """The key of a delivery: redelivered or not, its number, and the message where its transport names that."""
-        mark = f"{'r' if redelivered else 'w'}{next(self._deliveries)}"
-        tag: object = getattr(message, "delivery_tag", None)
-        name = tag[:8] if isinstance(tag, str) else ""
-        mark = f"{mark}.{name}" if name.isalnum() and name.isascii() else mark
-        return delivery_key(retries, time() if at is None else at, self.instance, mark)
 
     # The steps of a task
 
@@ -111,7 +70,7 @@ class Tracker:
     def received(self, request: Any) -> None:
         """The worker took it from its queue."""
         with self.loop.lock:
-            run = self.run_of(request)
+            run = self.requests.of(request)
             if not run.received and run.original is None:
                 run.received, run.came_late = True, self.is_held(run.task_id)
                 self.link.event(events.received(run, request.eta, request.root_id, request.parent_id))
@@ -120,7 +79,7 @@ class Tracker:
     def waits_for_another(self, request: Any) -> bool:
         """Whether it must not run, as its task already does, or did when it came."""
         with self.loop.lock:
-            return self.run_of(request).original is not None
+            return self.requests.of(request).original is not None
 
     @guarded
     def accepted(self, request: Any, pid: int, started_at: float) -> None:
@@ -128,7 +87,7 @@ class Tracker:
         if self.shared:
             return
         with self.loop.lock:
-            run = self.run_of(request)
+            run = self.requests.of(request)
             if run.over or run.started_at is not None or not self.pool.watch(pid):
                 return  # the pool accepts in the parent's name what it is about to refuse
             self._begin(run, request.time_start or started_at, pid)
@@ -143,7 +102,7 @@ class Tracker:
         if not self.shared:
             return False
         with self.loop.lock:
-            run = self.run_of(request)
+            run = self.requests.of(request)
             if compat.is_revoked(request) or self.is_held(run.task_id):  # Celery's mark comes later than ours
                 return True
             if not run.over:
@@ -165,7 +124,7 @@ class Tracker:
         if failed or _greenlet_was_killed(outcome):
             return
         with self.loop.lock:
-            run = self.run_of(request)
+            run = self.requests.of(request)
             self._note_left(run)
             self.end(run, events.succeeded(run, result, runtime), "completed")
 
@@ -173,7 +132,7 @@ class Tracker:
     def settled(self, request: Any, outcome: tuple[Any, Any, float | None]) -> None:
         """Celery has dealt with its return, or failed to."""
         with self.loop.lock:
-            run = self.run_of(request)
+            run = self.requests.of(request)
             if not outcome[0] and run.killing:
                 run.kill.ended("completed")
 
@@ -183,7 +142,7 @@ class Tracker:
         if not _greenlet_was_killed(outcome):
             return False
         with self.loop.lock:
-            run = self.run_of(request)
+            run = self.requests.of(request)
             if run.killing or compat.is_revoked(request):
                 return True
             self.end(run, events.failed(run, "revoked", "Its greenlet was killed, but not by Signalbox"), "failed")
@@ -195,7 +154,7 @@ class Tracker:
         if not self.shared:
             return
         with self.loop.lock:
-            run = self.run_of(request)
+            run = self.requests.of(request)
             limit = error_of(TimeLimitExceeded(seconds))
             self._at_death(run, lambda: (events.failed(run, "time_limit", limit), "failed"))
 
@@ -207,7 +166,7 @@ class Tracker:
         `TrackedRequest.send_event`), until `failed`.
         """
         with self.loop.lock:
-            run = self.run_of(request)
+            run = self.requests.of(request)
             run.announced = []
             outcome = None if run.over or run.killing else self._outcomes.certain(run, request, einfo)
             if outcome is not None:
@@ -217,7 +176,7 @@ class Tracker:
     def failed(self, request: Any, einfo: Any) -> None:
         """Celery has dealt with it and announced what it made of it, or failed to."""
         with self.loop.lock:
-            run = self.run_of(request)
+            run = self.requests.of(request)
             announced, run.announced = dict(run.announced or ()), None
             if run.over:
                 return
@@ -245,7 +204,7 @@ class Tracker:
     def revoked(self, request: Any, *, terminated: bool, expired: bool) -> None:
         """Celery announced it as revoked."""
         with self.loop.lock:
-            run = self.run_of(request)
+            run = self.requests.of(request)
             if run.over or run.killing:
                 return
             if terminated:
@@ -263,7 +222,7 @@ class Tracker:
     @guarded
     def ends_with_worker(self, request: Any) -> None:
         """Celery has signalled it, as the worker ends by a cold shutdown."""
-        run = self.run_of(request)
+        run = self.requests.of(request)
         self.ending.apply_to(request, self.results, done=is_done(self.slots, run))
 
     @guarded
@@ -276,7 +235,7 @@ class Tracker:
     def rejected(self, request: Any) -> None:
         """Celery gave it up; before it ran that happens to one whose time (ETA) it cannot convert."""
         with self.loop.lock:
-            run = self.run_of(request)
+            run = self.requests.of(request)
             if run.started_at is None and not run.killing:
                 self.end(run, events.dropped(run, "rejected", GIVEN_UP), "failed")
 
@@ -287,7 +246,7 @@ class Tracker:
         No event is sent of a redelivered one: its first run may still be alive.
         """
         with self.loop.lock:
-            run = self.run_of(request)
+            run = self.requests.of(request)
             if run.original is not None:
                 return True
             if not run.over and self.is_held(run.task_id):
@@ -368,7 +327,7 @@ class Tracker:
     def swallows(self, request: Any, einfo: Any) -> bool:
         """Whether the failure is the death by a kill, and nothing that Celery must act upon."""
         with self.loop.lock:
-            run = self.run_of(request)
+            run = self.requests.of(request)
             if not isinstance(compat.exception_of(einfo), DEATHS):
                 return False
             if not run.killing:
@@ -379,4 +338,4 @@ class Tracker:
     @guarded
     def killing(self, request: Any) -> bool:
         """Whether a kill is under way."""
-        return self.run_of(request).killing
+        return self.requests.of(request).killing

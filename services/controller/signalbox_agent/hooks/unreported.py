@@ -15,7 +15,8 @@ from typing import Protocol
 
 from signalbox_agent.cancel.pool import PoolControl
 from signalbox_agent.celery_compat.requests import is_handed_over, job_of
-from signalbox_agent.child.slot import Slots, SlotState, find
+from signalbox_agent.child.slot_state import SlotState, find
+from signalbox_agent.child.slots import Slots
 from signalbox_agent.link.loop import Loop
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks.runs import Run, Runs

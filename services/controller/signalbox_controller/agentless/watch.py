@@ -18,6 +18,7 @@ from signalbox_controller.agentless import protocol
 from signalbox_controller.agentless.open_tasks import OpenTasks
 from signalbox_controller.agents.protocol import Ack, Numbered, decode_event
 from signalbox_controller.config.specs import WatchSpec
+from signalbox_controller.linux.accounts import look_up
 from signalbox_controller.linux.helper import Helper
 from signalbox_controller.logs.logfile import LogFile
 from signalbox_controller.processes.context import HostContext
@@ -89,6 +90,7 @@ class AgentlessWatch:
         return True
 
     async def _once(self, backoff: Backoff) -> None:
+        await look_up([self.spec.user])
         ours, theirs = socket.socketpair()
         try:
             with theirs:

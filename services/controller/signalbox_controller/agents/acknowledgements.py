@@ -1,40 +1,38 @@
 """The acknowledgements of one agent's events, by their sequence numbers."""
 
-from collections.abc import Sequence
-
 from signalbox.messages.events import AnyTaskEvent
 
 
 class Acknowledgements:
-    """The numbers taken in, and those whose events outlive the controller: on disk, or in Redis.
+    """The numbers taken in, and those whose event outlives the controller: on disk, or in Redis.
 
     That may happen in another order, as a proof is held until it is verified.
     """
 
     def __init__(self) -> None:
         self._received = 0
-        self._open: dict[int, Sequence[AnyTaskEvent]] = {}
+        self._open: dict[int, AnyTaskEvent | None] = {}
 
     def take(self, seq: int) -> bool:
         """Take an event in; answer whether it is new, rather than sent again after a reconnect."""
         if seq <= self._received:
             return False
         self._received = seq
-        self._open[seq] = ()
+        self._open[seq] = None
         return True
 
-    def keep(self, seq: int, *events: AnyTaskEvent) -> None:
-        """Keep the events of a number until they outlive the controller."""
-        self._open[seq] = events
+    def keep(self, seq: int, event: AnyTaskEvent) -> None:
+        """Keep the event of a number until it outlives the controller."""
+        self._open[seq] = event
 
     def settle(self, seq: int) -> None:
-        """Note that the events of this number outlive the controller."""
+        """Note that the event of this number outlives the controller."""
         self._open.pop(seq, None)
 
     @property
     def waiting(self) -> list[AnyTaskEvent]:
         """The events that were taken in and would die with the controller, in their order."""
-        return [event for events in self._open.values() for event in events]
+        return [event for event in self._open.values() if event is not None]
 
     @property
     def acked(self) -> int:

@@ -2,7 +2,7 @@
 
 from signalbox.messages.events import AnyTaskEvent, TaskCancelled
 from signalbox_agent.cgroup import Cgroup
-from signalbox_agent.child.slot import SlotState
+from signalbox_agent.child.slot_state import SlotState
 from signalbox_controller.agents.cancel_request import CancelRequest, WithheldProof
 from signalbox_controller.agents.protocol import Cancel, CancelReport
 from signalbox_controller.agents.running import HeldRuns, Run, RunningTasks

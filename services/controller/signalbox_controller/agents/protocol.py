@@ -12,7 +12,7 @@ import msgspec
 from signalbox.errors import UnreadableMessage
 from signalbox.lines import reader
 from signalbox.messages.base import Moment, ProcessKind
-from signalbox.messages.events import AnyTaskEvent, TaskReceived, TaskStarted, TaskSucceeded
+from signalbox.messages.events import AnyTaskEvent, TaskRan, TaskSucceeded
 from signalbox_agent.cancel.pool import Abilities
 
 PROTOCOL = 1
@@ -350,28 +350,22 @@ ControllerLine = Welcome | Refused | Ack | Cancel | Refuse | Allow | Report | St
 decode: Callable[[bytes], AgentLine] = reader(msgspec.json.Decoder(AgentLine))
 decode_event: Callable[[msgspec.Raw], AnyTaskEvent] = reader(msgspec.json.Decoder(AnyTaskEvent))
 
-#: The fields that all events of a run have in common.
-_SHARED = ("task_id", "full_id", "delivery", "celery_name", "name", "worker", "queue", "retries", "certainty")
 
-
-def events_of(line: Numbered | WholeRun) -> list[AnyTaskEvent]:
-    """The events that a line tells, in the order in which they happened.
+def event_of(line: Numbered | WholeRun) -> AnyTaskEvent:
+    """The event that a line tells; a TaskRan for a whole run.
 
     Raises:
         UnreadableMessage: it holds no event, or no whole run.
     """
     event = decode_event(line.event)
-    return [event] if isinstance(line, Numbered) else [*_before(line, event), event]
+    return event if isinstance(line, Numbered) else _ran(line, event)
 
 
-def _before(line: WholeRun, end: AnyTaskEvent) -> list[AnyTaskEvent]:
+def _ran(line: WholeRun, end: AnyTaskEvent) -> TaskRan:
     if not isinstance(end, TaskSucceeded) or end.started_at is None or end.pid is None:
         raise UnreadableMessage("a whole run without its start and end")
-    shared = {name: getattr(end, name) for name in _SHARED} | {"args": line.args, "kwargs": line.kwargs}
-    started = TaskStarted(at=end.started_at, run=end.run, pid=end.pid, acks_late=line.acks_late, **shared)
-    if (receipt := line.received) is None:
-        return [started]
-    at, eta = datetime.fromtimestamp(receipt.at, UTC), receipt.eta
-    root_id, parent_id = receipt.root_id, receipt.parent_id
-    received = TaskReceived(at=at, run=receipt.run, eta=eta, root_id=root_id, parent_id=parent_id, **shared)
-    return [received, started]
+    fields = {name: getattr(end, name) for name in end.__struct_fields__}
+    if (receipt := line.received) is not None:
+        fields["received_at"] = datetime.fromtimestamp(receipt.at, UTC)
+        fields |= {"eta": receipt.eta, "root_id": receipt.root_id, "parent_id": receipt.parent_id}
+    return TaskRan(args=line.args, kwargs=line.kwargs, acks_late=line.acks_late, **fields)

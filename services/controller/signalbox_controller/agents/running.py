@@ -11,6 +11,7 @@ from signalbox.messages.events import (
     AnyTaskEvent,
     TaskCancelled,
     TaskFailed,
+    TaskRan,
     TaskReceived,
     TaskRequeued,
     TaskRetried,
@@ -18,7 +19,7 @@ from signalbox.messages.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from signalbox_agent.child.slot import REQUEUED, SlotState, find, label
+from signalbox_agent.child.slot_state import REQUEUED, SlotState, find, label
 from signalbox_agent.tasks.runs import run_key
 from signalbox_controller.agents.protocol import Snapshot, SnapshotRun
 
@@ -155,13 +156,21 @@ class RunningTasks:
         """Take in what happened to a task."""
         if isinstance(event, TaskStarted):
             self._end_wait(event.task_id, event.delivery, event.run)
-            self._add(_begun(event))
+            self._add(_begun(event, event.at))
             self._forget(event.task_id)
+        elif isinstance(event, TaskRan):
+            self._note_whole(event)
         elif isinstance(event, TaskReceived):
             taken = Taken(since=event.at, name=event.name, celery_name=event.celery_name, queue=event.queue)
             self._waiting.setdefault(event.task_id, {})[event.run] = taken
         elif not isinstance(event, TaskSignalled) and not self._was_concluded(event):
             self._end(event.task_id, event.run, event.delivery)
+
+    def _note_whole(self, event: TaskRan) -> None:
+        self._end_wait(event.task_id, event.delivery, event.run)
+        if not self._was_concluded(event):
+            self._over.setdefault(event.task_id, []).append(_begun(event, event.started_at))
+        self._forget(event.task_id)
 
     def _was_concluded(self, event: AnyTaskEvent) -> bool:
         """Whether the end of this run was known already; from now on its worker knows it, too."""
@@ -293,7 +302,7 @@ def _began(run: Run, states: Sequence[SlotState]) -> float:
     return state.began if state else started_at
 
 
-def _begun(event: TaskStarted) -> Run:
+def _begun(event: TaskStarted | TaskRan, started_at: datetime) -> Run:
     return Run(
         task_id=event.task_id,
         run=event.run,
@@ -304,7 +313,7 @@ def _begun(event: TaskStarted) -> Run:
         worker=event.worker,
         queue=event.queue,
         retries=event.retries,
-        started_at=event.at,
+        started_at=started_at,
         acks_late=event.acks_late,
     )
 

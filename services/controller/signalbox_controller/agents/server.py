@@ -12,8 +12,7 @@ from signalbox_controller.agents.child_deaths import ChildDeaths
 from signalbox_controller.agents.connection import Connection, Listener
 from signalbox_controller.agents.liveness import EVERY
 from signalbox_controller.agents.protocol import PROTOCOL, Hello, Refused
-from signalbox_controller.agents.session import Agent
-from signalbox_controller.agents.supervisor import Supervisor
+from signalbox_controller.agents.session import Agent, Supervisor
 from signalbox_controller.linux.peers import Peer
 from signalbox_controller.state.outbox import Outbox
 

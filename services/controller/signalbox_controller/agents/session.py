@@ -3,46 +3,57 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
 
 import msgspec
 
-from signalbox.errors import UnreadableMessage
-from signalbox.messages.base import utc_now
-from signalbox.messages.events import AnyTaskEvent, EventsLost, TaskStarted
+from signalbox.messages.events import TaskStarted
 from signalbox_agent.cancel.pool import Abilities
 from signalbox_agent.cgroup import Cgroup
-from signalbox_agent.child.slot import SlotState
+from signalbox_agent.child.slot_state import SlotState
 from signalbox_agent.proc import Proc
 from signalbox_controller.agents import protocol
-from signalbox_controller.agents.acknowledgements import Acknowledgements
-from signalbox_controller.agents.cancel_request import CancelRequest, WithheldProof
+from signalbox_controller.agents.cancel_request import CancelRequest
 from signalbox_controller.agents.cancel_requests import CancelRequests
-from signalbox_controller.agents.child_deaths import ChildDeaths, died
+from signalbox_controller.agents.child_deaths import ChildDeaths
 from signalbox_controller.agents.connection import Connection
+from signalbox_controller.agents.event_intake import EventIntake
 from signalbox_controller.agents.liveness import Liveness, Ticks
 from signalbox_controller.agents.protocol import AgentLine, CancelReport, Hello, Numbered, WholeRun
 from signalbox_controller.agents.running import HeldRuns, Run, RunningTasks
 from signalbox_controller.agents.slots import Slots
 from signalbox_controller.agents.stop_handshake import StopHandshake
-from signalbox_controller.agents.supervisor import Supervisor
 from signalbox_controller.linux.process_clock import ahead_of_us
-from signalbox_controller.state.corrected import corrected
 from signalbox_controller.state.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
-Listener = Callable[[AnyTaskEvent], None]
-
 #: Turns without a sign of life after which a worker may not be about to report what it has seen; see `liveness.EVERY`.
 MUTE = 2
-#: Seconds from an event that is kept to its acknowledgement, which stands for all that are kept by then: each one
-#: wakes the worker, and costs it as much as an event.
-ACKNOWLEDGE_AFTER = 0.05
 #: Ids in one line to a worker, which is read within a few milliseconds.
 PORTION = 2_000
+
+
+class Supervisor(Protocol):
+    """The supervisor of a process: takes what its agent reports of it, and not of its tasks."""
+
+    @property
+    def leased(self) -> bool:
+        """Whether the process must hold a lease, and ask before it sends anything."""
+
+    def on_report(self, report: protocol.ProcessReport) -> None:
+        """Its agent connected, for the first time or again, or reported something."""
+
+    def on_silent(self) -> None:
+        """It is connected, and answers nothing."""
+
+    def on_late(self, ticked: datetime) -> None:
+        """It is a beat, and has not ticked since then, against its promise."""
+
+    def on_answer(self) -> None:
+        """It was silent or late, and is not any more."""
 
 
 class Agent:
@@ -65,20 +76,11 @@ class Agent:
         """
         self.runs = RunningTasks()
         self.name = name
-        #: Seconds by which its clock is ahead of ours; `runs` and its slots have its times, what is published ours.
-        self._ahead = 0.0
         #: Celery's name for it; empty until it has said hello.
         self.pool = ""
         self.abilities = Abilities()
         self._host = host
-        self._outbox = outbox
-        self._deaths = deaths
         self._supervisor = supervisor
-        self._cgroup = cgroup
-        self.acknowledgements = Acknowledgements()
-        self._acked = 0
-        #: Whether an acknowledgement is about to be sent.
-        self._acking = False
         self._connection: Connection | None = None
         self._requests = CancelRequests(self.runs, cgroup)
         self._has_sent = True
@@ -86,7 +88,6 @@ class Agent:
         self.ticks = Ticks()
         #: Whether nothing is read from it; see `Outbox.on_full`.
         self._paused = False
-        self._listeners: set[Listener] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         #: Set when it has listed what it holds.
@@ -95,15 +96,27 @@ class Agent:
         self.main: Proc | None = None
         #: The queues that it consumes, as far as its agent has reported them.
         self.queues: tuple[str, ...] = ()
-        #: Its orphans go to pid 1 and not to us.
-        self.adopted = adopted
         #: Whether `runs` is all that it runs: an adopted one has to tell us first.
         self.complete = not adopted
         #: Whether it has to be asked about a task: it did connect, or will.
         self.answers = adopted
         #: Whether it could not be installed, and reports only that.
         self.missing = False
+        #: Its orphans go to pid 1 and not to us.
+        self.adopted = adopted
         self.stop_handshake = StopHandshake(self._send_to_worker, adopted=adopted)
+        self.events = EventIntake(
+            host,
+            name,
+            outbox,
+            deaths,
+            self.runs,
+            self._requests,
+            self.stop_handshake,
+            self.send,
+            adopted=adopted,
+            cgroup=cgroup,
+        )
 
     def greet(
         self, connection: Connection, hello: Hello, cancelled: Sequence[str], allowed: Sequence[str] = ()
@@ -123,7 +136,7 @@ class Agent:
         self._liveness, self.ticks = Liveness(), Ticks()
         self.complete = self.complete or not self.answers
         self.runs.node = hello.node
-        self._ahead = ahead_of_us(hello.clock)
+        self.events.ahead = ahead_of_us(hello.clock)
         self.queues = hello.queues or self.queues
         if self.answers and allowed:
             for portion in _portions(allowed):
@@ -131,9 +144,8 @@ class Agent:
         *earlier, last = _portions(cancelled) if self.answers else [[]]
         for portion in earlier:
             connection.send(protocol.Refuse(task_ids=portion))
-        leased = self._supervisor.leased
-        connection.send(protocol.Welcome(acked=self.acknowledgements.acked, cancelled=last, leased=leased))
-        self._acked = self.acknowledgements.acked
+        acked, leased = self.events.acknowledge_by_welcome(), self._supervisor.leased
+        connection.send(protocol.Welcome(acked=acked, cancelled=last, leased=leased))
         for line in self._requests.lines():
             connection.send(line)
         self.stop_handshake.greet()
@@ -210,10 +222,6 @@ class Agent:
         """Whether it is not connected, or gave no sign of life in the last turns; not while we do not read from it."""
         return not self._paused and (self._connection is None or self._liveness.unanswered >= MUTE)
 
-    def publish_death(self, event: AnyTaskEvent) -> None:
-        """Publish the end of a run whose process is gone, once all that it had launched is."""
-        self._deaths.clean_up(event, self._outbox.put, ours=not self.adopted, launch=self._cgroup)
-
     def hold(self, paused: bool) -> None:
         """Stop or go on reading; see `Outbox.on_full`."""
         self._paused = paused
@@ -223,7 +231,7 @@ class Agent:
     def close(self) -> None:
         """Hang up; the agent keeps for the next controller what is not acknowledged."""
         if self._connection is not None:
-            self._acknowledge()
+            self.events.acknowledge()
             self._connection.close()
 
     def ask(self, line: protocol.Cancel) -> CancelRequest:
@@ -233,40 +241,9 @@ class Agent:
             self.send(line)
         return request
 
-    @contextmanager
-    def watched_by(self, listener: Listener) -> Iterator[None]:
-        """Let somebody listen to what happens to its tasks; they must not do much."""
-        self._listeners.add(listener)
-        try:
-            yield
-        finally:
-            self._listeners.discard(listener)
-
     def may_hold(self, task_id: str) -> bool:
         """Whether the task runs or waits there, as far as we can know."""
         return not self.complete or self.runs.knows(task_id)
-
-    def release(self, request: CancelRequest, *, keep_proof: bool, survivors: int = 0) -> list[WithheldProof]:
-        """Close a question; proofs that were kept back are answered, or go out with what outlived KILL all the same."""
-        proofs = self._requests.close(request)
-        if keep_proof:
-            return proofs
-        for proof in proofs:
-            left = proof.event.left_processes + survivors
-            event = msgspec.structs.replace(proof.event, left_processes=left)
-            self._outbox.put(event, kept=self.acknowledging(proof.seq))
-        return []
-
-    def acknowledging(self, seq: int) -> Callable[[], None]:
-        """What the outbox has to call when the event of this number outlives the controller."""
-
-        def kept() -> None:
-            self.acknowledgements.settle(seq)
-            if not self._acking:
-                self._acking = True
-                asyncio.get_running_loop().call_later(ACKNOWLEDGE_AFTER, self._acknowledge)
-
-        return kept
 
     def recall(self, spool: Iterable[AgentLine]) -> None:
         """Take in the spool of a process that is gone."""
@@ -315,7 +292,7 @@ class Agent:
             self._supervisor.on_answer()
         match line:
             case Numbered() | WholeRun():
-                self._events(line)
+                self.events.take(line)
             case CancelReport():
                 self._requests.on_report(line)
             case protocol.Snapshot():
@@ -325,8 +302,7 @@ class Agent:
             case protocol.MessageOwnership() | protocol.Released():
                 self.stop_handshake.on_line(line)
             case protocol.Gap():
-                node = self.runs.node or self.name
-                self._outbox.put(EventsLost(at=utc_now(), host=self._host, worker=node, count=line.lost))
+                self.events.lost(line.lost)
             case protocol.Tick():
                 self.ticks.take(line.due_in)
             case Hello() | protocol.Pong():
@@ -336,46 +312,6 @@ class Agent:
                 self._supervisor.on_report(line)
             case _:
                 self._supervisor.on_report(line)
-
-    def _events(self, line: Numbered | WholeRun) -> None:
-        if not self.acknowledgements.take(line.seq):
-            return
-        kept = self.acknowledging(line.seq)
-        try:
-            *before, event = protocol.events_of(line)
-        except UnreadableMessage as error:
-            log.error(  # noqa: TRY400 - the text says it all
-                "An event of %s is unreadable and lost: %s", self.name, error
-            )
-            kept()
-            return
-        self.acknowledgements.keep(line.seq, *before, event)
-        for earlier in before:
-            self._outbox.put(self._note(earlier))
-        event = self._note(event)
-        if self._requests.withhold(event, line.seq):
-            return
-        if died(event):
-            publish = partial(self._outbox.put, kept=kept)
-            self._deaths.clean_up(event, publish, ours=not self.adopted, launch=self._cgroup)
-        else:
-            self._outbox.put(event, kept=kept)
-
-    def _note(self, event: AnyTaskEvent) -> AnyTaskEvent:
-        """Take in what happened to a task; the event as it is published."""
-        msgspec.structs.force_setattr(event, "host", self._host)  # nobody else has it yet
-        self.runs.note(event)
-        self.stop_handshake.note(event)
-        event = corrected(event, self._ahead)
-        for listener in self._listeners:
-            listener(event)
-        return event
-
-    def _acknowledge(self) -> None:
-        self._acking = False
-        if self._acked != self.acknowledgements.acked and self._connection is not None:
-            self._acked = self.acknowledgements.acked
-            self._connection.send(protocol.Ack(seq=self._acked))
 
 
 def _portions(task_ids: Sequence[str]) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""The slots of a worker's pool children: a file each, written by `signalbox_agent.child.slot`.
+"""The slots of a worker's pool children: a file each, see `signalbox_agent.child.slot_file`.
 
 There is a way back, too: a mark beside a child's slot tells the worker, should it come to itself, that this child is
 being ended from outside, and for which cancel.
@@ -16,8 +16,8 @@ import msgspec
 
 from signalbox.errors import UnreadableMessage
 from signalbox.messages.events import AnyTaskEvent
-from signalbox_agent.child import slot
-from signalbox_agent.child.slot import SlotState
+from signalbox_agent.child import slot_file
+from signalbox_agent.child.slot_state import SlotState, find
 from signalbox_controller.agents import protocol
 from signalbox_controller.agents.running import Run
 from signalbox_controller.linux.accounts import acting_as_owner_of
@@ -56,40 +56,40 @@ class Slots:
 
     def __init__(self, socket: Path, instance: str) -> None:
         """`socket` is the one that its agent connects to."""
-        self._folder = Path(slot.folder_of(str(socket), instance))
+        self._folder = Path(slot_file.folder_of(str(socket), instance))
         #: The folder of the socket, which belongs to the user that the worker runs as.
         self.beside = socket.parent
 
     @_with_rights_of_the_owner
     def read(self, pid: int) -> SlotState | None:
         """The latest run of the child with this pid; None when there is none."""
-        return slot.read(str(self._folder / str(pid)))
+        return slot_file.read(str(self._folder / str(pid)))
 
     @_with_rights_of_the_owner
     def of_run(self, run: Run) -> SlotState | None:
         """How far a run has come; None when its child has not written it, or others in its place since."""
         if run.started_at is None:
             return None
-        states = slot.read_all(str(self._folder / str(run.pid)))
-        return slot.find(states, run.task_id, run.retries, run.started_at.timestamp())
+        states = slot_file.read_all(str(self._folder / str(run.pid)))
+        return find(states, run.task_id, run.retries, run.started_at.timestamp())
 
     @_with_rights_of_the_owner
     def went_on(self, run: Run) -> bool:
         """Whether its child has begun others since, and shows only those: the run is over, and how is not known."""
-        states = slot.read_all(str(self._folder / str(run.pid)))
+        states = slot_file.read_all(str(self._folder / str(run.pid)))
         since = run.started_at.timestamp() if run.started_at else 0.0
         return bool(states) and all(state.began > since for state in states) and self.of_run(run) is None
 
     @_with_rights_of_the_owner
     def all(self) -> dict[int, list[SlotState]]:
         """The runs of each child, by its pid."""
-        return slot.read_folder(str(self._folder))
+        return slot_file.read_folder(str(self._folder))
 
     @_with_rights_of_the_owner
     def starts(self) -> list[AnyTaskEvent]:
         """The latest starts of each child, as its worker wrote them, in the order in which they came."""
         found: list[AnyTaskEvent] = []
-        for line in slot.read_starts(str(self._folder)):
+        for line in slot_file.read_starts(str(self._folder)):
             try:
                 found.append(protocol.decode_event(msgspec.Raw(line)))
             except UnreadableMessage as error:

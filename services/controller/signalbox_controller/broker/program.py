@@ -12,6 +12,7 @@ import msgspec
 
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.launch.launcher import Launcher
+from signalbox_controller.linux.accounts import look_up
 from signalbox_controller.linux.helper import wait_for
 from signalbox_controller.linux.reaper import Reaper
 
@@ -32,6 +33,7 @@ class Programs(msgspec.Struct, frozen=True):
         Returns its result, the last line of its output; None when it failed: its own words are in the log of `spec`.
         """
         try:
+            await look_up([spec.user])
             with tempfile.TemporaryFile() as order_file, tempfile.TemporaryFile() as output:
                 order_file.write(msgspec.json.encode(order))
                 order_file.seek(0)

@@ -11,7 +11,7 @@ import signal
 import msgspec
 
 from signalbox.messages.verdicts import Verdict
-from signalbox_agent.child.slot import INTERRUPTED, OVER, RUNNING, STORED, SlotState, label
+from signalbox_agent.child.slot_state import INTERRUPTED, OVER, RUNNING, STORED, SlotState, label
 from signalbox_agent.proc import Proc, descendants, ended, stat, variable
 from signalbox_controller.agents.cancel_request import CancelRequest
 from signalbox_controller.agents.running import Run

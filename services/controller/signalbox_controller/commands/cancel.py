@@ -136,8 +136,8 @@ def _conclude(command: CancelTask, ports: Ports, answers: Sequence[Answer]) -> R
     kept = []
     for answer in answers:
         cancelled, survivors = answer.result == "cancelled", answer.proof.left if answer.proof else 0
-        proofs = answer.agent.release(answer.request, keep_proof=cancelled, survivors=survivors)
-        kept += [answer.agent.acknowledging(proof.seq) for proof in proofs]
+        proofs = answer.agent.events.release(answer.request, keep_proof=cancelled, survivors=survivors)
+        kept += [answer.agent.events.acknowledging(proof.seq) for proof in proofs]
         if cancelled:
             events += _events(command, ports, answer, [proof.event for proof in proofs])
     verdict = verdict_of_host(

@@ -63,7 +63,7 @@ class _Work:
         self._waiting = {task_id: holders[0] for task_id, holders in holdings if len(holders) == 1}
         with ExitStack() as stack:
             for agent in set(self._waiting.values()):
-                stack.enter_context(agent.watched_by(self._on_event))
+                stack.enter_context(agent.events.watched_by(self._on_event))
             while self._waiting and await self._dropped_some():
                 self._dropped.clear()
         answered = {verdict.task_id for verdict in self.verdicts}

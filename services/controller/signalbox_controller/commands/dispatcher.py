@@ -30,6 +30,7 @@ from signalbox_controller.commands.cancel_many import cancel_tasks
 from signalbox_controller.commands.deduplication import Deduplication
 from signalbox_controller.commands.ports import Ports, Result
 from signalbox_controller.commands.processes import restart_processes, start_processes, stop_processes
+from signalbox_controller.commands.spread import delay_of
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +123,7 @@ class Dispatcher:
     async def _carry_out(self, command: AnyCommand) -> None:
         self._deduplication.begin(command.command_id, command.expires_at)
         result = await self._do(command)
+        await asyncio.sleep(delay_of(command, result, self._ports.hosts_present()))
         answer = self._answer(command, result)
         await self._ports.outbox.published(*result.events, _done(answer), receipts=[answer])
         result.kept_all()

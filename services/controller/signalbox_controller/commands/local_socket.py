@@ -6,7 +6,6 @@ It works without Redis and PostgreSQL. Only root and the controller's own user m
 import asyncio
 import logging
 import os
-import pwd
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,6 +31,7 @@ from signalbox_controller.commands.apply import Configurations
 from signalbox_controller.commands.dispatcher import Dispatcher
 from signalbox_controller.errors import ConfigurationError
 from signalbox_controller.host.heartbeat import Heartbeat
+from signalbox_controller.linux.accounts import name_of
 from signalbox_controller.linux.peers import peer_of
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class LocalSocket:
             return self._heartbeat.status()
         if isinstance(request, FindUnseen):
             return await self._find_unseen()
-        return await self._answer(request, f"{ISSUER}:{_name(uid)}@{self._host}")
+        return await self._answer(request, f"{ISSUER}:{await name_of(uid)}@{self._host}")
 
     async def _answer(self, request: AnyCommand | ApplyConfiguration, issuer: str) -> Reply:
         if isinstance(request, ApplyConfiguration):
@@ -119,10 +119,3 @@ class LocalSocket:
                 return NotDone(message=f"This is {self._host}; its own socket reaches no other host.")
             command = msgspec.structs.replace(command, hosts=(self._host,))
         return await self._dispatcher.take_here(command)
-
-
-def _name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)

@@ -31,6 +31,8 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     outbox: Outbox
     #: Revokes a task in the workers without an agent; the result is None when none of them has the task.
     cancel_agentless: Callable[[CancelTask], Awaitable["Result | None"]]
+    #: How many hosts read commands, this one among them.
+    hosts_present: Callable[[], int]
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ import msgspec
 from signalbox.messages.base import ProcessKind
 from signalbox_controller.config.celery_options import reserved_option
 from signalbox_controller.config.specs import AppSpec, ProcessSpec, RestartPolicy, WatchSpec
-from signalbox_controller.errors import ConfigurationError
+from signalbox_controller.errors import ConfigurationError, NameServiceSilent
 from signalbox_controller.linux.accounts import account_of
 from signalbox_controller.logs.logfile import Limits
 
@@ -206,7 +206,10 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
 
 def _refused_user(name: str) -> str:
     """Why processes cannot run as this user; empty when they can."""
-    account = account_of(name) if name else None
+    try:
+        account = account_of(name) if name else None
+    except NameServiceSilent as error:
+        return str(error)
     if account is None:
         return f"there is no user {name!r} on this machine; correct it" if name else ""
     if os.geteuid() not in {0, account.uid}:

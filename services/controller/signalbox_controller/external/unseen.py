@@ -7,6 +7,7 @@ from pathlib import Path
 
 from signalbox.local.protocol import UnseenWorker
 from signalbox_agent.proc import command_line, effective_user, pids, stat, variable
+from signalbox_controller.linux.procfs import in_our_namespace
 
 #: Options of `celery` itself that take no value.
 _FLAGS = frozenset({"-C", "--no-color", "-q", "--quiet", "--version", "--skip-checks"})
@@ -38,7 +39,7 @@ def unseen_workers(known: AbstractSet[int], guest: Path) -> list[UnseenWorker]:
 
 def reason_of(pid: int, guest: Path) -> str:
     """Why it has no agent, as far as that can be seen."""
-    if _namespace(pid) != _namespace(os.getpid()):
+    if not in_our_namespace(pid):
         return "it is in another pid namespace; let the two share one"
     if (user := effective_user(pid)) not in {0, os.getuid()}:
         return f"it runs as user {user}; only workers of root and of the controller's own user ({os.getuid()}) may join"
@@ -75,10 +76,3 @@ def _of_another_controller(pid: int, guest: Path) -> bool:
 
 def _python_path(pid: int) -> list[str]:
     return (variable(pid, b"PYTHONPATH") or "").split(os.pathsep)
-
-
-def _namespace(pid: int) -> str:
-    try:
-        return str(Path(f"/proc/{pid}/ns/pid").readlink())
-    except OSError:  # gone, or not for us to see
-        return ""

@@ -96,7 +96,7 @@ class ExternalWorker(AgentReports):
         slots = Slots(context.launcher.socket, instance)
         held, _ = await end_leftovers(self._process, context.reaper, spool.read(written), slots)
         events = lost_tasks(self.note.name, context.host, held, end, None).events
-        context.pending_events.publish(instance, self.agent.acknowledgements.waiting, events)
+        context.pending_events.publish(instance, self.agent.events.acknowledgements.waiting, events)
         context.agents.retire(instance)
         spool.forget(written)
         slots.forget()

@@ -169,6 +169,17 @@ class Fleet:
                 process.unconfigure()
                 self._jobs.begin(self._remove_when_ended(process))
 
+    def beats_no_longer_configured(self, names: Collection[str]) -> list[str]:
+        """The beats that the file has no more and that live: those of these names, and all that are being stopped."""
+        return [
+            name
+            for name, process in self._processes.items()
+            if process.spec.kind == "beat"
+            and not process.configured
+            and not process.ended
+            and (name in names or process.status.state in {"draining", "stopping"})
+        ]
+
     def worker_of(self, agent: Agent) -> Worker | None:
         """The worker of this agent, if it is supervised; None when it has ended."""
         for process in self._processes.values():
@@ -253,8 +264,8 @@ class Fleet:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing runs."""
-        return not self._agents()
+        """Whether nothing runs, and nothing is left of what ran."""
+        return not self._agents() and not any(process.lingers for process in self._processes.values())
 
     @property
     def complete(self) -> bool:
@@ -318,7 +329,7 @@ def _present(process: Supervised) -> Present:
 
 def _absent(process: Supervised) -> bool:
     """Gone, or to run again by a later command."""
-    return process.status.state not in ALIVE or process.status.desired == "running"
+    return process.status.state not in ALIVE or process.lingers or process.status.desired == "running"
 
 
 async def _all(processes: Sequence[Supervised], met: Callable[[Supervised], bool], seconds: float) -> None:

@@ -9,7 +9,7 @@ import asyncio
 
 import msgspec
 
-from signalbox_agent.child.slot import SlotState
+from signalbox_agent.child.slot_state import SlotState
 from signalbox_agent.proc import Proc, ended, identify
 from signalbox_controller import words
 from signalbox_controller.agents.running import Run
@@ -92,7 +92,7 @@ class RunChecks:
             self._outbox.put(run.ended(self._host, finding.state))
         else:
             error = DIED.format(pid=run.pid) + finding.how
-            agent.publish_death(run.failed(self._host, "worker_lost", error))
+            agent.events.publish_death(run.failed(self._host, "worker_lost", error))
 
 
 def due(finding: Finding, *, mute: bool, asked: bool) -> bool:

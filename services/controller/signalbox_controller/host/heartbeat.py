@@ -42,6 +42,8 @@ class Heartbeat:
         self._replay = replay
         self._clock = clock
         self._leaving = False
+        #: How many hosts read commands, this one among them, at the last heartbeat.
+        self.hosts_present = 1
 
     async def run(self) -> None:
         """Beat for ever, and silently once the controller leaves."""
@@ -54,7 +56,7 @@ class Heartbeat:
 
     async def _beat(self, *, complete: bool) -> None:
         with contextlib.suppress(BusUnavailable, RedisError):  # the outbox says so in the log
-            await announce(self._redis, self.host)
+            self.hosts_present = await announce(self._redis, self.host)
             await self._clock.now()
             await self._follow_record()
         # While Redis is away heartbeats are not kept, as an old one is of no use.

@@ -4,11 +4,13 @@ The instance is noted *before* the launch: a controller that is killed between t
 environment. The file needs no fsync: a power cut that loses it ends the processes, too.
 """
 
+import os
+
 import msgspec
 
 from signalbox_agent.proc import Proc, boot_id, ended
 from signalbox_controller.config.specs import ProcessSpec
-from signalbox_controller.linux.procfs import INSTANCE_VARIABLE, bearing
+from signalbox_controller.linux.procfs import INSTANCE_VARIABLE, bearing, pid_namespace
 from signalbox_controller.state.remembered import RememberedTable
 
 
@@ -29,6 +31,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     spec: ProcessSpec | None = None
     #: Celery's name for it; empty for beat, and where the release did not note it.
     node: str = ""
+    #: The pid namespace of the controller that launched it, in which its pid counts; empty: not noted.
+    namespace: str = ""
     #: Whether the spec was read from the process itself, which does not tell all of it.
     found: bool = False
 
@@ -51,7 +55,8 @@ class Launches(RememberedTable[Launch]):
 
 def _found(launch: Launch, boot: str) -> Launch | None:
     """A launch with its process as it is now; None when nothing was launched."""
-    if launch.boot != boot:  # its pid is void: start times begin anew with each boot
+    elsewhere = launch.namespace not in {"", pid_namespace(os.getpid())}
+    if launch.boot != boot or elsewhere:  # its pid is void: it is another process' here, and start times begin anew
         return msgspec.structs.replace(launch, proc=Proc(launch.proc.pid, -1), gone=True) if launch.proc else None
     if launch.proc is not None:
         return msgspec.structs.replace(launch, gone=True) if ended(launch.proc) else launch

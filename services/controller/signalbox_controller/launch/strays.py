@@ -1,7 +1,8 @@
 """Strays: processes that we launched and that the record of launches has lost, found by their environment.
 
-Any user may run a process with such an environment. So the kernel says whose it is, and what would lead elsewhere than
-to our own files and cgroups is not believed.
+Any user may run a process with such an environment, and so may the controller of a container whose data folder has the
+same path as ours. So the kernel says whose it is, and in which pid namespace, and what would lead elsewhere than to our
+own files and cgroups is not believed.
 """
 
 import re
@@ -19,7 +20,7 @@ from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.launch.launches import Launch
 from signalbox_controller.linux import procfs
 from signalbox_controller.linux.accounts import user_of
-from signalbox_controller.linux.procfs import INSTANCE_VARIABLE, arguments_of, environment_of
+from signalbox_controller.linux.procfs import INSTANCE_VARIABLE, arguments_of, environment_of, in_our_namespace
 
 SOCKET_VARIABLE = b"SIGNALBOX_AGENT_SOCKET"
 #: The module that every process of ours was launched with, and the option behind which its application stands.
@@ -68,7 +69,7 @@ def strays(
         if seen is None or seen.ended or seen.session != pid:
             continue
         socket, user = variable(pid, SOCKET_VARIABLE), procfs.user_of(pid)
-        if not socket or user is None or not is_ours(socket, user):
+        if not socket or user is None or not is_ours(socket, user) or not in_our_namespace(pid):
             continue
         instance = variable(pid, INSTANCE_VARIABLE) or ""
         if _INSTANCE.fullmatch(instance) and instance not in known and parse(arguments_of(pid)) is not None:

@@ -1,16 +1,22 @@
-"""Accounts: the users that processes run as, and work on files with no more rights than one of them has."""
+"""Accounts: the users that processes run as, and work on files with no more rights than one of them has.
+
+They are looked up in a thread of their own; on the event loop, `look_up` comes before anything else.
+"""
 
 import ctypes
 import os
 import pwd
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-#: By name.
-_known: dict[str, "Account"] = {}
+from signalbox_controller.errors import NameServiceSilent
+from signalbox_controller.linux.name_service import NameService
+
+#: Seconds for a name that only people read.
+NAME_WITHIN = 1.0
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -24,8 +30,7 @@ class Account(msgspec.Struct, frozen=True):
     home: str
 
 
-def account_of(name: str) -> Account | None:
-    """The account of a name, or of a number that has one; None when there is none."""
+def _find(name: str) -> Account | None:
     try:
         entry = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
     except (KeyError, ValueError, OverflowError):  # the latter two: it cannot be a name, or a number, of anybody
@@ -34,12 +39,45 @@ def account_of(name: str) -> Account | None:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, groups, entry.pw_dir)
 
 
+_service = NameService(_find)
+
+
+def account_of(name: str) -> Account | None:
+    """The account of a name, or of a number that has one; None when there is none.
+
+    Raises:
+        NameServiceSilent: it is not known, and there was no answer.
+    """
+    return _service.wait_for(name)
+
+
 def known_account(name: str) -> Account | None:
     """The same, looked up once: a running process keeps its user, also while LDAP or the like does not answer."""
-    account = _known.get(name) or account_of(name)
-    if account is not None:
-        _known[name] = account
-    return account
+    return _service.known(name, ever=True) or account_of(name)
+
+
+def are_known(names: Iterable[str]) -> bool:
+    """Whether these names, as far as they are not empty, need not be looked up now."""
+    return all(_service.known(name) for name in names if name)
+
+
+async def look_up(names: Iterable[str]) -> None:
+    """Look these names up, as far as they are not empty, so that they are known.
+
+    Raises:
+        NameServiceSilent: there was no answer.
+    """
+    for name in filter(None, names):
+        await _service.look_up(name)
+
+
+async def name_of(uid: int) -> str:
+    """The name of a user, or the number where there is none, or no answer for now."""
+    try:
+        account = await _service.look_up(str(uid), NAME_WITHIN)
+    except NameServiceSilent:
+        return str(uid)
+    return account.name if account else str(uid)
 
 
 def user_of(pid: int) -> str:
@@ -51,9 +89,10 @@ def user_of(pid: int) -> str:
     if uid == os.geteuid():
         return ""
     try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
+        account = _service.wait_for(str(uid), NAME_WITHIN)
+    except NameServiceSilent:
         return str(uid)
+    return account.name if account else str(uid)
 
 
 @contextmanager

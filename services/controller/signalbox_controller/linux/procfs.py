@@ -57,6 +57,22 @@ def user_of(pid: int) -> int | None:
     return users.pop() if len(users) == 1 else None
 
 
+def pid_namespace(pid: int) -> str:
+    """The pid namespace of a process (pid_namespaces(7)); empty when it is gone, or not for us to see."""
+    try:
+        return str(Path(f"/proc/{pid}/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def in_our_namespace(pid: int) -> bool:
+    """Whether its pid namespace is ours: what is below us only has other pids there, and may belong to a container.
+
+    Paths, instances of a copied environment and ids of tasks do not tell one container from another.
+    """
+    return pid_namespace(pid) == pid_namespace(os.getpid()) != ""
+
+
 def _items(path: str) -> list[str]:
     try:
         return Path(path).read_bytes().decode(errors="surrogateescape").rstrip("\0").split("\0")

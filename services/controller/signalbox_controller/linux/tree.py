@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from signalbox.messages.base import Evidence
 from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.proc import Proc, descendants, ended, identify, pids, stat, variable
-from signalbox_controller.linux.procfs import INSTANCE_VARIABLE, TASK_VARIABLE, bearing
+from signalbox_controller.linux.procfs import INSTANCE_VARIABLE, TASK_VARIABLE, bearing, in_our_namespace
 from signalbox_controller.linux.reaper import Reaper
 
 
@@ -79,10 +79,11 @@ class Tree:
 def launched_by(tasks: frozenset[str], reaper: Reaper, *, ours: bool) -> list[Proc]:
     """What these tasks had launched and has lost its parent since, known by the variable that the agent sets.
 
-    Orphans of a worker that we did not launch ourselves went to pid 1: all of the host is searched for them.
+    Orphans of a worker that we did not launch ourselves went to pid 1: all of our pid namespace is searched for them. A
+    container below us may run the same task once more.
     """
     if not tasks:
         return []
-    candidates = (proc.pid for proc in reaper.orphans()) if ours else pids()
+    candidates = (proc.pid for proc in reaper.orphans()) if ours else filter(in_our_namespace, pids())
     found = (identify(pid) for pid in candidates if variable(pid, TASK_VARIABLE) in tasks)
     return [proc for proc in found if proc is not None]

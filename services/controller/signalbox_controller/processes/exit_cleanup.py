@@ -45,12 +45,13 @@ async def clean_up_after(
     written, slots = spool.path_of(socket, instance.id), Slots(socket, instance.id)
     held, survivors = await end_leftovers(instance, context.reaper, spool.read(written), slots)
     lost = lost_tasks(spec.name, context.host, held, end, order)
-    context.pending_events.publish(instance.id, instance.agent.acknowledgements.waiting, lost.events)
+    context.pending_events.publish(instance.id, instance.agent.events.acknowledgements.waiting, lost.events)
     if instance.agent.stop_handshake.ownership:  # or its broker misses them by itself
         restore = msgspec.structs.replace(lost.restore, spec=spec, queues=instance.agent.queues)
         context.redelivery.schedule(instance.id, restore)
     context.agents.retire(instance.id)
-    context.launches.forget(spec.name)
+    if not survivors:  # or the next controller has to know of them
+        context.launches.forget(spec.name)
     context.stop_orders.forget(spec.name)
     spool.forget(written)
     slots.forget()
@@ -80,5 +81,5 @@ async def end_leftovers(
     held = instance.agent.take_held_runs(slots, instance.id)
     ran = [*held.lost, *(run for run, state in held.unseen if not state.stored)]
     tasks = [*(run.task_id for run in ran), *instance.agent.stop_handshake.ended]
-    survivors = survivors or await kill_all(lambda: instance.tree.rest(tasks), reaper)
-    return held, survivors
+    strays = await kill_all(lambda: [proc for proc in instance.tree.rest(tasks) if proc not in survivors], reaper)
+    return held, [*survivors, *strays]

@@ -11,13 +11,12 @@ import msgspec
 
 from signalbox_agent.cgroup import Cgroup
 from signalbox_agent.proc import Proc, boot_id, identify, present
-from signalbox_controller.agents.session import Agent
-from signalbox_controller.agents.supervisor import Supervisor
+from signalbox_controller.agents.session import Agent, Supervisor
 from signalbox_controller.config.specs import ProcessSpec
 from signalbox_controller.launch.launcher import other_account
 from signalbox_controller.launch.launches import Launch
 from signalbox_controller.linux.cgroups import delegate
-from signalbox_controller.linux.procfs import code_of
+from signalbox_controller.linux.procfs import code_of, pid_namespace
 from signalbox_controller.linux.reaper import Reaper
 from signalbox_controller.linux.tree import Tree
 from signalbox_controller.logs.logfile import LogFile
@@ -116,7 +115,15 @@ def launch(spec: ProcessSpec, context: HostContext, supervisor: Supervisor, log:
     if cgroup and (account := other_account(spec.runs_as)):
         delegate(cgroup, account)
     node = spec.node(context.host)
-    note = Launch(instance=instance, boot=boot_id(), log_start=log.position(), cgroup=path, spec=spec, node=node)
+    note = Launch(
+        instance=instance,
+        boot=boot_id(),
+        log_start=log.position(),
+        cgroup=path,
+        spec=spec,
+        node=node,
+        namespace=pid_namespace(os.getpid()),
+    )
     context.launches.note(spec.name, note)
     agent = context.agents.expect(instance, spec.name, supervisor, cgroup=cgroup)
     try:
@@ -132,3 +139,16 @@ def launch(spec: ProcessSpec, context: HostContext, supervisor: Supervisor, log:
     main = identify(popen.pid) or Proc(popen.pid, 0)
     context.launches.note(spec.name, msgspec.structs.replace(note, proc=main))
     return Instance(note.instance, main, agent, context.reaper, popen, note.log_start, cgroup=cgroup, spec=spec)
+
+
+def adopt(
+    launched: Launch, main: Proc, name: str, context: HostContext, supervisor: Supervisor, log: LogFile
+) -> Instance:
+    """What a former controller launched as the process of this name, running or gone; see `launch`."""
+    cgroup = Cgroup(launched.cgroup) if launched.cgroup else None
+    agent = context.agents.expect(launched.instance, name, supervisor, adopted=True, cgroup=cgroup)
+    if (stop := context.stop_orders.of(name)) is not None:
+        agent.runs.seed(stop.runs)
+    log_start = min(launched.log_start, log.position())
+    reaper, gone = context.reaper, launched.gone
+    return Instance(launched.instance, main, agent, reaper, None, log_start, gone=gone, cgroup=cgroup)

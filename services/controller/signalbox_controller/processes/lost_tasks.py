@@ -7,7 +7,7 @@ import msgspec
 
 from signalbox.messages.base import Outcome
 from signalbox.messages.events import TaskFailed, TaskRequeued
-from signalbox_agent.child.slot import REQUEUED
+from signalbox_agent.child.slot_state import REQUEUED
 from signalbox_controller import words
 from signalbox_controller.agents.running import HeldRuns, Run, RunEnd
 from signalbox_controller.broker.redelivery import PendingRestore

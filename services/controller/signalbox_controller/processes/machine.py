@@ -58,6 +58,8 @@ class Input(StrEnum):
     EXITED_FOR_GOOD = "it ended by itself"
     #: Not launched at all.
     EXITED_UNSUPPORTED = "its Celery is not supported"
+    #: Gone, or about to be shown as such, and not all of it.
+    OUTLIVED = "something of it outlived KILL"
 
 
 class Action(StrEnum):
@@ -94,9 +96,10 @@ _KILL = _to("stopping", Action.DISARM, Action.KILL_TREE)
 _DOWN = _to("stopped", Action.DISARM)
 _RETRY = _to("backoff", Action.DISARM, Action.ARM_BACKOFF)
 _GIVE_UP = _to("fatal", Action.DISARM)
+_LINGERS = _to("stopping", Action.DISARM)
 
 #: However it comes, an exit leads out of every state in which there is a process.
-_EXITS: Final = {
+EXITS: Final = {
     Input.EXITED: _DOWN,
     Input.EXITED_TO_RESTART: _SPAWN,
     Input.EXITED_TO_RETRY: _RETRY,
@@ -104,6 +107,7 @@ _EXITS: Final = {
     Input.EXITED_TOO_OFTEN: _GIVE_UP,
     Input.EXITED_FOR_GOOD: _DOWN,
     Input.EXITED_UNSUPPORTED: _GIVE_UP,
+    Input.OUTLIVED: _LINGERS,
 }
 
 #: Where there is no process, a stop only takes back what was planned.
@@ -112,6 +116,7 @@ _ABSENT: Final = {
     Input.DRAIN: _DOWN,
     Input.HALT: _DOWN,
     Input.KILL: _DOWN,
+    Input.OUTLIVED: _LINGERS,
 }
 
 TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
@@ -119,7 +124,7 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
     "fatal": _ABSENT,
     "backoff": {**_ABSENT, Input.BACKOFF_ELAPSED: _SPAWN},
     "starting": {
-        **_EXITS,
+        **EXITS,
         # Importing the application is not the same as reaching its broker: each has its time.
         Input.GREETED: _to("starting", Action.ARM_READY),
         Input.READY: _to("running", Action.DISARM),
@@ -133,7 +138,7 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
         Input.LEAVING: _HALTING,
     },
     "running": {
-        **_EXITS,
+        **EXITS,
         Input.WAITING: _to("starting"),
         Input.CHILDLESS: _to("starting"),
         Input.SILENT: _to("unknown"),
@@ -144,7 +149,7 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
         Input.LEAVING: _DRAINING,
     },
     "unknown": {
-        **_EXITS,
+        **EXITS,
         Input.GREETED: _to("starting", Action.ARM_READY),
         Input.READY: _to("running", Action.DISARM),
         Input.WAITING: _to("starting", Action.DISARM),
@@ -161,7 +166,7 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
     },
     # A second stop may shorten the time that is left; Celery ignores a second TERM (measured on 5.7).
     "draining": {
-        **_EXITS,
+        **EXITS,
         Input.DRAIN: _to("draining", Action.ARM_DEADLINE),
         Input.HALT: _to("stopping", Action.ARM_DEADLINE),
         Input.GRACE_OVER: _to("stopping", Action.QUIT),
@@ -169,7 +174,7 @@ TABLE: Final[dict[ProcessState, dict[Input, Transition]]] = {
         Input.DEADLINE: _KILL,
     },
     "stopping": {
-        **_EXITS,
+        **EXITS,
         Input.DRAIN: _to("stopping", Action.ARM_DEADLINE),
         Input.HALT: _to("stopping", Action.ARM_DEADLINE),
         Input.KILL: _KILL,

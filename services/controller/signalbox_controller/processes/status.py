@@ -1,15 +1,14 @@
 """Status of a supervised process, as badges show it: published on each change."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
 
-from signalbox.messages.base import Evidence, ProcessKind, ProcessState, utc_now
+from signalbox.messages.base import ProcessKind, ProcessState, utc_now
 from signalbox.messages.events import Event, ProcessChanged
 from signalbox.messages.receipts import ProcessReport
-from signalbox_agent.proc import Proc, ended
 from signalbox_controller import words
 from signalbox_controller.processes.desired import Desired
 from signalbox_controller.processes.machine import ALIVE
@@ -109,11 +108,3 @@ class ProcessStatus:
     def report(self) -> ProcessReport:
         """The status as part of an answer."""
         return msgspec.convert(self.event(), ProcessReport, from_attributes=True)
-
-
-def after_a_stop(report: ProcessReport, proof: Evidence | None, survivors: Iterable[Proc]) -> ProcessReport:
-    """The report that answers a stop: while something lives that has outlived KILL, the process is not stopped."""
-    if report.state != "stopped":
-        return report
-    lives = not all(map(ended, survivors))
-    return msgspec.structs.replace(report, state="stopping" if lives else "stopped", proof=None if lives else proof)

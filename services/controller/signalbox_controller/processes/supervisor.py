@@ -11,13 +11,14 @@ import msgspec
 from signalbox.messages.base import Evidence
 from signalbox.messages.receipts import ProcessReport
 from signalbox.service import Jobs
-from signalbox_agent.cgroup import Cgroup
-from signalbox_agent.proc import Proc, ended
+from signalbox_agent.proc import Proc
 from signalbox_controller import words
 from signalbox_controller.agents import protocol
 from signalbox_controller.config.differences import outdated
 from signalbox_controller.config.specs import ProcessSpec
+from signalbox_controller.errors import NameServiceSilent
 from signalbox_controller.launch.launches import Launch
+from signalbox_controller.linux.accounts import are_known, look_up
 from signalbox_controller.linux.signals import kill_all, send
 from signalbox_controller.logs.logfile import LogFile
 from signalbox_controller.processes import exit_reason
@@ -28,10 +29,11 @@ from signalbox_controller.processes.context import HostContext
 from signalbox_controller.processes.desired import Desired
 from signalbox_controller.processes.exit_cleanup import Cleanup, clean_up_after
 from signalbox_controller.processes.exit_reason import ExitReport
-from signalbox_controller.processes.instance import Instance, launch
-from signalbox_controller.processes.machine import ALIVE, Action, Input, step
+from signalbox_controller.processes.instance import Instance, adopt, launch
+from signalbox_controller.processes.leftovers import Leftovers, outlived
+from signalbox_controller.processes.machine import ALIVE, EXITS, Action, Input, step
 from signalbox_controller.processes.readiness import logs_ready, overdue
-from signalbox_controller.processes.status import Identity, ProcessStatus, after_a_stop
+from signalbox_controller.processes.status import Identity, ProcessStatus
 from signalbox_controller.processes.stop_orders import PendingStop
 from signalbox_controller.words import Order
 
@@ -58,8 +60,9 @@ class Supervised(AgentReports):
         #: How many running tasks ended with it since the latest order to stop, and what proves its end.
         self.tasks_killed = 0
         self._proof: Evidence | None = None
-        #: What outlived its KILL.
-        self._survivors: list[Proc] = []
+        self._leftovers = Leftovers()
+        #: The end that is shown as soon as nothing is left, and its message.
+        self._held: tuple[Input, str] | None = None
         self._context = context
         self._order: Order | None = None
         self._timeout = spec.stop_timeout
@@ -90,7 +93,12 @@ class Supervised(AgentReports):
     @property
     def ended(self) -> bool:
         """Whether nothing of it is left, also nothing that had outlived KILL."""
-        return self.instance is None and self.status.state not in ALIVE and all(map(ended, self._survivors))
+        return self.instance is None and self.status.state not in ALIVE and not self._leftovers.alive
+
+    @property
+    def lingers(self) -> bool:
+        """Whether only what outlived KILL is left of it."""
+        return self._held is not None
 
     # Orders of people.
 
@@ -98,6 +106,10 @@ class Supervised(AgentReports):
         """Have it run; a process that is being stopped is started again once it is gone."""
         self.status.desired = "running"
         self._failures.forget()
+        if self.lingers:  # a person knows whether to wait for what the kernel holds
+            self._held = None
+            self._feed(Input.EXITED_TO_RESTART)
+            return
         leaving = self.status.state in {"draining", "stopping"}
         self._feed(Input.START, "will be started again as soon as it has stopped" if leaving else "")
 
@@ -110,7 +122,7 @@ class Supervised(AgentReports):
     def restart(self, order: Order, mode: Mode = "graceful", timeout: float | None = None) -> None:
         """Have it stop as above and start again; one that does not run is started."""
         self.tasks_killed = 0
-        if self.status.state not in ALIVE:
+        if self.status.state not in ALIVE or self.lingers:
             self.start()
             return
         self.status.desired = "running"
@@ -121,6 +133,9 @@ class Supervised(AgentReports):
         self._order = order
         self._timeout = self.spec.stop_timeout if timeout is None else timeout
         self.tasks_killed, self._proof = 0, None  # what was said of an earlier end does not count again
+        if self.lingers:
+            self._hold(Input.EXITED, f"stopped by {order.words}")
+            return
         if self.status.state in ALIVE and mode != "immediate":
             message += f"; killed in at most {words.seconds(self._timeout)}"
         if self.instance is not None:
@@ -134,7 +149,8 @@ class Supervised(AgentReports):
 
     def stopped(self) -> ProcessReport:
         """Report on it after an order to stop."""
-        return after_a_stop(self.status.report(), self._proof, self._survivors)
+        report = self.status.report()
+        return msgspec.structs.replace(report, proof=self._proof) if report.state == "stopped" else report
 
     @property
     def queues(self) -> tuple[str, ...]:
@@ -154,17 +170,9 @@ class Supervised(AgentReports):
         """
         if launched.spec is not None:
             self._log_of(launched.spec)
-        cgroup = Cgroup(launched.cgroup) if launched.cgroup else None
-        agent = self._context.agents.expect(launched.instance, self.spec.name, self, adopted=True, cgroup=cgroup)
-        if (stop := self._context.stop_orders.of(self.spec.name)) is not None:
-            agent.runs.seed(stop.runs)
-        log_start = min(launched.log_start, self.log.position())
-        reaper, gone = self._context.reaper, launched.gone
-        spec = launched.spec and msgspec.structs.replace(launched.spec, name=self.spec.name)
-        known = None if launched.found and self.configured else spec
-        instance = Instance(
-            launched.instance, main, agent, reaper, None, log_start, gone=gone, cgroup=cgroup, spec=known
-        )
+        instance = adopt(launched, main, self.spec.name, self._context, self, self.log)
+        if not (launched.found and self.configured):
+            instance.spec = launched.spec and msgspec.structs.replace(launched.spec, name=self.spec.name)
         instance.asked = asked
         self.status.node = launched.node or self.status.node
         self._take(instance)
@@ -225,6 +233,9 @@ class Supervised(AgentReports):
     def _feed(self, event: Input, message: str = "") -> None:
         status = self.status
         before, transition = status.state, step(status.state, event)
+        if transition.state in {"stopped", "fatal"} and self._leftovers.alive:
+            self._hold(event if event in EXITS else Input.EXITED, message)
+            return
         if transition.state != before:
             log.info("%s: %s → %s, because %s", self.spec.name, before, transition.state, event)
             status.enter(transition.state)
@@ -236,20 +247,32 @@ class Supervised(AgentReports):
         status.kill_at = self._clocks.kill_at
         status.publish()
 
+    def _hold(self, end: Input, message: str) -> None:
+        """Show this end only when nothing is left."""
+        self._held = end, message
+        self._feed(Input.OUTLIVED, "; ".join(filter(None, (message, self._leftovers.words))))
+
     # Its actions.
 
     def _spawn(self) -> None:
         self._order = self.status.exit_code = None
-        if self._context.versions.knows(self.spec):
+        if self._context.versions.knows(self.spec) and are_known((self.spec.user, self.spec.runs_as)):
             self._launch()
         else:
-            self._jobs.begin(self._launch_if_supported())
+            self._jobs.begin(self._launch_if_possible())
 
-    async def _launch_if_supported(self) -> None:
-        context = self._context
-        refusal = await context.versions.refusal(self.spec, context.launcher, context.reaper)
+    async def _launch_if_possible(self) -> None:
+        context, silent, refusal = self._context, "", ""
+        try:
+            await look_up((self.spec.user, self.spec.runs_as))
+            refusal = await context.versions.refusal(self.spec, context.launcher, context.reaper)
+        except NameServiceSilent as error:
+            silent = f"cannot be launched: {error}"
         if self.status.state != "starting":
             self._exited(None, "was stopped before it was launched")
+        elif silent:
+            self._failures.wait(0.0)
+            self._on_exit(Input.EXITED_TO_WAIT, silent)
         elif refusal:
             self._on_exit(Input.EXITED_UNSUPPORTED, refusal)
         else:
@@ -332,16 +355,11 @@ class Supervised(AgentReports):
             return
         await instance.agent.stop_handshake.let_go()
         self._context.stop_orders.about_to_kill(self.spec.name, instance.agent.runs.all())
-        self._context.pending_events.keep(instance.id, instance.agent.acknowledgements.waiting)
+        self._context.pending_events.keep(instance.id, instance.agent.events.acknowledgements.waiting)
         if survivors := await kill_all(instance.tree.find, self._context.reaper, cgroups=instance.tree.cgroups):
-            self._outlived(survivors)
-
-    def _outlived(self, survivors: list[Proc]) -> None:
-        self._proof, self._survivors = None, survivors
-        pids = ", ".join(str(proc.pid) for proc in survivors)
-        self.status.message = f"outlived KILL: pid {pids}; the kernel holds it, look for state D in ps"
-        log.error("%s %s", self.spec.name, self.status.message)
-        self.status.publish()
+            self._proof, self.status.message = None, outlived(survivors)
+            log.error("%s %s", self.spec.name, self.status.message)
+            self.status.publish()
 
     # Its end.
 
@@ -354,9 +372,24 @@ class Supervised(AgentReports):
             cleanup = Cleanup(words.exit_words(code), 0, [])
         self.tasks_killed = cleanup.tasks_killed
         self.status.exit_code = code
+        self._leftovers.add(cleanup.survivors)
         self._exited(instance, cleanup.end)
         if cleanup.survivors:
-            self._outlived(cleanup.survivors)
+            await self._clear_up(instance)
+
+    async def _clear_up(self, instance: Instance) -> None:
+        """Show its end, and forget its launch, when nothing of it is left."""
+        log.error("%s %s", self.spec.name, self._leftovers.words)
+        self._proof = None
+        await self._leftovers.end()
+        launches = self._context.launches
+        if (noted := launches.value.get(self.spec.name)) and noted.instance == instance.id:
+            launches.forget(self.spec.name)
+        if instance.tree.cgroup is not None:
+            instance.tree.cgroup.remove()
+        if self._held is not None:
+            (event, message), self._held = self._held, None
+            self._on_exit(event, message)
 
     def _exited(self, instance: Instance | None, how: str) -> None:
         self.instance = None

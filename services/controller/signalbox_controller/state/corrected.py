@@ -10,7 +10,7 @@ from signalbox.messages.events import Event, HostSeen
 E = TypeVar("E", bound=Event)
 
 #: The fields with times of this host; an ETA and the time of a question are those of others.
-_OURS = ("at", "started_at", "since", "kill_at")
+_OURS = ("at", "received_at", "started_at", "since", "kill_at")
 
 
 def corrected(event: E, ahead: float) -> E:

@@ -20,6 +20,7 @@ from signalbox.messages.events import (
     HostLeft,
     HostSeen,
     TaskFailed,
+    TaskRan,
     TaskReceived,
     TaskRetried,
     TaskStarted,
@@ -42,7 +43,7 @@ HEARTBEATS = (HostSeen, HostLeft)
 #: publication, not for each event. All else goes at once, and takes along what waits.
 GATHER = 0.02
 #: Events for which nobody waits; a stop, a cancel or a command that they belong to tells more.
-COURSE = (TaskReceived, TaskStarted, TaskSucceeded, TaskFailed, TaskRetried)
+COURSE = (TaskReceived, TaskStarted, TaskSucceeded, TaskRan, TaskFailed, TaskRetried)
 
 
 class _Group(msgspec.Struct):
@@ -83,7 +84,7 @@ class Outbox:
         self._filled = asyncio.Event()
         #: Set when what waits is to be published without delay.
         self._urgent = asyncio.Event()
-        self._published_at = 0.0
+        self._published_at = float("-inf")
         self._space = asyncio.Event()
         self._space.set()
         #: Called with True when it is full, and with False when there is space again.

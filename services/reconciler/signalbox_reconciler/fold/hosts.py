@@ -6,6 +6,7 @@ import msgspec
 
 from signalbox.messages.events import EventsLost, HostLeft, HostSeen, ProcessChanged, WaitingCompared
 from signalbox_reconciler.fold.batch import Batch
+from signalbox_reconciler.fold.repeats import clock_ahead
 from signalbox_reconciler.fold.rows import HostRow
 
 log = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ def process_changed(event: ProcessChanged, batch: Batch) -> None:
 def host_seen(event: HostSeen, batch: Batch) -> None:
     """A heartbeat of a controller, with all that it supervises."""
     proof, detail = event.proof, event.proof_detail
-    ahead = None if event.clock_ahead is None else round(event.clock_ahead, 1)
+    ahead = clock_ahead(event)
     batch.add(HostRow(name=event.host, online=True, at=event.at, proof=proof, proof_detail=detail, clock_ahead=ahead))
     for process in event.processes:
         # The state may be older than this heartbeat, which confirms it.

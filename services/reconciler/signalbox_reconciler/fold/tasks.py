@@ -9,6 +9,7 @@ from signalbox.messages.events import (
     TaskDropped,
     TaskEvent,
     TaskFailed,
+    TaskRan,
     TaskReceived,
     TaskRequeued,
     TaskRetried,
@@ -22,6 +23,8 @@ from signalbox_reconciler.fold.run_keys import padded, parse
 
 #: The error in the log of a run that was requeued.
 REQUEUED = "Given back to its queue, to be run again"
+#: How much of a task its events tell: a receipt tells most.
+RECEIPT, START = 2, 1
 #: Signals sent to a process; greenlets get none.
 SIGNALS = frozenset({"TERM", "KILL"})
 
@@ -29,7 +32,7 @@ SIGNALS = frozenset({"TERM", "KILL"})
 def received(event: TaskReceived, batch: Batch) -> None:
     """A delivery of the task waits in a worker."""
     common = _common(event, Phase.RECEIVED)
-    row = _task(event, common, "pending", details=2)
+    row = _task(event, common, "pending", details=_details(RECEIPT, event.run, event.at))
     row.args, row.kwargs, row.eta = event.args, event.kwargs, event.eta
     row.root_id, row.parent_id = event.root_id, event.parent_id
     batch.add(row)
@@ -39,10 +42,25 @@ def received(event: TaskReceived, batch: Batch) -> None:
 def started(event: TaskStarted, batch: Batch) -> None:
     """The task is running."""
     common = _common(event, Phase.STARTED)
-    row = _task(event, common, "running", details=1)
+    row = _task(event, common, "running", details=_details(START, event.run, event.at))
     row.args, row.kwargs = event.args, event.kwargs
     batch.add(row)
     batch.add(_log(event, common))
+
+
+def ran(event: TaskRan, batch: Batch) -> None:
+    """The run began and completed; what is written is what its three events amount to."""
+    common = _common(event, Phase.FINISHED)
+    if event.received_at is None:
+        details, created_at = _details(START, event.run, event.started_at), event.started_at
+    else:
+        details, created_at = _details(RECEIPT, event.delivery, event.received_at), event.received_at
+    row = _task(event, common, "completed", details=details)
+    row.args, row.kwargs, row.eta = event.args, event.kwargs, event.eta
+    row.root_id, row.parent_id = event.root_id, event.parent_id
+    row.created_at = min(row.created_at, created_at)
+    batch.add(row)
+    batch.add(_ended(event, common, "completed", event.outcome))
 
 
 def signalled(event: TaskSignalled, batch: Batch) -> None:
@@ -98,15 +116,14 @@ def _end(
 ) -> None:
     common = _common(event, phase)
     batch.add(_task(event, common, status))
-    log = _log(event, common)
-    log.status, log.outcome, log.error, log.traceback = status, outcome, error, traceback or None
-    log.finished_at, log.cancel_signal = _ended_at(event), signal
+    log = _ended(event, common, status, outcome)
+    log.error, log.traceback, log.cancel_signal = error, traceback or None, signal
     batch.add(log)
 
 
 def _ended_at(event: TaskEvent) -> datetime:
     """The end by the child's own clock: a worker that lost its broker processes it only when it is connected again."""
-    if isinstance(event, TaskSucceeded) and event.started_at is not None and event.runtime is not None:
+    if isinstance(event, TaskSucceeded | TaskRan) and event.started_at is not None and event.runtime is not None:
         return min(event.at, event.started_at + timedelta(seconds=max(0.0, event.runtime)))
     return event.at
 
@@ -129,19 +146,30 @@ def _common(event: TaskEvent, phase: Phase) -> dict[str, Any]:
     }
 
 
-def _task(event: TaskEvent, common: dict[str, Any], status: Status, *, details: int = 0) -> TaskRow:
-    """The row of the task itself; `details` ranks how much of it such an event carries."""
+def _details(rank: int, run: str, at: datetime) -> str:
+    """The rank of how much of the task an event tells, and among equals the order of the runs and of the times."""
+    return f"{rank}{padded(run)} {microseconds(at):017d}"
+
+
+def _task(event: TaskEvent, common: dict[str, Any], status: Status, *, details: str = "") -> TaskRow:
+    """The row of the task itself."""
     started_at = common["started_at"]
     return TaskRow(
         **common,
         status=status,
-        details_key=f"{details}{padded(event.run)} {microseconds(event.at):017d}",
+        details_key=details or _details(0, event.run, event.at),
         full_id=event.full_id or None,
         name=event.name,
         celery_name=event.celery_name,
         queue=event.queue,
         created_at=event.at if started_at is None else min(event.at, started_at),
     )
+
+
+def _ended(event: TaskEvent, common: dict[str, Any], status: Status, outcome: Outcome) -> LogRow:
+    log = _log(event, common)
+    log.status, log.outcome, log.finished_at = status, outcome, _ended_at(event)
+    return log
 
 
 def _log(event: TaskEvent, common: dict[str, Any]) -> LogRow:

@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Iterable
 
+from signalbox.messages.events import HostSeen
 from signalbox.postgres.pool import Connection, Row
 from signalbox_reconciler.fold.batch import Batch
 from signalbox_reconciler.fold.commands import CommandRow
+from signalbox_reconciler.fold.hosts import host_seen
 from signalbox_reconciler.store.allows import insert_allows
 from signalbox_reconciler.store.cancels import apply_cancels, end_cancelled
 from signalbox_reconciler.store.commands import (
@@ -14,11 +16,19 @@ from signalbox_reconciler.store.commands import (
     upsert_answers,
 )
 from signalbox_reconciler.store.forgotten import forget_hosts
-from signalbox_reconciler.store.hosts import LEFT, mark_unknown, upsert_hosts, upsert_processes
+from signalbox_reconciler.store.hosts import (
+    LEFT,
+    lock_confirmed,
+    mark_heard,
+    mark_unknown,
+    retire,
+    upsert_hosts,
+    upsert_processes,
+)
 from signalbox_reconciler.store.placing import settle
 from signalbox_reconciler.store.runs import number_attempts, select_logs, upsert_logs, upsert_waits
 from signalbox_reconciler.store.snapshots import repair
-from signalbox_reconciler.store.tasks import show_liveliest, upsert_tasks
+from signalbox_reconciler.store.tasks import lock_tasks, show_liveliest, upsert_tasks
 from signalbox_reconciler.store.verdicts import cancels_to_reconsider, tasks_of
 from signalbox_reconciler.store.views import ChangedViews
 from signalbox_reconciler.store.waiting import apply_comparisons
@@ -26,9 +36,13 @@ from signalbox_reconciler.store.waiting import apply_comparisons
 __all__ = ["ChangedViews", "write_batch", "write_commands"]
 
 
-async def write_batch(connection: Connection, batch: Batch, *, redelivered: bool = False) -> ChangedViews:
+async def write_batch(
+    connection: Connection, batch: Batch, *, redelivered: bool = False, repeated: Collection[HostSeen] = ()
+) -> ChangedViews:
     """Write a folded batch inside the caller's transaction; return what changed.
 
+    `repeated` are heartbeats that say nothing new, of hosts that the batch has no other heartbeat of; such a one joins
+    the batch if it is new to the record.
     With `redelivered`, the batch may have been written before without publishing its changes: all rows that it
     touches count as changed.
     """
@@ -42,8 +56,13 @@ async def write_batch(connection: Connection, batch: Batch, *, redelivered: bool
         await insert_commands(connection, batch.commands.values(), changed)
         await insert_allows(connection, batch.commands.values())
     task_ids, ended = await _write_tasks(connection, batch, changed)
-    await _write_hosts(connection, batch, changed)
+    if snapshots := [*batch.snapshots.values(), *repeated]:
+        await repair(connection, snapshots, changed)
     await apply_comparisons(connection, batch.comparisons.values(), changed)
+    if batch.hosts or repeated:
+        await _write_hosts(connection, batch, repeated, changed)
+    elif batch.processes:
+        changed.add("process", await upsert_processes(connection, batch.processes.values()))
     if command_ids:
         verdicts = batch.verdicts.values()
         await upsert_answers(connection, batch.answers.values(), verdicts)
@@ -125,16 +144,25 @@ def _with_several_runs(batch: Batch, logs: Collection[Row]) -> set[str]:
     return several
 
 
-async def _write_hosts(connection: Connection, batch: Batch, changed: ChangedViews) -> None:
-    if batch.hosts:
-        hosts = await upsert_hosts(connection, batch.hosts.values())
-        changed.add("host", hosts)
+async def _write_hosts(
+    connection: Connection, batch: Batch, repeated: Collection[HostSeen], changed: ChangedViews
+) -> None:
+    """Write hosts and their processes. Tasks are locked before hosts everywhere, or two writers stop each other."""
+    leaving = [row.name for row in batch.hosts.values() if not row.online]
+    task_ids = await lock_confirmed(connection, leaving, changed) if leaving else set[str]()
+    if concerned := {row.task_id for row in batch.verdicts.values()} | _about(batch.commands.values()):
+        await lock_tasks(connection, concerned, changed)
+    if repeated:
+        for seen in await mark_heard(connection, repeated, batch.hosts):
+            host_seen(seen, batch)
+    hosts = await upsert_hosts(connection, batch.hosts.values()) if batch.hosts else []
+    changed.add("host", hosts)
     if batch.processes:
         changed.add("process", await upsert_processes(connection, batch.processes.values()))
     if batch.snapshots:
-        await repair(connection, batch.snapshots.values(), changed)
-    if batch.hosts and (left := [row["name"] for row in hosts if row["state"] == "offline"]):
-        await mark_unknown(connection, left, LEFT, changed)
+        await retire(connection, batch.snapshots.values(), changed)
+    if left := [row["name"] for row in hosts if row["state"] == "offline"]:
+        await mark_unknown(connection, left, LEFT, task_ids, changed)
 
 
 async def _touch(connection: Connection, batch: Batch, task_ids: Collection[str], changed: ChangedViews) -> None:

@@ -51,8 +51,7 @@ def checks(lost_after: float, forget_after: float, remember_cancelled: float) ->
     """All checks, in order.
 
     The runs of a host that is silent for `lost_after` seconds are given up, and the host is forgotten after
-    `forget_after` seconds. The tasks of a cancel are deleted
-    `remember_cancelled` seconds after it.
+    `forget_after` seconds. The tasks of a cancel are deleted `remember_cancelled` seconds after it.
     """
     return (
         check_hosts,

@@ -67,14 +67,16 @@ WHERE (EXCLUDED.weight, EXCLUDED.at) > (a.weight, a.at)
 """  # noqa: S608
 
 #: One row for each answer, or a single row without one; each with what the record says of the command: its conclusion,
-#: the number of its tasks by state, and whether a verdict on one is, or may be, inferred. A stop or start expects
-#: answers of silent hosts, too, if anything may run there.
+#: the number of its tasks by state, and whether a verdict on one is, or may be, inferred. The first one has the hosts
+#: that are to answer: beside each of a thousand answers they would be a million names. A stop or start expects answers
+#: of silent hosts, too, if anything may run there.
 _WITH_ANSWERS = """
 SELECT c.command_id, c.tasks_total, COALESCE(c.finished_at, now()) AS now, a.host, a.verdict, a.weight,
     a.detail, a.at,
     c.state AS state_before, c.detail AS detail_before, c.finished_at AS finished_before, c.tasks_done AS done_before,
     c.states, c.counts, c.inferred,
-    CASE WHEN c.hosts <> '' THEN string_to_array(c.hosts, E'\\n') ELSE ARRAY(
+    CASE WHEN row_number() OVER (PARTITION BY c.command_id ORDER BY a.host) > 1 THEN NULL
+    WHEN c.hosts <> '' THEN string_to_array(c.hosts, E'\\n') ELSE ARRAY(
         SELECT name FROM hosts AS h WHERE state = 'online' OR (c.tasks_total = 0 AND EXISTS (
             SELECT FROM processes AS p WHERE p.host = h.name AND p.state NOT IN ('stopped', 'fatal')))
     ) END AS expected

@@ -20,16 +20,18 @@ _FORGET = f"""
 UPDATE hosts SET state = 'gone', gone_at = now() WHERE name = ANY($1::text[]) AND state IN ('unknown', 'offline')
 RETURNING {views.columns("host")}
 """  # noqa: S608 - names of our own columns
+#: Whether something of an absent host may run on: its controller left it running, or fell silent.
+_MAY_RUN = """(
+    EXISTS (SELECT FROM processes WHERE host = h.name AND state NOT IN ('stopped', 'fatal'))
+    OR EXISTS (SELECT FROM open_task_logs WHERE host = h.name AND status = 'running')
+)"""
 _FORGET_SILENT = f"""
 UPDATE hosts AS h SET state = 'gone', gone_at = now()
-WHERE state IN ('unknown', 'offline') AND (
-    heard_at < now() - make_interval(secs => $1)
-    OR state = 'offline' AND heard_at < now() - make_interval(secs => LEAST($1, $2))
-        AND NOT EXISTS (SELECT FROM processes WHERE host = h.name AND state NOT IN ('stopped', 'fatal'))
-        AND NOT EXISTS (SELECT FROM open_task_logs WHERE host = h.name AND status = 'running')
-)
+WHERE state = 'unknown' AND heard_at < now() - make_interval(secs => $1)
+    OR state = 'offline' AND heard_at < now() - make_interval(secs => LEAST($1, $2)) AND NOT {_MAY_RUN}
 RETURNING {views.columns("host")}
 """  # noqa: S608
+_MISSED = f"SELECT name FROM hosts AS h WHERE state IN ('unknown', 'offline') AND {_MAY_RUN}"  # noqa: S608
 #: Also those that late events brought back.
 _DELETE_PROCESSES = """
 DELETE FROM processes AS p USING hosts AS h WHERE h.name = p.host AND h.state = 'gone' RETURNING p.host, p.name
@@ -76,7 +78,10 @@ async def forget_answers(connection: Connection, rows: Collection[CommandRow]) -
 
 
 async def forget_silent_hosts(connection: Connection, after: float, changed: views.ChangedViews) -> None:
-    """Forget hosts without a heartbeat for `after` seconds, and earlier those that left with nothing running."""
+    """Forget silent hosts after so many seconds, and earlier those whose controller left with nothing running.
+
+    One whose controller left while something ran is not forgotten here: that runs on, as was wanted.
+    """
     await _forgotten(connection, await connection.fetch(_FORGET_SILENT, after, LEFT_SHOWN), changed)
     await connection.execute(_DELETE_GONE, GONE_KEPT)
 
@@ -84,6 +89,11 @@ async def forget_silent_hosts(connection: Connection, after: float, changed: vie
 async def gone_hosts(connection: Connection) -> list[str]:
     """The hosts that are gone."""
     return [row["name"] for row in await connection.fetch("SELECT name FROM hosts WHERE state = 'gone'")]
+
+
+async def missed_hosts(connection: Connection) -> list[str]:
+    """The absent hosts where something may run."""
+    return [row["name"] for row in await connection.fetch(_MISSED)]
 
 
 async def welcome(connection: Connection, hosts: Collection[str]) -> None:

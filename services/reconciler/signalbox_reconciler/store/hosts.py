@@ -49,6 +49,20 @@ SELECT done.* FROM done LEFT JOIN old USING (name)
 WHERE ({names(_HOST_VALUES, "old.")}) IS DISTINCT FROM ({names(_HOST_VALUES, "done.")})
 """  # noqa: S608 - names of our own columns
 
+#: Of hosts that are online: of any other host the heartbeat says something new. All are locked in the order of names.
+_MARK_HEARD = f"""
+WITH new AS (
+    SELECT * FROM unnest($1::text[], $2::timestamptz[]) AS new (name, at)
+), locked AS (
+    SELECT name FROM hosts WHERE name = ANY($3::text[]) ORDER BY name FOR NO KEY UPDATE
+)
+UPDATE hosts AS h SET seen_at = now(), heard_at = now(),
+    at = CASE WHEN new.at > h.at OR {_UNTRUE_TIME.format("h")} THEN new.at ELSE h.at END
+FROM new JOIN locked USING (name)
+WHERE h.name = new.name AND h.state = 'online'
+RETURNING h.name
+"""  # noqa: S608
+
 _PROCESSES = {
     "host": "text",
     "name": "text",
@@ -129,18 +143,24 @@ WHERE host = ANY($1::text[]) AND task_id = ANY($2::text[]) AND status = 'running
 """
 
 #: By the clock of PostgreSQL: those of the hosts may be wrong.
-_SILENT = f"""
-UPDATE hosts SET state = 'unknown'
-WHERE state = 'online' AND heard_at < now() - make_interval(secs => $1)
-RETURNING {views.columns("host")}
-"""  # noqa: S608
-
+_IS_SILENT = "state = 'online' AND heard_at < now() - make_interval(secs => $1)"
 #: Absent hosts with processes or runs that late events brought back.
-_ABSENT_BUT_SHOWN = """
-SELECT name, state FROM hosts AS h WHERE state IN ('unknown', 'offline') AND (
+_IS_SHOWN_AS_PRESENT = """state IN ('unknown', 'offline') AND (
     EXISTS (SELECT FROM processes WHERE host = h.name AND state NOT IN ('stopped', 'fatal', 'unknown'))
     OR EXISTS (SELECT FROM open_task_logs WHERE host = h.name AND status = 'running' AND confirmed)
-)
+)"""
+_ABSENT = f"SELECT name FROM hosts AS h WHERE ({_IS_SILENT}) OR ({_IS_SHOWN_AS_PRESENT})"  # noqa: S608 - ours
+_LOCK = "SELECT FROM hosts WHERE name = ANY($1::text[]) ORDER BY name FOR NO KEY UPDATE"
+_MARK_SILENT = f"""
+UPDATE hosts SET state = 'unknown' WHERE {_IS_SILENT} AND name = ANY($2::text[])
+RETURNING {views.columns("host")}
+"""  # noqa: S608
+_STATES = "SELECT name, state FROM hosts WHERE name = ANY($1::text[]) AND state IN ('unknown', 'offline')"
+
+#: Hosts with more processes in the record than they list, which are there already.
+_WITH_OTHERS = """
+SELECT s.host FROM unnest($1::text[], $2::integer[]) AS s (host, listed)
+WHERE (SELECT count(*) FROM processes AS p WHERE p.host = s.host) > s.listed
 """
 
 LEFT = "Its controller has left; it may run on"
@@ -154,6 +174,17 @@ async def upsert_hosts(connection: Connection, rows: Collection[HostRow]) -> lis
     return await connection.fetch(_UPSERT_HOSTS, *arrays(_HOSTS, ordered))
 
 
+async def mark_heard(connection: Connection, repeated: Collection[HostSeen], others: Collection[str]) -> list[HostSeen]:
+    """Note that these heartbeats came, which say nothing new; return those that do, as their host is not online.
+
+    `others` are hosts that the same transaction writes afterwards: two that write the same ones wait for each other.
+    """
+    names = [seen.host for seen in repeated]
+    rows = await connection.fetch(_MARK_HEARD, names, [seen.at for seen in repeated], sorted({*names, *others}))
+    heard = {row["name"] for row in rows}
+    return [seen for seen in repeated if seen.host not in heard]
+
+
 async def upsert_processes(connection: Connection, rows: Collection[ProcessChanged]) -> list[Row]:
     """Merge rows of distinct processes; return the visible changes."""
     ordered = sorted(rows, key=lambda row: (row.host, row.name))
@@ -161,27 +192,52 @@ async def upsert_processes(connection: Connection, rows: Collection[ProcessChang
     return await connection.fetch(_UPSERT_PROCESSES, *arrays(_PROCESSES, folded))
 
 
-async def mark_unknown(connection: Connection, hosts: Collection[str], why: str, changed: views.ChangedViews) -> None:
-    """Mark all processes on these hosts as unknown, and their running tasks as not confirmed."""
-    changed.add("process", await connection.fetch(_MARK_PROCESSES_UNKNOWN, list(hosts), why))
+async def lock_confirmed(connection: Connection, hosts: Collection[str], changed: views.ChangedViews) -> set[str]:
+    """Lock the tasks that are shown as surely running on these hosts; for `mark_unknown`, before hosts are locked."""
     task_ids = {row["task_id"] for row in await connection.fetch(_CONFIRMED, list(hosts))}
-    await lock_tasks(connection, task_ids, changed)
-    await connection.execute(_UNCONFIRM, list(hosts), list(task_ids))
-    changed.add("task", await show_liveliest(connection, task_ids))
+    if task_ids:
+        await lock_tasks(connection, task_ids, changed)
+    return task_ids
+
+
+async def mark_unknown(
+    connection: Connection, hosts: Collection[str], why: str, task_ids: Collection[str], changed: views.ChangedViews
+) -> None:
+    """Mark all processes on these hosts as unknown, and those of the tasks `task_ids` that run there as not confirmed.
+
+    What began after those were locked is found by the next sweep.
+    """
+    changed.add("process", await connection.fetch(_MARK_PROCESSES_UNKNOWN, list(hosts), why))
+    if task_ids:
+        await connection.execute(_UNCONFIRM, list(hosts), list(task_ids))
+        changed.add("task", await show_liveliest(connection, task_ids))
 
 
 async def mark_silent_hosts(connection: Connection, after: float, changed: views.ChangedViews) -> None:
     """Mark hosts without a heartbeat for `after` seconds as unknown, and all that may run there."""
-    changed.add("host", await connection.fetch(_SILENT, after))
-    rows = await connection.fetch(_ABSENT_BUT_SHOWN)
+    hosts = [row["name"] for row in await connection.fetch(_ABSENT, after)]
+    if not hosts:
+        return
+    task_ids = await lock_confirmed(connection, hosts, changed)
+    await connection.execute(_LOCK, hosts)
+    changed.add("host", await connection.fetch(_MARK_SILENT, after, hosts))
+    rows = await connection.fetch(_STATES, hosts)
     for state, why in (("unknown", SILENT), ("offline", LEFT)):
-        if hosts := [row["name"] for row in rows if row["state"] == state]:
-            await mark_unknown(connection, hosts, why, changed)
+        if absent := [row["name"] for row in rows if row["state"] == state]:
+            await mark_unknown(connection, absent, why, task_ids, changed)
 
 
-async def retire(connection: Connection, snapshot: HostSeen, changed: views.ChangedViews) -> None:
-    """Delete the processes that a host no longer lists; show external workers among them as stopped."""
-    listed = [process.name for process in snapshot.processes]
+async def retire(connection: Connection, snapshots: Collection[HostSeen], changed: views.ChangedViews) -> None:
+    """Delete the processes that their hosts no longer list; show external workers among them as stopped."""
+    listed = {snapshot.host: {process.name for process in snapshot.processes} for snapshot in snapshots}
+    rows = await connection.fetch(_WITH_OTHERS, list(listed), [len(names) for names in listed.values()])
+    with_others = {row["host"] for row in rows}
+    for snapshot in snapshots:
+        if snapshot.host in with_others:
+            await _retire(connection, snapshot, list(listed[snapshot.host]), changed)
+
+
+async def _retire(connection: Connection, snapshot: HostSeen, listed: list[str], changed: views.ChangedViews) -> None:
     instances = [process.instance for process in snapshot.processes if process.instance and process.pid]
     removed = await connection.fetch(_DELETE_REMOVED, snapshot.host, listed, snapshot.at, instances)
     changed.remove("process", removed)

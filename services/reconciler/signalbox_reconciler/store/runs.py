@@ -9,6 +9,7 @@ from signalbox.postgres.pool import Connection, Row
 from signalbox_reconciler.fold.rows import LogRow, WaitRow
 from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import FACT, arrays, assignments, names, unnest
+from signalbox_reconciler.store.tasks import show_liveliest
 
 _KEY = {"task_id": "text", "run": "text"}
 _FACT = {**FACT, "traceback": "text"}
@@ -122,6 +123,17 @@ async def upsert_waits(connection: Connection, rows: Collection[WaitRow]) -> Non
     """Merge rows of distinct deliveries; call it after their logs are written."""
     ordered = sorted(rows, key=lambda row: (row.task_id, row.run))
     await connection.execute(_UPSERT_WAITS, *arrays(_WAIT_COLUMNS, ordered))
+
+
+async def show_added(connection: Connection, logs: Collection[Row], changed: views.ChangedViews) -> None:
+    """Do all that follows from runs that were added behind the fold: their waits end, their tasks are shown anew."""
+    if not logs:
+        return
+    changed.add("log", logs)
+    await end_waits(connection, [(row["task_id"], row["delivery"]) for row in logs])
+    task_ids = {row["task_id"] for row in logs}
+    changed.add("log", await number_attempts(connection, task_ids))
+    changed.add("task", await show_liveliest(connection, task_ids))
 
 
 async def end_waits(connection: Connection, begun: Collection[tuple[str, str]]) -> None:

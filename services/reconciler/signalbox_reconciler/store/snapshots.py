@@ -1,4 +1,4 @@
-"""Snapshots of hosts applied to the record: repairs runs and processes that differ."""
+"""Snapshots of hosts applied to the record: repairs runs that differ."""
 
 from collections.abc import Collection
 
@@ -8,9 +8,8 @@ from signalbox_reconciler.fold.snapshots import ListedRun, RecordedRun, compare
 from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import arrays, names, unnest
 from signalbox_reconciler.store.confirmations import hosts_with_missing_events
-from signalbox_reconciler.store.hosts import retire
 from signalbox_reconciler.store.lost import KEYS, NOT_LISTED, columns_of, mark_lost
-from signalbox_reconciler.store.runs import end_waits, number_attempts
+from signalbox_reconciler.store.runs import show_added
 from signalbox_reconciler.store.tasks import lock_tasks, show_liveliest
 
 #: `-infinity` is read as 1970: asyncpg returns it without a time zone, which would break the comparison.
@@ -62,9 +61,7 @@ RETURNING {views.columns("log")}, l.delivery
 
 
 async def repair(connection: Connection, snapshots: Collection[HostSeen], changed: views.ChangedViews) -> None:
-    """Compare the snapshots with the record, and correct it."""
-    for snapshot in snapshots:
-        await retire(connection, snapshot, changed)
+    """Compare the running tasks of the snapshots with the record, and correct it."""
     rows = await connection.fetch(_RUNNING, [snapshot.host for snapshot in snapshots])
     runs = [RecordedRun(**row) for row in rows]
     difference = compare(snapshots, runs)
@@ -88,11 +85,4 @@ def _epochs(snapshots: Collection[HostSeen]) -> list[str]:
 
 async def _restore(connection: Connection, runs: list[ListedRun], changed: views.ChangedViews) -> None:
     await lock_tasks(connection, {run.task_id for run in runs}, changed)
-    logs = await connection.fetch(_RESTORE, *arrays(_LISTED, runs))
-    if not logs:
-        return
-    changed.add("log", logs)
-    await end_waits(connection, [(row["task_id"], row["delivery"]) for row in logs])
-    task_ids = {row["task_id"] for row in logs}
-    changed.add("log", await number_attempts(connection, task_ids))
-    changed.add("task", await show_liveliest(connection, task_ids))
+    await show_added(connection, await connection.fetch(_RESTORE, *arrays(_LISTED, runs)), changed)

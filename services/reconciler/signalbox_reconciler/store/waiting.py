@@ -9,8 +9,7 @@ from signalbox.bus.waiting import Question, WaitingTask
 from signalbox.messages.events import WaitingCompared
 from signalbox.postgres.pool import Connection
 from signalbox_reconciler.store import views
-from signalbox_reconciler.store.runs import end_waits, number_attempts
-from signalbox_reconciler.store.tasks import show_liveliest
+from signalbox_reconciler.store.runs import show_added
 
 #: Tasks in one round.
 TASKS = 2_000
@@ -160,11 +159,4 @@ async def judge_rounds(connection: Connection, changed: views.ChangedViews) -> N
 
 
 async def _discard(connection: Connection, changed: views.ChangedViews) -> None:
-    logs = await connection.fetch(_DISCARD, DISCARDED)
-    if not logs:
-        return
-    changed.add("log", logs)
-    await end_waits(connection, [(row["task_id"], row["delivery"]) for row in logs])
-    task_ids = {row["task_id"] for row in logs}
-    changed.add("log", await number_attempts(connection, task_ids))
-    changed.add("task", await show_liveliest(connection, task_ids))
+    await show_added(connection, await connection.fetch(_DISCARD, DISCARDED), changed)

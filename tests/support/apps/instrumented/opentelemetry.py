@@ -12,4 +12,4 @@ from opentelemetry.sdk.trace import TracerProvider
 def instrument(**_: Any) -> None:
     """Trace what this child runs."""
     trace.set_tracer_provider(TracerProvider())
-    CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call]
+    CeleryInstrumentor().instrument()

@@ -19,6 +19,7 @@ import { AppContext, Store } from "./core/store.js";
 import { html, render } from "./core/ui.js";
 import { listenToKeys } from "./actions/keys.js";
 import { initialState } from "./model/state.js";
+import { subscriptionOf } from "./model/subscription.js";
 import { newerChange } from "./model/tasks.js";
 import { knownUntil } from "./model/vouching.js";
 import { Shell } from "./views/frame/shell.js";
@@ -65,7 +66,9 @@ function assembled() {
       store.update({ connection });
       if (connection.phase !== "live") return;
       if (before.phase !== "live" && store.state.statusError) processes.refresh();
-      if (before.behind.length > 0 && connection.behind.length === 0) load(true);
+      // A page that was behind itself is told to load by the server.
+      const others = before.behind.some(({ part }) => part !== "page");
+      if (others && connection.behind.length === 0) load(true);
     },
     time: (serverTime) => clock.observe(serverTime),
     resync: () => load(true),
@@ -76,6 +79,7 @@ function assembled() {
     entered() {
       processes.start();
       load(false);
+      live.subscribe(subscriptionOf(store.state.route, store.state.filter));
       live.start();
     },
     left() {
@@ -87,16 +91,19 @@ function assembled() {
 }
 
 /** Follows the URL. @param {App} app */
-function follow({ store, tasks, bulk }) {
+function follow({ store, live, tasks, bulk }) {
   const route = parseRoute(location.hash);
-  const before = store.state.filter;
+  const { filter: before, route: left } = store.state;
   const filter = route.view === "tasks" ? route.filter : before;
   store.update({ route, filter, dialog: null });
   if (store.state.session.phase !== "in") return;
+  live.subscribe(subscriptionOf(route, filter));
   if (route.view === "task") tasks.open(route.id);
   if (filter.status !== before.status || filter.q !== before.q) {
     bulk.clear();
     tasks.reload();
+  } else if (route.view === "tasks" && left.view !== "tasks") {
+    tasks.reload({ quiet: true }); // its changes did not come meanwhile
   }
 }
 

@@ -140,6 +140,12 @@
  * @property {readonly Behind[]} behind  While there are any, nobody vouches for what the page shows.
  * @property {boolean} bus  Whether the server receives changes from Redis.
  * @property {string} why  What ended the last connection.
+ * @property {number} leftOut  Changes that are not shown, as the page cannot keep up.
+ *
+ * @typedef {object} Subscription  What the live connection sends the changes of.
+ * @property {Partial<Filter> | null} tasks
+ * @property {string | null} task  The id of the task whose page is shown.
+ * @property {boolean} processes
  *
  * @typedef {object} Offer  What a person may do about it.
  * @property {string} words

@@ -8,7 +8,7 @@ import { cancelAddress, queryOf, taskAddress, taskHash } from "../core/route.js"
 import { isSelecting } from "../model/selection.js";
 import { emptyPage } from "../model/state.js";
 import { appended, applied, loadedList, PAGE_SIZE, settled } from "../model/task_list.js";
-import { newer } from "../model/tasks.js";
+import { newest } from "../model/tasks.js";
 
 /** @typedef {import("../types.js").Change} Change */
 /** @typedef {import("../types.js").Task} Task */
@@ -100,13 +100,13 @@ export class TaskActions {
     /** @type {Partial<import("../model/state.js").State>} */
     const patch = {};
     if (tasks.length > 0) patch.list = applied(list, tasks, { filter, held: this.held, now: Date.now() });
-    const [task, ours] = [tasks.findLast((one) => one.task_id === page.id), logs.filter((log) => log.task_id === page.id)];
-    if (task || ours.length > 0) {
-      patch.page = { ...page, task: task && page.task ? newer(page.task, task) : (task ?? page.task), logs: withLogs(page.logs, ours) };
+    const [of, ours] = [tasks.filter((one) => one.task_id === page.id), logs.filter((log) => log.task_id === page.id)];
+    if (of.length > 0 || ours.length > 0) {
+      patch.page = { ...page, task: newest(page.task, of), logs: withLogs(page.logs, ours) };
     }
     if (dialog?.kind === "cancel") {
-      const hit = tasks.findLast((one) => one.task_id === dialog.task.task_id);
-      if (hit) patch.dialog = { kind: "cancel", task: newer(dialog.task, hit) };
+      const hits = tasks.filter((one) => one.task_id === dialog.task.task_id);
+      if (hits.length > 0) patch.dialog = { kind: "cancel", task: newest(dialog.task, hits) ?? dialog.task };
     }
     if (Object.keys(patch).length > 0) this.store.update(patch);
   }

@@ -3,11 +3,16 @@
  *
  * Every frame carries the position it leads to; after a cut the next connection asks for what came since. When the
  * server no longer has that, or this is the first connection, it says `resync` and the page loads its lists again.
+ *
+ * The server sends the changes of what the page shows. When that changes, the page asks for what came since the position it
+ * has reached, so that a list which is loaded meanwhile misses nothing. A page that cannot keep up gets counts; they name no
+ * position, so that a page which comes back asks for all that was left out.
  * @module
  */
 
 /** @typedef {import("../types.js").Connection} Connection */
 /** @typedef {import("../types.js").Change} Change */
+/** @typedef {import("../types.js").Subscription} Subscription */
 
 /** The server sends a beat every 2 s; three missing ones mean that nobody is there. */
 const SILENCE_MS = 6000;
@@ -29,7 +34,7 @@ export class Live {
   /** When the last frame came, in milliseconds of this machine's clock. @type {number | null} */
   lastNews = null;
   /** @type {Connection} */
-  #connection = { phase: "stopped", retryAt: null, asOf: null, behind: [], bus: true, why: "" };
+  #connection = { phase: "stopped", retryAt: null, asOf: null, behind: [], bus: true, why: "", leftOut: 0 };
   /** @type {WebSocket | null} */
   #socket = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -37,6 +42,9 @@ export class Live {
   #retries = 0;
   #position = "";
   #greeted = false;
+  /** As JSON: what the page shows, and what the server was told of that. */
+  #wanted = "";
+  #told = "";
 
   /**
    * @param {string} url
@@ -57,7 +65,19 @@ export class Live {
 
   stop() {
     this.#drop();
-    this.#say({ phase: "stopped", retryAt: null, asOf: null, behind: [], bus: true, why: "" });
+    this.#say({ phase: "stopped", retryAt: null, asOf: null, behind: [], bus: true, why: "", leftOut: 0 });
+  }
+
+  /** Asks for the changes of what the page shows, on this connection and those that follow. @param {Subscription} subscription */
+  subscribe(subscription) {
+    this.#wanted = JSON.stringify(subscription);
+    this.#tell();
+  }
+
+  #tell() {
+    if (!this.#greeted || this.#told === this.#wanted) return;
+    this.#told = this.#wanted;
+    this.#socket?.send(`{"type":"subscribe","subscription":${this.#wanted},"since":${JSON.stringify(this.#position)}}`);
   }
 
   /** Does not wait for the next try: the network came back, or a person asked. */
@@ -69,8 +89,12 @@ export class Live {
     this.#drop();
     this.#say({ phase: "connecting", retryAt: null });
     this.#greeted = false;
-    const since = this.#position ? `?since=${encodeURIComponent(this.#position)}` : "";
-    const socket = new WebSocket(this.url + since);
+    this.#told = this.#wanted;
+    const query = new URLSearchParams({
+      ...(this.#position && { since: this.#position }),
+      ...(this.#wanted && { subscription: this.#wanted }),
+    });
+    const socket = new WebSocket(`${this.url}?${query}`);
     this.#socket = socket;
     socket.onmessage = (event) => this.#receive(event.data);
     socket.onclose = ({ code }) => this.#lost("the connection was closed", code === SIGNED_OUT);
@@ -93,19 +117,31 @@ export class Live {
     if (frame.type === "hello") this.#hello(frame);
     else this.#retries = 0;
     if (frame.type === "changes") this.listener.changes(frame.changes);
-    if (frame.type === "beat") this.#say({ asOf: frame.as_of ?? null, behind: frame.behind ?? [], bus: frame.bus !== false });
-    if (frame.type !== "hello" && frame.position) this.#position = frame.position;
+    if (frame.type === "beat") this.#beat(frame);
+    if (frame.type === "subscribed") this.#reached(frame);
+    if (frame.type === "error") console.error(`the live connection: ${frame.message}`);
+    if (["changes", "beat"].includes(frame.type) && frame.position) this.#position = frame.position;
+  }
+
+  /** @param {any} frame */
+  #beat({ as_of: asOf = null, behind = [], bus, left_out: leftOut = 0 }) {
+    this.#say({ asOf, behind, bus: bus !== false, leftOut });
   }
 
   /** @param {{position: string, resync: boolean}} frame */
   #hello(frame) {
     this.#greeted = true;
-    const resync = frame.resync || !this.#position;
-    // On a resume the position stays where it was until the missed changes have come.
-    if (resync) this.#position = frame.position;
     // Who vouches for the record comes with the first beat, right after this.
-    this.#say({ phase: "live", why: "", bus: true });
-    if (resync) this.listener.resync();
+    this.#say({ phase: "live", why: "", bus: true, leftOut: 0 });
+    this.#reached(frame);
+    this.#tell();
+  }
+
+  /** On a resume the position stays where it was until the missed changes have come. @param {{position: string, resync: boolean}} frame */
+  #reached({ position, resync }) {
+    if (!resync && this.#position) return;
+    this.#position = position;
+    this.listener.resync();
   }
 
   #watch() {

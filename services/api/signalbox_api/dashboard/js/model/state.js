@@ -49,7 +49,7 @@ export function initialState(route) {
     session: { phase: "checking", user: null, message: "" },
     route,
     filter: route.filter,
-    connection: { phase: "stopped", retryAt: null, asOf: null, behind: [], bus: true, why: "" },
+    connection: { phase: "stopped", retryAt: null, asOf: null, behind: [], bus: true, why: "", leftOut: 0 },
     list: emptyList(),
     listing: { phase: "loading", error: "", more: false },
     note: "",

@@ -49,6 +49,15 @@ export function newerChange(known, incoming) {
   return newer(known.row, incoming.row) === known.row ? known : incoming;
 }
 
+/**
+ * The version that holds of all that came of one task, and of what is shown.
+ * @param {Task | null} shown
+ * @param {Task[]} incoming  In the order in which they came.
+ */
+export function newest(shown, incoming) {
+  return incoming.reduce((known, task) => (known ? newer(known, task) : task), shown);
+}
+
 /** Newest first, as the server lists them. @param {Task} a @param {Task} b */
 export function byAge(a, b) {
   const difference = (moment(b.created_at) ?? 0) - (moment(a.created_at) ?? 0);
@@ -56,7 +65,7 @@ export function byAge(a, b) {
 }
 
 /**
- * Whether a task that came live belongs into the list; what the server finds beyond this comes with the next loading.
+ * Whether a task that came live belongs into the list, by the rule of the server's live connection.
  * @param {Task} task
  * @param {Filter} filter
  */
@@ -64,7 +73,8 @@ export function matches(task, filter) {
   if (filter.status && task.status !== filter.status) return false;
   if (!filter.q) return true;
   const wanted = filter.q.toLowerCase();
-  return [task.name, task.celery_name, task.task_id, task.full_id].some((text) => text?.toLowerCase().includes(wanted));
+  const texts = [task.name, task.celery_name, task.task_id, task.full_id, task.error, task.args, task.kwargs];
+  return texts.some((text) => typeof text === "string" && text.toLowerCase().includes(wanted));
 }
 
 /** How long it has run or waited until `now`, or ran in all; in milliseconds. @param {Task} task @param {number} now */

@@ -68,11 +68,12 @@ export function StaleStrip() {
 }
 
 /** @param {Connection} connection @param {number | null} news */
-function told({ phase, bus, asOf, behind }, news) {
+function told({ phase, bus, asOf, behind, leftOut }, news) {
   const age = news === null ? null : Date.now() - news;
   if (phase === "live") {
     if (age !== null && age > QUIET_MS) return `last news ${elapsed(age)} ago`;
     if (!bus) return "no changes: Redis is away";
+    if (leftOut > 0) return `${leftOut.toLocaleString("en")} changes not shown`;
     if (behind.length > 0) return asOf ? `as of ${time(asOf)}` : "nothing is known yet";
     return "live";
   }
@@ -81,8 +82,9 @@ function told({ phase, bus, asOf, behind }, news) {
 }
 
 /** @param {Connection} connection */
-function explained({ why, bus, behind }) {
+function explained({ why, bus, behind, leftOut }) {
   if (why) return `Not live because ${why}. Click to try now.`;
+  if (leftOut > 0) return "More changes than this page can take. Its list is loaded again as soon as it can.";
   if (bus) return sentences(behind) || "Changes arrive by themselves.";
   return "The api cannot reach Redis, so nothing is heard of tasks and processes. It goes on trying.";
 }

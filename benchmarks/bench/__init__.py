@@ -1,0 +1,1 @@
+"""Benchmarks of Signalbox beside Flower: `make bench`."""

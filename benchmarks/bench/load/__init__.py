@@ -1,0 +1,1 @@
+"""Loads that the systems are measured under."""

@@ -1,0 +1,5 @@
+"""All parts, in the order of the report; the one that takes longest comes last, as the run has a limit."""
+
+from bench.parts import cancel, growth, idle, intake, lists, throughput, viewers
+
+PARTS = (cancel.PART, throughput.PART, intake.PART, viewers.PART, idle.PART, growth.PART, lists.PART)

@@ -1,0 +1,1 @@
+"""Systems that are measured, and what they cost the machine."""

@@ -1,0 +1,172 @@
+"""A cancel with many hosts: how long until its proof is recorded, against one host, in turns.
+
+The hosts are simulated on the bus: one of them has the task and proves its end some milliseconds after the command; all
+others have nothing of it and say so, at once, or spread as controllers do. A real reconciler records it.
+"""
+
+import argparse
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import aclosing
+from pathlib import Path
+from random import uniform
+from uuid import uuid4
+
+from hosts import Host, a_reconciler, beat, recorded
+from redis.asyncio import Redis
+
+from signalbox.bus.connection import connect
+from signalbox.bus.publisher import publish_command, publish_events
+from signalbox.bus.receipts import Receipts
+from signalbox.messages.base import utc_now
+from signalbox.messages.commands import CancelTask
+from signalbox.messages.events import CommandDone, TaskCancelled, TaskStarted
+from signalbox.messages.receipts import Answered, Recorded
+from signalbox.messages.verdicts import Verdict
+from signalbox.postgres.pool import Database, open_database
+from signalbox.service import background
+from signalbox_controller.commands.spread import delays
+from signalbox_local.stores.postgres import EmbeddedPostgres
+from signalbox_local.stores.valkey import EmbeddedValkey
+
+_KEY = "a key for a benchmark, long enough to be one"
+#: Seconds from the command to the proof, and to the first answers of hosts that have nothing.
+_DEATH, _ANSWER = 0.006, 0.002
+_AT_ONCE = (0.0, 0.0)
+#: Seconds between two publications of one of our clients, which has to be many hosts.
+_TICK = 0.002
+#: Seconds between two cancels, and that one may take.
+_PAUSE, _TIMEOUT = 0.6, 30.0
+
+
+def _a_started_task(host: str) -> TaskStarted:
+    at, pid = utc_now(), 1000
+    return TaskStarted(
+        at=at,
+        host=host,
+        task_id=str(uuid4()),
+        run=f"0000.{round(at.timestamp() * 1000):013d}.abcdef12.{pid}",
+        pid=pid,
+        celery_name="shop.orders.charge",
+        name="charge",
+        worker=f"worker@{host}",
+        queue="orders",
+    )
+
+
+def _answer(command: CancelTask, host: str, verdict: Verdict) -> tuple[CommandDone, Answered]:
+    answer = Answered(command_id=command.command_id, at=utc_now(), host=host, verdict=verdict, task_id=command.task_id)
+    return CommandDone(**{name: getattr(answer, name) for name in CommandDone.__struct_fields__}), answer
+
+
+async def _prove(redis: Redis, command: CancelTask, started: TaskStarted) -> None:
+    await asyncio.sleep(_DEATH)
+    done, answer = _answer(command, started.host, "cancelled")
+    shared = {name: getattr(started, name) for name in ("host", "task_id", "run", "celery_name", "name", "worker")}
+    killed = TaskCancelled(**shared, at=utc_now(), pid=started.pid, command_id=command.command_id, signal="TERM")
+    await publish_events(redis, [killed, done], [answer])
+
+
+async def _know_nothing(redis: Redis, command: CancelTask, hosts: list[str], over: tuple[float, float]) -> None:
+    """Publish the answers of hosts that have nothing, between so many seconds."""
+    began = time.monotonic() + _ANSWER
+    due = sorted((began + uniform(*over), host) for host in hosts)  # noqa: S311 - no secret
+    while due:
+        await asyncio.sleep(_TICK)
+        now = time.monotonic()
+        count = next((place for place, (at, _) in enumerate(due) if at > now), len(due))
+        answers = [_answer(command, host, "unknown") for _, host in due[:count]]
+        due = due[count:]
+        if answers:
+            await publish_events(redis, [done for done, _ in answers], [answer for _, answer in answers])
+
+
+async def one_cancel(redis: Redis, hosts: list[str], over: tuple[float, float]) -> float:
+    """Milliseconds from the command to the receipt that its proof is recorded."""
+    started = _a_started_task(hosts[0])
+    await publish_events(redis, [started])
+    await asyncio.sleep(_PAUSE)
+    now = utc_now()
+    command = CancelTask(
+        command_id=str(uuid4()),
+        task_id=started.task_id,
+        issued_by="user:bench",
+        issued_at=now,
+        expires_at=now,
+        reason="",
+    )
+    receipts, began = Receipts(redis, command.command_id), time.perf_counter()
+    await publish_command(redis, _KEY, command)
+    answering = [
+        asyncio.create_task(_prove(redis, command, started)),
+        asyncio.create_task(_know_nothing(redis, command, hosts[1:], over)),
+    ]
+    while time.perf_counter() - began < _TIMEOUT:
+        for receipt in await receipts.next(2.0):
+            if isinstance(receipt, Recorded) and receipt.host == hosts[0]:
+                taken = (time.perf_counter() - began) * 1000
+                await asyncio.gather(*answering)
+                return taken
+    raise SystemExit("a cancel was never recorded")
+
+
+async def _measure(
+    redis: Redis, database: Database, environ: dict[str, str], count: int, cancels: int, rounds: int
+) -> dict[str, list[float]]:
+    figures: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        for size, over in ((1, _AT_ONCE), (count, _AT_ONCE), (count, delays(count))):
+            name = f"{size} hosts, {'spread' if over != _AT_ONCE else 'at once'}"
+            async with database.connection() as connection:
+                await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+            await redis.flushall()
+            hosts = [Host(number, 3) for number in range(size)]
+            async with a_reconciler(sys.executable, environ), background(lambda: beat(redis, hosts)):  # noqa: B023
+                await recorded(database, size)
+                names = [host.name for host in hosts]
+                times = [await one_cancel(redis, names, over) for _ in range(cancels + 2)]
+            figures.setdefault(name, []).append(statistics.median(times[2:]))
+    return figures
+
+
+async def benchmark(count: int, cancels: int, rounds: int) -> list[str]:
+    """Measure in turns; return the figures, a line each."""
+    with tempfile.TemporaryDirectory(prefix="signalbox-bench-") as folder:
+        postgres, valkey = EmbeddedPostgres(Path(folder) / "postgres"), EmbeddedValkey(Path(folder) / "valkey")
+        try:
+            await postgres.start()
+            await valkey.start()
+            environ = os.environ | {
+                "SIGNALBOX_REDIS_URL": valkey.url,
+                "SIGNALBOX_DATABASE_URL": postgres.url,
+                "SIGNALBOX_KEY": _KEY,
+                "SIGNALBOX_LOG_LEVEL": "warning",
+            }
+            async with open_database(postgres.url) as database, aclosing(connect(valkey.url)) as redis:
+                figures = await _measure(redis, database, environ, count, cancels, rounds)
+        finally:
+            await valkey.stop()
+            await postgres.stop()
+    single = statistics.median(next(iter(figures.values())))
+    return [
+        f"{name:20} p50 {min(of):6.1f} to {max(of):6.1f} ms   {statistics.median(of) / single:4.1f} x one host"
+        for name, of in figures.items()
+    ]
+
+
+def main() -> None:
+    """Read the arguments, run, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hosts", type=int, default=1000, help="simulated hosts (default: 1000)")
+    parser.add_argument("--count", type=int, default=20, help="cancels in a round (default: 20)")
+    parser.add_argument("--rounds", type=int, default=2, help="how often each is measured (default: 2)")
+    arguments = parser.parse_args()
+    print("\n".join(asyncio.run(benchmark(arguments.hosts, arguments.count, arguments.rounds))))
+
+
+if __name__ == "__main__":
+    main()
