@@ -62,10 +62,10 @@ SELECT format('GRANT %s ON %s TO %s', privilege_type, $2::text, CASE grantee WHE
 FROM pg_class AS c CROSS JOIN aclexplode(c.relacl) WHERE c.oid = to_regclass($1) AND grantee <> c.relowner
 """
 
-#: Some at a time: others read, and a transaction must end.
+#: Some at a time: others read, and a transaction must end. One that is locked is on its way to the open ones already.
 _MOVE_OPEN = f"""
 WITH due AS (
-    SELECT task_id FROM tasks WHERE period = {BEFORE} AND finished_at IS NULL LIMIT 2000 FOR UPDATE
+    SELECT task_id FROM tasks WHERE period = {BEFORE} AND finished_at IS NULL LIMIT 2000 FOR UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE tasks AS t SET period = {OPEN} FROM due WHERE t.period = {BEFORE} AND t.task_id = due.task_id
     RETURNING t.task_id
@@ -126,9 +126,14 @@ async def make_partitions(database: Database) -> None:
 
 async def move_open(database: Database) -> None:
     """Move open tasks to their partition, some in each transaction."""
-    async with database.connection() as connection:
-        while moved := await connection.fetchval(_MOVE_OPEN):
-            log.info("%d open tasks are in their partition", moved)
+    while moved := await _move_some(database):
+        log.info("%d open tasks are in their partition", moved)
+
+
+async def _move_some(database: Database) -> int:
+    async with database.transaction() as connection:
+        await connection.execute(_ALONE)
+        return int(await connection.fetchval(_MOVE_OPEN))
 
 
 async def _until_nobody_writes(database: Database) -> None:
