@@ -28,6 +28,8 @@ ODD_IDS = {
     "emoji": "🚂" * 40,
     "line breaks": "a\nb\r\x85\u2028c",
     "nul": "a\0b",
+    "looks like a line break": "a\\x0ab",
+    "line break": "a\nb",
     "spaces that are none": "a\u00a0b\u3000c",
     "200": "x" * 200,
     "3000": "y" * 3000,

@@ -1,7 +1,8 @@
 """Ids and names of tasks: Celery takes any text, in any length; here each gets a form that fits everywhere.
 
 `task_key` is the form in which every part of Signalbox names a task: valid UTF-8 without control characters, at most
-`LONGEST` bytes. Of nearly all ids it is the id itself. `signalbox_agent.tasks.ids` makes the same of what Celery gives.
+`LONGEST` bytes. Of nearly all ids it is the id itself; every other has a digest in it, so that no two ids share a key.
+`signalbox_agent.tasks.ids` makes the same of what Celery gives.
 """
 
 import re
@@ -12,7 +13,7 @@ from hashlib import sha256
 LONGEST = 1000
 #: Characters that fit in any case, whichever they are.
 _FITS = LONGEST // 4
-#: Characters of a long id that its key begins with.
+#: Characters of such an id that its key begins with.
 _BEGINNING = 100
 #: What a line, a log, PostgreSQL (NUL) or UTF-8 (surrogates) cannot take.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -23,15 +24,15 @@ _PLAIN = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.:@-]+")
 
 
 def task_key(task_id: str) -> str:
-    """The id as we name it: control characters are escaped, and a long one is its beginning and a digest.
+    """The id as we name it: one with control characters, or a long one, is its beginning and the SHA-256 of all of it.
 
     A key is its own key, so that callers may give either.
     """
     if len(task_id) <= LONGEST and task_id.isascii() and task_id.isprintable():
         return task_id
+    data = task_id.encode(errors="surrogatepass")
     text = printable(task_id)
-    data = text.encode()
-    return text if len(data) <= LONGEST else f"{text[:_BEGINNING]}…{sha256(data).hexdigest()}"
+    return task_id if text == task_id and len(data) <= LONGEST else f"{text[:_BEGINNING]}…{sha256(data).hexdigest()}"
 
 
 def is_task_key(text: str) -> bool:
@@ -40,7 +41,7 @@ def is_task_key(text: str) -> bool:
 
 
 def printable(task_id: str) -> str:
-    r"""The whole id, with control characters as Python writes them: `\x0a`, `\ud800`."""
+    r"""The whole id for people, with control characters as Python writes them: `\x0a`, `\ud800`."""
     return _CONTROL.sub(_escape, task_id)
 
 

@@ -10,7 +10,7 @@ from hashlib import sha256
 
 #: Bytes of a key.
 LONGEST = 1000
-#: Characters of a long id that its key begins with.
+#: Characters that the key of such an id begins with.
 _BEGINNING = 100
 #: Characters of a whole id that are kept, for people; its digest is that of all of it.
 LONGEST_WHOLE = 10_000
@@ -18,13 +18,13 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def key_of(task_id: object) -> str:
-    """The key of an id: control characters are escaped, and a long one is its beginning and a digest."""
+    """The key of an id: one with control characters, or a long one, is its beginning and the SHA-256 of all of it."""
     text = task_id if isinstance(task_id, str) else str(task_id or "")
     if len(text) <= LONGEST and text.isascii() and text.isprintable():
         return text
-    text = printable(text)
-    data = text.encode()
-    return text if len(data) <= LONGEST else f"{text[:_BEGINNING]}…{sha256(data).hexdigest()}"
+    data = text.encode(errors="surrogatepass")
+    shown = printable(text)
+    return text if shown == text and len(data) <= LONGEST else f"{shown[:_BEGINNING]}…{sha256(data).hexdigest()}"
 
 
 def whole(task_id: object) -> str:
@@ -34,7 +34,7 @@ def whole(task_id: object) -> str:
 
 
 def printable(task_id: str) -> str:
-    r"""The whole id, with control characters as Python writes them: `\x0a`, `\ud800`."""
+    r"""The whole id for people, with control characters as Python writes them: `\x0a`, `\ud800`."""
     return _CONTROL.sub(_escape, task_id)
 
 
