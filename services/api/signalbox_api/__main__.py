@@ -18,7 +18,7 @@ CONNECTIONS = 2000
 #: Seconds for requests under way at a stop.
 SHUTDOWN_WAIT = 5
 #: Bytes of one message that a browser may send: a subscription.
-MESSAGE = 32 * 1024
+MESSAGE = 64 * 1024
 #: The exit code of a server that did not begin to serve, as uvicorn's own.
 NOT_STARTED = 3
 

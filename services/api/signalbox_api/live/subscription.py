@@ -9,8 +9,8 @@ from signalbox.messages.ids import task_key
 from signalbox_api.errors import BadMessage
 from signalbox_api.live.changes import Change, TaskNames, TaskState
 
-#: Letters of any text in a subscription.
-LONGEST = 2000
+#: Letters of a text by which a list is filtered, and of an id: applications make long ones.
+LONGEST, LONGEST_ID = 2000, 10_000
 
 
 class ListFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,19 +80,17 @@ def read_message(text: str | bytes) -> Subscribe:
 
 
 def _checked(subscription: Subscription) -> Subscription:
-    for text in _texts(subscription):
-        if len(text) > LONGEST:
-            raise BadMessage(f"A text in this subscription is longer than {LONGEST:,} letters")
+    if any(len(text) > LONGEST for text in _texts(subscription.tasks)):
+        raise BadMessage(f"A text in this subscription is longer than {LONGEST:,} letters")
     if subscription.task is None:
         return subscription
+    if len(subscription.task) > LONGEST_ID:
+        raise BadMessage(f"The id in this subscription is longer than {LONGEST_ID:,} letters")
     return msgspec.structs.replace(subscription, task=task_key(subscription.task))
 
 
-def _texts(subscription: Subscription) -> Iterator[str]:
-    if subscription.task:
-        yield subscription.task
-    if subscription.tasks:
-        yield from filter(None, msgspec.structs.astuple(subscription.tasks))
+def _texts(shown: ListFilter | None) -> Iterator[str]:
+    return filter(None, msgspec.structs.astuple(shown)) if shown else iter(())
 
 
 def wants(subscription: Subscription, change: Change) -> bool:

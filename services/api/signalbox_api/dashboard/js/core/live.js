@@ -18,6 +18,8 @@
 const SILENCE_MS = 6000;
 const FIRST_RETRY_MS = 250;
 const LAST_RETRY_MS = 8000;
+/** Characters of a subscription in the address of a connection: servers and proxies take lines of 8 KB. */
+const IN_ADDRESS = 4000;
 /** The server's close code for a session that is over. */
 const SIGNED_OUT = 4401;
 
@@ -89,10 +91,11 @@ export class Live {
     this.#drop();
     this.#say({ phase: "connecting", retryAt: null });
     this.#greeted = false;
-    this.#told = this.#wanted;
+    // One that is too long, as that of a task with a long id, follows the hello; until then all changes come.
+    this.#told = encodeURIComponent(this.#wanted).length <= IN_ADDRESS ? this.#wanted : "";
     const query = new URLSearchParams({
       ...(this.#position && { since: this.#position }),
-      ...(this.#wanted && { subscription: this.#wanted }),
+      ...(this.#told && { subscription: this.#told }),
     });
     const socket = new WebSocket(`${this.url}?${query}`);
     this.#socket = socket;
