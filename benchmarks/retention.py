@@ -1,4 +1,4 @@
-"""Size of the record and time of its lists while tasks come and go; finished ones are kept for some simulated days.
+"""Size of the record and time of its lists while tasks come and go; the days that pass are simulated.
 
 Each day so many tasks are written as a reconciler writes them; then all periods begin a day earlier, and a round of
 retention runs. When as much goes as comes, neither size nor lists may grow any more: both are printed as ratios to the
@@ -160,6 +160,8 @@ async def churn(url: str, days: int, tasks: int, kept: timedelta, times: int) ->
             written = await write_day(database, day, tasks, began + timedelta(days=day))
             async with database.connection() as connection:
                 await connection.execute("UPDATE periods SET begins = begins - interval '1 day'")
+                for table in ("open_tasks", "open_task_logs", "task_count_deltas"):
+                    await connection.execute(f"VACUUM {table}")  # as the server does by itself, given a day
             await retention.round()
             if day % 5 == 4 or day == days - 1:
                 figures = await measure(database, lists, day, written, times)

@@ -15,10 +15,10 @@ from signalbox.errors import BusUnavailable, DatabaseUnavailable
 from signalbox.messages.views import Change
 from signalbox.postgres.pool import Database
 from signalbox_reconciler.intents import Intents
+from signalbox_reconciler.partitions.placing import settle
 from signalbox_reconciler.store import ChangedViews
 from signalbox_reconciler.store.checks import HOST_TIMEOUT, checks, fold_counts
 from signalbox_reconciler.store.forgotten import gone_hosts, missed_hosts, welcome
-from signalbox_reconciler.store.placing import settle
 from signalbox_reconciler.store.waiting import begin_round
 from signalbox_reconciler.trim import forget_members, trim
 
@@ -73,7 +73,7 @@ class Sweep:
                 changed = ChangedViews()
                 async with self._database.transaction() as connection:
                     await check(connection, changed)
-                    await settle(connection, changed)
+                    await settle(connection, changed.to_settle())
                 self._unpublished.update({(change.kind, change.key): change for change in changed.changes()})
                 await self._publish()
             await self._ask()

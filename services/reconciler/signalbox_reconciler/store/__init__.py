@@ -7,6 +7,7 @@ from signalbox.postgres.pool import Connection, Row
 from signalbox_reconciler.fold.batch import Batch
 from signalbox_reconciler.fold.commands import CommandRow
 from signalbox_reconciler.fold.hosts import host_seen
+from signalbox_reconciler.partitions.placing import settle
 from signalbox_reconciler.store.allows import insert_allows
 from signalbox_reconciler.store.cancels import apply_cancels, end_cancelled
 from signalbox_reconciler.store.commands import (
@@ -25,7 +26,6 @@ from signalbox_reconciler.store.hosts import (
     upsert_hosts,
     upsert_processes,
 )
-from signalbox_reconciler.store.placing import settle
 from signalbox_reconciler.store.runs import number_attempts, select_logs, upsert_logs, upsert_waits
 from signalbox_reconciler.store.snapshots import repair
 from signalbox_reconciler.store.tasks import lock_tasks, show_liveliest, upsert_tasks
@@ -72,7 +72,7 @@ async def write_batch(
         task_ids |= (await tasks_of(connection, command_ids) if redelivered else about) - ended
     if task_ids:
         await apply_cancels(connection, task_ids, changed)
-    await settle(connection, changed)
+    await settle(connection, changed.to_settle())
     if redelivered:
         await _touch(connection, batch, task_ids, changed)
     return changed
@@ -91,7 +91,7 @@ async def write_commands(
     task_ids |= await conclude_commands(connection, command_ids, changed) | _about(rows)
     if task_ids:
         await apply_cancels(connection, task_ids, changed)
-    await settle(connection, changed)
+    await settle(connection, changed.to_settle())
     if redelivered:
         await changed.add_current(connection, "command", command_ids)
         await changed.add_current(connection, "task", task_ids)

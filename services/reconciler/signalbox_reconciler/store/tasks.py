@@ -4,9 +4,9 @@ from collections.abc import Collection, Sequence
 
 from signalbox.postgres.pool import Connection, Row
 from signalbox_reconciler.fold.rows import TaskRow
+from signalbox_reconciler.partitions.placing import fetch_finished
 from signalbox_reconciler.store import views
 from signalbox_reconciler.store.columns import FACT, arrays, assignments, names, unnest
-from signalbox_reconciler.store.placing import fetch_finished
 
 _KEY = {"task_id": "text"}
 #: What a task shows of one of its runs.
@@ -143,7 +143,7 @@ async def upsert_tasks(connection: Connection, rows: Collection[TaskRow], change
     if not finished:
         return written
     await connection.execute(_DELETE, sorted(finished))
-    await fetch_finished(connection, finished, changed)
+    changed.fetched |= await fetch_finished(connection, finished)
     again = [row for row in ordered if row.task_id in finished]
     merged = await connection.fetch(_UPSERT, *arrays(_COLUMNS, again))
     return [row for row in written if row["task_id"] not in finished] + merged
@@ -157,7 +157,7 @@ async def lock_tasks(connection: Connection, task_ids: Collection[str], changed:
     """
     found = {row["task_id"] for row in await connection.fetch(_LOCK, sorted(task_ids))}
     if elsewhere := set(task_ids) - found:
-        await fetch_finished(connection, elsewhere, changed)
+        changed.fetched |= await fetch_finished(connection, elsewhere)
 
 
 async def show_liveliest(connection: Connection, task_ids: Collection[str]) -> list[Row]:

@@ -38,7 +38,7 @@ class ChangedViews:
 
     def __init__(self) -> None:
         self._views: dict[tuple[Kind, str], View | None] = {}
-        #: Ids of finished tasks that the transaction has among the open ones; see `store.placing`.
+        #: Ids of finished tasks that the transaction has among the open ones; see `partitions.placing`.
         self.fetched: set[str] = set()
 
     def add(self, kind: Kind, rows: Iterable[Row]) -> None:
@@ -52,9 +52,11 @@ class ChangedViews:
         """Note that rows were deleted; each has the columns of the key."""
         self._views |= {(kind, _key(kind, row)): None for row in rows}
 
-    def finished_tasks(self) -> set[str]:
-        """The ids of the tasks that changed and are finished."""
-        return {view.task_id for view in self._views.values() if isinstance(view, TaskView) and view.finished_at}
+    def to_settle(self) -> set[str]:
+        """The ids of the tasks that changed and are finished, and of those that were fetched."""
+        return self.fetched | {
+            view.task_id for view in self._views.values() if isinstance(view, TaskView) and view.finished_at
+        }
 
     async def add_current(self, connection: Connection, kind: Kind, keys: Collection[str]) -> None:
         """Add rows as they are, by the first column of their key."""

@@ -11,7 +11,6 @@ from collections.abc import Collection
 
 from signalbox.messages.periods import OPEN
 from signalbox.postgres.pool import Connection
-from signalbox_reconciler.store.views import ChangedViews
 
 _FETCH = f"""
 WITH found AS (
@@ -36,13 +35,15 @@ UPDATE task_logs AS l SET period = s.period FROM settled AS s WHERE l.period = {
 """  # noqa: S608
 
 
-async def fetch_finished(connection: Connection, task_ids: Collection[str], changed: ChangedViews) -> None:
-    """Have those of these tasks that are finished, with their logs, among the open ones until the transaction ends."""
-    rows = await connection.fetch(_FETCH, sorted(task_ids))
-    changed.fetched |= {row["task_id"] for row in rows}
+async def fetch_finished(connection: Connection, task_ids: Collection[str]) -> set[str]:
+    """Have the finished ones of these tasks among the open ones until the transaction ends; return their ids.
+
+    They, too, are to be settled then.
+    """
+    return {row["task_id"] for row in await connection.fetch(_FETCH, sorted(task_ids))}
 
 
-async def settle(connection: Connection, changed: ChangedViews) -> None:
-    """Give the finished ones of the tasks that a transaction has changed or fetched their place; call it last."""
-    if task_ids := changed.fetched | changed.finished_tasks():
+async def settle(connection: Connection, task_ids: Collection[str]) -> None:
+    """Give the finished ones of these tasks, which a transaction has changed or fetched, their place; call it last."""
+    if task_ids:
         await connection.execute(_SETTLE, sorted(task_ids))
