@@ -26,6 +26,8 @@ class Programs(msgspec.Struct, frozen=True):
 
     launcher: Launcher
     reaper: Reaper
+    #: Whether what runs when the controller ends goes on; it has a deadline of its own then.
+    outlive_us: bool = False
 
     async def run(self, spec: ProcessSpec, module: str, order: object, shape: type[T], deadline: float) -> T | None:
         """Run a program for at most `deadline` seconds.
@@ -37,7 +39,8 @@ class Programs(msgspec.Struct, frozen=True):
             with tempfile.TemporaryFile() as order_file, tempfile.TemporaryFile() as output:
                 order_file.write(msgspec.json.encode(order))
                 order_file.seek(0)
-                code = await wait_for(self._launch(spec, module, order_file, output), self.reaper, deadline)
+                program = self._launch(spec, module, order_file, output)
+                code = await wait_for(program, self.reaper, deadline, outlives_us=self.outlive_us)
                 output.seek(0)
                 last = output.read().rpartition(b"\n{")[2]
             return msgspec.json.decode(b"{" + last, type=shape)

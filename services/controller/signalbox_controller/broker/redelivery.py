@@ -65,7 +65,7 @@ class Redelivery:
             StateUnreadable: that file is damaged.
         """
         self._specs = {spec.name: spec for spec in specs}
-        self._programs = Programs(launcher, reaper)
+        self._programs = Programs(launcher, reaper, outlive_us=True)
         self._pending = PendingRestores(path)
         self._due = asyncio.Event()
         if self._pending.value:

@@ -36,8 +36,13 @@ class Helper:
             self._process.returncode = 0
 
 
-async def wait_for(process: subprocess.Popen[bytes], reaper: Reaper, seconds: float) -> int:
-    """Wait for a helper, and return its exit code; kill it after `seconds`."""
+async def wait_for(
+    process: subprocess.Popen[bytes], reaper: Reaper, seconds: float, *, outlives_us: bool = False
+) -> int:
+    """Wait for a helper, and return its exit code; kill it after `seconds`, and when we are cancelled.
+
+    With `outlives_us` one that runs when we are cancelled, as the controller ends, is left to finish its work.
+    """
     helper = Helper(process, reaper)
     try:
         async with asyncio.timeout(seconds):
@@ -46,5 +51,7 @@ async def wait_for(process: subprocess.Popen[bytes], reaper: Reaper, seconds: fl
         helper.kill()
         await helper.ended.wait()
     finally:
-        helper.forget()  # when we are ending: it has a deadline of its own
+        if not outlives_us:
+            helper.kill()
+        helper.forget()
     return process.returncode
