@@ -341,7 +341,8 @@ async def test_a_browser_that_comes_back_with_its_subscription_gets_only_what_it
         '{"type": "subscribe", "subscription": {"task": 7}}',
         '{"type": "subscribe", "subscription": {"tasks": {"status": "asleep"}}}',
         '{"type": "subscribe", "subscription": {"taks": {}}}',
-        json.dumps({"type": "subscribe", "subscription": {"task": "x" * 3000}}),
+        json.dumps({"type": "subscribe", "subscription": {"tasks": {"q": "x" * 3000}}}),
+        json.dumps({"type": "subscribe", "subscription": {"task": "x" * 11_000}}),
         b"\xff",
     ],
 )
@@ -349,7 +350,9 @@ async def test_a_message_of_bad_form_is_answered_and_ends_nothing(api: Api, redi
     async with browser(api, "&" + subscribed(task="a")) as socket:
         await frame(socket, "beat")
         await socket.send(message)
-        assert (await frame(socket, "error"))["message"].startswith(("This is no message", "A text in this"))
+        assert (await frame(socket, "error"))["message"].startswith(
+            ("This is no message", "A text in this", "The id in this")
+        )
         await tell(redis, task_row("b", "running"), task_row("a", "running"))
         assert await statuses_of(socket, 1) == ["a running"]
 
