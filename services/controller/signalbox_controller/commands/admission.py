@@ -53,3 +53,11 @@ class Admission:
         if self._new and (ended := await concluded_at(self._redis, command.command_id)) and ended <= joined_at:
             return "ignored"
         return "accepted"
+
+    async def is_current(self, expires_at: datetime) -> bool:
+        """Whether somebody may still wait for the answer to a command that expires then.
+
+        Raises:
+            BusUnavailable: Redis is away.
+        """
+        return expires_at > await self._clock.now()
