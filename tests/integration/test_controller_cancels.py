@@ -15,7 +15,7 @@ import pytest_asyncio
 from signalbox.bus import names
 from signalbox.bus.publisher import publish_command
 from signalbox.messages.base import utc_now
-from signalbox.messages.codec import encode
+from signalbox.messages.codec import encode, sign
 from signalbox.messages.commands import CancelTask, StopProcesses
 from signalbox.messages.events import (
     CommandDone,
@@ -223,6 +223,27 @@ async def test_an_unreadable_command_is_buried_and_the_next_one_carried_out(host
     started = await host.running()
     assert (await host.commander.cancel(started.task_id, ALICE)).verdict == "cancelled"
     await host.buried(b"nonsense")
+
+
+async def test_a_command_of_a_newer_release_is_answered_and_a_forged_or_damaged_one_is_buried(host: Host) -> None:
+    def newer(command: CancelTask) -> bytes:
+        return encode(command).replace(b'"CancelTask"', b'"PauseQueue"')
+
+    command, forged = a_cancel("t1"), a_cancel("t1")
+    data = newer(command)
+    damaged = encode(a_cancel("t1")).replace(b'"task_id":"t1"', b'"task_id":1')
+    await host.redis.xadd(names.COMMANDS, {b"data": newer(forged), b"sig": sign("x" * 40, newer(forged))})
+    await host.redis.xadd(names.COMMANDS, {b"data": damaged, b"sig": sign(KEY, damaged)})
+    await host.redis.xadd(names.COMMANDS, {b"data": data, b"sig": sign(KEY, data)})
+    refused = await host.seen(CommandRefused, command_id=command.command_id)
+    assert refused.reason.startswith("this controller is older than what sent it: update it")
+    assert "PauseQueue" in refused.reason
+    [answer] = await host.receipts(command.command_id, 1)
+    assert isinstance(answer, Answered)
+    assert answer.verdict == "refused"
+    await host.buried(newer(forged))
+    await host.buried(damaged)
+    assert not await host.of(CommandRefused, command_id=forged.command_id)
 
 
 async def test_a_slow_stop_delays_no_cancel(host: Host) -> None:

@@ -13,6 +13,8 @@ import httpx
 import msgspec
 import pytest
 
+from signalbox.settings import Settings
+from signalbox_cli.commands.setup import settings
 from signalbox_cli.errors import Refused
 from signalbox_cli.installation import environment_file, parts
 from signalbox_local.ports import free_port
@@ -155,6 +157,34 @@ def test_a_setting_is_read_by_a_shell_and_by_us_as_it_was_written(tmp_path: Path
     assert environment_file.read(file) == {"SIGNALBOX_X": value}
     shell = ["sh", "-c", f'set -a; . {file}; set +a; printf %s "$SIGNALBOX_X"']
     assert subprocess.run(shell, capture_output=True, text=True, check=True, timeout=HANGS).stdout == value
+
+
+def test_setup_keeps_every_setting_that_is_exported_but_the_name_of_its_host() -> None:
+    exported = {
+        "SIGNALBOX_REDIS_URL": "redis://127.0.0.1:1/3",
+        "SIGNALBOX_DATABASE_URL": "postgresql://127.0.0.1:1/kept",
+        "SIGNALBOX_KEY": KEY,
+        "SIGNALBOX_HOST": "0.0.0.0",  # noqa: S104 - nothing listens
+        "SIGNALBOX_PORT": "8001",
+        "SIGNALBOX_ROOT_PATH": "/signalbox",
+        "SIGNALBOX_TRUSTED_PROXIES": "10.0.0.0/8",
+        "SIGNALBOX_DATA": "/srv/signalbox",
+        "SIGNALBOX_CONFIG": "/etc/signalbox.toml",
+        "SIGNALBOX_ON_EXIT": "stop",
+        "SIGNALBOX_CGROUPS": "off",
+        "SIGNALBOX_LOST_AFTER": "301",
+        "SIGNALBOX_FORGET_AFTER": "86401",
+        "SIGNALBOX_REMEMBER_CANCELLED": "604801",
+        "SIGNALBOX_KEEP_COMPLETED": "86402",
+        "SIGNALBOX_KEEP_FAILED": "86403",
+        "SIGNALBOX_KEEP_COMMANDS": "86404",
+        "SIGNALBOX_LOG_LEVEL": "debug",
+    }
+    said, least = Settings.from_env(exported), Settings(redis_url="", key="")
+    same = [name for name in Settings.__struct_fields__ if getattr(said, name) == getattr(least, name)]
+    assert not same, "this test says nothing of a setting that it leaves as it is"
+    assert Settings.from_env(settings({}, exported | {"SIGNALBOX_HOSTNAME": "web-07"})) == said
+    assert settings(exported, {}) == exported, "what is in the file stays"
 
 
 def test_a_file_of_settings_that_makes_no_sense_is_named(tmp_path: Path) -> None:

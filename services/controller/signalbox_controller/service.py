@@ -161,9 +161,9 @@ def _ports(
 async def _dispatcher(
     stack: AsyncExitStack, folders: Folders, settings: Settings, ports: Ports, redis: Redis, clock: BusClock
 ) -> Dispatcher:
-    """The dispatcher; a controller with a new data folder ignores all that had expired before, also cancels."""
+    """The dispatcher; a host with a new data folder ignores all that had expired before, also cancels."""
     path = folders.state / "commands"
-    admission = Admission(redis, clock, new=not path.exists())
+    admission = Admission(redis, clock, folders.state / "arrival", new=not path.exists())
     with suppress(BusUnavailable, RedisError):
         await admission.join()
     carried_out = stack.enter_context(closing(Journal(path, COMMANDS_LIMIT)))

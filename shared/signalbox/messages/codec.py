@@ -8,18 +8,28 @@ import hmac
 
 import msgspec
 
-from signalbox.errors import BadSignature
+from signalbox.errors import BadSignature, UnreadableMessage
 from signalbox.lines import encode, reader
-from signalbox.messages.commands import AnyCommand
+from signalbox.messages.commands import TYPES, AnyCommand, UnknownCommand
 from signalbox.messages.events import AnyEvent
 from signalbox.messages.receipts import AnyReceipt
 
-__all__ = ["decode_command", "decode_event", "decode_receipt", "encode", "sign", "verify"]
+__all__ = ["decode_command", "decode_event", "decode_receipt", "decode_unknown_command", "encode", "sign", "verify"]
 
 #: Each takes bytes, answers a message, and raises UnreadableMessage.
 decode_command = reader(msgspec.json.Decoder(AnyCommand))
 decode_event = reader(msgspec.json.Decoder(AnyEvent))
 decode_receipt = reader(msgspec.json.Decoder(AnyReceipt))
+_decode_common = reader(msgspec.json.Decoder(UnknownCommand))
+
+
+def decode_unknown_command(data: bytes) -> UnknownCommand | None:
+    """What can be read of a command of a newer release; None of all else, also of a damaged one of a known type."""
+    try:
+        command = _decode_common(data)
+    except UnreadableMessage:
+        return None
+    return None if command.type in TYPES else command
 
 
 def sign(key: str, data: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """Commands, named in the imperative. Read by every controller, and by the reconciler for the audit trail."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -107,3 +107,17 @@ class ForgetHosts(Command, frozen=True, kw_only=True):
 
 
 AnyCommand = CancelTask | CancelTasks | AllowTask | StopProcesses | StartProcesses | RestartProcesses | ForgetHosts
+
+
+class UnknownCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """What all commands have in common, read from one whose type this release may not know."""
+
+    type: str
+    command_id: str
+    issued_by: str
+    expires_at: Moment
+    hosts: tuple[str, ...] = ()
+
+
+#: The types that this release knows.
+TYPES = frozenset(kind.__name__ for kind in get_args(AnyCommand))

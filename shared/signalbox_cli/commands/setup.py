@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from signalbox.settings import Settings
 from signalbox_cli.api.target import CLIENT_FILE
 from signalbox_cli.errors import Refused
 from signalbox_cli.installation import environment_file, parts
@@ -23,8 +24,9 @@ ADDRESSES = (
     ("SIGNALBOX_REDIS_URL", "REDIS_URL", "redis://:password@127.0.0.1:6379/0"),
     ("SIGNALBOX_DATABASE_URL", "DATABASE_URL", "postgresql://user:password@127.0.0.1:5432/signalbox"),
 )
-#: Other settings that belong into the file where they are set, so that all services get the same.
-KEPT = ("SIGNALBOX_HOST", "SIGNALBOX_PORT", "SIGNALBOX_CONFIG", "SIGNALBOX_LOG_LEVEL")
+#: The settings that belong into the file where they are set, so that all services get the same; not the name of this
+#: host, as the file is copied to others.
+KEPT = tuple(f"SIGNALBOX_{field.upper()}" for field in Settings.__struct_fields__ if field != "hostname")
 #: Seconds for which PostgreSQL is waited for.
 WITHIN = "10"
 
@@ -79,7 +81,7 @@ def settings(written: Mapping[str, str], environ: Mapping[str, str]) -> dict[str
     Raises:
         Refused: an address is missing, or the environment has another key than the file.
     """
-    found = dict(written)
+    found = dict(written) | {name: environ[name] for name in KEPT if environ.get(name)}
     for name, plain, example in ADDRESSES:
         value = environ.get(name) or written.get(name) or environ.get(plain)
         if not value:
@@ -95,7 +97,7 @@ def settings(written: Mapping[str, str], environ: Mapping[str, str]) -> dict[str
     found["SIGNALBOX_DATA"] = str(
         Path(environ.get("SIGNALBOX_DATA") or found.get("SIGNALBOX_DATA", ".signalbox")).absolute()
     )
-    return found | {name: environ[name] for name in KEPT if environ.get(name)}
+    return found
 
 
 def _first_user(user: str, environ: Mapping[str, str]) -> Made:

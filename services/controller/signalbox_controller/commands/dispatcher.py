@@ -8,7 +8,7 @@ from typing import Any
 from signalbox.bus.consumer import Entry
 from signalbox.errors import BadSignature, UnreadableMessage
 from signalbox.messages.base import utc_now
-from signalbox.messages.codec import decode_command, verify
+from signalbox.messages.codec import decode_command, decode_unknown_command, verify
 from signalbox.messages.commands import (
     AllowTask,
     AnyCommand,
@@ -19,6 +19,7 @@ from signalbox.messages.commands import (
     RestartProcesses,
     StartProcesses,
     StopProcesses,
+    UnknownCommand,
 )
 from signalbox.messages.events import CommandDone, CommandGiven, CommandRefused
 from signalbox.messages.receipts import Answered
@@ -46,6 +47,11 @@ COMMAND_HANDLERS: Mapping[type[Command], Handler] = {
     RestartProcesses: restart_processes,
 }
 
+#: The answer to a command of a newer release.
+OLDER = "this controller is older than what sent it: update it"
+#: Characters of an unknown type that the answer repeats.
+_SHOWN = 60
+
 
 class Unacceptable(Exception):
     """An entry for the dead letters; the text is the reason."""
@@ -69,7 +75,10 @@ class Dispatcher:
         try:
             command = decode_command(entry.data)
         except UnreadableMessage as error:
-            raise Unacceptable(str(error)) from error
+            if (unknown := decode_unknown_command(entry.data)) is None:
+                raise Unacceptable(str(error)) from error
+            await self._take_unknown(unknown, entry)
+            return
         try:
             verify(self._key, entry.data, entry.signature)
         except BadSignature as error:
@@ -80,6 +89,17 @@ class Dispatcher:
             return
         if self._addressed(command) and not await self._answered_before(command):
             await self._consider(command)
+
+    async def _take_unknown(self, command: UnknownCommand, entry: Entry) -> None:
+        """Answer a command of a newer release, if it is for this host and somebody may still wait for it."""
+        try:
+            verify(self._key, entry.data, entry.signature)
+        except BadSignature as error:  # not answered: it may bear the id of a real command
+            raise Unacceptable(str(error)) from error
+        if command.hosts and self._ports.host not in command.hosts:
+            return
+        if await self._admission.is_current(command.expires_at):
+            await self._refuse(command, f"{OLDER} (it does not know {command.type[:_SHOWN]!r})")
 
     def _addressed(self, command: AnyCommand) -> bool:
         hosts = () if isinstance(command, LASTING) else command.hosts
@@ -104,7 +124,7 @@ class Dispatcher:
             expired = f"it expired at {command.expires_at:%H:%M:%S} UTC, before this host could carry it out"
             await self._refuse(command, expired)
 
-    async def _refuse(self, command: AnyCommand, reason: str) -> None:
+    async def _refuse(self, command: AnyCommand | UnknownCommand, reason: str) -> None:
         log.warning("%s %s by %s: refused, as %s", _name(command), command.command_id, command.issued_by, reason)
         event = CommandRefused(at=utc_now(), host=self._ports.host, command_id=command.command_id, reason=reason)
         await self._ports.outbox.published(
@@ -141,7 +161,7 @@ class Dispatcher:
         log.info("%s %s by %s: %s", _name(command), command.command_id, command.issued_by, result.verdict)
         return result
 
-    def _answer(self, command: AnyCommand, result: Result) -> Answered:
+    def _answer(self, command: AnyCommand | UnknownCommand, result: Result) -> Answered:
         return Answered(
             command_id=command.command_id,
             at=utc_now(),
@@ -168,7 +188,7 @@ def _broken(command: AnyCommand) -> Result:
     return Result(verdict=verdict, detail="The controller failed at it; its log says how.")
 
 
-def _name(command: AnyCommand) -> str:
+def _name(command: AnyCommand | UnknownCommand) -> str:
     name = type(command).__name__
     match command:
         case CancelTask():
@@ -177,5 +197,7 @@ def _name(command: AnyCommand) -> str:
             return f"{name} {command.task_id}"
         case CancelTasks():
             return f"{name} of {len(command.task_ids)} tasks"
+        case UnknownCommand():
+            return repr(command.type[:_SHOWN])
         case _:
             return name
