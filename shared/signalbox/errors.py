@@ -54,6 +54,10 @@ class DatabaseUnavailable(SignalboxError):
     """PostgreSQL does not answer, so the record can be neither read nor written."""
 
 
+class DatabaseConflict(DatabaseUnavailable):
+    """PostgreSQL works, and has rolled a transaction back as it met another one; to be tried again at once."""
+
+
 class QueryTimeout(DatabaseUnavailable):
     """PostgreSQL works, and has ended a statement that took longer than the `statement_timeout` of its connection."""
 

@@ -82,6 +82,7 @@ async def test_a_page_asks_for_what_it_shows_and_for_the_same_when_it_comes_back
     task = await system.running("reports.count_stock")
     await page.goto(f"/#/tasks?q={task['task_id']}")
     row = page.get_by_test_id("task-row")
+    await expect(row).to_have_count(1)
     await expect(row.get_by_test_id("task-status")).to_have_text("Running")
     await page.goto("/#/processes")
     async with system.client() as client:
@@ -89,6 +90,7 @@ async def test_a_page_asks_for_what_it_shows_and_for_the_same_when_it_comes_back
     beats = connections[-1].beats
     await eventually(lambda: _there(connections[-1].beats > beats + 1), "the page has passed over the cancel")
     await page.goto(f"/#/tasks?q={task['task_id']}")
+    await expect(row).to_have_count(1)
     await expect(row.get_by_test_id("task-status")).to_have_text("Failed")
 
 

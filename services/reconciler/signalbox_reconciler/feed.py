@@ -20,7 +20,7 @@ from signalbox.bus import names
 from signalbox.bus.confirmations import Confirmation, queue_confirmations
 from signalbox.bus.consumer import MAX_DELIVERIES, Consumer, Entry
 from signalbox.bus.publisher import AT_ONCE, publish_changes, queue_changes, queue_receipts
-from signalbox.errors import BusUnavailable, DatabaseUnavailable, UnreadableMessage
+from signalbox.errors import BusUnavailable, DatabaseConflict, DatabaseUnavailable, UnreadableMessage
 from signalbox.messages.receipts import Receipt
 from signalbox.messages.views import Change
 from signalbox.postgres.pool import Connection, Database
@@ -115,7 +115,8 @@ class Feed(Generic[M]):
             try:
                 await self._step()
             except (BusUnavailable, DatabaseUnavailable) as error:
-                self._note_outage(error)
+                if not isinstance(error, DatabaseConflict):  # after one we are as far as before
+                    self._note_outage(error)
                 self._consumer.rewind()
                 self._take_waiting()  # they are read again
                 await backoff.pause()

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import asyncpg  # type: ignore[import-untyped]
 
-from signalbox.errors import DatabaseUnavailable, QueryTimeout
+from signalbox.errors import DatabaseConflict, DatabaseUnavailable, QueryTimeout
 from signalbox.postgres.address import usable
 
 #: Where all of our tables are; nothing outside of it is ever read or written.
@@ -88,6 +88,8 @@ def _unavailable(error: Exception) -> DatabaseUnavailable:
     # Its class has two more meanings: an administrator ended the statement, or a standby needed its rows.
     if isinstance(error, asyncpg.QueryCanceledError) and "statement timeout" in str(error):
         return QueryTimeout("PostgreSQL ended a statement that took longer than its limit")
+    if isinstance(error, asyncpg.TransactionRollbackError):
+        return DatabaseConflict(f"PostgreSQL rolled back what met another transaction: {error}")
     reason = "it did not answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
     if isinstance(error, asyncpg.UndefinedTableError):
         reason = f"it has not all tables of Signalbox ({error}); start signalbox-reconciler, or run `signalbox setup`"
