@@ -10,6 +10,7 @@ from playwright.async_api import Page, expect
 
 from support.browser import Windows
 from support.cli import run
+from support.eventually import eventually
 from support.page import look_at
 from support.system import System
 
@@ -119,5 +120,8 @@ async def test_the_command_line_says_first_what_it_cannot_vouch_for(system: Syst
     assert "was running at" in status.out
     assert doctor.code == 1
     assert f"FAIL  reconciler: {AWAY} (since " in doctor.out
-    await system.celery_when("running")
-    assert (await run("status", data=system.data)).code == 0
+
+    async def trusts_again() -> bool:
+        return (await run("status", data=system.data)).code == 0
+
+    await eventually(trusts_again, "the command line vouches again")

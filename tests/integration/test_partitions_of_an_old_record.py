@@ -15,7 +15,7 @@ from signalbox_reconciler.partitions.conversion import check_rows, convert, make
 from signalbox_reconciler.partitions.indexes import complete_indexes
 from signalbox_reconciler.partitions.leaves import TABLES
 from signalbox_reconciler.partitions.periods import read_periods
-from support.eventually import eventually
+from support.eventually import HANGS, eventually
 from support.history import Life
 from support.old_record import an_old_record
 from support.reconciler import a_recording
@@ -148,6 +148,23 @@ async def test_a_reconciler_of_the_release_before_is_waited_for(
             await connection.execute("DELETE FROM reconcilers")
         await reconciler.says("ready")
         await is_whole(database)
+
+
+async def test_one_that_has_waited_goes_on_when_another_of_its_release_has_converted_it_and_writes(
+    old: tuple[str, Database], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, database = old
+    async with database.connection() as connection:
+        await connection.execute("INSERT INTO reconcilers VALUES ('web-01-8', now() + interval '1 hour')")
+    second = asyncio.create_task(convert(database))
+
+    async def waits() -> bool:
+        return "waiting until" in caplog.text
+
+    await eventually(waits, "it waits")
+    await make_partitions(database)
+    await asyncio.wait_for(second, HANGS)
+    await is_whole(database)
 
 
 async def test_a_reconciler_converts_it_while_events_and_cancels_come(

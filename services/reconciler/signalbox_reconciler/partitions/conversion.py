@@ -98,21 +98,33 @@ async def convert(database: Database) -> None:
         MigrationError: they cannot be made.
         DatabaseUnavailable: try again.
     """
-    async with database.connection() as connection:
-        is_converted = await connection.fetchval(_IS_CONVERTED)
-    if not is_converted:
+    if not await _is_converted(database):
         await check_rows(database)
         await _until_nobody_writes(database)
         await make_partitions(database)
     await move_open(database)
 
 
+async def _is_converted(database: Database) -> bool:
+    async with database.connection() as connection:
+        return bool(await connection.fetchval(_IS_CONVERTED))
+
+
 async def check_rows(database: Database) -> None:
     """Prove that all rows are of one period, and that all constraints hold, so that nothing is read later."""
-    async with database.connection() as connection:
-        for row in await connection.fetch(_UNCHECKED):
-            with migrating("a constraint of the record does not hold"):
-                await connection.execute(row["statement"], timeout=_SCAN_TIMEOUT)
+    while await _check_one(database):
+        pass
+
+
+async def _check_one(database: Database) -> bool:
+    """Prove one constraint that is not proven yet, beside who reads and writes; whether there was one."""
+    async with database.transaction() as connection:
+        await connection.execute(_ALONE)
+        if (statement := await connection.fetchval(_UNCHECKED)) is None:
+            return False
+        with migrating("a constraint of the record does not hold"):
+            await connection.execute(statement, timeout=_SCAN_TIMEOUT)
+    return True
 
 
 async def make_partitions(database: Database) -> None:
@@ -137,8 +149,9 @@ async def _move_some(database: Database) -> int:
 
 
 async def _until_nobody_writes(database: Database) -> None:
+    """Return when no reconciler of the release before writes; one that writes into partitions is of this release."""
     told: list[str] = []
-    while members := await _writers(database):
+    while (members := await _writers(database)) and not await _is_converted(database):
         if members != told:
             log.warning("waiting until the reconcilers of the release before are stopped: %s", ", ".join(members))
         told = members

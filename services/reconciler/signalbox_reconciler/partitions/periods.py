@@ -41,7 +41,11 @@ WITH subtracted AS (
 )
 SELECT COALESCE(-sum(tasks), 0)::bigint FROM subtracted WHERE dimension = 'status'
 """
-_DROP_WAITS = "DELETE FROM task_waits AS w WHERE EXISTS (SELECT FROM {0} AS t WHERE t.task_id = w.task_id)"
+#: An id that came to life again since they were detached waits as a new task.
+_DROP_WAITS = """
+DELETE FROM task_waits AS w WHERE EXISTS (SELECT FROM {0} AS t WHERE t.task_id = w.task_id)
+    AND NOT EXISTS (SELECT FROM open_tasks AS o WHERE o.task_id = w.task_id)
+"""
 
 
 class Period(msgspec.Struct, frozen=True, kw_only=True):
