@@ -117,7 +117,7 @@ async def test_a_user_who_may_make_no_extension_is_told_what_the_owner_has_to_ru
                     assert await complete_indexes(theirs)
                 assert "permission denied to create extension" in caplog.text
                 assert "Let the owner of the database run once `CREATE EXTENSION pg_trgm`" in caplog.text
-                assert await valid(owner, "open_tasks_newest")
+                assert await valid(owner, "open_tasks_unfinished")
                 await owner.execute("CREATE EXTENSION pg_trgm SCHEMA public")
                 assert await complete_indexes(theirs)
             assert await valid(owner, "completed_tasks_2_arguments")

@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from signalbox.messages.base import utc_now
 from signalbox.postgres.pool import Connection, Database, open_database
-from signalbox_api.app import LIST_OPTIONS
+from signalbox_api.app import KEY_OPTIONS, LIST_OPTIONS
 from signalbox_api.record import search, views
 from signalbox_api.record.cursor import Cursor
 from signalbox_api.record.task_filter import TaskFilter, is_search
@@ -69,6 +69,13 @@ async def filled_url(postgres_server: Postgres) -> AsyncIterator[str]:
 async def lists(filled_url: str) -> AsyncIterator[Database]:
     """As the api connects for lists."""
     async with open_database(filled_url, connections=1, options=LIST_OPTIONS) as database:
+        yield database
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def keys(filled_url: str) -> AsyncIterator[Database]:
+    """As the api connects for what is found by its key."""
+    async with open_database(filled_url, connections=1, options=KEY_OPTIONS) as database:
         yield database
 
 
@@ -162,5 +169,5 @@ OTHERS: Mapping[str, Query] = {
 
 
 @pytest.mark.parametrize("query", OTHERS.values(), ids=OTHERS)
-async def test_every_other_query_goes_by_an_index(lists: Database, query: Query) -> None:
-    assert await problems(lists, query) == []
+async def test_every_other_query_goes_by_an_index(keys: Database, query: Query) -> None:
+    assert await problems(keys, query) == []

@@ -291,6 +291,6 @@ async def test_secrets_are_kept_nowhere(api: Api, database: Database, valkey: Re
 async def test_the_record_cannot_be_written_even_by_a_mistake(api: Api, database: Database) -> None:
     await put_task(database)
     services: Services = api.app.state.services
-    for pool in (services.record, services.urgent):
+    for pool in (services.newest, services.record, services.urgent):
         with pytest.raises(DatabaseUnavailable, match="read-only transaction"):
             await pool.read(lambda connection: connection.execute("DELETE FROM tasks"))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from signalbox.postgres.pool import Connection, Row
@@ -15,7 +16,9 @@ Node = Mapping[str, Any]
 
 
 class Explained:
-    """A connection that runs each query, and EXPLAIN ANALYZE of it before."""
+    """A connection that runs each query, and EXPLAIN ANALYZE of it before: of the plan for all values or for these, as
+    the options of the connection say.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -42,8 +45,20 @@ class Explained:
         return await self._connection.fetchval(query, *args, timeout=timeout)
 
     async def _explain(self, query: str, args: Sequence[object]) -> None:
-        plan = await self._connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *args)
+        await self._connection.execute(f"PREPARE explained AS {query}")
+        values = f"({', '.join(map(_literal, args))})" if args else ""
+        plan = await self._connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE explained {values}")
+        await self._connection.execute("DEALLOCATE explained")
         self.plans.append((query, json.loads(plan)[0]["Plan"]))
+
+
+def _literal(value: object) -> str:
+    """A value in SQL."""
+    if isinstance(value, list):
+        return f"ARRAY[{', '.join(map(_literal, value))}]::text[]"
+    if isinstance(value, datetime | timedelta):
+        return f"'{value}'"
+    return str(value) if isinstance(value, int | float) else "'" + str(value).replace("'", "''") + "'"
 
 
 def complaints(plan: Node) -> Iterator[str]:

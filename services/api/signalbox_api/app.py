@@ -40,12 +40,16 @@ from signalbox_api.web.task_addresses import TaskAddresses
 COMMAND_CONNECTIONS, QUICK_CONNECTIONS = 256, 32
 #: Seconds for a short question to Redis; a cancel must not wait longer to learn who asks.
 QUICK_TIMEOUT = 1.0
-#: Connections to PostgreSQL: for lists, for cancels (and the health check), for users and tokens.
-RECORD_CONNECTIONS, URGENT_CONNECTIONS, ACCOUNT_CONNECTIONS = 8, 4, 4
+#: Connections to PostgreSQL: for lists, for what is found by its key, for cancels (and the health check), for users and
+#: tokens.
+LIST_CONNECTIONS, RECORD_CONNECTIONS, URGENT_CONNECTIONS, ACCOUNT_CONNECTIONS = 6, 4, 4, 4
 #: For searches, each of which can keep a core of the server busy.
 SEARCH_CONNECTIONS = 2
 #: A plan for each list: the right one depends on how common a name, a queue or a host is.
 LIST_OPTIONS = {"plan_cache_mode": "force_custom_plan"}
+#: One plan for what is found by its key: to look for an id in each partition takes less time than to plan that. It must
+#: go by the key also if it is made while the tables are empty.
+KEY_OPTIONS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
 
 _DESCRIPTION = """The control plane of Celery: see tasks and processes, cancel, stop and start, with proof.
 
@@ -134,7 +138,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     commands = connect(settings.redis_url, connections=COMMAND_CONNECTIONS)
     for redis in (quick, commands):
         stack.push_async_callback(redis.aclose)
-    record, searches, urgent, accounts = await _open_databases(settings, stack)
+    lists, searches, record, urgent, accounts = await _open_databases(settings, stack)
     health, hub, passwords = DatabaseHealth(urgent), Hub(), Passwords()
     await passwords.prepare()
     queries, rows, urgent_rows = (QueryPool(pool, health) for pool in (accounts, record, urgent))
@@ -143,8 +147,9 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
     return Services(
         redis=quick,
         commander=Commander(commands, settings.key),
-        record=rows,
+        newest=QueryPool(lists, health),
         searches=SearchPool(searches, health),
+        record=rows,
         urgent=urgent_rows,
         accounts=queries,
         fleet=FleetReader(rows),
@@ -164,7 +169,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
 
 
 async def _open_databases(settings: Settings, stack: AsyncExitStack) -> list[Database]:
-    """The pools for lists, searches, cancels, and users: no one of them uses up the connections of another."""
+    """The pools, one for each kind of query: no one of them uses up the connections of another."""
     return [
         await stack.enter_async_context(
             open_database(
@@ -172,9 +177,10 @@ async def _open_databases(settings: Settings, stack: AsyncExitStack) -> list[Dat
             )
         )
         for name, most, read_only, options in (
-            ("signalbox api: record", RECORD_CONNECTIONS, True, LIST_OPTIONS),
+            ("signalbox api: lists", LIST_CONNECTIONS, True, LIST_OPTIONS),
             ("signalbox api: searches", SEARCH_CONNECTIONS, True, search.OPTIONS),
-            ("signalbox api: urgent", URGENT_CONNECTIONS, True, {}),
+            ("signalbox api: record", RECORD_CONNECTIONS, True, KEY_OPTIONS),
+            ("signalbox api: urgent", URGENT_CONNECTIONS, True, KEY_OPTIONS),
             ("signalbox api: accounts", ACCOUNT_CONNECTIONS, False, {}),
         )
     ]

@@ -29,10 +29,12 @@ class Services:
     #: Redis for short queries: credentials, presence.
     redis: Redis
     commander: Commander
-    #: The record, read only, for lists that people look at.
-    record: QueryPool
+    #: The record, read only, for the newest tasks of one kind.
+    newest: QueryPool
     #: The record, read only, for what can take long.
     searches: SearchPool
+    #: The record, read only, for all else that people look at.
+    record: QueryPool
     #: The record, read only, for the task of a cancel.
     urgent: QueryPool
     #: The tables of users, sessions and tokens.
@@ -58,7 +60,7 @@ class Services:
 
     def lists(self, filters: TaskFilter) -> QueryPool:
         """The pool for a list of tasks."""
-        return self.searches if is_search(filters) else self.record
+        return self.searches if is_search(filters) else self.newest
 
 
 async def services_of(connection: HTTPConnection) -> Services:

@@ -1,3 +1,5 @@
 -- Parts of error texts and of arguments.
-CREATE INDEX {leaf}_error ON {leaf} USING gin (error gin_trgm_ops) WHERE error IS NOT NULL;
-CREATE INDEX {leaf}_arguments ON {leaf} USING gin ((args || ' ' || kwargs) gin_trgm_ops);
+CREATE INDEX {leaf}_unfinished_error ON {leaf} USING gin (error gin_trgm_ops)
+    WHERE finished_at IS NULL AND error IS NOT NULL;
+CREATE INDEX {leaf}_unfinished_arguments ON {leaf} USING gin ((args || ' ' || kwargs) gin_trgm_ops)
+    WHERE finished_at IS NULL;

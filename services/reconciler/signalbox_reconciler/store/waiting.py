@@ -25,21 +25,24 @@ KEPT = 120.0
 #: The error of a discarded task.
 DISCARDED = "It is no longer in its queue, and no worker holds it: purged, expired or lost by the broker"
 
-_BEGIN = """
+#: As the index of the rounds has it.
+_WAITS = "status = 'pending' AND finished_at IS NULL"
+
+_BEGIN = f"""
 INSERT INTO waiting_rounds (asked_at) SELECT now()
 WHERE pg_try_advisory_xact_lock(hashtext('signalbox waiting'))
     AND NOT EXISTS (SELECT FROM waiting_rounds WHERE asked_at > now() - make_interval(secs => $1))
     AND EXISTS (
         SELECT FROM open_tasks
-        WHERE status = 'pending' AND host IS NOT NULL AND asked_at < now() - make_interval(secs => $2)
+        WHERE {_WAITS} AND host IS NOT NULL AND asked_at < now() - make_interval(secs => $2)
     )
 RETURNING asked_at
 """
 
-_ASK = """
+_ASK = f"""
 WITH due AS (
     SELECT task_id FROM open_tasks
-    WHERE status = 'pending' AND host IS NOT NULL AND asked_at < now() - make_interval(secs => $1)
+    WHERE {_WAITS} AND host IS NOT NULL AND asked_at < now() - make_interval(secs => $1)
         AND (absent_since > vouched_at OR asked_at < now() - make_interval(secs => $2))
     ORDER BY asked_at LIMIT $3 FOR UPDATE SKIP LOCKED
 )
@@ -73,9 +76,9 @@ WHERE t.task_id = l.task_id AND t.host = $3 AND (t.absent_at IS NULL OR t.absent
 
 #: Tasks that nobody saw in a complete round, their latest. Complete: every host that is there has answered, and no
 #: other may have a worker that runs, as silence proves nothing.
-_MISSED = """missed AS (
+_MISSED = f"""missed AS (
     SELECT t.task_id, r.asked_at, t.absent_since > t.vouched_at AND t.absent_since < r.asked_at AS again
-    FROM waiting_rounds AS r JOIN open_tasks AS t ON t.asked_at = r.asked_at AND t.status = 'pending'
+    FROM waiting_rounds AS r JOIN open_tasks AS t ON t.asked_at = r.asked_at AND {_WAITS}
     WHERE t.absent_at = r.asked_at AND t.vouched_at < r.asked_at AND NOT EXISTS (
         SELECT FROM hosts AS h WHERE h.state = 'online' AND NOT EXISTS (
             SELECT FROM waiting_answers AS a WHERE a.asked_at = r.asked_at AND a.host = h.name
@@ -116,7 +119,7 @@ WHERE t.task_id = m.task_id AND (t.absent_since IS NULL OR t.absent_since <= t.v
 
 _DOUBT = f"""
 WITH doubted AS (
-    SELECT t.task_id FROM waiting_rounds AS r JOIN open_tasks AS t ON t.asked_at = r.asked_at AND t.status = 'pending'
+    SELECT t.task_id FROM waiting_rounds AS r JOIN open_tasks AS t ON t.asked_at = r.asked_at AND {_WAITS}
     WHERE r.asked_at < now() - make_interval(secs => $1) AND t.vouched_at < r.asked_at AND t.confirmed
     ORDER BY t.task_id FOR UPDATE OF t SKIP LOCKED
 )
