@@ -16,9 +16,7 @@ Node = Mapping[str, Any]
 
 
 class Explained:
-    """A connection that runs each query, and EXPLAIN ANALYZE of it before: of the plan for all values or for these, as
-    the options of the connection say.
-    """
+    """A connection that runs each query, and EXPLAIN ANALYZE of it before, with the plan that its options ask for."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -37,7 +37,7 @@ WHERE pg_try_advisory_xact_lock(hashtext('signalbox waiting'))
         WHERE {_WAITS} AND host IS NOT NULL AND asked_at < now() - make_interval(secs => $2)
     )
 RETURNING asked_at
-"""
+"""  # noqa: S608
 
 _ASK = f"""
 WITH due AS (
@@ -48,7 +48,7 @@ WITH due AS (
 )
 UPDATE open_tasks AS t SET asked_at = now() FROM due WHERE t.task_id = due.task_id
 RETURNING t.task_id, t.host, COALESCE(t.worker, '') AS worker, t.queue, t.phase = 3 AND t.error IS NOT NULL AS retried
-"""
+"""  # noqa: S608
 
 _ANSWERED = """
 INSERT INTO waiting_answers (asked_at, host) SELECT $1, $2
@@ -88,7 +88,7 @@ _MISSED = f"""missed AS (
         WHERE p.kind = 'worker' AND p.state NOT IN ('stopped', 'fatal') AND h.state IS DISTINCT FROM 'online'
     )
     ORDER BY t.task_id FOR UPDATE OF t SKIP LOCKED
-)"""
+)"""  # noqa: S608
 #: A discarded delivery is a log of its own: that of the one that waited in a worker, or that of the message which the
 #: last run has put into the queue.
 _DISCARD = f"""
