@@ -29,7 +29,7 @@ BATCH = 1000
 
 
 #: Seconds between two reads while there is less than a batch: a transaction costs as much as some ten events.
-GATHER = 0.01
+GATHER = 0.05
 #: Seconds after a command in which a proof may come, which must not wait.
 PROOF_WITHIN = 10.0
 

@@ -41,7 +41,7 @@ LIMIT = 200_000
 HEARTBEATS = (HostSeen, HostLeft)
 #: Seconds between two publications while nothing but the daily course of tasks is to be told: the record pays for each
 #: publication, not for each event. All else goes at once, and takes along what waits.
-GATHER = 0.02
+GATHER = 0.05
 #: Events for which nobody waits; a stop, a cancel or a command that they belong to tells more.
 COURSE = (TaskReceived, TaskStarted, TaskSucceeded, TaskRan, TaskFailed, TaskRetried)
 
