@@ -162,7 +162,8 @@ async def churn(url: str, days: int, tasks: int, kept: timedelta, times: int) ->
                 await connection.execute("UPDATE periods SET begins = begins - interval '1 day'")
                 for table in ("open_tasks", "open_task_logs", "task_count_deltas"):
                     await connection.execute(f"VACUUM {table}")  # as the server does by itself, given a day
-            await retention.round()
+            if not await retention.round():
+                raise SystemExit("the round failed; the log above says why")
             if day % 5 == 4 or day == days - 1:
                 figures = await measure(database, lists, day, written, times)
                 print(line(day + 1, figures, steady), flush=True)

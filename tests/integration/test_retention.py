@@ -9,15 +9,18 @@ import pytest
 
 from signalbox.messages.commands import CancelTask
 from signalbox.postgres.pool import Database
+from signalbox.service import background
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.fold.commands import audit
 from signalbox_reconciler.partitions.periods import detach_period, read_periods
+from signalbox_reconciler.retention import loop
+from signalbox_reconciler.retention.loop import Retention
 from signalbox_reconciler.retention.rules import Keep
 from signalbox_reconciler.store import write_batch, write_commands
 from support.api import an_api
 from support.eventually import eventually
 from support.history import HOST, Life, after
-from support.retention import DIFFERENCE, keep_round, month_passes, pass_days, places, write
+from support.retention import DIFFERENCE, KEEP, keep_round, month_passes, pass_days, places, write
 from support.stores.server import Redis
 
 DONE, FAILED, OPEN = Life("done"), Life("failed"), Life("open")
@@ -28,6 +31,16 @@ ALL = (
     *(FAILED.received(1), FAILED.run(2).started(), FAILED.run(2).failed(3)),
     *(OPEN.received(1), OPEN.run(2).started()),
 )
+
+#: Of an age at which one of them goes, with answers.
+OLD_COMMANDS = """
+INSERT INTO commands (command_id, command, target, issued_by, issued_from, reason, issued_at, expires_at,
+    answer_by, state, detail)
+SELECT id, 'StopProcesses', '', 'us', '', '', now() - age, now(), now(), state, ''
+FROM (VALUES ('old', interval '366 days', 'stopped'), ('open', interval '366 days', 'issued'),
+    ('new', interval '364 days', 'stopped')) AS made (id, age, state);
+INSERT INTO command_answers SELECT command_id, 'web-07', 'stopped', 1, '', now() FROM commands
+"""
 
 
 @pytest.fixture
@@ -167,18 +180,38 @@ async def test_a_reconciler_that_was_killed_before_the_drop_leaves_it_to_the_nex
 
 async def test_old_commands_go_with_their_answers_and_open_ones_stay(database: Database) -> None:
     async with database.connection() as connection:
-        await connection.execute("""
-            INSERT INTO commands (command_id, command, target, issued_by, issued_from, reason, issued_at, expires_at,
-                answer_by, state, detail)
-            SELECT id, 'StopProcesses', '', 'us', '', '', now() - age, now(), now(), state, ''
-            FROM (VALUES ('old', interval '366 days', 'stopped'), ('open', interval '366 days', 'issued'),
-                ('new', interval '364 days', 'stopped')) AS made (id, age, state);
-            INSERT INTO command_answers SELECT command_id, 'web-07', 'stopped', 1, '', now() FROM commands
-        """)
+        await connection.execute(OLD_COMMANDS)
         await keep_round(database)
         for table in ("commands", "command_answers"):
             rows = await connection.fetch(f"SELECT command_id FROM {table} ORDER BY 1")  # noqa: S608 - our own names
             assert [row["command_id"] for row in rows] == ["new", "open"]
+
+
+async def test_a_period_that_cannot_go_holds_up_neither_other_periods_nor_commands_nor_the_service(
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(loop, "EVERY", 0.01)
+    monkeypatch.setattr(loop, "_PAUSE", (0.01, 0.05))
+    await write(database, *ALL)
+    async with database.connection() as connection:
+        await connection.execute("CREATE VIEW report AS SELECT task_id FROM completed_tasks_2")
+        await connection.execute(OLD_COMMANDS)
+    await pass_days(database, 6)
+    await keep_round(database)
+    await pass_days(database, 31)
+    retention = Retention(database, KEEP, timedelta(days=365))
+    async with background(retention.run), database.connection() as connection:
+
+        async def all_else_is_gone() -> bool:
+            tables = "SELECT to_regclass('failed_tasks_2') IS NULL"
+            commands = "NOT EXISTS (SELECT FROM commands WHERE command_id = 'old')"
+            return bool(await connection.fetchval(f"{tables} AND {commands}"))
+
+        await eventually(all_else_is_gone, "all that can go is gone")
+        assert "report" in caplog.text
+        await connection.execute("DROP VIEW report")
+        await eventually(lambda: connection.fetchval("SELECT to_regclass('completed_tasks_2') IS NULL"), "it is gone")
+        assert await connection.fetch(DIFFERENCE) == []
 
 
 async def test_periods_that_go_under_load_with_cancels_lose_nothing(

@@ -38,8 +38,8 @@ async def pass_days(database: Database, days: float) -> None:
 
 
 async def keep_round(database: Database, keep: Keep = KEEP, commands: timedelta = timedelta(days=365)) -> None:
-    """One round of retention."""
-    await Retention(database, keep, commands).round()
+    """One round of retention, in which all that is due can be done."""
+    assert await Retention(database, keep, commands).round()
 
 
 async def month_passes(database: Database, keep: Keep = KEEP) -> None:

@@ -9,7 +9,8 @@ import logging
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 import msgspec
@@ -105,8 +106,17 @@ class Feed(Generic[M]):
         self.read_at = -math.inf
         self._claimed_at = 0.0
         self._outage = ""
-        #: Monotonic time since which it reads entries as soon as they are published; None while it lags.
-        self.caught_up_since: float | None = None
+        self._caught_up_since: float | None = None
+        #: Monotonic time since which the entries of the last read are being written; None: none are.
+        self._writing_since: float | None = None
+
+    @property
+    def caught_up_since(self) -> float | None:
+        """Monotonic time since which entries are written as soon as they are published; None while it lags."""
+        return None if self._writes_slowly() else self._caught_up_since
+
+    def _writes_slowly(self) -> bool:
+        return self._writing_since is not None and time.monotonic() - self._writing_since > MAX_LAG
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -130,11 +140,23 @@ class Feed(Generic[M]):
             await asyncio.sleep(max(0.0, self._may_read_at - time.monotonic()))
             entries = await self._consumer.read(self._block_ms())
             self._note_read(entries)
-        redelivered = self._consumer.redelivered
-        entries = await self._without_gaps(entries)
-        readable = [(entry, message) for entry in entries if (message := await self._readable(entry)) is not None]
-        if self._complete_batch(readable, redelivered=redelivered):
-            await self._handle(self._take_waiting(), redelivered=redelivered)
+        with self._writing():
+            redelivered = self._consumer.redelivered
+            entries = await self._without_gaps(entries)
+            readable = [(entry, message) for entry in entries if (message := await self._readable(entry)) is not None]
+            if self._complete_batch(readable, redelivered=redelivered):
+                await self._handle(self._take_waiting(), redelivered=redelivered)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """While entries are written, for however long, what is published meanwhile is not read."""
+        self._writing_since = time.monotonic()
+        try:
+            yield
+        finally:
+            if self._writes_slowly():
+                self._caught_up_since = None
+            self._writing_since = None
 
     def _block_ms(self) -> int:
         return (
@@ -164,9 +186,9 @@ class Feed(Generic[M]):
 
     def _note_lag(self, entries: list[Entry]) -> None:
         if len(entries) >= self._batch and _age(entries[-1]) > MAX_LAG:
-            self.caught_up_since = None
-        elif self.caught_up_since is None:
-            self.caught_up_since = time.monotonic()
+            self._caught_up_since = None
+        elif self._caught_up_since is None:
+            self._caught_up_since = time.monotonic()
 
     async def _claim_abandoned(self) -> list[Entry]:
         now = time.monotonic()
@@ -237,7 +259,7 @@ class Feed(Generic[M]):
                 await self._give_up(connection, entry)
 
     def _note_outage(self, error: Exception) -> None:
-        self.caught_up_since = None
+        self._caught_up_since = None
         if self._outage != type(error).__name__:
             self._outage = type(error).__name__
             log.warning("%s: waiting, nothing is lost: %s", self._name, error)

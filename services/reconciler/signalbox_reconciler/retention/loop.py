@@ -1,13 +1,15 @@
 """Loop of retention: begins periods, drops those that are due, and deletes old commands.
 
-Of several reconcilers one does it at a time. What fails is tried again after growing pauses; tasks end into the present
-period until the next one is there, and what is due to go may stay a while longer.
+Of several reconcilers one does it at a time. A step that fails, for whatever reason, is tried again after growing pauses,
+and ends neither the other steps nor the service: tasks end into the present period until the next one is there, and what
+is due to go may stay a while longer.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 from signalbox.errors import DatabaseUnavailable
 from signalbox.postgres.pool import Connection, Database
@@ -22,7 +24,7 @@ log = logging.getLogger(__name__)
 EVERY = 30.0
 #: Seconds of the first and the longest pause after a round that failed.
 _PAUSE = (5.0, 600.0)
-#: Seconds that one step may take, its locks included.
+#: Seconds that one kind of step may take in a round, its locks included.
 _STEP_WITHIN = 3600.0
 
 _ALONE = "SELECT pg_try_advisory_xact_lock(hashtext('signalbox retention'))"
@@ -43,25 +45,33 @@ class Retention:
         """Run rounds until cancelled; the feeds log outages."""
         backoff = Backoff(*_PAUSE)
         while True:
-            try:
-                async with asyncio.timeout(_STEP_WITHIN):
-                    await self.round()
-            except (DatabaseUnavailable, TimeoutError) as error:
-                log.info("what is too old goes later: %s", error)
-                await backoff.pause()
-            else:
+            if await self.round():
                 backoff.reset()
                 await asyncio.sleep(EVERY)
+            else:
+                await backoff.pause()
 
-    async def round(self) -> None:
-        """Do all that is due, each step in a transaction of its own.
+    async def round(self) -> bool:
+        """Do all that is due, each step in a transaction of its own; return whether each could be done.
 
-        Raises:
-            DatabaseUnavailable: try again; what was done is done.
+        One that fails holds up no other.
         """
-        for step in (self._begin, self._detach, self._drop, self._delete_commands):
-            while done := await self._do(step):
-                log.info("%s", done)
+        begun, detached = await self._could_do(self._begin), await self._could_do(self._detach)
+        dropped = [await self._could_do(partial(self._drop, period)) for period in await self._detached()]
+        return all((begun, detached, *dropped, await self._could_do(self._delete_commands)))
+
+    async def _could_do(self, step: Step) -> bool:
+        try:
+            async with asyncio.timeout(_STEP_WITHIN):
+                while done := await self._do(step):
+                    log.info("%s", done)
+        except (DatabaseUnavailable, TimeoutError) as error:
+            log.info("what is too old goes later: %s", error)
+        except Exception:  # such as a view of somebody else on a partition; events must reach the record all the same
+            log.exception("what is too old cannot go, and is tried again")
+        else:
+            return True
+        return False
 
     async def _do(self, step: Step) -> str:
         async with self._database.transaction() as connection:
@@ -81,10 +91,17 @@ class Retention:
             return f"the tasks of the period {period} have been kept long enough"
         return ""
 
-    async def _drop(self, connection: Connection) -> str:
-        for period in await read_periods(connection):
-            if period.detached:
-                return f"dropped {await drop_period(connection, period.period)} tasks of the period {period.period}"
+    async def _detached(self) -> list[int]:
+        try:
+            async with self._database.connection() as connection:
+                return [period.period for period in await read_periods(connection) if period.detached]
+        except DatabaseUnavailable:
+            return []  # they wait for the next round
+
+    async def _drop(self, period: int, connection: Connection) -> str:
+        for one in await read_periods(connection):
+            if one.period == period and one.detached:  # or another reconciler has dropped it
+                return f"dropped {await drop_period(connection, period)} tasks of the period {period}"
         return ""
 
     async def _delete_commands(self, connection: Connection) -> str:
