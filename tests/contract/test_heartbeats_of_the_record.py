@@ -17,7 +17,8 @@ from signalbox.messages.events import AnyEvent, CommandDone, HostLeft, HostSeen,
 from signalbox.messages.views import Change
 from signalbox.postgres.pool import Connection, Database
 from signalbox.service import background
-from signalbox_reconciler import feed, intake
+from signalbox_reconciler import intake
+from signalbox_reconciler import reading as readings
 from signalbox_reconciler.fold import fold
 from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.store import write_batch
@@ -194,7 +195,7 @@ async def redis(valkey: Redis) -> AsyncIterator[Client]:
 
 @pytest.fixture
 def waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "WAIT", 3600.0)
+    monkeypatch.setattr(readings, "WAIT", 3600.0)
 
 
 @asynccontextmanager
