@@ -23,7 +23,7 @@ _LOCK, _LOCK_HERE = "SELECT pg_advisory_xact_lock(1)", "SELECT pg_advisory_lock(
 _WAITS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 _END_WHO_WAITS = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 #: Waits where the first of these is held by another transaction.
-_NOTE = "WITH alone AS (SELECT pg_advisory_xact_lock($1)) INSERT INTO noted (number) SELECT unnest($2::int[]) FROM alone"
+_NOTE = "WITH lock AS (SELECT pg_advisory_xact_lock($1)) INSERT INTO noted (number) SELECT unnest($2::int[]) FROM lock"
 
 
 async def write(connection: Connection, _messages: Sequence[Entry], _redelivered: bool) -> Publication:

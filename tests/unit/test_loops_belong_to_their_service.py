@@ -17,6 +17,8 @@ AWAITED = {
     "services/controller/signalbox_controller/commands/cancel_many.py": "the parts of one cancel",
     "services/controller/signalbox_controller/commands/reader.py": "the commands that are carried out",
     "services/controller/signalbox_controller/fleet/fleet.py": "the processes that a stop waits for",
+    "services/reconciler/signalbox_reconciler/feed.py": "the publication of one batch",
+    "services/reconciler/signalbox_reconciler/reading.py": "one read",
 }
 BEGIN = {"create_task", "ensure_future", "run_coroutine_threadsafe"}
 
