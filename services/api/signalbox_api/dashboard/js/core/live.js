@@ -5,7 +5,8 @@
  * server no longer has that, or this is the first connection, it says `resync` and the page loads its lists again.
  *
  * The server sends the changes of what the page shows. When that changes, the page asks for what came since the position it
- * has reached, so that a list which is loaded meanwhile misses nothing. A page that cannot keep up gets counts; they name no
+ * has reached, so that a list which is loaded meanwhile misses nothing. Until the answer what comes is of the subscription
+ * before: the position stays, and nothing else is asked for. A page that cannot keep up gets counts; they name no
  * position, so that a page which comes back asks for all that was left out.
  * @module
  */
@@ -47,6 +48,8 @@ export class Live {
   /** As JSON: what the page shows, and what the server was told of that. */
   #wanted = "";
   #told = "";
+  /** Whether the answer to a subscription is awaited. */
+  #asking = false;
 
   /**
    * @param {string} url
@@ -77,8 +80,9 @@ export class Live {
   }
 
   #tell() {
-    if (!this.#greeted || this.#told === this.#wanted) return;
+    if (!this.#greeted || this.#asking || this.#told === this.#wanted) return;
     this.#told = this.#wanted;
+    this.#asking = true;
     this.#socket?.send(`{"type":"subscribe","subscription":${this.#wanted},"since":${JSON.stringify(this.#position)}}`);
   }
 
@@ -90,7 +94,7 @@ export class Live {
   #connect() {
     this.#drop();
     this.#say({ phase: "connecting", retryAt: null });
-    this.#greeted = false;
+    this.#greeted = this.#asking = false;
     // One that is too long, as that of a task with a long id, follows the hello; until then all changes come.
     this.#told = encodeURIComponent(this.#wanted).length <= IN_ADDRESS ? this.#wanted : "";
     const query = new URLSearchParams({
@@ -121,9 +125,10 @@ export class Live {
     else this.#retries = 0;
     if (frame.type === "changes") this.listener.changes(frame.changes);
     if (frame.type === "beat") this.#beat(frame);
-    if (frame.type === "subscribed") this.#reached(frame);
     if (frame.type === "error") console.error(`the live connection: ${frame.message}`);
-    if (["changes", "beat"].includes(frame.type) && frame.position) this.#position = frame.position;
+    if (frame.type === "subscribed") this.#reached(frame);
+    if (["subscribed", "error"].includes(frame.type)) this.#answered();
+    if (["changes", "beat"].includes(frame.type) && frame.position && !this.#asking) this.#position = frame.position;
   }
 
   /** @param {any} frame */
@@ -137,6 +142,11 @@ export class Live {
     // Who vouches for the record comes with the first beat, right after this.
     this.#say({ phase: "live", why: "", bus: true, leftOut: 0 });
     this.#reached(frame);
+    this.#tell();
+  }
+
+  #answered() {
+    this.#asking = false;
     this.#tell();
   }
 
