@@ -85,7 +85,29 @@ test("a page that turns again asks when the answer to the last question is there
   frame("beat", { position: "2-0" });
   frame("subscribed", { position: "1-0", resync: false });
   assert.deepEqual(socket.sent.slice(1).map((/** @type {any} */ { subscription, since }) => [subscription.task, since]), [["c", "1-0"]]);
-  frame("error", { message: "what a newer page sends" });
+  frame("subscribed", { position: "1-0", resync: false });
   turnTo("d");
   assert.equal(socket.sent.length, 3);
+});
+
+test("a page whose subscription the server does not know, as it is older, gets everything", () => {
+  const socket = sockets.at(-1);
+  turnTo("a");
+  frame("error", { message: "no such subscription" });
+  frame("beat", { position: "2-0" });
+  assert.deepEqual(socket.sent.slice(1), [{ type: "subscribe", subscription: null, since: "1-0" }]);
+  frame("subscribed", { position: "1-0", resync: false });
+  assert.equal(socket.sent.length, 2);
+  frame("changes", { position: "3-0" });
+  assert.equal(resumed(), "3-0");
+});
+
+test("a page whose server knows no subscription at all asks no more", () => {
+  const socket = sockets.at(-1);
+  turnTo("a");
+  frame("error", { message: "no such message" });
+  frame("error", { message: "no such message" });
+  assert.equal(socket.sent.length, 2);
+  frame("changes", { position: "3-0" });
+  assert.equal(resumed(), "3-0");
 });

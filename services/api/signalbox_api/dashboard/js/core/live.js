@@ -48,8 +48,8 @@ export class Live {
   /** As JSON: what the page shows, and what the server was told of that. */
   #wanted = "";
   #told = "";
-  /** Whether the answer to a subscription is awaited. */
-  #asking = false;
+  /** As JSON: the subscription to which the answer is awaited; empty: none is. */
+  #asking = "";
 
   /**
    * @param {string} url
@@ -82,8 +82,13 @@ export class Live {
   #tell() {
     if (!this.#greeted || this.#asking || this.#told === this.#wanted) return;
     this.#told = this.#wanted;
-    this.#asking = true;
-    this.#socket?.send(`{"type":"subscribe","subscription":${this.#wanted},"since":${JSON.stringify(this.#position)}}`);
+    this.#ask(this.#wanted);
+  }
+
+  /** @param {string} subscription  As JSON. */
+  #ask(subscription) {
+    this.#asking = subscription;
+    this.#socket?.send(`{"type":"subscribe","subscription":${subscription},"since":${JSON.stringify(this.#position)}}`);
   }
 
   /** Does not wait for the next try: the network came back, or a person asked. */
@@ -94,7 +99,8 @@ export class Live {
   #connect() {
     this.#drop();
     this.#say({ phase: "connecting", retryAt: null });
-    this.#greeted = this.#asking = false;
+    this.#greeted = false;
+    this.#asking = "";
     // One that is too long, as that of a task with a long id, follows the hello; until then all changes come.
     this.#told = encodeURIComponent(this.#wanted).length <= IN_ADDRESS ? this.#wanted : "";
     const query = new URLSearchParams({
@@ -125,9 +131,8 @@ export class Live {
     else this.#retries = 0;
     if (frame.type === "changes") this.listener.changes(frame.changes);
     if (frame.type === "beat") this.#beat(frame);
-    if (frame.type === "error") console.error(`the live connection: ${frame.message}`);
-    if (frame.type === "subscribed") this.#reached(frame);
-    if (["subscribed", "error"].includes(frame.type)) this.#answered();
+    if (frame.type === "subscribed") this.#subscribed(frame);
+    if (frame.type === "error") this.#refused(frame.message);
     if (["changes", "beat"].includes(frame.type) && frame.position && !this.#asking) this.#position = frame.position;
   }
 
@@ -145,9 +150,18 @@ export class Live {
     this.#tell();
   }
 
-  #answered() {
-    this.#asking = false;
+  /** @param {{position: string, resync: boolean}} frame */
+  #subscribed(frame) {
+    this.#asking = "";
+    this.#reached(frame);
     this.#tell();
+  }
+
+  /** A server of an older release may not know all that a subscription can name; everything holds what the page shows. @param {string} message */
+  #refused(message) {
+    console.error(`the live connection: ${message}`);
+    if (this.#asking && this.#asking !== "null") this.#ask("null");
+    else this.#asking = "";
   }
 
   /** On a resume the position stays where it was until the missed changes have come. @param {{position: string, resync: boolean}} frame */
