@@ -1,6 +1,5 @@
 """What heartbeats, goodbyes and silence make of the tasks that a host runs, in the record."""
 
-
 import pytest
 
 from signalbox.messages.events import HostLeft
