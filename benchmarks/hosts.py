@@ -6,27 +6,19 @@ Hosts that do nothing but beat are simulated on the bus: each has some processes
 
 import argparse
 import asyncio
-import os
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
-from pathlib import Path
 from uuid import uuid4
 
-import psutil
 from redis.asyncio import Redis
+from stores import Stores, a_bus_and_a_record, a_service
 
-from signalbox.bus.connection import connect
 from signalbox.bus.presence import HEARTBEAT
 from signalbox.bus.publisher import publish_events
 from signalbox.messages.base import utc_now
 from signalbox.messages.events import EventNumbers, HostSeen, ProcessChanged
-from signalbox.postgres.pool import Database, open_database
+from signalbox.postgres.pool import Database
 from signalbox.service import background
-from signalbox_local.stores.postgres import EmbeddedPostgres
-from signalbox_local.stores.valkey import EmbeddedValkey
 
 #: Seconds until every host has been recorded, and the ways of the reconciler are warm.
 _WARM = 10.0
@@ -69,26 +61,14 @@ async def beat(redis: Redis, hosts: list[Host]) -> None:
         await asyncio.sleep(max(0.0, begin + turn / _TURNS - time.monotonic()))
 
 
-@asynccontextmanager
-async def a_reconciler(python: str, environ: dict[str, str]) -> AsyncIterator[psutil.Process]:
-    """The service as it is deployed."""
-    process = await asyncio.create_subprocess_exec(python, "-m", "signalbox_reconciler", env=environ)
-    try:
-        yield psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        await asyncio.wait_for(process.wait(), 10)
-
-
-async def cost(
-    python: str, environ: dict[str, str], redis: Redis, database: Database, hosts: list[Host], seconds: float
-) -> float:
+async def cost(python: str, stores: Stores, hosts: list[Host], seconds: float) -> float:
     """CPU seconds of the reconciler for each second, with so many hosts."""
-    async with database.connection() as connection:
-        await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    await redis.flushall()
-    async with a_reconciler(python, environ) as reconciler, background(lambda: beat(redis, hosts)):
-        await recorded(database, len(hosts))
+    await stores.empty()
+    async with (
+        a_service(python, "signalbox_reconciler", stores.environ) as reconciler,
+        background(lambda: beat(stores.redis, hosts)),
+    ):
+        await recorded(stores.database, len(hosts))
         await asyncio.sleep(_WARM)
         began, used = time.perf_counter(), sum(reconciler.cpu_times()[:2])
         await asyncio.sleep(seconds)
@@ -109,28 +89,13 @@ async def recorded(database: Database, count: int) -> None:
 
 async def benchmark(pythons: dict[str, str], count: int, processes: int, seconds: float, rounds: int) -> list[str]:
     """Measure in turns; return the figures, a line each."""
-    with tempfile.TemporaryDirectory(prefix="signalbox-bench-") as folder:
-        postgres, valkey = EmbeddedPostgres(Path(folder) / "postgres"), EmbeddedValkey(Path(folder) / "valkey")
-        try:
-            await postgres.start()
-            await valkey.start()
-            environ = os.environ | {
-                "SIGNALBOX_REDIS_URL": valkey.url,
-                "SIGNALBOX_DATABASE_URL": postgres.url,
-                "SIGNALBOX_KEY": "a key for a benchmark, long enough to be one",
-                "SIGNALBOX_LOG_LEVEL": "warning",
-            }
-            figures: dict[tuple[str, int], list[float]] = {}
-            async with open_database(postgres.url) as database, aclosing(connect(valkey.url)) as redis:
-                for _ in range(rounds):
-                    for size in (1, count):
-                        hosts = [Host(number, processes) for number in range(size)]
-                        for name, python in pythons.items():
-                            figure = await cost(python, environ, redis, database, hosts, seconds)
-                            figures.setdefault((name, size), []).append(figure)
-        finally:
-            await valkey.stop()
-            await postgres.stop()
+    figures: dict[tuple[str, int], list[float]] = {}
+    async with a_bus_and_a_record() as stores:
+        for _ in range(rounds):
+            for size in (1, count):
+                hosts = [Host(number, processes) for number in range(size)]
+                for name, python in pythons.items():
+                    figures.setdefault((name, size), []).append(await cost(python, stores, hosts, seconds))
     return [
         f"{name:4} {size:5} idle hosts   {min(of) * 100:5.1f} to {max(of) * 100:5.1f} % of a core"
         for (name, size), of in figures.items()

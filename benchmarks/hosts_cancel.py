@@ -6,20 +6,16 @@ others have nothing of it and say so, at once, or spread as controllers do. A re
 
 import argparse
 import asyncio
-import os
 import statistics
 import sys
-import tempfile
 import time
-from contextlib import aclosing
-from pathlib import Path
 from random import uniform
 from uuid import uuid4
 
-from hosts import Host, a_reconciler, beat, recorded
+from hosts import Host, beat, recorded
 from redis.asyncio import Redis
+from stores import KEY, Stores, a_bus_and_a_record, a_service
 
-from signalbox.bus.connection import connect
 from signalbox.bus.publisher import publish_command, publish_events
 from signalbox.bus.receipts import Receipts
 from signalbox.messages.base import utc_now
@@ -27,13 +23,9 @@ from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import CommandDone, TaskCancelled, TaskStarted
 from signalbox.messages.receipts import Answered, Recorded
 from signalbox.messages.verdicts import Verdict
-from signalbox.postgres.pool import Database, open_database
 from signalbox.service import background
 from signalbox_controller.commands.spread import delays
-from signalbox_local.stores.postgres import EmbeddedPostgres
-from signalbox_local.stores.valkey import EmbeddedValkey
 
-_KEY = "a key for a benchmark, long enough to be one"
 #: Seconds from the command to the proof, and to the first answers of hosts that have nothing.
 _DEATH, _ANSWER = 0.006, 0.002
 _AT_ONCE = (0.0, 0.0)
@@ -100,7 +92,7 @@ async def one_cancel(redis: Redis, hosts: list[str], over: tuple[float, float]) 
         reason="",
     )
     receipts, began = Receipts(redis, command.command_id), time.perf_counter()
-    await publish_command(redis, _KEY, command)
+    await publish_command(redis, KEY, command)
     answering = [
         asyncio.create_task(_prove(redis, command, started)),
         asyncio.create_task(_know_nothing(redis, command, hosts[1:], over)),
@@ -114,43 +106,28 @@ async def one_cancel(redis: Redis, hosts: list[str], over: tuple[float, float]) 
     raise SystemExit("a cancel was never recorded")
 
 
-async def _measure(
-    redis: Redis, database: Database, environ: dict[str, str], count: int, cancels: int, rounds: int
-) -> dict[str, list[float]]:
+async def _measure(stores: Stores, count: int, cancels: int, rounds: int) -> dict[str, list[float]]:
     figures: dict[str, list[float]] = {}
     for _ in range(rounds):
         for size, over in ((1, _AT_ONCE), (count, _AT_ONCE), (count, delays(count))):
             name = f"{size} hosts, {'spread' if over != _AT_ONCE else 'at once'}"
-            async with database.connection() as connection:
-                await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-            await redis.flushall()
+            await stores.empty()
             hosts = [Host(number, 3) for number in range(size)]
-            async with a_reconciler(sys.executable, environ), background(lambda: beat(redis, hosts)):  # noqa: B023
-                await recorded(database, size)
+            async with (
+                a_service(sys.executable, "signalbox_reconciler", stores.environ),
+                background(lambda: beat(stores.redis, hosts)),  # noqa: B023
+            ):
+                await recorded(stores.database, size)
                 names = [host.name for host in hosts]
-                times = [await one_cancel(redis, names, over) for _ in range(cancels + 2)]
+                times = [await one_cancel(stores.redis, names, over) for _ in range(cancels + 2)]
             figures.setdefault(name, []).append(statistics.median(times[2:]))
     return figures
 
 
 async def benchmark(count: int, cancels: int, rounds: int) -> list[str]:
     """Measure in turns; return the figures, a line each."""
-    with tempfile.TemporaryDirectory(prefix="signalbox-bench-") as folder:
-        postgres, valkey = EmbeddedPostgres(Path(folder) / "postgres"), EmbeddedValkey(Path(folder) / "valkey")
-        try:
-            await postgres.start()
-            await valkey.start()
-            environ = os.environ | {
-                "SIGNALBOX_REDIS_URL": valkey.url,
-                "SIGNALBOX_DATABASE_URL": postgres.url,
-                "SIGNALBOX_KEY": _KEY,
-                "SIGNALBOX_LOG_LEVEL": "warning",
-            }
-            async with open_database(postgres.url) as database, aclosing(connect(valkey.url)) as redis:
-                figures = await _measure(redis, database, environ, count, cancels, rounds)
-        finally:
-            await valkey.stop()
-            await postgres.stop()
+    async with a_bus_and_a_record() as stores:
+        figures = await _measure(stores, count, cancels, rounds)
     single = statistics.median(next(iter(figures.values())))
     return [
         f"{name:20} p50 {min(of):6.1f} to {max(of):6.1f} ms   {statistics.median(of) / single:4.1f} x one host"

@@ -9,15 +9,11 @@ subscriptions, and then sends everything to everybody, as this one does in the r
 import argparse
 import asyncio
 import json
-import os
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import cast
 from urllib.parse import quote
 from uuid import uuid4
@@ -25,8 +21,8 @@ from uuid import uuid4
 import httpx
 import psutil
 from redis.asyncio import Redis
+from stores import KEY, a_bus_and_a_record, a_service
 
-from signalbox.bus.connection import connect
 from signalbox.bus.publisher import publish_changes
 from signalbox.messages.base import Status, utc_now
 from signalbox.messages.views import Change, TaskView
@@ -34,14 +30,11 @@ from signalbox.service import background
 from signalbox.settings import Settings
 from signalbox_api.bootstrap import bootstrap
 from signalbox_local.ports import free_port
-from signalbox_local.stores.postgres import EmbeddedPostgres
-from signalbox_local.stores.valkey import EmbeddedValkey
 
 #: Publications a second: as often as a reconciler commits.
 _TURNS = 100
 #: Seconds for everything to start.
 _TIMEOUT = 60.0
-_KEY = "a key for a benchmark, long enough to be one"
 #: In the arguments of each task: when its change was published.
 _SENT = b"sent="
 #: What the viewers show, in turn.
@@ -119,17 +112,6 @@ async def publish(redis: Redis, rate: int) -> None:
         await asyncio.sleep(max(0.0, begin + turn / _TURNS - time.monotonic()))
 
 
-@asynccontextmanager
-async def a_service(python: str, module: str, environ: dict[str, str]) -> AsyncIterator[psutil.Process]:
-    """A service as it is deployed."""
-    process = await asyncio.create_subprocess_exec(python, "-m", module, env=environ)
-    try:
-        yield psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        await asyncio.wait_for(process.wait(), 20)
-
-
 async def measure(
     api: psutil.Process,
     port: int,
@@ -197,36 +179,21 @@ async def _answers(port: int) -> None:
 async def benchmark(pythons: dict[str, str], viewers: int, rate: int, seconds: float, rounds: int) -> list[str]:
     """Measure in turns; return the figures, a line each."""
     figures: dict[str, list[Figures]] = {}
-    with tempfile.TemporaryDirectory(prefix="signalbox-bench-") as folder:
-        postgres, valkey = EmbeddedPostgres(Path(folder) / "postgres"), EmbeddedValkey(Path(folder) / "valkey")
-        try:
-            await postgres.start()
-            await valkey.start()
-            environ = os.environ | {
-                "SIGNALBOX_REDIS_URL": valkey.url,
-                "SIGNALBOX_DATABASE_URL": postgres.url,
-                "SIGNALBOX_KEY": _KEY,
-                "SIGNALBOX_LOG_LEVEL": "warning",
-            }
-            settings = Settings(redis_url=valkey.url, database_url=postgres.url, key=_KEY)
-            token = await bootstrap(settings, "admin", uuid4().hex)
-            async with AsyncExitStack() as stack:
-                redis = await stack.enter_async_context(aclosing(connect(valkey.url)))
-                await stack.enter_async_context(a_service(sys.executable, "signalbox_reconciler", environ))
-                apis: dict[str, tuple[psutil.Process, int]] = {}
-                for name, python in pythons.items():
-                    port = free_port()
-                    ours = environ | {"SIGNALBOX_PORT": str(port)}
-                    apis[name] = await stack.enter_async_context(a_service(python, "signalbox_api", ours)), port
-                    await _answers(port)
-                for _ in range(rounds):
-                    for name, (api, port) in apis.items():
-                        for subscribe in (False, True) if name == "new" else (False,):
-                            found = await measure(api, port, token, redis, viewers, rate, seconds, subscribe=subscribe)
-                            figures.setdefault(f"{name}, {'pages' if subscribe else 'everything'}", []).append(found)
-        finally:
-            await valkey.stop()
-            await postgres.stop()
+    async with a_bus_and_a_record() as stores, AsyncExitStack() as services:
+        settings = Settings(redis_url=stores.redis_url, database_url=stores.database_url, key=KEY)
+        token = await bootstrap(settings, "admin", uuid4().hex)
+        await services.enter_async_context(a_service(sys.executable, "signalbox_reconciler", stores.environ))
+        apis: dict[str, tuple[psutil.Process, int]] = {}
+        for name, python in pythons.items():
+            port = free_port()
+            environ = {**stores.environ, "SIGNALBOX_PORT": str(port)}
+            apis[name] = await services.enter_async_context(a_service(python, "signalbox_api", environ)), port
+            await _answers(port)
+        for _ in range(rounds):
+            for name, (api, port) in apis.items():
+                for subscribe in (False, True) if name == "new" else (False,):
+                    found = await measure(api, port, token, stores.redis, viewers, rate, seconds, subscribe=subscribe)
+                    figures.setdefault(f"{name}, {'pages' if subscribe else 'everything'}", []).append(found)
     return [_line(name, of) for name, of in figures.items()]
 
 

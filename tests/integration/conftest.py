@@ -1,4 +1,4 @@
-"""Fixtures of tests that have a worker with the agent, and play its controller."""
+"""Fixtures of several test files: a worker with the agent, whose controller the test plays, and the record of hosts."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from signalbox.postgres.pool import Database
 from support.agent.peer import Peer
 from support.agent.worker import Worker, a_worker
+from support.host_record import HostRecord
 from support.stores.choose import a_redis
 from support.stores.server import Redis
 
@@ -33,3 +35,9 @@ def worker(redis: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
     folder = tmp_path_factory.mktemp("agent")
     with a_worker(Peer(folder / "socket"), redis.url_of(0), folder / "log", "-c", "2") as worker:
         yield worker
+
+
+@pytest.fixture
+def host_record(database: Database) -> HostRecord:
+    """What the record makes of hosts, without the service."""
+    return HostRecord(database)

@@ -3,20 +3,18 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from redis.asyncio import Redis as Client
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from signalbox.bus import names
 from signalbox_api.live import beats, tail, watcher
 from signalbox_api.routes import live
-from support.api import Api, Json, an_api
-from support.eventually import HANGS, eventually
+from support.api import Api, an_api
+from support.eventually import eventually
+from support.live import browser, frame, keys_of, publish, task_row, tell
 from support.stores.databases import a_database
 from support.stores.server import Postgres, Redis
 
@@ -28,50 +26,16 @@ async def api(valkey: Redis, database_url: str) -> AsyncIterator[Api]:
 
 
 @pytest.fixture
-async def empty_of_reconcilers(postgres_server: Postgres, migrated_template: str) -> AsyncIterator[str]:
-    """The address of another record, which no reconciler has ever written to."""
-    async with a_database(postgres_server, template=migrated_template) as name:
-        yield postgres_server.url_of(name)
-
-
-@asynccontextmanager
-async def browser(api: Api, since: str = "", **headers: str) -> AsyncIterator[ClientConnection]:
-    headers = headers or {"Authorization": f"Bearer {api.token}"}
-    url = f"{api.url.replace('http', 'ws')}/scheduler/live/" + (f"?since={since}" if since else "")
-    async with connect(url, additional_headers=headers, proxy=None, open_timeout=HANGS) as socket:
-        yield socket
-
-
-async def frame(socket: ClientConnection, kind: str) -> Json:
-    """The next frame of a kind, whatever comes before it."""
-    async with asyncio.timeout(HANGS):
-        while True:
-            found: Json = json.loads(await socket.recv())
-            if found["type"] == kind:
-                return found
-
-
-async def publish(redis: Any, *keys: str) -> list[str]:
-    """Changes, as the reconciler publishes them; their positions."""
-    positions = []
-    for key in keys:
-        change = {"kind": "task", "key": key, "row": {"task_id": key, "status": "running"}}
-        positions.append((await redis.xadd(names.CHANGES, {"data": json.dumps(change)})).decode())
-    return positions
-
-
-@pytest.fixture
 async def redis(valkey: Redis) -> AsyncIterator[Any]:
     async with Client.from_url(valkey.url) as client:
         yield client
 
 
-async def keys_of(socket: ClientConnection, count: int) -> list[str]:
-    """The keys of the next changes."""
-    found: list[str] = []
-    while len(found) < count:
-        found += [change["key"] for change in (await frame(socket, "changes"))["changes"]]
-    return found
+@pytest.fixture
+async def empty_of_reconcilers(postgres_server: Postgres, migrated_template: str) -> AsyncIterator[str]:
+    """The address of another record, which no reconciler has ever written to."""
+    async with a_database(postgres_server, template=migrated_template) as name:
+        yield postgres_server.url_of(name)
 
 
 async def test_a_change_arrives_with_its_row_and_position(api: Api, redis: Any) -> None:
@@ -149,6 +113,34 @@ async def test_after_redis_lost_its_memory_every_browser_loads_its_lists_again(a
         assert (await frame(socket, "hello"))["resync"] is True
         await publish(redis, "b")
         assert await keys_of(socket, 1) == ["b"]
+
+
+async def test_changes_that_were_trimmed_before_they_were_read_have_every_browser_load_its_lists_again(
+    api: Api, redis: Any
+) -> None:
+    async with browser(api) as socket:
+        await frame(socket, "hello")
+        await publish(redis, "a")
+        await frame(socket, "changes")
+        async with redis.pipeline(transaction=True) as at_once:  # as for an api that stood still for a while
+            for key in "bc":
+                at_once.xadd(names.CHANGES, {"data": json.dumps({"kind": "task", "key": key, "row": {}})})
+            at_once.xtrim(names.CHANGES, maxlen=1, approximate=False)
+            await at_once.execute()
+        assert (await frame(socket, "hello"))["resync"] is True
+        await publish(redis, "d")
+        assert (await keys_of(socket, 1))[-1] == "d"
+
+
+async def test_a_browser_that_saw_no_change_yet_loads_its_lists_again_when_it_comes_back(api: Api, redis: Any) -> None:
+    async with browser(api) as socket:
+        position = (await frame(socket, "hello"))["position"]
+    await publish(redis, "a")
+    await redis.delete(names.CHANGES)
+    [last] = await publish(redis, "b")
+    await eventually(lambda: _true(api.app.state.services.tail.position == last), "all changes are read")
+    async with browser(api, position) as socket:
+        assert (await frame(socket, "hello"))["resync"] is True
 
 
 async def test_changes_go_on_after_redis_was_away(api: Api, valkey: Redis) -> None:
@@ -254,125 +246,6 @@ async def test_a_browser_that_reads_nothing_for_a_while_loads_its_lists_once_it_
 
 async def _true(condition: bool) -> bool:
     return condition
-
-
-def task_row(key: str, status: str, **other: str | None) -> Json:
-    """Of a task that is new, unless told otherwise."""
-    names = {"name": "charge", "celery_name": "shop.charge", "created_at": "2999-01-01T00:00:00Z"}
-    return {"task_id": key, "status": status, **names, **other}
-
-
-async def tell(redis: Any, *rows: Json, kind: str = "task") -> str:
-    """Publish these rows as changes; the position of the last."""
-    position = b""
-    for row in rows:
-        change = {"kind": kind, "key": row.get("task_id") or row["name"], "row": row}
-        position = await redis.xadd(names.CHANGES, {"data": json.dumps(change)})
-    return position.decode()
-
-
-def subscribed(**subscription: Any) -> str:
-    return "&subscription=" + quote(json.dumps(subscription))
-
-
-async def statuses_of(socket: ClientConnection, count: int) -> list[str]:
-    found: list[str] = []
-    while len(found) < count:
-        changes = (await frame(socket, "changes"))["changes"]
-        found += [f"{change['key']} {change['row'].get('status', '')}".strip() for change in changes]
-    return found
-
-
-async def test_a_list_gets_the_tasks_that_match_and_those_that_do_so_no_longer(api: Api, redis: Any) -> None:
-    async with browser(api, "&" + subscribed(tasks={"status": "running"})) as socket:
-        await frame(socket, "beat")
-        await tell(redis, task_row("a", "pending"), task_row("b", "pending"), task_row("a", "running"))
-        await tell(redis, {"name": "web-01"}, kind="host")
-        # What was not heard of before may be shown: its list was read before it changed.
-        await tell(redis, task_row("early", "failed", created_at="2020-01-01T00:00:00Z"), task_row("b", "failed"))
-        await tell(redis, task_row("a", "completed"), task_row("a", "failed"), task_row("c", "running"))
-        expected = ["a running", "early failed", "a completed", "a failed", "c running"]
-        assert await statuses_of(socket, len(expected)) == expected
-
-
-async def test_a_task_page_gets_that_task_with_its_logs_and_nothing_else(api: Api, redis: Any) -> None:
-    async with browser(api, "&" + subscribed(task="a")) as socket:
-        await frame(socket, "beat")
-        await tell(redis, task_row("a", "running"), task_row("b", "running"))
-        await tell(redis, {"task_id": "b", "log_id": 1}, {"task_id": "a", "log_id": 2}, kind="log")
-        await tell(redis, task_row("a", "failed"))
-        assert await statuses_of(socket, 3) == ["a running", "a", "a failed"]
-
-
-async def test_a_browser_that_turns_to_something_else_gets_what_it_missed_of_that(api: Api, redis: Any) -> None:
-    async with browser(api, "&" + subscribed(task="a")) as socket:
-        reached = (await frame(socket, "beat"))["position"]
-        await tell(redis, task_row("b", "running"), task_row("a", "running"))
-        assert await statuses_of(socket, 1) == ["a running"]
-        await socket.send(json.dumps({"type": "subscribe", "subscription": {"task": "b"}, "since": reached}))
-        answer = await frame(socket, "subscribed")
-        assert (answer["resync"], answer["position"]) == (False, reached)
-        await tell(redis, task_row("a", "failed"), task_row("b", "failed"))
-        assert await statuses_of(socket, 2) == ["b running", "b failed"]
-        await socket.send(json.dumps({"type": "subscribe", "subscription": None, "since": "1-1"}))
-        assert (await frame(socket, "subscribed"))["resync"] is True
-        await tell(redis, task_row("c", "running"))
-        assert await statuses_of(socket, 1) == ["c running"]
-
-
-async def test_a_browser_that_comes_back_with_its_subscription_gets_only_what_it_shows(api: Api, redis: Any) -> None:
-    shown = subscribed(tasks={"q": "CHARGE"})
-    async with browser(api, "&" + shown) as socket:
-        reached = (await frame(socket, "beat"))["position"]
-    reached = await tell(redis, task_row("a", "running"))
-    await tell(redis, task_row("b", "running", name="x", celery_name="x"), task_row("c", "running"))
-    async with browser(api, reached + shown) as socket:
-        assert (await frame(socket, "hello"))["resync"] is False
-        assert await statuses_of(socket, 1) == ["c running"]
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        "no json",
-        "[]",
-        '{"type": "subscribe"}',
-        '{"type": "unsubscribe"}',
-        '{"type": "subscribe", "subscription": {"task": 7}}',
-        '{"type": "subscribe", "subscription": {"tasks": {"status": "asleep"}}}',
-        '{"type": "subscribe", "subscription": {"taks": {}}}',
-        json.dumps({"type": "subscribe", "subscription": {"tasks": {"q": "x" * 3000}}}),
-        json.dumps({"type": "subscribe", "subscription": {"task": "x" * 11_000}}),
-        b"\xff",
-    ],
-)
-async def test_a_message_of_bad_form_is_answered_and_ends_nothing(api: Api, redis: Any, message: str | bytes) -> None:
-    async with browser(api, "&" + subscribed(task="a")) as socket:
-        await frame(socket, "beat")
-        await socket.send(message)
-        assert (await frame(socket, "error"))["message"].startswith(
-            ("This is no message", "A text in this", "The id in this")
-        )
-        await tell(redis, task_row("b", "running"), task_row("a", "running"))
-        assert await statuses_of(socket, 1) == ["a running"]
-
-
-async def test_a_subscription_of_bad_form_in_the_address_is_answered_and_everything_is_sent(
-    api: Api, redis: Any
-) -> None:
-    async with browser(api, "&subscription=nonsense") as socket:
-        assert "no subscription" in (await frame(socket, "error"))["message"]
-        await frame(socket, "beat")
-        await tell(redis, task_row("a", "running"))
-        assert await statuses_of(socket, 1) == ["a running"]
-
-
-async def test_changes_of_another_release_go_to_every_list(api: Api, redis: Any) -> None:
-    async with browser(api, "&" + subscribed(tasks={"status": "failed"}, task="z")) as socket:
-        await frame(socket, "beat")
-        await tell(redis, {"task_id": "a", "status": 7}, {"task_id": "b"})
-        await tell(redis, {"name": "a new kind"}, kind="weather")
-        assert await keys_of(socket, 3) == ["a", "b", "a new kind"]
 
 
 async def test_a_browser_whose_session_is_over_is_told_so(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,9 @@
 """The record of hosts: what it makes of heartbeats, goodbyes and silence."""
 
 from collections.abc import Sequence
+from typing import Any
+
+import msgspec
 
 from signalbox.messages.base import ProcessState
 from signalbox.messages.commands import ForgetHosts
@@ -41,3 +44,13 @@ def beat(seconds: float, *runs: Run, processes: Sequence[ProcessChanged] = ()) -
     """A heartbeat of the host, on which these runs of `t1` are."""
     running = tuple(("t1", run.key) for run in runs)
     return HostSeen(at=after(seconds), host=HOST, running=running, processes=tuple(processes))
+
+
+def kinds(changes: Sequence[Change]) -> set[str]:
+    """What has changed."""
+    return {change.kind for change in changes}
+
+
+def row_of(change: Change) -> Any:
+    """The row as it is published."""
+    return msgspec.json.decode(change.row)

@@ -95,6 +95,22 @@ def test_the_record_is_known_to_be_complete_up_to_a_moment_however_late_the_reco
     assert vouch(facts(complete_age=age), NOW).as_of == NOW - timedelta(seconds=age)
 
 
+@pytest.mark.parametrize(
+    ("read_age", "words"),
+    [
+        # It came back, and has read all: what it wrote last is of before that.
+        (0.2, "has yet to confirm"),
+        # It was killed a moment ago.
+        (LATE - 0.5, "has yet to confirm"),
+        (OLD, "does not read events"),
+        (None, "does not read events"),
+    ],
+)
+def test_a_reconciler_that_has_read_events_lately_is_not_said_to_read_none(read_age: float | None, words: str) -> None:
+    [behind] = vouch(facts(complete_age=OLD, read_age=read_age), NOW).behind
+    assert (behind.part, words in behind.message) == ("reconciler", True)
+
+
 def test_before_anybody_said_so_the_record_is_complete_up_to_no_moment() -> None:
     assert vouch(Facts(), NOW).as_of is None
     assert not vouch(Facts(), NOW).given

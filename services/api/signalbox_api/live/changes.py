@@ -127,4 +127,6 @@ class Before:
     def _is_new(self, change: Change) -> bool:
         """Whether no change of this task can have come before."""
         created_at = change.names.created_at if change.names else None
-        return created_at is not None and created_at.timestamp() > self._since + CLOCKS
+        if created_at is None or created_at.tzinfo is None:  # the latter has no moment, and asking for it can fail
+            return False
+        return created_at.timestamp() > self._since + CLOCKS

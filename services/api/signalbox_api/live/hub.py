@@ -31,16 +31,14 @@ class Channel:
         return [change for change in changes if self._wants(self.subscription, change)]
 
     def _wants(self, subscription: Subscription, change: Change) -> bool:
-        if change.kind != "task":
-            return wants(subscription, change)
         wanted = wants(subscription, change)
-        if change.key in self._sent or (wanted and change.before is not None):
-            self._sent.pop(change.key, None)
-            self._sent[change.key] = None
-            if len(self._sent) > SENT:
-                del self._sent[next(iter(self._sent))]
-            return True
-        return wanted
+        if change.kind != "task" or not (wanted or change.key in self._sent):
+            return wanted
+        self._sent.pop(change.key, None)
+        self._sent[change.key] = None
+        if len(self._sent) > SENT:
+            del self._sent[next(iter(self._sent))]
+        return True
 
 
 class Hub:

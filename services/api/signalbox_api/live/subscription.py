@@ -6,11 +6,12 @@ import msgspec
 
 from signalbox.messages.base import Outcome, Status
 from signalbox.messages.ids import task_key
+from signalbox_api.answers.bodies import LONGEST_TEXT
 from signalbox_api.errors import BadMessage
 from signalbox_api.live.changes import Change, TaskNames, TaskState
 
-#: Letters of a text by which a list is filtered, and of an id: applications make long ones.
-LONGEST, LONGEST_ID = 2000, 10_000
+#: Letters of a text by which a list is filtered, and of an id: as many as the lists themselves take.
+LONGEST = LONGEST_TEXT
 
 
 class ListFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,8 +85,8 @@ def _checked(subscription: Subscription) -> Subscription:
         raise BadMessage(f"A text in this subscription is longer than {LONGEST:,} letters")
     if subscription.task is None:
         return subscription
-    if len(subscription.task) > LONGEST_ID:
-        raise BadMessage(f"The id in this subscription is longer than {LONGEST_ID:,} letters")
+    if len(subscription.task) > LONGEST:
+        raise BadMessage(f"The id in this subscription is longer than {LONGEST:,} letters")
     return msgspec.structs.replace(subscription, task=task_key(subscription.task))
 
 

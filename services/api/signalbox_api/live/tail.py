@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 #: Milliseconds to block for changes; without any, the stream is checked for being the same.
 BLOCK_MS = 1000
+#: Seconds between two such checks while changes come.
+CHECK_EVERY = 1.0
 #: Changes in one frame.
 BATCH = 500
 #: Changes that a browser may catch up on; beyond that, loading the lists again is quicker.
@@ -42,6 +44,9 @@ class Tail:
         self._redis = redis
         self._hub = hub
         self._position: str | None = None
+        #: The position when it was last looked whether something was lost, and when, in seconds of the event loop.
+        self._checked: str | None = None
+        self._checked_at = 0.0
         self._last_change: float | None = None
         #: When Redis last answered, in seconds of the event loop.
         self._answered_at: float | None = None
@@ -79,8 +84,8 @@ class Tail:
                 await backoff.pause()
 
     async def _continue(self) -> None:
-        """Go on from the position, or from the end if the position is gone."""
-        if self._position is None or not await self._still_there(self._position):
+        """Go on from the position, or from the end if changes since the last time may have been lost."""
+        if self._position is None or not await self._all_still_there(self._checked, self._position):
             resync = self._position is not None or len(self._hub) > 0
             self._move_to(await self._end())
             self._before = Before(time.time())
@@ -88,7 +93,8 @@ class Tail:
                 log.info("changes may have been missed: every browser loads its lists again")
                 self._hub.broadcast(frames.hello(self.position, resync=True))
         self.connected = True
-        self._answered_at = asyncio.get_running_loop().time()
+        self._checked = self._position
+        self._checked_at = self._answered_at = asyncio.get_running_loop().time()
 
     async def _step(self) -> None:
         async with bus_errors(self._redis):
@@ -101,12 +107,15 @@ class Tail:
         entries = entries_of(reply)
         if entries:
             await self._pass_on(entries)
-        else:
+        # Only a stream of which there is more to read can have been trimmed, but any can have been deleted.
+        if len(entries) in {0, BATCH} or asyncio.get_running_loop().time() - self._checked_at > CHECK_EVERY:
             await self._continue()
 
     async def _pass_on(self, entries: list[Entry]) -> None:
         self._answered_at = asyncio.get_running_loop().time()
         self._move_to(entries[-1].position.decode())
+        if self._checked == START:  # which would be there in any stream
+            self._checked = entries[0].position.decode()
         changes, unreadable = _read(entries)
         sent = self._hub.changed(self.position, self._before.added(changes))
         for entry in unreadable:
@@ -123,6 +132,9 @@ class Tail:
             last = rows_of(await self._redis.xrevrange(names.CHANGES, count=1))
         return last[0].position.decode() if last else START
 
+    async def _all_still_there(self, *positions: str | None) -> bool:
+        return all([await self._still_there(position) for position in {*positions} if position is not None])
+
     async def _still_there(self, position: str) -> bool:
         """Whether nothing that follows `position` can have been lost: a flush or a trim takes the entry itself, too."""
         if position == START:
@@ -136,19 +148,23 @@ class Tail:
             return None
         if position == until:
             return []
-        try:
-            if not await self._still_there(position):
-                return None
-            async with bus_errors(self._redis):
-                rows = await self._redis.xrange(names.CHANGES, min=f"({position}", max=until, count=CATCH_UP + 1)
-        except BusUnavailable:
-            return None
-        entries = rows_of(rows)
-        if len(entries) > CATCH_UP:
+        entries = await self._between(position, until)
+        if entries is None or len(entries) > CATCH_UP:
             return None
         before = Before(int(position.partition("-")[0]) / 1000)
         portions = [entries[first : first + BATCH] for first in range(0, len(entries), BATCH)]
         return [frame for portion in portions if (frame := _frame(portion, channel, before))]
+
+    async def _between(self, position: str, until: str) -> list[Entry] | None:
+        """The entries after `position`, at most one more than anybody may catch up on; None: some of them are gone."""
+        if position == START:  # of this stream, or of one that is gone
+            return None
+        try:
+            async with bus_errors(self._redis):
+                rows = await self._redis.xrange(names.CHANGES, min=f"({position}", max=until, count=CATCH_UP + 1)
+            return rows_of(rows) if await self._still_there(position) else None
+        except BusUnavailable:
+            return None
 
 
 def _frame(entries: list[Entry], channel: Channel, before: Before) -> str:

@@ -136,7 +136,10 @@ def _reconciler(facts: Facts, now: datetime) -> Part:
         message = "The reconciler is behind: older events have yet to reach the record"
         return Part(name="reconciler", state="behind", since=_before(now, facts.backlog_age), message=message)
     if not _recent(facts.complete_age):
-        message = "The reconciler does not read events: does it reach the same Redis?"
+        # What it writes of its progress is up to a second old, and after an outage older than what it has read since.
+        message = "The reconciler has yet to confirm that every event is in the record"
+        if not _recent(facts.read_age):
+            message = "The reconciler does not read events: does it reach the same Redis?"
         return Part(name="reconciler", state="behind", since=_before(now, facts.complete_age), message=message)
     return Part(name="reconciler", state="ok")
 

@@ -1,8 +1,8 @@
 """Loop of retention: begins periods, drops those that are due, and deletes old commands.
 
-Of several reconcilers one does it at a time. A step that fails, for whatever reason, is tried again after growing pauses,
-and ends neither the other steps nor the service: tasks end into the present period until the next one is there, and what
-is due to go may stay a while longer.
+Of several reconcilers one does it at a time. A step that fails, for whatever reason, is tried again after growing
+pauses, and ends neither the other steps nor the service: tasks end into the present period until the next one is there,
+and what is due to go may stay a while longer.
 """
 
 import asyncio

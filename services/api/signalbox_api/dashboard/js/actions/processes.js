@@ -21,6 +21,9 @@ export class ProcessActions {
   #timer;
   #due = Infinity;
   #running = false;
+  /** The questions that were asked, and the latest whose answer is shown: they may come in another order. */
+  #asked = 0;
+  #shown = 0;
 
   /**
    * @param {import("../core/store.js").Store<import("../model/state.js").State>} store
@@ -44,13 +47,21 @@ export class ProcessActions {
 
   async refresh() {
     this.#clear();
+    const question = ++this.#asked;
     try {
       const status = await this.api.get("/scheduler/celery-status/");
-      this.store.update({ status, statusError: "" });
+      this.#show(question, { status, statusError: "" });
     } catch (error) {
-      if (!isSignedOut(error)) this.store.update({ statusError: words(error) });
+      if (!isSignedOut(error)) this.#show(question, { statusError: words(error) });
     }
     this.#later(REFRESH_EVERY_MS);
+  }
+
+  /** @param {number} question @param {Partial<import("../model/state.js").State>} answer */
+  #show(question, answer) {
+    if (question < this.#shown) return;
+    this.#shown = question;
+    this.store.update(answer);
   }
 
   /** @param {import("../types.js").Change[]} changes */

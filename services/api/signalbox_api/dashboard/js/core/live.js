@@ -5,7 +5,8 @@
  * server no longer has that, or this is the first connection, it says `resync` and the page loads its lists again.
  *
  * The server sends the changes of what the page shows. When that changes, the page asks for what came since the position it
- * has reached, so that a list which is loaded meanwhile misses nothing. A page that cannot keep up gets counts; they name no
+ * has reached, so that a list which is loaded meanwhile misses nothing. Until the answer what comes is of the subscription
+ * before: the position stays, and nothing else is asked for. A page that cannot keep up gets counts; they name no
  * position, so that a page which comes back asks for all that was left out.
  * @module
  */
@@ -47,6 +48,8 @@ export class Live {
   /** As JSON: what the page shows, and what the server was told of that. */
   #wanted = "";
   #told = "";
+  /** As JSON: the subscription to which the answer is awaited; empty: none is. */
+  #asking = "";
 
   /**
    * @param {string} url
@@ -77,9 +80,15 @@ export class Live {
   }
 
   #tell() {
-    if (!this.#greeted || this.#told === this.#wanted) return;
+    if (!this.#greeted || this.#asking || this.#told === this.#wanted) return;
     this.#told = this.#wanted;
-    this.#socket?.send(`{"type":"subscribe","subscription":${this.#wanted},"since":${JSON.stringify(this.#position)}}`);
+    this.#ask(this.#wanted);
+  }
+
+  /** @param {string} subscription  As JSON. */
+  #ask(subscription) {
+    this.#asking = subscription;
+    this.#socket?.send(`{"type":"subscribe","subscription":${subscription},"since":${JSON.stringify(this.#position)}}`);
   }
 
   /** Does not wait for the next try: the network came back, or a person asked. */
@@ -91,6 +100,7 @@ export class Live {
     this.#drop();
     this.#say({ phase: "connecting", retryAt: null });
     this.#greeted = false;
+    this.#asking = "";
     // One that is too long, as that of a task with a long id, follows the hello; until then all changes come.
     this.#told = encodeURIComponent(this.#wanted).length <= IN_ADDRESS ? this.#wanted : "";
     const query = new URLSearchParams({
@@ -121,9 +131,9 @@ export class Live {
     else this.#retries = 0;
     if (frame.type === "changes") this.listener.changes(frame.changes);
     if (frame.type === "beat") this.#beat(frame);
-    if (frame.type === "subscribed") this.#reached(frame);
-    if (frame.type === "error") console.error(`the live connection: ${frame.message}`);
-    if (["changes", "beat"].includes(frame.type) && frame.position) this.#position = frame.position;
+    if (frame.type === "subscribed") this.#subscribed(frame);
+    if (frame.type === "error") this.#refused(frame.message);
+    if (["changes", "beat"].includes(frame.type) && frame.position && !this.#asking) this.#position = frame.position;
   }
 
   /** @param {any} frame */
@@ -138,6 +148,20 @@ export class Live {
     this.#say({ phase: "live", why: "", bus: true, leftOut: 0 });
     this.#reached(frame);
     this.#tell();
+  }
+
+  /** @param {{position: string, resync: boolean}} frame */
+  #subscribed(frame) {
+    this.#asking = "";
+    this.#reached(frame);
+    this.#tell();
+  }
+
+  /** A server of an older release may not know all that a subscription can name; everything holds what the page shows. @param {string} message */
+  #refused(message) {
+    console.error(`the live connection: ${message}`);
+    if (this.#asking && this.#asking !== "null") this.#ask("null");
+    else this.#asking = "";
   }
 
   /** On a resume the position stays where it was until the missed changes have come. @param {{position: string, resync: boolean}} frame */
