@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis as Client
@@ -49,7 +50,7 @@ async def patient(database_url: str) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def running(feed: Feed[Entry]) -> AsyncIterator[None]:
+async def running(feed: Feed[Any]) -> AsyncIterator[None]:
     task = asyncio.create_task(feed.run())
     try:
         yield
