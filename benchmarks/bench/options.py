@@ -44,6 +44,8 @@ class Options:
     #: Browsers that watch, and changes a second that they are sent.
     viewers: int
     changes: int
+    #: Tasks a day of the churn.
+    churn: int
     #: Hosts, and tasks in flight, of the growth; a tenth of each comes first.
     hosts: int
     flight: int
@@ -60,6 +62,7 @@ _COUNTS: dict[str, tuple[int, str]] = {
     "asks": (100, "times that each list is asked"),
     "viewers": (1000, "browsers that watch"),
     "changes": (300, "changes a second that they are sent"),
+    "churn": (1500, "tasks a day of the churn, which lasts 90 days"),
     "hosts": (1000, "hosts of the growth"),
     "flight": (1000, "tasks in flight of the growth"),
 }

@@ -1,6 +1,6 @@
 """Events of tasks that a service of another kind would publish, made without running anything."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypedDict
 from uuid import uuid4
 
@@ -40,3 +40,19 @@ def a_task(number: int) -> tuple[TaskReceived, TaskStarted, TaskSucceeded]:
         TaskStarted(at=at + timedelta(milliseconds=1), run=run, pid=pid, **heading, **arguments),
         TaskSucceeded(at=at + timedelta(milliseconds=9), run=run, pid=pid, runtime=0.008, **heading),
     )
+
+
+def a_finished_task(task_id: str, number: int, at: datetime) -> tuple[TaskStarted, TaskSucceeded]:
+    """The events of a task that starts and succeeds; `number` spreads its name and its host."""
+    name = f"task_{number % 31}"
+    heading = _Heading(
+        task_id=task_id,
+        host=f"host-{number % 97}",
+        celery_name=f"shop.orders.{name}",
+        name=name,
+        worker="worker@web-07",
+        queue="orders",
+    )
+    run = f"0000.{round(at.timestamp() * 1000):013d}.abcdef12.7"
+    started = TaskStarted(at=at, run=run, pid=7, **heading, args=f"('order-{number}',)", kwargs="{}")
+    return started, TaskSucceeded(at=at + timedelta(seconds=1), run=run, pid=7, runtime=1.0, **heading)

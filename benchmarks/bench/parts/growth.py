@@ -36,7 +36,6 @@ ROWS = (
     Row("hosts_cancel", "idle hosts, all: answer to a cancel, p50, divided by that with one host", "×", Target(1.5)),
     Row("viewers", f"{TIMES} × viewers: from the commit to each browser, p99", "×"),
     Row("flight", f"{TIMES} × tasks in flight: answer to a cancel, p50", "×"),
-    Row("churn", "30 days of churn at 1,000 tasks a second: growth of size and latency", "×", Target(1.0)),
 )
 _METHOD = f"""\
 Each figure is taken twice in one run, the second time with {TIMES} times as much, and divided; the remarks have both.
@@ -48,7 +47,6 @@ In flight: tasks that wait in the worker behind the one that is cancelled."""
 async def measure(session: Session, measurements: Measurements) -> None:
     """One growth after the other."""
     options = session.options
-    measurements.put("churn", [], note="not simulated by this run")
     await _rows(session, measurements)
     async with (
         signalbox(session.folder / "system", multiplier=options.flight + 1) as system,
