@@ -99,7 +99,7 @@ async def test_a_browser_that_falls_behind_again_waits_longer_each_time_and_sees
 async def test_a_browser_that_keeps_up_for_a_while_is_told_to_load_at_once_the_next_time() -> None:
     queue, got = Watcher(), list[str]()
     async with reading(queue, got):
-        for beats in (0, watcher.CALM):
+        for beats in (0, watcher.FORGET_AFTER):
             for _ in range(beats):
                 beat(queue)
                 await settled()

@@ -13,10 +13,10 @@ from signalbox_api.live.subscription import Subscribe
 #: Frames, and characters of them, that may wait for one browser.
 QUEUE_FRAMES = 200
 QUEUE_CHARACTERS = 4_000_000
-#: Beats that a browser gets counts for, at most, each time that it has to load its lists anew.
-MOST_PATIENCE = 15
-#: Beats without falling behind after which it is forgotten that it ever did.
-CALM = 30
+#: The most beats with counts before a browser has to load its lists anew.
+MOST_DELAY = 15
+#: Beats without falling behind after which the next delay is the shortest again.
+FORGET_AFTER = 30
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -43,7 +43,7 @@ class Watcher:
         #: Changes that are left out, and since when; None: none are.
         self.left_out: int | None = None
         self._behind_since = utc_now()
-        self._patience = self._beats_left = self._calm = 0
+        self._delay = self._beats_left = self._in_time = 0
 
     def put(self, frame: Frame) -> None:
         """Queue a frame; never waits."""
@@ -57,8 +57,8 @@ class Watcher:
     def beat(self, frame: Frame, counting: Callable[[int, datetime], Frame], resync: Callable[[], Frame]) -> None:
         """Queue the beat `frame`; or, while changes are left out, the one that counts them, or the end of that."""
         if self.left_out is None:
-            self._calm += 1
-            self._patience = 0 if self._calm >= CALM else self._patience
+            self._in_time += 1
+            self._delay = 0 if self._in_time >= FORGET_AFTER else self._delay
             self.put(frame)
         elif self._idle and self._beats_left <= 0:
             self.left_out = None
@@ -96,8 +96,8 @@ class Watcher:
         self._behind_since = utc_now()
         self.left_out = changes + sum(frame.changes for frame in self._frames)
         self._frames.clear()
-        self._characters = self._calm = 0
-        self._beats_left, self._patience = self._patience, min(MOST_PATIENCE, 2 * self._patience + 1)
+        self._characters = self._in_time = 0
+        self._beats_left, self._delay = self._delay, min(MOST_DELAY, 2 * self._delay + 1)
 
     def _start_over(self) -> None:
         self._frames.clear()

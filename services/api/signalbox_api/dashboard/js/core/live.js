@@ -44,12 +44,12 @@ export class Live {
   #timer;
   #retries = 0;
   #position = "";
-  #greeted = false;
-  /** As JSON: what the page shows, and what the server was told of that. */
+  #open = false;
+  /** As JSON: what the page shows, and the subscription that the server got last. */
   #wanted = "";
-  #told = "";
+  #requested = "";
   /** As JSON: the subscription to which the answer is awaited; empty: none is. */
-  #asking = "";
+  #awaited = "";
 
   /**
    * @param {string} url
@@ -70,24 +70,24 @@ export class Live {
 
   stop() {
     this.#drop();
-    this.#say({ phase: "stopped", retryAt: null, asOf: null, behind: [], bus: true, why: "", leftOut: 0 });
+    this.#show({ phase: "stopped", retryAt: null, asOf: null, behind: [], bus: true, why: "", leftOut: 0 });
   }
 
   /** Asks for the changes of what the page shows, on this connection and those that follow. @param {Subscription} subscription */
   subscribe(subscription) {
     this.#wanted = JSON.stringify(subscription);
-    this.#tell();
+    this.#request();
   }
 
-  #tell() {
-    if (!this.#greeted || this.#asking || this.#told === this.#wanted) return;
-    this.#told = this.#wanted;
-    this.#ask(this.#wanted);
+  #request() {
+    if (!this.#open || this.#awaited || this.#requested === this.#wanted) return;
+    this.#requested = this.#wanted;
+    this.#send(this.#wanted);
   }
 
   /** @param {string} subscription  As JSON. */
-  #ask(subscription) {
-    this.#asking = subscription;
+  #send(subscription) {
+    this.#awaited = subscription;
     this.#socket?.send(`{"type":"subscribe","subscription":${subscription},"since":${JSON.stringify(this.#position)}}`);
   }
 
@@ -98,14 +98,14 @@ export class Live {
 
   #connect() {
     this.#drop();
-    this.#say({ phase: "connecting", retryAt: null });
-    this.#greeted = false;
-    this.#asking = "";
+    this.#show({ phase: "connecting", retryAt: null });
+    this.#open = false;
+    this.#awaited = "";
     // One that is too long, as that of a task with a long id, follows the hello; until then all changes come.
-    this.#told = encodeURIComponent(this.#wanted).length <= IN_ADDRESS ? this.#wanted : "";
+    this.#requested = encodeURIComponent(this.#wanted).length <= IN_ADDRESS ? this.#wanted : "";
     const query = new URLSearchParams({
       ...(this.#position && { since: this.#position }),
-      ...(this.#told && { subscription: this.#told }),
+      ...(this.#requested && { subscription: this.#requested }),
     });
     const socket = new WebSocket(`${this.url}?${query}`);
     this.#socket = socket;
@@ -133,35 +133,35 @@ export class Live {
     if (frame.type === "beat") this.#beat(frame);
     if (frame.type === "subscribed") this.#subscribed(frame);
     if (frame.type === "error") this.#refused(frame.message);
-    if (["changes", "beat"].includes(frame.type) && frame.position && !this.#asking) this.#position = frame.position;
+    if (["changes", "beat"].includes(frame.type) && frame.position && !this.#awaited) this.#position = frame.position;
   }
 
   /** @param {any} frame */
   #beat({ as_of: asOf = null, behind = [], bus, left_out: leftOut = 0 }) {
-    this.#say({ asOf, behind, bus: bus !== false, leftOut });
+    this.#show({ asOf, behind, bus: bus !== false, leftOut });
   }
 
   /** @param {{position: string, resync: boolean}} frame */
   #hello(frame) {
-    this.#greeted = true;
+    this.#open = true;
     // Who vouches for the record comes with the first beat, right after this.
-    this.#say({ phase: "live", why: "", bus: true, leftOut: 0 });
+    this.#show({ phase: "live", why: "", bus: true, leftOut: 0 });
     this.#reached(frame);
-    this.#tell();
+    this.#request();
   }
 
   /** @param {{position: string, resync: boolean}} frame */
   #subscribed(frame) {
-    this.#asking = "";
+    this.#awaited = "";
     this.#reached(frame);
-    this.#tell();
+    this.#request();
   }
 
   /** A server of an older release may not know all that a subscription can name; everything holds what the page shows. @param {string} message */
   #refused(message) {
     console.error(`the live connection: ${message}`);
-    if (this.#asking && this.#asking !== "null") this.#ask("null");
-    else this.#asking = "";
+    if (this.#awaited && this.#awaited !== "null") this.#send("null");
+    else this.#awaited = "";
   }
 
   /** On a resume the position stays where it was until the missed changes have come. @param {{position: string, resync: boolean}} frame */
@@ -183,12 +183,12 @@ export class Live {
    * @param {boolean} [signedOut]
    */
   #lost(why, signedOut = false) {
-    const refused = signedOut || !this.#greeted;
+    const refused = signedOut || !this.#open;
     this.#drop();
     const ceiling = signedOut ? LAST_RETRY_MS : Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#retries++);
     const wait = ceiling * (0.5 + Math.random() / 2);
     this.#timer = setTimeout(() => this.#connect(), wait);
-    this.#say({ phase: "waiting", retryAt: Date.now() + wait, why });
+    this.#show({ phase: "waiting", retryAt: Date.now() + wait, why });
     if (refused) this.listener.refused();
   }
 
@@ -202,7 +202,7 @@ export class Live {
   }
 
   /** @param {Partial<Connection>} patch */
-  #say(patch) {
+  #show(patch) {
     this.#connection = { ...this.#connection, ...patch };
     this.listener.state(this.#connection);
   }
