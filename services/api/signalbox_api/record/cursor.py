@@ -31,6 +31,8 @@ def read_cursor(text: str) -> Cursor:
     try:
         decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
         micros, key = decoded.split(".", maxsplit=1)
+        if "\x00" in key:  # PostgreSQL takes no text with a zero in it
+            raise ValueError(key)
         return Cursor(_EPOCH + int(micros) * _MICROSECOND, key)
     except (ValueError, OverflowError, binascii.Error) as error:
         raise BadCursor(
