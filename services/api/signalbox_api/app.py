@@ -27,6 +27,7 @@ from signalbox_api.record.database import DatabaseHealth, QueryPool, SearchPool
 from signalbox_api.record.fleet import FleetReader
 from signalbox_api.record.probes import Probes
 from signalbox_api.routes import ROUTERS, handlers, own_addresses
+from signalbox_api.server import shares_of
 from signalbox_api.services import Services
 from signalbox_api.web.compression import Compression
 from signalbox_api.web.forwarded import Forwarded
@@ -95,6 +96,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url=None,
         lifespan=partial(_lifespan, settings, metrics),
     )
+    app.state.shares = shares_of(settings)
     for router in ROUTERS:
         app.include_router(router)
     handlers.install(app)
@@ -111,7 +113,7 @@ def create_app(settings: Settings) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(settings: Settings, metrics: Metrics, app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
-        services = await _open(settings, metrics, stack)
+        services = await _open(settings, metrics, app, stack)
         app.state.services = services
         probes, directory = services.probes, services.directory
         tables = Tables(services.accounts.database)
@@ -128,7 +130,7 @@ async def _lifespan(settings: Settings, metrics: Metrics, app: FastAPI) -> Async
             yield
 
 
-async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Services:
+async def _open(settings: Settings, metrics: Metrics, app: FastAPI, stack: AsyncExitStack) -> Services:
     """Open every connection, to be closed by `stack`, and build the services on them."""
     quick = connect(settings.redis_url, connections=QUICK_CONNECTIONS, timeout=QUICK_TIMEOUT)
     commands = connect(settings.redis_url, connections=COMMAND_CONNECTIONS)
@@ -156,6 +158,7 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
         beats=Beats(tail, hub, probes),
         hub=hub,
         metrics=metrics,
+        shares=app.state.shares,
         refused_for=settings.remember_cancelled,
         root_path=settings.root_path,
         dashboard=read_folder("dashboard"),

@@ -103,6 +103,8 @@ async def readyz(services: Wired, caller: Annotated[Credential | None, Depends(i
 async def metrics(services: Wired) -> Response:
     """In the text format of Prometheus."""
     gauges = {
+        "connections": len(services.shares),
+        "connections_refused": services.shares.refused.total(),
         "live_browsers": len(services.hub),
         "live_connected": float(services.tail.connected),
         "record_age_seconds": services.tail.record_age,
