@@ -9,12 +9,14 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from signalbox.messages.base import utc_now
+from signalbox.postgres.pool import Connection
 from signalbox_api.answers.bodies import SignIn
 from signalbox_api.answers.json_response import DoneAnswer, reply
 from signalbox_api.answers.openapi import answers
 from signalbox_api.auth.credential import Credential, Role
 from signalbox_api.auth.secret import Secret, mint
-from signalbox_api.auth.users import User, add_session, find_user
+from signalbox_api.auth.throttle import too_many_tries
+from signalbox_api.auth.users import User, add_session, find_user, has_signed_in_from
 from signalbox_api.errors import NotSignedIn, NoUserYet
 from signalbox_api.routes.access import CSRF_COOKIE, SESSION_COOKIE, client_address, forged, identify, same_origin
 from signalbox_api.services import Services, Wired
@@ -49,9 +51,11 @@ async def sign_in(body: SignIn, request: Request, services: Wired) -> Response:
     if not same_origin(request):
         raise forged(request, "This sign-in")
     address = client_address(request)
-    await services.throttle.count(body.username, address)
-    user = await services.accounts.read(lambda connection: find_user(connection, body.username))
-    right = await services.passwords.matches(user.password_hash if user else None, body.password)
+    wait = await services.throttle.count(body.username, address)
+    user, known = await services.accounts.read(lambda connection: _find(connection, body.username, address))
+    if wait and not known:
+        raise too_many_tries(wait)
+    right = await services.passwords.matches(user.password_hash if user else None, body.password, known=known)
     if user is None and not await services.directory.has_users():
         raise NoUserYet
     if user is None or not right:
@@ -81,6 +85,12 @@ async def sign_out(caller: Anyone, request: Request, services: Wired) -> Respons
     for cookie in (SESSION_COOKIE, CSRF_COOKIE):
         answer.delete_cookie(cookie, **_reach(request, services))
     return answer
+
+
+async def _find(connection: Connection, name: str, address: str) -> tuple[User | None, bool]:
+    """The user of that name, and whether it has signed in from there before."""
+    user = await find_user(connection, name)
+    return user, user is not None and await has_signed_in_from(connection, user, address)
 
 
 async def _begin(services: Services, user: User, address: str) -> tuple[Secret, Credential]:
