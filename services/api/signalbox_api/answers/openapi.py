@@ -65,7 +65,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
         components["schemas"] = {**components.get("schemas", {}), **schemas}
         components["securitySchemes"] = {
             "token": {"type": "http", "scheme": "bearer"},
-            "session": {"type": "apiKey", "in": "cookie", "name": "signalbox_session"},
+            "session": {
+                "type": "apiKey",
+                "in": "cookie",
+                "name": "signalbox_session",
+                "description": "Behind TLS `__Host-signalbox_session`; below a root path `__Secure-signalbox_session`.",
+            },
         }
         document["security"] = [{"token": []}, {"session": []}]
         app.openapi_schema = document

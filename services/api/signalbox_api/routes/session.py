@@ -18,7 +18,7 @@ from signalbox_api.auth.secret import Secret, mint
 from signalbox_api.auth.throttle import too_many_tries
 from signalbox_api.auth.users import User, add_session, find_user, has_signed_in_from
 from signalbox_api.errors import NotSignedIn, NoUserYet
-from signalbox_api.routes.access import CSRF_COOKIE, SESSION_COOKIE, client_address, forged, identify, same_origin
+from signalbox_api.routes.access import client_address, cookie_names, forged, identify, is_secure, same_origin
 from signalbox_api.services import Services, Wired
 
 router = APIRouter(tags=["Session"])
@@ -63,9 +63,10 @@ async def sign_in(body: SignIn, request: Request, services: Wired) -> Response:
     await services.throttle.uncount(body.username, address)
     secret, credential = await _begin(services, user, address)
     answer = _answer(credential)
-    values, age = {SESSION_COOKIE: secret.text, CSRF_COOKIE: credential.csrf}, SESSION_HOURS * 3600
-    for cookie, value in values.items():
-        answer.set_cookie(cookie, value, max_age=age, httponly=cookie == SESSION_COOKIE, **_reach(request, services))
+    session, csrf = cookie_names(request, services.root_path)
+    for cookie, value in ((session, secret.text), (csrf, credential.csrf)):
+        age = SESSION_HOURS * 3600
+        answer.set_cookie(cookie, value, max_age=age, httponly=cookie == session, **_reach(request, services))
     return answer
 
 
@@ -82,7 +83,7 @@ async def sign_out(caller: Anyone, request: Request, services: Wired) -> Respons
         raise NotSignedIn("A token has no session to end; an admin can revoke it")
     await services.directory.revoke([caller.id])
     answer = reply(DoneAnswer(message="You are signed out"))
-    for cookie in (SESSION_COOKIE, CSRF_COOKIE):
+    for cookie in cookie_names(request, services.root_path):
         answer.delete_cookie(cookie, **_reach(request, services))
     return answer
 
@@ -122,4 +123,4 @@ class _Reach(TypedDict):
 
 
 def _reach(request: Request, services: Services) -> _Reach:
-    return _Reach(path=services.root_path or "/", samesite="strict", secure=request.url.scheme == "https")
+    return _Reach(path=services.root_path or "/", samesite="strict", secure=is_secure(request))
