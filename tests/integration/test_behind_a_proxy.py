@@ -153,12 +153,13 @@ async def test_at_the_root_of_a_host_the_cookies_belong_to_that_host_alone(valke
     behind = {"trusted_proxies": (ip_network("127.0.0.1"),)}
     async with an_api(valkey.url, database_url, behind=behind) as api, api.client("") as browser:
         signed_in = await browser.post("/session", json=SIGN_IN, headers=tls)
-        values = {}
+        values: dict[str, str] = {}
         for cookie in signed_in.headers.get_list("set-cookie"):
             named, *attributes = cookie.split("; ")
             assert {"Path=/", "Secure", "SameSite=strict"} <= set(attributes)
             assert not any(one.startswith("Domain") for one in attributes)
-            values.update([named.split("=", 1)])
+            name, _, value = named.partition("=")
+            values[name] = value
         assert values.keys() == {"__Host-signalbox_session", "__Host-signalbox_csrf"}
         browser.cookies.clear()
         secret = values["__Host-signalbox_session"]
