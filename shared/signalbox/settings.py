@@ -52,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 2000
     #: `SIGNALBOX_CONNECTIONS_PER_ADDRESS`: those of one address, or of one IPv6 network (/64); not of a trusted proxy.
     connections_per_address: int = 200
+    #: `SIGNALBOX_SOCKETS_PER_CALLER`: live connections that one user or token may have with an api.
+    sockets_per_caller: int = 100
     #: `SIGNALBOX_DATA`: the folder for state that must survive a restart.
     data: Path = Path(".signalbox")
     #: `SIGNALBOX_CONFIG`: the controller's list of processes.
@@ -95,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             trusted_proxies=_trusted_proxies(environ),
             connections=_count(environ, "SIGNALBOX_CONNECTIONS", 2000),
             connections_per_address=_count(environ, "SIGNALBOX_CONNECTIONS_PER_ADDRESS", 200),
+            sockets_per_caller=_count(environ, "SIGNALBOX_SOCKETS_PER_CALLER", 100),
             data=Path(environ.get("SIGNALBOX_DATA", ".signalbox")),
             config=Path(environ.get("SIGNALBOX_CONFIG", "signalbox.toml")),
             hostname=environ.get("SIGNALBOX_HOSTNAME") or socket.gethostname(),

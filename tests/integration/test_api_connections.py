@@ -14,8 +14,8 @@ from support.eventually import eventually
 from support.raw_http import RawClient
 from support.stores.server import Redis
 
-#: Connections in all, and of one address.
-FEW: Json = {"connections": 40, "connections_per_address": 12}
+#: Connections in all, of one address, and live ones of one caller.
+FEW: Json = {"connections": 40, "connections_per_address": 12, "sockets_per_caller": 16}
 GET = b"GET /healthz HTTP/1.1\r\nHost: a\r\n"
 POST = b"POST /session HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
 #: An operator's address; the attacks come from others.
@@ -33,6 +33,15 @@ def words(answer: tuple[int, Any]) -> tuple[int, str]:
     status, body = answer
     assert body["status"] == "error"
     return status, " ".join(body["message"].split()[:7])
+
+
+def handshake(token: str) -> bytes:
+    """The request for a live connection."""
+    return (
+        b"GET /scheduler/live/ HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        b"Authorization: Bearer " + token.encode() + b"\r\n\r\n"
+    )
 
 
 @pytest.fixture
@@ -106,11 +115,7 @@ async def test_an_address_keeps_to_its_share_and_what_is_idle_goes_first(api: Ap
 
 async def test_websockets_count_and_are_not_closed_for_others(api: Api, raw: RawClient) -> None:
     share = FEW["connections_per_address"]
-    shake = (
-        b"GET /scheduler/live/ HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-        b"Authorization: Bearer " + api.token.encode() + b"\r\n\r\n"
-    )
+    shake = handshake(api.token)
     sockets = await raw.hold(share, sends=shake)
     for socket in sockets:
         assert b"101" in await socket.reader.readuntil(b"\r\n\r\n")
@@ -124,6 +129,16 @@ async def test_websockets_count_and_are_not_closed_for_others(api: Api, raw: Raw
         return (await again.answer())[0] == 200
 
     await eventually(let_in, "a place is free again")
+
+
+async def test_one_caller_has_so_many_websockets_from_wherever_they_come(api: Api, raw: RawClient) -> None:
+    for number in range(FEW["sockets_per_caller"]):
+        socket = await raw.connect(f"127.0.0.{number // 8 + 1}", handshake(api.token))
+        assert b" 101 " in await socket.reader.readuntil(b"\r\n\r\n")
+    refused = await raw.connect("127.0.1.1", handshake(api.token))
+    assert words(await refused.answer())[0] == 429
+    other = await raw.connect("127.0.1.1", handshake((await api.make_token("viewer", "another"))["token"]))
+    assert b" 101 " in await other.reader.readuntil(b"\r\n\r\n")
 
 
 async def test_an_operator_cancels_while_others_do_their_worst(

@@ -80,6 +80,7 @@ def test_each_variable_arrives_in_its_field() -> None:
         "SIGNALBOX_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8 ::1",
         "SIGNALBOX_CONNECTIONS": "500",
         "SIGNALBOX_CONNECTIONS_PER_ADDRESS": "20",
+        "SIGNALBOX_SOCKETS_PER_CALLER": "5",
         "SIGNALBOX_DATA": "/var/lib/signalbox",
         "SIGNALBOX_CONFIG": "/etc/signalbox.toml",
         "SIGNALBOX_HOSTNAME": "web-07",
@@ -104,6 +105,7 @@ def test_each_variable_arrives_in_its_field() -> None:
         "trusted_proxies": tuple(map(ip_network, ("127.0.0.1", "10.0.0.0/8", "::1"))),
         "connections": 500,
         "connections_per_address": 20,
+        "sockets_per_caller": 5,
         "data": Path("/var/lib/signalbox"),
         "config": Path("/etc/signalbox.toml"),
         "hostname": "web-07",
@@ -230,6 +232,7 @@ def test_the_documented_defaults_are_the_real_ones() -> None:
     assert float(documented["SIGNALBOX_KEEP_COMMANDS"]) == settings.keep_commands
     assert int(documented["SIGNALBOX_CONNECTIONS"]) == settings.connections
     assert int(documented["SIGNALBOX_CONNECTIONS_PER_ADDRESS"]) == settings.connections_per_address
+    assert int(documented["SIGNALBOX_SOCKETS_PER_CALLER"]) == settings.sockets_per_caller
     assert {name for name, default in documented.items() if default == "required"} == ENOUGH.keys()
 
 

@@ -19,6 +19,7 @@ from signalbox_api.auth.mirror import Mirror
 from signalbox_api.auth.passwords import Passwords
 from signalbox_api.auth.tables import Tables
 from signalbox_api.auth.throttle import Throttle
+from signalbox_api.connections.callers import Callers
 from signalbox_api.live.beats import Beats
 from signalbox_api.live.hub import Hub
 from signalbox_api.live.tail import Tail
@@ -159,6 +160,7 @@ async def _open(settings: Settings, metrics: Metrics, app: FastAPI, stack: Async
         hub=hub,
         metrics=metrics,
         shares=app.state.shares,
+        callers=Callers(settings.sockets_per_caller),
         refused_for=settings.remember_cancelled,
         root_path=settings.root_path,
         dashboard=read_folder("dashboard"),
