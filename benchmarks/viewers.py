@@ -207,6 +207,9 @@ async def benchmark(pythons: dict[str, str], viewers: int, rate: int, seconds: f
                 "SIGNALBOX_DATABASE_URL": postgres.url,
                 "SIGNALBOX_KEY": _KEY,
                 "SIGNALBOX_LOG_LEVEL": "warning",
+                # All viewers come from this machine, with one token.
+                "SIGNALBOX_CONNECTIONS_PER_ADDRESS": "2000",
+                "SIGNALBOX_SOCKETS_PER_CALLER": "2000",
             }
             settings = Settings(redis_url=valkey.url, database_url=postgres.url, key=_KEY)
             token = await bootstrap(settings, "admin", uuid4().hex)

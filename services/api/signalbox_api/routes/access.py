@@ -14,8 +14,8 @@ from signalbox_api.auth.secret import read_secret
 from signalbox_api.errors import ForgedRequest, NotSignedIn, NoUserYet, RoleLacking
 from signalbox_api.services import Services, Wired
 
-_SESSION_COOKIE = "signalbox_session"
-_CSRF_COOKIE = "signalbox_csrf"
+SESSION_COOKIE = "signalbox_session"
+CSRF_COOKIE = "signalbox_csrf"
 CSRF_HEADER = "X-CSRF-Token"
 
 #: Ports that a browser leaves out of an Origin.
@@ -116,7 +116,7 @@ def cookie_names(connection: HTTPConnection, root_path: str) -> tuple[str, str]:
     only) or from TLS (`__Secure-`, below a root path).
     """
     prefix = "" if not is_secure(connection) else "__Secure-" if root_path else "__Host-"
-    return prefix + _SESSION_COOKIE, prefix + _CSRF_COOKIE
+    return prefix + SESSION_COOKIE, prefix + CSRF_COOKIE
 
 
 def _session(connection: HTTPConnection, services: Services) -> str | None:
