@@ -66,6 +66,10 @@ matrix: install-dev ## try what a cancel does in every state, pool and broker, a
 	@PYTHONPATH=deploy/local:tests:services/controller .venv/bin/python -m support.matrix \
 		--write docs/cancel-matrix.md $(ARGS)
 
+fuzz: install-dev ## send the api any input: 600 requests and more of each role, after its own reference (SIGNALBOX_EXAMPLES)
+	@SIGNALBOX_EXAMPLES=$${SIGNALBOX_EXAMPLES:-10} $(IN_VENV) -m pytest tests/integration/test_api_any_input.py \
+		--timeout 3600 $(ARGS)
+
 plans: install-dev ## read the plan of every query of the api over a million tasks; the tests do so over 200,000
 	@SIGNALBOX_PLAN_ROWS=1000000 $(IN_VENV) -m pytest tests/contract/test_plans_of_the_api.py $(ARGS)
 
@@ -94,4 +98,4 @@ lock: install-dev ## lock all packages anew, newest versions that fit
 		grep -n '"resolved"' package-lock.json; } | grep . || { \
 		echo "a lock names a registry; it must work with any" >&2; exit 1; }
 
-.PHONY: help python-is-new-enough install install-dev up task wheels check lint types test e2e chaos matrix walks plans bench protocol lock
+.PHONY: help python-is-new-enough install install-dev up task wheels check lint types test e2e chaos matrix walks fuzz plans bench protocol lock

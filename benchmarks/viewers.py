@@ -37,6 +37,8 @@ _TURNS = 100
 _TIMEOUT = 60.0
 #: In the arguments of each task: when its change was published.
 _SENT = b"sent="
+#: All viewers come from this machine, with one token.
+_ONE_ADDRESS = {"SIGNALBOX_CONNECTIONS_PER_ADDRESS": "2000", "SIGNALBOX_SOCKETS_PER_CALLER": "2000"}
 #: What the viewers show, in turn.
 _PAGES: tuple[dict[str, object], ...] = (
     {"tasks": {}, "processes": True},
@@ -186,7 +188,7 @@ async def benchmark(pythons: dict[str, str], viewers: int, rate: int, seconds: f
         apis: dict[str, tuple[psutil.Process, int]] = {}
         for name, python in pythons.items():
             port = free_port()
-            environ = {**stores.environ, "SIGNALBOX_PORT": str(port)}
+            environ = {**stores.environ, **_ONE_ADDRESS, "SIGNALBOX_PORT": str(port)}
             apis[name] = await services.enter_async_context(a_service(python, "signalbox_api", environ)), port
             await _answers(port)
         for _ in range(rounds):

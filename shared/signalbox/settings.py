@@ -19,6 +19,9 @@ MIN_KEY_LENGTH = 32
 #: A thousand years: more than that no date can be shifted by.
 _LONGEST = 3.2e10
 
+#: No process has as many connections.
+_MOST = 1_000_000
+
 Network = IPv4Network | IPv6Network
 
 _ROOT_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
@@ -45,6 +48,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     root_path: str = ""
     #: `SIGNALBOX_TRUSTED_PROXIES`, else `FORWARDED_ALLOW_IPS`: the proxies whose X-Forwarded-* headers are believed.
     trusted_proxies: tuple[Network, ...] = ()
+    #: `SIGNALBOX_CONNECTIONS`: connections that the api holds at a time.
+    connections: int = 2000
+    #: `SIGNALBOX_CONNECTIONS_PER_ADDRESS`: those of one address, or of one IPv6 network (/64); not of a trusted proxy.
+    connections_per_address: int = 200
+    #: `SIGNALBOX_SOCKETS_PER_CALLER`: live connections that one user or token may have with an api.
+    sockets_per_caller: int = 100
     #: `SIGNALBOX_DATA`: the folder for state that must survive a restart.
     data: Path = Path(".signalbox")
     #: `SIGNALBOX_CONFIG`: the controller's list of processes.
@@ -86,6 +95,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             port=_port(environ.get("SIGNALBOX_PORT", "8000")),
             root_path=_root_path(environ.get("SIGNALBOX_ROOT_PATH", "")),
             trusted_proxies=_trusted_proxies(environ),
+            connections=_count(environ, "SIGNALBOX_CONNECTIONS", 2000),
+            connections_per_address=_count(environ, "SIGNALBOX_CONNECTIONS_PER_ADDRESS", 200),
+            sockets_per_caller=_count(environ, "SIGNALBOX_SOCKETS_PER_CALLER", 100),
             data=Path(environ.get("SIGNALBOX_DATA", ".signalbox")),
             config=Path(environ.get("SIGNALBOX_CONFIG", "signalbox.toml")),
             hostname=environ.get("SIGNALBOX_HOSTNAME") or socket.gethostname(),
@@ -162,6 +174,13 @@ def _of_uvicorn(text: str) -> tuple[Network, ...]:
         with suppress(ValueError):
             found.append(ip_network(one, strict=False))
     return tuple(found)
+
+
+def _count(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name) or str(default)
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:9]) < _MOST or len(text) > 9:
+        raise SettingsError(f"{name} is {text!r}; it must be a number from 1 to {_MOST - 1}")
+    return int(text)
 
 
 def _seconds(environ: Mapping[str, str], name: str, default: float, *, least: float = 0.0) -> float:

@@ -7,6 +7,8 @@ from uuid import uuid4
 import httpx
 import pytest
 from redis.asyncio import Redis as Client
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from signalbox.errors import DatabaseUnavailable
 from signalbox.postgres.pool import Database
@@ -14,29 +16,12 @@ from signalbox_api.auth.throttle import PAIR_TRIES
 from signalbox_api.services import Services
 from support.api import ADMIN, PASSWORD, Api, an_answering_host, an_api, put_task, says
 from support.eventually import eventually
+from support.route_table import ROLES, Line, read_table
 from support.stores.server import Postgres, Redis
 
-TASK = f"/scheduler/cancel-task/{uuid4()}/"
-#: One of each kind, with the least role that it needs.
-CALLS = [
-    ("GET", "/scheduler/tasks/", "viewer"),
-    ("GET", f"/scheduler/tasks/{uuid4()}/logs/", "viewer"),
-    ("GET", "/scheduler/celery-status/", "viewer"),
-    ("GET", "/scheduler/commands/", "viewer"),
-    ("GET", "/metrics", "viewer"),
-    ("GET", "/docs", "viewer"),
-    ("GET", "/openapi.json", "viewer"),
-    ("POST", TASK, "operator"),
-    ("POST", "/scheduler/stop-celery/", "operator"),
-    ("POST", "/scheduler/start-celery/", "operator"),
-    ("POST", "/scheduler/restart-celery/", "operator"),
-    ("GET", "/scheduler/tokens/", "admin"),
-    ("POST", "/scheduler/tokens/", "admin"),
-    ("DELETE", "/scheduler/tokens/0123456789abcdef/", "admin"),
-    ("GET", "/scheduler/users/", "admin"),
-    ("POST", "/scheduler/users/", "admin"),
-]
-BELOW = {"operator": "viewer", "admin": "operator"}
+LINES = read_table()
+#: What stands for a part of a path; nothing has this name.
+ANY = {"task_id": str(uuid4()), "token_id": "0123456789abcdef", "name": "nobody.at.all", "path": "nothing.js"}
 
 
 @pytest.fixture
@@ -51,13 +36,79 @@ def message(answer: httpx.Response) -> str:
     return str(body["message"])
 
 
-async def test_without_a_token_every_call_is_401_and_says_what_to_do(api: Api) -> None:
+async def asked(client: httpx.AsyncClient, line: Line, **headers: str) -> httpx.Response:
+    """The answer to a call of this line; of the websocket, to its handshake.
+
+    No route takes this body, so that whoever may call it is answered 422, and nothing is done.
+    """
+    path = line.path.replace(":path}", "}").format(**ANY)
+    if line.method != "WS":
+        headers = {"Content-Type": "application/json", **headers}
+        return await client.request(line.method, path, content=b"[]", headers=headers)
+    shown = {**dict(client.headers), "Cookie": "; ".join(f"{name}={one}" for name, one in client.cookies.items())}
+    shown = {name: shown[name] for name in ("authorization", "Cookie") if shown.get(name)} | headers
+    url = str(client.base_url).replace("http", "ws", 1).rstrip("/") + path
+    try:
+        async with connect(url, additional_headers=shown, proxy=None):
+            return httpx.Response(101)
+    except InvalidStatus as refused:
+        return httpx.Response(refused.response.status_code, content=bytes(refused.response.body))
+
+
+def verdict(answer: httpx.Response) -> str:
+    """What the table calls it."""
+    return str(answer.status_code) if answer.status_code in {401, 403} else "yes"
+
+
+@pytest.mark.parametrize("role", ["", *ROLES])
+async def test_each_token_is_answered_what_the_table_says(api: Api, role: str) -> None:
+    token = (await api.make_token(role))["token"] if role else ""
+    async with api.client(token) as client:
+        answers = [(line, await asked(client, line)) for line in LINES]
+    for line, answer in answers:
+        assert verdict(answer) == line.may(role or "nobody"), (line, answer.text)
+        if answer.status_code == 401:
+            assert message(answer)
+        if answer.status_code == 403:
+            assert f"has the role {role}; this needs the role " in message(answer)
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_each_session_is_answered_what_the_table_says_and_needs_its_csrf_token(api: Api, role: str) -> None:
+    person = {"name": f"a.{role}", "role": role, "password": "a password of theirs"}
+    async with api.client() as admin:
+        (await admin.post("/scheduler/users/", json=person)).raise_for_status()
+    async with api.client("") as browser:
+        csrf = await api.sign_in(browser, person["name"], person["password"])
+        for line in LINES:
+            if line.csrf:
+                assert verdict(await asked(browser, line)) == "403", line
+        for line in sorted(LINES, key=lambda one: (one.method, one.path) == ("DELETE", "/session")):  # that one ends it
+            proof = {"Origin": api.url} if line.method == "WS" else {"X-CSRF-Token": csrf}
+            answer = await asked(browser, line, **(proof if line.csrf else {}))
+            assert verdict(answer) == line.may(role, session=True), (line, answer.text)
+
+
+@pytest.mark.parametrize("wrong", ["sbt_0123456789abcdef_" + "x" * 43, "revoked"])
+async def test_no_line_takes_a_token_that_is_not_valid(api: Api, wrong: str) -> None:
+    if wrong == "revoked":
+        made = await api.make_token("admin")
+        async with api.client() as admin:
+            await admin.delete(f"/scheduler/tokens/{made['token_id']}/")
+        wrong = made["token"]
+    async with api.client(wrong) as client:
+        for line in LINES:
+            if line.may("nobody") == "401":
+                answer = await asked(client, line)
+                assert answer.status_code == 401, line
+                assert message(answer).startswith("This token is not valid")
+
+
+async def test_without_a_token_it_is_said_what_to_do(api: Api) -> None:
     async with api.client("") as nobody:
-        for method, path, _ in CALLS:
-            answer = await nobody.request(method, path)
-            assert answer.status_code == 401, path
-            assert answer.headers["www-authenticate"] == "Bearer"
-            assert message(answer).startswith("Sign in first")
+        answer = await nobody.get("/scheduler/tasks/")
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert message(answer).startswith("Sign in first")
 
 
 @pytest.mark.parametrize(
@@ -68,23 +119,6 @@ async def test_a_wrong_token_is_401(api: Api, token: str) -> None:
         answer = await client.get("/scheduler/tasks/", headers={b"Authorization": b"Bearer " + token.encode()})
     assert answer.status_code == 401
     assert message(answer).startswith("This token is not valid")
-
-
-async def test_each_role_is_refused_what_is_above_it(api: Api) -> None:
-    tokens = {role: (await api.make_token(role))["token"] for role in ("viewer", "operator")}
-    for method, path, needed in CALLS:
-        if needed not in BELOW:
-            continue
-        async with api.client(tokens[BELOW[needed]]) as client:
-            answer = await client.request(method, path)
-        assert answer.status_code == 403, path
-        assert f"has the role {BELOW[needed]}; this needs the role {needed}" in message(answer)
-
-
-async def test_a_viewer_may_look_at_everything(api: Api) -> None:
-    async with api.client((await api.make_token("viewer"))["token"]) as viewer:
-        seen = {path: (await viewer.get(path)).status_code for _, path, needed in CALLS if needed == "viewer"}
-    assert {status for path, status in seen.items() if "logs" not in path} == {200}
 
 
 async def test_alive_is_all_that_strangers_learn(api: Api) -> None:

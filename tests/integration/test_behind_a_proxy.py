@@ -118,6 +118,7 @@ async def test_whoever_talks_to_the_api_past_the_proxy_cannot_name_an_address(si
     async with httpx.AsyncClient(base_url=site.api.url, transport=transport) as direct:
         answer = await direct.post("/session", json=SIGN_IN, headers=headers)
     assert answer.status_code == 200
+    assert "strict-transport-security" not in answer.headers
     assert not [cookie for cookie in answer.headers.get_list("set-cookie") if "Secure" in cookie]
     async with open_database(record_url, connections=1) as database, database.connection() as connection:
         seen = await connection.fetchval("SELECT address FROM sessions ORDER BY created_at DESC LIMIT 1")
@@ -130,6 +131,7 @@ async def test_the_cookies_belong_to_the_path_and_to_tls(site: Site) -> None:
         cookies = signed_in.headers.get_list("set-cookie")
         assert len(cookies) == 2
         for cookie in cookies:
+            assert cookie.startswith("__Secure-signalbox_")
             assert {"Path=/signalbox", "Secure", "SameSite=strict"} <= set(cookie.split("; "))
         out = await browser.delete("/session", headers={"X-CSRF-Token": signed_in.json()["csrf"]})
         assert out.status_code == 200
@@ -140,9 +142,31 @@ async def test_the_cookie_of_the_longer_path_counts(site: Site) -> None:
     """Another Signalbox, at the root of the same host, has set one as well; a browser sends it last."""
     async with site.client() as browser, site.client() as other:
         await site.sign_in(browser)
-        ours, theirs = f"signalbox_session={browser.cookies['signalbox_session']}", "signalbox_session=of_another"
+        name = "__Secure-signalbox_session"
+        ours, theirs = f"{name}={browser.cookies[name]}", f"{name}=of_another"
         for cookie, status in ((f"{ours}; {theirs}", 200), (f"{theirs}; {ours}", 401)):
             assert (await other.get("/session", headers={"Cookie": cookie})).status_code == status
+
+
+async def test_at_the_root_of_a_host_the_cookies_belong_to_that_host_alone(valkey: Redis, database_url: str) -> None:
+    tls = {"X-Forwarded-Proto": "https"}
+    behind = {"trusted_proxies": (ip_network("127.0.0.1"),)}
+    async with an_api(valkey.url, database_url, behind=behind) as api, api.client("") as browser:
+        signed_in = await browser.post("/session", json=SIGN_IN, headers=tls)
+        values: dict[str, str] = {}
+        for cookie in signed_in.headers.get_list("set-cookie"):
+            named, *attributes = cookie.split("; ")
+            assert {"Path=/", "Secure", "SameSite=strict"} <= set(attributes)
+            assert not any(one.startswith("Domain") for one in attributes)
+            name, _, value = named.partition("=")
+            values[name] = value
+        assert values.keys() == {"__Host-signalbox_session", "__Host-signalbox_csrf"}
+        browser.cookies.clear()
+        secret = values["__Host-signalbox_session"]
+        for name, status in (("__Host-signalbox_session", 200), ("signalbox_session", 401)):
+            answer = await browser.get("/session", headers={**tls, "Cookie": f"{name}={secret}"})
+            assert answer.status_code == status
+            assert answer.headers["strict-transport-security"] == "max-age=31536000"
 
 
 async def test_another_site_is_refused_behind_the_proxy_as_well(site: Site) -> None:

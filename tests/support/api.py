@@ -25,6 +25,7 @@ from signalbox.postgres.pool import Database, open_database
 from signalbox.settings import Settings
 from signalbox_api.app import create_app
 from signalbox_api.bootstrap import bootstrap
+from signalbox_api.server import config_of
 from support.eventually import HANGS
 
 KEY = "a key for the tests, long enough to be one"
@@ -78,8 +79,7 @@ async def an_api(
 ) -> AsyncIterator[Api]:
     """Start the api on a free port, with an admin and a token; stop it at the end.
 
-    Unless it is `vouched` for, nobody vouches for the record until a reconciler runs. `behind` holds settings about
-    a proxy.
+    Unless it is `vouched` for, nobody vouches for the record until a reconciler runs. `behind` holds other settings.
     """
     if vouched:
         await vouch_for_the_record(database_url)
@@ -89,8 +89,7 @@ async def an_api(
         settings = Settings(redis_url=redis_url, database_url=database_url, key=KEY, port=port, **(behind or {}))
         token = await bootstrap(settings, ADMIN, PASSWORD)
         app = create_app(settings)
-        config = uvicorn.Config(app, log_config=None, ws_per_message_deflate=False, lifespan="on", proxy_headers=False)
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(config_of(app, settings))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             while not server.started:

@@ -10,7 +10,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from signalbox_api.answers.bodies import SignIn
-from signalbox_api.auth.passwords import Passwords
+from signalbox_api.auth.passwords import WAITING, Passwords
+from signalbox_api.errors import TooManyTries
 from signalbox_api.routes import handlers
 from signalbox_api.web.security import Limits
 
@@ -86,3 +87,14 @@ async def test_nobody_signs_in_as_a_user_who_does_not_exist() -> None:
     assert await passwords.matches(await passwords.hash("right"), "right")
     assert not await passwords.matches(await passwords.hash("right"), "wrong")
     assert not await passwords.matches("not a hash", "right")
+
+
+async def test_strangers_who_guess_keep_no_known_person_waiting() -> None:
+    passwords = Passwords()
+    await passwords.prepare()
+    stored = await passwords.hash("right")
+    guesses = [asyncio.create_task(passwords.matches(stored, "wrong")) for _ in range(WAITING + 3)]
+    assert await passwords.matches(stored, "right", known=True)
+    ends = await asyncio.gather(*guesses, return_exceptions=True)
+    assert ends.count(False) == WAITING + 1
+    assert [type(end) for end in ends[WAITING + 1 :]] == [TooManyTries] * 2

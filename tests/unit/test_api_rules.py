@@ -13,19 +13,10 @@ import signalbox_api
 from signalbox_api.auth.credential import Role, allows
 from signalbox_api.routes import ROUTERS
 from signalbox_api.routes.access import identify
+from support.route_table import read_table
 
 SOURCES = sorted(Path(signalbox_api.__path__[0]).rglob("*.py"))
 RECORD = ("tasks", "task_logs", "processes", "hosts", "commands", "command_answers", "reconcilers", "task_counts")
-
-#: The only calls that need no credential; /session is where one gets it, and the page is where one types it in.
-#: /readyz says to strangers only whether it is able to serve.
-OPEN = {
-    ("GET", "/healthz"),
-    ("GET", "/readyz"),
-    ("POST", "/session"),
-    ("GET", "/"),
-    ("GET", "/assets/{path:path}"),
-}
 
 
 def names_used(source: Path) -> Iterator[str]:
@@ -66,15 +57,24 @@ def routes() -> Iterator[APIRoute]:
         yield from (route for route in router.routes if isinstance(route, APIRoute))
 
 
-def test_nothing_is_open_without_signing_in() -> None:
-    opened = [route for route in routes() if not asks_who(route.dependant)]
-    assert {(method, route.path) for route in opened for method in route.methods or ()} == OPEN
+def test_each_route_has_its_line_in_the_table_and_each_line_a_route() -> None:
+    there = [(method, route.path) for route in routes() for method in route.methods or ()]
+    there += [
+        ("WS", route.path) for router in ROUTERS for route in router.routes if isinstance(route, APIWebSocketRoute)
+    ]
+    assert sorted((line.method, line.path) for line in read_table()) == sorted(there)
+    assert len(there) == sum(len(router.routes) for router in ROUTERS)  # of each kind that there is
 
 
-def test_the_only_websocket_is_the_live_one() -> None:
-    """It asks who is there by itself, because a refusal must come before the handshake ends."""
-    sockets = [route.path for router in ROUTERS for route in router.routes if isinstance(route, APIWebSocketRoute)]
-    assert sockets == ["/scheduler/live/"]
+def test_nothing_is_open_without_signing_in_but_what_the_table_says() -> None:
+    """The websocket asks who is there by itself, because a refusal must come before the handshake ends."""
+    opened = {
+        (method, route.path) for route in routes() if not asks_who(route.dependant) for method in route.methods or ()
+    }
+    # /readyz says to strangers only whether it is able to serve.
+    assert opened | {("GET", "/readyz")} == {
+        (line.method, line.path) for line in read_table() if line.may("nobody") == "yes"
+    }
 
 
 @pytest.mark.parametrize(

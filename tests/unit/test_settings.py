@@ -78,6 +78,9 @@ def test_each_variable_arrives_in_its_field() -> None:
         "SIGNALBOX_PORT": "9000",
         "SIGNALBOX_ROOT_PATH": "/ops/signalbox/",
         "SIGNALBOX_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8 ::1",
+        "SIGNALBOX_CONNECTIONS": "500",
+        "SIGNALBOX_CONNECTIONS_PER_ADDRESS": "20",
+        "SIGNALBOX_SOCKETS_PER_CALLER": "5",
         "SIGNALBOX_DATA": "/var/lib/signalbox",
         "SIGNALBOX_CONFIG": "/etc/signalbox.toml",
         "SIGNALBOX_HOSTNAME": "web-07",
@@ -100,6 +103,9 @@ def test_each_variable_arrives_in_its_field() -> None:
         "port": 9000,
         "root_path": "/ops/signalbox",
         "trusted_proxies": tuple(map(ip_network, ("127.0.0.1", "10.0.0.0/8", "::1"))),
+        "connections": 500,
+        "connections_per_address": 20,
+        "sockets_per_caller": 5,
         "data": Path("/var/lib/signalbox"),
         "config": Path("/etc/signalbox.toml"),
         "hostname": "web-07",
@@ -159,6 +165,8 @@ def test_the_prefixed_name_wins_over_the_plain_one() -> None:
         ({"SIGNALBOX_ROOT_PATH": "https://a/b"}, "SIGNALBOX_ROOT_PATH is 'https://a/b'"),
         ({"SIGNALBOX_TRUSTED_PROXIES": "*"}, "SIGNALBOX_TRUSTED_PROXIES is '*'; it must list the addresses"),
         ({"SIGNALBOX_TRUSTED_PROXIES": "proxy.local"}, "SIGNALBOX_TRUSTED_PROXIES is 'proxy.local'"),
+        ({"SIGNALBOX_CONNECTIONS": "0"}, "SIGNALBOX_CONNECTIONS is '0'; it must be a number from 1"),
+        ({"SIGNALBOX_CONNECTIONS_PER_ADDRESS": "many"}, "SIGNALBOX_CONNECTIONS_PER_ADDRESS is 'many'"),
         ({"SIGNALBOX_ON_EXIT": "explode"}, "SIGNALBOX_ON_EXIT is 'explode'; it must be one of: leave, stop"),
         ({"SIGNALBOX_LOST_AFTER": "0"}, "SIGNALBOX_LOST_AFTER is '0'; it must be a number of seconds"),
         ({"SIGNALBOX_LOST_AFTER": "never"}, "SIGNALBOX_LOST_AFTER is 'never'"),
@@ -222,6 +230,9 @@ def test_the_documented_defaults_are_the_real_ones() -> None:
     assert float(documented["SIGNALBOX_REMEMBER_CANCELLED"]) == settings.remember_cancelled
     assert float(documented["SIGNALBOX_KEEP_COMPLETED"]) == settings.keep_completed == settings.keep_failed
     assert float(documented["SIGNALBOX_KEEP_COMMANDS"]) == settings.keep_commands
+    assert int(documented["SIGNALBOX_CONNECTIONS"]) == settings.connections
+    assert int(documented["SIGNALBOX_CONNECTIONS_PER_ADDRESS"]) == settings.connections_per_address
+    assert int(documented["SIGNALBOX_SOCKETS_PER_CALLER"]) == settings.sockets_per_caller
     assert {name for name, default in documented.items() if default == "required"} == ENOUGH.keys()
 
 

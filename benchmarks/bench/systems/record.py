@@ -10,7 +10,7 @@ import httpx
 
 from bench.systems.waiting import PATIENCE, reach
 from signalbox.postgres.pool import Connection, open_database
-from signalbox_local.plan import Plan
+from signalbox_local.plan import LIMITS, Plan
 from signalbox_local.ports import free_port
 from signalbox_local.run import ADMIN, KEY
 from signalbox_local.secret import secret
@@ -27,6 +27,9 @@ _FILL = 3600.0
 #: Settings while the record is made; afterwards the server has its own again.
 _IN_BULK = {"maintenance_work_mem": "1GB", "max_wal_size": "16GB", "autovacuum": "off"}
 
+#: All load comes from this machine, with one token.
+ONE_ADDRESS = dict.fromkeys(LIMITS, "2000")
+
 
 @dataclass(frozen=True)
 class Stores:
@@ -40,7 +43,7 @@ class Stores:
 @asynccontextmanager
 async def stores(folder: Path) -> AsyncIterator[Stores]:
     """Empty ones in this folder; a record that is thrown away need not survive a power failure."""
-    plan = Plan(data=folder / "data", port=free_port(), hostname="bench")
+    plan = Plan(data=folder / "data", port=free_port(), hostname="bench", limits=ONE_ADDRESS)
     found = Stores(EmbeddedPostgres(plan.data, durable=False), EmbeddedValkey(plan.data, durable=False), plan)
     try:
         await found.postgres.start()

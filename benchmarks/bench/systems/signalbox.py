@@ -9,6 +9,7 @@ import httpx
 
 from bench.errors import BenchmarkError
 from bench.systems import application
+from bench.systems.record import ONE_ADDRESS
 from bench.systems.waiting import PATIENCE, reach
 from signalbox_local.plan import Plan
 from signalbox_local.ports import free_port
@@ -75,7 +76,9 @@ async def signalbox(folder: Path, *, concurrency: int = 1, multiplier: int = 4) 
     """Start everything in this folder, the worker too; stop it at the end."""
     config = application.write(folder / "application", concurrency=concurrency, multiplier=multiplier)
     data = folder / "data"
-    run = LocalRun(Plan(data=data, port=free_port(), config=config, hostname="bench"), lambda _line: None)
+    run = LocalRun(
+        Plan(data=data, port=free_port(), config=config, hostname="bench", limits=ONE_ADDRESS), lambda _line: None
+    )
     if not isinstance(run.postgres, EmbeddedPostgres) or not isinstance(run.valkey, EmbeddedValkey):
         raise BenchmarkError("the stores of a benchmark are embedded ones")
     try:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from signalbox.errors import SettingsError
@@ -12,6 +12,10 @@ from signalbox_local.ports import HOST
 
 #: The root of the repository; the configuration of the example is there.
 ROOT = Path(__file__).resolve().parents[3]
+
+
+#: Variables of the api that a local run passes on to it.
+LIMITS = ("SIGNALBOX_CONNECTIONS", "SIGNALBOX_CONNECTIONS_PER_ADDRESS", "SIGNALBOX_SOCKETS_PER_CALLER")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,8 @@ class Plan:
     #: Path below which a proxy serves the api, and the proxies that it believes; checked by the api.
     root_path: str = ""
     trusted_proxies: str = ""
+    #: Settings of the api about connections, by their variables, where they are set; checked by the api.
+    limits: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -66,4 +72,5 @@ class Plan:
             log_level=environ.get("SIGNALBOX_LOG_LEVEL") or "info",
             root_path=environ.get("SIGNALBOX_ROOT_PATH", ""),
             trusted_proxies=environ.get("SIGNALBOX_TRUSTED_PROXIES", ""),
+            limits={name: environ[name] for name in LIMITS if environ.get(name)},
         )

@@ -12,13 +12,8 @@ from signalbox.errors import SettingsError
 from signalbox.service import configure_logging, end_after_a_death
 from signalbox.settings import Settings
 from signalbox_api.app import create_app
+from signalbox_api.server import allow_files, config_of
 
-#: Connections at a time, browsers among them; beyond that, 503 at once.
-CONNECTIONS = 2000
-#: Seconds for requests under way at a stop.
-SHUTDOWN_WAIT = 5
-#: Bytes of one message that a browser may send: a subscription.
-MESSAGE = 64 * 1024
 #: The exit code of a server that did not begin to serve, as uvicorn's own.
 NOT_STARTED = 3
 
@@ -47,20 +42,8 @@ def main() -> None:
 
 def _serve(app: FastAPI, settings: Settings) -> int:
     """Serve until a signal, or until a loop of the app dies, which uvicorn alone would not notice; the exit code."""
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=settings.log_level.lower() == "debug",
-        server_header=False,
-        proxy_headers=False,  # ours are read in web/forwarded.py, from named proxies only
-        limit_concurrency=CONNECTIONS,
-        timeout_graceful_shutdown=SHUTDOWN_WAIT,
-        ws_max_size=MESSAGE,
-        ws_per_message_deflate=False,
-    )
-    server, died = uvicorn.Server(config), threading.Event()
+    allow_files(settings.connections)
+    server, died = uvicorn.Server(config_of(app, settings)), threading.Event()
 
     def end() -> None:
         died.set()

@@ -19,6 +19,7 @@ from signalbox_api.auth.mirror import Mirror
 from signalbox_api.auth.passwords import Passwords
 from signalbox_api.auth.tables import Tables
 from signalbox_api.auth.throttle import Throttle
+from signalbox_api.connections.callers import Callers
 from signalbox_api.live.beats import Beats
 from signalbox_api.live.hub import Hub
 from signalbox_api.live.tail import Tail
@@ -27,6 +28,7 @@ from signalbox_api.record.database import DatabaseHealth, QueryPool, SearchPool
 from signalbox_api.record.fleet import FleetReader
 from signalbox_api.record.probes import Probes
 from signalbox_api.routes import ROUTERS, handlers, own_addresses
+from signalbox_api.server import shares_of
 from signalbox_api.services import Services
 from signalbox_api.web.compression import Compression
 from signalbox_api.web.forwarded import Forwarded
@@ -99,6 +101,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url=None,
         lifespan=partial(_lifespan, settings, metrics),
     )
+    app.state.shares = shares_of(settings)
     for router in ROUTERS:
         app.include_router(router)
     handlers.install(app)
@@ -115,7 +118,7 @@ def create_app(settings: Settings) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(settings: Settings, metrics: Metrics, app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
-        services = await _open(settings, metrics, stack)
+        services = await _open(settings, metrics, app, stack)
         app.state.services = services
         probes, directory = services.probes, services.directory
         tables = Tables(services.accounts.database)
@@ -132,7 +135,7 @@ async def _lifespan(settings: Settings, metrics: Metrics, app: FastAPI) -> Async
             yield
 
 
-async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Services:
+async def _open(settings: Settings, metrics: Metrics, app: FastAPI, stack: AsyncExitStack) -> Services:
     """Open every connection, to be closed by `stack`, and build the services on them."""
     quick = connect(settings.redis_url, connections=QUICK_CONNECTIONS, timeout=QUICK_TIMEOUT)
     commands = connect(settings.redis_url, connections=COMMAND_CONNECTIONS)
@@ -161,6 +164,8 @@ async def _open(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> 
         beats=Beats(tail, hub, probes),
         hub=hub,
         metrics=metrics,
+        shares=app.state.shares,
+        callers=Callers(settings.sockets_per_caller),
         refused_for=settings.remember_cancelled,
         root_path=settings.root_path,
         dashboard=read_folder("dashboard"),

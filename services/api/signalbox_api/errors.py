@@ -15,6 +15,7 @@ SignalboxError
     ├── NotSignedIn            401
     │   └── NoUserYet              there is nobody who could sign in
     ├── TooBroad               422  a search matches too much, or too little of too much
+    ├── TooManySockets         429  one caller has as many live connections as it may
     └── TooManyTries           429  sign-in is throttled
 """
 
@@ -107,6 +108,12 @@ class TooBroad(ApiError):
     """A search took longer than it may."""
 
     status = 422
+
+
+class TooManySockets(ApiError):
+    """The caller holds as many live connections as one may."""
+
+    status = 429
 
 
 class TooManyTries(ApiError):

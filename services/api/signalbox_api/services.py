@@ -11,6 +11,8 @@ from signalbox.client.commander import Commander
 from signalbox_api.auth.directory import Directory
 from signalbox_api.auth.passwords import Passwords
 from signalbox_api.auth.throttle import Throttle
+from signalbox_api.connections.callers import Callers
+from signalbox_api.connections.shares import Shares
 from signalbox_api.live.beats import Beats
 from signalbox_api.live.hub import Hub
 from signalbox_api.live.tail import Tail
@@ -50,6 +52,10 @@ class Services:
     beats: Beats
     hub: Hub
     metrics: Metrics
+    #: Connections of this process.
+    shares: Shares
+    #: Live connections by who holds them.
+    callers: Callers
     #: Seconds after its cancel for which a task is refused.
     refused_for: float
     #: The path below which a proxy serves all this; empty: none.

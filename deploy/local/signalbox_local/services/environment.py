@@ -50,6 +50,7 @@ def for_api(base: Mapping[str, str], database_url: str, plan: Plan) -> dict[str,
         "SIGNALBOX_PORT": str(plan.port),
         "SIGNALBOX_ROOT_PATH": plan.root_path,
         "SIGNALBOX_TRUSTED_PROXIES": plan.trusted_proxies,
+        **plan.limits,
     }
 
 

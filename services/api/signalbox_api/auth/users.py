@@ -7,6 +7,10 @@ import msgspec
 from signalbox.postgres.pool import Connection
 from signalbox_api.auth.credential import Credential, Role
 from signalbox_api.auth.secret import Secret
+from signalbox_api.sources import source_of
+
+#: Addresses of a user that count as known.
+MOST_ADDRESSES = 500
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +35,15 @@ async def find_user(connection: Connection, name: str) -> User | None:
     """The user of that name."""
     row = await connection.fetchrow("SELECT user_id, name, role, password_hash FROM users WHERE name = $1", name)
     return msgspec.convert(dict(row), User) if row else None
+
+
+async def has_signed_in_from(connection: Connection, user: User, address: str) -> bool:
+    """Whether a session of this user began in the network of this address, as far back as sessions are kept."""
+    newest_first = """
+    SELECT address FROM sessions WHERE user_id = $1 GROUP BY address ORDER BY max(created_at) DESC LIMIT $2
+    """
+    rows = await connection.fetch(newest_first, user.user_id, MOST_ADDRESSES)
+    return source_of(address) in {source_of(row["address"]) for row in rows}
 
 
 async def any_user(connection: Connection) -> bool:

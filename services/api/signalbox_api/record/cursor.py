@@ -31,8 +31,15 @@ def read_cursor(text: str) -> Cursor:
     try:
         decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
         micros, key = decoded.split(".", maxsplit=1)
-        return Cursor(_EPOCH + int(micros) * _MICROSECOND, key)
+        place = Cursor(_EPOCH + int(micros) * _MICROSECOND, key)
     except (ValueError, OverflowError, binascii.Error) as error:
-        raise BadCursor(
-            f"{text[:80]!r} is not a place in this list; leave `after` away, or take it from `next` of the page before"
-        ) from error
+        raise _bad(text) from error
+    if "\x00" in key:  # PostgreSQL takes no text with a zero in it
+        raise _bad(text)
+    return place
+
+
+def _bad(text: str) -> BadCursor:
+    return BadCursor(
+        f"{text[:80]!r} is not a place in this list; leave `after` away, or take it from `next` of the page before"
+    )

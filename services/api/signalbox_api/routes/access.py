@@ -12,7 +12,7 @@ from signalbox.client.commander import Issuer
 from signalbox_api.auth.credential import Credential, Role, allows
 from signalbox_api.auth.secret import read_secret
 from signalbox_api.errors import ForgedRequest, NotSignedIn, NoUserYet, RoleLacking
-from signalbox_api.services import Wired
+from signalbox_api.services import Services, Wired
 
 SESSION_COOKIE = "signalbox_session"
 CSRF_COOKIE = "signalbox_csrf"
@@ -33,7 +33,7 @@ async def identify(connection: HTTPConnection, services: Wired) -> Credential:
         CredentialsUnknown: neither Redis nor PostgreSQL answers.
     """
     bearer = _bearer(connection)
-    text = bearer or _session(connection)
+    text = bearer or _session(connection, services)
     if not text and not await services.directory.has_users():
         raise NoUserYet
     if not text:
@@ -52,7 +52,7 @@ async def identify(connection: HTTPConnection, services: Wired) -> Credential:
 
 async def identify_if_any(connection: HTTPConnection, services: Wired) -> Credential | None:
     """The credential of the caller, as `identify` finds it; None: the caller shows none."""
-    if not (_bearer(connection) or _session(connection)):
+    if not (_bearer(connection) or _session(connection, services)):
         return None
     return await identify(connection, services)
 
@@ -104,11 +104,27 @@ def _bearer(connection: HTTPConnection) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _session(connection: HTTPConnection) -> str | None:
+def is_secure(connection: HTTPConnection) -> bool:
+    """Whether the browser speaks TLS, to us or to a named proxy."""
+    return connection.scope.get("scheme") in {"https", "wss"}
+
+
+def cookie_names(connection: HTTPConnection, root_path: str) -> tuple[str, str]:
+    """The names of the cookies of the session and of its CSRF token.
+
+    Behind TLS they have a prefix, by which a browser takes them from nobody but this host (`__Host-`, for the path /
+    only) or from TLS (`__Secure-`, below a root path).
+    """
+    prefix = "" if not is_secure(connection) else "__Secure-" if root_path else "__Host-"
+    return prefix + SESSION_COOKIE, prefix + CSRF_COOKIE
+
+
+def _session(connection: HTTPConnection, services: Services) -> str | None:
     """The session cookie; of several the first, which is that of the longest path (RFC 6265, section 5.4)."""
+    wanted, _ = cookie_names(connection, services.root_path)
     for part in connection.headers.get("cookie", "").split(";"):
         name, _, value = part.strip().partition("=")
-        if name == SESSION_COOKIE:
+        if name == wanted:
             return value
     return None
 

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 #: Where the framework has only a phrase.
 _WORDS = {
+    400: "The body of the request cannot be read: it must be JSON in UTF-8",
     404: "There is nothing at this address; /docs lists all that there is",
     405: "This address does not know the method {method}; /docs lists what it knows",
 }

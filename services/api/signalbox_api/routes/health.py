@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import PlainTextResponse, Response
 
 from signalbox_api.answers.json_response import reply
-from signalbox_api.answers.openapi import answers
+from signalbox_api.answers.openapi import answers, refusals
 from signalbox_api.auth.credential import Credential
 from signalbox_api.record.probes import Probes
 from signalbox_api.record.vouching import RECORD_PARTS, Facts, PartName, PartState
@@ -93,10 +93,18 @@ async def readyz(services: Wired, caller: Annotated[Credential | None, Depends(i
     return reply(Ready(status="ready" if well else "degraded", as_of=as_of, parts=parts))
 
 
-@router.get("/metrics", summary="Numbers for Prometheus", response_class=PlainTextResponse, dependencies=VIEWERS)
+@router.get(
+    "/metrics",
+    summary="Numbers for Prometheus",
+    response_class=PlainTextResponse,
+    responses=refusals(401, 403),
+    dependencies=VIEWERS,
+)
 async def metrics(services: Wired) -> Response:
     """In the text format of Prometheus."""
     gauges = {
+        "connections": len(services.shares),
+        "connections_refused": services.shares.refused.total(),
         "live_browsers": len(services.hub),
         "live_connected": float(services.tail.connected),
         "record_age_seconds": services.tail.record_age,

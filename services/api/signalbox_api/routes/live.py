@@ -34,8 +34,8 @@ async def live(socket: WebSocket, since: str = "", subscription: str = "") -> No
     """
     services = await services_of(socket)
     try:
-        await identify(socket, services)
-        with services.hub.watching() as watcher:
+        caller = await identify(socket, services)
+        with services.callers.holding(caller.issuer), services.hub.watching() as watcher:
             await socket.accept()
             code = await _first(
                 _send_changes(socket, services, watcher, since, subscription),

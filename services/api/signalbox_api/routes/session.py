@@ -9,14 +9,16 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from signalbox.messages.base import utc_now
+from signalbox.postgres.pool import Connection
 from signalbox_api.answers.bodies import SignIn
 from signalbox_api.answers.json_response import DoneAnswer, reply
 from signalbox_api.answers.openapi import answers
 from signalbox_api.auth.credential import Credential, Role
 from signalbox_api.auth.secret import Secret, mint
-from signalbox_api.auth.users import User, add_session, find_user
+from signalbox_api.auth.throttle import too_many_tries
+from signalbox_api.auth.users import User, add_session, find_user, has_signed_in_from
 from signalbox_api.errors import NotSignedIn, NoUserYet
-from signalbox_api.routes.access import CSRF_COOKIE, SESSION_COOKIE, client_address, forged, identify, same_origin
+from signalbox_api.routes.access import client_address, cookie_names, forged, identify, is_secure, same_origin
 from signalbox_api.services import Services, Wired
 
 router = APIRouter(tags=["Session"])
@@ -49,9 +51,11 @@ async def sign_in(body: SignIn, request: Request, services: Wired) -> Response:
     if not same_origin(request):
         raise forged(request, "This sign-in")
     address = client_address(request)
-    await services.throttle.count(body.username, address)
-    user = await services.accounts.read(lambda connection: find_user(connection, body.username))
-    right = await services.passwords.matches(user.password_hash if user else None, body.password)
+    wait = await services.throttle.count(body.username, address)
+    user, known = await services.accounts.read(lambda connection: _find(connection, body.username, address))
+    if wait and not known:
+        raise too_many_tries(wait)
+    right = await services.passwords.matches(user.password_hash if user else None, body.password, known=known)
     if user is None and not await services.directory.has_users():
         raise NoUserYet
     if user is None or not right:
@@ -59,9 +63,10 @@ async def sign_in(body: SignIn, request: Request, services: Wired) -> Response:
     await services.throttle.uncount(body.username, address)
     secret, credential = await _begin(services, user, address)
     answer = _answer(credential)
-    values, age = {SESSION_COOKIE: secret.text, CSRF_COOKIE: credential.csrf}, SESSION_HOURS * 3600
-    for cookie, value in values.items():
-        answer.set_cookie(cookie, value, max_age=age, httponly=cookie == SESSION_COOKIE, **_reach(request, services))
+    session, csrf = cookie_names(request, services.root_path)
+    for cookie, value in ((session, secret.text), (csrf, credential.csrf)):
+        age = SESSION_HOURS * 3600
+        answer.set_cookie(cookie, value, max_age=age, httponly=cookie == session, **_reach(request, services))
     return answer
 
 
@@ -78,9 +83,15 @@ async def sign_out(caller: Anyone, request: Request, services: Wired) -> Respons
         raise NotSignedIn("A token has no session to end; an admin can revoke it")
     await services.directory.revoke([caller.id])
     answer = reply(DoneAnswer(message="You are signed out"))
-    for cookie in (SESSION_COOKIE, CSRF_COOKIE):
+    for cookie in cookie_names(request, services.root_path):
         answer.delete_cookie(cookie, **_reach(request, services))
     return answer
+
+
+async def _find(connection: Connection, name: str, address: str) -> tuple[User | None, bool]:
+    """The user of that name, and whether it has signed in from there before."""
+    user = await find_user(connection, name)
+    return user, user is not None and await has_signed_in_from(connection, user, address)
 
 
 async def _begin(services: Services, user: User, address: str) -> tuple[Secret, Credential]:
@@ -112,4 +123,4 @@ class _Reach(TypedDict):
 
 
 def _reach(request: Request, services: Services) -> _Reach:
-    return _Reach(path=services.root_path or "/", samesite="strict", secure=request.url.scheme == "https")
+    return _Reach(path=services.root_path or "/", samesite="strict", secure=is_secure(request))

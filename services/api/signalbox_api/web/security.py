@@ -31,11 +31,13 @@ _ALWAYS = [
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
+#: Behind TLS: a browser comes back with TLS alone, for a year (RFC 6797).
+_HSTS = (b"strict-transport-security", b"max-age=31536000")
 _NO_STORE = (b"cache-control", b"no-store")
 
 
 class Headers:
-    """Adds the security headers to every answer, and `no-store` unless the answer says otherwise."""
+    """Adds the security headers to every answer, HSTS behind TLS, and `no-store` unless the answer says otherwise."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -48,6 +50,8 @@ class Headers:
         async def adding(message: Message) -> None:
             if message["type"] in {"http.response.start", "websocket.http.response.start"}:
                 headers = [*message.get("headers", ()), *_ALWAYS]
+                if scope.get("scheme") in {"https", "wss"}:
+                    headers.append(_HSTS)
                 if all(name.lower() != b"cache-control" for name, _ in headers):
                     headers.append(_NO_STORE)
                 message = {**message, "headers": headers}

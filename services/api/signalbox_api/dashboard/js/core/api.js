@@ -121,9 +121,13 @@ export function words(error) {
 
 /** The token that proves a call came from this page; the server set it in a cookie that only this origin can read. */
 function csrfToken() {
-  const name = "signalbox_csrf=";
-  const found = document.cookie.split("; ").find((part) => part.startsWith(name));
-  return found ? decodeURIComponent(found.slice(name.length)) : "";
+  const cookies = document.cookie.split("; ");
+  for (const prefix of ["__Host-", "__Secure-", ""]) {
+    const name = `${prefix}signalbox_csrf=`;
+    const found = cookies.find((part) => part.startsWith(name));
+    if (found) return decodeURIComponent(found.slice(name.length));
+  }
+  return "";
 }
 
 /** @param {string} text */
