@@ -13,7 +13,7 @@ from signalbox.errors import DatabaseUnavailable
 from signalbox.postgres.pool import Connection, Database
 from signalbox.service import Backoff
 from signalbox_reconciler.partitions.periods import add_period, detach_period, drop_period, read_periods
-from signalbox_reconciler.retention.audit import delete_commands
+from signalbox_reconciler.retention.audit import cut_trail, delete_commands
 from signalbox_reconciler.retention.rules import Keep, to_begin, to_drop
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Retention:
         Raises:
             DatabaseUnavailable: try again; what was done is done.
         """
-        for step in (self._begin, self._detach, self._drop, self._delete_commands):
+        for step in (self._begin, self._detach, self._drop, self._delete_commands, self._cut_trail):
             while done := await self._do(step):
                 log.info("%s", done)
 
@@ -90,3 +90,7 @@ class Retention:
     async def _delete_commands(self, connection: Connection) -> str:
         deleted = await delete_commands(connection, self._keep_commands)
         return f"deleted {deleted} commands of the audit trail" if deleted else ""
+
+    async def _cut_trail(self, connection: Connection) -> str:
+        removed = await cut_trail(connection, self._keep_commands)
+        return f"removed {removed} lines of the trail" if removed else ""
