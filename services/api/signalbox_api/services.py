@@ -11,6 +11,7 @@ from signalbox.client.commander import Commander
 from signalbox_api.auth.directory import Directory
 from signalbox_api.auth.passwords import Passwords
 from signalbox_api.auth.throttle import Throttle
+from signalbox_api.auth.trail import Trail
 from signalbox_api.live.beats import Beats
 from signalbox_api.live.hub import Hub
 from signalbox_api.live.tail import Tail
@@ -44,6 +45,8 @@ class Services:
     directory: Directory
     passwords: Passwords
     throttle: Throttle
+    #: Lines of the trail that belong to no transaction.
+    trail: Trail
     tail: Tail
     beats: Beats
     hub: Hub

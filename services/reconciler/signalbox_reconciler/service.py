@@ -109,7 +109,7 @@ async def _reconcile(settings: Settings, redis: Redis, database: Database) -> No
     }
     retention = Retention(database, keep, timedelta(seconds=settings.keep_commands))
     heartbeat = Heartbeat(redis, database, member)
-    trail = Trail(database)
+    trail = Trail(database, settings)
     indexes = partial(keep_complete, database)
     online = partial(keep_online, database, ONLINE_SERVICE, ONLINE_MIGRATIONS)
     await run_all(events.run, commands.run, sweep.run, heartbeat.run, retention.run, trail.run, indexes, online)

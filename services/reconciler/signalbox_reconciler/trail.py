@@ -7,6 +7,8 @@ from typing import NamedTuple
 from signalbox.errors import DatabaseUnavailable
 from signalbox.postgres.pool import Connection, Database
 from signalbox.service import Backoff
+from signalbox.settings import Settings
+from signalbox.trail.start import note_settings
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +40,11 @@ async def chain_lines(connection: Connection, since: str, most: int = MOST) -> C
 class Trail:
     """Chains the lines that all services append."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, settings: Settings | None = None) -> None:
+        """With `settings`, those of this reconciler are noted first."""
         self._database = database
         self._since = BEGIN
+        self._to_note = settings
 
     async def run(self) -> None:
         """Run rounds until cancelled; the feeds log outages."""
@@ -56,11 +60,15 @@ class Trail:
                 await asyncio.sleep(EVERY)
 
     async def round(self) -> None:
-        """Chain all lines that are there.
+        """Chain all lines that are there, the settings of this reconciler among them.
 
         Raises:
             DatabaseUnavailable: try again; what was chained stays.
         """
+        if self._to_note is not None:
+            async with self._database.connection() as connection:
+                await note_settings(connection, "reconciler", self._to_note)
+            self._to_note = None
         chained = MOST
         while chained >= MOST:
             async with self._database.connection() as connection:

@@ -10,7 +10,8 @@ from starlette.requests import HTTPConnection
 
 from signalbox.client.commander import Issuer
 from signalbox_api.auth.credential import Credential, Role, allows
-from signalbox_api.auth.secret import read_secret
+from signalbox_api.auth.lines import Author
+from signalbox_api.auth.secret import Secret, read_secret
 from signalbox_api.errors import ForgedRequest, NotSignedIn, NoUserYet, RoleLacking
 from signalbox_api.services import Wired
 
@@ -40,6 +41,7 @@ async def identify(connection: HTTPConnection, services: Wired) -> Credential:
         raise NotSignedIn("Sign in first, or send a token in the header Authorization: Bearer <token>")
     secret = read_secret(text)
     credential = await services.directory.find(secret) if secret else None
+    note_caller(connection, credential.issuer if credential else _unknown(secret))
     if credential is None:
         what = "This token" if bearer else "Your session"
         raise NotSignedIn(f"{what} is not valid: it is unknown, has expired or was revoked. Sign in again")
@@ -75,6 +77,21 @@ def client_address(connection: HTTPConnection) -> str:
     return connection.client.host if connection.client else ""
 
 
+def author(caller: Credential, connection: HTTPConnection) -> Author:
+    """Who changes users or tokens, for the trail."""
+    return Author(caller.issuer, client_address(connection))
+
+
+def note_caller(connection: HTTPConnection, name: str) -> None:
+    """Note who asks, or claims to, should the request be refused: for the trail."""
+    connection.state.caller = name
+
+
+def noted_caller(connection: HTTPConnection) -> str:
+    """Who was noted; empty: whoever asks has shown nothing."""
+    return str(getattr(connection.state, "caller", ""))
+
+
 def issuer(caller: Credential, connection: HTTPConnection, reason: str | None) -> Issuer:
     """The issuer of a command, for the audit trail."""
     return Issuer(name=caller.issuer, address=client_address(connection), reason=reason or "")
@@ -102,6 +119,10 @@ def forged(connection: HTTPConnection, what: str = "This request") -> ForgedRequ
 def _bearer(connection: HTTPConnection) -> str | None:
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _unknown(secret: Secret | None) -> str:
+    return f"a credential that is not valid, {secret.id}" if secret else "what is no credential"
 
 
 def _session(connection: HTTPConnection) -> str | None:

@@ -13,10 +13,20 @@ from signalbox_api.answers.bodies import SignIn
 from signalbox_api.answers.json_response import DoneAnswer, reply
 from signalbox_api.answers.openapi import answers
 from signalbox_api.auth.credential import Credential, Role
+from signalbox_api.auth.lines import signed_out
 from signalbox_api.auth.secret import Secret, mint
 from signalbox_api.auth.users import User, add_session, find_user
 from signalbox_api.errors import NotSignedIn, NoUserYet
-from signalbox_api.routes.access import CSRF_COOKIE, SESSION_COOKIE, client_address, forged, identify, same_origin
+from signalbox_api.routes.access import (
+    CSRF_COOKIE,
+    SESSION_COOKIE,
+    author,
+    client_address,
+    forged,
+    identify,
+    note_caller,
+    same_origin,
+)
 from signalbox_api.services import Services, Wired
 
 router = APIRouter(tags=["Session"])
@@ -46,11 +56,14 @@ class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
 @router.post("/session", summary="Sign in", responses=answers(SessionAnswer, 422, 429))
 async def sign_in(body: SignIn, request: Request, services: Wired) -> Response:
     """Exchange a name and a password for a session cookie, valid for twelve hours."""
+    note_caller(request, "a user who is not known")
     if not same_origin(request):
         raise forged(request, "This sign-in")
     address = client_address(request)
     await services.throttle.count(body.username, address)
     user = await services.accounts.read(lambda connection: find_user(connection, body.username))
+    if user:
+        note_caller(request, f"user:{user.name}")
     right = await services.passwords.matches(user.password_hash if user else None, body.password)
     if user is None and not await services.directory.has_users():
         raise NoUserYet
@@ -77,6 +90,7 @@ async def sign_out(caller: Anyone, request: Request, services: Wired) -> Respons
     if caller.kind != "session":
         raise NotSignedIn("A token has no session to end; an admin can revoke it")
     await services.directory.revoke([caller.id])
+    services.trail.add(signed_out(author(caller, request), caller.id))
     answer = reply(DoneAnswer(message="You are signed out"))
     for cookie in (SESSION_COOKIE, CSRF_COOKIE):
         answer.delete_cookie(cookie, **_reach(request, services))
