@@ -17,15 +17,16 @@ from support import cli
 from support.api import Api, an_api
 from support.cli import Ended
 from support.stores.server import Redis
-from support.trail import fill
+from support.trail import fill, noted_start
 
 EXPORT = "/scheduler/audit/export/"
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx")
 
 
 @pytest.fixture
-async def api(valkey: Redis, database_url: str) -> AsyncIterator[Api]:
+async def api(valkey: Redis, database_url: str, database: Database) -> AsyncIterator[Api]:
     async with an_api(valkey.url, database_url) as running:
+        await noted_start(database)
         yield running
 
 

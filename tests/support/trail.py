@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 
-from signalbox.postgres.pool import Connection
+from signalbox.postgres.pool import Connection, Database
 from signalbox.trail.append import NewLine, append
 from signalbox.trail.line import End, TrailLine
 from signalbox.trail.read import read_ends, read_lines
 from signalbox.trail.verify import Report, Verifier
 from signalbox_reconciler.trail import BEGIN, chain_lines
+from support.eventually import eventually
 
 
 async def fill(connection: Connection, count: int) -> None:
@@ -16,6 +17,16 @@ async def fill(connection: Connection, count: int) -> None:
         line = NewLine(kind="test", who=f"user:{number}", about=f"1:a,{number}", details={"ä": "\n", "n": number})
         await append(connection, line)
     await chain_lines(connection, BEGIN)
+
+
+async def noted_start(database: Database) -> None:
+    """Wait until the api has noted its settings: nothing comes by itself after that."""
+
+    async def look() -> bool:
+        async with database.connection() as connection:
+            return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM trail WHERE kind = 'settings')"))
+
+    await eventually(look, "the start of the api is on the trail")
 
 
 async def lines(connection: Connection) -> AsyncIterator[TrailLine]:

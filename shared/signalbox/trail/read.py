@@ -46,11 +46,11 @@ async def read_ends(connection: Connection) -> Ends:
     return Ends(cut=found.get("cut", nothing), head=found.get("head", nothing))
 
 
-async def read_lines(run: Run, period: Period | None = None) -> AsyncIterator[list[TrailLine]]:
-    """All lines in parts: those of the chain in its order, then those that are not chained yet."""
+async def read_lines(run: Run, period: Period | None = None, after: int = -1) -> AsyncIterator[list[TrailLine]]:
+    """All lines in parts: those of the chain after a number, in its order, then those that are not chained yet."""
     period = period or Period()
-    for query in (_CHAINED, _UNCHAINED):
-        place = -1
+    for query, begin in ((_CHAINED, after), (_UNCHAINED, -1)):
+        place = begin
         while part := await run(lambda connection, q=query, p=place: _fetch(connection, q, p, period)):  # type: ignore[misc]
             yield part
             last = part[-1]

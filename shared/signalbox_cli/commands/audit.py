@@ -1,4 +1,4 @@
-"""Trail: `signalbox audit verify`, `export` and `checkpoint`."""
+"""Trail: `signalbox audit verify`, `export`, `checkpoint` and `forward`."""
 
 import sys
 from collections.abc import Sequence
@@ -12,12 +12,11 @@ from signalbox.trail.checkpoint import SHORTEST, read, sign
 from signalbox.trail.line import End, Ends, TrailLine
 from signalbox.trail.verify import Report, Verifier
 from signalbox_cli.api.http import Api
+from signalbox_cli.commands.forward import ENDS, EXPORT, forward
 from signalbox_cli.errors import Refused
 from signalbox_cli.options import connected, show_json
 from signalbox_cli.output.log_line import append_line, send_to_syslog
 from signalbox_cli.output.table import plain, say
-
-ENDS, EXPORT = "/scheduler/audit/", "/scheduler/audit/export/"
 
 _File = click.Path(dir_okay=False, path_type=Path)
 _key_file = click.option(
@@ -28,6 +27,9 @@ _key_file = click.option(
 @click.group()
 def audit() -> None:
     """Look after the trail of who did what (needs the role admin)."""
+
+
+audit.add_command(forward)
 
 
 @audit.command("verify")

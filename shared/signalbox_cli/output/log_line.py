@@ -26,13 +26,12 @@ def append_line(file: Path, line: bytes) -> None:
         raise Refused(f"{file} cannot be written: {error}.") from error
 
 
-def send_to_syslog(address: str, line: bytes) -> None:
-    """Send a line to a local socket (a path) or to HOST:PORT by UDP, which says nothing of whether it came.
+def send_to_syslog(address: str, *lines: bytes) -> None:
+    """Send lines to a local socket (a path) or to HOST:PORT by UDP, which says nothing of whether they came.
 
     Raises:
-        Refused: it cannot be sent.
+        Refused: one cannot be sent.
     """
-    message = b"<%d>signalbox: %b" % (_PRIORITY, line)
     try:
         if address.startswith("/"):
             family, target = socket.AF_UNIX, address
@@ -41,6 +40,7 @@ def send_to_syslog(address: str, line: bytes) -> None:
             family, *_, target = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_DGRAM)[0]  # type: ignore[assignment]
         with socket.socket(family, socket.SOCK_DGRAM) as sending:
             sending.settimeout(_TIMEOUT)
-            sending.sendto(message, target)
+            for line in lines:
+                sending.sendto(b"<%d>signalbox: %b" % (_PRIORITY, line), target)
     except (OSError, ValueError) as error:
         raise Refused(f"{address} does not take it: {error}; give a socket, as in /dev/log, or HOST:PORT.") from error

@@ -56,14 +56,18 @@ async def ends(services: Wired) -> Response:
     dependencies=ADMINS,
 )
 async def export(
-    services: Wired, kind: Annotated[Format, Query(alias="format")] = "jsonl", since: _Time = None, until: _Time = None
+    services: Wired,
+    kind: Annotated[Format, Query(alias="format")] = "jsonl",
+    since: _Time = None,
+    until: _Time = None,
+    after: Annotated[int, Query(ge=-1, lt=2**63, description="Only lines of the chain with a greater number.")] = -1,
 ) -> Response:
     """Every line, in the order of the chain, then those that are not chained yet; as CSV or as JSON lines."""
 
     async def run(query: Callable[[Connection], Awaitable[list[TrailLine]]]) -> list[TrailLine]:
         return await services.record.read(query, PART_WAIT)
 
-    parts = read_lines(run, Period(since, until))
+    parts = read_lines(run, Period(since, until), after)
     first: list[TrailLine] = await anext(parts, [])  # an error is an answer as long as nothing was sent
 
     async def content() -> AsyncIterator[bytes]:
