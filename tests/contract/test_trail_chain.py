@@ -9,7 +9,7 @@ from signalbox.messages.commands import CancelTask, ForgetHosts
 from signalbox.messages.events import CommandDone, HostSeen
 from signalbox.postgres.pool import Connection, Database
 from signalbox.trail.append import NewLine, append
-from signalbox.trail.read import PART, read_ends
+from signalbox.trail.read import PART, read_ends, read_lines
 from signalbox_reconciler.trail import BEGIN, Trail, chain_lines
 from support.counting import counted
 from support.history import HOST, Life, after
@@ -42,6 +42,25 @@ async def test_a_hundred_random_changes_by_a_superuser_are_all_found(connection:
         assert problem is not None, (seed, statement)
         assert problem.number == number, (seed, statement, problem)
     assert (await verified(connection)).verified == LINES
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE trail SET outcome = 'x' WHERE line = (SELECT line FROM c WHERE number = 7)", "was changed"),
+        ("DELETE FROM trail WHERE line = (SELECT line FROM c WHERE number = 7)", "was removed: the chain has line"),
+        ("DELETE FROM trail_chain WHERE number = 7", "is missing: after 6 comes 8"),
+        ("DELETE FROM trail_chain WHERE number >= 7", f"is missing, and so are all up to {LINES}"),
+        ("UPDATE trail_ends SET hash = '' WHERE number = 7", "the head of the chain has another hash"),
+    ],
+)
+async def test_what_is_wrong_is_said(connection: Connection, statement: str, words: str) -> None:
+    await fill(connection, 7 if "trail_ends" in statement else LINES)
+    await connection.execute("CREATE TEMPORARY TABLE c AS SELECT * FROM trail_chain")
+    await connection.execute(statement)
+    problem = (await verified(connection)).problem
+    assert problem is not None
+    assert (problem.number, words in problem.what) == (7, True), problem
 
 
 async def test_who_rewrites_the_whole_chain_is_found_by_a_checkpoint(connection: Connection) -> None:
@@ -134,6 +153,8 @@ async def test_many_lines_are_chained_and_read_part_by_part(database: Database, 
     await Trail(database).round()
     found = await verified(connection)
     assert (found.problem, found.verified, found.unchained) == (None, count, 0)
+    parts = read_lines(lambda query: query(connection))
+    assert [len(part) async for part in parts] == [PART, PART, 1]
 
 
 async def test_what_retention_removed_does_not_hinder_the_verification_of_what_is_left(
