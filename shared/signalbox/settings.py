@@ -75,7 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keep_completed: float = 2592000.0
     #: `SIGNALBOX_KEEP_FAILED`: the same of failed tasks.
     keep_failed: float = 2592000.0
-    #: `SIGNALBOX_KEEP_COMMANDS`: seconds for which the audit trail is kept; a year.
+    #: `SIGNALBOX_KEEP_COMMANDS`: seconds for which commands and the lines of the trail are kept; a year.
     keep_commands: float = 31536000.0
     #: `SIGNALBOX_LOG_LEVEL`: debug, info, warning or error.
     log_level: str = "info"

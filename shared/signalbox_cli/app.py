@@ -5,6 +5,7 @@ import click
 from signalbox_cli.commands.access import token, user
 from signalbox_cli.commands.allow import allow
 from signalbox_cli.commands.apply import apply
+from signalbox_cli.commands.audit import audit
 from signalbox_cli.commands.cancel import cancel
 from signalbox_cli.commands.doctor import doctor
 from signalbox_cli.commands.forget import forget
@@ -28,5 +29,5 @@ def cli() -> None:
     """  # noqa: D301 - click wants the character itself
 
 
-for command in (setup, cancel, allow, stop, start, restart, apply, status, forget, tasks, token, user, doctor):
+for command in (setup, cancel, allow, stop, start, restart, apply, status, forget, tasks, token, user, audit, doctor):
     cli.add_command(command)

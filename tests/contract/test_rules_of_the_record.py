@@ -35,8 +35,8 @@ async def recording(valkey: Redis, database_url: str, tmp_path: Path) -> AsyncIt
         yield recording
 
 
-#: Tables of what is heard all the time, whatever happens.
-HEARD = {"reconcilers", "waiting_rounds", "waiting_answers"}
+#: Tables of what is heard all the time, whatever happens, and the chain of the trail, which follows its lines.
+HEARD = {"reconcilers", "waiting_rounds", "waiting_answers", "trail_chain", "trail_ends"}
 
 
 def tables_of_the_record() -> set[str]:

@@ -4,8 +4,11 @@ import ast
 from pathlib import Path
 
 CLI = Path(__file__).parents[2] / "shared" / "signalbox_cli"
-#: What it may know of Signalbox: words, and the host's socket.
-KNOWN = ("signalbox.errors", "signalbox.local", "signalbox.messages", "signalbox.client.bulk", "signalbox_cli")
+#: What it may know of Signalbox: words, the host's socket, and how a chain of lines is verified.
+KNOWN = (
+    *("signalbox.errors", "signalbox.local", "signalbox.messages", "signalbox.client.bulk", "signalbox_cli"),
+    *("signalbox.trail.line", "signalbox.trail.verify", "signalbox.trail.checkpoint"),
+)
 #: `signalbox setup` writes the file of settings, so it alone knows their names; it reads and opens nothing by them.
 OF_SETUP = {("setup.py", "signalbox.settings")}
 

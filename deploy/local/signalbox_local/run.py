@@ -25,6 +25,7 @@ from signalbox_local.stores.external import (
     redis_in_use,
 )
 from signalbox_local.stores.postgres import EmbeddedPostgres
+from signalbox_local.stores.roles import API, RECONCILER
 from signalbox_local.stores.server import EmbeddedServer
 from signalbox_local.stores.valkey import EmbeddedValkey
 
@@ -45,7 +46,7 @@ class LocalRun:
         self.plan = plan
         self._report = report
         data, durable = plan.data, plan.durable
-        self.postgres: Store = EmbeddedPostgres(data, durable=durable)
+        self.postgres: EmbeddedPostgres | External = EmbeddedPostgres(data, durable=durable)
         if plan.database_url:
             self.postgres = External("PostgreSQL", "DATABASE_URL", plan.database_url, postgres_answers, postgres_in_use)
         self.valkey: Store = EmbeddedValkey(data, durable=durable)
@@ -87,12 +88,15 @@ class LocalRun:
             await service.end_leftover()
         # The controller needs no record, and its workers take their time: it goes first.
         self.services["controller"].start()
+        if isinstance(self.postgres, EmbeddedPostgres):  # the roles of an external one are its owner's to make
+            with step(self._report, "Tables, and a role for each service"):
+                await self.postgres.make_roles()
         self.services["reconciler"].start()
-        with step(self._report, "First user"):
-            api = environment.for_api(self._common(), self.postgres.url, self.plan)
-            self.token = await first_user(ADMIN, self.admin_password, api)
         with step(self._report, "Reconciler, and the tables of the record"):
             await self._ready("reconciler", lambda: is_migrated(self.postgres.url))
+        with step(self._report, "First user"):
+            api = environment.for_api(self._common(), self.postgres.url_as(API), self.plan)
+            self.token = await first_user(ADMIN, self.admin_password, api)
         with step(self._report, "Controller, api and dashboard"):
             self.services["api"].start()
             await self._ready("api", lambda: is_serving(self.plan.url, self.token))
@@ -162,13 +166,13 @@ class LocalRun:
                 raise outcome
 
     def _compose(self) -> dict[str, Service]:
-        data, base, record = self.plan.data, self._common(), self.postgres.url
+        data, base = self.plan.data, self._common()
         return {
             "controller": Service(
                 "controller", data, environment.for_controller(base, self.plan), stop_timeout=CONTROLLER_STOP_TIMEOUT
             ),
-            "reconciler": Service("reconciler", data, environment.with_record(base, record)),
-            "api": Service("api", data, environment.for_api(base, record, self.plan)),
+            "reconciler": Service("reconciler", data, environment.with_record(base, self.postgres.url_as(RECONCILER))),
+            "api": Service("api", data, environment.for_api(base, self.postgres.url_as(API), self.plan)),
         }
 
     def _common(self) -> dict[str, str]:

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 
 from fastapi import FastAPI
 
 from signalbox.bus.connection import connect
 from signalbox.client.commander import Commander
-from signalbox.errors import SettingsError
+from signalbox.errors import DatabaseUnavailable, SettingsError
 from signalbox.postgres.address import usable
 from signalbox.postgres.pool import Database, open_database
 from signalbox.service import background
@@ -19,6 +19,7 @@ from signalbox_api.auth.mirror import Mirror
 from signalbox_api.auth.passwords import Passwords
 from signalbox_api.auth.tables import Tables
 from signalbox_api.auth.throttle import Throttle
+from signalbox_api.auth.trail import Trail
 from signalbox_api.connections.callers import Callers
 from signalbox_api.live.beats import Beats
 from signalbox_api.live.hub import Hub
@@ -131,8 +132,11 @@ async def _lifespan(settings: Settings, metrics: Metrics, app: FastAPI) -> Async
             probes.follow_record,
             directory.keep_synchronized,
             directory.keep_tidy,
+            services.trail.run,
         ):
             yield
+        with suppress(DatabaseUnavailable):
+            await services.trail.write(all_of_it=True)
 
 
 async def _open(settings: Settings, metrics: Metrics, app: FastAPI, stack: AsyncExitStack) -> Services:
@@ -160,6 +164,7 @@ async def _open(settings: Settings, metrics: Metrics, app: FastAPI, stack: Async
         directory=Directory(Mirror(quick), queries),
         passwords=passwords,
         throttle=Throttle(quick),
+        trail=Trail(queries, settings),
         tail=tail,
         beats=Beats(tail, hub, probes),
         hub=hub,

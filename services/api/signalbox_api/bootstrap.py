@@ -20,7 +20,9 @@ from signalbox.errors import SettingsError, SignalboxError
 from signalbox.postgres.migrate import migrate
 from signalbox.postgres.pool import Database, open_database
 from signalbox.settings import Settings
+from signalbox.trail.append import append_all
 from signalbox_api.auth.directory import Directory
+from signalbox_api.auth.lines import Author, token_changed
 from signalbox_api.auth.mirror import Mirror
 from signalbox_api.auth.passwords import SHORTEST, Passwords
 from signalbox_api.auth.secret import mint
@@ -33,7 +35,7 @@ from signalbox_api.record.database import DatabaseHealth, QueryPool
 LOCAL = "local"
 #: Random bytes of a password that is made up.
 PASSWORD_BYTES = 18
-_BY = "service:bootstrap"
+_BY = Author("service:bootstrap")
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,8 +74,9 @@ async def make_first(settings: Settings, user: str, password: str | None, token_
         directory = Directory(Mirror(redis), QueryPool(database, DatabaseHealth(database)))
         secret = mint("token")
         changed = bool(password or made_up) and await _admin(database, user, password or made_up or "")
-        async with database.connection() as connection:
+        async with database.transaction() as connection:
             over = await live_token_ids(connection, token_name)
+            await append_all(connection, [token_changed(_BY, token_id, "revoked") for token_id in over])
             if changed:
                 over += await live_session_ids(connection, user)
             credential = await add_token(connection, secret, token_name, "admin", _BY)
@@ -90,14 +93,14 @@ async def _has_users(database: Database) -> bool:
 async def _admin(database: Database, user: str, password: str) -> bool:
     """Make the admin, or give it this password; return whether it had another one before."""
     passwords = Passwords()
-    async with database.connection() as connection:
+    async with database.transaction() as connection:
         known = await find_user(connection, user)
         if known and known.role == "admin" and await passwords.matches(known.password_hash, password):
             return False
         hashed = await passwords.hash(password)
         added = await add_user(connection, user, hashed, "admin", _BY)
         if not added:
-            await change_user(connection, user, hashed, "admin")
+            await change_user(connection, user, hashed, "admin", _BY)
         return not added
 
 

@@ -11,6 +11,7 @@ from signalbox.client.commander import Commander
 from signalbox_api.auth.directory import Directory
 from signalbox_api.auth.passwords import Passwords
 from signalbox_api.auth.throttle import Throttle
+from signalbox_api.auth.trail import Trail
 from signalbox_api.connections.callers import Callers
 from signalbox_api.connections.shares import Shares
 from signalbox_api.live.beats import Beats
@@ -48,6 +49,8 @@ class Services:
     directory: Directory
     passwords: Passwords
     throttle: Throttle
+    #: Lines of the trail that belong to no transaction.
+    trail: Trail
     tail: Tail
     beats: Beats
     hub: Hub

@@ -25,6 +25,7 @@ from signalbox_reconciler.partitions.indexes import complete_when_up, keep_compl
 from signalbox_reconciler.retention.loop import Retention
 from signalbox_reconciler.retention.rules import Keep
 from signalbox_reconciler.sweep import Sweep
+from signalbox_reconciler.trail import Trail
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,8 @@ log = logging.getLogger(__name__)
 SERVICE, MIGRATIONS = "reconciler", "signalbox_reconciler.migrations"
 #: The same of what is made while the record is written.
 ONLINE_SERVICE, ONLINE_MIGRATIONS = "reconciler-online", "signalbox_reconciler.online"
-#: One each for intake, audit, sweep, heartbeat, retention and indexes, and one to spare.
-CONNECTIONS = 7
+#: One each for intake, audit, sweep, heartbeat, retention, indexes and the trail, and one to spare.
+CONNECTIONS = 8
 #: Each statement is planned once, for any number of rows; to plan the longest costs three times as much as to run it.
 #: What is planned while the tables are empty must read by keys when they are full. Where there is no key, that makes a
 #: plan look so expensive that a server with LLVM would compile it, for seconds.
@@ -108,6 +109,7 @@ async def _reconcile(settings: Settings, redis: Redis, database: Database) -> No
     }
     retention = Retention(database, keep, timedelta(seconds=settings.keep_commands))
     heartbeat = Heartbeat(redis, database, member)
+    trail = Trail(database, settings)
     indexes = partial(keep_complete, database)
     online = partial(keep_online, database, ONLINE_SERVICE, ONLINE_MIGRATIONS)
-    await run_all(events.run, commands.run, sweep.run, heartbeat.run, retention.run, indexes, online)
+    await run_all(events.run, commands.run, sweep.run, heartbeat.run, retention.run, trail.run, indexes, online)

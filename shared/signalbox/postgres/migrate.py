@@ -38,6 +38,11 @@ _MAY_NOT = (
     f" GRANT ALL ON ALL TABLES IN SCHEMA {SCHEMA} TO <the user of the address>"
 )
 
+#: What to do where a service has a role that owns no tables, as in deploy/postgres/roles.sql.
+_NOT_OWNER = (
+    "; let the owner of the tables run once, with the owner's address: signalbox setup; then deploy/postgres/roles.sql"
+)
+
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
 
@@ -136,9 +141,9 @@ async def count_applied(connection: Connection, service: str, migrations: list[M
 
 
 async def _apply(connection: Connection, service: str, migration: Migration) -> None:
-    with migrating(f"{service}: migration {migration} failed"):
+    with migrating(f"{service}: migration {migration} failed", _NOT_OWNER):
         await connection.execute(migration.sql, timeout=MIGRATION_TIMEOUT)
-    await note_applied(connection, service, migration)
+        await note_applied(connection, service, migration)
 
 
 async def note_applied(connection: Connection, service: str, migration: Migration) -> None:

@@ -20,6 +20,8 @@ Query = str | int | float
 #: Seconds to reach the server, and for a call that waits for nothing.
 CONNECT_TIMEOUT = 3.0
 CALL_TIMEOUT = 15.0
+#: Seconds for the next part of an answer that is streamed.
+STREAM_TIMEOUT = 60.0
 #: Seconds beyond the wait that a server was asked for, until we give it up.
 MARGIN = 15.0
 
@@ -73,6 +75,31 @@ class Api:
             words = str(answer.get("message") or "The answer broke off; what was asked for may still happen.")
             raise Refused(words, response.status_code, {"status": "error", "message": words})
         return response.status_code, answer
+
+    def stream(self, path: str, query: Mapping[str, Query | None]) -> Iterator[bytes]:
+        """An answer of any length, as it comes; one that breaks off is Unreachable."""
+        with self._streaming(path, query) as response:
+            yield from response.iter_bytes()
+
+    def stream_lines(self, path: str, query: Mapping[str, Query | None]) -> Iterator[str]:
+        """The same line by line."""
+        with self._streaming(path, query) as response:
+            rest = b""
+            for part in response.iter_bytes():
+                *lines, rest = (rest + part).split(b"\n")
+                yield from (line.decode() for line in lines)
+
+    @contextmanager
+    def _streaming(self, path: str, query: Mapping[str, Query | None]) -> Iterator[httpx.Response]:
+        given = {name: value for name, value in query.items() if value is not None}
+        with (
+            self._answering(),
+            self._client.stream("GET", path, params=given, timeout=_patience(STREAM_TIMEOUT)) as response,
+        ):
+            if not response.is_success:
+                response.read()
+                self._accepted(response)
+            yield response
 
     def call(
         self,

@@ -50,6 +50,10 @@ class External:
                 " or unset it to use an embedded server"
             )
 
+    def url_as(self, _role: str) -> str:
+        """The address for a service: the only one that we were given."""
+        return self.url
+
     async def refuse_another(self) -> None:
         """Make sure that no other Signalbox has its data there, before a new data folder is used.
 

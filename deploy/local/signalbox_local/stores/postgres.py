@@ -10,7 +10,7 @@ from signalbox_local.errors import LocalError
 from signalbox_local.ports import HOST
 from signalbox_local.processes.child import Child
 from signalbox_local.secret import secret
-from signalbox_local.stores import cluster, privileges
+from signalbox_local.stores import cluster, privileges, roles
 from signalbox_local.stores.programs import postgres_programs
 from signalbox_local.stores.server import EmbeddedServer
 
@@ -41,7 +41,22 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def url_of(self, database: str) -> str:
         """Address of a database of this server."""
-        return f"postgresql://{USER}:{quote(self._password)}@{HOST}:{self.port}/{quote(database)}"
+        return self._url(USER, self._password, database)
+
+    def url_as(self, role: str) -> str:
+        """Address of the database `signalbox` for a service; `make_roles` makes its role."""
+        return self._url(role, secret(self.data, role), USER)
+
+    async def make_roles(self) -> None:
+        """Make the tables as their owner, and a role for each service.
+
+        Raises:
+            LocalError: it failed.
+        """
+        await roles.prepare(self.url, {role: secret(self.data, role) for role in (roles.API, roles.RECONCILER)})
+
+    def _url(self, role: str, password: str, database: str) -> str:
+        return f"postgresql://{role}:{quote(password)}@{HOST}:{self.port}/{quote(database)}"
 
     async def prepare(self) -> None:
         programs = postgres_programs()

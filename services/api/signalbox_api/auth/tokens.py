@@ -5,7 +5,9 @@ from datetime import datetime
 import msgspec
 
 from signalbox.postgres.pool import Connection
+from signalbox.trail.append import append
 from signalbox_api.auth.credential import Credential, Role
+from signalbox_api.auth.lines import Author, token_changed
 from signalbox_api.auth.secret import Secret
 
 
@@ -20,12 +22,13 @@ class TokenView(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: datetime | None
 
 
-async def add_token(connection: Connection, secret: Secret, name: str, role: Role, by: str) -> Credential:
-    """Store a new token; others may have the same name."""
+async def add_token(connection: Connection, secret: Secret, name: str, role: Role, by: Author) -> Credential:
+    """Store a new token, and a line of the trail; others may have the same name."""
     await connection.execute(
         "INSERT INTO api_tokens (token_id, name, digest, role, created_by) VALUES ($1, $2, $3, $4, $5)",
-        *(secret.id, name, secret.digest, role, by),
+        *(secret.id, name, secret.digest, role, by.name),
     )
+    await append(connection, token_changed(by, secret.id, "made", name, role))
     return Credential(kind="token", id=secret.id, name=name, role=role)
 
 

@@ -5,7 +5,9 @@ from datetime import datetime
 import msgspec
 
 from signalbox.postgres.pool import Connection
+from signalbox.trail.append import append
 from signalbox_api.auth.credential import Credential, Role
+from signalbox_api.auth.lines import Author, signed_in, user_changed
 from signalbox_api.auth.secret import Secret
 from signalbox_api.sources import source_of
 
@@ -51,23 +53,28 @@ async def any_user(connection: Connection) -> bool:
     return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM users)"))
 
 
-async def add_user(connection: Connection, name: str, password_hash: str, role: Role, by: str) -> bool:
-    """Store a new user; False when the name is taken."""
+async def add_user(connection: Connection, name: str, password_hash: str, role: Role, by: Author) -> bool:
+    """Store a new user, and a line of the trail; False when the name is taken."""
     insert = "INSERT INTO users (name, password_hash, role, created_by) VALUES ($1, $2, $3, $4)"
     statement = f"{insert} ON CONFLICT (name) DO NOTHING RETURNING true"
-    return bool(await connection.fetchval(statement, name, password_hash, role, by))
+    added = bool(await connection.fetchval(statement, name, password_hash, role, by.name))
+    if added:
+        await append(connection, user_changed(by, name, "added", role))
+    return added
 
 
-async def change_user(connection: Connection, name: str, password_hash: str, role: Role) -> None:
-    """Give a user another password and role."""
+async def change_user(connection: Connection, name: str, password_hash: str, role: Role, by: Author) -> None:
+    """Give a user another password and role, and the trail a line."""
     await connection.execute(
         "UPDATE users SET password_hash = $2, role = $3 WHERE name = $1", name, password_hash, role
     )
+    await append(connection, user_changed(by, name, "changed", role))
 
 
-async def delete_user(connection: Connection, name: str) -> None:
-    """Remove a user, and the user's sessions with it."""
+async def delete_user(connection: Connection, name: str, by: Author) -> None:
+    """Remove a user, and the user's sessions with it; the trail gets a line."""
     await connection.execute("DELETE FROM users WHERE name = $1", name)
+    await append(connection, user_changed(by, name, "removed"))
 
 
 async def list_users(connection: Connection, limit: int) -> list[UserView]:
@@ -77,11 +84,12 @@ async def list_users(connection: Connection, limit: int) -> list[UserView]:
 
 
 async def add_session(connection: Connection, user: User, secret: Secret, credential: Credential, address: str) -> None:
-    """Store a new session."""
+    """Store a new session, and a line of the trail."""
     await connection.execute(
         "INSERT INTO sessions (session_id, user_id, digest, csrf, address, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
         *(secret.id, user.user_id, secret.digest, credential.csrf, address, credential.expires_at),
     )
+    await append(connection, signed_in(user.name, user.role, secret.id, address))
 
 
 async def live_session_ids(connection: Connection, name: str) -> list[str]:

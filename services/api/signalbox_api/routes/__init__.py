@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from fastapi import APIRouter
 
-from signalbox_api.routes import admin, cancel, celery, commands, health, live, pages, session, tasks
+from signalbox_api.routes import admin, audit, cancel, celery, commands, health, live, pages, session, tasks
 
 #: Every router, in the order in which /docs lists them.
 ROUTERS: tuple[APIRouter, ...] = (
@@ -12,6 +12,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     celery.router,
     tasks.router,
     commands.router,
+    audit.router,
     live.router,
     session.router,
     admin.router,

@@ -10,7 +10,8 @@ from starlette.requests import HTTPConnection
 
 from signalbox.client.commander import Issuer
 from signalbox_api.auth.credential import Credential, Role, allows
-from signalbox_api.auth.secret import read_secret
+from signalbox_api.auth.lines import Author
+from signalbox_api.auth.secret import Secret, read_secret
 from signalbox_api.errors import ForgedRequest, NotSignedIn, NoUserYet, RoleLacking
 from signalbox_api.services import Services, Wired
 
@@ -40,6 +41,7 @@ async def identify(connection: HTTPConnection, services: Wired) -> Credential:
         raise NotSignedIn("Sign in first, or send a token in the header Authorization: Bearer <token>")
     secret = read_secret(text)
     credential = await services.directory.find(secret) if secret else None
+    note_caller(connection, credential.issuer if credential else _unknown(secret))
     if credential is None:
         what = "This token" if bearer else "Your session"
         raise NotSignedIn(f"{what} is not valid: it is unknown, has expired or was revoked. Sign in again")
@@ -73,6 +75,21 @@ def require(needed: Role) -> Callable[..., Awaitable[Credential]]:
 def client_address(connection: HTTPConnection) -> str:
     """The network address that a request came from, as the audit trail shows it."""
     return connection.client.host if connection.client else ""
+
+
+def author(caller: Credential, connection: HTTPConnection) -> Author:
+    """Who changes users or tokens, for the trail."""
+    return Author(caller.issuer, client_address(connection))
+
+
+def note_caller(connection: HTTPConnection, name: str) -> None:
+    """Note who asks, or claims to, should the request be refused: for the trail."""
+    connection.state.caller = name
+
+
+def noted_caller(connection: HTTPConnection) -> str:
+    """Who was noted; empty: whoever asks has shown nothing."""
+    return str(getattr(connection.state, "caller", ""))
 
 
 def issuer(caller: Credential, connection: HTTPConnection, reason: str | None) -> Issuer:
@@ -117,6 +134,10 @@ def cookie_names(connection: HTTPConnection, root_path: str) -> tuple[str, str]:
     """
     prefix = "" if not is_secure(connection) else "__Secure-" if root_path else "__Host-"
     return prefix + SESSION_COOKIE, prefix + CSRF_COOKIE
+
+
+def _unknown(secret: Secret | None) -> str:
+    return f"a credential that is not valid, {secret.id}" if secret else "what is no credential"
 
 
 def _session(connection: HTTPConnection, services: Services) -> str | None:

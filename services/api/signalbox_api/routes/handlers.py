@@ -13,8 +13,10 @@ from starlette.responses import Response
 
 from signalbox.errors import BusUnavailable, DatabaseUnavailable, UnknownHost
 from signalbox_api.answers.json_response import refusal
+from signalbox_api.auth.refusals import Refused
 from signalbox_api.errors import ApiError
-from signalbox_api.routes.access import client_address
+from signalbox_api.routes.access import client_address, noted_caller
+from signalbox_api.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +73,20 @@ async def _on_mistake(request: Request, error: Exception) -> Response:
 
 
 def note_refusal(connection: HTTPConnection, error: ApiError) -> None:
-    """Log a refusal; that of a browser which is not signed in yet is no warning."""
+    """Log a refusal, and note it for the trail; that of a browser which is not signed in yet is no warning."""
     if error.status in {401, 403, 429}:
         level = logging.INFO if error.status == 401 else logging.WARNING
         log.log(level, "refused %r to %s: %s", connection.url.path, client_address(connection), error)
+        if caller := noted_caller(connection):
+            services = cast("Services", connection.app.state.services)
+            services.trail.refused(_refused(connection, caller, error.status), str(error))
+
+
+def _refused(connection: HTTPConnection, caller: str, status: int) -> Refused:
+    route = str(getattr(connection.scope.get("route"), "path", "none"))
+    method = str(connection.scope.get("method", "WS"))
+    kind = "sign-in" if (method, route) == ("POST", "/session") else "refusal"
+    return Refused(kind, caller, client_address(connection), f"{method} {route}", status)
 
 
 def in_words(problems: Iterable[Mapping[str, Any]]) -> str:

@@ -14,11 +14,21 @@ from signalbox_api.answers.bodies import SignIn
 from signalbox_api.answers.json_response import DoneAnswer, reply
 from signalbox_api.answers.openapi import answers
 from signalbox_api.auth.credential import Credential, Role
+from signalbox_api.auth.lines import signed_out
 from signalbox_api.auth.secret import Secret, mint
 from signalbox_api.auth.throttle import too_many_tries
 from signalbox_api.auth.users import User, add_session, find_user, has_signed_in_from
 from signalbox_api.errors import NotSignedIn, NoUserYet
-from signalbox_api.routes.access import client_address, cookie_names, forged, identify, is_secure, same_origin
+from signalbox_api.routes.access import (
+    author,
+    client_address,
+    cookie_names,
+    forged,
+    identify,
+    is_secure,
+    note_caller,
+    same_origin,
+)
 from signalbox_api.services import Services, Wired
 
 router = APIRouter(tags=["Session"])
@@ -48,11 +58,14 @@ class SessionAnswer(msgspec.Struct, frozen=True, kw_only=True):
 @router.post("/session", summary="Sign in", responses=answers(SessionAnswer, 422, 429))
 async def sign_in(body: SignIn, request: Request, services: Wired) -> Response:
     """Exchange a name and a password for a session cookie, valid for twelve hours."""
+    note_caller(request, "a user who is not known")
     if not same_origin(request):
         raise forged(request, "This sign-in")
     address = client_address(request)
     wait = await services.throttle.count(body.username, address)
     user, known = await services.accounts.read(lambda connection: _find(connection, body.username, address))
+    if user:
+        note_caller(request, f"user:{user.name}")
     if wait and not known:
         raise too_many_tries(wait)
     right = await services.passwords.matches(user.password_hash if user else None, body.password, known=known)
@@ -82,6 +95,7 @@ async def sign_out(caller: Anyone, request: Request, services: Wired) -> Respons
     if caller.kind != "session":
         raise NotSignedIn("A token has no session to end; an admin can revoke it")
     await services.directory.revoke([caller.id])
+    services.trail.add(signed_out(author(caller, request), caller.id))
     answer = reply(DoneAnswer(message="You are signed out"))
     for cookie in cookie_names(request, services.root_path):
         answer.delete_cookie(cookie, **_reach(request, services))

@@ -17,8 +17,17 @@ WITH old AS (
 )
 SELECT count(*) FROM old
 """
+_CUT = "SELECT cut_trail($1, 1000)"
 
 
 async def delete_commands(connection: Connection, kept: timedelta) -> int:
     """Delete some of the commands that were issued longer ago, with the answers of hosts; return how many."""
     return int(await connection.fetchval(_DELETE, kept))
+
+
+async def cut_trail(connection: Connection, kept: timedelta) -> int:
+    """Remove some of the oldest lines of the trail, older than that; return how many.
+
+    The number and the hash of the last one are kept, so that what follows can be verified.
+    """
+    return int(await connection.fetchval(_CUT, kept))

@@ -15,7 +15,7 @@ from signalbox.errors import DatabaseUnavailable
 from signalbox.postgres.pool import Connection, Database
 from signalbox.service import Backoff
 from signalbox_reconciler.partitions.periods import add_period, detach_period, drop_period, read_periods
-from signalbox_reconciler.retention.audit import delete_commands
+from signalbox_reconciler.retention.audit import cut_trail, delete_commands
 from signalbox_reconciler.retention.rules import Keep, to_begin, to_drop
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,8 @@ class Retention:
         """
         begun, detached = await self._could_do(self._begin), await self._could_do(self._detach)
         dropped = [await self._could_do(partial(self._drop, period)) for period in await self._detached()]
-        return all((begun, detached, *dropped, await self._could_do(self._delete_commands)))
+        deleted, cut = await self._could_do(self._delete_commands), await self._could_do(self._cut_trail)
+        return all((begun, detached, *dropped, deleted, cut))
 
     async def _could_do(self, step: Step) -> bool:
         try:
@@ -107,3 +108,7 @@ class Retention:
     async def _delete_commands(self, connection: Connection) -> str:
         deleted = await delete_commands(connection, self._keep_commands)
         return f"deleted {deleted} commands of the audit trail" if deleted else ""
+
+    async def _cut_trail(self, connection: Connection) -> str:
+        removed = await cut_trail(connection, self._keep_commands)
+        return f"removed {removed} lines of the trail" if removed else ""

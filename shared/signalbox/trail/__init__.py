@@ -1,0 +1,1 @@
+"""Trail: who did what, line by line, chained by hashes; see docs/audit.md."""
