@@ -105,6 +105,21 @@ async def test_what_does_not_come_is_given_up(raw: RawClient, monkeypatch: pytes
     assert await unread.is_closed()
 
 
+async def test_a_client_that_takes_nothing_of_its_answers_is_cut_off(
+    api: Api, raw: RawClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "WRITE_WAIT", 0.1)
+    asks = b"GET /openapi.json HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + api.token.encode() + b"\r\n\r\n"
+    deaf = await raw.connect()
+    deaf.writer.write(asks * 1000)  # far more than buffers take
+    await deaf.reader.readexactly(1)  # it is there, and is answered
+
+    async def cut_off() -> bool:
+        return not len(api.app.state.shares)
+
+    await eventually(cut_off, "the connection is closed")
+
+
 async def test_an_address_keeps_to_its_share_and_what_is_idle_goes_first(api: Api, raw: RawClient) -> None:
     idle = await raw.hold(30)
     assert await idle[0].is_closed()

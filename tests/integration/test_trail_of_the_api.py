@@ -203,5 +203,9 @@ async def test_who_may_not_have_a_line_written_is_told(api: Api, database: Datab
         assert (await admin.post("/scheduler/users/", json=NEW)).status_code == 503
         async with database.connection() as connection:
             await connection.execute("ALTER TABLE trail_away RENAME TO trail")
-        names = [user["name"] for user in (await admin.get("/scheduler/users/")).json()["items"]]
-    assert names == [ADMIN]
+    assert [row["name"] for row in await users(database)] == [ADMIN]
+
+
+async def users(database: Database) -> list[Json]:
+    async with database.connection() as connection:
+        return [dict(row) for row in await connection.fetch("SELECT name FROM users")]

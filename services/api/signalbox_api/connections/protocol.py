@@ -32,6 +32,8 @@ HEAD_WAIT = 10.0
 WHOLE_BODY_WAIT = BODY_WAIT + 5.0
 #: Seconds for the rest of a body after the answer, so that a client that still sends can read it.
 LINGER_WAIT = 5.0
+#: Seconds for a client to take some of an answer, and for the rest of it once the connection is being closed.
+WRITE_WAIT = 30.0
 #: Seconds for the next request on a connection.
 IDLE_WAIT = 15.0
 
@@ -68,6 +70,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._raw = self._lines = 0
         self._refusal: Refusal | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        #: When a client that takes nothing is cut off.
+        self._stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -80,6 +84,20 @@ class LimitedProtocol(HttpToolsProtocol):
         self._disarm()
         self._shares.leave(self)
         super().connection_lost(exc)
+        self._stop_stalled()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stop_stalled()
+        self._stalled = self.loop.call_later(WRITE_WAIT, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_stalled()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """The next request did not come."""
+        self._close()
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -119,11 +137,14 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._whole -= self._whole > 0
-        if not self.transport.is_closing():
+        if self.transport.is_closing():
+            self._close()
+        else:
             self._settle(LINGER_WAIT if self._arriving else IDLE_WAIT)
 
     def handle_websocket_upgrade(self) -> None:
         self._disarm()
+        self._stop_stalled()
         super().handle_websocket_upgrade()
         protocol = self.transport.get_protocol()
         if isinstance(protocol, LimitedWebSocket) and not self.transport.is_closing():
@@ -136,10 +157,12 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def give_way(self) -> None:
         """Close; a new connection needs the place."""
-        if self._arriving:
+        if self.transport.get_write_buffer_size():  # a client that does not take its answer
+            self.transport.abort()
+        elif self._arriving:
             self._refuse(_GIVEN_WAY)
         else:
-            self.transport.close()
+            self._close()
 
     def _measure(self, more: int) -> None:
         self._lines += more
@@ -161,7 +184,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._arriving == "head":
             self._refuse(_LATE)
         else:
-            self.transport.close()
+            self._close()
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer in words, unless an answer is under way, and close."""
@@ -172,7 +195,13 @@ class LimitedProtocol(HttpToolsProtocol):
             self.transport.write(_answer(refusal))
         log.debug("refused %s: %s", self.client[0] if self.client else "somebody", refusal.message)
         self._shares.refused[refusal.status] += 1
+        self._close()
+
+    def _close(self) -> None:
+        """Close once the client has taken what was written, or has had the time for it."""
+        self._disarm()
         self.transport.close()
+        self._deadline = self.loop.call_later(WRITE_WAIT, self.transport.abort)
 
     def _arm(self, wait: float) -> None:
         self._disarm()
@@ -182,6 +211,11 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _stop_stalled(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
 
 class LimitedWebSocket(WebSocketsSansIOProtocol):
