@@ -67,7 +67,7 @@ matrix: install-dev ## try what a cancel does in every state, pool and broker, a
 		--write docs/cancel-matrix.md $(ARGS)
 
 fuzz: install-dev ## send the api any input: 600 requests and more of each role, after its own reference (SIGNALBOX_EXAMPLES)
-	@SIGNALBOX_EXAMPLES=$${SIGNALBOX_EXAMPLES:-10} $(IN_VENV) -m pytest tests/integration/test_api_any_input.py \
+	@SIGNALBOX_EXAMPLES=$${SIGNALBOX_EXAMPLES:-4} $(IN_VENV) -m pytest tests/integration/test_api_any_input.py \
 		--timeout 3600 $(ARGS)
 
 plans: install-dev ## read the plan of every query of the api over a million tasks; the tests do so over 200,000

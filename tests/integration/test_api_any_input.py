@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +13,7 @@ import pytest_asyncio
 from signalbox.postgres.pool import open_database
 from support.any_input import try_any_input, try_each_text
 from support.api import Api, an_api, put_task
+from support.examples import VARIABLE
 from support.stores.databases import a_database
 from support.stores.server import Postgres, Redis
 
@@ -40,7 +42,7 @@ async def test_no_input_is_answered_by_a_mistake_or_by_what_is_not_documented(ap
         document = (await admin.get("/openapi.json")).json()
     seen = await asyncio.to_thread(try_any_input, api.url, token, document, NUMBER)
     assert seen.wrong == []
-    assert seen.statuses.total() > 100
+    assert seen.statuses.total() >= 150 * int(os.environ.get(VARIABLE, "1"))
 
 
 async def test_no_text_at_any_place_of_an_address_is_answered_by_a_mistake(api: Api) -> None:
