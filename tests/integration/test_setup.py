@@ -178,6 +178,9 @@ def test_setup_keeps_every_setting_that_is_exported_but_the_name_of_its_host() -
         "SIGNALBOX_KEEP_COMPLETED": "86402",
         "SIGNALBOX_KEEP_FAILED": "86403",
         "SIGNALBOX_KEEP_COMMANDS": "86404",
+        "SIGNALBOX_CONNECTIONS": "1999",
+        "SIGNALBOX_CONNECTIONS_PER_ADDRESS": "199",
+        "SIGNALBOX_SOCKETS_PER_CALLER": "99",
         "SIGNALBOX_LOG_LEVEL": "debug",
     }
     said, least = Settings.from_env(exported), Settings(redis_url="", key="")
