@@ -17,7 +17,7 @@ from signalbox.postgres.pool import Database
 from signalbox_reconciler.intents import Intents
 from signalbox_reconciler.partitions.placing import settle
 from signalbox_reconciler.store import ChangedViews
-from signalbox_reconciler.store.checks import HOST_TIMEOUT, checks, fold_counts
+from signalbox_reconciler.store.checks import HOST_TIMEOUT, Check, checks, fold_counts
 from signalbox_reconciler.store.forgotten import gone_hosts, missed_hosts, welcome
 from signalbox_reconciler.store.waiting import begin_round
 from signalbox_reconciler.trim import forget_members, trim
@@ -70,11 +70,7 @@ class Sweep:
             await fold_counts(connection)
         if self._caught_up():
             for check in self._checks:
-                changed = ChangedViews()
-                async with self._database.transaction() as connection:
-                    await check(connection, changed)
-                    await settle(connection, changed.to_settle())
-                self._unpublished.update({(change.kind, change.key): change for change in changed.changes()})
+                await self._run(check)
                 await self._publish()
             await self._ask()
             await self._publish_absent()
@@ -83,6 +79,20 @@ class Sweep:
         log.debug("swept; removed %d events that every group has handled from the bus", trimmed)
         for stream in (names.EVENTS, names.COMMANDS):
             await forget_members(self._redis, stream, names.RECONCILER_GROUP)
+
+    async def _run(self, check: Check) -> None:
+        """Run a check; one that fails is tried again in the next round, and holds up nothing else."""
+        changed = ChangedViews()
+        try:
+            async with self._database.transaction() as connection:
+                await check(connection, changed)
+                await settle(connection, changed.to_settle())
+        except (BusUnavailable, DatabaseUnavailable):
+            raise
+        except Exception:  # such as a row that somebody else has put there; events must reach the record all the same
+            log.exception("a check of the record failed, and is tried again")
+        else:
+            self._unpublished.update({(change.kind, change.key): change for change in changed.changes()})
 
     async def _publish(self) -> None:
         """Publish at once: an event that is written meanwhile must not be shown before what it has replaced."""
