@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import click
 
-from signalbox_cli.output.visible import visible
+from signalbox_cli.visible import visible
 
 
 class _Ending(click.ClickException):

@@ -12,7 +12,7 @@ from signalbox_cli.api.target import find_target
 from signalbox_cli.errors import Refused
 from signalbox_cli.host.local_host import LocalHost
 from signalbox_cli.output.table import say
-from signalbox_cli.output.visible import visible_json
+from signalbox_cli.visible import visible_json
 
 F = TypeVar("F", bound=Callable[..., None])
 

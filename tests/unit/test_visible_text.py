@@ -10,7 +10,7 @@ import pytest
 from signalbox_cli.errors import Refused
 from signalbox_cli.options import show_json
 from signalbox_cli.output.table import plain, say, table
-from signalbox_cli.output.visible import visible, visible_line
+from signalbox_cli.visible import visible, visible_line
 
 CLI = Path(__file__).parents[2] / "shared" / "signalbox_cli"
 #: Each that acts, by its escape.

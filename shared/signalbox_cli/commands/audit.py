@@ -18,7 +18,7 @@ from signalbox_cli.errors import Refused
 from signalbox_cli.options import connected, show_json
 from signalbox_cli.output.log_line import append_line, send_to_syslog
 from signalbox_cli.output.table import plain, say
-from signalbox_cli.output.visible import visible, visible_json
+from signalbox_cli.visible import visible, visible_json
 
 _File = click.Path(dir_okay=False, path_type=Path)
 _key_file = click.option(

@@ -82,8 +82,8 @@ def settings(written: Mapping[str, str], environ: Mapping[str, str]) -> dict[str
         Refused: an address is missing, or the environment has another key than the file.
     """
     found = dict(written) | {name: environ[name] for name in KEPT if environ.get(name)}
-    for name, plain, example in ADDRESSES:
-        value = environ.get(name) or written.get(name) or environ.get(plain)
+    for name, usual, example in ADDRESSES:
+        value = environ.get(name) or written.get(name) or environ.get(usual)
         if not value:
             raise Refused(f"{name} is not set: set it first, as in: export {name}={example}")
         found[name] = value

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from signalbox_cli.output.visible import visible, visible_line
+from signalbox_cli.visible import visible, visible_line
 
 _COLOURS = {
     "running": "yellow",
