@@ -10,11 +10,13 @@ from typing import IO, Any
 
 import click
 
+from signalbox_cli.visible import visible
+
 
 class _Ending(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         """Say the sentence on standard error, without a prefix that scripts would have to cut off."""
-        click.echo(self.format_message(), file=file, err=file is None)
+        click.echo(visible(self.format_message()), file=file, err=file is None)
 
 
 class Refused(_Ending):

@@ -12,6 +12,7 @@ from signalbox_cli.api.target import find_target
 from signalbox_cli.errors import Refused
 from signalbox_cli.host.local_host import LocalHost
 from signalbox_cli.output.table import say
+from signalbox_cli.visible import visible_json
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -102,4 +103,5 @@ def _call(command: Callable[..., None], backend: Backend, *, as_json: bool, **ar
 
 def show_json(value: object) -> None:
     """Print a value as JSON, indented for people, valid for machines."""
-    say(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    # An escape in JSON is the same value.
+    say(visible_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))

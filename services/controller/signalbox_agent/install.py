@@ -10,6 +10,7 @@ from celery import signals
 
 from signalbox_agent.not_installed import report
 from signalbox_agent.safety import complain, guarded
+from signalbox_agent.tasks.privacy import redact_log
 
 #: The pid of the process in which that was done: a worker of ours may have the guest folder on its PYTHONPATH, too, and
 #: an external one gets the agent in two ways.
@@ -57,6 +58,8 @@ def install(path: str, instance: str, *, guest: bool = False, cgroup: str = "") 
             kind, node = ("worker", sender.hostname) if worker else ("beat", "")
             report(path, instance, kind, error, node=node, guest=guest)
 
+    for ready in (signals.after_setup_logger, signals.after_setup_task_logger):
+        ready.connect(redact_log, weak=False)
     signals.worker_init.connect(begin, weak=False)
     if not guest:
         signals.beat_init.connect(begin, weak=False)

@@ -28,7 +28,7 @@ def allow(backend: Backend, *, as_json: bool, task_ids: tuple[str, ...], reason:
         show_json(answers)
     for answer in answers:
         if answer["status"] == "error":
-            click.echo(answer["message"], err=True)
+            say(answer["message"], err=True)
         elif not as_json:
             say(answer["message"])
     if any(answer["status"] == "error" for answer in answers):

@@ -8,7 +8,7 @@ from signalbox.local.protocol import Applied, ApplyConfiguration
 from signalbox_cli.errors import Refused
 from signalbox_cli.host.local_host import LocalHost
 from signalbox_cli.options import show_json
-from signalbox_cli.output.table import say, table
+from signalbox_cli.output.table import say, say_styled, table
 
 #: Seconds that the host has for all of it.
 _WAIT = 600.0
@@ -56,6 +56,9 @@ def apply(*, dry_run: bool, restart: str, wait: float, as_json: bool) -> None:
 
 def _show(applied: Applied) -> None:
     rows = [(change.name, change.action, change.detail) for change in applied.changes]
-    say(table(_HEADINGS, rows) if rows else f"{applied.host} runs as signalbox.toml says: nothing is to be changed.")
+    if rows:
+        say_styled(table(_HEADINGS, rows))
+    else:
+        say(f"{applied.host} runs as signalbox.toml says: nothing is to be changed.")
     for text in applied.later:
         say(f"Only when the controller is started anew: {text}")

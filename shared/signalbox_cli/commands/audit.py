@@ -1,5 +1,6 @@
 """Trail: `signalbox audit verify`, `export`, `checkpoint` and `forward`."""
 
+import codecs
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from signalbox_cli.errors import Refused
 from signalbox_cli.options import connected, show_json
 from signalbox_cli.output.log_line import append_line, send_to_syslog
 from signalbox_cli.output.table import plain, say
+from signalbox_cli.visible import visible, visible_json
 
 _File = click.Path(dir_okay=False, path_type=Path)
 _key_file = click.option(
@@ -67,7 +69,13 @@ def export(api: Api, *, as_json: bool, kind: str, since: str | None, until: str 
     """Write the lines to standard output, in the order of the chain."""
     del as_json  # JSON lines are JSON
     query = {"format": kind, "since": since, "until": until}
-    for part in api.stream(EXPORT, query):
+    parts = api.stream(EXPORT, query)
+    if sys.stdout.isatty():  # a file or a program gets what the server sent, byte by byte
+        show = visible_json if kind == "jsonl" else visible
+        for text in codecs.iterdecode(parts, "utf-8", "replace"):
+            click.echo(show(text), nl=False)
+        return
+    for part in parts:
         sys.stdout.buffer.write(part)
     sys.stdout.buffer.flush()
 

@@ -96,7 +96,7 @@ def _cancel_one(backend: Backend, task_id: str, body: dict[str, Any], *, as_json
     if as_json:
         show_json([outcome])
     if not good:
-        click.echo(outcome.message, err=True)
+        say(outcome.message, err=True)
         raise click.exceptions.Exit(1)
     if not as_json:
         say(outcome.message)

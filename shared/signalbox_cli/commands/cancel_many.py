@@ -11,7 +11,7 @@ import msgspec
 from signalbox_cli.options import Backend, show_json
 from signalbox_cli.output.outcome import outcomes_of_many
 from signalbox_cli.output.spinner import spinner
-from signalbox_cli.output.table import say, table
+from signalbox_cli.output.table import say, say_styled, table
 
 _PATH = "/scheduler/cancel-tasks/"
 #: Seconds that the server waits for the proof by default.
@@ -76,7 +76,7 @@ def _preview(backend: Backend, selection: Selection) -> dict[str, Any]:
 def _print_preview(preview: Mapping[str, Any]) -> None:
     rows = [(task["task_id"], task["name"], task["status"], task["host"]) for task in preview["sample"]]
     if rows:
-        say(table(("TASK", "NAME", "STATUS", "HOST"), rows))
+        say_styled(table(("TASK", "NAME", "STATUS", "HOST"), rows))
         if (more := preview["matched"] - len(rows)) > 0:
             say(f"… and {more:,} more")
     say(f"{str(preview['message']).rstrip('.')}.")
@@ -102,5 +102,5 @@ def _print_answer(answer: Mapping[str, Any]) -> None:
     failures = [task for task in answer["tasks"] if task["outcome"] not in {"cancelled", "dropped"}]
     if failures:
         rows = [(task["task_id"], task["name"], task["outcome"], task["message"]) for task in failures]
-        say(table(("TASK", "NAME", "OUTCOME", "MESSAGE"), rows))
+        say_styled(table(("TASK", "NAME", "OUTCOME", "MESSAGE"), rows))
     say(f"{answer['message']}.")

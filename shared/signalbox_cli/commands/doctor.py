@@ -11,7 +11,7 @@ from signalbox_cli.commands.checks import FIRST_START, Check, examine
 from signalbox_cli.errors import Unreachable
 from signalbox_cli.options import show_json, with_connection_options
 from signalbox_cli.output.spinner import spinner
-from signalbox_cli.output.table import plain, say
+from signalbox_cli.output.table import plain, say, say_styled
 
 
 @click.command()
@@ -46,7 +46,7 @@ def _checks(url: str | None, token: str | None) -> list[Check]:
 
 def _print(checks: list[Check]) -> None:
     for check in checks:
-        say(f"{_mark(check)}  {check.check}: {plain(check.detail)}")
+        say_styled(f"{_mark(check)}  {plain(check.check)}: {plain(check.detail)}")
         if check.advice and (check.note or not check.ok):
             first, *rest = check.advice.splitlines()
             say(f"      → {plain(first)}")

@@ -9,7 +9,7 @@ import click
 from signalbox_cli.errors import Refused
 from signalbox_cli.options import Backend, connected_or_local, show_json, with_options
 from signalbox_cli.output.spinner import spinner
-from signalbox_cli.output.table import paint, plain, say, table
+from signalbox_cli.output.table import paint, plain, say, say_styled, table
 
 #: Seconds that a stop or start, and a restart of everything in turn, may take by default.
 _WAIT = 60.0
@@ -77,7 +77,7 @@ def _steer(backend: Backend, verb: str, body: dict[str, Any], patience: float, *
         return
     say(str(answer.get("message", "")))
     if rows := [_row(process.get("host", ""), process) for process in answer.get("processes", [])]:
-        say(table(_HEADINGS, rows, process=True))
+        say_styled(table(_HEADINGS, rows, process=True))
 
 
 @click.command()
@@ -99,15 +99,15 @@ def status(backend: Backend, *, as_json: bool) -> None:
 
 def _show_status(answer: dict[str, Any], behind: list[dict[str, Any]]) -> None:
     for part in behind:
-        say(click.style(f"{part_in_words(part)}.", fg="red", bold=True))
+        say_styled(click.style(f"{plain(part_in_words(part))}.", fg="red", bold=True))
     if behind:
         say(f"What follows is as of {local_time(answer.get('as_of')) or 'a time that nobody knows'}.")
     # A single host, asked by --local, cannot speak for all of them.
     states = {name.title(): plain(answer[name]) for name in ("celery", "worker", "beat") if name in answer}
     if states:
-        say("   ".join(f"{name}: {paint(state, process=True)}" for name, state in states.items()))
+        say_styled("   ".join(f"{name}: {paint(state, process=True)}" for name, state in states.items()))
     rows = list(_rows(answer.get("hosts", [])))
-    say(table(_HEADINGS, rows, process=True) if rows else "No host has reported yet; is a controller running?")
+    say_styled(table(_HEADINGS, rows, process=True) if rows else "No host has reported yet; is a controller running?")
 
 
 _HEADINGS = ("HOST", "PROCESS", "KIND", "STATE", "DESIRED", "PID", "SINCE", "MESSAGE")

@@ -17,7 +17,7 @@ from signalbox_cli.installation import environment_file, parts
 from signalbox_cli.installation.private_file import write_private
 from signalbox_cli.options import show_json
 from signalbox_cli.output.spinner import spinner
-from signalbox_cli.output.table import say
+from signalbox_cli.output.table import plain, say, say_styled
 
 #: The addresses that it needs, with the plain name that is read where the first is not set, and an example.
 ADDRESSES = (
@@ -82,8 +82,8 @@ def settings(written: Mapping[str, str], environ: Mapping[str, str]) -> dict[str
         Refused: an address is missing, or the environment has another key than the file.
     """
     found = dict(written) | {name: environ[name] for name in KEPT if environ.get(name)}
-    for name, plain, example in ADDRESSES:
-        value = environ.get(name) or written.get(name) or environ.get(plain)
+    for name, usual, example in ADDRESSES:
+        value = environ.get(name) or written.get(name) or environ.get(usual)
         if not value:
             raise Refused(f"{name} is not set: set it first, as in: export {name}={example}")
         found[name] = value
@@ -123,7 +123,7 @@ def _report(file: Path, variables: Mapping[str, str], made: Made) -> None:
         ("users", f"{made.user} may sign in" if made.user else "there are some already; none was made or changed"),
     ]
     for what, detail in done:
-        say(f"{click.style('ok  ', fg='green')}  {what}: {detail}")
+        say_styled(f"{click.style('ok  ', fg='green')}  {what}: {plain(detail)}")
     if made.password:
         say(f"Sign in as {made.user} with the password {made.password}; it is shown only this once.")
 

@@ -8,7 +8,7 @@ from signalbox_cli.api.http import Api
 from signalbox_cli.commands.processes import local_time, part_in_words
 from signalbox_cli.options import connected, show_json
 from signalbox_cli.output.age import AGE
-from signalbox_cli.output.table import plain, say, table
+from signalbox_cli.output.table import plain, say, say_styled, table
 
 _STATUSES = ("pending", "running", "completed", "failed")
 _HEADINGS = ("TASK", "NAME", "STATUS", "HOST", "PID", "CREATED", "RUNTIME", "ERROR")
@@ -43,7 +43,7 @@ def tasks(api: Api, *, as_json: bool, **query: str | int | None) -> None:
         filtered = any(value is not None for name, value in query.items() if name != "limit")
         say("Nothing matches." if filtered else "No tasks yet.")
         return
-    say(table(_HEADINGS, [_row(task) for task in items]))
+    say_styled(table(_HEADINGS, [_row(task) for task in items]))
     if following := answer.get("next"):
         say(f"More: signalbox tasks --after {plain(following)}", err=True)
 

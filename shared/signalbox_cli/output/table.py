@@ -1,9 +1,14 @@
-"""Tables for a terminal, with the colours of the statuses that people know from the dashboard."""
+"""Lines and tables for a terminal, with the colours of the statuses that people know from the dashboard.
+
+Nothing else of the command line prints: what a server says cannot act on the terminal.
+"""
 
 import os
 from collections.abc import Sequence
 
 import click
+
+from signalbox_cli.visible import visible, visible_line
 
 _COLOURS = {
     "running": "yellow",
@@ -25,7 +30,15 @@ _NOTHING = (None, "")
 
 
 def say(text: str = "", *, err: bool = False) -> None:
-    """Print a line; click drops the colours where there is no terminal, we where NO_COLOR is set."""
+    """Print text from anywhere; what would act on the terminal is made visible."""
+    say_styled(visible(text), err=err)
+
+
+def say_styled(text: str, *, err: bool = False) -> None:
+    """Print text with colours of our own, whose other parts `plain` has made harmless.
+
+    click drops the colours where there is no terminal, we where NO_COLOR is set.
+    """
     click.echo(text, err=err, color=False if os.environ.get("NO_COLOR") else None)
 
 
@@ -54,7 +67,5 @@ def paint(text: str, width: int = 0, *, process: bool = False) -> str:
 
 
 def plain(value: object) -> str:
-    """A cell's text: a dash for nothing, and no control characters, which could take over the terminal."""
-    if value in _NOTHING:
-        return "-"
-    return "".join(c if c.isprintable() else "·" for c in str(value))
+    """A cell's text: a dash for nothing; one line, in which nothing acts on the terminal."""
+    return "-" if value in _NOTHING else visible_line(str(value))

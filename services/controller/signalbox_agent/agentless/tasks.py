@@ -13,8 +13,9 @@ from typing import Any
 
 from signalbox_agent.tasks.events import instant
 from signalbox_agent.tasks.ids import key_of, whole
+from signalbox_agent.tasks.privacy import hides_arguments
 from signalbox_agent.tasks.runs import Recent
-from signalbox_agent.tasks.texts import clean
+from signalbox_agent.tasks.texts import clean, private
 
 #: Tasks that are remembered; the oldest go first.
 LIMIT = 20_000
@@ -67,8 +68,8 @@ class OpenTasks:
         name = clean(event.get("name") or "unknown")
         task = self._note(event["uuid"], node, name, int(event.get("retries") or 0))
         fields = {
-            "args": clean(event.get("args") or ""),
-            "kwargs": clean(event.get("kwargs") or ""),
+            "args": "" if hides_arguments() else private(event.get("args")),
+            "kwargs": "" if hides_arguments() else private(event.get("kwargs")),
             "eta": _with_zone(event.get("eta")),
             "root_id": event.get("root_id"),
             "parent_id": event.get("parent_id"),
@@ -83,18 +84,18 @@ class OpenTasks:
 
     def succeeded(self, node: str, event: Event) -> None:
         """It returned."""
-        fields = {"result": clean(event.get("result") or ""), "runtime": event.get("runtime")}
+        fields = {"result": private(event.get("result")), "runtime": event.get("runtime")}
         self._end("TaskSucceeded", node, event, fields)
 
     def failed(self, node: str, event: Event) -> None:
         """It raised, or its process died."""
-        error = clean(event.get("exception") or "no reason was given")
+        error = private(event.get("exception") or "no reason was given")
         outcome = "worker_lost" if error.startswith(LOST) else "time_limit" if error.startswith(LATE) else "error"
         self.fail(node, event, outcome, error)
 
     def retried(self, node: str, event: Event) -> None:
         """It raised, and is tried again."""
-        fields = {"error": clean(event.get("exception") or ""), "traceback": clean(event.get("traceback") or "")}
+        fields = {"error": private(event.get("exception")), "traceback": private(event.get("traceback"))}
         self._end("TaskRetried", node, event, fields)
 
     def rejected(self, node: str, event: Event) -> None:
@@ -115,7 +116,7 @@ class OpenTasks:
 
     def fail(self, node: str, event: Event, outcome: str, error: str, certainty: str = "told") -> None:
         """It is over."""
-        trace = clean(event.get("traceback") or "")
+        trace = private(event.get("traceback"))
         fields = {"outcome": outcome, "error": error, "traceback": trace, "certainty": certainty}
         self._end("TaskFailed", node, event, fields)
 

@@ -19,7 +19,7 @@ from signalbox_agent.child.slot_state import INTERRUPTED, OVER, REQUEUED, UNWOUN
 from signalbox_agent.child.term import TermHandler
 from signalbox_agent.safety import guarded
 from signalbox_agent.tasks.ids import key_of
-from signalbox_agent.tasks.texts import error_of
+from signalbox_agent.tasks.texts import error_of, traceback_of
 
 VARIABLE = "SIGNALBOX_TASK_ID"
 #: Where children that inherit nothing find the folder of their slots.
@@ -91,7 +91,7 @@ class CurrentTask:
     def _failed(self, einfo: Any = None, **_: Any) -> None:
         """It has raised, and Celery has put its traceback into words."""
         if self._depth == 1:
-            self._traceback = str(getattr(einfo, "traceback", "") or "")
+            self._traceback = traceback_of(einfo)
 
     # Called by the TERM handler
 

@@ -19,7 +19,7 @@ from signalbox_agent.tasks import events
 from signalbox_agent.tasks.events import Event
 from signalbox_agent.tasks.ids import key_of, whole
 from signalbox_agent.tasks.runs import Run
-from signalbox_agent.tasks.texts import clean, error_of, refused
+from signalbox_agent.tasks.texts import clean, error_of, private, refused
 
 #: The name of a task whose message does not tell it in a part that can be read.
 NAMELESS = "unknown"
@@ -71,7 +71,7 @@ class Rejections:
                 self.report()
                 return
             run = self._run(message, about)
-            why = clean(reason(kind, run.celery_name, clean(message.content_type), error))
+            why = private(reason(kind, run.celery_name, clean(message.content_type), error))
             self._drop(run, about, events.dropped(run, "rejected", why), {"state": "finished", "status": "failed"})
 
     @guarded
@@ -109,7 +109,7 @@ class Rejections:
         delivery = requests.delivery_of(message, count, redelivered=redelivered)
         run = Run(None, key_of(about["id"]), name, short, count, delivery)
         run.full_id = whole(about["id"])
-        args, kwargs = (clean(about.get(part)) for part in ("argsrepr", "kwargsrepr"))
+        args, kwargs = (private(about.get(part)) for part in ("argsrepr", "kwargsrepr"))
         run.describe(requests.node, requests.queue_of(message), args, kwargs)
         return run
 

@@ -11,7 +11,7 @@ from typing import Any
 from signalbox_agent.celery_compat.worker import has_own_strategy
 from signalbox_agent.tasks.ids import key_of, whole
 from signalbox_agent.tasks.runs import Run, Runs, delivery_key
-from signalbox_agent.tasks.texts import clean
+from signalbox_agent.tasks.texts import clean, private
 
 
 @dataclass(kw_only=True, eq=False)
@@ -46,7 +46,7 @@ class RequestRuns:
         delivery = self.delivery_of(message, retries, redelivered=redelivered, at=taken_at)
         run = Run(request, key_of(request.id), celery_name, name, retries, delivery)
         run.full_id = "" if run.task_id == request.id else whole(request.id)
-        run.describe(self.node, self.queue_of(request), clean(request.argsrepr), clean(request.kwargsrepr))
+        run.describe(self.node, self.queue_of(request), private(request.argsrepr), private(request.kwargsrepr))
         run.acks_late, run.taken_at = bool(request.task.acks_late), taken_at
         run.own_strategy = has_own_strategy(request.task)
         if redelivered:

@@ -15,7 +15,7 @@ from typing import Any
 
 from signalbox_agent.tasks.ids import key_of
 from signalbox_agent.tasks.runs import Run
-from signalbox_agent.tasks.texts import clean, traceback_of
+from signalbox_agent.tasks.texts import private, traceback_of
 
 #: JSON.
 Event = str
@@ -92,7 +92,7 @@ def succeeded(
 ) -> Event:
     """It returned, or raised Ignore."""
     took = "null" if runtime is None else f"{runtime:.6f}"
-    more = f'"result":{quote(clean(result))},"runtime":{took},"outcome":"{outcome}"'
+    more = f'"result":{quote(private(result))},"runtime":{took},"outcome":"{outcome}"'
     if certainty != "seen":
         more += f',"certainty":"{certainty}"'
     return ended("TaskSucceeded", run, more, at)

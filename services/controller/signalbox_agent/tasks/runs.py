@@ -9,6 +9,8 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any, TypeVar
 
+from signalbox_agent.tasks.privacy import hides_arguments
+
 V = TypeVar("V")
 
 #: Ended runs that are remembered, so that a late cancel gets a true answer.
@@ -99,6 +101,7 @@ class Run:
         delivery = f'"delivery":"{self.delivery}",' if self.delivery else ""
         full = f'"full_id":{quote(self.full_id)},' if self.full_id else ""
         self.identity = f'"task_id":{quote(self.task_id)},{full}{delivery}"retries":{self.retries},{kind}'
+        args, kwargs = ("", "") if hides_arguments() else (args, kwargs)
         self.arguments = f'"args":{quote(args)},"kwargs":{quote(kwargs)}'
 
     def begin(self, started_at: float, pid: int, instance: str) -> None:

@@ -6,6 +6,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from signalbox_agent.tasks.privacy import redact
+
 if TYPE_CHECKING:
     from signalbox_agent.tasks.runs import Run
 
@@ -29,6 +31,11 @@ def clean(text: object, limit: int = LIMIT) -> str:
     return short if short.isascii() and "\0" not in short else _valid(short)
 
 
+def private(text: object, limit: int = LIMIT) -> str:
+    """At most `limit` characters of what an application may want redacted."""
+    return clean(redact(str(text or "")), limit)
+
+
 def _valid(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
@@ -36,19 +43,23 @@ def _valid(text: str) -> str:
 def traceback_of(einfo: Any) -> str:
     """The traceback that billiard brought from the child; of a long one the end."""
     text = str(getattr(einfo, "traceback", "") or "")
+    if len(text) > 2 * TRACEBACK_LIMIT:
+        text = text[-2 * TRACEBACK_LIMIT :]
+        text = text.partition("\n")[2] or text  # a line that is cut may lack what a pattern looks for
+    text = redact(text)
     return _valid(text if len(text) <= TRACEBACK_LIMIT else "…" + text[1 - TRACEBACK_LIMIT :])
 
 
 def error_of(exception: Any) -> str:
     """`ValueError: boom`, as Python itself would print it."""
     if hasattr(exception, "exc_cls_name"):  # Celery's stand-in for what could not be pickled; its text names it
-        return clean(exception)
+        return private(exception)
     try:
         text = str(exception)
     except Exception:  # noqa: BLE001 - the user's __str__ may do anything
         text = "(the error has no readable text)"
     name = type(exception).__name__
-    return clean(f"{name}: {text}" if text else name)
+    return private(f"{name}: {text}" if text else name)
 
 
 def refused(run: Run, command_id: str | None) -> str:

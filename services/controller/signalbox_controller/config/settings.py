@@ -13,6 +13,7 @@ import msgspec
 
 from signalbox.messages.base import ProcessKind
 from signalbox_controller.config.celery_options import reserved_option
+from signalbox_controller.config.patterns import refused_pattern
 from signalbox_controller.config.specs import AppSpec, ProcessSpec, RestartPolicy, WatchSpec
 from signalbox_controller.errors import ConfigurationError, NameServiceSilent
 from signalbox_controller.linux.accounts import account_of
@@ -80,6 +81,13 @@ class Watch(_Table, frozen=True, kw_only=True):
     lost_after: Timeout = 300.0
 
 
+class Privacy(_Table, frozen=True, kw_only=True):
+    """`[apps.<app>.privacy]`: what does not leave the workers."""
+
+    arguments: Literal["shown", "hidden"] = "shown"
+    redact: tuple[Text, ...] = ()
+
+
 class App(_Table, frozen=True, kw_only=True):
     """`[apps.<app>]`: one Celery application."""
 
@@ -92,6 +100,7 @@ class App(_Table, frozen=True, kw_only=True):
     workers: list[Worker] = []
     beat: Beat | None = None
     watch: Watch | None = None
+    privacy: Privacy = Privacy()
 
 
 class _File(_Table, frozen=True, kw_only=True):
@@ -157,7 +166,13 @@ def _error_text(error: str, key: str, shape: type) -> str:
 
 
 def _table_at(place: str, shape: type) -> type[msgspec.Struct]:
-    nested: dict[str, type[msgspec.Struct]] = {".workers": Worker, ".beat": Beat, ".watch": Watch, ".logs": Limits}
+    nested: dict[str, type[msgspec.Struct]] = {
+        ".workers": Worker,
+        ".beat": Beat,
+        ".watch": Watch,
+        ".privacy": Privacy,
+        ".logs": Limits,
+    }
     return next((table for key, table in nested.items() if key in place), _File if shape is _File else App)
 
 
@@ -173,6 +188,7 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
         )
     if error := _refused_user(app.user):
         raise ConfigurationError(f"{where}.user: {error}")
+    _check_patterns(where, app.privacy)
     python = str(folder / app.python if "/" in app.python else app.python)
     common: dict[str, Any] = {
         "app": app.app,
@@ -180,6 +196,8 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
         "directory": directory,
         "python": python,
         "user": app.user,
+        "hide_arguments": app.privacy.arguments == "hidden",
+        "redact": app.privacy.redact,
     }
     general = _resolved(f"{where}.environment", app.environment, environ)
 
@@ -202,6 +220,12 @@ def _specs(path: Path, label: str, app: App, environ: Mapping[str, str]) -> Iter
         yield ProcessSpec(**fields("beat", "beat", app.beat))
     if app.watch is not None:
         yield WatchSpec(**common, environment=general, **msgspec.structs.asdict(app.watch))
+
+
+def _check_patterns(where: str, privacy: Privacy) -> None:
+    for pattern in privacy.redact:
+        if error := refused_pattern(pattern):
+            raise ConfigurationError(f"{where}.privacy.redact: the pattern {pattern!r} {error}")
 
 
 def _refused_user(name: str) -> str:

@@ -25,6 +25,9 @@ class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
     environment: dict[str, str]
     #: The account to run it as; empty for the controller's own.
     user: str = ""
+    #: Whether no arguments of its tasks leave its workers, and the patterns of what is redacted in all other texts.
+    hide_arguments: bool = False
+    redact: tuple[str, ...] = ()
 
 
 class ProcessSpec(AppSpec, frozen=True, kw_only=True):

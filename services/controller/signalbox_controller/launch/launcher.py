@@ -10,6 +10,7 @@ from typing import IO, Any
 import msgspec
 
 from signalbox.settings import Settings
+from signalbox_agent.tasks.privacy import PRIVACY
 from signalbox_controller.config.specs import AppSpec, ProcessSpec
 from signalbox_controller.launch.user_folders import UserFolders
 from signalbox_controller.linux.accounts import Account, account_of, known_account
@@ -110,7 +111,7 @@ class Launcher(msgspec.Struct, frozen=True, kw_only=True):
         variables = {**self.environ, **own, **spec.environment}
         path, other = variables.get("PYTHONPATH"), account or (isinstance(spec, ProcessSpec) and spec.runs_as)
         agent = self.user_folders.agent() if other and self.user_folders else self.agent
-        return {**variables, "PYTHONPATH": f"{agent}:{path}" if path else str(agent)}
+        return {**variables, **_privacy(spec), "PYTHONPATH": f"{agent}:{path}" if path else str(agent)}
 
     def environment(self, spec: ProcessSpec, instance: str, cgroup: str = "") -> dict[str, str]:
         """The variables of one process; the agent's folder comes first on its PYTHONPATH."""
@@ -124,6 +125,13 @@ def other_account(name: str) -> Account | None:
     """The account of this name, unless it is the controller's own, or there is none."""
     account = known_account(name) if name else None
     return None if account is None or account.uid == os.geteuid() else account
+
+
+def _privacy(spec: AppSpec) -> dict[str, str]:
+    """The variable that tells the agent, and a watch, what they must not send."""
+    if not spec.hide_arguments and not spec.redact:
+        return {}
+    return {PRIVACY: msgspec.json.encode({"hide_arguments": spec.hide_arguments, "redact": spec.redact}).decode()}
 
 
 def _identity(spec: AppSpec) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 
 import { useApp, useStore } from "../../core/store.js";
 import { html, useEffect } from "../../core/ui.js";
+import { visible } from "../../core/visible.js";
 import { BulkDialog } from "../dialogs/bulk_dialog.js";
 import { CancelDialog } from "../dialogs/cancel_dialog.js";
 import { StaleStrip, useDoubt } from "./connection.js";
@@ -72,6 +73,6 @@ function useTitle() {
     return "Tasks · Signalbox";
   });
   useEffect(() => {
-    document.title = title;
+    document.title = visible(title);
   }, [title]);
 }
