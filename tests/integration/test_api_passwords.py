@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from signalbox.postgres.pool import Connection, Database
 from signalbox_api.auth.passwords import SHORTEST
 from signalbox_api.auth.throttle import PAIR_TRIES
 from support.api import Api, an_api
+from support.cli import Ended, run
 from support.eventually import eventually
 from support.stores.server import Redis
 
@@ -26,7 +28,7 @@ async def api(valkey: Redis, database_url: str) -> AsyncIterator[Api]:
         yield running
 
 
-async def changed(api: Api, browser: httpx.AsyncClient, csrf: str, current: str, new: str) -> httpx.Response:
+async def changed(browser: httpx.AsyncClient, csrf: str, current: str, new: str) -> httpx.Response:
     body = {"current": current, "password": new}
     return await browser.post("/session/password", json=body, headers={"X-CSRF-Token": csrf})
 
@@ -46,12 +48,12 @@ async def test_a_new_password_has_twelve_characters(api: Api) -> None:
         answers = [
             await admin.post("/scheduler/users/", json={"name": "bob", "role": "viewer", "password": short}),
             await admin.put("/scheduler/users/alice/password/", json={"password": short}),
-            await changed(api, browser, csrf, OLD, short),
+            await changed(browser, csrf, OLD, short),
         ]
         assert [answer.status_code for answer in answers] == [422] * 3
         for answer in answers:
             assert answer.json()["message"].endswith("string should have at least 12 characters")
-        assert (await changed(api, browser, csrf, OLD, enough)).status_code == 200
+        assert (await changed(browser, csrf, OLD, enough)).status_code == 200
 
 
 async def test_a_short_password_of_before_still_signs_in(api: Api, database: Database) -> None:
@@ -64,7 +66,7 @@ async def test_one_changes_ones_own_password_and_only_this_session_goes_on(api: 
     async with api.client("") as here, api.client("") as there:
         csrf = await api.sign_in(here, "alice", OLD)
         await api.sign_in(there, "alice", OLD)
-        answer = await changed(api, here, csrf, OLD, NEW)
+        answer = await changed(here, csrf, OLD, NEW)
         assert answer.json()["message"] == "Your password has been changed; 1 other sessions have ended"
         assert [(await one.get("/session")).status_code for one in (here, there)] == [200, 401]
     assert [await may_sign_in(api, one) for one in (OLD, NEW)] == [False, True]
@@ -78,10 +80,10 @@ async def test_a_wrong_current_password_changes_nothing_and_is_counted(api: Api)
     async with api.client("") as browser:
         csrf = await api.sign_in(browser, "alice", OLD)
         for _ in range(PAIR_TRIES):
-            answer = await changed(api, browser, csrf, "a guess of somebody", NEW)
+            answer = await changed(browser, csrf, "a guess of somebody", NEW)
             assert answer.status_code == 403
             assert answer.json()["message"] == "The current password is wrong; nothing was changed"
-        assert (await changed(api, browser, csrf, OLD, NEW)).status_code == 429
+        assert (await changed(browser, csrf, OLD, NEW)).status_code == 429
         assert (await browser.get("/session")).status_code == 200
 
 
@@ -94,6 +96,27 @@ async def test_an_admin_sets_a_password_and_all_sessions_end(api: Api) -> None:
         nobody = await admin.put("/scheduler/users/nobody/password/", json={"password": NEW})
         assert nobody.status_code == 404
     assert [await may_sign_in(api, one) for one in (OLD, NEW)] == [False, True]
+
+
+async def test_the_command_line_changes_ones_own_password_and_an_admin_sets_it(
+    api: Api, database: Database, tmp_path: Path
+) -> None:
+    own = ("password", "--user", "alice", "--password-stdin", "--url", api.url)
+    wrong = await run(*own, data=tmp_path, typed=f"a wrong one\n{NEW}\n")
+    assert (wrong.code, wrong.err.strip()) == (1, "The name or the password is wrong")
+    short = await run(*own, data=tmp_path, typed=f"{OLD}\nshort\n")
+    assert short.code == 1
+    assert "at least 12 characters" in short.err
+    done = await run(*own, data=tmp_path, typed=f"{OLD}\n{NEW}\n")
+    assert done == Ended(0, "Your password has been changed; 0 other sessions have ended\n", "")
+    async with database.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM sessions WHERE revoked_at IS NULL") == 0
+    assert [await may_sign_in(api, one) for one in (OLD, NEW)] == [False, True]
+
+    at = ("--url", api.url, "--token", api.token)
+    given = await run("user", "password", "alice", "--password-stdin", *at, data=tmp_path, typed=f"{OLD}\n")
+    assert given == Ended(0, "User alice has another password; 1 sessions have ended\n", "")
+    assert [await may_sign_in(api, one) for one in (OLD, NEW)] == [True, False]
 
 
 async def waiting_for_a_lock(connection: Connection) -> bool:
