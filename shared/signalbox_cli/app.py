@@ -2,7 +2,7 @@
 
 import click
 
-from signalbox_cli.commands.access import token, user
+from signalbox_cli.commands.access import password, token, user
 from signalbox_cli.commands.allow import allow
 from signalbox_cli.commands.apply import apply
 from signalbox_cli.commands.audit import audit
@@ -29,5 +29,6 @@ def cli() -> None:
     """  # noqa: D301 - click wants the character itself
 
 
-for command in (setup, cancel, allow, stop, start, restart, apply, status, forget, tasks, token, user, audit, doctor):
+_work = (cancel, allow, stop, start, restart, apply, status, forget, tasks)
+for command in (setup, *_work, token, user, password, audit, doctor):
     cli.add_command(command)

@@ -8,7 +8,8 @@ SignalboxError
     ├── CredentialsUnknown     503  neither Redis nor PostgreSQL answers for the credential
     ├── Forbidden              403
     │   ├── ForgedRequest          without the token that proves where it comes from
-    │   └── RoleLacking            the caller's role does not allow it
+    │   ├── RoleLacking            the caller's role does not allow it
+    │   └── WrongPassword          who is signed in could not prove it again
     ├── Full                   503  too many browsers already
     ├── NotATaskId             422  neither a UUID nor an id that the record knows
     ├── NotFound               404
@@ -70,6 +71,10 @@ class ForgedRequest(Forbidden):
 
 class RoleLacking(Forbidden):
     """The caller's role does not allow it."""
+
+
+class WrongPassword(Forbidden):
+    """The current password, asked for once more, is wrong; the session goes on."""
 
 
 class Full(ApiError):

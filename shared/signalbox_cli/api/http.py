@@ -108,12 +108,15 @@ class Api:
         *,
         query: Mapping[str, Query] | None = None,
         body: dict[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
         timeout: float = CALL_TIMEOUT,
         accept: frozenset[int] = frozenset(),
     ) -> tuple[int, dict[str, Any]]:
         """One call; statuses from 400 on are Refused, unless they are in `accept`."""
         with self._answering():
-            response = self._client.request(method, path, params=query, json=body, timeout=_patience(timeout))
+            response = self._client.request(
+                method, path, params=query, json=body, headers=headers, timeout=_patience(timeout)
+            )
         return response.status_code, self._accepted(response, accept)
 
     @contextmanager
@@ -141,7 +144,8 @@ class Api:
                 response.status_code,
             )
         message = str(body.get("message") or body.get("detail") or f"HTTP {response.status_code}")
-        if response.status_code == 401 and not self.target.token:
+        signing_in = response.request.url.path.endswith("/session")
+        if response.status_code == 401 and not self.target.token and not signing_in:
             message += " (no token was sent: give --token or set SIGNALBOX_TOKEN)"
         return Refused(message, response.status_code, body)
 

@@ -132,6 +132,21 @@ class SignIn(Body):
     password: Annotated[str, Field(min_length=1, max_length=LONGEST)]
 
 
+Password = Annotated[str, Field(min_length=SHORTEST, max_length=LONGEST)]
+
+
+class NewPassword(Body):
+    """A password in place of another."""
+
+    password: Password
+
+
+class OwnPassword(NewPassword):
+    """One's own password in place of the `current` one."""
+
+    current: Annotated[str, Field(min_length=1, max_length=LONGEST)]
+
+
 class NewToken(Body):
     """A token for a machine."""
 
@@ -144,4 +159,4 @@ class NewUser(Body):
 
     name: Name
     role: Role
-    password: Annotated[str, Field(min_length=SHORTEST, max_length=LONGEST)]
+    password: Password

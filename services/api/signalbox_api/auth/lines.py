@@ -22,6 +22,11 @@ def user_changed(by: Author, name: str, outcome: str, role: Role | None = None) 
     return _line("user", by, f"user:{name}", outcome, details)
 
 
+def password_changed(by: Author, name: str) -> NewLine:
+    """A user has another password."""
+    return _line("user", by, f"user:{name}", "password changed", {})
+
+
 def token_changed(by: Author, token_id: str, outcome: str, name: str = "", role: Role | None = None) -> NewLine:
     """A token was made or revoked."""
     details = {"name": name, "role": role} if role else {}

@@ -14,8 +14,8 @@ T = TypeVar("T")
 
 #: Checks that may wait for each of the two turns.
 WAITING = 16
-#: Characters: a shorter password can be guessed, a longer one only costs our processor.
-SHORTEST, LONGEST = 8, 1024
+#: Characters of a new password: a shorter one can be guessed, a longer one only costs our processor.
+SHORTEST, LONGEST = 12, 1024
 
 
 class Passwords:

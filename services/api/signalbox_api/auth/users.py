@@ -7,7 +7,7 @@ import msgspec
 from signalbox.postgres.pool import Connection
 from signalbox.trail.append import append
 from signalbox_api.auth.credential import Credential, Role
-from signalbox_api.auth.lines import Author, signed_in, user_changed
+from signalbox_api.auth.lines import Author, password_changed, signed_in, user_changed
 from signalbox_api.auth.secret import Secret
 from signalbox_api.sources import source_of
 
@@ -71,10 +71,31 @@ async def change_user(connection: Connection, name: str, password_hash: str, rol
     await append(connection, user_changed(by, name, "changed", role))
 
 
-async def delete_user(connection: Connection, name: str, by: Author) -> None:
-    """Remove a user, and the user's sessions with it; the trail gets a line."""
+async def change_password(
+    connection: Connection, name: str, password_hash: str, by: Author, *, instead_of: str | None = None
+) -> bool:
+    """Give a user another password; False: there is no such user, or its hash is no longer `instead_of`.
+
+    No session begins with the old password while this transaction is open; see `add_session`.
+    """
+    stored = await connection.fetchval("SELECT password_hash FROM users WHERE name = $1 FOR UPDATE", name)
+    if stored is None or instead_of not in {None, stored}:
+        return False
+    await connection.execute("UPDATE users SET password_hash = $2 WHERE name = $1", name, password_hash)
+    await append(connection, password_changed(by, name))
+    return True
+
+
+async def delete_user(connection: Connection, name: str, by: Author) -> list[str]:
+    """Remove a user, and the user's sessions with it; the trail gets a line. Returns the ids of those sessions.
+
+    No session begins while this transaction is open; see `add_session`.
+    """
+    await connection.execute("SELECT FROM users WHERE name = $1 FOR UPDATE", name)
+    sessions = await live_session_ids(connection, name)
     await connection.execute("DELETE FROM users WHERE name = $1", name)
     await append(connection, user_changed(by, name, "removed"))
+    return sessions
 
 
 async def list_users(connection: Connection, limit: int) -> list[UserView]:
@@ -83,13 +104,21 @@ async def list_users(connection: Connection, limit: int) -> list[UserView]:
     return [msgspec.convert(dict(row), UserView) for row in rows]
 
 
-async def add_session(connection: Connection, user: User, secret: Secret, credential: Credential, address: str) -> None:
-    """Store a new session, and a line of the trail."""
+async def add_session(connection: Connection, user: User, secret: Secret, credential: Credential, address: str) -> bool:
+    """Store a new session, and a line of the trail; False: the user was removed or changed since it was read.
+
+    The row of the user is locked, so that whoever changes or removes the user waits for this, and finds the session; or
+    this waits, and finds the change.
+    """
+    same = "SELECT true FROM users WHERE user_id = $1 AND password_hash = $2 AND role = $3 FOR SHARE"
+    if not await connection.fetchval(same, user.user_id, user.password_hash, user.role):
+        return False
     await connection.execute(
         "INSERT INTO sessions (session_id, user_id, digest, csrf, address, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
         *(secret.id, user.user_id, secret.digest, credential.csrf, address, credential.expires_at),
     )
     await append(connection, signed_in(user.name, user.role, secret.id, address))
+    return True
 
 
 async def live_session_ids(connection: Connection, name: str) -> list[str]:

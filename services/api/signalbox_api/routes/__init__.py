@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from fastapi import APIRouter
 
-from signalbox_api.routes import admin, audit, cancel, celery, commands, health, live, pages, session, tasks
+from signalbox_api.routes import admin, audit, cancel, celery, commands, health, live, pages, passwords, session, tasks
 
 #: Every router, in the order in which /docs lists them.
 ROUTERS: tuple[APIRouter, ...] = (
@@ -15,6 +15,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     audit.router,
     live.router,
     session.router,
+    passwords.router,
     admin.router,
     health.router,
     pages.router,

@@ -166,7 +166,15 @@ def _check_source(connection: HTTPConnection, credential: Credential) -> None:
         )
 
 
+async def require_session(caller: Annotated[Credential, Depends(identify)]) -> Credential:
+    """A dependency that refuses tokens."""
+    if caller.kind != "session":
+        raise NotSignedIn("A token has no password; sign in as a person")
+    return caller
+
+
 #: For routes that use the credential.
+Person = Annotated[Credential, Depends(require_session)]
 Operator = Annotated[Credential, Depends(require("operator"))]
 Admin = Annotated[Credential, Depends(require("admin"))]
 

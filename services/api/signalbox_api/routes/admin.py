@@ -117,5 +117,8 @@ async def remove_user(name: str, caller: Admin, request: Request, services: Wire
         raise NotFound(f"There is no user called {name[:80]!r}; GET /scheduler/users/ lists them")
     sessions = await services.accounts.read(lambda connection: live_session_ids(connection, name))
     await services.directory.revoke(sessions)
-    await services.accounts.write(lambda connection: delete_user(connection, name, author(caller, request)))
+    begun = await services.accounts.write(lambda connection: delete_user(connection, name, author(caller, request)))
+    if begun:  # while the others were ended
+        await services.directory.revoke(begun)
+    sessions += begun
     return reply(DoneAnswer(message=f"User {name} has been removed, and {len(sessions)} sessions with it"))

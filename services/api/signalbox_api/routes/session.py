@@ -118,7 +118,8 @@ async def _begin(services: Services, user: User, address: str) -> tuple[Secret, 
         csrf=secrets.token_urlsafe(_CSRF_BYTES),
         expires_at=utc_now() + timedelta(hours=SESSION_HOURS),
     )
-    await services.accounts.write(lambda connection: add_session(connection, user, secret, credential, address))
+    if not await services.accounts.write(lambda connection: add_session(connection, user, secret, credential, address)):
+        raise NotSignedIn("You were removed or changed at this moment; sign in again")
     await services.directory.add(secret, credential)
     return secret, credential
 
