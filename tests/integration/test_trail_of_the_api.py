@@ -1,5 +1,6 @@
 """What people and programs do at the api is on the trail: sign-ins, users, tokens, refusals, settings."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,12 +9,16 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from signalbox.postgres.pool import Database
+from signalbox.errors import DatabaseUnavailable
+from signalbox.postgres.migrate import migrate
+from signalbox.postgres.pool import Database, open_database
 from signalbox.settings import Settings
 from signalbox.trail.start import note_settings
+from signalbox_api import bootstrap as first_start
 from signalbox_api.bootstrap import bootstrap
 from signalbox_api.services import Services
-from support.api import ADMIN, KEY, Api, Json, an_api
+from signalbox_reconciler.service import MIGRATIONS, SERVICE
+from support.api import ADMIN, KEY, PASSWORD, Api, Json, an_api
 from support.eventually import eventually
 from support.reconciler import a_recording
 from support.stores.server import Postgres, Redis
@@ -209,3 +214,27 @@ async def test_who_may_not_have_a_line_written_is_told(api: Api, database: Datab
 async def users(database: Database) -> list[Json]:
     async with database.connection() as connection:
         return [dict(row) for row in await connection.fetch("SELECT name FROM users")]
+
+
+async def test_the_first_user_is_made_as_soon_as_a_reconciler_has_made_the_trail(
+    empty_database_url: str, valkey: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(redis_url=valkey.url, database_url=empty_database_url, key=KEY)
+    async with open_database(empty_database_url) as database:
+        made = asyncio.create_task(bootstrap(settings, ADMIN, PASSWORD))
+
+        async def it_has_looked_for_the_trail() -> bool:
+            looks = "SELECT FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%append_trail%'"
+            async with database.connection() as connection:
+                return bool(await connection.fetch(looks))
+
+        await eventually(it_has_looked_for_the_trail, "it waits for the trail")
+        await migrate(database, SERVICE, MIGRATIONS)
+        assert await made
+        assert [line["outcome"] for line in await rows(database, "user")] == ["added"]
+
+    monkeypatch.setattr(first_start, "RECONCILER_WITHIN", 0.05)
+    async with open_database(empty_database_url) as database, database.connection() as connection:
+        await connection.execute("ALTER FUNCTION append_trail RENAME TO of_another_release")
+    with pytest.raises(DatabaseUnavailable, match="start signalbox-reconciler"):
+        await bootstrap(settings, ADMIN, PASSWORD)

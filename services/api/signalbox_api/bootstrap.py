@@ -1,8 +1,9 @@
 """Bootstrap: `python -m signalbox_api.bootstrap --user admin` makes the api's tables, the first admin and a token.
 
-Run by `make up` and `signalbox setup` before the api, and harmless when run again. With SIGNALBOX_ADMIN_PASSWORD the
-admin gets that password; without it, one that is made up, unless there are users already. The token, by default named
-"local", replaces the one of that name. Prints {"token": …, "user": …, "password": …} as JSON.
+Run by `make up` and `signalbox setup` before the api, and harmless when run again. It waits for a reconciler that is
+making its tables. With SIGNALBOX_ADMIN_PASSWORD the admin gets that password; without it, one that is made up, unless
+there are users already. The token, by default named "local", replaces the one of that name. Prints
+{"token": …, "user": …, "password": …} as JSON.
 """
 
 import argparse
@@ -16,11 +17,12 @@ from secrets import token_urlsafe
 import msgspec
 
 from signalbox.bus.connection import bus_errors, connect
-from signalbox.errors import SettingsError, SignalboxError
+from signalbox.errors import DatabaseUnavailable, SettingsError, SignalboxError
 from signalbox.postgres.migrate import migrate
 from signalbox.postgres.pool import Database, open_database
+from signalbox.service import Backoff
 from signalbox.settings import Settings
-from signalbox.trail.append import append_all
+from signalbox.trail.append import append_all, has_trail
 from signalbox_api.auth.directory import Directory
 from signalbox_api.auth.lines import Author, token_changed
 from signalbox_api.auth.mirror import Mirror
@@ -36,6 +38,8 @@ LOCAL = "local"
 #: Random bytes of a password that is made up.
 PASSWORD_BYTES = 18
 _BY = Author("service:bootstrap")
+#: Seconds to wait for a reconciler that has just been started.
+RECONCILER_WITHIN = 30.0
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +74,7 @@ async def make_first(settings: Settings, user: str, password: str | None, token_
         async with bus_errors(redis):
             await redis.ping()
         await migrate(database, SERVICE, MIGRATIONS)
+        await _until_there_is_a_trail(database)
         made_up = None if password or await _has_users(database) else token_urlsafe(PASSWORD_BYTES)
         directory = Directory(Mirror(redis), QueryPool(database, DatabaseHealth(database)))
         secret = mint("token")
@@ -83,6 +88,24 @@ async def make_first(settings: Settings, user: str, password: str | None, token_
         await directory.add(secret, credential)
         await directory.revoke(over)
     return Made(token=secret.text, user=user if password or made_up else None, password=made_up)
+
+
+async def _until_there_is_a_trail(database: Database) -> None:
+    """Wait for the tables of the reconciler: no user is made who is not on the trail."""
+    backoff = Backoff(0.05, 1.0)
+    try:
+        async with asyncio.timeout(RECONCILER_WITHIN):
+            while not await _has_trail(database):
+                await backoff.pause()
+    except TimeoutError as error:
+        raise DatabaseUnavailable(
+            "The record has no tables yet: start signalbox-reconciler, or run `signalbox setup`"
+        ) from error
+
+
+async def _has_trail(database: Database) -> bool:
+    async with database.connection() as connection:
+        return await has_trail(connection)
 
 
 async def _has_users(database: Database) -> bool:

@@ -45,7 +45,8 @@ _UNAVAILABLE = (
 
 #: The tables are not (or no longer, or not yet all) there, or not for us: somebody has to bring the database and
 #: the services together, and until then it is as good as away. Class 42.
-MISFITS = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InsufficientPrivilegeError)
+_MISSING = (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError)
+MISFITS = (*_MISSING, asyncpg.UndefinedColumnError, asyncpg.InsufficientPrivilegeError)
 
 #: The driver has one class for wrong use of it and for a connection or pool that was closed under us.
 _LOST = re.compile("clos(ed|ing)|released back to the pool")
@@ -91,7 +92,7 @@ def _unavailable(error: Exception) -> DatabaseUnavailable:
     if isinstance(error, asyncpg.TransactionRollbackError):
         return DatabaseConflict(f"PostgreSQL rolled back what met another transaction: {error}")
     reason = "it did not answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-    if isinstance(error, asyncpg.UndefinedTableError):
+    if isinstance(error, _MISSING):
         reason = f"it has not all tables of Signalbox ({error}); start signalbox-reconciler, or run `signalbox setup`"
     return DatabaseUnavailable(f"PostgreSQL cannot be used: {reason}")
 

@@ -10,6 +10,9 @@ from signalbox.postgres.pool import Connection
 LONGEST = 300
 
 
+_THERE = "SELECT to_regprocedure('append_trail(text, text, text, text, text, text)') IS NOT NULL"
+
+
 class NewLine(msgspec.Struct, frozen=True, kw_only=True):
     """A line to be appended; time and writer are added by PostgreSQL."""
 
@@ -20,6 +23,11 @@ class NewLine(msgspec.Struct, frozen=True, kw_only=True):
     about: str = ""
     details: Mapping[str, object] = {}
     outcome: str = "done"
+
+
+async def has_trail(connection: Connection) -> bool:
+    """Whether a reconciler has made the tables of the trail."""
+    return bool(await connection.fetchval(_THERE))
 
 
 async def append(connection: Connection, line: NewLine) -> None:
