@@ -93,7 +93,8 @@ def _unavailable(error: Exception) -> DatabaseUnavailable:
         return DatabaseConflict(f"PostgreSQL rolled back what met another transaction: {error}")
     reason = "it did not answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
     if isinstance(error, _MISSING):
-        reason = f"it has not all tables of Signalbox ({error}); start signalbox-reconciler, or run `signalbox setup`"
+        missing, *_ = str(error).splitlines()
+        reason = f"it has not all tables of Signalbox ({missing}); start signalbox-reconciler, or run `signalbox setup`"
     return DatabaseUnavailable(f"PostgreSQL cannot be used: {reason}")
 
 
