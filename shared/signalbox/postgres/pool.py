@@ -45,8 +45,7 @@ _UNAVAILABLE = (
 
 #: The tables are not (or no longer, or not yet all) there, or not for us: somebody has to bring the database and
 #: the services together, and until then it is as good as away. Class 42.
-_MISSING = (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError)
-MISFITS = (*_MISSING, asyncpg.UndefinedColumnError, asyncpg.InsufficientPrivilegeError)
+MISFITS = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InsufficientPrivilegeError)
 
 #: The driver has one class for wrong use of it and for a connection or pool that was closed under us.
 _LOST = re.compile("clos(ed|ing)|released back to the pool")
@@ -79,6 +78,10 @@ def querying() -> Iterator[None]:
         yield
     except (*_UNAVAILABLE, *MISFITS) as error:
         raise _unavailable(error) from error
+    except asyncpg.UndefinedFunctionError as error:
+        if not str(error).startswith("function "):  # an operator is missing where we compare what cannot be compared
+            raise
+        raise _unavailable(error) from error
     except asyncpg.InterfaceError as error:
         if not _LOST.search(str(error)):
             raise
@@ -92,7 +95,7 @@ def _unavailable(error: Exception) -> DatabaseUnavailable:
     if isinstance(error, asyncpg.TransactionRollbackError):
         return DatabaseConflict(f"PostgreSQL rolled back what met another transaction: {error}")
     reason = "it did not answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-    if isinstance(error, _MISSING):
+    if isinstance(error, (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError)):
         missing, *_ = str(error).splitlines()
         reason = f"it has not all tables of Signalbox ({missing}); start signalbox-reconciler, or run `signalbox setup`"
     return DatabaseUnavailable(f"PostgreSQL cannot be used: {reason}")
