@@ -9,28 +9,25 @@ import asyncio
 import statistics
 import sys
 import time
-from random import uniform
 from uuid import uuid4
 
 from hosts import Host, beat, recorded
 from redis.asyncio import Redis
 from stores import KEY, Stores, a_bus_and_a_record, a_service
 
+from bench.load.hosts import answered, know_nothing
 from signalbox.bus.publisher import publish_command, publish_events
 from signalbox.bus.receipts import Receipts
 from signalbox.messages.base import utc_now
 from signalbox.messages.commands import CancelTask
-from signalbox.messages.events import CommandDone, TaskCancelled, TaskStarted
-from signalbox.messages.receipts import Answered, Recorded
-from signalbox.messages.verdicts import Verdict
+from signalbox.messages.events import TaskCancelled, TaskStarted
+from signalbox.messages.receipts import Recorded
 from signalbox.service import background
 from signalbox_controller.commands.spread import delays
 
-#: Seconds from the command to the proof, and to the first answers of hosts that have nothing.
-_DEATH, _ANSWER = 0.006, 0.002
+#: Seconds from the command to the proof.
+_DEATH = 0.006
 _AT_ONCE = (0.0, 0.0)
-#: Seconds between two publications of one of our clients, which has to be many hosts.
-_TICK = 0.002
 #: Seconds between two cancels, and that one may take.
 _PAUSE, _TIMEOUT = 0.6, 30.0
 
@@ -50,31 +47,12 @@ def _a_started_task(host: str) -> TaskStarted:
     )
 
 
-def _answer(command: CancelTask, host: str, verdict: Verdict) -> tuple[CommandDone, Answered]:
-    answer = Answered(command_id=command.command_id, at=utc_now(), host=host, verdict=verdict, task_id=command.task_id)
-    return CommandDone(**{name: getattr(answer, name) for name in CommandDone.__struct_fields__}), answer
-
-
 async def _prove(redis: Redis, command: CancelTask, started: TaskStarted) -> None:
     await asyncio.sleep(_DEATH)
-    done, answer = _answer(command, started.host, "cancelled")
+    done, answer = answered(command, started.host, "cancelled")
     shared = {name: getattr(started, name) for name in ("host", "task_id", "run", "celery_name", "name", "worker")}
     killed = TaskCancelled(**shared, at=utc_now(), pid=started.pid, command_id=command.command_id, signal="TERM")
     await publish_events(redis, [killed, done], [answer])
-
-
-async def _know_nothing(redis: Redis, command: CancelTask, hosts: list[str], over: tuple[float, float]) -> None:
-    """Publish the answers of hosts that have nothing, between so many seconds."""
-    began = time.monotonic() + _ANSWER
-    due = sorted((began + uniform(*over), host) for host in hosts)  # noqa: S311 - no secret
-    while due:
-        await asyncio.sleep(_TICK)
-        now = time.monotonic()
-        count = next((place for place, (at, _) in enumerate(due) if at > now), len(due))
-        answers = [_answer(command, host, "unknown") for _, host in due[:count]]
-        due = due[count:]
-        if answers:
-            await publish_events(redis, [done for done, _ in answers], [answer for _, answer in answers])
 
 
 async def one_cancel(redis: Redis, hosts: list[str], over: tuple[float, float]) -> float:
@@ -95,7 +73,7 @@ async def one_cancel(redis: Redis, hosts: list[str], over: tuple[float, float]) 
     await publish_command(redis, KEY, command)
     answering = [
         asyncio.create_task(_prove(redis, command, started)),
-        asyncio.create_task(_know_nothing(redis, command, hosts[1:], over)),
+        asyncio.create_task(know_nothing(redis, command, hosts[1:], over)),
     ]
     while time.perf_counter() - began < _TIMEOUT:
         for receipt in await receipts.next(2.0):

@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 
 from signalbox.messages.base import utc_now
-from signalbox.postgres.pool import Connection, Database, open_database
-from signalbox_api.app import KEY_OPTIONS, LIST_OPTIONS
+from signalbox.postgres.pool import PLANNED_ONCE, Connection, Database, open_database
+from signalbox_api.app import LIST_OPTIONS
 from signalbox_api.record import search, views
 from signalbox_api.record.cursor import Cursor
 from signalbox_api.record.task_filter import TaskFilter, is_search
@@ -75,7 +75,7 @@ async def lists(filled_url: str) -> AsyncIterator[Database]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def keys(filled_url: str) -> AsyncIterator[Database]:
     """As the api connects for what is found by its key."""
-    async with open_database(filled_url, connections=1, options=KEY_OPTIONS) as database:
+    async with open_database(filled_url, connections=1, options=PLANNED_ONCE) as database:
         yield database
 
 

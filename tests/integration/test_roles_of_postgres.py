@@ -11,11 +11,10 @@ import pytest
 from signalbox.bus.publisher import publish_command
 from signalbox.messages.commands import CancelTask
 from signalbox.messages.events import CommandDone, HostSeen
-from signalbox.postgres.pool import Connection, Database, open_database
+from signalbox.postgres.pool import PLANNED_ONCE, Connection, Database, open_database
 from signalbox.trail.append import NewLine, append
 from signalbox_local.stores.roles import API, RECONCILER, prepare
 from signalbox_reconciler.retention.loop import Retention
-from signalbox_reconciler.service import OPTIONS
 from signalbox_reconciler.trail import Trail
 from support.api import PASSWORD, an_api
 from support.eventually import eventually
@@ -54,7 +53,7 @@ async def as_api(urls: dict[str, str]) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def as_reconciler(urls: dict[str, str]) -> AsyncIterator[Database]:
-    async with open_database(urls[RECONCILER], connections=2, options=OPTIONS) as database:
+    async with open_database(urls[RECONCILER], connections=2, options=PLANNED_ONCE) as database:
         yield database
 
 

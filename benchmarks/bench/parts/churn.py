@@ -13,8 +13,8 @@ from bench.session import Part, Session
 from bench.systems.record import stores
 from signalbox.messages.base import utc_now
 from signalbox.postgres.migrate import migrate
-from signalbox.postgres.pool import Connection, Database, open_database
-from signalbox_api.app import KEY_OPTIONS, LIST_OPTIONS
+from signalbox.postgres.pool import PLANNED_ONCE, Connection, Database, open_database
+from signalbox_api.app import LIST_OPTIONS
 from signalbox_api.record.task_filter import TaskFilter
 from signalbox_api.record.task_lists import list_tasks
 from signalbox_api.record.views import find_task
@@ -23,7 +23,7 @@ from signalbox_reconciler.partitions.conversion import convert
 from signalbox_reconciler.partitions.indexes import complete_indexes
 from signalbox_reconciler.retention.loop import Retention
 from signalbox_reconciler.retention.rules import length
-from signalbox_reconciler.service import MIGRATIONS, OPTIONS, SERVICE
+from signalbox_reconciler.service import MIGRATIONS, SERVICE
 from signalbox_reconciler.store import write_batch
 from signalbox_reconciler.store.checks import fold_counts
 
@@ -69,9 +69,9 @@ async def measure(session: Session, measurements: Measurements) -> None:
     async with stores(session.folder) as found:
         url = found.postgres.url
         async with (
-            open_database(url, connections=2, options=OPTIONS, timeout=600.0) as database,
+            open_database(url, connections=2, options=PLANNED_ONCE, timeout=600.0) as database,
             open_database(url, connections=1, options=LIST_OPTIONS) as lists,
-            open_database(url, connections=1, options=KEY_OPTIONS) as keys,
+            open_database(url, connections=1, options=PLANNED_ONCE) as keys,
         ):
             await _make(database)
             began = utc_now() - timedelta(days=DAYS)

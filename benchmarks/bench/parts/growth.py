@@ -40,7 +40,8 @@ ROWS = (
 _METHOD = f"""\
 Each figure is taken twice in one run, the second time with {TIMES} times as much, and divided; the remarks have both.
 Rows: lists over HTTP, of one record and then another. Hosts: a process publishes the heartbeats of so many idle
-controllers with a worker each, and answers each cancel for all of them that they have no such task. Viewers: as above.
+controllers with a worker each, and answers each cancel for all of them that they have no such task, spread as among so
+many controllers. Viewers: as above.
 In flight: tasks that wait in the worker behind the one that is cancelled."""
 
 

@@ -11,7 +11,7 @@ from signalbox.bus.connection import connect
 from signalbox.client.commander import Commander
 from signalbox.errors import DatabaseUnavailable, SettingsError
 from signalbox.postgres.address import usable
-from signalbox.postgres.pool import Database, open_database
+from signalbox.postgres.pool import PLANNED_ONCE, Database, open_database
 from signalbox.service import background
 from signalbox.settings import Settings
 from signalbox_api.auth.directory import Directory
@@ -50,9 +50,6 @@ LIST_CONNECTIONS, RECORD_CONNECTIONS, URGENT_CONNECTIONS, ACCOUNT_CONNECTIONS = 
 SEARCH_CONNECTIONS = 2
 #: A plan for each list: the right one depends on how common a name, a queue or a host is.
 LIST_OPTIONS = {"plan_cache_mode": "force_custom_plan"}
-#: One plan for what is found by its key: to look for an id in each partition takes less time than to plan that. It must
-#: go by the key also if it is made while the tables are empty.
-KEY_OPTIONS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
 
 _DESCRIPTION = """The control plane of Celery: see tasks and processes, cancel, stop and start, with proof.
 
@@ -189,8 +186,8 @@ async def _open_databases(settings: Settings, stack: AsyncExitStack) -> list[Dat
         for name, most, read_only, options in (
             ("signalbox api: lists", LIST_CONNECTIONS, True, LIST_OPTIONS),
             ("signalbox api: searches", SEARCH_CONNECTIONS, True, search.OPTIONS),
-            ("signalbox api: record", RECORD_CONNECTIONS, True, KEY_OPTIONS),
-            ("signalbox api: urgent", URGENT_CONNECTIONS, True, KEY_OPTIONS),
+            ("signalbox api: record", RECORD_CONNECTIONS, True, PLANNED_ONCE),
+            ("signalbox api: urgent", URGENT_CONNECTIONS, True, PLANNED_ONCE),
             ("signalbox api: accounts", ACCOUNT_CONNECTIONS, False, {}),
         )
     ]

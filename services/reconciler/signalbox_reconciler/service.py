@@ -13,7 +13,7 @@ from signalbox.bus.connection import connect
 from signalbox.errors import SettingsError
 from signalbox.postgres.migrate import migrate_when_up
 from signalbox.postgres.online import keep_online, migrate_online_when_up
-from signalbox.postgres.pool import Database, open_database
+from signalbox.postgres.pool import PLANNED_ONCE, Database, open_database
 from signalbox.service import background, run_all
 from signalbox.settings import Settings
 from signalbox_reconciler.audit import command_feed
@@ -35,10 +35,6 @@ SERVICE, MIGRATIONS = "reconciler", "signalbox_reconciler.migrations"
 ONLINE_SERVICE, ONLINE_MIGRATIONS = "reconciler-online", "signalbox_reconciler.online"
 #: One each for intake, audit, sweep, heartbeat, retention, indexes and the trail, and one to spare.
 CONNECTIONS = 8
-#: Each statement is planned once, for any number of rows; to plan the longest costs three times as much as to run it.
-#: What is planned while the tables are empty must read by keys when they are full. Where there is no key, that makes a
-#: plan look so expensive that a server with LLVM would compile it, for seconds.
-OPTIONS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
 
 
 @asynccontextmanager
@@ -83,7 +79,7 @@ async def open_record(settings: Settings) -> AsyncIterator[Database]:
             " as in postgresql://user:password@host:5432/signalbox"
         )
     async with open_database(
-        settings.database_url, connections=CONNECTIONS, application="signalbox-reconciler", options=OPTIONS
+        settings.database_url, connections=CONNECTIONS, application="signalbox-reconciler", options=PLANNED_ONCE
     ) as database:
         yield database
 

@@ -50,6 +50,13 @@ MISFITS = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.In
 #: The driver has one class for wrong use of it and for a connection or pool that was closed under us.
 _LOST = re.compile("clos(ed|ing)|released back to the pool")
 
+#: Options of connections whose statements go by keys: each is planned once, for any values. To plan takes several times
+#: as long as to run, and a plan that is made while the tables are empty must go by keys when they are full. Where there
+#: is no key, that makes a plan look so expensive that a server with LLVM would compile it, for seconds.
+PLANNED_ONCE: Mapping[str, str] = MappingProxyType(
+    {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
+)
+
 Row = Mapping[str, Any]
 
 _NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
