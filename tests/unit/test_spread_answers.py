@@ -15,7 +15,7 @@ CANCEL = CancelTask(**HEADING, task_id="t1")
 CANCELS = CancelTasks(**HEADING, task_ids=("t1",))
 
 
-@pytest.mark.parametrize(("hosts", "spread"), [(FEW + 100, 0.036), (1_000, 0.3), (10**6, MOST)])
+@pytest.mark.parametrize(("hosts", "spread"), [(FEW + 100, 0.012), (1_000, 0.1), (10**6, MOST)])
 def test_the_more_hosts_answer_the_longer_it_may_take(hosts: int, spread: float) -> None:
     assert delays(hosts) == pytest.approx((FIRST, FIRST + spread))
 

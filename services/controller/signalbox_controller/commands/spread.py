@@ -13,7 +13,7 @@ FEW = 20
 #: Seconds for which the answers of more hosts wait: most cancels are proven and recorded by then.
 FIRST = 0.03
 #: Seconds over which they are spread then, for each host, and at most.
-EACH, MOST = 0.0003, 0.5
+EACH, MOST = 0.0001, 0.2
 
 
 def delays(hosts: int) -> tuple[float, float]:
