@@ -9,6 +9,7 @@ from signalbox.messages.commands import CancelTask, ForgetHosts
 from signalbox.messages.events import CommandDone, HostSeen
 from signalbox.postgres.pool import Connection, Database
 from signalbox.trail.append import NewLine, append
+from signalbox.trail.line import End
 from signalbox.trail.read import PART, read_ends, read_lines
 from signalbox_reconciler.trail import BEGIN, Trail, chain_lines
 from support.counting import counted
@@ -63,6 +64,14 @@ async def test_what_is_wrong_is_said(connection: Connection, statement: str, wor
     assert (problem.number, words in problem.what) == (7, True), problem
 
 
+async def first_missed_by(connection: Connection, checkpoint: End) -> tuple[int, int]:
+    """The first line on which a checkpoint differs from a chain that is whole in itself; how many checkpoints agree."""
+    assert (await verified(connection)).problem is None
+    found = await verified(connection, [checkpoint])
+    assert found.problem is not None
+    return found.problem.number, found.checkpoints
+
+
 async def test_who_rewrites_the_whole_chain_is_found_by_a_checkpoint(connection: Connection) -> None:
     await fill(connection, LINES)
     checkpoint = (await read_ends(connection)).head
@@ -72,10 +81,7 @@ async def test_who_rewrites_the_whole_chain_is_found_by_a_checkpoint(connection:
         " UPDATE trail_ends SET number = 0, hash = decode(repeat('00', 32), 'hex');"
         " SELECT chain_trail('0', 500)"
     )
-    assert (await verified(connection)).problem is None
-    found = await verified(connection, [checkpoint])
-    assert found.problem is not None
-    assert found.problem.number == LINES
+    assert await first_missed_by(connection, checkpoint) == (LINES, 0)
 
 
 async def test_the_end_of_the_trail_is_missed_by_a_checkpoint(connection: Connection) -> None:
@@ -87,10 +93,7 @@ async def test_the_end_of_the_trail_is_missed_by_a_checkpoint(connection: Connec
         " UPDATE trail_ends AS e SET number = 10, hash = c.hash FROM trail_chain AS c"
         " WHERE c.number = 10 AND e.name = 'head'"
     )
-    assert (await verified(connection)).problem is None
-    found = await verified(connection, [checkpoint])
-    assert found.problem is not None
-    assert (found.problem.number, found.checkpoints) == (11, 0)
+    assert await first_missed_by(connection, checkpoint) == (11, 0)
 
 
 async def test_a_checkpoint_that_agrees_is_counted(connection: Connection) -> None:

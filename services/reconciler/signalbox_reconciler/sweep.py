@@ -53,6 +53,8 @@ class Sweep:
         self._database = database
         self._caught_up_since = caught_up_since
         self._unpublished: dict[tuple[str, str], Change] = {}
+        #: The checks that failed the last time, each with the error that was logged.
+        self._failing: dict[Check, str] = {}
 
     async def run(self) -> None:
         """Sweep until cancelled; the feeds log outages."""
@@ -89,9 +91,14 @@ class Sweep:
                 await settle(connection, changed.to_settle())
         except (BusUnavailable, DatabaseUnavailable):
             raise
-        except Exception:  # such as a row that somebody else has put there; events must reach the record all the same
-            log.exception("a check of the record failed, and is tried again")
+        except (
+            Exception
+        ) as error:  # such as a row that somebody else put there; events must be recorded all the same
+            if self._failing.get(check) != repr(error):
+                log.exception("a check of the record failed, and is tried again")
+            self._failing[check] = repr(error)
         else:
+            self._failing.pop(check, None)
             self._unpublished.update({(change.kind, change.key): change for change in changed.changes()})
 
     async def _publish(self) -> None:
