@@ -91,9 +91,7 @@ class Sweep:
                 await settle(connection, changed.to_settle())
         except (BusUnavailable, DatabaseUnavailable):
             raise
-        except (
-            Exception
-        ) as error:  # such as a row that somebody else put there; events must be recorded all the same
+        except Exception as error:  # such as a row of somebody else; events must be recorded all the same
             if self._failing.get(check) != repr(error):
                 log.exception("a check of the record failed, and is tried again")
             self._failing[check] = repr(error)
